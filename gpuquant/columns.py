@@ -1,0 +1,221 @@
+"""Columns: each parameter of a member stated once (domain, unit, default), checked by name and row, packed for a kernel.
+
+A member is a frozen dataclass whose fields are made by `positive()`, `real()`, `choice()`, ... A value is a number, a sequence or
+an array; after construction every field is a float64 array of length 1 or n. Choices are kept as codes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from functools import lru_cache
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from gpuquant.errors import InputError, unknown
+
+Column: TypeAlias = Any  # a number, a sequence or an array on the way in; a float64 array of length 1 or n after
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a column may hold.
+
+    Parameters
+    ----------
+    rule : str
+        In words, for the error: `must be > 0`.
+    low, high : float
+        Bounds; `open_low` and `open_high` exclude them.
+    whole : bool
+        Whole numbers only.
+    words : tuple of str
+        For a choice: the words, whose codes are `codes`.
+    fixed : bool
+        The value is a constant of the kernel: rows that differ in it run in separate launches.
+    sample : float
+        A value inside the domain, for compiling without data.
+    """
+
+    rule: str
+    low: float = -np.inf
+    high: float = np.inf
+    open_low: bool = False
+    open_high: bool = False
+    whole: bool = False
+    words: tuple[str, ...] = ()
+    codes: tuple[float, ...] = ()
+    fixed: bool = False
+    sample: float = 0.5
+    optional: bool = False
+
+    def bad(self, values: np.ndarray) -> np.ndarray:
+        """A mask of the values outside."""
+        wrong = ~np.isfinite(values)
+        if self.optional:
+            wrong = np.isinf(values)
+        with np.errstate(invalid="ignore"):
+            wrong |= (values <= self.low) if self.open_low else (values < self.low)
+            wrong |= (values >= self.high) if self.open_high else (values > self.high)
+            if self.whole:
+                wrong |= values != np.floor(values)
+        return wrong
+
+
+def _column(domain: Domain, default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"domain": domain}, kw_only=True)
+
+
+def positive(default: Any = MISSING, *, sample: float = 1.0) -> Any:
+    """A column of numbers > 0."""
+    return _column(Domain("must be finite and > 0", low=0.0, open_low=True, sample=sample), default)
+
+
+def nonnegative(default: Any = MISSING, *, sample: float = 0.2) -> Any:
+    """A column of numbers >= 0."""
+    return _column(Domain("must be finite and >= 0", low=0.0, sample=sample), default)
+
+
+def real(default: Any = MISSING, *, sample: float = 0.05) -> Any:
+    """A column of finite numbers."""
+    return _column(Domain("must be finite", sample=sample), default)
+
+
+def correlation(default: Any = MISSING) -> Any:
+    """A column of numbers in [-1, 1]."""
+    return _column(Domain("must be within [-1, 1]", low=-1.0, high=1.0, sample=-0.5), default)
+
+
+def count(default: Any = MISSING, *, low: int = 1, sample: float = 4.0) -> Any:
+    """A column of whole numbers >= `low`."""
+    return _column(Domain(f"must be a whole number >= {low}", low=low, high=2.0**31, whole=True, sample=sample), default)
+
+
+def choice(*words: str, codes: Sequence[float] | None = None, default: Any = MISSING, fixed: bool = False) -> Any:
+    """A column of words, kept as codes (0, 1, ... unless given); `fixed` makes it a constant of the kernel."""
+    numbers = tuple(codes) if codes is not None else tuple(float(k) for k in range(len(words)))
+    return _column(Domain(f"must be one of {', '.join(words)}", words=words, codes=numbers, fixed=fixed, sample=numbers[0]), default)
+
+
+def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
+    """Words or codes of a choice as codes."""
+    table = dict(zip(domain.words, domain.codes, strict=True))
+    flat = np.atleast_1d(np.asarray(values, dtype=object))
+    if flat.dtype == object and flat.size and not isinstance(flat[0], str):
+        numbers = np.asarray(flat, dtype=float)
+        if not np.isin(numbers, domain.codes).all():
+            row = int(np.flatnonzero(~np.isin(numbers, domain.codes))[0])
+            raise InputError(f"{kind} {name}[{row}] = {flat[row]!r}: {domain.rule}")
+        return numbers
+    words, inverse = np.unique(flat.astype(str), return_inverse=True)
+    codes = np.empty(len(words))
+    for k, word in enumerate(words):
+        if word.lower() not in table:
+            raise InputError(f"{kind} {name}[{int(np.flatnonzero(inverse == k)[0])}] = {word!r}: {unknown(name, word, table)}")
+        codes[k] = table[word.lower()]
+    return codes[inverse]
+
+
+def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
+    """A value of the user's as a float64 array of at least one element, types checked and domain not yet."""
+    if domain.words:
+        return decode(values, domain, name, kind)
+    try:
+        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"{kind} {name} = {values!r}: {domain.rule}") from failure
+    if array.ndim != 1:
+        raise InputError(f"{kind} {name} has shape {array.shape}: must be a number or one-dimensional")
+    if array.size == 0:
+        raise InputError(f"{kind} {name} is empty: needs at least one row")
+    return array
+
+
+@dataclass(frozen=True)
+class Member:
+    """The base of models and payoffs: columns checked when made.
+
+    Raises
+    ------
+    InputError
+        `volatility[417] = -0.2: must be finite and >= 0`, or lengths that differ.
+    """
+
+    scalar: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        rows = 1
+        plain = True
+        for name, domain in domains(type(self)).items():
+            value = getattr(self, name)
+            plain &= isinstance(value, str) or np.ndim(value) == 0
+            array = as_column(value, domain, name, type(self).__name__)
+            wrong = domain.bad(array)
+            if wrong.any():
+                row = int(np.flatnonzero(wrong)[0])
+                raise InputError(f"{type(self).__name__} {name}[{row}] = {array[row]!r}: {domain.rule}{_unit(type(self), name)}")
+            if array.size != 1 and rows not in (1, array.size):
+                raise InputError(f"{type(self).__name__} {name} has {array.size} rows where another column has {rows}: lengths must be equal or 1")
+            rows = max(rows, array.size)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "scalar", plain)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the longest column."""
+        return max(getattr(self, name).size for name in domains(type(self)))
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, np.ndarray]) -> Member:
+        """A member from checked columns, skipping the check: bad rows have been set aside already."""
+        made = object.__new__(cls)
+        for name in domains(cls):
+            object.__setattr__(made, name, columns[name])
+        object.__setattr__(made, "scalar", False)
+        return made
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in domains(type(self))}
+
+    def take(self, rows: np.ndarray) -> Any:
+        """The same member with these rows alone."""
+        return type(self).from_columns({name: value if value.size == 1 else value[rows] for name, value in self.columns().items()})
+
+    def replace(self, **changes: Any) -> Any:
+        """The same member with some columns changed."""
+        return dataclasses.replace(self, **{name: changes.get(name, value) for name, value in self.columns().items()})
+
+
+@lru_cache
+def domains(cls: type) -> dict[str, Domain]:
+    """The columns of a member class, in order."""
+    if not dataclasses.is_dataclass(cls):
+        raise InputError(f"{cls.__name__} must be a frozen dataclass: put @dataclass(frozen=True) above it")
+    return {f.name: f.metadata["domain"] for f in fields(cls) if "domain" in f.metadata}
+
+
+@lru_cache
+def describe(cls: type) -> dict[str, tuple[str, str]]:
+    """Per column, its declared type and its sentence, read from the numpy-style docstring."""
+    found: dict[str, tuple[str, str]] = {}
+    text = (cls.__doc__ or "").split("Parameters", 1)[-1]
+    for match in re.finditer(r"^ *([\w, ]+?) : (.+)\n((?: {6,}.+\n?)+)", text, re.M):
+        for name in match[1].split(","):
+            found[name.strip()] = (match[2].strip(), " ".join(match[3].split()))
+    return found
+
+
+def _unit(cls: type, name: str) -> str:
+    sentence = describe(cls).get(name, ("", ""))[1]
+    match = re.search(r"per [\w ]+", sentence, re.I)
+    return f" ({match[0].lower().strip()})" if match else ""
+
+
+def defaults(cls: type) -> dict[str, Any]:
+    """The columns that need not be given, with their defaults."""
+    return {f.name: f.default for f in fields(cls) if "domain" in f.metadata and f.default is not MISSING}

@@ -1,0 +1,199 @@
+"""From members and a walk to a compiled kernel: one generated module per combination, kept on disk.
+
+The module's text is the vocabulary of the target, vmath and rng, the members rewritten by `language.py`, and the body of the
+walk. Its name is the hash of that text, of the vocabulary's own source and of numba's version, so an edit anywhere makes
+a new module and an old one is never stale. numba keeps the machine code beside it: a new process loads it in a fraction
+of a second.
+
+The folder is `$GPUQUANT_CACHE`, else `~/.cache/gpuquant`, else (a read-only home) a folder of this user under the
+system's temporary files. `gpuquant doctor --clear-cache` empties it.
+"""
+
+from __future__ import annotations
+
+import ast
+import getpass
+import hashlib
+import importlib.util
+import inspect
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Precision, Rewriter, parse
+
+HEADER = {
+    "cpu": "import numpy as np\nfrom gpuquant.device.cpu import LANES, WIDTH, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
+    "cuda": "from numba import cuda\nfrom gpuquant.device.cuda_words import LANES, WIDTH, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
+}
+POWERS = """
+@jit
+def square(x):
+    return x * x
+
+@jit
+def cube(x):
+    return x * x * x
+
+@jit
+def fourth(x):
+    return (x * x) * (x * x)
+"""
+SPECIAL = """
+@jit
+def erf{s}(x):
+    return {f}(2.0) * norm_cdf{s}(x * {f}(1.4142135623730951)) - {f}(1.0)
+
+@jit
+def erfc{s}(x):
+    return {f}(2.0) * norm_cdf{s}(-x * {f}(1.4142135623730951))
+"""
+_lock = threading.RLock()
+
+
+@lru_cache
+def _vocabulary() -> tuple[str, str]:
+    """vmath and rng as kernel source, and the hash of everything a kernel's meaning rests on."""
+    import numba
+
+    from gpuquant import rng, vmath
+    from gpuquant.device import language, scalars
+
+    text, sources = [], [numba.__version__, Path(language.__file__).with_name("cpu.py").read_text(), Path(language.__file__).with_name("cuda_words.py").read_text()]
+    for module in (vmath, rng):
+        for name, function in vars(module).items():
+            if inspect.isfunction(function) and function.__module__ == module.__name__ and name != "check":
+                tree = Narrow("f64" if name.endswith("64") else "f32").visit(parse(function))
+                text.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
+    text += [POWERS, SPECIAL.format(s="32", f="f32"), SPECIAL.format(s="64", f="f64")]
+    sources.append(inspect.getsource(scalars))
+    return "\n\n".join(text), hashlib.sha256("".join(sources).encode()).hexdigest()
+
+
+def accessors(name: str, count: int) -> str:
+    """`load_NAME(block, at, lane) -> tuple` and `store_NAME(block, at, lane, tuple)` for `count` fields from row `at`."""
+    loads = ", ".join(f"block[at + {k}, lane]" for k in range(count)) + ("," if count == 1 else "")
+    stores = "\n".join(f"    block[at + {k}, lane] = values[{k}]" for k in range(count)) or "    pass"
+    return f"@jit\ndef load_{name}(block, at, lane):\n    return ({loads})\n\n@jit\ndef store_{name}(block, at, lane, values):\n{stores}\n"
+
+
+def source(
+    body: Callable[..., Any],
+    members: Sequence[Member],
+    *,
+    target: str,
+    precision: str,
+    constants: Mapping[str, int],
+    extra: str = "",
+    helpers: Sequence[Callable[..., Any]] = (),
+) -> str:
+    """The text of a kernel module, for `target` `cpu` or `cuda`.
+
+    `body(unit, lane, ...)` is the walk of one unit of work; the module's `run` calls it for a range of units on a CPU, for
+    one unit per block on a GPU.
+    """
+    kind: Precision = PRECISIONS[precision]
+    gpu = target == "cuda"
+    arguments = [a.arg for a in parse(body).args.args][2:]
+    entry = (
+        f"@kernel\ndef run(first, {', '.join(arguments)}):\n    body(first + cuda.blockIdx.x, cuda.threadIdx.x, {', '.join(arguments)})\n"
+        if gpu
+        else f"@kernel\ndef run(first, count, {', '.join(arguments)}):\n    for unit in range(first, first + count):\n        body(unit, 0, {', '.join(arguments)})\n"
+    )
+    parts = [HEADER[target], *(f"{name} = {value}" for name, value in constants.items())]
+    parts += [f"F = {kind.state}", f"D = f{kind.draw}", _vocabulary()[0]]
+    parts.append(f"normals = normals{kind.draw}\nuniform = uniform{kind.draw}")
+    parts += [Rewriter(member, kind).rewrite() for member in members]
+    parts.append(extra)
+    for function in (*helpers, body):
+        tree = Body(gpu, constants).visit(parse(function))
+        tree.name = "body" if function is body else tree.name
+        parts.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
+    return "\n\n".join([*parts, entry])
+
+
+def folder() -> Path:
+    """Where compiled kernels live; made if need be."""
+    choices = [os.environ.get("GPUQUANT_CACHE"), Path.home() / ".cache" / "gpuquant", Path(tempfile.gettempdir()) / f"gpuquant-{getpass.getuser()}"]
+    for choice in choices:
+        if choice is None:
+            continue
+        path = Path(choice) / "kernels"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if os.access(path, os.W_OK):
+                return path
+        except OSError:
+            continue
+    return Path(tempfile.mkdtemp(prefix="gpuquant-"))
+
+
+def clear() -> int:
+    """Empty the cache folder; the number of files removed."""
+    files = [p for p in folder().rglob("*") if p.is_file()]
+    for path in files:
+        path.unlink(missing_ok=True)
+    return len(files)
+
+
+@lru_cache(maxsize=512)
+def load(text: str) -> ModuleType:
+    """The module with this text, from the cache folder or written there."""
+    name = "gpuquant_kernel_" + hashlib.sha256((_vocabulary()[1] + text).encode()).hexdigest()[:20]
+    with _lock:
+        if name in sys.modules:
+            return sys.modules[name]
+        path = folder() / f"{name}.py"
+        if not path.exists():
+            scratch = path.with_suffix(f".{os.getpid()}.tmp")
+            scratch.write_text(text)
+            scratch.replace(path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+
+def run(text_of: Callable[[str], str], place: Any, units: int, arguments: tuple[Any, ...], *, chunk: int = 1, progress: Callable[[int], None] | None = None) -> None:
+    """Run `units` units of the kernel whose source is `text_of(target)` at `place`.
+
+    On a CPU the units go to the pool in chunks of `chunk`; on a GPU each is a block.
+    """
+    if units == 0:
+        return
+    if place.kind == "cpu":
+        from gpuquant.device.cpu import run_tiles
+
+        entry = load(text_of("cpu")).run
+        run_tiles(lambda first, count: entry(first, count, *arguments), units, place.threads, max(1, chunk), progress)
+        return
+    from gpuquant.device import cuda
+
+    if place.kind == "simulator":
+        cuda.require_simulator()
+    module = load(text_of("cuda"))
+    cuda.launch(module.run, units, module.WIDTH, arguments, place.kind == "simulator")
+    if progress:
+        progress(units)
+
+
+def width(place: Any) -> int:
+    """Lanes of one unit of work at `place`."""
+    if place.kind == "cpu":
+        from gpuquant.device.cpu import WIDTH
+    else:
+        from gpuquant.device.cuda_words import WIDTH
+    return int(WIDTH)
+
+
+STATE_TYPES = {"f32": np.float32, "f64": np.float64}

@@ -1,0 +1,131 @@
+"""The CPU target: numba, lanes innermost, tiles on a thread pool.
+
+A kernel module made by `compile.py` imports its vocabulary from here. A block keeps its state as (fields, lanes) arrays
+in the L1 cache and LLVM turns each loop over lanes into vector instructions.
+"""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from gpuquant.device.scalars import f32, f64, i32, i64, u32, u64  # noqa: F401  the vocabulary
+
+LANES = 256
+WIDTH = LANES
+# Not fastmath=True: its `reassoc` folds the rounding trick of exp away and gives wrong prices without a word.
+FLAGS = {"contract", "nsz"}
+
+
+def jit(function):
+    """A function inlined into its kernel."""
+    return njit(fastmath=FLAGS, error_model="numpy", forceinline=True)(function)
+
+
+def kernel(function):
+    """A tile: compiled without the GIL, kept on disk beside its generated module."""
+    return njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)(function)
+
+
+def _bitcast(source, target, llvm):
+    @intrinsic
+    def cast(context, x):
+        def generate(context, builder, signature, arguments):
+            return builder.bitcast(arguments[0], llvm)
+
+        return target(source), generate
+
+    return cast
+
+
+_f32_u32 = _bitcast(types.float32, types.uint32, ir.IntType(32))
+_u32_f32 = _bitcast(types.uint32, types.float32, ir.FloatType())
+_f64_u64 = _bitcast(types.float64, types.uint64, ir.IntType(64))
+_u64_f64 = _bitcast(types.uint64, types.float64, ir.DoubleType())
+
+
+@jit
+def bits32(x):
+    return _f32_u32(f32(x))
+
+
+@jit
+def from_bits32(b):
+    return _u32_f32(u32(b))
+
+
+@jit
+def bits64(x):
+    return _f64_u64(f64(x))
+
+
+@jit
+def from_bits64(b):
+    return _u64_f64(u64(b))
+
+
+sqrt = np.sqrt
+
+
+@jit
+def combine(stats, output, width):
+    """Merge the lanes' (count, mean, sum of squares about it) in a fixed tree (Chan, Golub and LeVeque, 1979)."""
+    while width > 1:
+        width //= 2
+        for lane in range(width):
+            n, other = stats[output, 0, lane], stats[output, 0, lane + width]
+            total = n + other
+            share = other / max(total, 1.0)
+            delta = stats[output, 1, lane + width] - stats[output, 1, lane]
+            stats[output, 0, lane] = total
+            stats[output, 1, lane] += delta * share
+            stats[output, 2, lane] += stats[output, 2, lane + width] + delta * delta * n * share
+
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+_pools_lock = threading.Lock()
+
+
+def pool(threads: int) -> ThreadPoolExecutor:
+    """The thread pool of this size, made once."""
+    with _pools_lock:
+        if threads not in _pools:
+            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix=f"gpuquant-{threads}")
+        return _pools[threads]
+
+
+def run_tiles(tile: Callable[[int, int], None], count: int, threads: int, chunk: int, progress: Callable[[int], None] | None) -> None:
+    """Call `tile(first, length)` over `range(count)` in chunks on a thread pool.
+
+    The calling thread only waits, so that ctrl-C is seen between chunks: what has not begun is dropped, what runs
+    ends (a chunk is a fraction of a second), and KeyboardInterrupt goes on to the caller.
+    """
+    starts = range(0, count, chunk)
+    if threads == 1 or len(starts) == 1:
+        for first in starts:
+            length = min(chunk, count - first)
+            tile(first, length)
+            if progress:
+                progress(length)
+        return
+    pending = {pool(threads).submit(tile, first, min(chunk, count - first)): min(chunk, count - first) for first in starts}
+    try:
+        while pending:
+            done, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in done:
+                length = pending.pop(future)
+                future.result()
+                if progress:
+                    progress(length)
+    except BaseException:
+        for future in pending:
+            future.cancel()
+        wait(pending)
+        raise

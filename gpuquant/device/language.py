@@ -1,0 +1,244 @@
+"""The words a kernel body adds to Python, and the rewriting that gives each target its form of them.
+
+`lanes()` is the loop LLVM vectorises on a CPU and one thread on a GPU. `unrolled(n)` is a loop on a CPU and n copies on a
+GPU, where only constant indices keep an array in registers. `array(shape, dtype)` is scratch: L1 or registers.
+Members are written in plain Python with `math`; `Rewriter` maps `math.*` to vmath in the run's precision, gives
+literals the run's type, turns `m.volatility[i]` into a register, and rejects by name what cannot run on both targets.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import copy
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from gpuquant.errors import MemberError, unknown
+
+MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
+BUILTINS = {"min", "max", "abs", "range"}
+STATEMENTS = (
+    ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.Pass,
+    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name, ast.Constant, ast.Subscript, ast.Attribute,
+    ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The types of a run: of the state and sums, and of draws and elementary functions."""
+
+    name: str
+    state: str
+    draw: str
+
+
+PRECISIONS = {p.name: p for p in (Precision("single", "f32", "32"), Precision("mixed", "f64", "32"), Precision("double", "f64", "64"))}
+
+
+def parse(function: Callable[..., Any]) -> ast.FunctionDef:
+    """The syntax tree of a function, without decorators and docstring."""
+    try:
+        lines = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError) as failure:
+        raise MemberError(f"{function.__qualname__}: its source cannot be read ({failure}); define it in a file or a notebook cell") from failure
+    tree = ast.parse(lines).body[0]
+    if not isinstance(tree, ast.FunctionDef):
+        raise MemberError(f"{function.__qualname__}: must be a plain function")
+    tree.decorator_list = []
+    tree.returns = None
+    for argument in tree.args.args:
+        argument.annotation = None
+    if ast.get_docstring(tree):
+        tree.body = tree.body[1:] or [ast.Pass()]
+    return tree
+
+
+class Narrow(ast.NodeTransformer):
+    """Give each float literal a type: `0.5` becomes `f32(0.5)`."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.Call(ast.Name(self.word, ast.Load()), [node], []) if isinstance(node.value, float) else node
+
+
+class Body(ast.NodeTransformer):
+    """Give a kernel body the target's form of `lanes`, `unrolled` and `array`."""
+
+    def __init__(self, gpu: bool, constants: Mapping[str, int]) -> None:
+        self.gpu, self.constants = gpu, constants
+
+    def visit_For(self, node: ast.For) -> Any:
+        self.generic_visit(node)
+        word = node.iter.func.id if isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Name) else ""
+        if word == "lanes":
+            node.iter = ast.parse("range(LANES)", mode="eval").body
+        if word != "unrolled" or not isinstance(node.iter, ast.Call):
+            return node
+        if not self.gpu:
+            node.iter = ast.Call(ast.Name("range", ast.Load()), node.iter.args, [])
+            return node
+        count = eval(ast.unparse(node.iter.args[0]), {}, dict(self.constants))  # noqa: S307  our own source
+        return [Replace(node.target.id, value).visit(copy.deepcopy(line)) for value in range(count) for line in node.body]  # type: ignore[attr-defined]
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "array":
+            node.func = ast.parse("cuda.local.array" if self.gpu else "np.empty", mode="eval").body
+        return node
+
+
+class Replace(ast.NodeTransformer):
+    """Put a constant in place of a name."""
+
+    def __init__(self, name: str, value: int) -> None:
+        self.name, self.value = name, value
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.copy_location(ast.Constant(self.value), node) if node.id == self.name else node
+
+
+@dataclass
+class Member:
+    """One function of a member on its way into a kernel.
+
+    Parameters
+    ----------
+    name : str
+        What the kernel body calls it.
+    function : callable
+        The user's function.
+    fields : mapping
+        Field name to its place in the row's tuple, or to a constant where the run fixes it.
+    accurate : bool
+        True for what runs once per row or path: elementary functions in the state's precision.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    fields: Mapping[str, int | float]
+    accurate: bool = False
+
+
+class Rewriter(ast.NodeTransformer):
+    """Turn a member's function, and the functions it calls, into kernel source."""
+
+    def __init__(self, member: Member, precision: Precision) -> None:
+        self.member = member
+        self.suffix = ("64" if precision.state == "f64" else "32") if member.accurate else precision.draw
+        self.cast = "f32" if self.suffix == "32" and precision.state == "f64" else ""
+        self.lines: list[str] = []
+        self.done: dict[str, str] = {}
+
+    def rewrite(self) -> str:
+        """The source of the member and of what it calls."""
+        self._function(self.member.function, self.member.name)
+        return "\n\n".join(self.lines)
+
+    def _function(self, function: Any, name: str) -> None:
+        if not isinstance(function, FunctionType):
+            raise MemberError(f"{self.member.name}: {function!r} is not a plain Python function")
+        tree = parse(function)
+        outer = (getattr(self, "scope", None), getattr(self, "local", None), getattr(self, "names", None), getattr(self, "where", ""))
+        closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
+        self.scope = {**function.__globals__, **closure}
+        self.names = [a.arg for a in tree.args.args]
+        self.local = {*self.names, *(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))}
+        self.where = f"{function.__module__}.{function.__qualname__}"
+        tree.name = name
+        for node in ast.walk(tree):
+            if not isinstance(node, STATEMENTS):
+                self._reject(node, f"{type(node).__name__} cannot run on both targets")
+        tree.body = [self.visit(line) for line in tree.body]
+        self.lines.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
+        self.scope, self.local, self.names, self.where = outer
+
+    def _reject(self, node: Any, why: str) -> None:
+        line = f", line {node.lineno} of the function" if hasattr(node, "lineno") else ""
+        raise MemberError(f"{self.where}{line}: {why}; a member may use arithmetic, comparisons, tuples, if/else, for over range, min, max, abs and math.{{{', '.join(sorted(MATH))}}}")
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        value = node.value
+        if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and self.names and value.value.id == self.names[0]:
+            if value.attr not in self.member.fields:
+                raise unknown(f"field of {self.where}:", value.attr, self.member.fields)
+            place = self.member.fields[value.attr]
+            if isinstance(place, float):
+                return ast.parse(f"F({place!r})", mode="eval").body
+            return ast.parse(f"{value.value.id}[{place}]", mode="eval").body
+        node.value = self.visit(node.value)  # the index stays an integer
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self._reject(node, f"'{ast.unparse(node)}' is not known to a kernel")
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == "range":
+            return node
+        node.args = [self.visit(a) for a in node.args]
+        if node.keywords:
+            self._reject(node, "keyword arguments cannot run on both targets")
+        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "math":
+            node.func = self._math(node, node.func.attr)
+        elif isinstance(node.func, ast.Name):
+            node.func.id = self._called(node, node.func.id)
+        else:
+            self._reject(node, f"'{ast.unparse(node.func)}' cannot be called")
+        return node
+
+    def _math(self, node: ast.Call, name: str) -> ast.expr:
+        if name not in MATH:
+            self._reject(node, f"math.{name} is not known to a kernel")
+        if name in ("sqrt", "fabs"):
+            return ast.Name({"sqrt": "sqrt", "fabs": "abs"}[name], ast.Load())
+        if self.cast:
+            node.args = [ast.Call(ast.Name(self.cast, ast.Load()), [a], []) for a in node.args]
+        return ast.Name(name + self.suffix, ast.Load())
+
+    def _called(self, node: ast.Call, name: str) -> str:
+        if name in BUILTINS:
+            return name
+        if name == "float":
+            return "F"
+        function = self.scope.get(name)
+        if not isinstance(function, FunctionType):
+            self._reject(node, f"'{name}' cannot be called: it must be a plain function, math.*, min, max or abs")
+        if name not in self.done:
+            self.done[name] = f"{self.member.name}_{name}"
+            self._function(function, self.done[name])
+        return self.done[name]
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if isinstance(node.ctx, ast.Store) or node.id in self.local:
+            return node
+        value = self.scope.get(node.id)
+        if isinstance(value, bool | int | float):
+            return ast.Call(ast.Name("F", ast.Load()), [ast.Constant(float(value))], [])
+        if node.id not in self.scope and not hasattr(builtins, node.id):
+            self._reject(node, f"the name '{node.id}' is not defined")
+        self._reject(node, f"'{node.id}' is not a number, a parameter or a local name")
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+            self._reject(node, f"the literal {node.value!r} is not a number")
+        return ast.Call(ast.Name("F", ast.Load()), [ast.Constant(float(node.value))], [])  # type: ignore[arg-type]
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        if isinstance(node.op, ast.Pow):
+            if not (isinstance(node.right, ast.Constant) and node.right.value in (2, 3, 4)):
+                self._reject(node, "powers other than 2, 3 and 4 need math.exp(y * math.log(x))")
+            else:
+                name = {2: "square", 3: "cube", 4: "fourth"}[int(node.right.value)]
+                return ast.Call(ast.Name(name, ast.Load()), [self.visit(node.left)], [])
+        if isinstance(node.op, ast.Mod | ast.FloorDiv | ast.BitAnd | ast.BitOr | ast.BitXor | ast.LShift | ast.RShift | ast.MatMult):
+            self._reject(node, f"the operator in '{ast.unparse(node)}' cannot run on both targets")
+        return self.generic_visit(node)

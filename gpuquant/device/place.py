@@ -1,0 +1,129 @@
+"""Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `simulator` for tests.
+
+A `Place` puts arrays, gets them back (both through the traffic ledger) and says why it was chosen.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuquant.device.traffic import crossed
+from gpuquant.errors import InputError
+
+CROSSOVER_PATH_STEPS = 1e5  # below it a launch and its transfers cost more than the CPU needs (HOUSE measurement)
+CROSSOVER_COLUMNS = 10_000
+
+
+def cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """One device to run on.
+
+    Parameters
+    ----------
+    kind : str
+        `cpu`, `cuda`, or `simulator`: numba-cuda's kernels in plain Python.
+    index : int
+        The number of the GPU.
+    threads : int
+        Threads of the pool, on a CPU.
+    reason : str
+        Why this place, for the result's `meta`.
+    """
+
+    kind: str
+    index: int = 0
+    threads: int = 1
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """How the user would ask for it: `cpu` or `cuda:0`."""
+        return self.kind if self.kind != "cuda" else f"cuda:{self.index}"
+
+    @property
+    def xp(self) -> Any:
+        """The array namespace: numpy, or CuPy on a GPU."""
+        if self.kind != "cuda":
+            return np
+        from gpuquant.device import cuda
+
+        return cuda.namespace(self.index)
+
+    @property
+    def special(self) -> Any:
+        """The namespace of `ndtr` and its like for `xp`."""
+        if self.kind != "cuda":
+            import scipy.special as special
+        else:
+            import cupyx.scipy.special as special
+        return special
+
+    def put(self, array: Any, name: str, dtype: Any = None) -> Any:
+        """The array on this device, contiguous; the ledger notes it under `name` unless it was there already."""
+        if self.kind == "cuda" and type(array).__module__.startswith("cupy"):
+            return self.xp.ascontiguousarray(array, dtype)
+        host = np.ascontiguousarray(array, dtype)
+        crossed("up", name, host.nbytes)
+        return host if self.kind != "cuda" else self.xp.asarray(host)
+
+    def get(self, array: Any, name: str) -> np.ndarray:
+        """The array on the host; the ledger notes it under `name`."""
+        crossed("down", name, array.nbytes)
+        return array if isinstance(array, np.ndarray) else array.get()
+
+
+def choose(device: str | Place = "auto", *, work: float | None = None, crossover: float = CROSSOVER_PATH_STEPS) -> Place:
+    """The place for a run.
+
+    Parameters
+    ----------
+    device : str or Place
+        `auto`, `cpu`, `cpu:N` (N threads), `cuda`, `cuda:N`, or `simulator`.
+    work : float, optional
+        Path-steps or columns of the run; `auto` keeps work below `crossover` on the CPU.
+
+    Raises
+    ------
+    DeviceUnavailable
+        A GPU was asked for and cannot be used: the message says what is missing and how to get it.
+    """
+    if isinstance(device, Place):
+        return device
+    match = re.fullmatch(r"(auto|cpu|cuda|simulator)(?::(\d+))?", str(device))
+    if not match or (match[1] in ("auto", "simulator") and match[2]):
+        raise InputError(f"device = {device!r}: must be 'auto', 'cpu', 'cpu:THREADS', 'cuda', 'cuda:INDEX' or 'simulator'")
+    from gpuquant.device import cuda
+
+    kind, number = match[1], match[2]
+    if kind == "cpu":
+        if number == "0":
+            raise InputError("device = 'cpu:0': a run needs at least one thread")
+        return Place("cpu", threads=int(number or cores()), reason="asked for")
+    if kind == "simulator":
+        return Place("simulator", reason="asked for")
+    if kind == "cuda":
+        cuda.require(int(number or 0))
+        return Place("cuda", index=int(number or 0), reason="asked for")
+    problem = cuda.problem(0)
+    if problem:
+        return Place("cpu", threads=cores(), reason=f"auto: no usable GPU ({problem})")
+    if work is not None and work < crossover:
+        return Place("cpu", threads=cores(), reason=f"auto: {work:.3g} units of work, below the crossover of {crossover:.3g}")
+    return Place("cuda", reason="auto: a GPU is present and the work is above the crossover")
+
+
+def available() -> list[str]:
+    """The kinds of device this machine can run on."""
+    from gpuquant.device import cuda
+
+    return ["cpu", *([] if cuda.problem(0) else ["cuda"])]

@@ -1,0 +1,48 @@
+"""The traffic ledger: how many bytes and arrays crossed between host and device, on the CPU too.
+
+On a CPU nothing moves, but the crossing points are the same, so a test without a GPU can assert that each array of a run
+crosses at most once each way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Ledger:
+    """What crossed while the ledger was open: (name, bytes) of each array."""
+
+    up: list[tuple[str, int]] = field(default_factory=list)
+    down: list[tuple[str, int]] = field(default_factory=list)
+
+    def bytes(self, way: str) -> int:
+        """Bytes that went `"up"` or `"down"`."""
+        return sum(size for _, size in (self.up if way == "up" else self.down))
+
+    def times(self, name: str, way: str = "up") -> int:
+        """How often the array called `name` crossed."""
+        return sum(entry == name for entry, _ in (self.up if way == "up" else self.down))
+
+
+_open: ContextVar[tuple[Ledger, ...]] = ContextVar("gpuquant_ledgers", default=())
+
+
+@contextmanager
+def ledger() -> Iterator[Ledger]:
+    """Count the crossings inside the block."""
+    book = Ledger()
+    token = _open.set((*_open.get(), book))
+    try:
+        yield book
+    finally:
+        _open.reset(token)
+
+
+def crossed(way: str, name: str, size: int) -> None:
+    """Note one array crossing in every open ledger."""
+    for book in _open.get():
+        (book.up if way == "up" else book.down).append((name, size))

@@ -1,0 +1,89 @@
+"""What a model is: columns, and plain functions that move a small state through time.
+
+A model knows nothing of payoffs. Closed forms and bridges meet payoffs in `pricing/` through the facts declared here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuquant.columns import Member
+
+
+@dataclass(frozen=True)
+class Lognormal:
+    """The facts of a terminal lognormal spot, each of shape (n,): what closed forms are made of.
+
+    Parameters
+    ----------
+    spot, forward, discount : array
+        Today's price, E[S_T], and the value today of 1 paid at T.
+    variance : array
+        Variance of log S_T.
+    """
+
+    spot: Any
+    forward: Any
+    variance: Any
+    discount: Any
+
+
+@dataclass(frozen=True)
+class Model(Member):
+    """The base of every model: a frozen dataclass of columns with the functions below.
+
+    `m` is the model, `i` the row; `m.volatility[i]` reads a column. All are static, plain Python with `math`:
+
+    - `begin(m, i, dt) -> (constants, state)`, once per row;
+    - `step(c, x, z, u, k) -> state`, once per step, with `normals` normals z and `uniforms` uniforms u;
+    - `log_spots(x) -> tuple`, the log price of each asset;
+    - `discount(m, i, t)`, the value today of 1 at t;
+    - `bridge_variance(c, x0, x1)`, where the log price between two steps is a Brownian bridge: its variance.
+      A model that jumps has none.
+
+    Class attributes: `normals`, `uniforms`, `assets`; `steps_per_year`, the default time grid (0: exact on any grid);
+    `weak_order` of the scheme (infinite: exact); `vega_column`, what vega shifts, and `vega_is_variance` where that column
+    is a squared volatility.
+    """
+
+    abstract: ClassVar[bool] = True
+    normals: ClassVar[int] = 1
+    uniforms: ClassVar[int] = 0
+    assets: ClassVar[int] = 1
+    steps_per_year: ClassVar[int] = 0
+    weak_order: ClassVar[float] = float("inf")
+    vega_column: ClassVar[str] = "volatility"
+    vega_is_variance: ClassVar[bool] = False
+
+    @staticmethod
+    def begin(m: Any, i: int, dt: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Constants and first state of row `i`."""
+        raise NotImplementedError
+
+    @staticmethod
+    def step(c: tuple[float, ...], x: tuple[float, ...], z: tuple[float, ...], u: tuple[float, ...], k: float) -> tuple[float, ...]:
+        """The state one step later."""
+        raise NotImplementedError
+
+    @staticmethod
+    def log_spots(x: tuple[float, ...]) -> tuple[float, ...]:
+        """Log prices of the assets."""
+        raise NotImplementedError
+
+    @staticmethod
+    def discount(m: Any, i: int, t: float) -> float:
+        """Value today of 1 paid at `t` years."""
+        raise NotImplementedError
+
+    @staticmethod
+    def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | None:
+        """The lognormal facts at `t`, or None when the terminal price is not lognormal."""
+        return None
+
+    @staticmethod
+    def warn(m: Any) -> np.ndarray | None:
+        """Per row, a sentence about what is right but surprising, or None."""
+        return None

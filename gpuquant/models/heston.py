@@ -1,0 +1,129 @@
+"""Heston: stochastic variance, Andersen's quadratic-exponential scheme with martingale correction."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuquant.columns import Column, correlation, nonnegative, positive, real
+from gpuquant.models.base import Model
+
+
+@dataclass(frozen=True)
+class Heston(Model):
+    """Square-root variance correlated with the spot.
+
+    dS = (rate - dividend_yield) S dt + sqrt(v) S dW1, dv = kappa (long_variance - v) dt + vol_of_vol sqrt(v) dW2,
+    d<W1, W2> = correlation dt. Variance by QE with psi_c = 1.5, log price by the central discretisation, its drift corrected so
+    that the discounted spot is a martingale on any grid.
+
+    Parameters
+    ----------
+    spot : Column, shape (n,)
+        Price today, in currency units; > 0.
+    rate : Column, shape (n,)
+        Continuously compounded, per year.
+    dividend_yield : Column, shape (n,)
+        Continuously compounded, per year.
+    v0 : Column, shape (n,)
+        Variance today, per year; >= 0.
+    kappa : Column, shape (n,)
+        Speed of mean reversion, per year; > 0.
+    long_variance : Column, shape (n,)
+        Variance in the long run, per year; >= 0.
+    vol_of_vol : Column, shape (n,)
+        Of the variance, per square root of a year; > 0.
+    correlation : Column, shape (n,)
+        Between spot and variance; within [-1, 1].
+
+    References
+    ----------
+    Heston (1993); Andersen (2008), sections 3.2.4 and 4, propositions 6 and 7.
+    """
+
+    spot: Column = positive(sample=100.0)
+    rate: Column = real()
+    dividend_yield: Column = real(default=0.0)
+    v0: Column = nonnegative(sample=0.04)
+    kappa: Column = positive(sample=1.5)
+    long_variance: Column = nonnegative(sample=0.04)
+    vol_of_vol: Column = positive(sample=0.5)
+    correlation: Column = correlation()
+
+    normals = 2
+    uniforms = 1
+    steps_per_year = 50
+    weak_order = 1.0
+    vega_column = "v0"
+    vega_is_variance = True
+
+    @staticmethod
+    def begin(m, i, dt):
+        kappa, theta, sigma, rho = m.kappa[i], m.long_variance[i], m.vol_of_vol[i], m.correlation[i]
+        decay = math.exp(-kappa * dt)
+        gone = 1.0 - decay
+        variance_v = sigma * sigma * decay * gone / kappa
+        variance_0 = theta * sigma * sigma * gone * gone / (2.0 * kappa)
+        # log S moves by drift + k1 v + k2 v' + sqrt(k3 (v + v')) z: Andersen (2008), eq. 33 with gamma1 = gamma2 = 1/2
+        half = 0.5 * dt * (kappa * rho / sigma - 0.5)
+        k1, k2, k3 = half - rho / sigma, half + rho / sigma, 0.5 * dt * (1.0 - rho * rho)
+        drift = (m.rate[i] - m.dividend_yield[i]) * dt
+        return (decay, theta * gone, variance_v, variance_0, drift, k1 + 0.5 * k3, k2 + 0.5 * k3, k1, k2, k3), (math.log(m.spot[i]), m.v0[i])
+
+    @staticmethod
+    def step(c, x, z, u, k):
+        decay, pull, variance_v, variance_0, drift, shift, tilt, k1, k2, k3 = c
+        v = x[1]
+        mean = decay * v + pull
+        mean = max(mean, 1e-15)
+        psi = max((variance_v * v + variance_0) / (mean * mean), 1e-10)
+        # psi <= 1.5: a (b + z)^2
+        near = min(psi, 1.5)
+        inverse = 2.0 / near
+        b2 = inverse - 1.0 + math.sqrt(inverse) * math.sqrt(inverse - 1.0)
+        a = mean / (1.0 + b2)
+        root = math.sqrt(b2) + z[1]
+        quadratic = a * root * root
+        # psi > 1.5: an atom at zero and an exponential tail
+        far = max(psi, 1.5)
+        atom = (far - 1.0) / (far + 1.0)
+        beta = (1.0 - atom) / mean
+        left = 1.0 - u[0]
+        ratio = max((1.0 - atom) / max(left, 1e-12), 1.0)
+        exponential = math.log(ratio) / beta
+        smooth = psi <= 1.5
+        after = quadratic if smooth else exponential
+        # martingale correction: minus log E[exp(tilt v')] - shift v (propositions 7 and 9)
+        room = 1.0 - 2.0 * tilt * a
+        tail = beta - tilt
+        moment = atom + beta * (1.0 - atom) / tail
+        argument = room if smooth else moment
+        argument = max(argument, 1e-12)
+        logarithm = math.log(argument)
+        correction = (0.5 * logarithm - tilt * b2 * a / room) if smooth else -logarithm
+        usable = (room > 0.0) if smooth else (tail > 0.0)
+        correction = correction if usable else -tilt * mean
+        return (x[0] + (drift + correction - shift * v + k1 * v + k2 * after + math.sqrt(k3 * (v + after)) * z[0]), after)
+
+    @staticmethod
+    def log_spots(x):
+        return (x[0],)
+
+    @staticmethod
+    def discount(m, i, t):
+        return math.exp(-m.rate[i] * t)
+
+    @staticmethod
+    def bridge_variance(c, x0, x1):
+        # the mean of the two variances over the step; c[9] = dt (1 - rho^2) / 2 leaves the correlated part to the bridge's ends
+        return c[9] * (x0[1] + x1[1])
+
+    @staticmethod
+    def warn(m: Any) -> np.ndarray | None:
+        broken = 2.0 * m.kappa * m.long_variance < m.vol_of_vol * m.vol_of_vol
+        if not np.any(broken):
+            return None
+        return np.where(broken, "Feller condition violated: the variance reaches zero", "")

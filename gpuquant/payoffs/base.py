@@ -1,0 +1,73 @@
+"""What a payoff is: columns, and plain functions that watch log prices and end with an amount.
+
+A payoff knows nothing of models; where a closed formula exists it is one of forward, total variance and discount.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuquant.columns import Member
+
+CALL_PUT = {"codes": (1.0, -1.0)}
+
+
+@dataclass(frozen=True)
+class Payoff(Member):
+    """The base of every payoff: a frozen dataclass of columns, `maturity` in years among them, with the functions below.
+
+    - `start(p, i) -> acc`, the accumulator before the first date;
+    - `observe(p, i, acc, log_spots, k) -> acc`, at each date (k counts steps);
+    - `between(p, i, acc, log0, log1, variance) -> acc`, instead of `observe` when `bridged`: the log prices at both ends of a step
+      and the bridge's variance between;
+    - `finish(p, i, acc, log_spots) -> amount`, paid at maturity.
+
+    `dates` names the column that counts observation dates at T k/n, k = 1..n (empty: maturity alone).
+    """
+
+    abstract: ClassVar[bool] = True
+    dates: ClassVar[str] = ""
+    steps: ClassVar[int] = 1  # steps at least, over the life
+
+    @staticmethod
+    def start(p: Any, i: int) -> tuple[float, ...]:
+        """The accumulator before the first date."""
+        raise NotImplementedError
+
+    @staticmethod
+    def observe(p: Any, i: int, acc: tuple[float, ...], log_spots: tuple[float, ...], k: float) -> tuple[float, ...]:
+        """The accumulator after a date."""
+        raise NotImplementedError
+
+    @staticmethod
+    def finish(p: Any, i: int, acc: tuple[float, ...], log_spots: tuple[float, ...]) -> float:
+        """The amount paid at maturity."""
+        raise NotImplementedError
+
+    @classmethod
+    def bridged(cls, fixed: dict[str, float]) -> bool:
+        """Whether these fixed choices watch the price between steps."""
+        return False
+
+    @staticmethod
+    def closed(p: Any, facts: Any, xp: Any, special: Any) -> Any | None:
+        """Price for a lognormal spot, shape (n,), NaN where no formula applies; None when there is none at all."""
+        return None
+
+    @staticmethod
+    def warn(p: Any) -> np.ndarray | None:
+        """Per row, a sentence about what is right but surprising, or None."""
+        return None
+
+
+def black(sign: Any, forward: Any, strike: Any, variance: Any, discount: Any, xp: Any, special: Any) -> Any:
+    """Black's formula (1976): discount (sign) (F N(sign d1) - K N(sign d2)); exact intrinsic at zero variance."""
+    deviation = xp.sqrt(variance)
+    moneyness = xp.log(forward / strike)
+    safe = xp.where(deviation > 0.0, deviation, 1.0)
+    d1 = xp.where(deviation > 0.0, moneyness / safe + 0.5 * deviation, xp.where(moneyness >= 0.0, xp.inf, -xp.inf))
+    d2 = xp.where(deviation > 0.0, d1 - deviation, d1)
+    return discount * sign * (forward * special.ndtr(sign * d1) - strike * special.ndtr(sign * d2))

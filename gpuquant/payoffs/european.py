@@ -1,0 +1,49 @@
+"""European: a call or a put at maturity."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gpuquant.columns import Column, choice, positive
+from gpuquant.payoffs.base import CALL_PUT, Payoff, black
+
+
+@dataclass(frozen=True)
+class European(Payoff):
+    """max(S_T - strike, 0) for a call, max(strike - S_T, 0) for a put.
+
+    Parameters
+    ----------
+    option_type : Column, shape (n,)
+        call or put.
+    strike : Column, shape (n,)
+        In currency units; > 0.
+    maturity : Column, shape (n,)
+        Years from today; > 0.
+
+    References
+    ----------
+    Black and Scholes (1973); Black (1976).
+    """
+
+    option_type: Column = choice("call", "put", **CALL_PUT)
+    strike: Column = positive(sample=100.0)
+    maturity: Column = positive()
+
+    @staticmethod
+    def start(p, i):
+        return (0.0,)
+
+    @staticmethod
+    def observe(p, i, acc, log_spots, k):
+        return acc
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        return max(p.option_type[i] * (math.exp(log_spots[0]) - p.strike[i]), 0.0)
+
+    @staticmethod
+    def closed(p: Any, facts: Any, xp: Any, special: Any) -> Any:
+        return black(p.option_type, facts.forward, p.strike, facts.variance, facts.discount, xp, special)

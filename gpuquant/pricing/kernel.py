@@ -1,0 +1,217 @@
+"""From a (model, payoff) pair to the source of its kernel, and the arrays a launch needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from gpuquant.columns import domains
+from gpuquant.device import compile as compiler
+from gpuquant.device.language import Member
+from gpuquant.errors import MemberError
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing import walk
+
+TILE = 2048  # paths of one unit of work: fixed, because the tree of sums is part of a result's bits
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A kernel's identity: what is compiled once.
+
+    Parameters
+    ----------
+    model, payoff : type
+        The two member classes.
+    fixed : tuple of (str, float)
+        Choices that are constants of the kernel.
+    precision : str
+        single, mixed or double.
+    variants, outputs : int
+        Walks per row on the same draws, and averaged combinations of them.
+    """
+
+    model: type[Model]
+    payoff: type[Payoff]
+    fixed: tuple[tuple[str, float], ...]
+    precision: str
+    variants: int = 1
+    outputs: int = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of model then payoff, in the order of a packed row."""
+        return (*domains(self.model), *domains(self.payoff))
+
+    @property
+    def bridged(self) -> bool:
+        """Whether the payoff watches between steps."""
+        return self.payoff.bridged(dict(self.fixed))
+
+
+def sample(cls: type) -> Any:
+    """A member with one row inside every domain."""
+    return cls.from_columns({name: np.array([domain.sample]) for name, domain in domains(cls).items()})  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=256)
+def sizes(model: type[Model], payoff: type[Payoff]) -> dict[str, int]:
+    """How many constants, state fields and accumulator fields the pair uses, learnt by calling it on a sample row."""
+    constants, state = model.begin(sample(model), 0, 0.25)
+    acc = payoff.start(sample(payoff), 0)
+    for name, value in (("begin constants", constants), ("begin state", state), ("start", acc)):
+        if not isinstance(value, tuple) or not value:
+            raise MemberError(f"{model.__name__} with {payoff.__name__}: {name} must be a non-empty tuple of numbers, got {value!r}")
+    z, u = (0.1,) * model.normals, (0.5,) * model.uniforms
+    moved = model.step(constants, state, z, u, 0.0)
+    if not isinstance(moved, tuple) or len(moved) != len(state):
+        raise MemberError(f"{model.__name__}.step must return a tuple of {len(state)} like begin's state, got {moved!r}")
+    if len(model.log_spots(moved)) != model.assets:
+        raise MemberError(f"{model.__name__}.log_spots must return one value for each of its {model.assets} assets")
+    return {"NC": len(constants), "NX": len(state), "NA": len(acc)}
+
+
+@lru_cache(maxsize=512)
+def text(pair: Pair, target: str) -> str:
+    """The source of the pair's kernel module for `target`."""
+    names = pair.names
+    clash = set(domains(pair.model)) & set(domains(pair.payoff))
+    if clash:
+        raise MemberError(f"{pair.model.__name__} and {pair.payoff.__name__} both have a column named {sorted(clash)[0]!r}")
+    if pair.bridged and not hasattr(pair.model, "bridge_variance"):
+        raise MemberError(f"{pair.model.__name__} jumps: it has no bridge for {pair.payoff.__name__} with continuous monitoring")
+    fixed = dict(pair.fixed)
+    places: dict[str, int | float] = {name: fixed.get(name, k) for k, name in enumerate(names)}
+    model, payoff = pair.model, pair.payoff
+    members = [
+        Member("begin", model.begin, places, accurate=True),
+        Member("discount", model.discount, places, accurate=True),
+        Member("step", model.step, places),
+        Member("log_spots", model.log_spots, places),
+        Member("start", payoff.start, places, accurate=True),
+        Member("finish", payoff.finish, places, accurate=True),
+    ]
+    if pair.bridged:
+        members += [Member("between", payoff.between, places), Member("bridge_variance", model.bridge_variance, places)]  # type: ignore[attr-defined]
+    else:
+        members.append(Member("observe", payoff.observe, places))
+    shape = sizes(model, payoff)
+    constants = {
+        **shape,
+        "NF": len(names),
+        "NORMALS": model.normals,
+        "UNIFORMS": model.uniforms,
+        "VARIANTS": pair.variants,
+        "BATCH": 1 if target == "cuda" else pair.variants,
+        "OUTPUTS": pair.outputs,
+        "MATURITY": names.index("maturity"),
+    }
+    extra = "\n".join(
+        compiler.accessors(name, size)
+        for name, size in (("constants", shape["NC"]), ("state", shape["NX"]), ("acc", shape["NA"]), ("row", len(names)), ("normals", model.normals), ("uniforms", model.uniforms))
+    )
+    reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]] * scale[variant, {f}] + shift[variant, {f}]" for f in range(len(names)))
+    extra += f"\n@jit\ndef read_row(fields, at, scale, shift, row, variant):\n    return ({reads},)\n"
+    advance = walk.advance_with_bridge if pair.bridged else walk.advance_on_dates
+    body = compiler.source(
+        walk.walk,
+        members,
+        target=target,
+        precision=pair.precision,
+        constants=constants,
+        extra=extra,
+        helpers=(walk.draw, advance),
+    )
+    return body.replace(f"def {advance.__name__}(", "def advance(")
+
+
+def pack(columns: dict[str, np.ndarray], names: tuple[str, ...], dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of length 1 or n end to end, and where each begins and how far its rows are apart."""
+    at = np.zeros((len(names), 2), np.int64)
+    parts, offset = [], 0
+    for f, name in enumerate(names):
+        value = columns[name]
+        at[f] = offset, value.size > 1
+        parts.append(value)
+        offset += value.size
+    return np.concatenate(parts).astype(dtype), at
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch: rows of one pair, with their time grids, streams and numbers of paths.
+
+    Parameters
+    ----------
+    columns : dict of arrays
+        Model and payoff columns, length 1 or n.
+    steps, every : int64 array, shape (n,)
+        Steps of each row, and steps from one observation to the next.
+    streams : int64 array, shape (n,)
+        Random stream of each row.
+    paths : int64 array, shape (n,)
+        Paths of each row, beginning at path `first`.
+    scale, shift : array, shape (variants, columns)
+        What each variant sees of a column.
+    weights : array, shape (outputs, variants)
+        What is averaged.
+    """
+
+    pair: Pair
+    columns: dict[str, np.ndarray]
+    steps: np.ndarray
+    every: np.ndarray
+    streams: np.ndarray
+    paths: np.ndarray
+    scale: np.ndarray
+    shift: np.ndarray
+    weights: np.ndarray
+    seed: int = 0
+    purpose: int = 0
+
+    def run(self, place: Any, progress: Any = None, *, chunk: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard errors, each of shape (n, outputs)."""
+        tiles = (self.paths + TILE - 1) // TILE
+        unit_row = np.repeat(np.arange(len(tiles)), tiles)
+        begin = np.concatenate([[0], np.cumsum(tiles)[:-1]])
+        unit_first = (np.arange(len(unit_row)) - begin[unit_row]) * TILE
+        unit_count = np.minimum(self.paths[unit_row] - unit_first, TILE)
+        state = compiler.STATE_TYPES[compiler.PRECISIONS[self.pair.precision].state]
+        fields, at = pack(self.columns, self.pair.names, state)
+        out = place.xp.empty((len(unit_row), self.pair.outputs, 3))
+        arguments = (
+            place.put(unit_row, "unit_row"),
+            place.put(unit_first, "unit_first"),
+            place.put(unit_count, "unit_count"),
+            place.put(self.steps, "steps", np.int64),
+            place.put(self.every, "every", np.int64),
+            place.put(self.streams, "streams", np.int64),
+            place.put(fields, "fields"),
+            place.put(at, "at"),
+            place.put(self.scale, "scale", state),
+            place.put(self.shift, "shift", state),
+            place.put(self.weights, "weights", np.float64),
+            np.uint32(self.purpose),
+            np.uint32(self.seed & 0xFFFFFFFF),
+            np.uint32(self.seed >> 32),
+            out,
+        )
+        work = float(np.mean(self.steps[unit_row[:1000]] * unit_count[:1000])) * self.pair.variants
+        compiler.run(partial(text, self.pair), place, len(unit_row), arguments, chunk=chunk or max(1, int(2e7 / work)), progress=progress)
+        return merge(place.get(out, "sums"), begin, unit_row)
+
+
+def merge(out: np.ndarray, begin: np.ndarray, unit_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Units to rows, in index order: means and standard errors of shape (rows, outputs)."""
+    n, mean, spread = out[..., 0], out[..., 1], out[..., 2]
+    total = np.add.reduceat(n, begin, axis=0)
+    pivot = mean[begin]
+    centre = pivot + np.add.reduceat(n * (mean - pivot[unit_row]), begin, axis=0) / total
+    squares = np.add.reduceat(spread + n * (mean - centre[unit_row]) ** 2, begin, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.sqrt(squares / (total - 1.0) / total)
+    return centre, np.where(total > 1, error, np.nan)
