@@ -97,27 +97,28 @@ def source(
 ) -> str:
     """The text of a kernel module, for `target` `cpu` or `cuda`.
 
-    `body(unit, lane, ...)` is the walk of one unit of work; the module's `run` calls it for a range of units on a CPU, for
-    one unit per block on a GPU.
+    `body(unit, lane0, ...)` is the walk of one unit of work; the module's `run` does it for a range of units on a CPU, for one
+    unit per block on a GPU.
     """
     kind: Precision = PRECISIONS[precision]
     gpu = target == "cuda"
     arguments = [a.arg for a in parse(body).args.args][2:]
     entry = (
-        f"@kernel\ndef run(first, {', '.join(arguments)}):\n    body(first + cuda.blockIdx.x, cuda.threadIdx.x, {', '.join(arguments)})\n"
+        f"@kernel\ndef run(first, {', '.join(arguments)}):\n    unit = first + cuda.blockIdx.x\n    lane0 = cuda.threadIdx.x\n"
         if gpu
-        else f"@kernel\ndef run(first, count, {', '.join(arguments)}):\n    for unit in range(first, first + count):\n        body(unit, 0, {', '.join(arguments)})\n"
+        else f"@kernel\ndef run(first, count, {', '.join(arguments)}):\n  lane0 = 0\n  for unit in range(first, first + count):\n"
     )
     parts = [HEADER[target], *(f"{name} = {value}" for name, value in constants.items())]
     parts += [f"F = {kind.state}", f"D = f{kind.draw}", _vocabulary()[0]]
     parts.append(f"normals = normals{kind.draw}\nuniform = uniform{kind.draw}")
     parts += [Rewriter(member, kind).rewrite() for member in members]
     parts.append(extra)
-    for function in (*helpers, body):
+    for function in helpers:
         tree = Body(gpu, constants).visit(parse(function))
-        tree.name = "body" if function is body else tree.name
         parts.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
-    return "\n\n".join([*parts, entry])
+    # the body goes into the entry itself: as a function of its own it would be compiled twice
+    lines = ast.unparse(ast.fix_missing_locations(Body(gpu, constants).visit(parse(body)))).split("\n")[1:]
+    return "\n\n".join([*parts, entry + "\n".join(lines)]) + "\n"
 
 
 def folder() -> Path:

@@ -25,13 +25,13 @@ FLAGS = {"contract", "nsz"}
 
 
 def jit(function):
-    """A function inlined into its kernel."""
-    return njit(fastmath=FLAGS, error_model="numpy", forceinline=True)(function)
+    """A function inlined into its kernel; without the wrappers Python would need, which would double the time to compile."""
+    return njit(fastmath=FLAGS, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 def kernel(function):
     """A tile: compiled without the GIL, kept on disk beside its generated module."""
-    return njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)(function)
+    return njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)(function)
 
 
 def _bitcast(source, target, llvm):
