@@ -77,35 +77,27 @@ class Heston(Model):
     def step(c, x, z, u, k):
         decay, pull, variance_v, variance_0, drift, shift, tilt, k1, k2, k3 = c
         v = x[1]
-        mean = decay * v + pull
-        mean = max(mean, 1e-15)
-        psi = max((variance_v * v + variance_0) / (mean * mean), 1e-10)
-        # psi <= 1.5: a (b + z)^2
-        near = min(psi, 1.5)
-        inverse = 2.0 / near
-        b2 = inverse - 1.0 + math.sqrt(inverse) * math.sqrt(inverse - 1.0)
-        a = mean / (1.0 + b2)
-        root = math.sqrt(b2) + z[1]
-        quadratic = a * root * root
-        # psi > 1.5: an atom at zero and an exponential tail
-        far = max(psi, 1.5)
-        atom = (far - 1.0) / (far + 1.0)
-        beta = (1.0 - atom) / mean
-        left = 1.0 - u[0]
-        ratio = max((1.0 - atom) / max(left, 1e-12), 1.0)
-        exponential = math.log(ratio) / beta
+        mean = max(decay * v + pull, 1e-15)
+        inverse_mean = 1.0 / mean
+        psi = max((variance_v * v + variance_0) * inverse_mean * inverse_mean, 1e-10)
         smooth = psi <= 1.5
-        after = quadratic if smooth else exponential
-        # martingale correction: minus log E[exp(tilt v')] - shift v (propositions 7 and 9)
-        room = 1.0 - 2.0 * tilt * a
-        tail = beta - tilt
-        moment = atom + beta * (1.0 - atom) / tail
-        argument = room if smooth else moment
-        argument = max(argument, 1e-12)
-        logarithm = math.log(argument)
-        correction = (0.5 * logarithm - tilt * b2 * a / room) if smooth else -logarithm
-        usable = (room > 0.0) if smooth else (tail > 0.0)
-        correction = correction if usable else -tilt * mean
+        # Both branches are evaluated and one is selected; where each divides once, they share the division.
+        # psi <= 1.5: v' = a (b + z)^2.   psi > 1.5: v' = 0 with probability `atom`, else exponential with rate beta.
+        shared = 2.0 / (psi if smooth else psi + 1.0)
+        excess = max(shared - 1.0, 0.0)
+        b2 = excess + math.sqrt(shared * excess)
+        atom = 1.0 - shared
+        beta = shared * inverse_mean
+        quotient = (mean if smooth else shared) / (1.0 + b2 if smooth else max(1.0 - u[0], 1e-12))
+        root = math.sqrt(b2) + z[1]
+        after = quotient * root * root if smooth else math.log(max(quotient, 1.0)) / beta
+        # martingale correction, minus log E[exp(tilt v')]: propositions 7 and 9
+        room = 1.0 - 2.0 * tilt * quotient if smooth else beta - tilt
+        fraction = (tilt * b2 * quotient if smooth else beta * shared) / max(room, 1e-12)
+        moment = max(room if smooth else atom + fraction, 1e-12)
+        logarithm = math.log(moment)
+        correction = 0.5 * logarithm - fraction if smooth else -logarithm
+        correction = correction if room > 0.0 else -tilt * mean  # no moment exists: the uncorrected scheme's mean
         return (x[0] + (drift + correction - shift * v + k1 * v + k2 * after + math.sqrt(k3 * (v + after)) * z[0]), after)
 
     @staticmethod

@@ -201,7 +201,9 @@ class Launch:
             out,
         )
         work = float(np.mean(self.steps[unit_row[:1000]] * unit_count[:1000])) * self.pair.variants
-        compiler.run(partial(text, self.pair), place, len(unit_row), arguments, chunk=chunk or max(1, int(2e7 / work)), progress=progress)
+        # a tenth of a second at most, so that ctrl-C is quick; sixteen chunks a thread at least, so that none waits at the end
+        chunk = chunk or max(1, min(int(2e7 / work), len(unit_row) // (16 * place.threads)))
+        compiler.run(partial(text, self.pair), place, len(unit_row), arguments, chunk=chunk, progress=progress)
         return merge(place.get(out, "sums"), begin, unit_row)
 
 
