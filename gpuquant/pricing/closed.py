@@ -1,0 +1,56 @@
+"""Closed forms: where a model's spot is lognormal and a payoff has a formula of it, for all rows at once.
+
+The formulas live with the payoffs, the lognormal facts with the models; this module brings the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing.greeks import FORMULA, plan, units
+
+
+class _Row:
+    """Columns by attribute, on the device."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self.__dict__.update(columns)
+
+
+def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any) -> Any | None:
+    """Prices, shape (n,), NaN where no formula applies; None when the pair has none."""
+    xp = place.xp
+    row = _Row(columns)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # masked by where
+        facts = model.lognormal(row, row.maturity, xp)  # type: ignore[attr-defined]
+        return None if facts is None else payoff.closed(row, facts, xp, place.special)
+
+
+def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool) -> np.ndarray | None:
+    """Price, and Greeks by narrow central differences of the formula, shape (n, outputs); None when the pair has no formula."""
+    columns = {**model.columns(), **payoff.columns()}
+    n = max(value.size for value in columns.values())
+    on = {name: place.put(value, name) for name, value in columns.items()}
+    base = values(type(model), type(payoff), on, place)
+    if base is None:
+        return None
+    base = place.xp.broadcast_to(base, (n,))
+    if not greeks:
+        return np.array(place.get(base, "price"))[:, None]
+    names = tuple(columns)
+    scale, shift, weights = plan(names, type(model), FORMULA)
+    total = place.xp.zeros((n, len(weights)))
+    for v in range(len(scale)):
+        moved = {name: value if scale[v, f] == 1.0 and shift[v, f] == 0.0 else value * scale[v, f] + shift[v, f] for f, (name, value) in enumerate(on.items())}
+        worth = values(type(model), type(payoff), moved, place)
+        for o in np.flatnonzero(weights[:, v]):
+            total[:, o] += weights[o, v] * worth
+    out = np.array(place.get(total, "price"))
+    for o, unit in enumerate(units(model, payoff.maturity, FORMULA)):  # type: ignore[attr-defined]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out[:, o] /= unit
+    return out

@@ -1,0 +1,409 @@
+"""Contracts: rows of mixed products, read from a frame, Parquet or CSV, and sorted into batches one kernel can price.
+
+A batch is the rows of one model, one payoff and one set of fixed choices. A row's own column wins over the market's value,
+which wins over the member's default. A row that cannot be priced is set aside with a message that names column, value and what
+is allowed; the others do not notice.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpuquant import family
+from gpuquant.columns import Domain, defaults, describe, domains
+from gpuquant.errors import DataError, InputError, NameUnknown, unknown
+from gpuquant.market import Market
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.result import RESULT_COLUMNS, Words
+from gpuquant.rng import MAX_STREAMS
+
+OWN = {
+    "id": "names the row; its random draws follow it",
+    "product": "the payoff, as in gpuquant.payoffs",
+    "model": "the dynamics, as in gpuquant.models; BlackScholes unless given",
+    "exercise": "european",
+    "underlying": "looked up in the market",
+    "currency": "of spot, strike and price",
+    "quantity": "units held, negative when short; 1 unless given",
+    "multiplier": "shares per unit; 1 unless given",
+    "expiry": "date of maturity, instead of years; counts from the market's asof, actual/365",
+}
+TEXT = ("product", "model", "exercise", "underlying", "currency")
+DAYS = 365.0
+
+
+def key(name: str) -> str:
+    """A name as people vary it: BlackScholes, black_scholes, Black-Scholes."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def classes(base: type, package: str) -> dict[str, type]:
+    """Members of a family by loose name."""
+    return {key(name): cls for name, cls in family.members(base, package).items()}
+
+
+def models() -> dict[str, type[Model]]:
+    """Every model by loose name, user-defined ones among them."""
+    return classes(Model, "gpuquant.models")
+
+
+def payoffs() -> dict[str, type[Payoff]]:
+    """Every payoff by loose name, user-defined ones among them."""
+    return classes(Payoff, "gpuquant.payoffs")
+
+
+def schema() -> list[tuple[str, str, str, str]]:
+    """Every contract column: (name, where it belongs, its rule, its meaning)."""
+    rows = [(name, "contract", "", meaning) for name, meaning in OWN.items()]
+    for kind, members in (("payoff", payoffs()), ("model", models())):
+        for cls in members.values():
+            for name, domain in domains(cls).items():
+                rows.append((name, f"{kind} {cls.__name__}", domain.rule, describe(cls).get(name, ("", ""))[1]))
+    return rows
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that one kernel prices.
+
+    Parameters
+    ----------
+    model, payoff : Model and Payoff
+        Checked columns of length 1 or n.
+    rows : int array, shape (n,)
+        Their positions in the caller's order.
+    streams : int64 array, shape (n,)
+        Random stream of each.
+    """
+
+    model: Model
+    payoff: Payoff
+    rows: np.ndarray
+    streams: np.ndarray
+
+    @property
+    def fixed(self) -> tuple[tuple[str, float], ...]:
+        """The choices that are constants of the kernel."""
+        found = []
+        for member in (self.model, self.payoff):
+            for name, domain in domains(type(member)).items():
+                if domain.fixed:
+                    found.append((name, float(getattr(member, name)[0])))
+        return tuple(found)
+
+    def split(self) -> Iterator[Batch]:
+        """One batch for each set of fixed choices."""
+        n = len(self.rows)
+        codes = [np.broadcast_to(getattr(m, name), n) for m in (self.model, self.payoff) for name, d in domains(type(m)).items() if d.fixed]
+        if not codes or all(np.ptp(c) == 0 for c in codes):
+            yield self
+            return
+        kinds, inverse = np.unique(np.stack(codes), axis=1, return_inverse=True)
+        for k in range(kinds.shape[1]):
+            yield self.take(np.flatnonzero(inverse.ravel() == k))
+
+    def take(self, which: np.ndarray) -> Batch:
+        """The batch of these of its rows."""
+        return Batch(self.model.take(which), self.payoff.take(which), self.rows[which], self.streams[which])
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """A book of contracts, column by column.
+
+    Parameters
+    ----------
+    columns : mapping
+        Name to a float array, a `Words` of text, or an object array of lists.
+    index : object
+        The caller's index, given back with the results.
+    """
+
+    columns: Mapping[str, Any]
+    index: Any = None
+
+    def __post_init__(self) -> None:
+        if len(self) == 0:
+            raise InputError("the contracts are empty: needs at least one row")
+        known = {name for name, *_ in schema()}
+        for name in self.columns:
+            if name in RESULT_COLUMNS:
+                continue  # a priced file may be priced again; its old results are not read
+            if name not in known:
+                raise unknown("contract column", name, known)
+        if "product" not in self.columns:
+            raise InputError("the contracts lack the column 'product'")
+        if "maturity" not in self.columns and "expiry" not in self.columns:
+            raise InputError("the contracts lack a column 'maturity' (years) or 'expiry' (date)")
+
+    def __len__(self) -> int:
+        return max((len(value) for value in self.columns.values()), default=0)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Contracts:
+        """From a Parquet or CSV file; lists in CSV are JSON."""
+        path = Path(path)
+        if not path.exists():
+            raise DataError(f"contract file {path} does not exist")
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            return cls.from_arrow(pq.read_table(path))
+        if path.suffix == ".csv":
+            from pyarrow import csv
+
+            return cls.from_arrow(csv.read_csv(path))
+        raise DataError(f"contract file {path}: must end in .parquet or .csv")
+
+    @classmethod
+    def from_arrow(cls, table: Any) -> Contracts:
+        """From a pyarrow table."""
+        import pyarrow as pa
+
+        columns: dict[str, Any] = {}
+        for name in table.column_names:
+            column = table[name]
+            kind = column.type
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+                columns[name] = Words.of(column)
+            elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+                columns[name] = column.to_numpy().astype("datetime64[D]")
+            elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+                columns[name] = column.to_numpy()
+            elif pa.types.is_null(kind):
+                columns[name] = np.full(len(column), np.nan)
+            else:
+                raise InputError(f"contract column {name!r} has type {kind}: must be numbers, text or dates")
+        return cls(columns)
+
+    @classmethod
+    def from_frame(cls, frame: Any) -> Contracts:
+        """From a pandas frame; its index comes back with the results."""
+        import pyarrow as pa
+
+        if not len(frame):
+            raise InputError("the contracts are empty: needs at least one row")
+        names = [str(c) for c in frame.columns]
+        if len(set(names)) != len(names):
+            raise InputError(f"contract column {next(n for n in names if names.count(n) > 1)!r} stands twice")
+        made = cls.from_arrow(pa.Table.from_pandas(frame, preserve_index=False))
+        return cls(made.columns, frame.index)
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas frame."""
+        import pandas as pd
+
+        return pd.DataFrame({k: v.array() if isinstance(v, Words) else v for k, v in self.columns.items()}, index=self.index)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the rows."""
+        import pyarrow.parquet as pq
+
+        from gpuquant.result import table
+
+        pq.write_table(table(dict(self.columns)), path, compression="zstd")
+
+    def text(self, name: str, default: str) -> Words:
+        """A text column, or one word for all."""
+        value = self.columns.get(name)
+        if value is None:
+            return Words(np.zeros(len(self), np.int64), np.array([default], dtype=object))
+        if not isinstance(value, Words):
+            if np.asarray(value).dtype.kind == "f" and np.isnan(value).all():
+                return Words(np.full(len(self), -1), np.array([], dtype=object))
+            raise InputError(f"contract column {name!r} must be text, got {np.asarray(value).dtype}")
+        return value
+
+    def numbers(self, name: str) -> np.ndarray | None:
+        """A numeric column as float64, or None when absent."""
+        value = self.columns.get(name)
+        if value is None:
+            return None
+        if isinstance(value, Words):
+            return _parsed(value, name)
+        return np.asarray(value, dtype=np.float64)
+
+    def streams(self) -> np.ndarray:
+        """The random stream of each row: its id, or its position."""
+        ids = self.columns.get("id")
+        if ids is None:
+            return np.arange(len(self), dtype=np.int64)
+        if isinstance(ids, Words):
+            return np.array([hashed(word) for word in [*ids.words, ""]], dtype=np.int64)[ids.codes]
+        whole = np.asarray(ids, dtype=np.float64)
+        if not np.isfinite(whole).all() or (whole != np.floor(whole)).any() or (whole < 0).any() or (whole >= MAX_STREAMS // 2).any():
+            bad = int(np.flatnonzero(~np.isfinite(whole) | (whole != np.floor(whole)) | (whole < 0) | (whole >= MAX_STREAMS // 2))[0])
+            raise InputError(f"id[{bad}] = {ids[bad]!r}: must be text or a whole number from 0 to 2^51")
+        return np.asarray(ids).astype(np.int64)
+
+    def maturities(self, asof: datetime.date | None, messages: np.ndarray) -> np.ndarray:
+        """Years to maturity of each row; a passed expiry is noted in `messages`."""
+        years = self.numbers("maturity")
+        years = np.full(len(self), np.nan) if years is None else years.copy()
+        expiry = self.columns.get("expiry")
+        if expiry is not None:
+            if asof is None:
+                raise InputError("contracts have an 'expiry' date but the market has no 'asof' date to count from")
+            if isinstance(expiry, Words):
+                dates = np.array([_date(word) for word in [*expiry.words, None]], dtype="datetime64[D]")[expiry.codes]
+            else:
+                dates = np.asarray(expiry).astype("datetime64[D]")
+            counted = (dates - np.datetime64(asof, "D")).astype("timedelta64[D]").astype(np.float64) / DAYS
+            counted[np.isnat(dates)] = np.nan
+            passed = np.isnan(years) & (counted <= 0)
+            for row in np.flatnonzero(passed):
+                messages[row] = f"expiry[{row}] = {dates[row]}: is not after {asof}"
+            years = np.where(np.isnan(years), counted, years)
+        return years
+
+    def batches(self, market: Market) -> tuple[list[Batch], np.ndarray]:
+        """The priceable rows in batches, and per row a message where it is not priceable (empty elsewhere)."""
+        n = len(self)
+        messages = np.full(n, "", dtype=object)
+        maturity = self.maturities(market.asof, messages)
+        product, model = self.text("product", ""), self.text("model", "black_scholes")
+        exercise, underlying = self.text("exercise", "european"), self.text("underlying", "")
+        for code, word in enumerate(exercise.words):
+            if key(word) != "european":
+                _note(messages, exercise.codes == code, f"exercise = {word!r}: must be european")
+        model_code = np.where(model.codes < 0, len(model.words), model.codes)
+        model_words = [*model.words, "black_scholes"]
+        streams = self.streams()
+        found: list[Batch] = []
+        for p, product_word in enumerate([*product.words, None]):
+            rows_p = np.flatnonzero(product.codes == (p if product_word is not None else -1))
+            if not rows_p.size:
+                continue
+            payoff = _known(payoffs(), product_word, "product", messages, rows_p)
+            for m in np.unique(model_code[rows_p]):
+                rows = rows_p[model_code[rows_p] == m]
+                dynamics = _known(models(), model_words[m], "model", messages, rows)
+                rows = rows[messages[rows] == ""]
+                if payoff is None or dynamics is None or not rows.size:
+                    continue
+                batch = self._batch(payoff, dynamics, rows, maturity, underlying, market, streams, messages)
+                if batch is not None:
+                    found += list(batch.split())
+        return found, messages
+
+    def _batch(
+        self, payoff: type[Payoff], model: type[Model], rows: np.ndarray, maturity: np.ndarray, underlying: Words, market: Market, streams: np.ndarray, messages: np.ndarray
+    ) -> Batch | None:
+        years = maturity[rows]
+        columns = {"maturity": years}
+        good = self._check(columns, "maturity", domains(payoff)["maturity"], rows, messages)
+        for name, domain in domains(payoff).items():
+            if name != "maturity":
+                columns[name] = self._own(name, domain, defaults(payoff), rows)
+                good &= self._check(columns, name, domain, rows, messages)
+        strike = columns.get("strike", np.full(len(rows), np.nan))
+        codes = underlying.codes[rows]
+        section = re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower()
+        for name, domain in domains(model).items():
+            own = self._own(name, domain, {}, rows)
+            quoted = market.lookup(name, underlying.words, section, strike, years, codes)
+            value = np.where(np.isnan(own), quoted, market.shocked(own, name, underlying.words, codes))
+            fallback = defaults(model).get(name, np.nan)
+            columns[name] = np.where(np.isnan(value), market.shocked(np.full(len(rows), float(fallback)), name, underlying.words, codes), value)
+            good &= self._check(columns, name, domain, rows, messages)
+        kept = np.flatnonzero(good)
+        if not kept.size:
+            return None
+        columns = {name: value[kept] for name, value in columns.items()}
+        return Batch(
+            model.from_columns({k: columns[k] for k in domains(model)}), payoff.from_columns({k: columns[k] for k in domains(payoff)}), rows[kept], streams[rows[kept]]
+        )  # type: ignore[arg-type]
+
+    def _own(self, name: str, domain: Domain, fallback: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
+        """The rows' own values of a column, the member's default where they have none, else NaN; unknown words are infinite."""
+        value = self.columns.get(name)
+        default = fallback.get(name, np.nan)
+        if domain.words:
+            table = dict(zip(domain.words, domain.codes, strict=True))
+            start = table[default] if isinstance(default, str) else default
+            if value is None:
+                return np.full(len(rows), start)
+            words = self.text(name, "")
+            codes = np.array([table.get(str(word).lower(), np.inf) for word in words.words] + [start])
+            return np.asarray(codes[words.codes[rows]])
+        own = self.numbers(name)
+        if own is None:
+            return np.full(len(rows), float(default))
+        return np.where(np.isnan(own[rows]), float(default), own[rows])
+
+    def _check(self, columns: Mapping[str, np.ndarray], name: str, domain: Domain, rows: np.ndarray, messages: np.ndarray) -> np.ndarray:
+        """A mask of the rows inside the domain; the others get a message."""
+        values = columns[name]
+        wrong = domain.bad(values)
+        for k in np.flatnonzero(wrong):
+            row = rows[k]
+            if messages[row]:
+                continue
+            shown = self.columns[name].take(rows[k : k + 1]).array()[0] if isinstance(self.columns.get(name), Words) else values[k]
+            if np.isnan(values[k]):
+                messages[row] = f"{name}[{row}] is missing: {domain.rule}; give it in the row or in the market"
+            elif domain.words:
+                messages[row] = f"{name}[{row}] = {shown!r}: {unknown(name, shown, domain.words)}"
+            else:
+                messages[row] = f"{name}[{row}] = {float(values[k])!r}: {domain.rule}"
+        return np.asarray(~wrong)
+
+
+def _note(messages: np.ndarray, mask: np.ndarray, text: str) -> None:
+    rows = np.flatnonzero(mask)
+    rows = rows[messages[rows] == ""]
+    messages[rows] = text
+
+
+def _known(table: Mapping[str, Any], word: str | None, kind: str, messages: np.ndarray, rows: np.ndarray) -> Any:
+    """The member called `word`, or None with a message on its rows."""
+    found = table.get(key(word)) if word else None
+    if found is None:
+        text = str(unknown(kind, word, (cls.__name__ for cls in table.values()))) if word else f"{kind} is missing"
+        for row in rows:
+            messages[row] = messages[row] or f"{kind}[{row}]: {text}"
+    return found
+
+
+def _parsed(words: Words, name: str) -> np.ndarray:
+    try:
+        values = np.array([float(word) for word in words.words] + [np.nan])
+    except ValueError as failure:
+        bad = next(k for k, word in enumerate(words.words) if not _is_number(word))
+        row = int(np.flatnonzero(words.codes == bad)[0])
+        raise InputError(f"{name}[{row}] = {words.words[bad]!r}: must be a number") from failure
+    return values[words.codes]
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _date(word: str | None) -> np.datetime64:
+    try:
+        return np.datetime64(word or "NaT", "D")
+    except ValueError as failure:
+        raise InputError(f"expiry = {word!r}: must be a date such as 2022-12-28") from failure
+
+
+@lru_cache(maxsize=1 << 20)
+def hashed(word: str) -> int:
+    """The stream of a text id: 51 bits of BLAKE2b, in the upper half that whole-number ids do not use."""
+    return int.from_bytes(hashlib.blake2b(str(word).encode(), digest_size=8).digest(), "little") % (MAX_STREAMS // 2) + MAX_STREAMS // 2
+
+
+__all__ = ["OWN", "Batch", "Contracts", "NameUnknown", "hashed", "key", "models", "payoffs", "schema"]

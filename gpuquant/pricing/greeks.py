@@ -1,0 +1,74 @@
+"""Greeks by common-random bumps: which variants of a row are walked, and how their values combine.
+
+Every variant of a row sees the same draws, so a difference is averaged path by path and carries its own standard error.
+Deltas are central differences of relative size `SPOT`, vega of `VOLATILITY`, theta of `MATURITY`, rho of absolute size `RATE`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuquant.models.base import Model
+from gpuquant.pricing.kernel import Pair
+
+NAMES = ("delta", "gamma", "vega", "rho", "theta")
+DESK = {"vega": 0.01, "rho": 0.01, "theta": 1.0 / 365.0}  # per 1 % of volatility and rate, per day
+
+
+@dataclass(frozen=True)
+class Bumps:
+    """Sizes of the bumps: wide for simulated values, whose noise they divide; narrow for formulas, whose curvature they feel."""
+
+    spot: float
+    volatility: float
+    rate: float
+    maturity: float
+
+
+SIMULATED = Bumps(0.01, 0.02, 1e-3, 0.01)
+FORMULA = Bumps(1e-4, 1e-4, 1e-5, 1e-5)
+
+
+def plan(names: tuple[str, ...], model: type[Model], bumps: Bumps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`scale`, `shift` (variants, columns) and `weights` (outputs, variants) for price and the five Greeks, in bump units."""
+    columns = {name: f for f, name in enumerate(names)}
+    moves: list[tuple[str, float, float]] = []
+    for name, relative, absolute in (
+        ("spot", bumps.spot, 0.0),
+        (model.vega_column, bumps.volatility, 0.0),
+        ("rate", 0.0, bumps.rate),
+        ("maturity", bumps.maturity, 0.0),
+    ):
+        moves += [(name, relative, absolute), (name, -relative, -absolute)]
+    scale, shift = np.ones((1 + len(moves), len(names))), np.zeros((1 + len(moves), len(names)))
+    for v, (name, relative, absolute) in enumerate(moves, start=1):
+        scale[v, columns[name]] += relative
+        shift[v, columns[name]] += absolute
+    weights = np.zeros((6, 1 + len(moves)))
+    weights[0, 0] = 1.0
+    weights[1, 1:3] = 0.5, -0.5
+    weights[2, 0:3] = -2.0, 1.0, 1.0
+    weights[3, 3:5] = 0.5, -0.5
+    weights[4, 5:7] = 0.5, -0.5
+    weights[5, 7:9] = -0.5, 0.5
+    return scale, shift, weights
+
+
+def units(model: Model, maturity: np.ndarray, bumps: Bumps) -> list[Any]:
+    """What each output is divided by, per row: the size of its bump in the column's own unit."""
+    level = getattr(model, model.vega_column)
+    # a bump r of a variance is r sqrt(variance) / 2 of its volatility
+    vega = 0.5 * bumps.volatility * np.sqrt(level) if model.vega_is_variance else bumps.volatility * level
+    spot = bumps.spot * model.spot  # type: ignore[attr-defined]
+    return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * maturity]
+
+
+def variants(pair: Pair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The plan of a pair's kernel: Greeks when it has their outputs, else the price alone."""
+    if pair.outputs == 1:
+        n = len(pair.names)
+        return np.ones((1, n)), np.zeros((1, n)), np.ones((1, 1))
+    return plan(pair.names, pair.model, SIMULATED)
