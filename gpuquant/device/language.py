@@ -92,6 +92,9 @@ class Body(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.func, ast.Name) and node.func.id == "array":
             node.func = ast.parse("cuda.local.array" if self.gpu else "np.empty", mode="eval").body
+            if self.gpu:  # its shape must be literal
+                shape = eval(ast.unparse(node.args[0]), {}, {**self.constants, "LANES": 1})  # noqa: S307  our own source
+                node.args[0] = ast.parse(repr(shape), mode="eval").body
         return node
 
 
