@@ -22,6 +22,7 @@ from gpuquant.errors import MemberError, unknown
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
 BUILTINS = {"min", "max", "abs", "range"}
+PAST = {"sum", "close"}  # what a rule may ask of its parameter `past`
 STATEMENTS = (
     ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.Pass,
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name, ast.Constant, ast.Subscript, ast.Attribute,
@@ -191,6 +192,9 @@ class Rewriter(ast.NodeTransformer):
             self._reject(node, "keyword arguments cannot run on both targets")
         if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "math":
             node.func = self._math(node, node.func.attr)
+        elif isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "past" and node.func.attr in PAST and "past" in self.names:
+            node.args.insert(0, ast.Name("past", ast.Load()))
+            node.func = ast.Name(f"past_{node.func.attr}", ast.Load())
         elif isinstance(node.func, ast.Name):
             node.func.id = self._called(node, node.func.id)
         else:

@@ -1,0 +1,1 @@
+"""Back-tests: rules and weights walk a price panel with an account that pays its costs."""

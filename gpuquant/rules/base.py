@@ -1,0 +1,52 @@
+"""What a rule is: columns of parameters, and a plain function from the past to a wish."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuquant.columns import Member, as_column, domains
+from gpuquant.errors import InputError
+
+HOLD = 1e9  # a wish to change nothing
+
+
+@dataclass(frozen=True)
+class Rule(Member):
+    """The base of every rule: a frozen dataclass of parameters; sequences make a grid of all their combinations.
+
+    - `begin(r, i) -> (state, first)`, the state before the first decision and the bar of it;
+    - `decide(r, i, state, past, k) -> (state, wish)` at the close of bar k: wish 1.0 long, 0.0 flat, -1.0 short or HOLD.
+
+    `past.sum(n)` is the sum of the last n closes in whole ticks, exactly; `past.close(n)` the close n bars ago.
+    """
+
+    abstract: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name, domain in domains(type(self)).items():
+            array = as_column(getattr(self, name), domain, name, type(self).__name__)
+            wrong = domain.bad(array)
+            if wrong.any():
+                row = int(np.flatnonzero(wrong)[0])
+                raise InputError(f"{type(self).__name__} {name}[{row}] = {array[row]!r}: {domain.rule}")
+            object.__setattr__(self, name, array)
+
+    def grid(self) -> dict[str, np.ndarray]:
+        """Every combination of the parameters, one column each."""
+        columns = self.columns()
+        rows = np.array(list(itertools.product(*columns.values()))).reshape(-1, len(columns))
+        return {name: np.ascontiguousarray(rows[:, k]) for k, name in enumerate(columns)}
+
+    @staticmethod
+    def begin(r: Any, i: int) -> tuple[tuple[float, ...], float]:
+        """State and bar before the first decision."""
+        raise NotImplementedError
+
+    @staticmethod
+    def decide(r: Any, i: int, state: tuple[float, ...], past: Any, k: float) -> tuple[tuple[float, ...], float]:
+        """The state after bar k, and the wish."""
+        raise NotImplementedError
