@@ -10,7 +10,8 @@ from typing import Any
 
 from gpuquant._version import __version__
 
-_MODULES = ("backtest", "costs", "data", "device", "errors", "features", "learn", "measures", "models", "optimize", "payoffs", "report", "risk", "rng", "rules", "sizing", "splits")
+_MODULES = ("backtest", "costs", "data", "device", "errors", "features", "honesty", "learn", "measures", "models", "optimize", "payoffs", "report", "risk", "rng", "rules", "sizing", "splits")
+_HOMES = {"splits": "gpuquant.backtest.splits", "honesty": "gpuquant.backtest.honesty"}  # modules kept in a folder
 _NAMES = {
     "backtest": "gpuquant.backtest.engine",
     "price": "gpuquant.pricing.engine",
@@ -31,7 +32,7 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         value = getattr(importlib.import_module(_NAMES[name]), name)
     elif name in _MODULES:
-        value = importlib.import_module(f"gpuquant.{name}")
+        value = importlib.import_module(_HOMES.get(name, f"gpuquant.{name}"))
     else:
         raise AttributeError(f"module 'gpuquant' has no attribute {name!r}")
     globals()[name] = value

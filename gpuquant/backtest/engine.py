@@ -284,6 +284,10 @@ class Backtest:
 def _record(account: Account, which: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Walk the chosen columns again, keeping equity and orders: (columns, bars), (orders, 5), orders per column."""
     panel, rows = account.panel, account.rows
+    if len(which) == account.columns and (which == np.arange(account.columns)).all():
+        every = counts.astype(np.int64)
+        _, equity_all, orders_all = account.run(choose("cpu"), record=every)
+        return equity_all, orders_all[: every.sum()], every
     equity, orders, numbers = [], [], []
     for column in which:
         group, row = divmod(int(column), rows)

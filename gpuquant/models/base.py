@@ -87,3 +87,26 @@ class Model(Member):
     def warn(m: Any) -> np.ndarray | None:
         """Per row, a sentence about what is right but surprising, or None."""
         return None
+
+    @staticmethod
+    def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray] | None:
+        """Parameters, each of shape (bars, assets), fitted at every bar to the log returns of the `window` bars up to it.
+
+        None when the model does not say how; rows without a full window are NaN.
+        """
+        return None
+
+
+def rolling_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Mean of the last `window` rows at each row, shape of `values`; NaN where a window holds a NaN or is not full."""
+    out = np.full(values.shape, np.nan)
+    if len(values) < window:
+        return out
+    known = np.isfinite(values)
+    total = np.cumsum(np.where(known, values, 0.0), axis=0)
+    count = np.cumsum(known, axis=0)
+    total[window:] = total[window:] - total[:-window]
+    count[window:] = count[window:] - count[:-window]
+    full = count == window
+    out[full] = total[full] / window
+    return out

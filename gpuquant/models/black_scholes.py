@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from gpuquant.columns import Column, nonnegative, positive, real
-from gpuquant.models.base import Lognormal, Model
+from gpuquant.models.base import Lognormal, Model, rolling_mean
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,7 @@ class BlackScholes(Model):
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal:
         forward = m.spot * xp.exp((m.rate - m.dividend_yield) * t)
         return Lognormal(m.spot, forward, m.volatility * m.volatility * t, xp.exp(-m.rate * t))
+
+    @staticmethod
+    def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray]:
+        return {"volatility": np.sqrt(rolling_mean(returns * returns, window) * periods)}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.columns import Column, correlation, nonnegative, positive, real
-from gpuquant.models.base import Model
+from gpuquant.models.base import Model, rolling_mean
 
 
 @dataclass(frozen=True)
@@ -119,3 +119,35 @@ class Heston(Model):
         if not np.any(broken):
             return None
         return np.where(broken, "Feller condition violated: the variance reaches zero", "")
+
+    @staticmethod
+    def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray]:
+        # Moments of the realised variance over a month: its level, its pull back to the mean, the size of its moves and
+        # their correlation with the returns of the same month. A starting point for a feature, not a calibration.
+        month = max(window // 12, 5)
+        square = returns * returns * periods
+        recent, long = rolling_mean(square, month), rolling_mean(square, window)
+        before = _lagged(recent, month)
+        gap_before, gap = before - long, recent - long
+        persistence = rolling_mean(gap * gap_before, window) / rolling_mean(gap_before * gap_before, window)
+        kappa = -np.log(np.clip(persistence, 0.05, 0.95)) * periods / month
+        moves = recent - before
+        # the sampling noise of two realised variances, 2 v^2 / month each, is not movement of the variance
+        scale = rolling_mean(moves * moves, window) - 4.0 * rolling_mean(recent * before, window) / month
+        level = np.maximum(long, 1e-6)
+        vol_of_vol = np.sqrt(np.clip(scale, 0.0, None) * periods / month / level)
+        monthly = rolling_mean(returns, month) * month
+        together = rolling_mean(monthly * moves, window) / np.sqrt(rolling_mean(monthly * monthly, window) * rolling_mean(moves * moves, window))
+        return {
+            "v0": recent,
+            "long_variance": level,
+            "kappa": kappa,
+            "vol_of_vol": np.clip(vol_of_vol, 0.05, 2.0 * np.sqrt(2.0 * kappa * level)),
+            "correlation": np.clip(together, -0.95, 0.95),
+        }
+
+
+def _lagged(values: np.ndarray, bars: int) -> np.ndarray:
+    out = np.full(values.shape, np.nan)
+    out[bars:] = values[:-bars]
+    return out

@@ -1,0 +1,45 @@
+"""Momentum: the log return over the last bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpuquant.device import Place
+from gpuquant.features.base import Feature, bars
+from gpuquant.panel import Panel
+
+
+@dataclass(frozen=True)
+class Momentum(Feature):
+    """log(close_t / close_{t - window}).
+
+    Parameters
+    ----------
+    window : int
+        Bars; >= 1.
+
+    References
+    ----------
+    Jegadeesh and Titman (1993).
+    """
+
+    window: int = 21
+
+    def __post_init__(self) -> None:
+        bars(self.window, "Momentum window")
+
+    @property
+    def lookback(self) -> int:
+        return self.window
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (f"momentum_{self.window}",)
+
+    def compute(self, panel: Panel, place: Place) -> np.ndarray:
+        log = np.log(panel.close)
+        out = np.full((*log.shape, 1), np.nan)
+        out[self.window :, :, 0] = log[self.window :] - log[: -self.window]
+        return out

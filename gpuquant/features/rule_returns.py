@@ -1,0 +1,55 @@
+"""Rule returns: how a small fixed grid of rules has lately done on each asset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gpuquant.backtest.engine import backtest
+from gpuquant.device import Place
+from gpuquant.features.base import Feature, bars
+from gpuquant.models.base import rolling_mean
+from gpuquant.panel import Panel
+from gpuquant.rules.base import Rule
+
+
+def _grid() -> Rule:
+    from gpuquant.rules import MovingAverageCross
+
+    return MovingAverageCross(fast=(5, 10, 20), slow=(50, 100, 200))  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class RuleReturns(Feature):
+    """Mean and dispersion, over the rules of a grid, of their returns in the last `window` bars.
+
+    The rules are back-tested once over the whole panel, each asset by itself, filled at the next bar: a return at bar t
+    depends on prices up to t alone.
+
+    Parameters
+    ----------
+    window : int
+        Bars; >= 2.
+    rule : Rule
+        A rule with its grid; by default nine moving-average crosses.
+    """
+
+    window: int = 63
+    rule: Rule = field(default_factory=_grid)
+
+    def __post_init__(self) -> None:
+        bars(self.window, "RuleReturns window", 2)
+
+    @property
+    def lookback(self) -> int:
+        return self.window
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (f"rule_return_{self.window}", f"rule_dispersion_{self.window}")
+
+    def compute(self, panel: Panel, place: Place) -> np.ndarray:
+        returns = backtest(panel, self.rule, device=place, progress=False).returns().to_numpy()
+        trailing = rolling_mean(returns, self.window).reshape(panel.bars, len(panel.assets), -1) * self.window
+        return np.stack([trailing.mean(axis=2), trailing.std(axis=2)], axis=2)
