@@ -10,10 +10,10 @@ from typing import Any
 
 from gpuquant._version import __version__
 
-_MODULES = ("backtest", "costs", "data", "device", "errors", "features", "honesty", "learn", "measures", "models", "optimize", "payoffs", "report", "risk", "rng", "rules", "sizing", "splits")
-_HOMES = {"splits": "gpuquant.backtest.splits", "honesty": "gpuquant.backtest.honesty"}  # modules kept in a folder
+_MODULES = ("costs", "data", "device", "errors", "features", "honesty", "learn", "measures", "models", "optimize", "payoffs", "report", "risk", "rng", "rules", "sizing", "splits")
+_HOMES = {"splits": "gpuquant.backtesting.splits", "honesty": "gpuquant.backtesting.honesty"}  # modules kept in a folder
 _NAMES = {
-    "backtest": "gpuquant.backtest.engine",
+    "backtest": "gpuquant.backtesting.engine",
     "price": "gpuquant.pricing.engine",
     "implied_volatility": "gpuquant.pricing.implied",
     "describe": "gpuquant.pricing.describe",

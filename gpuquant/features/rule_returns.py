@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gpuquant.backtest.engine import backtest
+from gpuquant.backtesting.engine import backtest
 from gpuquant.device import Place
 from gpuquant.features.base import Feature, bars
 from gpuquant.models.base import rolling_mean

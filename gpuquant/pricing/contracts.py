@@ -233,6 +233,15 @@ class Contracts:
             return _parsed(value, name)
         return np.asarray(value, dtype=np.float64)
 
+    def amounts(self) -> np.ndarray:
+        """Quantity times multiplier of each row, 1 where they are not given."""
+        amount = np.ones(len(self))
+        for name in ("quantity", "multiplier"):
+            value = self.numbers(name)
+            if value is not None:
+                amount = amount * np.where(np.isnan(value), 1.0, value)
+        return amount
+
     def streams(self) -> np.ndarray:
         """The random stream of each row: its id, or its position."""
         ids = self.columns.get("id")

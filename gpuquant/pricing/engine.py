@@ -139,7 +139,7 @@ def price(
             _price_batch(batch, task, table, tick)
     table.fail(messages)
     columns = table.columns(units)
-    columns["value"] = columns["price"] * _amounts(book, n)
+    columns["value"] = columns["price"] * (1.0 if book is None else book.amounts())
     meta = {**_meta(task), **meter.meta(), "rows": n}
     source = {} if book is None else {k: v for k, v in book.columns.items() if k not in columns}
     return Priced(columns, source, None if book is None else book.index, meta, scalar, partial)
@@ -358,17 +358,6 @@ def _said(batch: Batch, task: Task, values: np.ndarray, errors: np.ndarray, note
 
 def _volatile(batch: Batch) -> Any:
     return getattr(batch.model, batch.model.vega_column) > 0.0
-
-
-def _amounts(book: Contracts | None, n: int) -> np.ndarray:
-    """Quantity times multiplier of each row."""
-    amount = np.ones(n)
-    if book is not None:
-        for name in ("quantity", "multiplier"):
-            value = book.numbers(name)
-            if value is not None:
-                amount = amount * np.where(np.isnan(value), 1.0, value)
-    return amount
 
 
 def _meta(task: Task) -> dict[str, Any]:

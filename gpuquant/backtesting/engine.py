@@ -15,7 +15,7 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant._version import __version__
-from gpuquant.backtest import walk
+from gpuquant.backtesting import walk
 from gpuquant.columns import Domain, domains
 from gpuquant.costs.base import Cost
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose

@@ -1,1 +1,0 @@
-"""Back-tests: rules and weights walk a price panel with an account that pays its costs."""

@@ -1,0 +1,65 @@
+"""Forecasts: what a strategy expects of each asset at each date, as a plain record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpuquant.errors import DataError
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Numbers within [-1, 1], NaN where there is none.
+
+    Parameters
+    ----------
+    values : array, shape (bars, assets)
+    dates : datetime64 array, shape (bars,)
+    assets : tuple of str
+    """
+
+    values: np.ndarray
+    dates: np.ndarray
+    assets: tuple[str, ...]
+
+    @property
+    def frame(self) -> Any:
+        """Dates by assets."""
+        import pandas as pd
+
+        return pd.DataFrame(self.values, index=pd.DatetimeIndex(self.dates, name="date"), columns=list(self.assets))
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the frame."""
+        self.frame.to_parquet(path)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Bars with a forecast."""
+        return np.flatnonzero(np.isfinite(self.values).any(axis=1))
+
+    def on(self, dates: np.ndarray, assets: tuple[str, ...]) -> np.ndarray:
+        """Values at other dates, NaN where they have none; the assets must be the same."""
+        if assets != self.assets:
+            raise DataError(f"the forecast is of {', '.join(self.assets)}; the prices are of {', '.join(assets)}")
+        out = np.full((len(dates), len(assets)), np.nan)
+        at = np.searchsorted(self.dates, dates)
+        found = (at < len(self.dates)) & (self.dates[np.minimum(at, len(self.dates) - 1)] == dates)
+        out[found] = self.values[at[found]]
+        return out
+
+
+def information_coefficient(forecast: np.ndarray, earned: np.ndarray) -> np.ndarray:
+    """Correlation across assets between forecast and return, per bar, shape (bars,); NaN where fewer than three assets have both."""
+    known = np.isfinite(forecast) & np.isfinite(earned)
+    x, y = np.where(known, forecast, 0.0), np.where(known, earned, 0.0)
+    n = known.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x = np.where(known, x - (x.sum(1) / n)[:, None], 0.0)
+        y = np.where(known, y - (y.sum(1) / n)[:, None], 0.0)
+        out = (x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1))
+    return np.where(n >= 3, out, np.nan)

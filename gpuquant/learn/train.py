@@ -1,0 +1,133 @@
+"""Training: an ensemble of seeds of one network as one program.
+
+The networks' parameters are stacked along a leading axis and `vmap` runs all of them on the same windows: one launch per
+operation whatever the size of the ensemble.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from gpuquant.learn.windows import Windows
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Parameters
+    ----------
+    steps : int
+        Optimiser steps.
+    stretches, length : int
+        A batch is so many stretches of so many consecutive bars, all assets.
+    rate, decay : float
+        Peak learning rate and weight decay of AdamW, on a one-cycle schedule.
+    """
+
+    steps: int = 150
+    stretches: int = 8
+    length: int = 63
+    rate: float = 3e-3
+    decay: float = 1e-2
+
+
+def seeded(network: nn.Module, inputs: int, seed: int) -> nn.Module:
+    """A fresh copy of the network, initialised from `seed`; the caller's random state is untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if hasattr(network, "sized"):
+            return network.sized(inputs)  # type: ignore[no-any-return,operator]
+        fresh = copy.deepcopy(network)
+        for module in fresh.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()  # type: ignore[operator]
+        return fresh
+
+
+def fit(
+    network: nn.Module,
+    windows: Windows,
+    returns: np.ndarray,
+    rows: np.ndarray,
+    *,
+    loss: Callable[[Tensor, Tensor, float], Tensor],
+    cost: float,
+    ensemble: int,
+    recipe: Recipe,
+    seed: int,
+) -> dict[str, Tensor]:
+    """Train `ensemble` seeds; their stacked parameters, each of shape (ensemble, ...).
+
+    `returns` (bars, assets) is what a position decided at a bar earns; stretches are drawn from the consecutive `rows` that have
+    every feature.
+    """
+    device = windows.features.device
+    assets, inputs = windows.features.shape[0], windows.bars * windows.features.shape[2]
+    models = [seeded(network, inputs, seed * 1000 + k) for k in range(ensemble)]
+    parameters, _ = stack_module_state(models)  # type: ignore[arg-type]
+    weights = {name: p.detach().to(device).requires_grad_() for name, p in parameters.items()}
+    base = copy.deepcopy(models[0]).to("meta")
+    run = vmap(lambda p, x: functional_call(base, p, (x,)), in_dims=(0, None))
+    optimiser = torch.optim.AdamW(list(weights.values()), recipe.rate, weight_decay=recipe.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps)
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.from_numpy(np.nan_to_num(returns).astype(np.float32)).to(device)
+    starts, length = _starts(windows, rows, recipe.length)
+    columns = torch.arange(assets, device=device)
+    for _ in range(recipe.steps):
+        begin = starts[torch.randint(len(starts), (recipe.stretches,), generator=generator)].to(device)
+        bars = begin[:, None] + torch.arange(length, device=device)
+        ends = bars[:, :, None].expand(-1, -1, assets)
+        batch = windows.gather(columns.expand(*ends.shape).reshape(-1), ends.reshape(-1))
+        outputs = run(weights, batch).view(ensemble, recipe.stretches, length, assets)
+        total = loss(outputs, target[bars], cost).sum()
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        schedule.step()
+    return {name: p.detach() for name, p in weights.items()}
+
+
+def _starts(windows: Windows, rows: np.ndarray, length: int) -> tuple[Tensor, int]:
+    """First bars of the stretches that lie within `rows` and know every feature, and the stretches' length."""
+    known = windows.known.all(dim=0).cpu().numpy()
+    usable = np.zeros(len(known), bool)
+    usable[rows] = known[rows]
+    usable[: windows.bars - 1] = False
+    length = min(length, int(usable.sum()))
+    runs = np.convolve(usable, np.ones(length), "valid") == length
+    found = np.flatnonzero(runs)
+    if not found.size or length < 2:
+        from gpuquant.errors import DataError
+
+        raise DataError("no stretch of training bars has every feature: the history is shorter than the features' lookback")
+    return torch.from_numpy(found), length
+
+
+def predict(network: nn.Module, weights: dict[str, Tensor], windows: Windows, rows: np.ndarray) -> np.ndarray:
+    """Mean output of the ensemble at `rows`, shape (rows, assets); NaN where a feature is unknown."""
+    assets = windows.features.shape[0]
+    ensemble = next(iter(weights.values())).shape[0]
+    base = copy.deepcopy(seeded(network, windows.bars * windows.features.shape[2], 0)).to("meta")
+    run = vmap(lambda p, x: functional_call(base, p, (x,)), in_dims=(0, None))
+    device = windows.features.device
+    ends = torch.from_numpy(np.repeat(rows, assets)).to(device).clamp(min=windows.bars - 1)
+    names = torch.arange(assets, device=device).repeat(len(rows))
+    out = np.empty((len(rows), assets))
+    with torch.no_grad():
+        step = max(1, (1 << 18) // (assets * ensemble))
+        for first in range(0, len(rows), step):
+            part = slice(first * assets, (first + step) * assets)
+            mean: Any = torch.tanh(run(weights, windows.gather(names[part], ends[part]))).mean(0)
+            out[first : first + step] = mean.double().cpu().numpy().reshape(-1, assets)
+    known = windows.known[:, torch.from_numpy(rows).to(device)].T.cpu().numpy()
+    return np.where(known, out, np.nan)

@@ -1,0 +1,340 @@
+"""Portfolio: strategies, contracts, shares and cash under one name each. Thin: each method calls one function of its noun."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant import measures
+from gpuquant.backtesting.engine import Backtest, backtest
+from gpuquant.backtesting.honesty import Ledger
+from gpuquant.costs.base import Cost
+from gpuquant.errors import DataError, InputError, unknown
+from gpuquant.market import Market
+from gpuquant.optimize import Optimized, optimize
+from gpuquant.panel import Panel
+from gpuquant.pricing.contracts import Contracts
+from gpuquant.pricing.engine import price
+from gpuquant.pricing.greeks import NAMES
+from gpuquant.progress import bar
+from gpuquant.result import Priced
+from gpuquant.risk import Risk
+from gpuquant.scenarios import Scenarios
+from gpuquant.strategy import Strategy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What a fund wants at the last date: `frame` with forecast, weight and shares; `holdings` as shares by asset."""
+
+    frame: pd.DataFrame
+    date: np.datetime64
+
+    @property
+    def holdings(self) -> dict[str, float]:
+        """Whole shares by asset, without the empty ones."""
+        shares = self.frame.set_index("asset")["shares"]
+        return {str(name): float(n) for name, n in shares.items() if n != 0}
+
+    def _repr_html_(self) -> str:
+        return str(self.frame.to_html(index=False))
+
+
+@dataclass(frozen=True)
+class FundBacktest:
+    """The out-of-sample dates of a fund's strategies.
+
+    Attributes
+    ----------
+    account : Backtest
+        One account with shared cash.
+    weights : array, shape (bars, assets)
+        Target weights.
+    panel : Panel
+        The out-of-sample bars.
+    costs : Cost or None
+    ic : tuple of float
+        Mean information coefficient and its standard error.
+    """
+
+    account: Backtest
+    weights: np.ndarray
+    panel: Panel
+    costs: Cost | None
+    ic: tuple[float, float]
+    ledger: Ledger | None = None
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Of the account."""
+        return self.account.meta
+
+    @property
+    def returns(self) -> pd.Series:
+        """Simple returns per bar after costs."""
+        return self.account.returns()[0]
+
+    @property
+    def equity(self) -> pd.Series:
+        """Equity at each close."""
+        return self.account.equity()[0]
+
+    def orders(self) -> pd.DataFrame:
+        """Every fill."""
+        return self.account.orders()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Every measure, one row."""
+        return self.account.frame
+
+    def to_frame(self) -> pd.DataFrame:
+        """The same as `frame`."""
+        return self.frame
+
+    def benchmark(self, name: str = "equal_weight") -> Backtest:
+        """A naive account over the same bars and costs: every asset the same share, bought once a month."""
+        if name != "equal_weight":
+            raise unknown("benchmark", name, ("equal_weight",))
+        months = self.panel.dates.astype("datetime64[M]")
+        first = np.concatenate([[True], months[1:] != months[:-1]])
+        weights = np.full(self.panel.close.shape, np.nan)
+        weights[first] = 1.0 / len(self.panel.assets)
+        return backtest(self.panel, weights=weights, costs=self.costs, cash=self.account.account.cash, fill=self.meta["fill"])
+
+    def deflated_sharpe(self) -> float:
+        """Probability that the true Sharpe ratio beats the luck of everything in the ledger (of one trial without a ledger)."""
+        trials, spread = self.ledger.trials() if self.ledger else (1, 0.0)
+        return measures.deflated_sharpe(self.returns.to_numpy(), trials, spread)
+
+    def summary(self) -> str:
+        """Out-of-sample figures after costs, beside the equal-weight baseline."""
+        base = self.benchmark()
+        own, naive = self.returns.to_numpy(), base.returns()[0].to_numpy()
+        trials = self.ledger.trials()[0] if self.ledger else 1
+        rows = [
+            ("", "fund", "equal weight"),
+            *((label, f"{self.account.measures[k][0]:{form}}", f"{base.measures[k][0]:{form}}") for label, k, form in _LINES),
+            ("Sharpe", f"{measures.sharpe(own):.2f} +- {measures.sharpe_error(own):.2f}", f"{measures.sharpe(naive):.2f} +- {measures.sharpe_error(naive):.2f}"),
+        ]
+        text = "\n".join(f"{a:<18}{b:>16}{c:>16}" for a, b, c in rows)
+        dates = self.panel.dates.astype("datetime64[D]")
+        return (
+            f"out of sample {dates[0]} to {dates[-1]}, after costs, filled at the {'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{text}\n"
+            f"information coefficient {self.ic[0]:+.4f} +- {self.ic[1]:.4f}\n"
+            f"deflated Sharpe: probability {self.deflated_sharpe():.2f} that the skill is real after {trials} recorded trial{'s' if trials != 1 else ''}"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{self.summary()}</pre>"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Equity beside the baseline."""
+        import pandas as pd
+
+        from gpuquant.report.plots import equity_plot
+
+        return equity_plot(pd.DataFrame({"fund": self.equity, "equal weight": self.benchmark().equity()[0]}), ax)
+
+    def report(self, path: str | Path, benchmark: str = "equal_weight") -> Path:
+        """The tear sheet: one offline HTML file."""
+        from gpuquant.report.html import tear_sheet
+
+        return tear_sheet(self, self.benchmark(benchmark), Path(path))
+
+
+_LINES = (
+    ("CAGR", "cagr", "+.2%"),
+    ("volatility", "volatility", ".2%"),
+    ("max drawdown", "max_drawdown", ".1%"),
+    ("turnover a year", "turnover", ".1f"),
+    ("fees", "fees", ",.0f"),
+)
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """Positions by name: a Strategy, Contracts, shares by asset (a mapping), or cash (a number).
+
+    Examples
+    --------
+    >>> from gpuquant import Portfolio
+    >>> sorted(Portfolio({"shares": {"AAPL": 10}, "cash": 1000.0}).positions)
+    ['cash', 'shares']
+    """
+
+    positions: Mapping[str, Any]
+    ledger: Ledger | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, position in self.positions.items():
+            if isinstance(position, bool) or not isinstance(position, Strategy | Contracts | Mapping | int | float):
+                raise InputError(f"position {name!r} is a {type(position).__name__}: must be a Strategy, Contracts, shares by asset or cash")
+            numbers = position.items() if isinstance(position, Mapping) else [(name, position)] if isinstance(position, int | float) else []
+            for key, number in numbers:
+                if not np.isfinite(number):
+                    raise InputError(f"position {name!r}, {key} = {number!r}: must be finite")
+
+    @property
+    def cash(self) -> float:
+        """Sum of the cash positions."""
+        return float(sum(p for p in self.positions.values() if isinstance(p, int | float)))
+
+    def _strategy(self) -> tuple[str, Strategy]:
+        found = [(k, p) for k, p in self.positions.items() if isinstance(p, Strategy)]
+        if len(found) != 1:
+            raise InputError(f"the portfolio holds {len(found)} strategies: this needs exactly one")
+        return found[0]
+
+    def train(self, prices: Any, *, splits: Any, costs: Cost | None = None, ledger: Any = None, device: Any = "auto", progress: bool | None = None) -> Portfolio:
+        """The portfolio with its strategy trained; see `Strategy.train`."""
+        name, strategy = self._strategy()
+        book = None if ledger is None else ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+        trained = strategy.train(prices, splits=splits, costs=costs, ledger=book, device=device, progress=progress)
+        return Portfolio({**self.positions, name: trained}, book)
+
+    def signals(self, prices: Any, *, device: Any = "auto") -> Signals:
+        """Forecast, weight and whole shares of each asset at the last date."""
+        import pandas as pd
+
+        _, strategy = self._strategy()
+        panel, forecast, weight = strategy.latest(prices, device)
+        shares = np.trunc(weight * self.cash / panel.close[-1])
+        frame = pd.DataFrame({"asset": list(panel.assets), "forecast": forecast, "weight": weight, "price": panel.close[-1], "shares": shares})
+        return Signals(frame, panel.dates[-1])
+
+    def backtest(self, prices: Any, *, costs: Cost | None = None, fill: str = "next") -> FundBacktest:
+        """The strategy's out-of-sample dates, with the portfolio's cash."""
+        _, strategy = self._strategy()
+        if not self.cash > 0:
+            raise InputError(f"cash = {self.cash}: a back-test needs cash > 0")
+        panel, _ = strategy.weights(prices)
+        account, weights = strategy.backtest(prices, costs=costs, fill=fill, cash=self.cash)
+        return FundBacktest(account, weights, panel, costs, strategy.known().ic, self.ledger)
+
+    def price(self, market: Market, *, greeks: bool = False, progress: bool | None = None, **how: Any) -> Priced:
+        """Every position at the market: contracts by `gpuquant.price`, shares at their spot, cash as it is."""
+        return value(self, market, greeks=greeks, progress=progress, **how)
+
+    def greeks(self, market: Market, **how: Any) -> Priced:
+        """As `price`, with the Greeks of each position."""
+        return value(self, market, greeks=True, **how)
+
+    def risk(self, market: Market, moves: Scenarios, *, paths: int = 10_000, seed: int = 0, device: Any = "auto", progress: bool | None = None) -> Risk:
+        """Full revaluation of every position in every scenario, on the same draws."""
+        import pandas as pd
+
+        how = {"paths": paths, "seed": seed, "device": device, "progress": False}
+        today = value(self, market, **how)
+        if today.failed.size:
+            row = int(today.failed[0])
+            raise DataError(f"position {today.source['position'].array()[row]!r} has no price: {today.columns['message'][row]}")
+        names = list(today.source["position"].array())
+        rows = np.empty((len(moves), len(names)))
+        with bar(len(moves), "scenarios", progress) as tick:
+            for k, scenario in enumerate(moves.markets(market)):
+                rows[k] = value(self, scenario, **how).columns["value"] - today.columns["value"]
+                tick(1)
+        meta = {**today.meta, "scenarios": len(moves)}
+        return Risk(pd.DataFrame(rows, index=list(moves.labels), columns=names), pd.Series(today.columns["value"], index=names), moves.overlap, meta)
+
+    def optimize(self, risk: Risk, *, vary: str, objective: Any = "expected_shortfall", level: float = 0.975) -> Optimized:
+        """Vary the sizes inside one position to lower the risk of the whole book."""
+        if vary not in self.positions:
+            raise unknown("position", vary, self.positions)
+        return optimize(risk, [name for name in risk.pnl.columns if name.startswith(f"{vary}/")], objective=objective, level=level)
+
+    def save(self, folder: str | Path) -> None:
+        """A folder of Parquet, safetensors and JSON; `Portfolio.load` gives the portfolio back."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        kinds: dict[str, Any] = {}
+        for name, position in self.positions.items():
+            if isinstance(position, Strategy):
+                position.save(folder / name)
+                kinds[name] = {"kind": "strategy"}
+            elif isinstance(position, Contracts):
+                position.to_parquet(folder / f"{name}.parquet")
+                kinds[name] = {"kind": "contracts"}
+            else:
+                kinds[name] = {"kind": "shares" if isinstance(position, Mapping) else "cash", "value": dict(position) if isinstance(position, Mapping) else position}
+        ledger = str(self.ledger.path) if self.ledger else None
+        (folder / "portfolio.json").write_text(json.dumps({"positions": kinds, "ledger": ledger}, indent=1))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Portfolio:
+        """What `save` wrote."""
+        folder = Path(folder)
+        if not (folder / "portfolio.json").exists():
+            raise DataError(f"{folder} holds no portfolio.json")
+        kept = json.loads((folder / "portfolio.json").read_text())
+        positions: dict[str, Any] = {}
+        for name, entry in kept["positions"].items():
+            if entry["kind"] == "strategy":
+                positions[name] = Strategy.load(folder / name)
+            elif entry["kind"] == "contracts":
+                positions[name] = Contracts.read(folder / f"{name}.parquet")
+            else:
+                positions[name] = entry["value"]
+        return cls(positions, Ledger(kept["ledger"]) if kept["ledger"] else None)
+
+
+def value(book: Portfolio, market: Market, *, greeks: bool = False, **how: Any) -> Priced:
+    """The positions of a book as one table: `NAME/id` per contract, `NAME/asset` per shareholding, `NAME` for cash."""
+    from gpuquant.result import Words
+
+    names: list[str] = []
+    parts: list[dict[str, Any]] = []
+    meta: dict[str, Any] = {}
+    for name, position in book.positions.items():
+        if isinstance(position, Contracts):
+            priced = price(position, market=market, greeks=greeks, **how)
+            ids = position.columns.get("id")
+            labels = np.arange(len(position)) if ids is None else ids.array() if isinstance(ids, Words) else ids
+            names += [f"{name}/{label}" for label in labels]
+            amount = position.amounts()
+            parts.append({**priced.columns, **{g: priced.columns[g] * amount for g in NAMES if g in priced.columns}})
+            meta = priced.meta
+        elif isinstance(position, Mapping):
+            names += [f"{name}/{asset}" for asset in position]
+            parts.append(_shares(position, market, greeks))
+        elif isinstance(position, int | float):
+            names.append(name)
+            parts.append(_plain(np.array([float(position)]), np.ones(1), greeks, "cash"))
+        else:
+            raise InputError(f"position {name!r} is a strategy: price its holdings, as in fund.signals(prices).holdings")
+    keys = [k for k in parts[0] if all(k in part for part in parts)]
+    columns = {k: np.concatenate([part[k] for part in parts]) for k in keys}
+    return Priced(columns, {"position": Words.of(names)}, None, meta)
+
+
+def _shares(position: Mapping[str, float], market: Market, greeks: bool) -> dict[str, Any]:
+    names = list(position)
+    nothing = np.full(len(names), np.nan)
+    spots = market.lookup("spot", names, "", nothing, nothing, np.arange(len(names)))
+    shares = np.array([float(position[name]) for name in names])
+    made = _plain(spots, shares, greeks, "spot")
+    for row in np.flatnonzero(~(np.isfinite(spots) & (spots > 0))):
+        made["status"][row], made["message"][row] = "failed", f"the market has no spot > 0 of {names[row]!r}"
+        made["value"][row] = np.nan
+    return made
+
+
+def _plain(prices: np.ndarray, amounts: np.ndarray, greeks: bool, engine: str) -> dict[str, Any]:
+    """Result columns of positions that need no model; their delta is their amount where they are shares."""
+    n = len(prices)
+    columns: dict[str, Any] = {"price": prices, "std_error": np.zeros(n)}
+    if greeks:
+        for name in NAMES:
+            columns[name] = amounts * 1.0 if name == "delta" and engine == "spot" else np.zeros(n)
+            columns[f"{name}_std_error"] = np.zeros(n)
+    text = {k: np.full(n, v, dtype=object) for k, v in (("engine", engine), ("status", "ok"), ("message", ""))}
+    return {**columns, "paths": np.zeros(n, np.int64), **text, "value": prices * amounts}

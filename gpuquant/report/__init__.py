@@ -1,0 +1,1 @@
+"""Reports: plots for a notebook, and offline HTML pages."""

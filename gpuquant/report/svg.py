@@ -1,0 +1,102 @@
+"""Charts as SVG text: small, sharp at any size, offline, and readable in light and dark."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+WIDTH, HEIGHT = 860, 240
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 10, 26
+COLOURS = ("#2b6cb0", "#9aa5b1", "#c05621", "#2f855a")
+MOST_POINTS = 800
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """About `count` round numbers from low to high."""
+    if not high > low:
+        return [low]
+    raw = (high - low) / count
+    step = 10.0 ** math.floor(math.log10(raw))
+    step *= min((m for m in (1, 2, 5, 10) if m * step >= raw), default=10)
+    first = math.ceil(low / step - 1e-9)
+    return [k * step for k in range(first, int(math.floor(high / step + 1e-9)) + 1)]
+
+
+def lines(dates: np.ndarray, series: Mapping[str, np.ndarray], *, title: str, form: str = ",.2f", log: bool = False, fill: bool = False) -> str:
+    """A line chart of series over dates, at most 800 points each."""
+    keep = np.unique(np.linspace(0, len(dates) - 1, min(MOST_POINTS, len(dates))).astype(int))
+    drawn = {name: np.asarray(values, dtype=float)[keep] for name, values in series.items()}
+    shown = {name: np.log(v) if log else v for name, v in drawn.items()}
+    finite = np.concatenate([v[np.isfinite(v)] for v in shown.values()])
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if not log:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if high <= low:
+        high = low + 1.0
+    x = LEFT + (keep - keep[0]) / max(keep[-1] - keep[0], 1) * (WIDTH - LEFT - RIGHT)
+
+    def y(value: np.ndarray | float) -> np.ndarray:
+        return np.asarray(TOP + (high - np.asarray(value)) / (high - low) * (HEIGHT - TOP - BOTTOM))
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">']
+    marks = _log_ticks(low, high) if log else ticks(low, high)
+    for mark in marks:
+        height = float(y(math.log(mark) if log else mark))
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>')
+        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{format(mark, form)}</text>')
+    years = dates[keep].astype("datetime64[Y]").astype(int) + 1970
+    every = max(1, (int(years[-1]) - int(years[0])) // 10)
+    for position in np.flatnonzero(np.diff(years)) + 1:
+        if years[position] % every == 0:
+            parts.append(f'<text class="tick" x="{x[position]:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{years[position]}</text>')
+    for k, (name, values) in enumerate(shown.items()):
+        known = np.isfinite(values)
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x[known], y(values[known]), strict=True))
+        colour = COLOURS[k % len(COLOURS)]
+        if fill and k == 0 and points:
+            base = float(y(0.0))
+            parts.append(f'<polygon points="{x[known][0]:.1f},{base:.1f} {points} {x[known][-1]:.1f},{base:.1f}" fill="{colour}" fill-opacity="0.25"/>')
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"><title>{html.escape(name)}</title></polyline>')
+    parts.append("</svg>")
+    legend = "".join(f'<span><i style="background:{COLOURS[k % len(COLOURS)]}"></i>{html.escape(n)}</span>' for k, n in enumerate(series)) if len(series) > 1 else ""
+    return f'<figure><figcaption>{html.escape(title)}<span class="legend">{legend}</span></figcaption>{"".join(parts)}</figure>'
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    first, last = math.floor(low / math.log(10)), math.ceil(high / math.log(10))
+    marks = [m * 10.0**k for k in range(first, last + 1) for m in (1.0, 2.0, 5.0)]
+    return [m for m in marks if low <= math.log(m) <= high]
+
+
+def bars(values: np.ndarray, *, title: str, marks: Mapping[str, float], form: str = ",.0f", bins: int = 50) -> str:
+    """A histogram with named vertical marks."""
+    counts, edges = np.histogram(values, bins=bins)
+    low, high = float(edges[0]), float(edges[-1])
+
+    def x(value: float) -> float:
+        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">']
+    for count, a, b in zip(counts, edges[:-1], edges[1:], strict=True):
+        tall = count / max(counts.max(), 1) * (HEIGHT - TOP - BOTTOM)
+        parts.append(f'<rect x="{x(a):.1f}" y="{HEIGHT - BOTTOM - tall:.1f}" width="{max(x(b) - x(a) - 1, 0.5):.1f}" height="{tall:.1f}" fill="{COLOURS[0]}"/>')
+    for mark in ticks(low, high, 7):
+        parts.append(f'<text class="tick" x="{x(mark):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{format(mark, form)}</text>')
+    for k, (name, value) in enumerate(marks.items()):
+        at = min(max(x(value), LEFT), WIDTH - RIGHT)
+        parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{COLOURS[2]}" stroke-width="2"/>')
+        parts.append(f'<text class="tick" x="{at + 4:.1f}" y="{TOP + 12 + 14 * k}">{html.escape(name)}</text>')
+    return f"<figure><figcaption>{html.escape(title)}</figcaption>{''.join(parts)}</svg></figure>"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, classes: Sequence[Sequence[str]] | None = None) -> str:
+    """An HTML table; `classes` may give each cell a style attribute."""
+    top = "".join(f"<th>{html.escape(h)}</th>" for h in head)
+    body = ""
+    for r, row in enumerate(rows):
+        cells = "".join(f'<td style="{classes[r][c] if classes else ""}">{html.escape(str(cell))}</td>' for c, cell in enumerate(row))
+        body += f"<tr>{cells}</tr>"
+    return f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -1,0 +1,109 @@
+"""Risk: profits and losses of every position in every scenario, and what they say about the tail."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant import measures
+from gpuquant.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Risk:
+    """Full revaluation of a book.
+
+    Attributes
+    ----------
+    pnl : DataFrame, shape (scenarios, positions)
+        Value in the scenario minus value today; NaN where a position has no price.
+    value : Series, shape (positions,)
+        Value today.
+    overlap : int
+        Bars by which neighbouring scenarios overlap plus one: they count for that many fewer.
+    """
+
+    pnl: pd.DataFrame
+    value: pd.Series
+    overlap: int = 1
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def total(self) -> np.ndarray:
+        """Profit or loss of the whole book, shape (scenarios,)."""
+        return self.pnl.to_numpy().sum(axis=1)
+
+    def var(self, level: float = 0.99) -> float:
+        """Value at risk: the loss exceeded with probability 1 - level, positive."""
+        return measures.value_at_risk(self.total, _level(level))
+
+    def expected_shortfall(self, level: float = 0.975) -> float:
+        """Mean loss in the worst 1 - level of scenarios, positive."""
+        return measures.expected_shortfall(self.total, _level(level))
+
+    def interval(self, measure: str, level: float, confidence: float = 0.9) -> tuple[float, float]:
+        """A block-bootstrap interval of `var` or `expected_shortfall`; blocks as long as scenarios overlap."""
+        function = {"var": measures.value_at_risk, "expected_shortfall": measures.expected_shortfall}[measure]
+        total, generator = self.total, np.random.default_rng(0)
+        n, block = len(total), min(max(self.overlap, 1), len(total))
+        starts = generator.integers(0, n, (400, math.ceil(n / block)))
+        rows = (starts[:, :, None] + np.arange(block)).reshape(400, -1)[:, :n] % n
+        drawn = [function(total[r], level) for r in rows]
+        low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return float(low), float(high)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """VaR and expected shortfall at the usual levels, with 90 % intervals."""
+        import pandas as pd
+
+        rows = []
+        for measure, level in (("var", 0.95), ("var", 0.99), ("expected_shortfall", 0.95), ("expected_shortfall", 0.975), ("expected_shortfall", 0.99)):
+            low, high = self.interval(measure, level)
+            rows.append({"measure": measure, "level": level, "value": getattr(self, measure)(level), "low": low, "high": high})
+        return pd.DataFrame(rows)
+
+    def contributions(self, level: float = 0.975) -> pd.Series:
+        """What each position adds to the expected shortfall; they sum to it (Euler's theorem; Tasche, 1999)."""
+        import pandas as pd
+
+        total = self.total
+        order = np.argsort(total, kind="stable")
+        mass = (1.0 - _level(level)) * len(total)
+        share = np.clip(mass - np.arange(len(total)), 0.0, 1.0)
+        return pd.Series(-(self.pnl.to_numpy()[order] * share[:, None]).sum(axis=0) / mass, index=self.pnl.columns, name="contribution")
+
+    def summary(self) -> str:
+        """A few lines."""
+        return (
+            f"{len(self.pnl)} scenarios of {self.pnl.shape[1]} positions worth {self.value.sum():,.0f}\n"
+            f"VaR 99 %: {self.var(0.99):,.0f}; expected shortfall 97.5 %: {self.expected_shortfall(0.975):,.0f}; worst: {-self.total.min():,.0f}"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.frame.to_html(index=False)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Distribution of the book's profit and loss with VaR and expected shortfall."""
+        from gpuquant.report.plots import pnl_plot
+
+        return pnl_plot(self, ax)
+
+    def report(self, path: str | Path) -> Path:
+        """One offline HTML file."""
+        from gpuquant.report.html import risk_page
+
+        return risk_page(self, Path(path))
+
+
+def _level(level: float) -> float:
+    if not 0.5 <= level < 1.0:
+        raise InputError(f"level = {level!r}: must be within 0.5 and 1, such as 0.99")
+    return level

@@ -1,0 +1,25 @@
+"""Equal sizing: each asset the same share, times its forecast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpuquant.sizing.base import Sizing
+
+
+@dataclass(frozen=True)
+class Equal(Sizing):
+    """weight = max_gross x forecast / assets.
+
+    Parameters
+    ----------
+    max_gross : float
+        Sum of absolute weights when every forecast is 1.
+    """
+
+    max_gross: float = 1.0
+
+    def size(self, forecast: np.ndarray, close: np.ndarray) -> np.ndarray:
+        return self.max_gross * forecast / forecast.shape[1]

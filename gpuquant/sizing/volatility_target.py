@@ -1,0 +1,65 @@
+"""Volatility target: weights scaled so that the book would lately have moved as much as wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpuquant.errors import InputError
+from gpuquant.measures import PERIODS
+from gpuquant.sizing.base import Sizing
+
+
+@dataclass(frozen=True)
+class VolatilityTarget(Sizing):
+    """Forecasts over each asset's volatility, scaled to a volatility of the whole book, gross exposure capped.
+
+    At each bar the book's volatility is that of the new weights over the last `window` bars' returns, so correlations count.
+
+    Parameters
+    ----------
+    target : float
+        Annual volatility of the book; > 0.
+    max_gross : float
+        Most that absolute weights may add up to; > 0.
+    window : int
+        Bars of returns.
+    smooth : float
+        Share of the way from yesterday's weights to today's, within (0, 1]: less trading.
+
+    References
+    ----------
+    Moskowitz, Ooi and Pedersen (2012), section 2.3.
+    """
+
+    target: float = 0.10
+    max_gross: float = 1.0
+    window: int = 63
+    smooth: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, high in (("target", np.inf), ("max_gross", np.inf), ("smooth", 1.0)):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and 0 < value <= high):
+                raise InputError(f"VolatilityTarget {name} = {value!r}: must be > 0{'' if np.isinf(high) else f' and <= {high:g}'}")
+        if self.window < 2:
+            raise InputError(f"VolatilityTarget window = {self.window!r}: must be >= 2 bars")
+
+    def size(self, forecast: np.ndarray, close: np.ndarray) -> np.ndarray:
+        returns = np.zeros(close.shape)
+        returns[1:] = close[1:] / close[:-1] - 1.0
+        out = np.full(forecast.shape, np.nan)
+        held = np.zeros(forecast.shape[1])
+        for t in np.flatnonzero(np.isfinite(forecast).any(axis=1)):
+            recent = returns[max(t - self.window + 1, 1) : t + 1]
+            if len(recent) < 2:
+                continue
+            deviation = recent.std(axis=0)
+            raw = np.where(deviation > 0, np.nan_to_num(forecast[t]) / np.where(deviation > 0, deviation, 1.0), 0.0)
+            book = float((recent @ raw).std()) * np.sqrt(PERIODS)
+            wanted = raw * (self.target / book if book > 0 else 0.0)
+            wanted *= min(1.0, self.max_gross / max(np.abs(wanted).sum(), 1e-300))
+            held = held + self.smooth * (wanted - held)
+            out[t] = held
+        return out

@@ -1,0 +1,201 @@
+"""Strategy: features, a learner and a sizing; trained fold by fold it holds the out-of-sample forecasts of its own models."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpuquant import measures
+from gpuquant.backtesting.engine import Backtest, backtest
+from gpuquant.backtesting.honesty import Ledger
+from gpuquant.costs.base import Cost
+from gpuquant.device import Place, choose
+from gpuquant.errors import DataError, InputError, NotTrained
+from gpuquant.features.base import Feature
+from gpuquant.forecast import Forecast, information_coefficient
+from gpuquant.panel import Panel
+from gpuquant.progress import bar
+from gpuquant.sizing.base import Sizing
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training left.
+
+    Attributes
+    ----------
+    states : list
+        The model of each fold.
+    forecast : Forecast
+        Of every test date, by the model trained before it.
+    information : array, shape (bars,)
+        Information coefficient of each test bar.
+    seconds : mapping
+        What each feature and the training cost.
+    """
+
+    states: list[Any]
+    forecast: Forecast
+    information: np.ndarray
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def ic(self) -> tuple[float, float]:
+        """Mean information coefficient and its standard error."""
+        known = self.information[np.isfinite(self.information)]
+        return float(known.mean()), float(known.std(ddof=1) / np.sqrt(len(known)))
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Features to a forecast to weights.
+
+    Parameters
+    ----------
+    features : sequence
+        Features, or frames of the caller's own (dates by assets), whose row t must not know more than bar t.
+    learner : object
+        `learn.Learner`, or any object with its `fit`, `predict`, `label` and `span`.
+    sizing : Sizing
+        From forecasts to weights.
+    """
+
+    features: Sequence[Any]
+    learner: Any
+    sizing: Sizing
+    trained: Trained | None = None
+
+    def compute(self, panel: Panel, place: Place, seconds: dict[str, float] | None = None) -> np.ndarray:
+        """Every feature, shape (bars, assets, columns)."""
+        if not self.features:
+            raise InputError("features is empty: a strategy needs at least one")
+        parts = []
+        with bar(len(self.features), "features") as tick:
+            for feature in self.features:
+                start = time.perf_counter()
+                parts.append(feature.compute(panel, place) if isinstance(feature, Feature) else _own(feature, panel))
+                if seconds is not None:
+                    name = type(feature).__name__
+                    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+                tick(1)
+        return np.concatenate(parts, axis=2)
+
+    def train(self, prices: Any, *, splits: Any, costs: Cost | None = None, ledger: Any = None, device: str | Place = "auto", progress: bool | None = None) -> Strategy:
+        """The strategy with its models: each fold trained on its past, forecasting its test dates.
+
+        Parameters
+        ----------
+        prices : Panel, frame or path
+        splits : WalkForward
+        costs : Cost, optional
+            Charged in the loss.
+        ledger : path or Ledger, optional
+            Where this trial is recorded, with the Sharpe ratio of its out-of-sample bars.
+        device : str
+            Of features and networks.
+        """
+        from gpuquant.learn.learner import walk_forward
+
+        panel, place = Panel.of(prices), choose(device)
+        seconds: dict[str, float] = {}
+        features = self.compute(panel, place, seconds)
+        folds = list(splits.folds(panel.dates, self.learner.span))
+        first = int(np.argmax(np.isfinite(features).all(axis=2).any(axis=1)))
+        folds = [fold for fold in folds if (fold.train >= first).sum() >= 2 * measures.PERIODS]
+        if not folds:
+            raise DataError("no fold has two years of training bars with every feature: give longer prices or shorter lookbacks")
+        start = time.perf_counter()
+        with bar(len(folds), "training", progress) as tick:
+            values, states = walk_forward(
+                self.learner, features, panel.close, folds, cost=0.0 if costs is None else costs.per_unit_turnover, device=place.name, tick=tick
+            )
+        seconds["training"] = time.perf_counter() - start
+        forecast = Forecast(values, panel.dates, panel.assets)
+        information = information_coefficient(values, self.learner.label(panel.close))
+        done = replace(self, trained=Trained(states, forecast, information, seconds))
+        if ledger is not None:
+            book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+            returns = done.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
+            book.record({**self.describe(), "splits": vars(splits), "dates": [str(panel.dates[0]), str(panel.dates[-1])]}, returns)
+        return done
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies this strategy in a ledger."""
+        names = [repr(f) if isinstance(f, Feature) else type(f).__name__ for f in self.features]
+        return {"features": names, "learner": self.learner.describe() if hasattr(self.learner, "describe") else repr(self.learner), "sizing": repr(self.sizing)}
+
+    def known(self) -> Trained:
+        """What training left; raises NotTrained before it."""
+        if self.trained is None:
+            raise NotTrained("the strategy is not trained: call train(prices, splits=...) first and keep what it returns")
+        return self.trained
+
+    def weights(self, prices: Any) -> tuple[Panel, np.ndarray]:
+        """The out-of-sample part of a panel, and its target weights, shape (bars, assets)."""
+        panel = Panel.of(prices)
+        forecast = self.known().forecast.on(panel.dates, panel.assets)
+        rows = np.flatnonzero(np.isfinite(forecast).any(axis=1))
+        if not rows.size:
+            raise DataError("none of these dates has an out-of-sample forecast")
+        span = slice(int(rows[0]), int(rows[-1]) + 1)
+        return panel.rows(span), self.sizing.size(forecast, panel.close)[span]
+
+    def backtest(self, prices: Any, *, costs: Cost | None = None, fill: str = "next", cash: float = 1_000_000.0) -> tuple[Backtest, np.ndarray]:
+        """The out-of-sample dates with shared cash, and the weights held."""
+        panel, weights = self.weights(prices)
+        return backtest(panel, weights=weights, costs=costs, fill=fill, cash=cash), weights
+
+    def latest(self, prices: Any, device: str | Place = "auto") -> tuple[Panel, np.ndarray, np.ndarray]:
+        """Forecast and target weight of each asset at the last date, by the last model."""
+        panel, place, trained = Panel.of(prices), choose(device), self.known()
+        features = self.compute(panel, place)
+        rows = np.arange(max(panel.bars - 252, 0), panel.bars)
+        forecast = np.full(panel.close.shape, np.nan)
+        forecast[rows] = self.learner.predict(trained.states[-1], features, rows, device=place.name)
+        return panel, forecast[-1], np.nan_to_num(self.sizing.size(forecast, panel.close)[-1])
+
+    def save(self, folder: Path) -> None:
+        """Weights in safetensors, forecasts in Parquet, the description in JSON."""
+        from gpuquant.learn import checkpoint
+
+        trained = self.known()
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.save([state.tensors() for state in trained.states], folder / "weights.safetensors")
+        trained.forecast.to_parquet(folder / "forecast.parquet")
+        np.save(folder / "information.npy", trained.information, allow_pickle=False)
+        from gpuquant.recipes import encode
+
+        (folder / "strategy.json").write_text(json.dumps({"strategy": encode(replace(self, trained=None)), "seconds": dict(trained.seconds)}, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> Strategy:
+        """What `save` wrote."""
+        import pandas as pd
+
+        from gpuquant.learn import checkpoint
+        from gpuquant.learn.learner import Fitted
+        from gpuquant.recipes import decode
+
+        kept = json.loads((folder / "strategy.json").read_text())
+        frame = pd.read_parquet(folder / "forecast.parquet")
+        forecast = Forecast(frame.to_numpy(), frame.index.to_numpy(), tuple(frame.columns))
+        states = [Fitted.of_tensors(t) for t in checkpoint.load(folder / "weights.safetensors")]
+        information = np.load(folder / "information.npy", allow_pickle=False)
+        made: Strategy = decode(kept["strategy"])
+        return replace(made, trained=Trained(states, forecast, information, kept["seconds"]))
+
+
+def _own(values: Any, panel: Panel) -> np.ndarray:
+    """A caller's frame as one feature."""
+    if not hasattr(values, "reindex"):
+        raise InputError(f"feature {type(values).__name__}: must be a feature or a frame of dates by assets")
+    import pandas as pd
+
+    frame = values.reindex(index=pd.DatetimeIndex(panel.dates), columns=list(panel.assets))
+    return frame.to_numpy(dtype=np.float64)[..., None]
