@@ -130,7 +130,7 @@ class FundBacktest:
         return (
             f"out of sample {dates[0]} to {dates[-1]}, after costs, filled at the {'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{text}\n"
             f"information coefficient {self.ic[0]:+.4f} +- {self.ic[1]:.4f}\n"
-            f"deflated Sharpe: probability {self.deflated_sharpe():.2f} that the skill is real after {trials} recorded trial{'s' if trials != 1 else ''}"
+            f"deflated Sharpe: probability {self.deflated_sharpe():.2f} of a Sharpe ratio above the luck of {trials} recorded trial{'s' if trials != 1 else ''}"
         )
 
     def _repr_html_(self) -> str:

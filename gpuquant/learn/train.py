@@ -33,8 +33,8 @@ class Recipe:
         Peak learning rate and weight decay of AdamW, on a one-cycle schedule.
     """
 
-    steps: int = 150
-    stretches: int = 8
+    steps: int = 120
+    stretches: int = 4
     length: int = 63
     rate: float = 3e-3
     decay: float = 1e-2

@@ -126,9 +126,9 @@ def price(
     -----
     A standard error does not hold the bias of a time-stepping scheme; where a scheme has one the row's message says so.
     """
-    book, batches, messages, scalar = _batches(contracts, model, market)
+    book, batches, messages, scalar = batches_of(contracts, model, market)
     n = len(messages)
-    task = _task(device, seed, precision, engine, paths, steps, greeks, target_error, common_draws, n)
+    task = checked(device, seed, precision, engine, paths, steps, greeks, target_error, common_draws, n)
     if units not in ("raw", "desk"):
         raise InputError(f"units = {units!r}: must be raw or desk")
     task = replace(task, place=choose(device, work=sum(_work(b, task) for b in batches)))
@@ -145,7 +145,7 @@ def price(
     return Priced(columns, source, None if book is None else book.index, meta, scalar, partial)
 
 
-def _batches(contracts: Any, model: Model | None, market: Any) -> tuple[Contracts | None, list[Batch], np.ndarray, bool]:
+def batches_of(contracts: Any, model: Model | None, market: Any) -> tuple[Contracts | None, list[Batch], np.ndarray, bool]:
     """The rows of any kind of input in batches, and whether the input was one plain contract."""
     if isinstance(contracts, Payoff):
         if not isinstance(model, Model):
@@ -172,7 +172,8 @@ def _batches(contracts: Any, model: Model | None, market: Any) -> tuple[Contract
     return contracts, found, messages, False
 
 
-def _task(device: Any, seed: int, precision: str, engine: str, paths: int, steps: int | None, wanted: bool, target: Any, common: bool, n: int) -> Task:
+def checked(device: Any, seed: int, precision: str, engine: str, paths: int, steps: int | None, wanted: bool, target: Any, common: bool, n: int) -> Task:
+    """The caller's wishes, each inside its domain."""
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     if precision not in PRECISIONS:
@@ -192,7 +193,7 @@ def _task(device: Any, seed: int, precision: str, engine: str, paths: int, steps
     return Task(Place("cpu"), int(seed), precision, engine, int(paths), steps, bool(wanted), goal, bool(common))
 
 
-def _grid(batch: Batch, steps: int | None) -> tuple[np.ndarray, np.ndarray]:
+def grid(batch: Batch, steps: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Steps of each row, and steps from one observation to the next."""
     n = len(batch.rows)
     model, payoff = batch.model, batch.payoff
@@ -212,7 +213,7 @@ def _grid(batch: Batch, steps: int | None) -> tuple[np.ndarray, np.ndarray]:
 
 def _work(batch: Batch, task: Task) -> float:
     """Path-steps of a batch if it is simulated."""
-    return float(_grid(batch, task.steps)[0].sum()) * task.paths
+    return float(grid(batch, task.steps)[0].sum()) * task.paths
 
 
 class _Table:
@@ -291,7 +292,7 @@ def _simulate(batch: Batch, task: Task, table: _Table, notes: np.ndarray, tick: 
         _, error = launch(batch, pilot, np.full(n, PILOT))
         wanted = (error[:, 0] / task.target_error[batch.rows]) ** 2 * PILOT * 1.1  # a tenth more: the pilot's own variance is an estimate
         paths = np.clip(np.ceil(np.nan_to_num(wanted, nan=PILOT) / 256) * 256, 1024, MOST_PATHS).astype(np.int64)
-    rng.check(int(paths.max()), int(_grid(batch, task.steps)[0].max()) * (batch.model.normals + batch.model.uniforms), int(batch.streams.max()))
+    rng.check(int(paths.max()), int(grid(batch, task.steps)[0].max()) * (batch.model.normals + batch.model.uniforms), int(batch.streams.max()))
     ends = np.searchsorted(np.cumsum(-(-paths // TILE)), np.arange(UNITS, int((-(-paths // TILE)).sum()) + UNITS, UNITS), side="right")
     begin = 0
     for end in np.unique(np.minimum(np.maximum(ends, 1), n)).tolist() + [n]:
@@ -307,7 +308,7 @@ def _simulate(batch: Batch, task: Task, table: _Table, notes: np.ndarray, tick: 
 
 def launch(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Values and standard errors of a batch by simulation, shape (n, outputs), Greeks in their own units."""
-    steps, every = _grid(batch, task.steps)
+    steps, every = grid(batch, task.steps)
     pair = Pair(type(batch.model), type(batch.payoff), batch.fixed, task.precision, 9 if task.greeks else 1, task.outputs)
     scale, shift, weights = greeks.variants(pair)
     streams = np.zeros_like(batch.streams) if task.common_draws else batch.streams
@@ -342,7 +343,7 @@ def _said(batch: Batch, task: Task, values: np.ndarray, errors: np.ndarray, note
     message = notes.astype(object)
     warned = notes != ""
     if np.isfinite(batch.model.weak_order):
-        steps = _grid(batch, task.steps)[0]
+        steps = grid(batch, task.steps)[0]
         scheme = np.array([f"{k} steps of weak order {batch.model.weak_order:g}: their bias is not in std_error" for k in steps], dtype=object)
         message = np.where(message == "", scheme, message + "; " + scheme)
     # nothing paid on any path: with n paths the chance of paying is below 3/n at 95 % (the rule of three)

@@ -70,7 +70,8 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Path) -> Path:
     lead = f"Out of sample {span[0]} to {span[-1]}, {len(fund.panel.assets)} assets, after costs, filled at the {'next bar' if fund.meta['fill'] == 'next' else 'same close'}."
     ratio, error = measures.sharpe(returns), measures.sharpe_error(returns)
     headline = (
-        f"<p class='headline'>Deflated Sharpe: probability <b>{fund.deflated_sharpe():.2f}</b> that the skill is real after {trials} recorded trial{'s' if trials != 1 else ''}. "
+        f"<p class='headline'>Deflated Sharpe: probability <b>{fund.deflated_sharpe():.2f}</b> of a Sharpe ratio above the luck of {trials} recorded trial{'s' if trials != 1 else ''}; "
+        "holding a rising market counts as skill here, so read it beside the baseline. "
         f"Sharpe {ratio:.2f} &plusmn; {error:.2f}; information coefficient {fund.ic[0]:+.4f} &plusmn; {fund.ic[1]:.4f}.</p>"
     )
     start = fund.account.account.cash

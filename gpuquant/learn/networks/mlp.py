@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Two hidden layers with SiLU, then one number.
+    """Two hidden layers with ReLU, then one number.
 
     Parameters
     ----------
@@ -31,6 +31,6 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows (batch, bars, features) to (batch,)."""
-        h = torch.nn.functional.silu(self.first(x.flatten(1)))
-        h = torch.nn.functional.silu(self.second(h))
+        h = torch.relu(self.first(x.flatten(1)))
+        h = torch.relu(self.second(h))
         return self.last(h).squeeze(-1)

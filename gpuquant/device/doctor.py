@@ -1,0 +1,116 @@
+"""What this machine has, whether its parts agree, and how to mend what does not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gpuquant._version import __version__
+from gpuquant.device import compile as compiler
+from gpuquant.device import cuda, place
+
+PACKAGES = ("numpy", "scipy", "numba", "pandas", "pyarrow", "torch", "safetensors", "cupy-cuda13x", "numba-cuda", "nvidia-ml-py", "skfolio", "cvxpy-base", "matplotlib", "tqdm", "dask")
+
+
+@dataclass
+class Checkup:
+    """Lines of findings, and problems each with its mend."""
+
+    lines: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = "\n".join(self.lines)
+        if not self.problems:
+            return text + "\nno problems found"
+        return text + "\n" + "\n".join(f"problem: {what}\n  mend: {how}" for what, how in self.problems)
+
+
+def version_of(package: str) -> str:
+    """The installed version of a package, or `absent`."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def cuda_majors() -> dict[str, str]:
+    """The CUDA major each GPU package was built for, without importing any."""
+    majors = {}
+    torch = version_of("torch")
+    if torch != "absent":
+        majors["torch"] = torch.split("+cu", 1)[1][:2] if "+cu" in torch else "none (CPU build)" if "+cpu" in torch else _torch_major()
+    for name in ("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x"):
+        if version_of(name) != "absent":
+            majors["CuPy"] = name[9:11]
+    runtime = version_of("nvidia-cuda-runtime")
+    if version_of("numba-cuda") != "absent":
+        majors["numba-cuda"] = runtime.split(".")[0] if runtime != "absent" else "12" if version_of("nvidia-cuda-runtime-cu12") != "absent" else "system's"
+    return majors
+
+
+def _torch_major() -> str:
+    """Read from torch's own version file: importing torch would take seconds."""
+    try:
+        text = next(f for f in importlib.metadata.files("torch") or [] if str(f) == "torch/version.py").read_text()
+    except (StopIteration, OSError):
+        return "unknown"
+    line = next((row for row in text.splitlines() if row.startswith("cuda")), "")
+    value = line.split("=")[-1].strip().strip("'\"")
+    return "none (CPU build)" if value in ("None", "") else value.split(".")[0]
+
+
+def _driver() -> str:
+    if shutil.which("nvidia-smi") is None:
+        return "absent"
+    done = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout.strip().replace("\n", "; ") or "present, but names no GPU"
+
+
+def _memory() -> str:
+    try:
+        pages = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line)
+        return f"{int(pages['MemAvailable'].split()[0]) / 2**20:.1f} of {int(pages['MemTotal'].split()[0]) / 2**20:.1f} GiB free"
+    except (OSError, KeyError, ValueError):
+        return "unknown"
+
+
+def checkup() -> Checkup:
+    """Look at everything and run a one-second self-test."""
+    out = Checkup()
+    out.lines += [f"gpuquant {__version__}, Python {platform.python_version()}, {platform.platform()}"]
+    out.lines += ["packages: " + ", ".join(f"{p} {version_of(p)}" for p in PACKAGES)]
+    out.lines += [f"CPU: {place.cores()} cores, memory {_memory()}", f"GPU: {_driver()}"]
+    majors = cuda_majors()
+    out.lines.append("CUDA majors: " + (", ".join(f"{k} {v}" for k, v in majors.items()) or "no GPU package"))
+    numbers = {v for v in majors.values() if v.isdigit()}
+    if len(numbers) > 1:
+        out.problems.append((f"CUDA majors differ: {majors}", "install one major throughout: pip install 'gpuquant[cuda13]' and a torch built for CUDA 13"))
+    trouble = cuda.problem(0)
+    out.lines.append(f"device auto: {place.choose('auto').name} ({place.choose('auto').reason})")
+    if trouble and _driver() != "absent":
+        out.problems.append((f"a GPU is there but cannot be used: {trouble}", cuda.INSTALL))
+    folder = compiler.folder()
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    out.lines.append(f"cache: {folder} ({len(files)} files, {sum(p.stat().st_size for p in files) / 1e6:.1f} MB); `gpuquant doctor --clear-cache` empties it")
+    if str(folder).startswith(("/tmp/gpuquant-", "/var/tmp")):
+        out.problems.append(("the home folder cannot be written: kernels are kept in a temporary folder", "set GPUQUANT_CACHE to a folder you may write"))
+    return out
+
+
+def self_test(kind: str) -> tuple[bool, str]:
+    """Philox's known answer through a compiled kernel of this device."""
+    start = time.perf_counter()
+    from gpuquant.device import probe
+
+    words = probe.philox_words(place.choose(kind))
+    fine = [hex(int(w)) for w in words] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
+    return fine, f"self-test on {kind}: {'passed' if fine else 'FAILED'} in {time.perf_counter() - start:.2f} s"
+
+
+__all__ = ["Checkup", "checkup", "self_test"]

@@ -1,0 +1,81 @@
+"""Small kernels over arrays: any function of vmath or rng applied to each element, on any device.
+
+The tests and the self-test look at vmath and rng through these, so that they see the compiled functions and not their source.
+"""
+# mypy: ignore-errors
+# ruff: noqa: F821
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpuquant.device import compile as compiler
+
+BLOCK = 256
+WORDS = {"f32": np.float32, "f64": np.float64, "u32": np.uint32}
+
+
+def apply_one(unit, lane0, x, out, n):
+    """out[i] = f(x[i])."""
+    for lane in lanes():
+        i = unit * WIDTH + lane0 + lane
+        if i < n:
+            out[0, i] = FUNCTION(x[i])
+
+
+def apply_pair(unit, lane0, x, out, n):
+    """out[:, i] = f(x[i]), a function with two results."""
+    for lane in lanes():
+        i = unit * WIDTH + lane0 + lane
+        if i < n:
+            out[0, i], out[1, i] = FUNCTION(x[i])
+
+
+def apply_philox(unit, lane0, counters, out, n):
+    """out[:, i] = the four words of a counter (four words) and key (two)."""
+    for lane in lanes():
+        i = unit * WIDTH + lane0 + lane
+        if i < n:
+            out[0, i], out[1, i], out[2, i], out[3, i] = philox(counters[0, i], counters[1, i], counters[2, i], counters[3, i], counters[4, i], counters[5, i])
+
+
+def apply_normals(unit, lane0, keys, out, n):
+    """out[:, i] = the four normals of block `i` of stream 0."""
+    for lane in lanes():
+        i = unit * WIDTH + lane0 + lane
+        if i < n:
+            c0, c1, c2, c3 = counter(keys[2] + i, 0, 0, 0)
+            a, b, c, d = philox(c0, c1, c2, c3, u32(keys[0]), u32(keys[1]))
+            out[0, i], out[1, i] = normals(a, b)
+            out[2, i], out[3, i] = normals(c, d)
+
+
+def _run(body, place, n, array, rows, dtype, precision="double", function=""):
+    out = place.xp.empty((rows, n), dtype)
+
+    def text(target):
+        made = compiler.source(body, [], target=target, precision=precision, constants={})
+        return made.replace("FUNCTION", function)
+
+    width = compiler.width(place)
+    compiler.run(text, place, -(-n // width), (place.put(array, "x"), out, n), chunk=4096)
+    return place.get(out, "out")
+
+
+def evaluate(name, x, place, *, results=1):
+    """The vmath function `name` at each element of `x`; shape (results, n) in the function's own type."""
+    dtype = np.float32 if name.endswith("32") else np.float64
+    return _run(apply_one if results == 1 else apply_pair, place, len(x), x, results, dtype, function=name)
+
+
+def philox_words(place, counters=((0,), (0,), (0,), (0,), (0,), (0,))):
+    """Philox's words for counters (six rows: counter, key), shape (4, n); one column is flattened."""
+    given = np.asarray(counters, np.uint32)
+    words = _run(apply_philox, place, given.shape[1], given, 4, np.uint32)
+    return words.ravel() if given.shape[1] == 1 else words
+
+
+def normals(place, n, seed, first=0, precision="single"):
+    """Four normals for each of `n` paths from `first` on, shape (4, n)."""
+    keys = np.array([seed & 0xFFFFFFFF, seed >> 32, first], np.uint64)
+    return _run(apply_normals, place, n, keys, 4, np.float32 if precision == "single" else np.float64, precision)
