@@ -10,7 +10,25 @@ from typing import Any
 
 from gpuquant._version import __version__
 
-_MODULES = ("costs", "data", "device", "errors", "features", "honesty", "learn", "measures", "models", "optimize", "payoffs", "report", "risk", "rng", "rules", "sizing", "splits")
+_MODULES = (
+    "costs",
+    "data",
+    "device",
+    "errors",
+    "features",
+    "honesty",
+    "learn",
+    "measures",
+    "models",
+    "optimize",
+    "payoffs",
+    "report",
+    "risk",
+    "rng",
+    "rules",
+    "sizing",
+    "splits",
+)
 _HOMES = {"splits": "gpuquant.backtesting.splits", "honesty": "gpuquant.backtesting.honesty"}  # modules kept in a folder
 _NAMES = {
     "backtest": "gpuquant.backtesting.engine",

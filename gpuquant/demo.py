@@ -7,7 +7,6 @@ priced. Everything is written to one folder.
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

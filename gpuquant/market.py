@@ -91,8 +91,8 @@ class Market:
 
     def __post_init__(self) -> None:
         for name, value in self.values.items():
-            for column, number in (value.items() if isinstance(value, Mapping) else [(name, value)]):
-                for inner, leaf in (number.items() if isinstance(number, Mapping) else [(column, number)]):
+            for column, number in value.items() if isinstance(value, Mapping) else [(name, value)]:
+                for inner, leaf in number.items() if isinstance(number, Mapping) else [(column, number)]:
                     if isinstance(leaf, bool) or not isinstance(leaf, int | float | str) or (isinstance(leaf, float) and not np.isfinite(leaf)):
                         raise InputError(f"market {name}.{inner} = {leaf!r}: {BAD}")
 

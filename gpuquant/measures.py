@@ -83,7 +83,7 @@ def sums_of(returns: np.ndarray) -> dict[str, np.ndarray]:
         "worst": returns.min(0),
         "depth": (growth / peak - 1.0).min(0),
         "longest": since.max(0).astype(float),
-        **{name: nothing for name in ("held", "orders", "trades", "wins", "gained", "lost", "fees", "turnover")},
+        **dict.fromkeys(("held", "orders", "trades", "wins", "gained", "lost", "fees", "turnover"), nothing),
     }
 
 

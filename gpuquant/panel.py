@@ -165,7 +165,7 @@ class Panel:
         Where no such tick keeps sums exact in float64, closes are rounded to the finest that does, for signals alone.
         """
         highest = float(self.close.max())
-        for digits in range(0, 10):
+        for digits in range(10):
             if highest * 10.0**digits * max(LONGEST_WINDOW**2, self.bars) >= EXACT:
                 return 10.0 ** -(digits - 1), False
             scaled = self.close * 10.0**digits

@@ -123,7 +123,11 @@ class FundBacktest:
         rows = [
             ("", "fund", "equal weight"),
             *((label, f"{self.account.measures[k][0]:{form}}", f"{base.measures[k][0]:{form}}") for label, k, form in _LINES),
-            ("Sharpe", f"{measures.sharpe(own):.2f} +- {measures.sharpe_error(own):.2f}", f"{measures.sharpe(naive):.2f} +- {measures.sharpe_error(naive):.2f}"),
+            (
+                "Sharpe",
+                f"{measures.sharpe(own):.2f} +- {measures.sharpe_error(own):.2f}",
+                f"{measures.sharpe(naive):.2f} +- {measures.sharpe_error(naive):.2f}",
+            ),
         ]
         text = "\n".join(f"{a:<18}{b:>16}{c:>16}" for a, b, c in rows)
         dates = self.panel.dates.astype("datetime64[D]")
@@ -194,7 +198,9 @@ class Portfolio:
             raise InputError(f"the portfolio holds {len(found)} strategies: this needs exactly one")
         return found[0]
 
-    def train(self, prices: Any, *, splits: Any, costs: Cost | None = None, ledger: Any = None, device: Any = "auto", progress: bool | None = None) -> Portfolio:
+    def train(
+        self, prices: Any, *, splits: Any, costs: Cost | None = None, ledger: Any = None, device: Any = "auto", progress: bool | None = None
+    ) -> Portfolio:
         """The portfolio with its strategy trained; see `Strategy.train`."""
         name, strategy = self._strategy()
         book = None if ledger is None else ledger if isinstance(ledger, Ledger) else Ledger(ledger)
@@ -265,7 +271,10 @@ class Portfolio:
                 position.to_parquet(folder / f"{name}.parquet")
                 kinds[name] = {"kind": "contracts"}
             else:
-                kinds[name] = {"kind": "shares" if isinstance(position, Mapping) else "cash", "value": dict(position) if isinstance(position, Mapping) else position}
+                kinds[name] = {
+                    "kind": "shares" if isinstance(position, Mapping) else "cash",
+                    "value": dict(position) if isinstance(position, Mapping) else position,
+                }
         ledger = str(self.ledger.path) if self.ledger else None
         (folder / "portfolio.json").write_text(json.dumps({"positions": kinds, "ledger": ledger}, indent=1))
 

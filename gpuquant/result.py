@@ -177,5 +177,7 @@ class Priced:
             "status: " + ", ".join(f"{k} {n}" for k, n in zip(status, counts, strict=True)),
         ]
         if self.failed.size:
-            lines.append(f"failed rows: {', '.join(map(str, self.failed[:10]))}{' ...' if self.failed.size > 10 else ''}; the total over them is NaN unless partial=True")
+            lines.append(
+                f"failed rows: {', '.join(map(str, self.failed[:10]))}{' ...' if self.failed.size > 10 else ''}; the total over them is NaN unless partial=True"
+            )
         return "\n".join([*lines, f"total value: {self.total:,.2f}"])

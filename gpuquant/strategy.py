@@ -86,7 +86,9 @@ class Strategy:
                 tick(1)
         return np.concatenate(parts, axis=2)
 
-    def train(self, prices: Any, *, splits: Any, costs: Cost | None = None, ledger: Any = None, device: str | Place = "auto", progress: bool | None = None) -> Strategy:
+    def train(
+        self, prices: Any, *, splits: Any, costs: Cost | None = None, ledger: Any = None, device: str | Place = "auto", progress: bool | None = None
+    ) -> Strategy:
         """The strategy with its models: each fold trained on its past, forecasting its test dates.
 
         Parameters

@@ -137,7 +137,9 @@ class Account:
         """Accounts."""
         return len(self.panel.assets) // self.assets * self.rows
 
-    def run(self, place: Place, progress: Any = None, *, record: np.ndarray | None = None, only: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def run(
+        self, place: Place, progress: Any = None, *, record: np.ndarray | None = None, only: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Running sums (columns, sums), and with `record` (the number of orders of each column) equity and orders too."""
         resident = self.panel.on(place)
         columns = {**self.parameters, **self.cost.columns()} or {"nothing": np.zeros(1)}
@@ -380,7 +382,15 @@ def backtest(
     with Meter(place) as meter, bar(-(-account.columns // CPU_COLUMNS), "back-test", progress) as tick:
         out, _, _ = account.run(place, tick)
     sums = {name: out[:, k] for k, name in enumerate(SUMS)}
-    meta = {"device": place.name, "device_reason": place.reason, "fill": fill, "version": __version__, "exact_ticks": panel.tick[1], "periods": periods, **meter.meta()}
+    meta = {
+        "device": place.name,
+        "device_reason": place.reason,
+        "fill": fill,
+        "version": __version__,
+        "exact_ticks": panel.tick[1],
+        "periods": periods,
+        **meter.meta(),
+    }
     return Backtest(account, sums, _labels(account), meta, periods)
 
 

@@ -67,7 +67,10 @@ def _vocabulary() -> tuple[str, str]:
     from gpuquant import rng, vmath
     from gpuquant.device import language, scalars
 
-    text, sources = [], [numba.__version__, Path(language.__file__).with_name("cpu.py").read_text(), Path(language.__file__).with_name("cuda_words.py").read_text()]
+    text, sources = (
+        [],
+        [numba.__version__, Path(language.__file__).with_name("cpu.py").read_text(), Path(language.__file__).with_name("cuda_words.py").read_text()],
+    )
     for module in (vmath, rng):
         for name, function in vars(module).items():
             if inspect.isfunction(function) and function.__module__ == module.__name__ and name != "check":
@@ -165,7 +168,9 @@ def load(text: str) -> ModuleType:
         return module
 
 
-def run(text_of: Callable[[str], str], place: Any, units: int, arguments: tuple[Any, ...], *, chunk: int = 1, progress: Callable[[int], None] | None = None) -> None:
+def run(
+    text_of: Callable[[str], str], place: Any, units: int, arguments: tuple[Any, ...], *, chunk: int = 1, progress: Callable[[int], None] | None = None
+) -> None:
     """Run `units` units of the kernel whose source is `text_of(target)` at `place`.
 
     On a CPU the units go to the pool in chunks of `chunk`; on a GPU each is a block.

@@ -11,7 +11,7 @@ import numpy as np
 from numba import config, cuda
 
 from gpuquant.device import scalars
-from gpuquant.device.scalars import f32, f64, i32, i64, u32, u64  # noqa: F401  the vocabulary
+from gpuquant.device.scalars import f32, f64, i32, i64, u32, u64
 
 LANES = 1
 SIMULATED = bool(config.ENABLE_CUDASIM)

@@ -14,7 +14,23 @@ from gpuquant._version import __version__
 from gpuquant.device import compile as compiler
 from gpuquant.device import cuda, place
 
-PACKAGES = ("numpy", "scipy", "numba", "pandas", "pyarrow", "torch", "safetensors", "cupy-cuda13x", "numba-cuda", "nvidia-ml-py", "skfolio", "cvxpy-base", "matplotlib", "tqdm", "dask")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "torch",
+    "safetensors",
+    "cupy-cuda13x",
+    "numba-cuda",
+    "nvidia-ml-py",
+    "skfolio",
+    "cvxpy-base",
+    "matplotlib",
+    "tqdm",
+    "dask",
+)
 
 
 @dataclass
@@ -68,7 +84,9 @@ def _torch_major() -> str:
 def _driver() -> str:
     if shutil.which("nvidia-smi") is None:
         return "absent"
-    done = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=False
+    )
     return done.stdout.strip().replace("\n", "; ") or "present, but names no GPU"
 
 

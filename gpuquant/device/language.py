@@ -86,7 +86,7 @@ class Body(ast.NodeTransformer):
         if not self.gpu:
             node.iter = ast.Call(ast.Name("range", ast.Load()), node.iter.args, [])
             return node
-        count = eval(ast.unparse(node.iter.args[0]), {}, dict(self.constants))  # noqa: S307  our own source
+        count = eval(ast.unparse(node.iter.args[0]), {}, dict(self.constants))
         return [Replace(node.target.id, value).visit(copy.deepcopy(line)) for value in range(count) for line in node.body]  # type: ignore[attr-defined]
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -94,7 +94,7 @@ class Body(ast.NodeTransformer):
         if isinstance(node.func, ast.Name) and node.func.id == "array":
             node.func = ast.parse("cuda.local.array" if self.gpu else "np.empty", mode="eval").body
             if self.gpu:  # its shape must be literal
-                shape = eval(ast.unparse(node.args[0]), {}, {**self.constants, "LANES": 1})  # noqa: S307  our own source
+                shape = eval(ast.unparse(node.args[0]), {}, {**self.constants, "LANES": 1})
                 node.args[0] = ast.parse(repr(shape), mode="eval").body
         return node
 
@@ -166,7 +166,9 @@ class Rewriter(ast.NodeTransformer):
 
     def _reject(self, node: Any, why: str) -> None:
         line = f", line {node.lineno} of the function" if hasattr(node, "lineno") else ""
-        raise MemberError(f"{self.where}{line}: {why}; a member may use arithmetic, comparisons, tuples, if/else, for over range, min, max, abs and math.{{{', '.join(sorted(MATH))}}}")
+        raise MemberError(
+            f"{self.where}{line}: {why}; a member may use arithmetic, comparisons, tuples, if/else, for over range, min, max, abs and math.{{{', '.join(sorted(MATH))}}}"
+        )
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         value = node.value

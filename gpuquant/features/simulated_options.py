@@ -84,7 +84,16 @@ class SimulatedOptions(Feature):
         model = self._model({name: value[known] for name, value in fitted.items()})
         for k, claim in enumerate(self._claims()):
             priced = price(
-                claim, model, engine="monte_carlo", paths=self.paths, steps=self.maturity, device=place, seed=self.seed, precision="single", common_draws=True, progress=False
+                claim,
+                model,
+                engine="monte_carlo",
+                paths=self.paths,
+                steps=self.maturity,
+                device=place,
+                seed=self.seed,
+                precision="single",
+                common_draws=True,
+                progress=False,
             )
             out[known, k] = priced.price
         return _carried(out)

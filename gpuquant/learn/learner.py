@@ -169,5 +169,3 @@ def walk_forward(
         if tick:
             tick(1)
     return forecast, states
-
-

@@ -306,7 +306,15 @@ class Contracts:
         return found, messages
 
     def _batch(
-        self, payoff: type[Payoff], model: type[Model], rows: np.ndarray, maturity: np.ndarray, underlying: Words, market: Market, streams: np.ndarray, messages: np.ndarray
+        self,
+        payoff: type[Payoff],
+        model: type[Model],
+        rows: np.ndarray,
+        maturity: np.ndarray,
+        underlying: Words,
+        market: Market,
+        streams: np.ndarray,
+        messages: np.ndarray,
     ) -> Batch | None:
         years = maturity[rows]
         columns = {"maturity": years}
@@ -330,7 +338,10 @@ class Contracts:
             return None
         columns = {name: value[kept] for name, value in columns.items()}
         return Batch(
-            model.from_columns({k: columns[k] for k in domains(model)}), payoff.from_columns({k: columns[k] for k in domains(payoff)}), rows[kept], streams[rows[kept]]
+            model.from_columns({k: columns[k] for k in domains(model)}),
+            payoff.from_columns({k: columns[k] for k in domains(payoff)}),
+            rows[kept],
+            streams[rows[kept]],
         )  # type: ignore[arg-type]
 
     def _own(self, name: str, domain: Domain, fallback: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:

@@ -264,7 +264,9 @@ def _price_batch(batch: Batch, task: Task, table: _Table, tick: Callable[[int], 
             table.put(batch.rows[done], values[done], 0.0, "closed_form", 0, notes[done], notes[done] != "")
             tick(int(done.sum()))
         if task.engine == "closed_form":
-            table.message[batch.rows[~done]] = f"no closed form for {type(batch.payoff).__name__} under {type(batch.model).__name__}; engine='monte_carlo' has a price"
+            table.message[batch.rows[~done]] = (
+                f"no closed form for {type(batch.payoff).__name__} under {type(batch.model).__name__}; engine='monte_carlo' has a price"
+            )
             tick(int((~done).sum()))
             return
     if not done.all():

@@ -12,7 +12,6 @@ from gpuquant.errors import InputError
 from gpuquant.payoffs.base import CALL_PUT, black
 
 
-
 def implied_volatility(
     *, price: Any, option_type: Any, spot: Any, strike: Any, maturity: Any, rate: Any, dividend_yield: Any = 0.0, device: str | Place = "auto"
 ) -> Any:

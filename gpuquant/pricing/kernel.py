@@ -112,7 +112,14 @@ def text(pair: Pair, target: str) -> str:
     }
     extra = "\n".join(
         compiler.accessors(name, size)
-        for name, size in (("constants", shape["NC"]), ("state", shape["NX"]), ("acc", shape["NA"]), ("row", len(names)), ("normals", model.normals), ("uniforms", model.uniforms))
+        for name, size in (
+            ("constants", shape["NC"]),
+            ("state", shape["NX"]),
+            ("acc", shape["NA"]),
+            ("row", len(names)),
+            ("normals", model.normals),
+            ("uniforms", model.uniforms),
+        )
     )
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]] * scale[variant, {f}] + shift[variant, {f}]" for f in range(len(names)))
     extra += f"\n@jit\ndef read_row(fields, at, scale, shift, row, variant):\n    return ({reads},)\n"

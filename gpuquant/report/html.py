@@ -49,7 +49,11 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 def page(title: str, lead: str, body: str, meta: dict[str, Any], path: Path) -> Path:
     """Write a page around its body."""
-    keep = {k: v for k, v in meta.items() if k in ("device", "device_reason", "precision", "seed", "fill", "seconds", "joules", "joules_source", "version", "scenarios")}
+    keep = {
+        k: v
+        for k, v in meta.items()
+        if k in ("device", "device_reason", "precision", "seed", "fill", "seconds", "joules", "joules_source", "version", "scenarios")
+    }
     foot = "; ".join(f"{k}: {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in keep.items())
     text = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{html.escape(title)}</title>'

@@ -61,7 +61,9 @@ def lines(dates: np.ndarray, series: Mapping[str, np.ndarray], *, title: str, fo
             parts.append(f'<polygon points="{x[known][0]:.1f},{base:.1f} {points} {x[known][-1]:.1f},{base:.1f}" fill="{colour}" fill-opacity="0.25"/>')
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"><title>{html.escape(name)}</title></polyline>')
     parts.append("</svg>")
-    legend = "".join(f'<span><i style="background:{COLOURS[k % len(COLOURS)]}"></i>{html.escape(n)}</span>' for k, n in enumerate(series)) if len(series) > 1 else ""
+    legend = (
+        "".join(f'<span><i style="background:{COLOURS[k % len(COLOURS)]}"></i>{html.escape(n)}</span>' for k, n in enumerate(series)) if len(series) > 1 else ""
+    )
     return f'<figure><figcaption>{html.escape(title)}<span class="legend">{legend}</span></figcaption>{"".join(parts)}</figure>'
 
 
