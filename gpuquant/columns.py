@@ -11,13 +11,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from gpuquant.errors import InputError, unknown
 
 Column: TypeAlias = Any  # a number, a sequence or an array on the way in; a float64 array of length 1 or n after
+
+Function = TypeVar("Function")
+
+
+def cached(function: Function) -> Function:
+    """Remember a function of member classes; typed as the function itself."""
+    return cast(Function, lru_cache(maxsize=None)(function))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,11 @@ def choice(*words: str, codes: Sequence[float] | None = None, default: Any = MIS
     return _column(Domain(f"must be one of {', '.join(words)}", words=words, codes=numbers, fixed=fixed, sample=numbers[0]), default)
 
 
+def call_or_put() -> Any:
+    """The column `option_type`: call is 1, put is -1."""
+    return choice("call", "put", codes=(1.0, -1.0))
+
+
 def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     """Words or codes of a choice as codes."""
     table = dict(zip(domain.words, domain.codes, strict=True))
@@ -170,7 +182,7 @@ class Member:
         return max(getattr(self, name).size for name in domains(type(self)))
 
     @classmethod
-    def from_columns(cls, columns: Mapping[str, np.ndarray]) -> Member:
+    def from_columns(cls, columns: Mapping[str, np.ndarray]) -> Any:
         """A member from checked columns, skipping the check: bad rows have been set aside already."""
         made = object.__new__(cls)
         for name in domains(cls):
@@ -191,7 +203,7 @@ class Member:
         return dataclasses.replace(self, **{name: changes.get(name, value) for name, value in self.columns().items()})
 
 
-@lru_cache
+@cached
 def domains(cls: type) -> dict[str, Domain]:
     """The columns of a member class, in order."""
     if not dataclasses.is_dataclass(cls):
@@ -199,7 +211,7 @@ def domains(cls: type) -> dict[str, Domain]:
     return {f.name: f.metadata["domain"] for f in fields(cls) if "domain" in f.metadata}
 
 
-@lru_cache
+@cached
 def describe(cls: type) -> dict[str, tuple[str, str]]:
     """Per column, its declared type and its sentence, read from the numpy-style docstring."""
     found: dict[str, tuple[str, str]] = {}

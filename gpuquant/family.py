@@ -52,7 +52,7 @@ def members(base: type, package: str | None = None) -> dict[str, type]:
         for module in set(names(package).values()):
             importlib.import_module(module)
     found: dict[str, type] = {}
-    waiting = list(base.__subclasses__())
+    waiting: list[type] = list(base.__subclasses__())
     while waiting:
         cls = waiting.pop(0)
         waiting += cls.__subclasses__()

@@ -142,7 +142,7 @@ def expected_shortfall(pnl: np.ndarray, level: float) -> float:
     """Mean of the worst 1 - `level` of outcomes, positive for a loss; the boundary outcome counts by its share."""
     ordered = np.sort(np.asarray(pnl, dtype=float))
     mass = (1.0 - level) * len(ordered)
-    whole = int(math.floor(mass + 1e-12))
+    whole = math.floor(mass + 1e-12)
     part = max(mass - whole, 0.0)
     total = ordered[:whole].sum() + (part * ordered[whole] if part > 1e-12 else 0.0)
     return float(-total / mass)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ def minimum_expected_shortfall(unit_pnl: np.ndarray, fixed: np.ndarray, values: 
     """
     if importlib.util.find_spec("cvxpy") is None:
         raise missing("cvxpy", "opt")
-    import cvxpy as cp
+    cp: Any = importlib.import_module("cvxpy")  # its types are not worth having
 
     scenarios = len(fixed)
     scale = max(float(np.abs(unit_pnl).max()), float(np.abs(fixed).max()), 1e-12)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from gpuquant import measures
 from gpuquant._version import __version__
 from gpuquant.backtesting import walk
-from gpuquant.columns import Domain, domains
+from gpuquant.columns import Domain, cached, domains
 from gpuquant.costs.base import Cost
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
 from gpuquant.device import compile as compiler
@@ -79,7 +79,7 @@ class NoCost(Cost):
         return cash
 
 
-@lru_cache(maxsize=256)
+@cached
 def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, record: bool, target: str) -> str:
     """The source of a back-test kernel for `target`."""
     names = (*domains(rule), *domains(cost)) or ("nothing",)

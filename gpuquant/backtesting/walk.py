@@ -174,11 +174,11 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
 
 def past_sum(past, n):
     """Sum of the last n closes in whole ticks."""
-    sums, close, asset, t = past
+    sums, _close, asset, t = past
     return sums[asset, t + 1] - sums[asset, t + 1 - i64(n)]
 
 
 def past_close(past, n):
     """The close n bars ago."""
-    sums, close, asset, t = past
+    _sums, close, asset, t = past
     return close[asset, t - i64(n)]

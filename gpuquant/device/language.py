@@ -140,6 +140,10 @@ class Rewriter(ast.NodeTransformer):
         self.cast = "f32" if self.suffix == "32" and precision.state == "f64" else ""
         self.lines: list[str] = []
         self.done: dict[str, str] = {}
+        self.scope: dict[str, Any] = {}
+        self.local: set[str] = set()
+        self.names: list[str] = []
+        self.where = ""
 
     def rewrite(self) -> str:
         """The source of the member and of what it calls."""
@@ -150,7 +154,7 @@ class Rewriter(ast.NodeTransformer):
         if not isinstance(function, FunctionType):
             raise MemberError(f"{self.member.name}: {function!r} is not a plain Python function")
         tree = parse(function)
-        outer = (getattr(self, "scope", None), getattr(self, "local", None), getattr(self, "names", None), getattr(self, "where", ""))
+        outer = (self.scope, self.local, self.names, self.where)
         closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
         self.scope = {**function.__globals__, **closure}
         self.names = [a.arg for a in tree.args.args]
@@ -243,11 +247,10 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         if isinstance(node.op, ast.Pow):
-            if not (isinstance(node.right, ast.Constant) and node.right.value in (2, 3, 4)):
+            name = {"2": "square", "3": "cube", "4": "fourth"}.get(ast.unparse(node.right))
+            if name is None:
                 self._reject(node, "powers other than 2, 3 and 4 need math.exp(y * math.log(x))")
-            else:
-                name = {2: "square", 3: "cube", 4: "fourth"}[int(node.right.value)]
-                return ast.Call(ast.Name(name, ast.Load()), [self.visit(node.left)], [])
+            return ast.Call(ast.Name(name or "", ast.Load()), [self.visit(node.left)], [])
         if isinstance(node.op, ast.Mod | ast.FloorDiv | ast.BitAnd | ast.BitOr | ast.BitXor | ast.LShift | ast.RShift | ast.MatMult):
             self._reject(node, f"the operator in '{ast.unparse(node)}' cannot run on both targets")
         return self.generic_visit(node)

@@ -3,6 +3,8 @@
 Each target (cpu.py, cuda.py) offers the same names. These are the slow reference, and what the CUDA simulator runs.
 """
 
+# mypy: ignore-errors
+
 import numpy as np
 
 f32, f64 = np.float32, np.float64

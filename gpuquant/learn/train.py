@@ -91,7 +91,7 @@ def fit(
         outputs = run(weights, batch).view(ensemble, recipe.stretches, length, assets)
         total = loss(outputs, target[bars], cost).sum()
         optimiser.zero_grad()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return {name: p.detach() for name, p in weights.items()}

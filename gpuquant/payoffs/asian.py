@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, choice, count, positive
-from gpuquant.payoffs.base import CALL_PUT, Payoff, black
+from gpuquant.columns import Column, call_or_put, choice, count, positive
+from gpuquant.payoffs.base import Payoff, black
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Asian(Payoff):
     Kemna and Vorst (1990) for the geometric average; Glasserman (2003), section 3.2.2.
     """
 
-    option_type: Column = choice("call", "put", **CALL_PUT)
+    option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
     maturity: Column = positive()
     fixings: Column = count()

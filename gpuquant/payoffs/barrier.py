@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, choice, count, nonnegative, positive
-from gpuquant.payoffs.base import CALL_PUT, Payoff, black
+from gpuquant.columns import Column, call_or_put, choice, count, nonnegative, positive
+from gpuquant.payoffs.base import Payoff, black
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Barrier(Payoff):
     Reiner and Rubinstein (1991); Glasserman (2003), section 6.4 for the bridge.
     """
 
-    option_type: Column = choice("call", "put", **CALL_PUT)
+    option_type: Column = call_or_put()
     barrier_type: Column = choice("down-and-out", "down-and-in", "up-and-out", "up-and-in")
     strike: Column = positive(sample=100.0)
     barrier: Column = positive(sample=80.0)

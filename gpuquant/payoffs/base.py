@@ -12,8 +12,6 @@ import numpy as np
 
 from gpuquant.columns import Member
 
-CALL_PUT = {"codes": (1.0, -1.0)}
-
 
 @dataclass(frozen=True)
 class Payoff(Member):

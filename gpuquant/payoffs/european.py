@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, choice, positive
-from gpuquant.payoffs.base import CALL_PUT, Payoff, black
+from gpuquant.columns import Column, call_or_put, positive
+from gpuquant.payoffs.base import Payoff, black
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class European(Payoff):
     Black and Scholes (1973); Black (1976).
     """
 
-    option_type: Column = choice("call", "put", **CALL_PUT)
+    option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
     maturity: Column = positive()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gpuquant.columns import Column, choice, count, positive
-from gpuquant.payoffs.base import CALL_PUT, Payoff
+from gpuquant.columns import Column, call_or_put, count, positive
+from gpuquant.payoffs.base import Payoff
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Lookback(Payoff):
     Conze and Viswanathan (1991).
     """
 
-    option_type: Column = choice("call", "put", **CALL_PUT)
+    option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
     maturity: Column = positive()
     observations: Column = count(default=252)

@@ -47,7 +47,7 @@ def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool) -> np.ndarr
     for v in range(len(scale)):
         moved = {name: value if scale[v, f] == 1.0 and shift[v, f] == 0.0 else value * scale[v, f] + shift[v, f] for f, (name, value) in enumerate(on.items())}
         worth = values(type(model), type(payoff), moved, place)
-        for o in np.flatnonzero(weights[:, v]):
+        for o in np.flatnonzero(weights[:, v]).tolist():
             total[:, o] += weights[o, v] * worth
     out = np.array(place.get(total, "price"))
     for o, unit in enumerate(units(model, payoff.maturity, FORMULA)):  # type: ignore[attr-defined]

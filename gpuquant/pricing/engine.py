@@ -297,7 +297,7 @@ def _simulate(batch: Batch, task: Task, table: _Table, notes: np.ndarray, tick: 
     rng.check(int(paths.max()), int(grid(batch, task.steps)[0].max()) * (batch.model.normals + batch.model.uniforms), int(batch.streams.max()))
     ends = np.searchsorted(np.cumsum(-(-paths // TILE)), np.arange(UNITS, int((-(-paths // TILE)).sum()) + UNITS, UNITS), side="right")
     begin = 0
-    for end in np.unique(np.minimum(np.maximum(ends, 1), n)).tolist() + [n]:
+    for end in [*np.unique(np.minimum(np.maximum(ends, 1), n)).tolist(), n]:
         if end <= begin:
             continue
         which = np.arange(begin, end)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import as_column, nonnegative, positive, real
+from gpuquant.columns import as_column, call_or_put, nonnegative, positive, real
 from gpuquant.device import Place, choose
 from gpuquant.errors import InputError
-from gpuquant.payoffs.base import CALL_PUT, black
+from gpuquant.payoffs.base import black
 
 
 def implied_volatility(
@@ -46,11 +46,9 @@ def implied_volatility(
     ----------
     Manaster and Koehler (1982) for the starting point at the inflexion of the price in volatility.
     """
-    from gpuquant.columns import choice
-
     given = {
         "price": (price, nonnegative()),
-        "option_type": (option_type, choice("call", "put", **CALL_PUT)),
+        "option_type": (option_type, call_or_put()),
         "spot": (spot, positive()),
         "strike": (strike, positive()),
         "maturity": (maturity, positive()),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import domains
+from gpuquant.columns import cached, domains
 from gpuquant.device import compile as compiler
-from gpuquant.device.language import Member
+from gpuquant.device.language import PRECISIONS, Member
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
@@ -58,7 +58,7 @@ def sample(cls: type) -> Any:
     return cls.from_columns({name: np.array([domain.sample]) for name, domain in domains(cls).items()})  # type: ignore[attr-defined]
 
 
-@lru_cache(maxsize=256)
+@cached
 def sizes(model: type[Model], payoff: type[Payoff]) -> dict[str, int]:
     """How many constants, state fields and accumulator fields the pair uses, learnt by calling it on a sample row."""
     constants, state = model.begin(sample(model), 0, 0.25)
@@ -75,7 +75,7 @@ def sizes(model: type[Model], payoff: type[Payoff]) -> dict[str, int]:
     return {"NC": len(constants), "NX": len(state), "NA": len(acc)}
 
 
-@lru_cache(maxsize=512)
+@cached
 def text(pair: Pair, target: str) -> str:
     """The source of the pair's kernel module for `target`."""
     names = pair.names
@@ -187,7 +187,7 @@ class Launch:
         begin = np.concatenate([[0], np.cumsum(tiles)[:-1]])
         unit_first = (np.arange(len(unit_row)) - begin[unit_row]) * TILE
         unit_count = np.minimum(self.paths[unit_row] - unit_first, TILE)
-        state = compiler.STATE_TYPES[compiler.PRECISIONS[self.pair.precision].state]
+        state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
         fields, at = pack(self.columns, self.pair.names, state)
         out = place.xp.empty((len(unit_row), self.pair.outputs, 3))
         arguments = (

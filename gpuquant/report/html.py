@@ -126,11 +126,11 @@ def _shade(value: float | None) -> str:
 def risk_page(risk: Risk, path: Path) -> Path:
     """The distribution of profit and loss, the tail figures with intervals, and who contributes."""
     frame = risk.frame
-    rows = [[r.measure, f"{r.level:.1%}", f"{r.value:,.0f}", f"{r.low:,.0f}", f"{r.high:,.0f}"] for r in frame.itertuples()]
+    rows = [[str(r.measure), f"{r.level:.1%}", f"{r.value:,.0f}", f"{r.low:,.0f}", f"{r.high:,.0f}"] for r in frame.itertuples()]
     share = risk.contributions().sort_values(ascending=False)
     kept = share.head(30)
     total = float(share.sum())
-    who = [[str(name), f"{risk.value[name]:,.0f}", f"{v:,.0f}", f"{v / total:.1%}" if total else ""] for name, v in kept.items()]
+    who = [[str(name), f"{risk.value[str(name)]:,.0f}", f"{v:,.0f}", f"{v / total:.1%}" if total else ""] for name, v in kept.items()]
     if len(share) > len(kept):
         who.append([f"{len(share) - len(kept)} others", "", f"{float(share.iloc[len(kept) :].sum()):,.0f}", ""])
     marks = {"VaR 99 %": -risk.var(0.99), "ES 97.5 %": -risk.expected_shortfall(0.975)}

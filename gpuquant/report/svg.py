@@ -22,7 +22,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = 10.0 ** math.floor(math.log10(raw))
     step *= min((m for m in (1, 2, 5, 10) if m * step >= raw), default=10)
     first = math.ceil(low / step - 1e-9)
-    return [k * step for k in range(first, int(math.floor(high / step + 1e-9)) + 1)]
+    return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def lines(dates: np.ndarray, series: Mapping[str, np.ndarray], *, title: str, form: str = ",.2f", log: bool = False, fill: bool = False) -> str:
