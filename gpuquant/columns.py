@@ -168,7 +168,7 @@ class Member:
             wrong = domain.bad(array)
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
-                raise InputError(f"{type(self).__name__} {name}[{row}] = {array[row]!r}: {domain.rule}{_unit(type(self), name)}")
+                raise InputError(f"{type(self).__name__} {name}[{row}] = {float(array[row])!r}: {domain.rule}{_unit(type(self), name)}")
             if array.size != 1 and rows not in (1, array.size):
                 raise InputError(f"{type(self).__name__} {name} has {array.size} rows where another column has {rows}: lengths must be equal or 1")
             rows = max(rows, array.size)

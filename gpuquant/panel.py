@@ -71,7 +71,7 @@ class Panel:
             wrong = ~(np.isfinite(prices) & (prices > 0))
             if wrong.any():
                 row, col = map(int, np.argwhere(wrong)[0])
-                raise DataError(f"{name}[{self.dates[row]}, {self.assets[col]}] = {prices[row, col]!r}: must be finite and > 0")
+                raise DataError(f"{name}[{self.dates[row]}, {self.assets[col]}] = {float(prices[row, col])!r}: must be finite and > 0")
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Panel:

@@ -430,7 +430,7 @@ def wishes_of(values: Any, panel: Panel, name: str) -> np.ndarray:
         raise DataError(f"{name} have shape {array.shape}: must be {panel.close.shape}, as the prices")
     if np.isinf(array).any():
         row, col = map(int, np.argwhere(np.isinf(array))[0])
-        raise InputError(f"{name}[{panel.dates[row]}, {panel.assets[col]}] = {array[row, col]}: must be finite, or NaN for no change")
+        raise InputError(f"{name}[{panel.dates[row]}, {panel.assets[col]}] = {float(array[row, col])!r}: must be finite, or NaN for no change")
     return array
 
 
@@ -440,5 +440,5 @@ def _directions(signals: Any, panel: Panel) -> np.ndarray:
     bad = np.isfinite(wishes) & ~np.isin(wishes, (-1.0, 0.0, 1.0))
     if bad.any():
         row, col = map(int, np.argwhere(bad)[0])
-        raise InputError(f"signals[{panel.dates[row]}, {panel.assets[col]}] = {wishes[row, col]}: must be 1, 0, -1 or NaN")
+        raise InputError(f"signals[{panel.dates[row]}, {panel.assets[col]}] = {float(wishes[row, col])!r}: must be 1, 0, -1 or NaN")
     return wishes

@@ -252,7 +252,7 @@ class Contracts:
         whole = np.asarray(ids, dtype=np.float64)
         if not np.isfinite(whole).all() or (whole != np.floor(whole)).any() or (whole < 0).any() or (whole >= MAX_STREAMS // 2).any():
             bad = int(np.flatnonzero(~np.isfinite(whole) | (whole != np.floor(whole)) | (whole < 0) | (whole >= MAX_STREAMS // 2))[0])
-            raise InputError(f"id[{bad}] = {ids[bad]!r}: must be text or a whole number from 0 to 2^51")
+            raise InputError(f"id[{bad}] = {float(ids[bad])!r}: must be text or a whole number from 0 to 2^51")
         return np.asarray(ids).astype(np.int64)
 
     def maturities(self, asof: datetime.date | None, messages: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ def implied_volatility(
         wrong = domain.bad(columns[name])
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise InputError(f"{name}[{row}] = {columns[name][row]!r}: {domain.rule}")
+            raise InputError(f"{name}[{row}] = {float(columns[name][row])!r}: {domain.rule}")
     n = max(value.size for value in columns.values())
     for name, value in columns.items():
         if value.size not in (1, n):

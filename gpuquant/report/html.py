@@ -24,7 +24,7 @@ figure{margin:1.2em 0}figcaption{font-weight:600;display:flex;justify-content:sp
 .legend span{margin-left:1em;font-weight:400;color:var(--soft)}.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.3em;border-radius:2px}
 svg{width:100%;height:auto}.grid{stroke:var(--line)}.tick{fill:var(--soft);font-size:11px}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:.2em .5em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child,td:first-child{text-align:left}
+table{font-size:.88em}th,td{padding:.2em .35em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child,td:first-child{text-align:left}
 .headline{border-left:4px solid #c05621;padding:.4em 1em;margin:1em 0}footer{color:var(--soft);font-size:.85em;margin-top:2em}
 """
 FIGURES = (
@@ -84,7 +84,7 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Path) -> Path:
     orders = fund.orders()
     np.add.at(fees, orders["bar"].to_numpy(), orders["fee"].to_numpy())
     charts = [
-        svg.lines(dates, {"fund": own / start, "equal weight": naive / start}, title="Equity, multiple of the start (logarithmic)", log=True),
+        svg.lines(dates, {"fund": own / start, "equal weight": naive / start}, title="Equity, multiple of the start (logarithmic)", form=".3g", log=True),
         svg.lines(dates, {"fund": drawdown(own), "equal weight": drawdown(naive)}, title="Drawdown", form=".0%", fill=True),
         svg.lines(dates, {"gross": np.abs(weights).sum(1), "net": weights.sum(1)}, title="Exposure, target weights", form=".0%"),
         svg.lines(dates, {"costs": np.cumsum(fees)}, title="Costs paid so far", form=",.0f"),

@@ -32,7 +32,7 @@ class Rule(Member):
             wrong = domain.bad(array)
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
-                raise InputError(f"{type(self).__name__} {name}[{row}] = {array[row]!r}: {domain.rule}")
+                raise InputError(f"{type(self).__name__} {name}[{row}] = {float(array[row])!r}: {domain.rule}")
             object.__setattr__(self, name, array)
 
     def grid(self) -> dict[str, np.ndarray]:

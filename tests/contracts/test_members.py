@@ -1,0 +1,268 @@
+"""What every model and payoff must satisfy. A new file is tested by existing."""
+
+import re
+
+import numpy as np
+import pytest
+
+import gpuquant as gq
+from gpuquant import family
+from gpuquant.device import compile as compiler
+from gpuquant.device import cuda
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing.contracts import Batch
+from gpuquant.pricing.engine import checked, launch
+from gpuquant.pricing.kernel import Pair, sample, text
+
+MODELS = {k: v for k, v in family.members(Model, "gpuquant.models").items() if v.__module__.startswith("gpuquant.")}
+PAYOFFS = {k: v for k, v in family.members(Payoff, "gpuquant.payoffs").items() if v.__module__.startswith("gpuquant.")}
+
+
+def batch(model, payoff):
+    return Batch(sample(model), sample(payoff), np.arange(1), np.zeros(1, np.int64))
+
+
+def pair(model, payoff, precision="single", greeks=False):
+    return Pair(model, payoff, batch(model, payoff).fixed, precision, 9 if greeks else 1, 6 if greeks else 1)
+
+
+def possible(model, payoff):
+    return hasattr(model, "bridge_variance") or not pair(model, payoff).bridged
+
+
+COVER = [(m, PAYOFFS["European"]) for m in MODELS.values()] + [(MODELS["BlackScholes"], p) for p in PAYOFFS.values() if p is not PAYOFFS["European"]]
+EVERY = [(m, p) for m in MODELS.values() for p in PAYOFFS.values() if possible(m, p)]
+
+
+def names(pairs):
+    return [f"{m.__name__}-{p.__name__}" for m, p in pairs]
+
+
+@pytest.mark.parametrize(("model", "payoff"), COVER, ids=names(COVER))
+def test_it_prices_a_sample_row(model, payoff, device):
+    task = checked(device, 0, "double", "monte_carlo", 2000, None, False, None, False, 1)
+    found, error = launch(batch(model, payoff), type(task)(**{**vars(task), "place": gq.device.choose(device)}), np.array([2000]))
+    assert np.isfinite(found).all() and (error >= 0).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_state_functions_run_in_plain_python(name):
+    model = MODELS[name]
+    constants, state = model.begin(sample(model), 0, 0.1)
+    moved = model.step(constants, state, (0.3,) * model.normals, (0.4,) * model.uniforms, 0.0)
+    assert len(moved) == len(state) and all(np.isfinite(moved))
+    assert 0 < model.discount(sample(model), 0, 1.0) <= 1.5
+
+
+def signature(precision):
+    from numba import types
+
+    real = types.float32 if precision == "single" else types.float64
+
+    def array(kind, dimensions=1):
+        return types.Array(kind, dimensions, "C")
+
+    whole = array(types.int64)
+    word = types.uint32
+    return types.void(
+        types.int64, whole, whole, whole, whole, whole, whole, array(real), array(types.int64, 2), array(real, 2), array(real, 2), array(types.float64, 2),
+        word, word, word, array(types.float64, 3),
+    )  # fmt: skip
+
+
+def ptx(which):
+    pytest.importorskip("numba_cuda")
+    module = compiler.load(text(which, "cuda"))
+    return cuda.ptx(module.run.py_func, signature(which.precision))
+
+
+def double_arithmetic(assembly):
+    return len(re.findall(r"^\s+(?:@!?%p\d+ )?(?:fma|mul|add|sub|div|sqrt|rcp|neg)[.\w]*\.f64", assembly, re.M))
+
+
+def check_kernel(which, accumulator):
+    """No local memory, no call; and in a float32 kernel no float64 arithmetic beyond the accumulator's."""
+    assembly = ptx(which)
+    assert ".local" not in assembly and not re.search(r"^\s+call", assembly, re.M), which
+    if which.precision == "single":
+        assert double_arithmetic(assembly) == accumulator, which
+
+
+@pytest.fixture(scope="module")
+def accumulator():
+    """Float64 instructions of the statistics alone, which no member can change."""
+    return double_arithmetic(ptx(pair(MODELS["BlackScholes"], PAYOFFS["European"])))
+
+
+@pytest.mark.parametrize(("model", "payoff"), COVER, ids=names(COVER))
+def test_it_compiles_to_ptx_without_a_gpu(model, payoff, accumulator):
+    check_kernel(pair(model, payoff), accumulator)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["single", "mixed", "double"])
+@pytest.mark.parametrize(("model", "payoff"), EVERY, ids=names(EVERY))
+def test_every_pair_compiles_to_ptx(model, payoff, precision, accumulator):
+    check_kernel(pair(model, payoff, precision), accumulator)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "payoff"), EVERY, ids=names(EVERY))
+def test_every_pair_prices_with_its_greeks(model, payoff):
+    task = checked("cpu", 0, "mixed", "monte_carlo", 500, None, True, None, False, 1)
+    found, _ = launch(batch(model, payoff), type(task)(**{**vars(task), "place": gq.device.choose("cpu")}), np.array([500]))
+    assert np.isfinite(found).all()
+
+
+def test_a_double_literal_would_be_seen():
+    """The mutant: a member that smuggles float64 into a float32 kernel changes the count."""
+    which = pair(MODELS["BlackScholes"], PAYOFFS["European"])
+    clean = text(which, "cuda")
+    dirty = clean.replace("log_spots[0]", "f64(log_spots[0]) * 1.0000001", 1)
+    assert dirty != clean
+    pytest.importorskip("numba_cuda")
+    module = compiler.load(dirty)
+    assert double_arithmetic(cuda.ptx(module.run.py_func, signature("single"))) > double_arithmetic(ptx(which))
+
+
+SIMULATED = """
+    import warnings; warnings.simplefilter("ignore")
+    import json, numpy as np, gpuquant as gq
+    from gpuquant import family
+    from gpuquant.models.base import Model
+    from gpuquant.payoffs.base import Payoff
+    from gpuquant.device import choose
+    from tests.contracts.test_members import COVER, batch
+    from gpuquant.pricing.engine import checked, launch
+    out = {}
+    for model, payoff in COVER:
+        for precision in ("single", "double"):
+            task = checked("cpu", 3, precision, "monte_carlo", 20, 4, False, None, False, 1)
+            task = type(task)(**{**vars(task), "place": choose(DEVICE)})
+            out[f"{model.__name__}-{payoff.__name__}-{precision}"] = [float(v[0, 0]) for v in launch(batch(model, payoff), task, np.array([20]))]
+    print(json.dumps(out))
+"""
+
+
+def test_the_simulator_draws_what_the_cpu_draws(python):
+    """CUDA kernels as plain Python, at tiny size: the same prices as the CPU's to rounding."""
+    import json
+
+    pytest.importorskip("numba_cuda")
+    simulated = json.loads(python("DEVICE = 'simulator'\n" + __import__("textwrap").dedent(SIMULATED), NUMBA_ENABLE_CUDASIM="1"))
+    real = json.loads(python("DEVICE = 'cpu'\n" + __import__("textwrap").dedent(SIMULATED)))
+    for name, found in simulated.items():
+        np.testing.assert_allclose(found, real[name], rtol=1e-12 if name.endswith("double") else 2e-5, atol=1e-9, err_msg=name)
+
+
+OWN = '''
+import math
+from dataclasses import dataclass
+from gpuquant.columns import Column, nonnegative, positive, real
+from gpuquant.models.base import Model
+
+
+@dataclass(frozen=True)
+class Bachelier{suffix}(Model):
+    """Normal spot, kept positive only by short maturities: dS = rate S dt + volatility dW.
+
+    Parameters
+    ----------
+    spot : Column, shape (n,)
+        Price today; > 0.
+    rate : Column, shape (n,)
+        Per year.
+    volatility : Column, shape (n,)
+        In currency units per square root of a year; >= 0.
+    """
+
+    spot: Column = positive(sample=100.0)
+    rate: Column = real(default=0.0)
+    volatility: Column = nonnegative(sample=5.0)
+
+    @staticmethod
+    def begin(m, i, dt):
+        return (math.exp(m.rate[i] * dt), m.volatility[i] * math.sqrt(dt)), (m.spot[i],)
+
+    @staticmethod
+    def step(c, x, z, u, k):
+        return (x[0] * c[0] + c[1] * z[0],)
+
+    @staticmethod
+    def log_spots(x):
+        return (math.log(max(x[0], 1e-6)),)
+
+    @staticmethod
+    def discount(m, i, t):
+        return math.exp(-m.rate[i] * t)
+'''
+
+
+def bachelier(strike, volatility, maturity):
+    """Bachelier's formula at the money forward: volatility sqrt(T / 2 pi)."""
+    assert strike == 100.0
+    return volatility * np.sqrt(maturity / (2 * np.pi))
+
+
+def check_own_model(cls, python=None):
+    call = gq.payoffs.European(option_type="call", strike=100.0, maturity=0.5)
+    found = gq.price(call, cls(spot=100.0, volatility=5.0), paths=100_000)
+    assert abs(found.price - bachelier(100.0, 5.0, 0.5)) < 4 * found.std_error, found.frame.T
+    with pytest.raises(gq.errors.InputError, match=r"volatility\[0\] = -1.0: must be finite and >= 0"):
+        cls(spot=100.0, volatility=-1.0)
+    check_kernel(pair(cls, PAYOFFS["European"]), double_arithmetic(ptx(pair(MODELS["BlackScholes"], PAYOFFS["European"]))))
+
+
+def test_a_model_in_a_file_of_the_users(tmp_path, monkeypatch):
+    """Found by name in a book, typed, checked, priced, compiled for both targets, with no other edit."""
+    import importlib
+
+    (tmp_path / "my_models.py").write_text(OWN.format(suffix="File"))
+    monkeypatch.syspath_prepend(tmp_path)
+    cls = importlib.import_module("my_models").BachelierFile
+    check_own_model(cls)
+    import pandas as pd
+
+    book = pd.DataFrame(
+        {
+            "product": ["european"],
+            "model": ["bachelier_file"],
+            "option_type": ["call"],
+            "strike": [100.0],
+            "maturity": [0.5],
+            "spot": [100.0],
+            "volatility": [5.0],
+        }
+    )
+    assert gq.price(book, paths=1000).frame["status"][0] == "ok"
+
+
+def test_a_model_in_a_notebook_cell():
+    """Cells have no file: their source is in linecache, as IPython leaves it."""
+    import linecache
+    import sys
+    import types
+
+    source = OWN.format(suffix="Cell")
+    linecache.cache["<cell-1>"] = (len(source), None, source.splitlines(keepends=True), "<cell-1>")
+    notebook = types.ModuleType("__notebook__")
+    sys.modules["__notebook__"] = notebook
+    try:
+        exec(compile(source, "<cell-1>", "exec"), notebook.__dict__)
+        check_own_model(notebook.BachelierCell)
+    finally:
+        del sys.modules["__notebook__"]
+
+
+def test_a_wrong_shape_is_said_by_name():
+    import dataclasses
+
+    @dataclasses.dataclass(frozen=True)
+    class Lopsided(MODELS["BlackScholes"]):
+        @staticmethod
+        def step(c, x, z, u, k):
+            return (x[0], z[0])
+
+    with pytest.raises(gq.errors.MemberError, match="Lopsided.step must return a tuple of 1"):
+        text(pair(Lopsided, PAYOFFS["European"]), "cpu")

@@ -1,0 +1,142 @@
+"""Devices: choosing, refusing, counting what crosses, keeping kernels, stopping when told."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import gpuquant as gq
+from gpuquant.device import Place, choose, cuda, ledger
+from gpuquant.device.cpu import run_tiles
+from gpuquant.errors import DeviceUnavailable, InputError
+
+
+@pytest.mark.parametrize("wrong", ["gpu", "cpu:0", "cuda:x", "auto:1", "", "cpu:-1"])
+def test_an_unknown_device_is_refused(wrong):
+    with pytest.raises(InputError, match="device = "):
+        choose(wrong)
+
+
+def test_an_absent_gpu_is_an_error_that_helps(monkeypatch):
+    monkeypatch.setattr(cuda, "problem", lambda index: "cupy is not installed")
+    with pytest.raises(DeviceUnavailable, match=r"cupy is not installed.*pip install 'gpuquant\[cuda13\]'"):
+        choose("cuda")
+
+
+def test_auto_says_why(monkeypatch):
+    monkeypatch.setattr(cuda, "problem", lambda index: "no driver")
+    assert "no driver" in choose("auto").reason
+    monkeypatch.setattr(cuda, "problem", lambda index: "")
+    assert choose("auto", work=10).kind == "cpu"
+    assert "crossover" in choose("auto", work=10).reason
+    assert choose("auto", work=1e12).kind == "cuda"
+
+
+def test_the_simulator_needs_its_environment(monkeypatch):
+    monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
+    with pytest.raises(DeviceUnavailable, match="NUMBA_ENABLE_CUDASIM"):
+        cuda.require_simulator()
+
+
+def test_each_array_crosses_once(walk_panel):
+    call = gq.payoffs.Asian(option_type="call", strike=[90.0, 100.0], maturity=1.0, fixings=4)
+    model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
+    with ledger() as book:
+        gq.price(call, model, paths=256, engine="monte_carlo", greeks=True)
+    names = [name for name, _ in book.up]
+    assert len(names) == len(set(names)), names
+    assert [name for name, _ in book.down] == ["sums"]
+    assert book.bytes("down") == 2 * 6 * 3 * 8  # rows x outputs x (count, mean, spread): no path came back
+    with ledger() as book:
+        for fast in (2, 3):
+            gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=fast, slow=5))
+    assert book.times("close") <= 1
+    assert book.times("sums", "down") == 2
+
+
+def test_tiles_cover_the_range_once():
+    for threads, chunk in ((1, 7), (2, 1), (2, 1000), (3, 10)):
+        seen = np.zeros(101, int)
+
+        def tile(first, count, seen=seen):
+            seen[first : first + count] += 1
+
+        done = []
+        run_tiles(tile, 101, threads, chunk, done.append)
+        assert (seen == 1).all()
+        assert sum(done) == 101
+
+
+def test_a_failing_tile_stops_the_run():
+    def tile(first, count):
+        raise ValueError("broken tile")
+
+    with pytest.raises(ValueError, match="broken tile"):
+        run_tiles(tile, 1000, 2, 1, None)
+
+
+def test_interrupt_stops_within_a_second():
+    source = """
+import gpuquant as gq, sys
+asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=252)
+model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
+gq.price(asian, model, paths=256)
+print("ready", flush=True)
+try:
+    gq.price(asian, model, paths=200_000_000)
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        sent = time.perf_counter()
+        assert process.stdout.readline() == "stopped\n"
+        took = time.perf_counter() - sent
+        process.kill()
+    assert took < 1.0, took
+
+
+def test_a_read_only_home_is_no_error(python, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    out = python(
+        """
+        import os
+        from gpuquant.device import compile
+        os.access = lambda path, mode, real=os.access: False if str(path).startswith(os.environ["HOME"]) else real(path, mode)
+        print(compile.folder())
+        """,
+        HOME=str(home),
+        GPUQUANT_CACHE=str(home / "cache"),
+    )
+    assert not out.startswith(str(home))
+
+
+def test_a_new_process_uses_the_kept_kernel(python, tmp_path):
+    source = """
+        import time, gpuquant as gq, numba
+        from numba.core import event
+        call = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)
+        model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
+        with event.install_recorder("numba:compile") as compiled:
+            print(gq.price(call, model, paths=1000, engine="monte_carlo").price, len(compiled.buffer))
+        """
+    first = python(source, GPUQUANT_CACHE=str(tmp_path)).split()
+    second = python(source, GPUQUANT_CACHE=str(tmp_path)).split()
+    assert first[0] == second[0]
+    assert int(first[1]) > 0
+    assert int(second[1]) == 0  # nothing was compiled
+
+
+def test_place_names():
+    assert Place("cpu", threads=2).name == "cpu"
+    assert Place("cuda", index=1).name == "cuda:1"
+    assert choose("cpu:2").threads == 2
+    assert choose(Place("cpu", threads=1)).threads == 1
+    assert os.cpu_count()

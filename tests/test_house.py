@@ -1,0 +1,161 @@
+"""The house: floors, single homes, light imports, fresh stubs. What HOUSE and STYLE promise, a test holds."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import gpuquant
+from gpuquant import family
+from gpuquant.columns import describe, domains
+from gpuquant.costs.base import Cost
+from gpuquant.features.base import Feature
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.result import RESULT_COLUMNS
+from gpuquant.rules.base import Rule
+
+PACKAGE = Path(gpuquant.__file__).parent
+FLOORS = (
+    {"errors", "device", "vmath", "rng", "family", "meter", "progress", "_version"},
+    {"columns", "market", "panel", "data", "forecast", "measures", "result", "recipes"},
+    {"models", "payoffs", "rules", "costs", "sizing"},
+    {"pricing", "backtesting"},
+    {"features"},
+    {"learn"},
+    {"strategy", "scenarios", "risk", "optimize", "portfolio", "report", "cli", "demo"},
+)
+FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
+HOMES = {"cupy": "device", "cupyx": "device", "numba": "device", "torch": "learn", "safetensors": "learn", "cvxpy": "optimize.py", "matplotlib": "report"}
+# A lazy import inside a function may look up where the noun of the lower floor has a face of the upper one.
+FACES = {("result.py", "report"), ("backtesting/engine.py", "report"), ("risk.py", "report")}
+
+
+def files():
+    return sorted(p for p in PACKAGE.rglob("*.py"))
+
+
+def imports(path):
+    """(module, line, inside a function) of every import of a file."""
+    tree = ast.parse(path.read_text())
+    inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+    typing_only = {id(n) for i in ast.walk(tree) if isinstance(i, ast.If) and "TYPE_CHECKING" in ast.unparse(i.test) for n in ast.walk(i)}
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "gpuquant":
+            names = [f"gpuquant.{a.name}" for a in node.names]
+        for name in names:
+            yield name, node.lineno, id(node) in inside
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_downwards(path):
+    relative = path.relative_to(PACKAGE)
+    room = relative.parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    assert room in FLOOR, f"{relative} stands on no floor"
+    for name, line, lazy in imports(path):
+        parts = name.split(".")
+        if parts[0] != "gpuquant" or len(parts) < 2:
+            continue
+        floor = FLOOR[parts[1]]
+        if lazy and (str(relative), parts[1]) in FACES:
+            continue
+        assert floor <= FLOOR[room], f"{relative}:{line} imports {name}, which is above it"
+        if floor == 2 and FLOOR[room] == 2:
+            assert parts[1] == room or parts[-1] == "base", f"{relative}:{line} imports the sibling {name}"
+        if FLOOR[room] == 3 and floor == 2:
+            assert parts[-1] in ("base", "models", "payoffs", "rules"), f"{relative}:{line} knows the concrete member {name}"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_packages_have_one_home(path):
+    relative = path.relative_to(PACKAGE)
+    for name, line, _ in imports(path):
+        home = HOMES.get(name.split(".")[0])
+        if home:
+            assert relative.parts[0] == home, f"{relative}:{line} imports {name}, whose home is {home}"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_are_not_crowded(path):
+    lines = path.read_text().count("\n")
+    assert lines <= 460, f"{path.name} has {lines} lines: what is the second idea in it?"
+
+
+def test_importing_is_light(python):
+    heavy = python(
+        """
+        import sys, gpuquant
+        print([m for m in ("torch", "cupy", "numba", "pandas", "scipy", "pyarrow", "numpy", "tqdm") if m in sys.modules])
+        """
+    )
+    assert heavy.strip() == "[]"
+    loaded = python(
+        """
+        import sys, gpuquant as gq
+        gq.price(gq.payoffs.European(option_type="call", strike=1.0, maturity=1.0), gq.models.BlackScholes(spot=1.0, rate=0.0, volatility=0.2))
+        print([m for m in ("torch", "cupy", "numba", "pandas") if m in sys.modules])
+        """
+    )
+    assert loaded.strip() == "[]"
+
+
+def test_public_names_resolve():
+    for name in gpuquant.__all__:
+        assert getattr(gpuquant, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = gpuquant.nonsense
+    with pytest.raises(AttributeError, match="did you mean 'Heston'"):
+        _ = gpuquant.models.Hestn
+
+
+@pytest.mark.parametrize("name", family.FAMILIES)
+def test_stubs_are_fresh(name):
+    package = PACKAGE.joinpath(*name.split("."))
+    assert (package / "__init__.pyi").read_text() == family.stub(f"gpuquant.{name}"), "run `make stubs`"
+
+
+def members():
+    for base, package in ((Model, "models"), (Payoff, "payoffs"), (Rule, "rules"), (Cost, "costs")):
+        for cls in family.members(base, f"gpuquant.{package}").values():
+            if cls.__module__.startswith("gpuquant."):
+                yield cls
+
+
+@pytest.mark.parametrize("cls", list(members()), ids=lambda c: c.__name__)
+def test_members_say_what_their_columns_are(cls):
+    assert not set(domains(cls)) & set(RESULT_COLUMNS), "a field has the name of a result column"
+    told = describe(cls)
+    for name in domains(cls):
+        assert name in told and told[name][1], f"{cls.__name__}.{name} has no sentence in the docstring"
+    assert "References" in (cls.__doc__ or "") or cls.__module__.startswith("gpuquant.costs")
+
+
+def test_every_public_function_has_a_docstring():
+    bare = []
+    for path in files():
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node):
+                bare.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}")
+    hooks = {  # what a base class has explained
+        "begin", "step", "log_spots", "discount", "bridge_variance", "lognormal", "trailing", "warn", "start", "observe", "between", "finish", "closed", "bridged",
+        "decide", "fill", "charge", "afford", "per_unit_turnover", "compute", "lookback", "columns", "size", "visit_Constant", "visit_For", "visit_Call", "visit_Name",
+        "visit_Subscript", "visit_Attribute", "visit_BinOp", "bits32", "bits64", "from_bits32", "from_bits64", "cast", "generate", "lookup", "variance", "y", "x", "text",
+    }  # fmt: skip
+    assert not [b for b in bare if b.split()[-1] not in hooks]
+
+
+def test_nothing_is_pickled():
+    for path in files():
+        assert not re.search(r"\bimport pickle|pickle\.(load|dump)|torch\.(save|load)\(", path.read_text()), path
+
+
+def test_features_are_a_family():
+    found = family.members(Feature, "gpuquant.features")
+    assert {"Momentum", "RealizedVolatility", "SimulatedOptions", "RuleReturns"} <= set(found)
