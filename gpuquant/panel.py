@@ -169,7 +169,7 @@ class Panel:
             if highest * 10.0**digits * max(LONGEST_WINDOW**2, self.bars) >= EXACT:
                 return 10.0 ** -(digits - 1), False
             scaled = self.close * 10.0**digits
-            if (np.abs(scaled - np.rint(scaled)) <= 1e-9 * scaled).all():
+            if (np.abs(scaled - np.rint(scaled)) <= 1e-15 * scaled).all():
                 return 10.0**-digits, True
         return 1e-9, False
 

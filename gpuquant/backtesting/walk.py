@@ -36,10 +36,10 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
             r = read_row(fields, at, column % rows)
             state, begin_at = begin(r, 0)
             first = min(i64(begin_at), bars)
+            peak_at = first - 1
             cash = cash0
             value = cash0
             peak = cash0
-            peak_at = 0
             depth = 0.0
             longest = 0
             s1 = 0.0
@@ -143,12 +143,14 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
                     down += square if change < 0.0 else 0.0
                     best = max(best, change)
                     worst = min(worst, change)
-                    if value > peak:
-                        longest = max(longest, t - peak_at)
+                    if value >= peak:
+                        longest = max(longest, t - 1 - peak_at)
                         peak = value
                         peak_at = t
                     elif value < peak * (1.0 + depth):
                         depth = value / peak - 1.0
+                elif value >= peak:
+                    peak_at = t
                 if RECORD:
                     equity[column, t] = value
             under = bars - 1 - peak_at if value < peak else 0

@@ -264,5 +264,5 @@ def test_a_wrong_shape_is_said_by_name():
         def step(c, x, z, u, k):
             return (x[0], z[0])
 
-    with pytest.raises(gq.errors.MemberError, match="Lopsided.step must return a tuple of 1"):
+    with pytest.raises(gq.errors.MemberError, match=r"Lopsided\.step must return a tuple of 1"):
         text(pair(Lopsided, PAYOFFS["European"]), "cpu")

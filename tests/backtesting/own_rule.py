@@ -1,0 +1,31 @@
+"""A rule as a user would write it, in a file of its own."""
+
+from dataclasses import dataclass
+
+from gpuquant.columns import Column, positive
+from gpuquant.rules.base import HOLD, Rule
+
+
+@dataclass(frozen=True)
+class BuyTheDip(Rule):
+    """Buys after a fall of `depth` from the highest close, sells at a new high.
+
+    Parameters
+    ----------
+    depth : Column
+        Share of the high; > 0.
+    """
+
+    depth: Column = positive(sample=0.1)
+
+    @staticmethod
+    def begin(r, i):
+        return (0.0,), 0.0
+
+    @staticmethod
+    def decide(r, i, state, past, k):
+        close = past.close(0)
+        high = max(state[0], close)
+        wish = 1.0 if close < high * (1.0 - r.depth[i]) else HOLD
+        wish = 0.0 if close >= high else wish
+        return (high,), wish

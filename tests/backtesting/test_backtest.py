@@ -1,0 +1,286 @@
+"""Back-tests: V16 in all its columns, accounting against a slow oracle, and the laws of an honest account."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gpuquant as gq
+from gpuquant import costs, measures, rules
+from gpuquant.errors import DataError, GpuquantError, InputError, NameUnknown
+from gpuquant.panel import Panel
+from tests.conftest import ROOT
+
+FEES = costs.Proportional(rate=0.001, slippage=0.0005)
+
+
+def panel_of(close, decimals=2):
+    close = np.round(np.asarray(close, dtype=float), decimals)
+    dates = (np.datetime64("2020-01-01", "D") + np.arange(len(close))).astype("datetime64[ns]")
+    return Panel(close, dates, tuple(f"S{j}" for j in range(close.shape[1])))
+
+
+def test_v16_in_all_2000_columns(us20, device):
+    """tests/reference/V16_grid.csv: exact integer crossings with vectorbt 1.2.0's fills; its conventions are in the issue's reference."""
+    rule = rules.MovingAverageCross(fast=range(5, 15), slow=range(15, 25))
+    found = gq.backtest(us20, rule, costs=FEES, fill="same_close", cash=10_000.0, periods=365.0, device=device).frame
+    expected = pd.read_csv(ROOT / "tests" / "reference" / "V16_grid.csv")
+    both = expected.merge(found, on=["asset", "fast", "slow"], suffixes=("_expected", ""), validate="one_to_one")
+    assert len(both) == 2000
+    assert (both["n_orders"] == both["orders"]).all()
+    for theirs, ours in (("total_return_expected", "total_return"), ("sharpe_365", "sharpe"), ("max_drawdown_expected", "max_drawdown")):
+        np.testing.assert_allclose(both[ours], both[theirs], rtol=1e-9, err_msg=ours)
+
+
+def oracle(panel, weights, cost, cash, same_close):
+    """A slow, obvious account with shared cash: (equity, orders)."""
+    rate, slip = float(cost.rate[0]), float(cost.slippage[0])
+    hold, equity, orders = np.zeros(panel.close.shape[1]), [], []
+    waiting = None
+    for t, prices in enumerate(panel.close):
+        wish = weights[t] if same_close else waiting
+        if wish is not None and np.isfinite(wish).any():
+            worth = cash + hold @ prices
+            for buying in (False, True):
+                for j in np.flatnonzero(np.isfinite(wish)):
+                    size = wish[j] * worth / prices[j] - hold[j]
+                    if size == 0 or (size > 0) != buying:
+                        continue
+                    paid = prices[j] * (1 + slip if buying else 1 - slip)
+                    if buying:
+                        size = min(size, max(cash, 0.0) / (1 + rate) / paid)
+                    if abs(size) < 1e-8:
+                        continue
+                    fee = rate * abs(size) * paid
+                    cash -= size * paid + fee
+                    hold[j] = 0.0 if wish[j] == 0 else hold[j] + size
+                    orders.append((t, j, size, paid, fee))
+        waiting = weights[t]
+        equity.append(cash + hold @ prices)
+    return np.array(equity), np.array(orders).reshape(-1, 5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 5), st.booleans(), st.booleans(), st.floats(0.0, 0.02))
+def test_accounting_against_the_oracle(seed, bars, assets, same_close, short, rate):
+    draw = np.random.default_rng(seed)
+    panel = panel_of(20 * np.exp(np.cumsum(draw.normal(0, 0.05, (bars, assets)), axis=0)) + 0.5)
+    weights = draw.dirichlet(np.ones(assets), bars) * draw.uniform(0, 1.2, (bars, 1))
+    if short:
+        weights *= draw.choice([-0.5, 1.0], (bars, assets))
+    weights[draw.random((bars, assets)) < 0.4] = np.nan
+    weights[draw.random((bars, assets)) < 0.1] = 0.0
+    cost = costs.Proportional(rate=rate, slippage=rate / 2)
+    found = gq.backtest(panel, weights=weights, costs=cost, fill="same_close" if same_close else "next", cash=1e5)
+    equity, orders = oracle(panel, weights, cost, 1e5, same_close)
+    np.testing.assert_allclose(found.equity()[0], equity, rtol=1e-9, err_msg=str(seed))
+    got = found.orders()
+    assert len(got) == len(orders) == found.measures["orders"][0]
+    np.testing.assert_array_equal(got["bar"], orders[:, 0])
+    np.testing.assert_allclose(got["price"], orders[:, 3], rtol=1e-12)
+    np.testing.assert_allclose(np.where(got["side"] == "buy", 1, -1) * got["size"], orders[:, 2], rtol=1e-7, atol=1e-9)
+    assert found.measures["fees"][0] == pytest.approx(orders[:, 4].sum(), rel=1e-9, abs=1e-9)
+    # cash and holdings are equity at every bar, from the orders alone
+    cash, hold = 1e5, np.zeros(assets)
+    at = 0
+    for t in range(bars):
+        while at < len(orders) and orders[at, 0] == t:
+            _, j, size, paid, fee = orders[at]
+            cash -= size * paid + fee
+            hold[int(j)] += size
+            at += 1
+        assert cash + hold @ panel.close[t] == pytest.approx(equity[t], rel=1e-9)
+
+
+def test_measures_of_the_walk_are_those_of_the_returns(walk_panel):
+    grid = gq.backtest(walk_panel, rules.MovingAverageCross(fast=(3, 8), slow=(15, 30)), costs=FEES)
+    returns = grid.returns().to_numpy()
+    again = measures.from_sums(measures.sums_of(returns), walk_panel.bars)
+    for name in ("total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "calmar", "skew", "kurtosis", "best_bar", "worst_bar"):
+        np.testing.assert_allclose(grid.measures[name], again[name], rtol=1e-8, atol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(grid.measures["max_drawdown_bars"], again["max_drawdown_bars"])
+    assert len(grid.measures) >= 12
+
+
+def test_trades_and_wins_add_up(walk_panel):
+    grid = gq.backtest(walk_panel, rules.MovingAverageCross(fast=3, slow=15), costs=FEES, cash=1000.0)
+    for column in range(len(grid)):
+        orders = grid.orders([column])
+        sides = orders["side"].tolist()
+        assert sides == ["buy", "sell"] * (len(sides) // 2) + ["buy"] * (len(sides) % 2)
+        flows = np.where(orders["side"] == "sell", 1, -1) * orders["size"] * orders["price"] - orders["fee"]
+        gains = flows.to_numpy()[: len(flows) // 2 * 2].reshape(-1, 2).sum(axis=1)
+        assert grid.measures["trades"][column] == len(gains)
+        assert grid.measures["win_rate"][column] == pytest.approx((gains > 0).mean())
+        assert grid.measures["profit_factor"][column] == pytest.approx(gains[gains > 0].sum() / -gains[gains < 0].sum())
+
+
+def test_orders_fill_at_the_next_bar_unless_asked(walk_panel):
+    rule = rules.MovingAverageCross(fast=3, slow=15)
+    late, same = (gq.backtest(walk_panel, rule, fill=fill).orders() for fill in ("next", "same_close"))
+    assert (late["bar"].to_numpy()[: len(same)] - 1 == same["bar"].to_numpy()[: len(late)]).all()
+    opened = Panel(walk_panel.close, walk_panel.dates, walk_panel.assets, open=walk_panel.close * 1.01)
+    orders = gq.backtest(opened, rule).orders()
+    expected = opened.open[orders["bar"], [opened.asset(a) for a in orders["asset"]]]
+    np.testing.assert_allclose(orders["price"], expected)
+
+
+def test_the_past_does_not_move_when_the_future_does(walk_panel):
+    """Changing prices after bar t changes no order up to t."""
+    rule, cut = rules.MovingAverageCross(fast=(3, 5), slow=(15, 20)), 600
+    changed = walk_panel.close.copy()
+    changed[cut + 1 :] = np.round(changed[cut + 1 :] * 1.7, 2)
+    before, after = (gq.backtest(p, rule).orders() for p in (walk_panel, Panel(changed, walk_panel.dates, walk_panel.assets)))
+    pd.testing.assert_frame_equal(before[before["bar"] <= cut].reset_index(drop=True), after[after["bar"] <= cut].reset_index(drop=True))
+
+
+def test_permuted_assets_permute_results(walk_panel):
+    order = [3, 0, 5, 1, 4, 2]
+    mixed = Panel(walk_panel.close[:, order], walk_panel.dates, tuple(walk_panel.assets[j] for j in order))
+    rule = rules.MovingAverageCross(fast=(3, 5), slow=20)
+    one, other = (gq.backtest(p, rule, costs=FEES).frame.set_index(["asset", "fast"]) for p in (walk_panel, mixed))
+    pd.testing.assert_frame_equal(one.sort_index().drop(columns="below"), other.sort_index().drop(columns="below"))
+
+
+def test_the_same_bits_for_any_threads_and_chunks(walk_panel, monkeypatch):
+    from gpuquant.device import compile as compiler
+
+    rule = rules.MovingAverageCross(fast=range(2, 10), slow=range(12, 30))
+    true, results = compiler.run, []
+    for device in ("cpu:1", "cpu:2"):
+        for chunk in (1, 2, 3, 7, 20, 1000):
+            monkeypatch.setattr(compiler, "run", lambda *a, chunk=chunk, **k: true(*a, **{**k, "chunk": chunk}))
+            results.append(gq.backtest(walk_panel, rule, costs=FEES, device=device).sums)
+    for other in results[1:]:
+        for name, values in other.items():
+            np.testing.assert_array_equal(values, results[0][name])
+
+
+def test_signals_are_a_rule_written_out(walk_panel):
+    """The crossing rule's own wishes, given as an array, make the same account."""
+    rule = rules.MovingAverageCross(fast=3, slow=15)
+    by_rule = gq.backtest(walk_panel, rule, costs=FEES)
+    signals = np.full(walk_panel.close.shape, np.nan)
+    same = gq.backtest(walk_panel, rule, fill="same_close").orders()
+    for bar, asset, side in zip(same["bar"], same["asset"], same["side"], strict=True):
+        signals[bar, walk_panel.asset(asset)] = 1.0 if side == "buy" else 0.0
+    by_array = gq.backtest(walk_panel, signals=signals, costs=FEES)
+    np.testing.assert_allclose(by_array.measures["total_return"], by_rule.measures["total_return"], rtol=1e-12)
+
+
+def test_shorts_gain_when_prices_fall():
+    falling = panel_of(np.linspace(100, 50, 26)[:, None])
+    signals = np.full((26, 1), np.nan)
+    signals[0] = -1
+    found = gq.backtest(falling, signals=signals, fill="same_close", cash=100.0)
+    assert found.measures["total_return"][0] == pytest.approx(0.5)
+    flat = gq.backtest(falling, rules.MovingAverageCross(fast=2, slow=4, below="short"), cash=100.0)
+    assert flat.measures["orders"][0] == 0  # it never crossed
+
+
+def test_ties_are_exact():
+    """Prices whose averages tie in decimals but not in binary: a tie is no sign, so no order."""
+    close = np.array([0.1, 0.2, 0.3, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2])[:, None]
+    assert gq.backtest(panel_of(close, 1), rules.MovingAverageCross(fast=2, slow=4)).measures["orders"][0] == 0
+    assert panel_of(close, 1).tick == (0.1, True)
+
+
+def test_prices_too_fine_for_ticks_are_flagged():
+    draw = np.random.default_rng(0)
+    fine = panel_of(1e6 * (1 + draw.random((50, 1))), 12)
+    assert not fine.tick[1]
+    assert gq.backtest(fine, rules.MovingAverageCross(fast=2, slow=4)).meta["exact_ticks"] is False
+
+
+def test_a_rule_of_the_users_runs_in_the_same_kernel():
+    from tests.backtesting.own_rule import BuyTheDip
+
+    panel = panel_of(np.array([10.0, 9, 8, 9, 10, 11, 10, 9, 8, 7])[:, None])
+    grid = gq.backtest(panel, BuyTheDip(depth=[0.05, 0.15]), fill="same_close", cash=100.0)
+    assert list(grid.frame["depth"]) == [0.05, 0.15]
+    first = grid.orders([0])
+    assert first["bar"].tolist()[:2] == [1, 4]
+
+
+SIMULATED = """
+    import warnings; warnings.simplefilter("ignore")
+    import json, numpy as np, gpuquant as gq
+    from gpuquant import costs, rules
+    from tests.backtesting.test_backtest import panel_of
+    draw = np.random.default_rng(1)
+    panel = panel_of(30 * np.exp(np.cumsum(draw.normal(0, 0.03, (60, 2)), axis=0)))
+    fees = costs.Proportional(rate=0.001, slippage=0.0005)
+    grid = gq.backtest(panel, rules.MovingAverageCross(fast=(2, 3), slow=(5, 8)), costs=fees, device=DEVICE)
+    weights = draw.dirichlet([1, 1], 60)
+    shared = gq.backtest(panel, weights=weights, costs=fees, device=DEVICE)
+    print(json.dumps([{k: v.tolist() for k, v in r.sums.items()} for r in (grid, shared)]))
+"""
+
+
+def test_the_simulator_gives_the_same_account(python):
+    import json
+    import textwrap
+
+    pytest.importorskip("numba_cuda")
+    source = textwrap.dedent(SIMULATED)
+    gpu = json.loads(python("DEVICE = 'simulator'\n" + source, NUMBA_ENABLE_CUDASIM="1"))
+    cpu = json.loads(python("DEVICE = 'cpu'\n" + source))
+    for one, other in zip(gpu, cpu, strict=True):
+        for name in one:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-12, atol=1e-15, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda p: gq.backtest(p), InputError, "exactly one of rule, weights and signals"),
+        (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=2, slow=4), fill="close"), NameUnknown, "unknown fill 'close'"),
+        (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=0, slow=4)), InputError, r"fast\[0\] = 0.0: must be a whole number >= 1"),
+        (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=2, slow=4, below="shrt")), InputError, "did you mean 'short'"),
+        (lambda p: gq.backtest(p, "sma"), InputError, "rule = 'sma'"),
+        (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=2, slow=4), cash=-1), InputError, "cash = -1"),
+        (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=2, slow=4), costs=0.001), InputError, "costs = 0.001"),
+        (lambda p: gq.backtest(p, weights=np.ones((3, 2))), DataError, r"weights have shape \(3, 2\)"),
+        (lambda p: gq.backtest(p, signals=np.full(p.close.shape, 0.5)), InputError, "must be 1, 0, -1 or NaN"),
+        (lambda p: gq.backtest(p, weights=np.full(p.close.shape, np.inf)), InputError, "must be finite, or NaN"),
+        (lambda p: gq.backtest(p, weights=p.to_frame().rename(columns={"A": "AA"})), NameUnknown, "unknown asset in weights 'AA'"),
+        (lambda p: costs.Proportional(rate=-0.1), InputError, r"rate\[0\] = -0.1"),
+        (lambda p: gq.backtest(5, rules.MovingAverageCross(fast=2, slow=4)), InputError, "prices = int"),
+    ],
+)
+def test_bad_input_is_named(walk_panel, make, error, words):
+    with pytest.raises(error, match=words) as caught:
+        make(walk_panel)
+    assert isinstance(caught.value, GpuquantError)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: f.iloc[::-1], "dates must increase"),
+        (lambda f: pd.concat([f, f.iloc[-1:]]), "stands twice"),
+        (lambda f: f.drop(columns=[]).assign(B=f["B"].where(f.index != f.index[5])), "must be finite and > 0"),
+        (lambda f: f * -1, "must be finite and > 0"),
+        (lambda f: f * 0, "must be finite and > 0"),
+        (lambda f: f.replace(f.iloc[3, 1], np.inf), r"close\[2015-01-04.*B\] = inf"),
+        (lambda f: f.iloc[:0], "empty"),
+        (lambda f: f.set_axis(["A", "A", "C", "D", "E", "F"], axis=1), "asset 'A' stands twice"),
+        (lambda f: f.assign(A="x"), "must be numbers"),
+        (lambda f: f.set_axis([pd.Timestamp("2020-01-01", tz=z) for z in ["UTC", "Asia/Tokyo"] * 450]), "one time zone|Mixed|tz"),
+        (lambda f: f.set_axis([pd.NaT, *f.index[1:]]), r"dates\[0\] is missing"),
+        (lambda f: f.reset_index(drop=True).set_axis(["x"] * 900), "must hold dates"),
+    ],
+)
+def test_a_bad_panel_is_named(walk_panel, change, words):
+    with pytest.raises(GpuquantError, match=words):
+        Panel.of(change(walk_panel.to_frame()))
+
+
+def test_a_panel_survives_its_file(walk_panel, tmp_path):
+    walk_panel.to_parquet(tmp_path / "p.parquet")
+    walk_panel.to_frame().to_csv(tmp_path / "p.csv")
+    for name in ("p.parquet", "p.csv"):
+        again = Panel.read(tmp_path / name)
+        np.testing.assert_array_equal(again.close, walk_panel.close)
+        assert (again.dates == walk_panel.dates).all() and again.assets == walk_panel.assets
