@@ -86,6 +86,11 @@ def nonnegative(default: Any = MISSING, *, sample: float = 0.2) -> Any:
     return _column(Domain("must be finite and >= 0", low=0.0, sample=sample), default)
 
 
+def at_least(low: float, default: Any = MISSING, *, sample: float) -> Any:
+    """A column of numbers >= `low`."""
+    return _column(Domain(f"must be finite and >= {low:g}", low=low, sample=sample), default)
+
+
 def real(default: Any = MISSING, *, sample: float = 0.05) -> Any:
     """A column of finite numbers."""
     return _column(Domain("must be finite", sample=sample), default)
@@ -116,8 +121,13 @@ def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     """Words or codes of a choice as codes."""
     table = dict(zip(domain.words, domain.codes, strict=True))
     flat = np.atleast_1d(np.asarray(values, dtype=object))
-    if flat.dtype == object and flat.size and not isinstance(flat[0], str):
-        numbers = np.asarray(flat, dtype=float)
+    if flat.ndim != 1 or not flat.size:
+        raise InputError(f"{kind} {name} has shape {flat.shape}: must be a word or a list of at least one")
+    if not any(isinstance(value, str) for value in flat):
+        try:
+            numbers = np.asarray(flat, dtype=float)
+        except (TypeError, ValueError) as failure:
+            raise InputError(f"{kind} {name} = {values!r}: {domain.rule}") from failure
         if not np.isin(numbers, domain.codes).all():
             row = int(np.flatnonzero(~np.isin(numbers, domain.codes))[0])
             raise InputError(f"{kind} {name}[{row}] = {flat[row]!r}: {domain.rule}")
@@ -126,7 +136,7 @@ def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     codes = np.empty(len(words))
     for k, word in enumerate(words):
         if word.lower() not in table:
-            raise InputError(f"{kind} {name}[{int(np.flatnonzero(inverse == k)[0])}] = {word!r}: {unknown(name, word, table)}")
+            raise InputError(f"{kind} {name}[{int(np.flatnonzero(inverse == k)[0])}] = {str(word)!r}: {unknown(name, str(word), table)}")
         codes[k] = table[word.lower()]
     return codes[inverse]
 
@@ -136,7 +146,10 @@ def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     if domain.words:
         return decode(values, domain, name, kind)
     try:
-        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
+        given = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+        if given.dtype.kind in "mMc":
+            raise TypeError(f"{given.dtype} is not a real number")
+        array = np.atleast_1d(np.array(given, dtype=np.float64))  # a copy: the member's is frozen, the caller's is not
     except (TypeError, ValueError) as failure:
         raise InputError(f"{kind} {name} = {values!r}: {domain.rule}") from failure
     if array.ndim != 1:

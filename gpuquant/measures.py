@@ -134,12 +134,16 @@ def deflated_sharpe(returns: Any, trials: int, spread: float) -> float:
 
 
 def value_at_risk(pnl: np.ndarray, level: float) -> float:
-    """The loss that is exceeded with probability 1 - `level`: an empirical quantile, positive for a loss."""
+    """The loss that is exceeded with probability 1 - `level`: an empirical quantile, positive for a loss; NaN when an outcome is."""
+    if np.isnan(pnl).any():
+        return float("nan")
     return float(-np.quantile(pnl, 1.0 - level, method="inverted_cdf"))
 
 
 def expected_shortfall(pnl: np.ndarray, level: float) -> float:
-    """Mean of the worst 1 - `level` of outcomes, positive for a loss; the boundary outcome counts by its share."""
+    """Mean of the worst 1 - `level` of outcomes, positive for a loss; the boundary outcome counts by its share; NaN when one is."""
+    if np.isnan(pnl).any():
+        return float("nan")
     ordered = np.sort(np.asarray(pnl, dtype=float))
     mass = (1.0 - level) * len(ordered)
     whole = math.floor(mass + 1e-12)

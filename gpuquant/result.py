@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 OK, WARNING, FAILED = 0, 1, 2
 STATUS = np.array(["ok", "warning", "failed"], dtype=object)
-RESULT_COLUMNS = ("price", "std_error", "value", "engine", "status", "message", "paths", "delta", "gamma", "vega", "rho", "theta")
+_GREEKS = ("delta", "gamma", "vega", "rho", "theta")
+RESULT_COLUMNS = ("price", "std_error", "value", "engine", "status", "message", "paths", *_GREEKS, *(f"{name}_std_error" for name in _GREEKS))
 
 
 def table(columns: dict[str, Any]) -> Any:
@@ -63,10 +64,15 @@ class Words:
         """From any sequence of text."""
         import pyarrow as pa
 
+        import pyarrow.compute  # noqa: F401  makes pa.compute
+
         array = pa.array(values, from_pandas=True) if not isinstance(values, pa.Array | pa.ChunkedArray) else values
         if isinstance(array, pa.ChunkedArray):
             array = array.combine_chunks()
-        coded = array if pa.types.is_dictionary(array.type) else array.cast(pa.string()).dictionary_encode()
+        if not pa.types.is_dictionary(array.type):
+            array = array.cast(pa.string())
+            array = pa.compute.if_else(pa.compute.equal(array, ""), None, array)  # a blank is missing, as in a CSV file
+        coded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
         return cls(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), np.array(coded.dictionary.to_pylist(), dtype=object))
 
 
@@ -165,6 +171,14 @@ class Priced:
 
         return price_plot(self.frame, x, y, ax)
 
+    def _totals(self) -> list[str]:
+        currencies = self.source.get("currency")
+        if not isinstance(currencies, Words) or len(np.unique(currencies.codes)) == 1:
+            return [f"total value: {self.total:,.2f}"]
+        names, values = currencies.array(), self.columns["value"]
+        kinds = sorted(set(names.tolist()), key=str)
+        return [f"total value in {kind}: {np.nansum(values[names == kind]) if self.partial else values[names == kind].sum():,.2f}" for kind in kinds]
+
     def summary(self) -> str:
         """One paragraph: how many rows, by engine and status, the total, and what it took."""
         status, counts = np.unique(self.columns["status"].astype(str), return_counts=True)
@@ -180,4 +194,4 @@ class Priced:
             lines.append(
                 f"failed rows: {', '.join(map(str, self.failed[:10]))}{' ...' if self.failed.size > 10 else ''}; the total over them is NaN unless partial=True"
             )
-        return "\n".join([*lines, f"total value: {self.total:,.2f}"])
+        return "\n".join([*lines, *self._totals()])

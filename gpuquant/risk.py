@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import measures
-from gpuquant.errors import InputError
+from gpuquant.errors import InputError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,10 @@ class Risk:
 
     def interval(self, measure: str, level: float, confidence: float = 0.9) -> tuple[float, float]:
         """A block-bootstrap interval of `var` or `expected_shortfall`; blocks as long as scenarios overlap."""
-        function = {"var": measures.value_at_risk, "expected_shortfall": measures.expected_shortfall}[measure]
+        functions = {"var": measures.value_at_risk, "expected_shortfall": measures.expected_shortfall}
+        if measure not in functions:
+            raise unknown("measure", measure, functions)
+        function = functions[measure]
         total, generator = self.total, np.random.default_rng(0)
         n, block = len(total), min(max(self.overlap, 1), len(total))
         starts = generator.integers(0, n, (400, math.ceil(n / block)))
@@ -75,6 +78,8 @@ class Risk:
         import pandas as pd
 
         total = self.total
+        if np.isnan(total).any():
+            return pd.Series(np.nan, index=self.pnl.columns, name="contribution")
         order = np.argsort(total, kind="stable")
         mass = (1.0 - _level(level)) * len(total)
         share = np.clip(mass - np.arange(len(total)), 0.0, 1.0)

@@ -12,7 +12,6 @@ system's temporary files. `gpuquant doctor --clear-cache` empties it.
 from __future__ import annotations
 
 import ast
-import getpass
 import hashlib
 import importlib.util
 import inspect
@@ -36,6 +35,14 @@ HEADER = {
 }
 POWERS = """
 @jit
+def larger(a, b):
+    return b if b > a else a
+
+@jit
+def smaller(a, b):
+    return b if b < a else a
+
+@jit
 def square(x):
     return x * x
 
@@ -56,6 +63,7 @@ def erf{s}(x):
 def erfc{s}(x):
     return {f}(2.0) * norm_cdf{s}(-x * {f}(1.4142135623730951))
 """
+# larger and smaller: Python's max and min, which keep a NaN that comes first; a GPU's own would swallow it
 _lock = threading.RLock()
 
 
@@ -126,16 +134,18 @@ def source(
 
 def folder() -> Path:
     """Where compiled kernels live; made if need be."""
-    choices = [os.environ.get("GPUQUANT_CACHE"), Path.home() / ".cache" / "gpuquant", Path(tempfile.gettempdir()) / f"gpuquant-{getpass.getuser()}"]
+    choices: tuple[Callable[[], Path], ...] = (
+        lambda: Path(os.environ["GPUQUANT_CACHE"]),
+        lambda: Path.home() / ".cache" / "gpuquant",
+        lambda: Path(tempfile.gettempdir()) / f"gpuquant-{os.getuid()}",
+    )
     for choice in choices:
-        if choice is None:
-            continue
-        path = Path(choice) / "kernels"
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            if os.access(path, os.W_OK):
+            path = choice() / "kernels"
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if os.access(path, os.W_OK) and path.stat().st_uid == os.getuid():  # what is in it will be run
                 return path
-        except OSError:
+        except (OSError, KeyError, RuntimeError):
             continue
     return Path(tempfile.mkdtemp(prefix="gpuquant-"))
 
@@ -188,7 +198,7 @@ def run(
     if place.kind == "simulator":
         cuda.require_simulator()
     module = load(text_of("cuda"))
-    cuda.launch(module.run, units, module.WIDTH, arguments, place.kind == "simulator")
+    cuda.launch(module.run, units, module.WIDTH, arguments, place)
     if progress:
         progress(units)
 

@@ -7,6 +7,7 @@ in the L1 cache and LLVM turns each loop over lanes into vector instructions.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -91,6 +92,8 @@ def combine(stats, output, width):
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 _pools_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # a child has the pool but not its threads
 
 
 def pool(threads: int) -> ThreadPoolExecutor:

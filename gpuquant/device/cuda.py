@@ -52,20 +52,20 @@ def namespace(index: int) -> Any:
     return cupy
 
 
-def launch(entry: Any, units: int, width: int, arguments: tuple[Any, ...], simulated: bool) -> None:
+def launch(entry: Any, units: int, width: int, arguments: tuple[Any, ...], place: Any) -> None:
     """One block per unit; returns when the device has finished."""
-    if simulated:
+    if place.kind == "simulator":
         with warnings.catch_warnings():  # wrapping integers and clamped overflow are meant; numpy warns of both
             warnings.simplefilter("ignore", RuntimeWarning)
             entry[units, width](0, *arguments)
         return
     from numba import cuda
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), cuda.gpus[place.index]:
         warnings.filterwarnings("ignore", message=".*under-utilization.*")
         for first in range(0, units, 1 << 20):
             entry[min(units - first, 1 << 20), width](first, *arguments)
-    cuda.synchronize()
+        cuda.synchronize()
 
 
 def require_simulator() -> None:

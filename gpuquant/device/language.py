@@ -21,7 +21,8 @@ from typing import Any
 from gpuquant.errors import MemberError, unknown
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
-BUILTINS = {"min", "max", "abs", "range"}
+BUILTINS = {"min": "smaller", "max": "larger", "abs": "abs", "range": "range"}
+RESERVED = {"F", "D", "f32", "f64", "i32", "i64", "u32", "u64", "sqrt", "normals", "uniform", "LANES", "WIDTH", "np", "cuda", "jit", "kernel"}
 PAST = {"sum", "close"}  # what a rule may ask of its parameter `past`
 STATEMENTS = (
     ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.Pass,
@@ -109,6 +110,17 @@ class Replace(ast.NodeTransformer):
         return ast.copy_location(ast.Constant(self.value), node) if node.id == self.name else node
 
 
+def fingerprint(function: Any) -> tuple[Any, ...]:
+    """What a function's kernel source rests on besides its name: its code, and the numbers and functions it reads from outside."""
+    if not isinstance(function, FunctionType):
+        return (function,)
+    closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
+    outside = {**function.__globals__, **closure}
+    read = [(name, outside.get(name)) for name in (*function.__code__.co_names, *closure)]
+    seen = [(name, fingerprint(value) if isinstance(value, FunctionType) and value is not function else value) for name, value in read if isinstance(value, FunctionType | int | float)]
+    return (function.__code__, *seen)
+
+
 @dataclass
 class Member:
     """One function of a member on its way into a kernel.
@@ -164,6 +176,8 @@ class Rewriter(ast.NodeTransformer):
         for node in ast.walk(tree):
             if not isinstance(node, STATEMENTS):
                 self._reject(node, f"{type(node).__name__} cannot run on both targets")
+        for argument in tree.args.args:
+            argument.arg += "_" if argument.arg in RESERVED else ""
         tree.body = [self.visit(line) for line in tree.body]
         self.lines.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
         self.scope, self.local, self.names, self.where = outer
@@ -217,8 +231,10 @@ class Rewriter(ast.NodeTransformer):
         return ast.Name(name + self.suffix, ast.Load())
 
     def _called(self, node: ast.Call, name: str) -> str:
+        if name in ("min", "max") and len(node.args) != 2:
+            self._reject(node, f"{name} takes two arguments here")
         if name in BUILTINS:
-            return name
+            return BUILTINS[name]
         if name == "float":
             return "F"
         function = self.scope.get(name)
@@ -231,6 +247,7 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Store) or node.id in self.local:
+            node.id += "_" if node.id in RESERVED else ""  # the word has a meaning in the generated module
             return node
         value = self.scope.get(node.id)
         if isinstance(value, bool | int | float):

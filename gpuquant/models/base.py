@@ -46,7 +46,7 @@ class Model(Member):
 
     Class attributes: `normals`, `uniforms`, `assets`; `steps_per_year`, the default time grid (0: exact on any grid);
     `weak_order` of the scheme (infinite: exact); `vega_column`, what vega shifts, and `vega_is_variance` where that column
-    is a squared volatility.
+    is a squared volatility; `variance_columns`, all such columns, which a scenario's change of volatility moves.
     """
 
     abstract: ClassVar[bool] = True
@@ -57,6 +57,7 @@ class Model(Member):
     weak_order: ClassVar[float] = float("inf")
     vega_column: ClassVar[str] = "volatility"
     vega_is_variance: ClassVar[bool] = False
+    variance_columns: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
     def begin(m: Any, i: int, dt: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -87,6 +88,11 @@ class Model(Member):
     def warn(m: Any) -> np.ndarray | None:
         """Per row, a sentence about what is right but surprising, or None."""
         return None
+
+    @staticmethod
+    def least_steps(m: Any, t: Any) -> Any:
+        """Fewest steps over `t` years, shape (n,), for which a step is what it says; 0 where any grid will do."""
+        return 0
 
     @staticmethod
     def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray] | None:

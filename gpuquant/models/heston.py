@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, correlation, nonnegative, positive, real
+from gpuquant.columns import Column, at_least, correlation, nonnegative, positive, real
 from gpuquant.models.base import Model, rolling_mean
 
 
@@ -35,7 +35,7 @@ class Heston(Model):
     long_variance : Column, shape (n,)
         Variance in the long run, per year; >= 0.
     vol_of_vol : Column, shape (n,)
-        Of the variance, per square root of a year; > 0.
+        Of the variance, per square root of a year; >= 0.001: below it the scheme divides rounding errors by it.
     correlation : Column, shape (n,)
         Between spot and variance; within [-1, 1].
 
@@ -50,7 +50,7 @@ class Heston(Model):
     v0: Column = nonnegative(sample=0.04)
     kappa: Column = positive(sample=1.5)
     long_variance: Column = nonnegative(sample=0.04)
-    vol_of_vol: Column = positive(sample=0.5)
+    vol_of_vol: Column = at_least(0.001, sample=0.5)
     correlation: Column = correlation()
 
     normals = 2
@@ -59,6 +59,7 @@ class Heston(Model):
     weak_order = 1.0
     vega_column = "v0"
     vega_is_variance = True
+    variance_columns = ("v0", "long_variance")
 
     @staticmethod
     def begin(m, i, dt):
@@ -71,11 +72,11 @@ class Heston(Model):
         half = 0.5 * dt * (kappa * rho / sigma - 0.5)
         k1, k2, k3 = half - rho / sigma, half + rho / sigma, 0.5 * dt * (1.0 - rho * rho)
         drift = (m.rate[i] - m.dividend_yield[i]) * dt
-        return (decay, theta * gone, variance_v, variance_0, drift, k1 + 0.5 * k3, k2 + 0.5 * k3, k1, k2, k3), (math.log(m.spot[i]), m.v0[i])
+        return (decay, theta * gone, variance_v, variance_0, drift, k1 + 0.5 * k3, k2 + 0.5 * k3, k1, k2, k3, 0.5 * dt), (math.log(m.spot[i]), m.v0[i])
 
     @staticmethod
     def step(c, x, z, u, k):
-        decay, pull, variance_v, variance_0, drift, shift, tilt, k1, k2, k3 = c
+        decay, pull, variance_v, variance_0, drift, shift, tilt, k1, k2, k3, _half = c
         v = x[1]
         mean = max(decay * v + pull, 1e-15)
         inverse_mean = 1.0 / mean
@@ -110,8 +111,8 @@ class Heston(Model):
 
     @staticmethod
     def bridge_variance(c, x0, x1):
-        # the mean of the two variances over the step; c[9] = dt (1 - rho^2) / 2 leaves the correlated part to the bridge's ends
-        return c[9] * (x0[1] + x1[1])
+        # the whole diffusion is a bridge between its ends, its correlated part too: the mean of the two variances over the step
+        return c[10] * (x0[1] + x1[1])
 
     @staticmethod
     def warn(m: Any) -> np.ndarray | None:

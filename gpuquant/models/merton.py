@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from gpuquant.columns import Column, nonnegative, positive, real
 from gpuquant.models.base import Model
@@ -35,8 +38,8 @@ class Merton(Model):
 
     Notes
     -----
-    A step counts at most eight jumps; the default grid of 50 steps a year keeps the truncated probability below 1e-12
-    for intensities up to 25.
+    A step counts at most eight jumps; a grid has at least four steps per expected jump, which keeps the truncated
+    probability below 1e-11.
 
     References
     ----------
@@ -82,3 +85,7 @@ class Merton(Model):
     @staticmethod
     def discount(m, i, t):
         return math.exp(-m.rate[i] * t)
+
+    @staticmethod
+    def least_steps(m: Any, t: Any) -> Any:
+        return np.ceil(4.0 * m.intensity * t)

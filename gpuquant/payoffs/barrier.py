@@ -53,7 +53,6 @@ class Barrier(Payoff):
     observations: Column = count(default=252)
 
     dates = "observations"
-    steps = 50
 
     @classmethod
     def bridged(cls, fixed: dict[str, float]) -> bool:

@@ -28,7 +28,6 @@ class Payoff(Member):
 
     abstract: ClassVar[bool] = True
     dates: ClassVar[str] = ""
-    steps: ClassVar[int] = 1  # steps at least, over the life
 
     @staticmethod
     def start(p: Any, i: int) -> tuple[float, ...]:

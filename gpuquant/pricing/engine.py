@@ -6,8 +6,9 @@ where there is none, and results return to the caller's order.
 
 from __future__ import annotations
 
+import itertools
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,14 @@ from gpuquant.pricing import closed, greeks
 from gpuquant.pricing.contracts import Batch, Contracts
 from gpuquant.pricing.kernel import TILE, Launch, Pair
 from gpuquant.progress import bar
-from gpuquant.result import FAILED, OK, STATUS, WARNING, Priced
+from gpuquant.result import FAILED, OK, RESULT_COLUMNS, STATUS, WARNING, Priced
 
 ENGINES = ("auto", "closed_form", "monte_carlo")
 DEFAULT_PATHS = 100_000
 LEAST_STEPS = 16  # of a scheme that is not exact, however short the maturity
 PILOT = 4096
 MOST_PATHS = 1 << 28
+MOST_STEPS = 1 << 18  # of a row: one unit of work must end within a second, for ctrl-C
 UNITS = 1 << 17  # of one launch: bounds the memory of partial sums
 
 
@@ -141,7 +143,7 @@ def price(
     columns = table.columns(units)
     columns["value"] = columns["price"] * (1.0 if book is None else book.amounts())
     meta = {**_meta(task), **meter.meta(), "rows": n}
-    source = {} if book is None else {k: v for k, v in book.columns.items() if k not in columns}
+    source = {} if book is None else {k: v for k, v in book.columns.items() if k not in RESULT_COLUMNS}
     return Priced(columns, source, None if book is None else book.index, meta, scalar, partial)
 
 
@@ -164,8 +166,8 @@ def batches_of(contracts: Any, model: Model | None, market: Any) -> tuple[Contra
         if not hasattr(contracts, "columns") or not hasattr(contracts, "index"):
             raise InputError(f"contracts = {type(contracts).__name__}: must be a payoff, a frame, Contracts or the path of a file")
         contracts = Contracts.from_frame(contracts)
-    if market is None:
-        market = Market({})
+    if market is None or isinstance(market, Mapping):
+        market = Market(market or {})
     elif not isinstance(market, Market):
         market = Market.read(market)
     found, messages = contracts.batches(market)
@@ -186,7 +188,10 @@ def checked(device: Any, seed: int, precision: str, engine: str, paths: int, ste
     rng.check(int(paths), 0, 0)
     goal = None
     if target is not None:
-        goal = np.asarray(target, dtype=np.float64)
+        try:
+            goal = np.asarray(target, dtype=np.float64)
+        except (TypeError, ValueError) as failure:
+            raise InputError(f"target_error = {target!r}: must be a number > 0, or one for each row") from failure
         if goal.ndim > 1 or (goal.ndim == 1 and goal.size != n) or not (np.isfinite(goal) & (goal > 0)).all():
             raise InputError(f"target_error = {target!r}: must be a number > 0, or one for each of the {n} rows")
         goal = np.broadcast_to(goal, n)
@@ -204,6 +209,7 @@ def grid(batch: Batch, steps: int | None) -> tuple[np.ndarray, np.ndarray]:
         base = np.maximum(np.ceil(model.steps_per_year * maturity), LEAST_STEPS).astype(np.int64)
     else:
         base = np.ones(n, np.int64)
+    base = np.maximum(base, model.least_steps(model, maturity)).astype(np.int64)
     if not payoff.dates or payoff.bridged(dict(batch.fixed)):
         return base, base
     dates = np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64)
@@ -236,6 +242,12 @@ class _Table:
         self.status[rows] = np.where(fine, np.where(warned, WARNING, OK), FAILED)
         self.message[rows[~fine]] = "the price is not finite: a parameter is beyond what the arithmetic can hold"
         self.values[rows[~fine]] = np.nan
+        unknown_greek = fine & np.isnan(values).any(axis=1)
+        for k in np.flatnonzero(unknown_greek):
+            lost = [name for name, value in zip(greeks.NAMES, values[k, 1:], strict=True) if np.isnan(value)]
+            note = f"{', '.join(lost)} undefined: the bumped parameter is zero"
+            self.message[rows[k]] = f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note
+        self.status[rows[unknown_greek]] = WARNING
 
     def fail(self, messages: np.ndarray) -> None:
         """Rows set aside before pricing."""
@@ -286,26 +298,51 @@ def _notes(batch: Batch) -> np.ndarray:
 
 
 def _simulate(batch: Batch, task: Task, table: _Table, notes: np.ndarray, tick: Callable[[int], None]) -> None:
-    """Walk a batch, in launches of bounded memory."""
+    """Walk a batch, in launches of bounded memory; with a target, a second time where the pilot promised too much."""
+    steps = grid(batch, task.steps)[0]
+    long = steps > MOST_STEPS
+    if long.any():
+        for row, k in zip(batch.rows[long], steps[long], strict=True):
+            table.message[row] = f"{k} steps: must be at most {MOST_STEPS}"
+        batch, notes = batch.take(np.flatnonzero(~long)), notes[~long]
+        tick(int(long.sum()))
     n = len(batch.rows)
+    if not n:
+        return
     paths = np.full(n, task.paths)
     if task.target_error is not None:
         pilot = replace(task, greeks=False, purpose=rng.PURPOSES["pilot"])
-        _, error = launch(batch, pilot, np.full(n, PILOT))
-        wanted = (error[:, 0] / task.target_error[batch.rows]) ** 2 * PILOT * 1.1  # a tenth more: the pilot's own variance is an estimate
-        paths = np.clip(np.ceil(np.nan_to_num(wanted, nan=PILOT) / 256) * 256, 1024, MOST_PATHS).astype(np.int64)
+        paths = _enough(launch(batch, pilot, np.full(n, PILOT))[1][:, 0], np.full(n, PILOT), task, batch.rows)
     rng.check(int(paths.max()), int(grid(batch, task.steps)[0].max()) * (batch.model.normals + batch.model.uniforms), int(batch.streams.max()))
-    ends = np.searchsorted(np.cumsum(-(-paths // TILE)), np.arange(UNITS, int((-(-paths // TILE)).sum()) + UNITS, UNITS), side="right")
-    begin = 0
-    for end in [*np.unique(np.minimum(np.maximum(ends, 1), n)).tolist(), n]:
-        if end <= begin:
-            continue
-        which = np.arange(begin, end)
-        part = batch.take(which) if (begin, end) != (0, n) else batch
-        values, errors = launch(part, task, paths[which], tick)
-        message, warned = _said(part, task, values, errors, notes[which], paths[which])
-        table.put(part.rows, values, errors, "monte_carlo", paths[which], message, warned)
-        begin = end
+    values, errors = _launched(batch, task, paths, tick)
+    for _ in range(3 if task.target_error is not None else 0):
+        # a pilot in which next to nothing paid cannot know the spread: run such rows again, as long as their own error says
+        late = np.flatnonzero((errors[:, 0] > 1.1 * task.target_error[batch.rows]) & (paths < MOST_PATHS))  # type: ignore[index]
+        if not late.size:
+            break
+        paths[late] = np.maximum(_enough(errors[late, 0], paths[late], task, batch.rows[late]), paths[late])
+        values[late], errors[late] = _launched(batch.take(late), task, paths[late], None)
+    message, warned = _said(batch, task, values, errors, notes, paths)
+    table.put(batch.rows, values, errors, "monte_carlo", paths, message, warned)
+
+
+def _enough(errors: np.ndarray, paths: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
+    """Paths that bring these errors to the target; a tenth more, since a pilot's spread is an estimate."""
+    assert task.target_error is not None
+    wanted = np.nan_to_num((errors / task.target_error[rows]) ** 2 * paths * 1.1, nan=PILOT)
+    return np.clip(np.ceil(wanted / 256) * 256, PILOT, MOST_PATHS).astype(np.int64)
+
+
+def _launched(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Values and errors of a batch, in launches of at most UNITS units."""
+    units = np.cumsum(-(-paths // TILE))
+    group = (units - 1) // UNITS
+    cuts = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(paths)]
+    parts = []
+    for begin, end in itertools.pairwise(cuts):
+        part = batch.take(np.arange(begin, end)) if end - begin < len(paths) else batch
+        parts.append(launch(part, task, paths[begin:end], tick))
+    return np.concatenate([v for v, _ in parts]), np.concatenate([e for _, e in parts])
 
 
 def launch(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -354,8 +391,8 @@ def _said(batch: Batch, task: Task, values: np.ndarray, errors: np.ndarray, note
         message[row] = f"no path of {paths[row]} paid: the price is below what {paths[row]} paths can see (chance of paying under {3 / paths[row]:.1g})"
     short = np.zeros(len(values), bool)
     if task.target_error is not None:
-        short = (errors[:, 0] > 1.2 * task.target_error[batch.rows]) & (paths >= MOST_PATHS)
-        message[short] = "target_error is out of reach of the largest run"
+        short = errors[:, 0] > 1.2 * task.target_error[batch.rows]
+        message[short] = "target_error was not reached"
     return message, warned | empty | short
 
 

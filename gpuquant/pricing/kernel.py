@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuquant.columns import cached, domains
 from gpuquant.device import compile as compiler
-from gpuquant.device.language import PRECISIONS, Member
+from gpuquant.device.language import PRECISIONS, Member, fingerprint
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
@@ -75,9 +75,18 @@ def sizes(model: type[Model], payoff: type[Payoff]) -> dict[str, int]:
     return {"NC": len(constants), "NX": len(state), "NA": len(acc)}
 
 
-@cached
+MODEL_FUNCTIONS = ("begin", "discount", "step", "log_spots", "bridge_variance")
+PAYOFF_FUNCTIONS = ("start", "finish", "observe", "between")
+
+
 def text(pair: Pair, target: str) -> str:
-    """The source of the pair's kernel module for `target`."""
+    """The source of the pair's kernel module for `target`; made anew when a function or a number it reads has changed."""
+    parts = [getattr(pair.model, n, None) for n in MODEL_FUNCTIONS] + [getattr(pair.payoff, n, None) for n in PAYOFF_FUNCTIONS]
+    return _text(pair, target, tuple(fingerprint(f) for f in parts))
+
+
+@cached
+def _text(pair: Pair, target: str, prints: tuple[Any, ...]) -> str:
     names = pair.names
     clash = set(domains(pair.model)) & set(domains(pair.payoff))
     if clash:
@@ -207,7 +216,7 @@ class Launch:
             np.uint32(self.seed >> 32),
             out,
         )
-        work = float(np.mean(self.steps[unit_row[:1000]] * unit_count[:1000])) * self.pair.variants
+        work = float((self.steps[unit_row] * unit_count).max()) * self.pair.variants
         # a tenth of a second at most, so that ctrl-C is quick; sixteen chunks a thread at least, so that none waits at the end
         chunk = chunk or max(1, min(int(2e7 / work), len(unit_row) // (16 * place.threads)))
         compiler.run(partial(text, self.pair), place, len(unit_row), arguments, chunk=chunk, progress=progress)
