@@ -48,7 +48,10 @@ class Surface:
         absent = {"strike", "maturity", "volatility"} - set(frame)
         if absent:
             raise DataError(f"volatility surface {path} lacks the column {sorted(absent)[0]!r}")
-        grid = frame.pivot(index="maturity", columns="strike", values="volatility")
+        try:
+            grid = frame.astype(float).pivot(index="maturity", columns="strike", values="volatility")
+        except (TypeError, ValueError) as failure:
+            raise DataError(f"volatility surface {path}: {failure}") from failure
         if grid.isna().to_numpy().any() or (grid.to_numpy() <= 0).any():
             raise DataError(f"volatility surface {path}: needs one positive volatility for every pair of strike and maturity")
         return cls(grid.columns.to_numpy(float), grid.index.to_numpy(float), grid.to_numpy(float))
@@ -90,6 +93,8 @@ class Market:
     shocks: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.values, Mapping):
+            raise InputError(f"market = {type(self.values).__name__}: must be a mapping of names to values, or the path of a file")
         for name, value in self.values.items():
             for column, number in value.items() if isinstance(value, Mapping) else [(name, value)]:
                 for inner, leaf in number.items() if isinstance(number, Mapping) else [(column, number)]:
@@ -104,7 +109,7 @@ class Market:
             raise DataError(f"market file {path} does not exist")
         try:
             values = tomllib.loads(path.read_text())
-        except tomllib.TOMLDecodeError as failure:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
             raise DataError(f"market file {path}: {failure}") from failure
         asof = values.pop("asof", None)
         if asof is not None and not isinstance(asof, datetime.date):

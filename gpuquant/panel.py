@@ -82,16 +82,7 @@ class Panel:
             frame = frame.to_frame()
         if not len(frame) or not len(frame.columns):
             raise DataError("the frame is empty: needs at least one date and one asset")
-        index = frame.index
-        if not isinstance(index, pd.DatetimeIndex):
-            try:
-                index = pd.DatetimeIndex(index)
-            except (TypeError, ValueError) as failure:
-                raise DataError(f"the index must hold dates of one time zone: {failure}") from failure
-        if index.hasnans:
-            raise DataError(f"dates[{int(np.flatnonzero(index.isna())[0])}] is missing")
-        if index.tz is not None:
-            index = index.tz_convert("UTC").tz_localize(None)
+        index = dates_of(frame.index)
         try:
             values = frame.to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as failure:
@@ -108,7 +99,10 @@ class Panel:
             raise DataError(f"price file {path} does not exist")
         if path.suffix not in (".parquet", ".csv", ".gz"):
             raise DataError(f"price file {path}: must end in .parquet, .csv or .csv.gz")
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, index_col=0)
+        try:
+            frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, index_col=0)
+        except (ValueError, OSError) as failure:  # pandas' and Arrow's parsing errors are ValueErrors
+            raise DataError(f"price file {path} cannot be read: {str(failure).splitlines()[0]}") from failure
         if path.suffix == ".parquet" and not isinstance(frame.index, pd.DatetimeIndex):
             frame = frame.set_index(frame.columns[0])
         return cls.from_frame(frame)
@@ -120,7 +114,7 @@ class Panel:
             return prices
         if isinstance(prices, str | Path):
             return cls.read(prices)
-        if hasattr(prices, "index"):
+        if hasattr(prices, "index") and hasattr(prices, "to_numpy"):
             return cls.from_frame(prices)
         raise InputError(f"prices = {type(prices).__name__}: must be a Panel, a frame or the path of a file")
 
@@ -159,19 +153,20 @@ class Panel:
         return self.assets.index(name)
 
     @cached_property
-    def tick(self) -> tuple[float, bool]:
-        """The coarsest power of ten that every close is a multiple of, and whether it is fine enough to be exact.
+    def tick(self) -> tuple[Any, bool]:
+        """The coarsest power of ten that every close is a multiple of, and True.
 
-        Where no such tick keeps sums exact in float64, closes are rounded to the finest that does, for signals alone.
+        Where there is none that keeps sums exact in float64: a tick per asset, 2^-26 of its first close, and False. Closes are
+        rounded to it for signals alone; it depends on no later price.
         """
         highest = float(self.close.max())
-        for digits in range(10):
+        for digits in range(0, 10):
             if highest * 10.0**digits * max(LONGEST_WINDOW**2, self.bars) >= EXACT:
-                return 10.0 ** -(digits - 1), False
+                break
             scaled = self.close * 10.0**digits
             if (np.abs(scaled - np.rint(scaled)) <= 1e-15 * scaled).all():
                 return 10.0**-digits, True
-        return 1e-9, False
+        return self.close[0] * 2.0**-26, False
 
     @cached_property
     def ticks(self) -> np.ndarray:
@@ -188,3 +183,19 @@ class Panel:
             close = place.put(self.close.T, "close")
             self._on[place.name] = Resident(close, close if fill is self.close else place.put(fill.T, "open"), place.put(sums, "sums"))
         return self._on[place.name]
+
+
+def dates_of(index: Any) -> pd.DatetimeIndex:
+    """An index of dates as naive UTC, the form in which panels, weights and features meet."""
+    import pandas as pd
+
+    if not isinstance(index, pd.DatetimeIndex):
+        if getattr(index, "dtype", None) is not None and index.dtype.kind in "iufb":
+            raise DataError(f"the index must hold dates, got {index.dtype}")
+        try:
+            index = pd.DatetimeIndex(index)
+        except (TypeError, ValueError) as failure:
+            raise DataError(f"the index must hold dates of one time zone: {failure}") from failure
+    if index.hasnans:
+        raise DataError(f"dates[{int(np.flatnonzero(index.isna())[0])}] is missing")
+    return index if index.tz is None else index.tz_convert("UTC").tz_localize(None)

@@ -21,9 +21,10 @@ from gpuquant.costs.base import Cost
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
 from gpuquant.device import compile as compiler
 from gpuquant.device.language import Member as KernelMember
+from gpuquant.device.language import fingerprint
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.meter import Meter
-from gpuquant.panel import EXACT, Panel
+from gpuquant.panel import EXACT, Panel, dates_of
 from gpuquant.pricing.kernel import pack
 from gpuquant.progress import bar
 from gpuquant.rules.base import HOLD, Rule
@@ -79,9 +80,14 @@ class NoCost(Cost):
         return cash
 
 
-@cached
 def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, record: bool, target: str) -> str:
-    """The source of a back-test kernel for `target`."""
+    """The source of a back-test kernel for `target`; made anew when a function or a number it reads has changed."""
+    prints = tuple(fingerprint(getattr(c, n, None)) for c, names in ((rule, ("begin", "decide")), (cost, ("fill", "charge", "afford"))) for n in names)
+    return _text(rule, cost, assets, same_close, record, target, prints)
+
+
+@cached
+def _text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, record: bool, target: str, prints: tuple[Any, ...]) -> str:
     names = (*domains(rule), *domains(cost)) or ("nothing",)
     places: dict[str, int | float] = {name: k for k, name in enumerate(names)}
     given = rule in (Weights, Signals)
@@ -94,7 +100,7 @@ def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, reco
         KernelMember("afford", cost.afford, places, accurate=True),
     ]
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
-    constants: dict[str, Any] = {"ASSETS": assets, "SAME_CLOSE": int(same_close), "RECORD": int(record), "SIGNALS": int(rule is not Weights), "HOLD": HOLD}
+    constants: dict[str, Any] = {"ASSETS": assets, "SAME_CLOSE": int(same_close), "RECORD": int(record), "SIGNALS": int(rule is not Weights), "HOLD": HOLD, "NAN": "f64('nan')"}
     if target == "cpu":
         constants |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
     wish = walk.wish_of_array if given else walk.wish_of_rule
@@ -104,7 +110,7 @@ def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, reco
         target=target,
         precision="double",
         constants=constants,
-        helpers=(walk.past_sum, walk.past_close, wish),
+        helpers=(walk.past_sum, walk.past_close, walk.order, wish),
         extra=f"@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n",
     )
     return made.replace(f"def {wish.__name__}(", "def wish_of(")
@@ -204,12 +210,14 @@ class Backtest:
     def _recorded(self, columns: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Equity and orders of chosen columns, by walking those again."""
         which = np.atleast_1d(np.arange(len(self)) if columns is None else np.asarray(columns))
-        if which.size and (which.min() < 0 or which.max() >= len(self)):
+        if not which.size or which.dtype.kind not in "iu":
+            raise InputError(f"columns = {columns!r}: must be column numbers, at least one")
+        if (which.min() < 0 or which.max() >= len(self)):
             raise InputError(f"columns = {columns!r}: must be within 0 and {len(self) - 1}")
         again = self.__dict__.setdefault("_again", {})
         name = which.tobytes()
         if name not in again:
-            again[name] = _record(self.account, which, self.sums["orders"])
+            again[name] = _record(self.account, which)
         return (which, *again[name])
 
     def equity(self, columns: Any = None) -> pd.DataFrame:
@@ -283,12 +291,16 @@ class Backtest:
         return equity_plot(self.equity(columns), ax)
 
 
-def _record(account: Account, which: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Walk the chosen columns again, keeping equity and orders: (columns, bars), (orders, 5), orders per column."""
+def _record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Walk the chosen columns again, keeping equity and orders: (columns, bars), (orders, 5), orders per column.
+
+    On the CPU, once to count the orders and once to keep them, wherever the first run was.
+    """
     panel, rows = account.panel, account.rows
     if len(which) == account.columns and (which == np.arange(account.columns)).all():
-        every = counts.astype(np.int64)
-        _, equity_all, orders_all = account.run(choose("cpu"), record=every)
+        place = choose("cpu")
+        every = account.run(place)[0][:, SUMS.index("orders")].astype(np.int64)
+        _, equity_all, orders_all = account.run(place, record=every)
         return equity_all, orders_all[: every.sum()], every
     equity, orders, numbers = [], [], []
     for column in which:
@@ -298,8 +310,9 @@ def _record(account: Account, which: np.ndarray, counts: np.ndarray) -> tuple[np
         wishes = None if account.wishes is None else np.ascontiguousarray(account.wishes[:, names])
         parameters = {k: v if v.size == 1 else v[row : row + 1] for k, v in account.parameters.items()}
         one = Account(part, account.rule, parameters, account.cost, wishes, account.same_close, account.cash)
-        number = np.array([int(counts[column])])
-        _, curve, fills = one.run(choose("cpu:1"), record=number)
+        place = choose("cpu:1")
+        number = one.run(place)[0][:, SUMS.index("orders")].astype(np.int64)
+        _, curve, fills = one.run(place, record=number)
         fills = fills[: number[0]].copy()
         fills[:, 1] += names.start
         equity.append(curve[0])
@@ -310,7 +323,8 @@ def _record(account: Account, which: np.ndarray, counts: np.ndarray) -> tuple[np
 
 def _slice(panel: Panel, names: slice) -> Panel:
     cut = Panel(panel.close[:, names], panel.dates, panel.assets[names], None if panel.open is None else panel.open[:, names])
-    cut.__dict__["tick"] = panel.tick  # the ticks of the whole panel: the same signals
+    tick, exact = panel.tick
+    cut.__dict__["tick"] = (tick[names] if isinstance(tick, np.ndarray) else tick, exact)  # of the whole panel: the same signals
     return cut
 
 
@@ -362,11 +376,15 @@ def backtest(
         raise InputError("give exactly one of rule, weights and signals")
     if fill not in FILLS:
         raise unknown("fill", fill, FILLS)
-    if not (np.isfinite(cash) and cash > 0):
-        raise InputError(f"cash = {cash!r}: must be finite and > 0")
+    for name, number in (("cash", cash), ("periods", periods)):
+        if isinstance(number, str) or not (np.isfinite(number) and number > 0):
+            raise InputError(f"{name} = {number!r}: must be finite and > 0")
     cost = NoCost() if costs is None else costs
     if not isinstance(cost, Cost):
         raise InputError(f"costs = {costs!r}: must be a cost such as gpuquant.costs.Proportional(rate=0.0005)")
+    for name, value in cost.columns().items():
+        if value.size != 1:
+            raise InputError(f"{type(cost).__name__} {name} has {value.size} rows: a back-test takes one cost for all")
     same_close = fill == "same_close"
     if rule is not None:
         if not isinstance(rule, Rule):
@@ -411,11 +429,13 @@ def _exact(panel: Panel, parameters: Mapping[str, np.ndarray]) -> None:
     """Windows so long that whole-tick sums would round are refused."""
     longest = max((float(v.max()) for v in parameters.values()), default=1.0)
     if float(panel.ticks.max()) * longest * longest >= EXACT:
-        raise DataError(f"a window of {longest:.0f} bars at ticks of {panel.tick[0]:g} is too long for exact sums: give prices with fewer decimals")
+        raise DataError(f"a window of {longest:.0f} bars is too long for exact sums: give prices with fewer decimals")
 
 
 def wishes_of(values: Any, panel: Panel, name: str) -> np.ndarray:
     """Weights or signals as an array of the panel's shape, aligned by date and asset where they are a frame."""
+    if hasattr(values, "reindex") and not hasattr(values, "columns"):
+        raise InputError(f"{name} is a Series: must be a frame of dates by assets, or an array")
     if hasattr(values, "reindex"):
         extra = [c for c in values.columns if str(c) not in panel.assets]
         if extra:
@@ -424,8 +444,16 @@ def wishes_of(values: Any, panel: Panel, name: str) -> np.ndarray:
 
         frame = values.copy()
         frame.columns = [str(c) for c in frame.columns]
-        values = frame.reindex(index=pd.DatetimeIndex(panel.dates), columns=list(panel.assets)).to_numpy(dtype=np.float64)
-    array = np.ascontiguousarray(values, dtype=np.float64)
+        frame.index = dates_of(frame.index)
+        if not frame.index.is_unique:
+            raise DataError(f"{name}: the date {frame.index[frame.index.duplicated()][0]} stands twice")
+        if not len(frame.index.intersection(pd.DatetimeIndex(panel.dates))):
+            raise DataError(f"{name}: none of the dates is a date of the prices")
+        values = frame.reindex(index=pd.DatetimeIndex(panel.dates), columns=list(panel.assets))
+    try:
+        array = np.ascontiguousarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"{name} must be numbers: {failure}") from failure
     if array.shape != panel.close.shape:
         raise DataError(f"{name} have shape {array.shape}: must be {panel.close.shape}, as the prices")
     if np.isinf(array).any():

@@ -19,6 +19,12 @@ def wish_of_array(r, state, sums, close, wishes, asset, t):
     return state, HOLD if wish != wish else wish
 
 
+def order(wish, had, worth, price):
+    """Units to trade. A signal acts on a change of direction; a weight is re-established whenever it is given."""
+    idle = (wish == HOLD) or (SIGNALS and wish * had > 0.0) or (wish == 0.0 and had == 0.0)
+    return 0.0 if idle else wish * worth / price - had
+
+
 def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes, cash0, out, equity, orders, order_at):
     """Run the columns of one unit.
 
@@ -77,26 +83,38 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
                     worth = cash
                     for j in range(ASSETS):
                         worth += hold[j, 0] * fill[first_asset + j, t]
+                    # what the buys want beyond covering shorts; where cash is short, all are cut by one factor
+                    share = 1.0
                     for turn in range(2):  # sells first: their cash pays for the buys
+                        if turn == 1:
+                            wanted = 0.0
+                            room = cash
+                            for j in range(ASSETS):
+                                size = order(want[j, 0], hold[j, 0], worth, fill[first_asset + j, t])
+                                if size > 0.0:
+                                    paid = fill_price(r, 0, fill[first_asset + j, t], 1.0)
+                                    cover = min(size, max(-hold[j, 0], 0.0))
+                                    room -= cover * paid + charge(r, 0, cover * paid)
+                                    wanted += (size - cover) * paid
+                            share = min(1.0, afford(r, 0, max(room, 0.0)) / wanted) if wanted > 0.0 else 1.0
                         for j in range(ASSETS):
-                            wish = want[j, 0]
                             had = hold[j, 0]
-                            # a signal acts on a change of direction; a weight is re-established whenever it is given
-                            if wish != HOLD and not (SIGNALS and wish * had > 0.0) and not (wish == 0.0 and had == 0.0):
-                                price = fill[first_asset + j, t]
-                                size = wish * worth / price - had
+                            price = fill[first_asset + j, t]
+                            size = order(want[j, 0], had, worth, price)
+                            if size != 0.0:
                                 if (size < 0.0) == (turn == 0):
                                     side = -1.0 if turn == 0 else 1.0
                                     paid = fill_price(r, 0, price, side)
                                     if turn == 1:
-                                        size = min(size, afford(r, 0, max(cash, 0.0)) / paid)
+                                        cover = min(size, max(-had, 0.0))  # a short is always bought back
+                                        size = cover + share * (size - cover)
                                     if abs(size) >= 1e-8:
                                         fee = charge(r, 0, abs(size) * paid)
                                         cash -= size * paid + fee
                                         fees += fee
                                         turnover += abs(size) * price / worth
                                         now = had + size
-                                        now = 0.0 if wish == 0.0 else now
+                                        now = 0.0 if want[j, 0] == 0.0 else now
                                         hold[j, 0] = now
                                         if had == 0.0:
                                             active += 1
@@ -111,7 +129,7 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
                                             lost -= min(gain, 0.0)
                                             active -= 1 if now == 0.0 else 0
                                             basis[j, 0] = now * paid + fee * abs(now / size)
-                                        if RECORD:
+                                        if RECORD and order_at[column] + count < order_at[column + 1]:
                                             place = order_at[column] + count
                                             orders[place, 0] = t
                                             orders[place, 1] = first_asset + j
@@ -153,6 +171,11 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
                     peak_at = t
                 if RECORD:
                     equity[column, t] = value
+                if value <= 0.0:  # ruined: nothing can be traded any more, and no return of a debt has a meaning
+                    if RECORD:
+                        for later in range(t + 1, bars):
+                            equity[column, later] = value
+                    break
             under = bars - 1 - peak_at if value < peak else 0
             out[column, 0] = value / cash0
             out[column, 1] = s1
@@ -175,12 +198,14 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
 
 
 def past_sum(past, n):
-    """Sum of the last n closes in whole ticks."""
+    """Sum of the last n closes in whole ticks; NaN before there are n."""
     sums, _close, asset, t = past
-    return sums[asset, t + 1] - sums[asset, t + 1 - i64(n)]
+    first = t + 1 - i64(n)
+    return sums[asset, t + 1] - sums[asset, max(first, 0)] if first >= 0 else NAN
 
 
 def past_close(past, n):
-    """The close n bars ago."""
+    """The close n bars ago; NaN before the first."""
     _sums, close, asset, t = past
-    return close[asset, t - i64(n)]
+    first = t - i64(n)
+    return close[asset, max(first, 0)] if first >= 0 else NAN

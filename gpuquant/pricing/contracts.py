@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -158,11 +158,11 @@ class Contracts:
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
 
-            return cls.from_arrow(pq.read_table(path))
+            return cls.from_arrow(_opened(lambda: pq.read_table(path), path))
         if path.suffix == ".csv":
             from pyarrow import csv
 
-            return cls.from_arrow(csv.read_csv(path))
+            return cls.from_arrow(_opened(lambda: csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True)), path))
         raise DataError(f"contract file {path}: must end in .parquet or .csv")
 
     @classmethod
@@ -171,12 +171,18 @@ class Contracts:
         import pyarrow as pa
 
         columns: dict[str, Any] = {}
-        for name in table.column_names:
-            column = table[name]
+        for place, name in enumerate(table.column_names):
+            if table.column_names.count(name) > 1:
+                raise InputError(f"contract column {name!r} stands twice")
+            column = table.column(place)
             kind = column.type
             if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
                 columns[name] = Words.of(column)
             elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+                if getattr(kind, "tz", None):  # the date on the wall there
+                    import pyarrow.compute
+
+                    column = pyarrow.compute.local_timestamp(column)
                 columns[name] = column.to_numpy().astype("datetime64[D]")
             elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
                 columns[name] = column.to_numpy()
@@ -196,8 +202,13 @@ class Contracts:
         names = [str(c) for c in frame.columns]
         if len(set(names)) != len(names):
             raise InputError(f"contract column {next(n for n in names if names.count(n) > 1)!r} stands twice")
-        made = cls.from_arrow(pa.Table.from_pandas(frame, preserve_index=False))
-        return cls(made.columns, frame.index)
+        arrays = []
+        for name in frame.columns:
+            try:
+                arrays.append(pa.array(frame[name], from_pandas=True))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as failure:
+                raise InputError(f"contract column {name!r} mixes kinds of values: {failure}") from failure
+        return cls(cls.from_arrow(pa.table(arrays, names=names)).columns, frame.index)
 
     def to_frame(self) -> Any:
         """The rows as a pandas frame."""
@@ -230,7 +241,9 @@ class Contracts:
         if value is None:
             return None
         if isinstance(value, Words):
-            return _parsed(value, name)
+            return _parsed(value)
+        if np.asarray(value).dtype.kind not in "fiub":
+            raise InputError(f"contract column {name!r} must be numbers, got {np.asarray(value).dtype}")
         return np.asarray(value, dtype=np.float64)
 
     def amounts(self) -> np.ndarray:
@@ -242,18 +255,19 @@ class Contracts:
                 amount = amount * np.where(np.isnan(value), 1.0, value)
         return amount
 
-    def streams(self) -> np.ndarray:
-        """The random stream of each row: its id, or its position."""
+    def streams(self, messages: np.ndarray) -> np.ndarray:
+        """The random stream of each row: its id, or its position; a bad id is noted in `messages`."""
         ids = self.columns.get("id")
         if ids is None:
             return np.arange(len(self), dtype=np.int64)
         if isinstance(ids, Words):
             return np.array([hashed(word) for word in [*ids.words, ""]], dtype=np.int64)[ids.codes]
-        whole = np.asarray(ids, dtype=np.float64)
-        if not np.isfinite(whole).all() or (whole != np.floor(whole)).any() or (whole < 0).any() or (whole >= MAX_STREAMS // 2).any():
-            bad = int(np.flatnonzero(~np.isfinite(whole) | (whole != np.floor(whole)) | (whole < 0) | (whole >= MAX_STREAMS // 2))[0])
-            raise InputError(f"id[{bad}] = {float(ids[bad])!r}: must be text or a whole number from 0 to 2^51")
-        return np.asarray(ids).astype(np.int64)
+        whole = self.numbers("id")
+        assert whole is not None
+        bad = ~(np.isfinite(whole) & (whole == np.floor(whole)) & (whole >= 0) & (whole < MAX_STREAMS // 2))
+        for row in np.flatnonzero(bad):
+            messages[row] = f"id[{row}] = {float(whole[row])!r}: must be text or a whole number from 0 to 2^51"
+        return np.where(bad, 0, whole).astype(np.int64)
 
     def maturities(self, asof: datetime.date | None, messages: np.ndarray) -> np.ndarray:
         """Years to maturity of each row; a passed expiry is noted in `messages`."""
@@ -265,8 +279,12 @@ class Contracts:
                 raise InputError("contracts have an 'expiry' date but the market has no 'asof' date to count from")
             if isinstance(expiry, Words):
                 dates = np.array([_date(word) for word in [*expiry.words, None]], dtype="datetime64[D]")[expiry.codes]
-            else:
+                for row in np.flatnonzero(np.isnat(dates) & (expiry.codes >= 0) & np.isnan(years)):
+                    messages[row] = f"expiry[{row}] = {expiry.words[expiry.codes[row]]!r}: must be a date such as 2022-12-28"
+            elif np.asarray(expiry).dtype.kind == "M":
                 dates = np.asarray(expiry).astype("datetime64[D]")
+            else:
+                raise InputError(f"contract column 'expiry' must be dates, got {np.asarray(expiry).dtype}")
             counted = (dates - np.datetime64(asof, "D")).astype("timedelta64[D]").astype(np.float64) / DAYS
             counted[np.isnat(dates)] = np.nan
             passed = np.isnan(years) & (counted <= 0)
@@ -287,7 +305,11 @@ class Contracts:
                 _note(messages, exercise.codes == code, f"exercise = {word!r}: must be european")
         model_code = np.where(model.codes < 0, len(model.words), model.codes)
         model_words = [*model.words, "black_scholes"]
-        streams = self.streams()
+        streams = self.streams(messages)
+        _check_names(market)
+        amounts = self.amounts()
+        for row in np.flatnonzero(~np.isfinite(amounts)):
+            messages[row] = f"quantity x multiplier [{row}] = {float(amounts[row])!r}: must be finite"
         found: list[Batch] = []
         for p, product_word in enumerate([*product.words, None]):
             rows_p = np.flatnonzero(product.codes == (p if product_word is not None else -1))
@@ -323,7 +345,9 @@ class Contracts:
             if name != "maturity":
                 columns[name] = self._own(name, domain, defaults(payoff), rows)
                 good &= self._check(columns, name, domain, rows, messages)
-        strike = columns.get("strike", np.full(len(rows), np.nan))
+        # a surface is read at the strike, or at the spot where a product has none
+        level = market.lookup("spot", underlying.words, "", np.full(len(rows), np.nan), years, underlying.codes[rows])
+        strike = columns.get("strike", level)
         codes = underlying.codes[rows]
         section = re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower()
         for name, domain in domains(model).items():
@@ -332,6 +356,9 @@ class Contracts:
             value = np.where(np.isnan(own), quoted, market.shocked(own, name, underlying.words, codes))
             fallback = defaults(model).get(name, np.nan)
             columns[name] = np.where(np.isnan(value), market.shocked(np.full(len(rows), float(fallback)), name, underlying.words, codes), value)
+            if name in model.variance_columns and "volatility" in market.shocks:  # a scenario moves volatility; here that is its square's root
+                moved = market.shocked(np.sqrt(np.maximum(columns[name], 0.0)), "volatility", underlying.words, codes)
+                columns[name] = np.where(moved >= 0.0, moved * moved, -1.0)
             good &= self._check(columns, name, domain, rows, messages)
         kept = np.flatnonzero(good)
         if not kept.size:
@@ -369,13 +396,13 @@ class Contracts:
             row = rows[k]
             if messages[row]:
                 continue
-            shown = self.columns[name].take(rows[k : k + 1]).array()[0] if isinstance(self.columns.get(name), Words) else values[k]
+            shown = self.columns[name].take(rows[k : k + 1]).array()[0] if isinstance(self.columns.get(name), Words) else float(values[k])
             if np.isnan(values[k]):
                 messages[row] = f"{name}[{row}] is missing: {domain.rule}; give it in the row or in the market"
             elif domain.words:
                 messages[row] = f"{name}[{row}] = {shown!r}: {unknown(name, shown, domain.words)}"
             else:
-                messages[row] = f"{name}[{row}] = {float(values[k])!r}: {domain.rule}"
+                messages[row] = f"{name}[{row}] = {shown!r}: {domain.rule}"
         return np.asarray(~wrong)
 
 
@@ -395,14 +422,9 @@ def _known(table: Mapping[str, Any], word: str | None, kind: str, messages: np.n
     return found
 
 
-def _parsed(words: Words, name: str) -> np.ndarray:
-    try:
-        values = np.array([float(word) for word in words.words] + [np.nan])
-    except ValueError as failure:
-        bad = next(k for k, word in enumerate(words.words) if not _is_number(word))
-        row = int(np.flatnonzero(words.codes == bad)[0])
-        raise InputError(f"{name}[{row}] = {words.words[bad]!r}: must be a number") from failure
-    return values[words.codes]
+def _parsed(words: Words) -> np.ndarray:
+    """Text as numbers; what is no number is infinite, so that its row's check names it."""
+    return np.array([float(word) if _is_number(word) else np.inf for word in words.words] + [np.nan])[words.codes]
 
 
 def _is_number(word: str) -> bool:
@@ -414,10 +436,41 @@ def _is_number(word: str) -> bool:
 
 
 def _date(word: str | None) -> np.datetime64:
+    """A date, or NaT when the text is none."""
     try:
-        return np.datetime64(word or "NaT", "D")
-    except ValueError as failure:
-        raise InputError(f"expiry = {word!r}: must be a date such as 2022-12-28") from failure
+        return np.datetime64(word, "D") if re.fullmatch(r"\d{4}-\d\d-\d\d", word or "") else np.datetime64("NaT", "D")
+    except ValueError:
+        return np.datetime64("NaT", "D")
+
+
+def _opened(read: Callable[[], Any], path: Path) -> Any:
+    """What `read` gives; a file that is not what its name says is an error of ours."""
+    import pyarrow as pa
+
+    try:
+        return read()
+    except (pa.ArrowException, OSError) as failure:
+        raise DataError(f"contract file {path} cannot be read: {str(failure).splitlines()[0]}") from failure
+
+
+def _check_names(market: Market) -> None:
+    """Refuse a market value that no model reads, with the nearest name: a typing error would price on a default."""
+    known = {name for cls in models().values() for name in domains(cls)}
+    sections = {re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower() for cls in models().values()}
+    for name, value in market.values.items():
+        if not isinstance(value, Mapping):
+            if name not in known:
+                raise unknown("market value", name, known)
+            continue
+        for column, leaf in value.items():
+            if isinstance(leaf, Mapping):
+                if column not in sections:
+                    raise unknown(f"model in market table {name!r}:", column, sections)
+                absent = [inner for inner in leaf if inner not in known]
+                if absent:
+                    raise unknown(f"market value in {name}.{column}:", absent[0], known)
+            elif column not in known:
+                raise unknown(f"market value in table {name!r}:", column, known)
 
 
 @lru_cache(maxsize=1 << 20)

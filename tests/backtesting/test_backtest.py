@@ -42,22 +42,27 @@ def oracle(panel, weights, cost, cash, same_close):
         wish = weights[t] if same_close else waiting
         if wish is not None and np.isfinite(wish).any():
             worth = cash + hold @ prices
+            sizes = np.where(np.isfinite(wish), wish * worth / prices - hold, 0.0)
+            cover = np.clip(-hold, 0.0, np.maximum(sizes, 0.0))
             for buying in (False, True):
+                paid = prices * (1 + slip if buying else 1 - slip)
+                if buying:  # a short is always bought back; the other buys are cut by one factor to the cash there is
+                    room = max(cash - (cover * paid).sum() * (1 + rate), 0.0) / (1 + rate)
+                    wanted = ((np.maximum(sizes, 0.0) - cover) * paid).sum()
+                    sizes = np.where(sizes > 0, cover + min(1.0, room / wanted if wanted > 0 else 1.0) * (sizes - cover), sizes)
                 for j in np.flatnonzero(np.isfinite(wish)):
-                    size = wish[j] * worth / prices[j] - hold[j]
-                    if size == 0 or (size > 0) != buying:
+                    size = sizes[j]
+                    if abs(size) < 1e-8 or (size > 0) != buying:
                         continue
-                    paid = prices[j] * (1 + slip if buying else 1 - slip)
-                    if buying:
-                        size = min(size, max(cash, 0.0) / (1 + rate) / paid)
-                    if abs(size) < 1e-8:
-                        continue
-                    fee = rate * abs(size) * paid
-                    cash -= size * paid + fee
+                    fee = rate * abs(size) * paid[j]
+                    cash -= size * paid[j] + fee
                     hold[j] = 0.0 if wish[j] == 0 else hold[j] + size
-                    orders.append((t, j, size, paid, fee))
+                    orders.append((t, j, size, paid[j], fee))
         waiting = weights[t]
         equity.append(cash + hold @ prices)
+        if equity[-1] <= 0:
+            equity += [equity[-1]] * (len(panel.close) - t - 1)
+            break
     return np.array(equity), np.array(orders).reshape(-1, 5)
 
 

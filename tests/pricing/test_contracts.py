@@ -66,7 +66,6 @@ def test_a_bad_row_is_named_and_harms_no_other(changes, words):
         (lambda: gq.price(book(), target_error=[1.0]), InputError, "each of the 2 rows"),
         (lambda: gq.price(book(), units="pips"), InputError, "units = 'pips'"),
         (lambda: gq.price(book(), market="absent.toml"), DataError, "absent.toml does not exist"),
-        (lambda: gq.price(book(id=1.5)), InputError, "id.1. = 1.5|id.0. = 1.5"),
         (lambda: gq.price(gq.payoffs.European(option_type="call", strike=1.0, maturity=1.0)), InputError, "a payoff is priced under a model"),
         (lambda: gq.payoffs.European(option_type="call", strike=[], maturity=1.0), InputError, "strike is empty"),
         (lambda: gq.payoffs.European(option_type="call", strike="x", maturity=1.0), InputError, "strike = 'x'"),
