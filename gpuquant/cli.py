@@ -17,6 +17,9 @@ def _price(a: argparse.Namespace) -> int:
     if Path(a.output).suffix != ".parquet":
         print(f"gpuquant: output {a.output}: must end in .parquet", file=sys.stderr)
         return 2
+    if not Path(a.output).resolve().parent.is_dir():
+        print(f"gpuquant: output {a.output}: its folder does not exist", file=sys.stderr)
+        return 2
     priced = price(
         a.contracts, market=a.market, greeks=a.greeks, target_error=a.target_error, engine=a.engine, paths=a.paths, steps=a.steps,
         device=a.device, seed=a.seed, precision=a.precision, units=a.units, partial=a.partial,
@@ -39,7 +42,7 @@ def _describe(a: argparse.Namespace) -> int:
 
 
 def _schema(a: argparse.Namespace) -> int:
-    from gpuquant.pricing.contracts import schema
+    from gpuquant.pricing.vocabulary import schema
     from gpuquant.result import RESULT_COLUMNS
 
     for name, home, rule, meaning in schema():

@@ -87,6 +87,10 @@ def optimize(risk: Any, positions: list[str], *, objective: Any, level: float = 
         raise InputError("there is nothing to vary: the book holds no such position")
     unit = risk.pnl[positions].to_numpy()
     values = risk.value[positions].to_numpy()
+    if not np.abs(values).sum() > 0:
+        raise InputError("the varied positions are worth nothing: there is no value to spread")
+    if np.isnan(risk.total).any():
+        raise DataError("a scenario has no value: its positions cannot be optimised")
     fixed = risk.total - unit.sum(axis=1)
     if hasattr(objective, "fit"):
         objective.fit(pd.DataFrame(unit / values, columns=positions))

@@ -160,7 +160,7 @@ class Panel:
         rounded to it for signals alone; it depends on no later price.
         """
         highest = float(self.close.max())
-        for digits in range(0, 10):
+        for digits in range(10):
             if highest * 10.0**digits * max(LONGEST_WINDOW**2, self.bars) >= EXACT:
                 break
             scaled = self.close * 10.0**digits

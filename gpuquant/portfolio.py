@@ -184,7 +184,7 @@ class Portfolio:
                 raise InputError(f"position {name!r} is a {type(position).__name__}: must be a Strategy, Contracts, shares by asset or cash")
             numbers = position.items() if isinstance(position, Mapping) else [(name, position)] if isinstance(position, int | float) else []
             for key, number in numbers:
-                if not np.isfinite(number):
+                if isinstance(number, bool | str) or not np.isfinite(number):
                     raise InputError(f"position {name!r}, {key} = {number!r}: must be finite")
 
     @property
@@ -244,6 +244,7 @@ class Portfolio:
             row = int(today.failed[0])
             raise DataError(f"position {today.source['position'].array()[row]!r} has no price: {today.columns['message'][row]}")
         names = list(today.source["position"].array())
+        moves.check(self.underlyings(market))
         rows = np.empty((len(moves), len(names)))
         with bar(len(moves), "scenarios", progress) as tick:
             for k, scenario in enumerate(moves.markets(market)):
@@ -251,6 +252,16 @@ class Portfolio:
                 tick(1)
         meta = {**today.meta, "scenarios": len(moves)}
         return Risk(pd.DataFrame(rows, index=list(moves.labels), columns=names), pd.Series(today.columns["value"], index=names), moves.overlap, meta)
+
+    def underlyings(self, market: Market) -> set[str]:
+        """Every underlying of the positions, `""` for a contract without one."""
+        found: set[str] = set()
+        for position in self.positions.values():
+            if isinstance(position, Contracts):
+                found |= {str(word or "") for word in position.text("underlying", "").array()}
+            elif isinstance(position, Mapping):
+                found |= set(position)
+        return found
 
     def optimize(self, risk: Risk, *, vary: str, objective: Any = "expected_shortfall", level: float = 0.975) -> Optimized:
         """Vary the sizes inside one position to lower the risk of the whole book."""
@@ -273,7 +284,7 @@ class Portfolio:
             else:
                 kinds[name] = {
                     "kind": "shares" if isinstance(position, Mapping) else "cash",
-                    "value": dict(position) if isinstance(position, Mapping) else position,
+                    "value": {k: float(v) for k, v in position.items()} if isinstance(position, Mapping) else float(position),
                 }
         ledger = str(self.ledger.path) if self.ledger else None
         (folder / "portfolio.json").write_text(json.dumps({"positions": kinds, "ledger": ledger}, indent=1))
@@ -300,7 +311,12 @@ def value(book: Portfolio, market: Market, *, greeks: bool = False, **how: Any) 
     """The positions of a book as one table: `NAME/id` per contract, `NAME/asset` per shareholding, `NAME` for cash."""
     from gpuquant.result import Words
 
+    if not isinstance(market, Market):
+        market = Market.read(market) if isinstance(market, str | Path) else Market(market)
+    if not book.positions:
+        raise InputError("the portfolio is empty: it needs at least one position")
     names: list[str] = []
+    currencies: list[str] = []
     parts: list[dict[str, Any]] = []
     meta: dict[str, Any] = {}
     for name, position in book.positions.items():
@@ -310,7 +326,14 @@ def value(book: Portfolio, market: Market, *, greeks: bool = False, **how: Any) 
             labels = np.arange(len(position)) if ids is None else ids.array() if isinstance(ids, Words) else ids
             names += [f"{name}/{label}" for label in labels]
             amount = position.amounts()
-            parts.append({**priced.columns, **{g: priced.columns[g] * amount for g in NAMES if g in priced.columns}})
+            currencies += position.text("currency", "").array().tolist()
+            parts.append(
+                {
+                    **priced.columns,
+                    **{g: priced.columns[g] * amount for g in NAMES if g in priced.columns},
+                    **{f"{g}_std_error": priced.columns[f"{g}_std_error"] * np.abs(amount) for g in NAMES if g in priced.columns},
+                }
+            )
             meta = priced.meta
         elif isinstance(position, Mapping):
             names += [f"{name}/{asset}" for asset in position]
@@ -320,9 +343,14 @@ def value(book: Portfolio, market: Market, *, greeks: bool = False, **how: Any) 
             parts.append(_plain(np.array([float(position)]), np.ones(1), greeks, "cash"))
         else:
             raise InputError(f"position {name!r} is a strategy: price its holdings, as in fund.signals(prices).holdings")
+    # shares and cash are in the book's own currency: the contracts' where that is one
+    kinds = {str(c) for c in currencies if c}
+    source: dict[str, Any] = {"position": Words.of(names)}
+    if len(kinds) > 1:
+        source["currency"] = Words.of([*(str(c) for c in currencies), *["?"] * (len(names) - len(currencies))])
     keys = [k for k in parts[0] if all(k in part for part in parts)]
     columns = {k: np.concatenate([part[k] for part in parts]) for k in keys}
-    return Priced(columns, {"position": Words.of(names)}, None, meta)
+    return Priced(columns, source, None, meta)
 
 
 def _shares(position: Mapping[str, float], market: Market, greeks: bool) -> dict[str, Any]:

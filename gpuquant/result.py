@@ -63,8 +63,7 @@ class Words:
     def of(cls, values: Any) -> Words:
         """From any sequence of text."""
         import pyarrow as pa
-
-        import pyarrow.compute  # noqa: F401  makes pa.compute
+        import pyarrow.compute
 
         array = pa.array(values, from_pandas=True) if not isinstance(values, pa.Array | pa.ChunkedArray) else values
         if isinstance(array, pa.ChunkedArray):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,8 @@ class Scenarios:
         if not isinstance(horizon, int) or not 1 <= horizon < panel.bars:
             raise InputError(f"horizon = {horizon!r}: must be a whole number from 1 to {panel.bars - 1} bars")
         for name in hold:
-            if name not in MOVED:
-                raise unknown("held column", name, MOVED)
+            if name not in MOVED[1:]:
+                raise unknown("held column", name, MOVED[1:])
         silent = [name for name in MOVED if name not in hold and name != "spot"]
         if silent:
             raise InputError(f"history holds prices alone: name what stays fixed in hold=[...]; missing: {', '.join(silent)}")
@@ -70,7 +70,11 @@ class Scenarios:
         for name, values in changes.items():
             if name not in MOVED:
                 raise unknown("scenario column", name, MOVED)
-            if not len(values) or not np.isfinite(np.asarray(values, dtype=float)).all():
+            try:
+                finite = len(values) > 0 and bool(np.isfinite(np.asarray(values, dtype=float)).all())
+            except (TypeError, ValueError):
+                raise InputError(f"{name} = {values!r}: must be a list of finite numbers") from None
+            if not finite:
                 raise InputError(f"{name} = {list(values)!r}: must be finite numbers, at least one")
             if name in RELATIVE and min(values) <= -1.0:
                 raise InputError(f"{name} = {min(values)}: a relative move must be above -1")
@@ -82,12 +86,14 @@ class Scenarios:
             labels.append(", ".join(f"{n} {v:+.4g}" for n, v in zip(changes, combination, strict=True)))
         return cls(rows, labels)
 
+    def check(self, underlyings: Iterable[str]) -> None:
+        """Refuse a history that lacks an underlying of the book: its price would stand still and nobody would know."""
+        spots = self.moves[0].get("spot")
+        if isinstance(spots, Mapping):
+            absent = sorted(name for name in underlyings if name not in spots)
+            if absent:
+                raise DataError(f"the scenarios have no history of the underlying {absent[0]!r}: its price would stand still unsaid")
+
     def markets(self, market: Market) -> list[Market]:
-        """The market under each move; refuses a history that lacks an underlying of the market."""
-        for move in self.moves[:1]:
-            spots = move.get("spot")
-            if isinstance(spots, Mapping):
-                absent = [name for name in market.underlyings if name not in spots]
-                if absent:
-                    raise DataError(f"the scenarios have no history of {absent[0]!r}; its price would stand still unsaid")
+        """The market under each move."""
         return [market.shocked_by(move) for move in self.moves]

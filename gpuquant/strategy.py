@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant import measures
 from gpuquant.backtesting.engine import Backtest, backtest
 from gpuquant.backtesting.honesty import Ledger
 from gpuquant.costs.base import Cost
@@ -19,9 +19,11 @@ from gpuquant.device import Place, choose
 from gpuquant.errors import DataError, InputError, NotTrained
 from gpuquant.features.base import Feature
 from gpuquant.forecast import Forecast, information_coefficient
-from gpuquant.panel import Panel
+from gpuquant.panel import Panel, dates_of
 from gpuquant.progress import bar
 from gpuquant.sizing.base import Sizing
+
+FEWEST_BARS = 63  # of training with every feature
 
 
 @dataclass(frozen=True)
@@ -103,19 +105,23 @@ class Strategy:
             Of features and networks.
         """
         from gpuquant.learn.learner import walk_forward
+        from gpuquant.learn.windows import torch_device
 
+        if not hasattr(splits, "folds"):
+            raise InputError(f"splits = {splits!r}: must be splits such as gpuquant.splits.WalkForward(train='8Y', test='1Y')")
         panel, place = Panel.of(prices), choose(device)
+        where = torch_device(place)
         seconds: dict[str, float] = {}
         features = self.compute(panel, place, seconds)
         folds = list(splits.folds(panel.dates, self.learner.span))
-        first = int(np.argmax(np.isfinite(features).all(axis=2).any(axis=1)))
-        folds = [fold for fold in folds if (fold.train >= first).sum() >= 2 * measures.PERIODS]
+        known = np.isfinite(features).all(axis=2).all(axis=1)
+        folds = [fold for fold in folds if known[fold.train].sum() >= max(FEWEST_BARS, len(fold.train) // 2)]
         if not folds:
-            raise DataError("no fold has two years of training bars with every feature: give longer prices or shorter lookbacks")
+            raise DataError(f"no fold knows every feature in half of its training bars and in {FEWEST_BARS} at least: give longer prices or shorter lookbacks")
         start = time.perf_counter()
         with bar(len(folds), "training", progress) as tick:
             values, states = walk_forward(
-                self.learner, features, panel.close, folds, cost=0.0 if costs is None else costs.per_unit_turnover, device=place.name, tick=tick
+                self.learner, features, panel.close, folds, cost=0.0 if costs is None else costs.per_unit_turnover, device=where, tick=tick
             )
         seconds["training"] = time.perf_counter() - start
         forecast = Forecast(values, panel.dates, panel.assets)
@@ -124,12 +130,12 @@ class Strategy:
         if ledger is not None:
             book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
             returns = done.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
-            book.record({**self.describe(), "splits": vars(splits), "dates": [str(panel.dates[0]), str(panel.dates[-1])]}, returns)
+            book.record({**self.describe(), "costs": repr(costs), "splits": vars(splits), "dates": [str(panel.dates[0]), str(panel.dates[-1])]}, returns)
         return done
 
     def describe(self) -> dict[str, Any]:
         """What identifies this strategy in a ledger."""
-        names = [repr(f) if isinstance(f, Feature) else type(f).__name__ for f in self.features]
+        names = [repr(f) if isinstance(f, Feature) else hashlib.sha256(np.ascontiguousarray(f.to_numpy()).tobytes()).hexdigest() for f in self.features]
         return {"features": names, "learner": self.learner.describe() if hasattr(self.learner, "describe") else repr(self.learner), "sizing": repr(self.sizing)}
 
     def known(self) -> Trained:
@@ -155,11 +161,15 @@ class Strategy:
 
     def latest(self, prices: Any, device: str | Place = "auto") -> tuple[Panel, np.ndarray, np.ndarray]:
         """Forecast and target weight of each asset at the last date, by the last model."""
+        from gpuquant.learn.windows import torch_device
+
         panel, place, trained = Panel.of(prices), choose(device), self.known()
         features = self.compute(panel, place)
         rows = np.arange(max(panel.bars - 252, 0), panel.bars)
         forecast = np.full(panel.close.shape, np.nan)
-        forecast[rows] = self.learner.predict(trained.states[-1], features, rows, device=place.name)
+        forecast[rows] = self.learner.predict(trained.states[-1], features, rows, device=torch_device(place))
+        if np.isnan(forecast[-1]).all():
+            raise DataError("no asset knows every feature at the last date: give longer prices")
         return panel, forecast[-1], np.nan_to_num(self.sizing.size(forecast, panel.close)[-1])
 
     def save(self, folder: Path) -> None:
@@ -199,5 +209,8 @@ def _own(values: Any, panel: Panel) -> np.ndarray:
         raise InputError(f"feature {type(values).__name__}: must be a feature or a frame of dates by assets")
     import pandas as pd
 
+    values = values.set_axis(dates_of(values.index))
+    if not len(values.index.intersection(pd.DatetimeIndex(panel.dates))):
+        raise DataError("a feature's frame has none of the dates of the prices")
     frame = values.reindex(index=pd.DatetimeIndex(panel.dates), columns=list(panel.assets))
     return frame.to_numpy(dtype=np.float64)[..., None]

@@ -108,7 +108,7 @@ def test_values_stand_between_refits(walk_panel):
     ],
 )
 def test_bad_parameters_are_named(make):
-    with pytest.raises(InputError, match="window|level|model"):
+    with pytest.raises(InputError, match=r"window|level|model"):
         make()
 
 

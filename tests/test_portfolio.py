@@ -202,5 +202,21 @@ def test_bad_input_is_named(make, error, words):
 def test_history_must_name_what_it_holds(walk_panel):
     with pytest.raises(InputError, match="missing: rate, dividend_yield"):
         gq.Scenarios.historical(walk_panel, hold=["volatility"])
-    with pytest.raises(DataError, match="no history of 'Z'"):
-        gq.Scenarios.historical(walk_panel, hold=["volatility", "rate", "dividend_yield"]).markets(gq.Market({"Z": {"spot": 1.0}}))
+    moves = gq.Scenarios.historical(walk_panel, hold=["volatility", "rate", "dividend_yield"])
+    with pytest.raises(DataError, match="no history of the underlying 'Z'"):
+        gq.Portfolio({"shares": {"Z": 1}}).risk(gq.Market({"Z": {"spot": 1.0}}), moves)
+
+
+def test_a_volatility_scenario_moves_heston_too():
+    heston = {"v0": 0.04, "kappa": 1.0, "long_variance": 0.04, "vol_of_vol": 0.3, "correlation": -0.5}
+    rows = pd.DataFrame(
+        {"product": ["european"] * 2, "model": ["heston", "black_scholes"], "underlying": "A", "option_type": "call", "strike": 60.0, "maturity": 1.0}
+    )
+    market = gq.Market({"rate": 0.0, "A": {"spot": 60.0, "volatility": 0.2, "heston": heston}})
+    pnl = gq.Portfolio({"x": gq.Contracts.from_frame(rows)}).risk(market, gq.Scenarios.grid(volatility=[0.05])).pnl.to_numpy()[0]
+    assert pnl[0] == pytest.approx(pnl[1], rel=0.1)
+
+
+def test_a_scenario_without_a_value_makes_no_figure(book):
+    risk = book.risk(MARKET, gq.Scenarios.grid(volatility=[-0.25, 0.0, 0.01]))
+    assert np.isnan(risk.var()) and np.isnan(risk.expected_shortfall()) and np.isnan(risk.contributions()).all()

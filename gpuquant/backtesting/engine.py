@@ -8,165 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpuquant import measures
 from gpuquant._version import __version__
-from gpuquant.backtesting import walk
-from gpuquant.columns import Domain, cached, domains
+from gpuquant.backtesting.account import CPU_COLUMNS, SUMS, Account, NoCost, Signals, Weights, record
+from gpuquant.columns import Domain, domains
 from gpuquant.costs.base import Cost
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
-from gpuquant.device import compile as compiler
-from gpuquant.device.language import Member as KernelMember
-from gpuquant.device.language import fingerprint
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.meter import Meter
 from gpuquant.panel import EXACT, Panel, dates_of
-from gpuquant.pricing.kernel import pack
 from gpuquant.progress import bar
-from gpuquant.rules.base import HOLD, Rule
+from gpuquant.rules.base import Rule
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUMS = (
-    "growth", "s1", "s2", "s3", "s4", "down", "best", "worst", "depth", "longest", "held", "orders", "trades", "wins", "gained", "lost", "fees", "turnover",
-)  # fmt: skip
 FILLS = ("next", "same_close")
-CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
-
-
-@dataclass(frozen=True)
-class Weights(Rule):
-    """The rule behind target weights: it has no parameters, its wishes are the caller's array."""
-
-    abstract = True
-
-    @staticmethod
-    def begin(r, i):
-        return (0.0,), 0.0
-
-
-@dataclass(frozen=True)
-class Signals(Rule):
-    """The rule behind an array of signals: each asset follows its own column."""
-
-    abstract = True
-
-    @staticmethod
-    def begin(r, i):
-        return (0.0,), 0.0
-
-
-@dataclass(frozen=True)
-class NoCost(Cost):
-    """Trading for nothing."""
-
-    abstract = True
-
-    @staticmethod
-    def fill(c, i, price, side):
-        return price
-
-    @staticmethod
-    def charge(c, i, value):
-        return 0.0 * value
-
-    @staticmethod
-    def afford(c, i, cash):
-        return cash
-
-
-def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, record: bool, target: str) -> str:
-    """The source of a back-test kernel for `target`; made anew when a function or a number it reads has changed."""
-    prints = tuple(fingerprint(getattr(c, n, None)) for c, names in ((rule, ("begin", "decide")), (cost, ("fill", "charge", "afford"))) for n in names)
-    return _text(rule, cost, assets, same_close, record, target, prints)
-
-
-@cached
-def _text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, record: bool, target: str, prints: tuple[Any, ...]) -> str:
-    names = (*domains(rule), *domains(cost)) or ("nothing",)
-    places: dict[str, int | float] = {name: k for k, name in enumerate(names)}
-    given = rule in (Weights, Signals)
-    members = [KernelMember("begin", rule.begin, places, accurate=True)]
-    if not given:
-        members.append(KernelMember("decide", rule.decide, places, accurate=True))
-    members += [
-        KernelMember("fill_price", cost.fill, places, accurate=True),
-        KernelMember("charge", cost.charge, places, accurate=True),
-        KernelMember("afford", cost.afford, places, accurate=True),
-    ]
-    reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
-    constants: dict[str, Any] = {"ASSETS": assets, "SAME_CLOSE": int(same_close), "RECORD": int(record), "SIGNALS": int(rule is not Weights), "HOLD": HOLD, "NAN": "f64('nan')"}
-    if target == "cpu":
-        constants |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
-    wish = walk.wish_of_array if given else walk.wish_of_rule
-    made = compiler.source(
-        walk.walk,
-        members,
-        target=target,
-        precision="double",
-        constants=constants,
-        helpers=(walk.past_sum, walk.past_close, walk.order, wish),
-        extra=f"@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n",
-    )
-    return made.replace(f"def {wish.__name__}(", "def wish_of(")
-
-
-@dataclass(frozen=True)
-class Account:
-    """One launch of the walk: what is traded, how it fills and what it costs."""
-
-    panel: Panel
-    rule: type[Rule]
-    parameters: dict[str, np.ndarray]
-    cost: Cost
-    wishes: np.ndarray | None
-    same_close: bool
-    cash: float
-
-    @property
-    def rows(self) -> int:
-        """Rows of parameters."""
-        return max((v.size for v in self.parameters.values()), default=1)
-
-    @property
-    def assets(self) -> int:
-        """Assets of one account."""
-        return len(self.panel.assets) if self.rule is Weights else 1
-
-    @property
-    def columns(self) -> int:
-        """Accounts."""
-        return len(self.panel.assets) // self.assets * self.rows
-
-    def run(
-        self, place: Place, progress: Any = None, *, record: np.ndarray | None = None, only: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Running sums (columns, sums), and with `record` (the number of orders of each column) equity and orders too."""
-        resident = self.panel.on(place)
-        columns = {**self.parameters, **self.cost.columns()} or {"nothing": np.zeros(1)}
-        fields, at = pack(columns, tuple(columns), np.float64)
-        xp = place.xp
-        bars, count = self.panel.bars, self.columns
-        at_order = np.concatenate([[0], np.cumsum(record)]).astype(np.int64) if record is not None else np.zeros(count + 1, np.int64)
-        out = xp.empty((count, len(SUMS)))
-        equity = xp.empty((count if record is not None else 1, bars if record is not None else 1))
-        orders = xp.empty((max(int(at_order[-1]), 1), 5))
-        wishes = np.empty((1, 1)) if self.wishes is None else self.wishes
-        fill = resident.close if self.same_close else resident.open
-        arguments = (
-            count, self.rows, bars, place.put(fields, "fields"), place.put(at, "at"), resident.sums, resident.close, fill,
-            place.put(wishes, "wishes"), float(self.cash), out, equity, orders, place.put(at_order, "order_at"),
-        )  # fmt: skip
-        source = partial(text, self.rule, type(self.cost), self.assets, self.same_close, record is not None)
-        width = CPU_COLUMNS if place.kind == "cpu" else compiler.width(place)
-        units = -(-count // width)
-        compiler.run(source, place, units, arguments, chunk=max(1, min(int(3e7 / (width * bars)), units // (16 * place.threads))), progress=progress)
-        return place.get(out, "sums"), place.get(equity, "equity"), place.get(orders, "orders")
 
 
 @dataclass(frozen=True)
@@ -212,12 +74,12 @@ class Backtest:
         which = np.atleast_1d(np.arange(len(self)) if columns is None else np.asarray(columns))
         if not which.size or which.dtype.kind not in "iu":
             raise InputError(f"columns = {columns!r}: must be column numbers, at least one")
-        if (which.min() < 0 or which.max() >= len(self)):
+        if which.min() < 0 or which.max() >= len(self):
             raise InputError(f"columns = {columns!r}: must be within 0 and {len(self) - 1}")
         again = self.__dict__.setdefault("_again", {})
         name = which.tobytes()
         if name not in again:
-            again[name] = _record(self.account, which)
+            again[name] = record(self.account, which)
         return (which, *again[name])
 
     def equity(self, columns: Any = None) -> pd.DataFrame:
@@ -289,43 +151,6 @@ class Backtest:
         if columns is None and len(self) > 1:
             columns = [int(np.nanargmax(self.measures["sharpe"]))]
         return equity_plot(self.equity(columns), ax)
-
-
-def _record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Walk the chosen columns again, keeping equity and orders: (columns, bars), (orders, 5), orders per column.
-
-    On the CPU, once to count the orders and once to keep them, wherever the first run was.
-    """
-    panel, rows = account.panel, account.rows
-    if len(which) == account.columns and (which == np.arange(account.columns)).all():
-        place = choose("cpu")
-        every = account.run(place)[0][:, SUMS.index("orders")].astype(np.int64)
-        _, equity_all, orders_all = account.run(place, record=every)
-        return equity_all, orders_all[: every.sum()], every
-    equity, orders, numbers = [], [], []
-    for column in which:
-        group, row = divmod(int(column), rows)
-        names = slice(group * account.assets, (group + 1) * account.assets)
-        part = panel if account.assets == len(panel.assets) else _slice(panel, names)
-        wishes = None if account.wishes is None else np.ascontiguousarray(account.wishes[:, names])
-        parameters = {k: v if v.size == 1 else v[row : row + 1] for k, v in account.parameters.items()}
-        one = Account(part, account.rule, parameters, account.cost, wishes, account.same_close, account.cash)
-        place = choose("cpu:1")
-        number = one.run(place)[0][:, SUMS.index("orders")].astype(np.int64)
-        _, curve, fills = one.run(place, record=number)
-        fills = fills[: number[0]].copy()
-        fills[:, 1] += names.start
-        equity.append(curve[0])
-        orders.append(fills)
-        numbers.append(number[0])
-    return np.array(equity), np.concatenate(orders), np.array(numbers)
-
-
-def _slice(panel: Panel, names: slice) -> Panel:
-    cut = Panel(panel.close[:, names], panel.dates, panel.assets[names], None if panel.open is None else panel.open[:, names])
-    tick, exact = panel.tick
-    cut.__dict__["tick"] = (tick[names] if isinstance(tick, np.ndarray) else tick, exact)  # of the whole panel: the same signals
-    return cut
 
 
 def backtest(

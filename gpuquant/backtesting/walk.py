@@ -29,7 +29,7 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
     """Run the columns of one unit.
 
     Column c is asset group `c // rows` under parameter row `c % rows`. `out[c]` receives the running sums in the order of
-    `backtesting/engine.SUMS`. With RECORD, `equity[c, t]` the equity at each close, and rows `order_at[c]` on of `orders` the fills:
+    `backtesting/account.SUMS`. With RECORD, `equity[c, t]` the equity at each close, and rows `order_at[c]` on of `orders` the fills:
     bar, asset, signed size, price, fee.
     """
     hold = array((ASSETS, 1), f64)

@@ -117,7 +117,11 @@ def fingerprint(function: Any) -> tuple[Any, ...]:
     closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
     outside = {**function.__globals__, **closure}
     read = [(name, outside.get(name)) for name in (*function.__code__.co_names, *closure)]
-    seen = [(name, fingerprint(value) if isinstance(value, FunctionType) and value is not function else value) for name, value in read if isinstance(value, FunctionType | int | float)]
+    seen = [
+        (name, fingerprint(value) if isinstance(value, FunctionType) and value is not function else value)
+        for name, value in read
+        if isinstance(value, FunctionType | int | float)
+    ]
     return (function.__code__, *seen)
 
 

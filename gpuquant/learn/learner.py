@@ -130,7 +130,7 @@ class Learner:
     def describe(self) -> dict[str, Any]:
         """What identifies this learner in a ledger."""
         return {
-            "estimator": f"{type(self.estimator).__name__}({_parameters(self.estimator)})",
+            "estimator": f"{self.estimator!r} {_parameters(self.estimator)}",
             **{name: getattr(self, name) for name in ("loss", "horizon", "ensemble", "window", "seed")},
             "recipe": vars(self.recipe),
         }

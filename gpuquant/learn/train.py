@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from gpuquant.errors import DataError, InputError
 from gpuquant.learn.windows import Windows
 
 
@@ -42,6 +43,9 @@ class Recipe:
 
 def seeded(network: nn.Module, inputs: int, seed: int) -> nn.Module:
     """A fresh copy of the network, initialised from `seed`; the caller's random state is untouched."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise InputError(f"{type(module).__name__} keeps running statistics, which an ensemble in one program cannot: use LayerNorm")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if hasattr(network, "sized"):
@@ -73,10 +77,11 @@ def fit(
     device = windows.features.device
     assets, inputs = windows.features.shape[0], windows.bars * windows.features.shape[2]
     models = [seeded(network, inputs, seed * 1000 + k) for k in range(ensemble)]
-    parameters, _ = stack_module_state(models)  # type: ignore[arg-type]
+    parameters, buffers = stack_module_state(models)  # type: ignore[arg-type]
+    fixed = {name: b.to(device) for name, b in buffers.items()}
     weights = {name: p.detach().to(device).requires_grad_() for name, p in parameters.items()}
     base = copy.deepcopy(models[0]).to("meta")
-    run = vmap(lambda p, x: functional_call(base, p, (x,)), in_dims=(0, None))
+    run = vmap(lambda p, b, x: functional_call(base, (p, b), (x,)), in_dims=(0, 0, None), randomness="different")
     optimiser = torch.optim.AdamW(list(weights.values()), recipe.rate, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps)
     generator = torch.Generator().manual_seed(seed)
@@ -88,13 +93,13 @@ def fit(
         bars = begin[:, None] + torch.arange(length, device=device)
         ends = bars[:, :, None].expand(-1, -1, assets)
         batch = windows.gather(columns.expand(*ends.shape).reshape(-1), ends.reshape(-1))
-        outputs = run(weights, batch).view(ensemble, recipe.stretches, length, assets)
+        outputs = run(weights, fixed, batch).view(ensemble, recipe.stretches, length, assets)
         total = loss(outputs, target[bars], cost).sum()
         optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-    return {name: p.detach() for name, p in weights.items()}
+    return {name: p.detach() for name, p in (weights | fixed).items()}
 
 
 def _starts(windows: Windows, rows: np.ndarray, length: int) -> tuple[Tensor, int]:
@@ -107,8 +112,6 @@ def _starts(windows: Windows, rows: np.ndarray, length: int) -> tuple[Tensor, in
     runs = np.convolve(usable, np.ones(length), "valid") == length
     found = np.flatnonzero(runs)
     if not found.size or length < 2:
-        from gpuquant.errors import DataError
-
         raise DataError("no stretch of training bars has every feature: the history is shorter than the features' lookback")
     return torch.from_numpy(found), length
 
@@ -117,7 +120,7 @@ def predict(network: nn.Module, weights: dict[str, Tensor], windows: Windows, ro
     """Mean output of the ensemble at `rows`, shape (rows, assets); NaN where a feature is unknown."""
     assets = windows.features.shape[0]
     ensemble = next(iter(weights.values())).shape[0]
-    base = copy.deepcopy(seeded(network, windows.bars * windows.features.shape[2], 0)).to("meta")
+    base = copy.deepcopy(seeded(network, windows.bars * windows.features.shape[2], 0)).to("meta").eval()
     run = vmap(lambda p, x: functional_call(base, p, (x,)), in_dims=(0, None))
     device = windows.features.device
     ends = torch.from_numpy(np.repeat(rows, assets)).to(device).clamp(min=windows.bars - 1)
@@ -129,5 +132,5 @@ def predict(network: nn.Module, weights: dict[str, Tensor], windows: Windows, ro
             part = slice(first * assets, (first + step) * assets)
             mean: Any = torch.tanh(run(weights, windows.gather(names[part], ends[part]))).mean(0)
             out[first : first + step] = mean.double().cpu().numpy().reshape(-1, assets)
-    known = windows.known[:, torch.from_numpy(rows).to(device)].T.cpu().numpy()
+    known = windows.known[:, torch.from_numpy(rows).to(device)].T.cpu().numpy() & (rows >= windows.bars - 1)[:, None]
     return np.where(known, out, np.nan)

@@ -8,8 +8,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gpuquant.device import Place
 from gpuquant.device.traffic import crossed
-from gpuquant.errors import DataError
+from gpuquant.errors import DataError, DeviceUnavailable
+
+
+def torch_device(place: Place) -> str:
+    """Where torch runs beside `place`.
+
+    Raises
+    ------
+    DeviceUnavailable
+        The place is a GPU and this torch has none.
+    """
+    if place.kind != "cuda":
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise DeviceUnavailable(
+            f"networks cannot run on {place.name}: torch {torch.__version__} finds no GPU; install a torch built for CUDA, or ask for device='cpu'"
+        )
+    return place.name
 
 
 @dataclass(frozen=True)

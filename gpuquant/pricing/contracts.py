@@ -18,58 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant import family
-from gpuquant.columns import Domain, defaults, describe, domains
-from gpuquant.errors import DataError, InputError, NameUnknown, unknown
+from gpuquant.columns import Domain, defaults, domains
+from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.market import Market
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing.vocabulary import check_names, key, models, payoffs, schema, section
 from gpuquant.result import RESULT_COLUMNS, Words
 from gpuquant.rng import MAX_STREAMS
 
-OWN = {
-    "id": "names the row; its random draws follow it",
-    "product": "the payoff, as in gpuquant.payoffs",
-    "model": "the dynamics, as in gpuquant.models; BlackScholes unless given",
-    "exercise": "european",
-    "underlying": "looked up in the market",
-    "currency": "of spot, strike and price",
-    "quantity": "units held, negative when short; 1 unless given",
-    "multiplier": "shares per unit; 1 unless given",
-    "expiry": "date of maturity, instead of years; counts from the market's asof, actual/365",
-}
-TEXT = ("product", "model", "exercise", "underlying", "currency")
 DAYS = 365.0
-
-
-def key(name: str) -> str:
-    """A name as people vary it: BlackScholes, black_scholes, Black-Scholes."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def classes(base: type, package: str) -> dict[str, type]:
-    """Members of a family by loose name."""
-    return {key(name): cls for name, cls in family.members(base, package).items()}
-
-
-def models() -> dict[str, type[Model]]:
-    """Every model by loose name, user-defined ones among them."""
-    return classes(Model, "gpuquant.models")
-
-
-def payoffs() -> dict[str, type[Payoff]]:
-    """Every payoff by loose name, user-defined ones among them."""
-    return classes(Payoff, "gpuquant.payoffs")
-
-
-def schema() -> list[tuple[str, str, str, str]]:
-    """Every contract column: (name, where it belongs, its rule, its meaning)."""
-    rows = [(name, "contract", "", meaning) for name, meaning in OWN.items()]
-    for kind, members in (("payoff", payoffs()), ("model", models())):
-        for cls in members.values():
-            for name, domain in domains(cls).items():
-                rows.append((name, f"{kind} {cls.__name__}", domain.rule, describe(cls).get(name, ("", ""))[1]))
-    return rows
 
 
 @dataclass(frozen=True)
@@ -306,7 +264,7 @@ class Contracts:
         model_code = np.where(model.codes < 0, len(model.words), model.codes)
         model_words = [*model.words, "black_scholes"]
         streams = self.streams(messages)
-        _check_names(market)
+        check_names(market)
         amounts = self.amounts()
         for row in np.flatnonzero(~np.isfinite(amounts)):
             messages[row] = f"quantity x multiplier [{row}] = {float(amounts[row])!r}: must be finite"
@@ -349,10 +307,9 @@ class Contracts:
         level = market.lookup("spot", underlying.words, "", np.full(len(rows), np.nan), years, underlying.codes[rows])
         strike = columns.get("strike", level)
         codes = underlying.codes[rows]
-        section = re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower()
         for name, domain in domains(model).items():
             own = self._own(name, domain, {}, rows)
-            quoted = market.lookup(name, underlying.words, section, strike, years, codes)
+            quoted = market.lookup(name, underlying.words, section(model), strike, years, codes)
             value = np.where(np.isnan(own), quoted, market.shocked(own, name, underlying.words, codes))
             fallback = defaults(model).get(name, np.nan)
             columns[name] = np.where(np.isnan(value), market.shocked(np.full(len(rows), float(fallback)), name, underlying.words, codes), value)
@@ -453,30 +410,7 @@ def _opened(read: Callable[[], Any], path: Path) -> Any:
         raise DataError(f"contract file {path} cannot be read: {str(failure).splitlines()[0]}") from failure
 
 
-def _check_names(market: Market) -> None:
-    """Refuse a market value that no model reads, with the nearest name: a typing error would price on a default."""
-    known = {name for cls in models().values() for name in domains(cls)}
-    sections = {re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower() for cls in models().values()}
-    for name, value in market.values.items():
-        if not isinstance(value, Mapping):
-            if name not in known:
-                raise unknown("market value", name, known)
-            continue
-        for column, leaf in value.items():
-            if isinstance(leaf, Mapping):
-                if column not in sections:
-                    raise unknown(f"model in market table {name!r}:", column, sections)
-                absent = [inner for inner in leaf if inner not in known]
-                if absent:
-                    raise unknown(f"market value in {name}.{column}:", absent[0], known)
-            elif column not in known:
-                raise unknown(f"market value in table {name!r}:", column, known)
-
-
 @lru_cache(maxsize=1 << 20)
 def hashed(word: str) -> int:
     """The stream of a text id: 51 bits of BLAKE2b, in the upper half that whole-number ids do not use."""
     return int.from_bytes(hashlib.blake2b(str(word).encode(), digest_size=8).digest(), "little") % (MAX_STREAMS // 2) + MAX_STREAMS // 2
-
-
-__all__ = ["OWN", "Batch", "Contracts", "NameUnknown", "hashed", "key", "models", "payoffs", "schema"]

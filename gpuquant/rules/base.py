@@ -38,6 +38,8 @@ class Rule(Member):
     def grid(self) -> dict[str, np.ndarray]:
         """Every combination of the parameters, one column each."""
         columns = self.columns()
+        if not columns:
+            return {}
         rows = np.array(list(itertools.product(*columns.values()))).reshape(-1, len(columns))
         return {name: np.ascontiguousarray(rows[:, k]) for k, name in enumerate(columns)}
 

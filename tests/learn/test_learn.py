@@ -198,7 +198,11 @@ def test_volatility_target_is_hit():
         (lambda: strategy().backtest(planted(0.0)[0]), NotTrained, "not trained"),
         (lambda: strategy(features=[]).train(planted(0.0)[0], splits=SPLITS), InputError, "features is empty"),
         (lambda: strategy(features=["x"]).train(planted(0.0)[0], splits=SPLITS), InputError, "feature str"),
-        (lambda: strategy().train(planted(0.0, bars=800)[0], splits=splits.WalkForward(train="1Y", test="6M")), DataError, "two years of training"),
+        (
+            lambda: strategy(features=[gq.features.Momentum(window=300)]).train(planted(0.0, bars=400)[0], splits=splits.WalkForward(train="1Y", test="6M")),
+            DataError,
+            "half of its training bars",
+        ),
         (lambda: sizing.VolatilityTarget(-0.1), InputError, "target = -0.1"),
         (lambda: sizing.VolatilityTarget(0.1, smooth=1.5), InputError, "smooth = 1.5"),
         (lambda: Forecast(np.zeros((1, 1)), np.zeros(1), ("A",)).on(np.zeros(1), ("B",)), DataError, "the forecast is of A"),

@@ -211,7 +211,7 @@ def test_text_ids_have_streams_of_their_own():
 
 
 def test_schema_names_every_column():
-    from gpuquant.pricing.contracts import schema
+    from gpuquant.pricing.vocabulary import schema
 
     names = {row[0] for row in schema()}
     assert {"id", "product", "strike", "fixings", "barrier_type", "v0", "intensity", "expiry", "quantity"} <= names

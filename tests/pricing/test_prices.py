@@ -262,6 +262,22 @@ def test_heston_without_vol_of_vol_is_black_scholes():
     assert (np.abs(found.vega - true.vega) < 4.5 * found.columns["vega_std_error"] + 0.2).all()  # vega is per volatility there too
 
 
+def test_the_bridge_does_not_depend_on_the_correlation():
+    """With almost no vol-of-vol Heston is Black and Scholes, whatever the correlation, for a barrier too."""
+    barrier = gq.payoffs.Barrier(option_type="call", barrier_type="down-and-out", strike=100.0, barrier=95.0, maturity=1.0)
+    true = gq.price(barrier, gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)).price
+    for rho in (0.0, -0.7, 0.95):
+        calm = gq.models.Heston(spot=100.0, rate=0.0, v0=0.04, kappa=1.0, long_variance=0.04, vol_of_vol=0.001, correlation=rho)
+        found = gq.price(barrier, calm, paths=100_000, steps=16)
+        assert abs(found.price - true) < 4 * found.std_error, found.frame.T
+
+
+def test_many_jumps_are_all_counted():
+    busy = gq.models.Merton(spot=100.0, rate=0.0, volatility=0.1, intensity=50.0, jump_mean=0.0, jump_volatility=0.02)
+    found = gq.price(gq.payoffs.European(option_type="call", strike=1e-6, maturity=1.0), busy, paths=100_000, steps=1, precision="double")
+    assert abs(found.price - 100.0) < 4 * found.std_error, found.frame.T
+
+
 def test_statuses_say_what_happened():
     feller = gq.models.Heston(spot=100.0, rate=0.0, v0=0.04, kappa=0.5, long_variance=0.04, vol_of_vol=1.0, correlation=-0.5)
     found = gq.price(gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0), feller, paths=1000).frame
