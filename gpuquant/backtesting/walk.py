@@ -101,42 +101,41 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
                             had = hold[j, 0]
                             price = fill[first_asset + j, t]
                             size = order(want[j, 0], had, worth, price)
-                            if size != 0.0:
-                                if (size < 0.0) == (turn == 0):
-                                    side = -1.0 if turn == 0 else 1.0
-                                    paid = fill_price(r, 0, price, side)
-                                    if turn == 1:
-                                        cover = min(size, max(-had, 0.0))  # a short is always bought back
-                                        size = cover + share * (size - cover)
-                                    if abs(size) >= 1e-8:
-                                        fee = charge(r, 0, abs(size) * paid)
-                                        cash -= size * paid + fee
-                                        fees += fee
-                                        turnover += abs(size) * price / worth
-                                        now = had + size
-                                        now = 0.0 if want[j, 0] == 0.0 else now
-                                        hold[j, 0] = now
-                                        if had == 0.0:
-                                            active += 1
-                                            basis[j, 0] = size * paid + fee
-                                        elif now * had > 0.0:
-                                            basis[j, 0] += size * paid + fee
-                                        else:  # closed, or turned round: one trade ends
-                                            gain = had * paid - fee * abs(had / size) - basis[j, 0]
-                                            trades += 1
-                                            wins += 1 if gain > 0.0 else 0
-                                            gained += max(gain, 0.0)
-                                            lost -= min(gain, 0.0)
-                                            active -= 1 if now == 0.0 else 0
-                                            basis[j, 0] = now * paid + fee * abs(now / size)
-                                        if RECORD and order_at[column] + count < order_at[column + 1]:
-                                            place = order_at[column] + count
-                                            orders[place, 0] = t
-                                            orders[place, 1] = first_asset + j
-                                            orders[place, 2] = size
-                                            orders[place, 3] = paid
-                                            orders[place, 4] = fee
-                                        count += 1
+                            if size != 0.0 and (size < 0.0) == (turn == 0):
+                                side = -1.0 if turn == 0 else 1.0
+                                paid = fill_price(r, 0, price, side)
+                                if turn == 1:
+                                    cover = min(size, max(-had, 0.0))  # a short is always bought back
+                                    size = cover + share * (size - cover)
+                                if abs(size) >= 1e-8:
+                                    fee = charge(r, 0, abs(size) * paid)
+                                    cash -= size * paid + fee
+                                    fees += fee
+                                    turnover += abs(size) * price / worth
+                                    now = had + size
+                                    now = 0.0 if want[j, 0] == 0.0 else now
+                                    hold[j, 0] = now
+                                    if had == 0.0:
+                                        active += 1
+                                        basis[j, 0] = size * paid + fee
+                                    elif now * had > 0.0:
+                                        basis[j, 0] += size * paid + fee
+                                    else:  # closed, or turned round: one trade ends
+                                        gain = had * paid - fee * abs(had / size) - basis[j, 0]
+                                        trades += 1
+                                        wins += 1 if gain > 0.0 else 0
+                                        gained += max(gain, 0.0)
+                                        lost -= min(gain, 0.0)
+                                        active -= 1 if now == 0.0 else 0
+                                        basis[j, 0] = now * paid + fee * abs(now / size)
+                                    if RECORD and order_at[column] + count < order_at[column + 1]:
+                                        place = order_at[column] + count
+                                        orders[place, 0] = t
+                                        orders[place, 1] = first_asset + j
+                                        orders[place, 2] = size
+                                        orders[place, 3] = paid
+                                        orders[place, 4] = fee
+                                    count += 1
                 if not SAME_CLOSE:
                     pending_now = False
                     for j in range(ASSETS):

@@ -1,0 +1,1 @@
+"""Strategies: one file each, public names only, each runs as a script."""
