@@ -50,6 +50,7 @@ stubs: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m docs.tables
+	$(BIN)/python -m docs.picture
 
 constraints: $(STAMP)
 	{ echo '# The whole tested set; `make venv` installs with it and `make constraints` writes it anew.'; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints/new.txt && mv constraints/new.txt constraints/tested.txt

@@ -61,7 +61,7 @@ def demo(folder: Path, *, device: str = "auto", small: bool = False) -> dict[str
         grid = backtest(panel, rules.MovingAverageCross(fast=range(5, 25), slow=range(30, 80)), costs=fees, device=device)
         print(f"\n1. {len(grid)} moving-average rules, one launch\n{grid.summary()}")
         print("\n2. a signal trained walk-forward, with and without the simulated and the rule features", flush=True)
-        fund, plain = _funds(panel, fees, size, folder, device)
+        fund, plain = funds(panel, fees, size, folder, device)
         result = fund.backtest(panel, costs=fees)
         result.report(folder / "tearsheet.html")
         result.orders().to_parquet(folder / "orders.parquet")
@@ -76,7 +76,7 @@ def demo(folder: Path, *, device: str = "auto", small: bool = False) -> dict[str
     return summary
 
 
-def _funds(panel: Panel, fees: Proportional, size: Size, folder: Path, device: str) -> tuple[Portfolio, Portfolio]:
+def funds(panel: Panel, fees: Proportional, size: Size, folder: Path, device: str) -> tuple[Portfolio, Portfolio]:
     """The fund with every feature and the one with past prices alone, in one ledger."""
     simple = [features.Momentum(window=21), features.RealizedVolatility(window=21)]
     rich = [features.SimulatedOptions(model=Heston, window=252, maturity=21, every=size.every), features.RuleReturns(window=63)]

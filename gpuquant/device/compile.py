@@ -115,9 +115,9 @@ def source(
     gpu = target == "cuda"
     arguments = [a.arg for a in parse(body).args.args][2:]
     entry = (
-        f"@kernel\ndef run(first, {', '.join(arguments)}):\n    unit = first + cuda.blockIdx.x\n    lane0 = cuda.threadIdx.x\n"
+        f"@kernel\ndef run(unit0, {', '.join(arguments)}):\n    unit = unit0 + cuda.blockIdx.x\n    lane0 = cuda.threadIdx.x\n"
         if gpu
-        else f"@kernel\ndef run(first, count, {', '.join(arguments)}):\n  lane0 = 0\n  for unit in range(first, first + count):\n"
+        else f"@kernel\ndef run(unit0, units, {', '.join(arguments)}):\n  lane0 = 0\n  for unit in range(unit0, unit0 + units):\n"
     )
     parts = [HEADER[target], *(f"{name} = {value}" for name, value in constants.items())]
     parts += [f"F = {kind.state}", f"D = f{kind.draw}", _vocabulary()[0]]

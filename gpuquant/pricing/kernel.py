@@ -109,13 +109,16 @@ def _text(pair: Pair, target: str, prints: tuple[Any, ...]) -> str:
     else:
         members.append(Member("observe", payoff.observe, places))
     shape = sizes(model, payoff)
+    batch = 1 if target == "cuda" else pair.variants
     constants = {
         **shape,
+        "ACC": batch * shape["NX"],
+        "DRAWS": batch * (shape["NX"] + shape["NA"]),
         "NF": len(names),
         "NORMALS": model.normals,
         "UNIFORMS": model.uniforms,
         "VARIANTS": pair.variants,
-        "BATCH": 1 if target == "cuda" else pair.variants,
+        "BATCH": batch,
         "OUTPUTS": pair.outputs,
         "MATURITY": names.index("maturity"),
     }
@@ -140,7 +143,7 @@ def _text(pair: Pair, target: str, prints: tuple[Any, ...]) -> str:
         precision=pair.precision,
         constants=constants,
         extra=extra,
-        helpers=(walk.draw, advance),
+        helpers=(walk.draw, walk.stepped, advance),
     )
     return body.replace(f"def {advance.__name__}(", "def advance(")
 

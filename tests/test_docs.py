@@ -1,0 +1,70 @@
+"""Every command and block of the README and the docs runs, and prints what the page says it prints."""
+
+import re
+import runpy
+import shlex
+import subprocess
+
+import pytest
+
+from docs import tables
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+MAKE = sorted(set(re.findall(r"`?\b(make [a-z-]+)", README)))
+
+
+def blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+
+
+def test_the_readme_prints_what_it_says(us20, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks(README, "python")[0], "<README>", "exec"), {})
+    printed, promised = capsys.readouterr().out.split(), blocks(README, "text")[0].split()
+    assert len(printed) == len(promised), printed
+    for one, other in zip(printed, promised, strict=True):
+        try:
+            assert float(one) == pytest.approx(float(other), abs=2e-3)  # the last digit, on other processors
+        except ValueError:
+            assert one == other
+
+
+def test_extending_runs(capsys, tmp_path):
+    path = tmp_path / "extending.py"
+    path.write_text(blocks((ROOT / "docs" / "extending.md").read_text(), "python")[0])
+    runpy.run_path(str(path))
+    price, error = map(float, capsys.readouterr().out.split())
+    assert price > 10 * error > 0
+
+
+@pytest.mark.parametrize("command", MAKE)
+def test_make_knows_its_targets(command):
+    done = subprocess.run([*shlex.split(command), "-n"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", [line for block in blocks(README, "sh") for line in block.strip().splitlines() if line.startswith("gpuquant")])
+def test_shell_lines_run(line, capsys):
+    from gpuquant.cli import main
+
+    assert main(shlex.split(line)[1:]) == 0
+    assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_make_demo_runs(tmp_path):
+    done = subprocess.run(["make", "demo"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert "out/demo/tearsheet.html" in done.stdout
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_tables_are_made_from_results():
+    assert (ROOT / "docs" / "speed.md").read_text() == tables.speed(), "run `make docs`"
+    assert (ROOT / "docs" / "accuracy.md").read_text() == tables.accuracy(), "run `make docs`"
