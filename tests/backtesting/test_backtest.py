@@ -236,6 +236,32 @@ def test_the_simulator_gives_the_same_account(python):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-12, atol=1e-15, err_msg=name)
 
 
+@pytest.mark.parametrize("same_close", [False, True])
+def test_every_rule_and_cost_compiles_to_ptx(same_close):
+    """Without a GPU; and for one asset the account stays in registers."""
+    pytest.importorskip("numba_cuda")
+    from numba import types
+
+    from gpuquant import family
+    from gpuquant.backtesting.account import text
+    from gpuquant.costs.base import Cost
+    from gpuquant.device import compile as compiler
+    from gpuquant.device import cuda
+    from gpuquant.rules.base import Rule
+
+    def array(kind, dimensions=2):
+        return types.Array(kind, dimensions, "C")
+
+    whole, real = types.int64, types.float64
+    table = array(real)
+    signature = types.void(whole, whole, whole, whole, array(real, 1), array(whole), *[table] * 4, real, *[table] * 3, array(whole, 1))
+    for rule in family.members(Rule, "gpuquant.rules").values():
+        for cost in family.members(Cost, "gpuquant.costs").values():
+            if rule.__module__.startswith("gpuquant.") and cost.__module__.startswith("gpuquant."):
+                module = compiler.load(text(rule, cost, 1, same_close, False, "cuda"))
+                assert ".local" not in cuda.ptx(module.run.py_func, signature), (rule, cost)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [

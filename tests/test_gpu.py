@@ -1,0 +1,75 @@
+"""What only a GPU can show: the same prices as the CPU's on the same draws, back-tests with the same orders, a story end to end."""
+
+import numpy as np
+import pytest
+
+import gpuquant as gq
+from gpuquant.device import available, ledger
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(autouse=True)
+def present():
+    if "cuda" not in available():
+        pytest.skip("no GPU here")
+
+
+MODELS = {
+    "BlackScholes": gq.models.BlackScholes(spot=100.0, rate=0.03, volatility=0.25),
+    "Heston": gq.models.Heston(spot=100.0, rate=0.03, v0=0.05, kappa=1.5, long_variance=0.04, vol_of_vol=0.6, correlation=-0.7),
+    "Merton": gq.models.Merton(spot=100.0, rate=0.03, volatility=0.2, intensity=0.8, jump_mean=-0.1, jump_volatility=0.2),
+}
+PAYOFFS = {
+    "European": gq.payoffs.European(option_type="put", strike=[90.0, 110.0], maturity=1.0),
+    "Asian": gq.payoffs.Asian(option_type="call", strike=[90.0, 110.0], maturity=1.0, fixings=12),
+    "Barrier": gq.payoffs.Barrier(
+        option_type="call", barrier_type="up-and-out", strike=100.0, barrier=[120.0, 140.0], maturity=1.0, monitoring="discrete", observations=12
+    ),
+}
+
+
+@pytest.mark.parametrize("precision", ["single", "mixed", "double"])
+@pytest.mark.parametrize("payoff", PAYOFFS)
+@pytest.mark.parametrize("model", MODELS)
+def test_the_same_prices_as_the_cpu(model, payoff, precision):
+    how = {"engine": "monte_carlo", "paths": 20_000, "precision": precision, "greeks": True}
+    cpu, gpu = (gq.price(PAYOFFS[payoff], MODELS[model], device=d, **how) for d in ("cpu", "cuda"))
+    bound = {"single": 1e-5, "mixed": 1e-6, "double": 1e-12}[precision]
+    np.testing.assert_allclose(gpu.price, cpu.price, rtol=bound)
+    np.testing.assert_allclose(gpu.std_error, cpu.std_error, rtol=1e3 * bound)
+
+
+def test_closed_forms_on_the_gpu():
+    call = gq.payoffs.European(option_type="call", strike=np.linspace(50, 150, 1000), maturity=1.0)
+    cpu, gpu = (gq.price(call, MODELS["BlackScholes"], device=d, greeks=True) for d in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu.price, cpu.price, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(gpu.delta, cpu.delta, rtol=1e-6)
+
+
+def test_the_same_orders(walk_panel):
+    rule = gq.rules.MovingAverageCross(fast=range(2, 12), slow=range(15, 35))
+    fees = gq.costs.Proportional(rate=0.001)
+    cpu, gpu = (gq.backtest(walk_panel, rule, costs=fees, device=d) for d in ("cpu", "cuda"))
+    np.testing.assert_array_equal(gpu.measures["orders"], cpu.measures["orders"])
+    np.testing.assert_allclose(gpu.measures["total_return"], cpu.measures["total_return"], rtol=1e-9, atol=1e-12)
+    weights = np.random.default_rng(0).dirichlet(np.ones(6), 900)
+    cpu, gpu = (gq.backtest(walk_panel, weights=weights, costs=fees, device=d) for d in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu.measures["total_return"], cpu.measures["total_return"], rtol=1e-9)
+
+
+def test_a_panel_goes_up_once(walk_panel):
+    walk_panel._on.clear()
+    with ledger() as book:
+        for fast in (2, 3, 4):
+            gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=fast, slow=9), device="cuda")
+    assert book.times("close") == 1 and book.times("sums") == 1
+
+
+def test_story_a_on_the_device(us20, tmp_path, monkeypatch):
+    from tests.test_stories import BLOCKS
+
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(BLOCKS[0], "<story a>", "exec"), names)
+    assert names["result"].returns.notna().all()
