@@ -72,9 +72,8 @@ def log32(x):
     tiny = x < 1.17549435e-38
     y = log_normal32(x * 8388608.0 if tiny else x) - (15.942385 if tiny else 0.0)
     y = x if x > 3.4028234e38 else y  # infinity
-    y = (x - x) / (x - x) if x < 0.0 else y
-    y = -1.0 / (x * x) if x == 0.0 else y
-    return y if x == x else x
+    y = from_bits32(u32(0xFF800000)) if x == 0.0 else y
+    return y if x >= 0.0 else from_bits32(u32(0x7FC00000))
 
 
 def log_normal64(x):
@@ -101,9 +100,8 @@ def log64(x):
     tiny = x < 2.2250738585072014e-308
     y = log_normal64(x * 4503599627370496.0 if tiny else x) - (36.04365338911715 if tiny else 0.0)
     y = x if x > 1.7976931348623157e308 else y
-    y = (x - x) / (x - x) if x < 0.0 else y
-    y = -1.0 / (x * x) if x == 0.0 else y
-    return y if x == x else x
+    y = from_bits64(u64(0xFFF0000000000000)) if x == 0.0 else y
+    return y if x >= 0.0 else from_bits64(u64(0x7FF8000000000000))
 
 
 def sincos_turn32(turn):
@@ -263,8 +261,8 @@ def norm_inv32(p):
     y = middle if r <= 5.0 else tail
     y = -y if q < 0.0 else y
     y = centre if -0.425 <= q <= 0.425 else y
-    y = -1.0 / (p * p) if p == 0.0 else y
-    return 1.0 / ((1.0 - p) * (1.0 - p)) if p == 1.0 else y
+    y = from_bits32(u32(0xFF800000)) if p == 0.0 else y
+    return from_bits32(u32(0x7F800000)) if p == 1.0 else y
 
 
 def norm_inv64(p):
@@ -323,5 +321,5 @@ def norm_inv64(p):
     y = middle if r <= 5.0 else tail
     y = -y if q < 0.0 else y
     y = centre if -0.425 <= q <= 0.425 else y
-    y = -1.0 / (p * p) if p == 0.0 else y
-    return 1.0 / ((1.0 - p) * (1.0 - p)) if p == 1.0 else y
+    y = from_bits64(u64(0xFFF0000000000000)) if p == 0.0 else y
+    return from_bits64(u64(0x7FF0000000000000)) if p == 1.0 else y

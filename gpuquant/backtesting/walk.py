@@ -148,7 +148,7 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
                 if traded or active > 0:
                     marked = cash
                     for j in range(ASSETS):
-                        marked += hold[j, 0] * close[first_asset + j, t]
+                        marked += hold[j, 0] * close[u64(first_asset + j), u64(t)]
                     change = marked / value - 1.0
                     value = marked
                     held += 1 if active > 0 else 0
@@ -166,15 +166,15 @@ def walk(unit, lane0, columns, rows, bars, fields, at, sums, close, fill, wishes
                         peak_at = t
                     elif value < peak * (1.0 + depth):
                         depth = value / peak - 1.0
+                    if value <= 0.0:  # ruined: nothing can be traded any more, and no return of a debt has a meaning
+                        if RECORD:
+                            for later in range(t, bars):
+                                equity[column, later] = value
+                        break
                 elif value >= peak:
                     peak_at = t
                 if RECORD:
                     equity[column, t] = value
-                if value <= 0.0:  # ruined: nothing can be traded any more, and no return of a debt has a meaning
-                    if RECORD:
-                        for later in range(t + 1, bars):
-                            equity[column, later] = value
-                    break
             under = bars - 1 - peak_at if value < peak else 0
             out[column, 0] = value / cash0
             out[column, 1] = s1
@@ -200,11 +200,12 @@ def past_sum(past, n):
     """Sum of the last n closes in whole ticks; NaN before there are n."""
     sums, _close, asset, t = past
     first = t + 1 - i64(n)
-    return sums[asset, t + 1] - sums[asset, max(first, 0)] if first >= 0 else NAN
+    # unsigned indices: a signed one would be tested for counting from the end
+    return sums[u64(asset), u64(t + 1)] - sums[u64(asset), u64(max(first, 0))] if first >= 0 else NAN
 
 
 def past_close(past, n):
     """The close n bars ago; NaN before the first."""
     _sums, close, asset, t = past
     first = t - i64(n)
-    return close[asset, max(first, 0)] if first >= 0 else NAN
+    return close[u64(asset), u64(max(first, 0))] if first >= 0 else NAN
