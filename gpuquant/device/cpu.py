@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import numpy as np
 from llvmlite import ir
@@ -121,7 +121,7 @@ def run_tiles(tile: Callable[[int, int], None], count: int, threads: int, chunk:
     pending = {pool(threads).submit(tile, first, min(chunk, count - first)): min(chunk, count - first) for first in starts}
     try:
         while pending:
-            done, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            done, _ = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)  # few wake-ups: the cores are the workers'
             for future in done:
                 length = pending.pop(future)
                 future.result()
