@@ -50,7 +50,7 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS) 
             "kurtosis": central4 / biased**2 - 3.0,
             "best_bar": sums["best"],
             "worst_bar": sums["worst"],
-            "exposure": sums["held"] / n,
+            "exposure": sums["exposed"] / n,
             "orders": sums["orders"],
             "trades": sums["trades"],
             "win_rate": sums["wins"] / sums["trades"],
@@ -83,7 +83,7 @@ def sums_of(returns: np.ndarray) -> dict[str, np.ndarray]:
         "worst": returns.min(0),
         "depth": (growth / peak - 1.0).min(0),
         "longest": since.max(0).astype(float),
-        **dict.fromkeys(("held", "orders", "trades", "wins", "gained", "lost", "fees", "turnover"), nothing),
+        **dict.fromkeys(("exposed", "orders", "trades", "wins", "gained", "lost", "fees", "turnover"), nothing),
     }
 
 

@@ -25,11 +25,15 @@ LONGEST_WINDOW = 512  # a sum over this many bars, times as many, stays exact
 
 @dataclass(frozen=True)
 class Resident:
-    """A panel on a device: arrays of shape (assets, bars), sums of shape (assets, bars + 1)."""
+    """A panel on a device: prices of shape (assets, lead + bars) and prefix sums of ticks, shape (assets, lead + bars + 1).
+
+    Each begins with `lead` places of NaN: what a rule finds that looks back beyond the first bar.
+    """
 
     close: Any
     open: Any
     sums: Any
+    lead: int
 
 
 @dataclass(frozen=True)
@@ -177,11 +181,14 @@ class Panel:
         """The panel's arrays on a device; they go up the first time and stay."""
         place = choose(device)
         if place.name not in self._on:
-            sums = np.zeros((len(self.assets), self.bars + 1))
-            np.cumsum(self.ticks.T, axis=1, out=sums[:, 1:])
-            fill = self.close if self.open is None else self.open
-            close = place.put(self.close.T, "close")
-            self._on[place.name] = Resident(close, close if fill is self.close else place.put(fill.T, "open"), place.put(sums, "sums"))
+            lead = self.bars + 1  # no window reaches further
+
+            def up(values: np.ndarray, name: str) -> Any:
+                return place.put(np.concatenate([np.full((lead, values.shape[1]), np.nan), values]).T, name)
+
+            sums = np.concatenate([np.zeros((1, len(self.assets))), np.cumsum(self.ticks, axis=0)])
+            close = up(self.close, "close")
+            self._on[place.name] = Resident(close, close if self.open is None else up(self.open, "open"), up(sums, "sums"), lead)
         return self._on[place.name]
 
 

@@ -13,15 +13,18 @@ from gpuquant.columns import cached, domains
 from gpuquant.costs.base import Cost
 from gpuquant.device import Place, choose
 from gpuquant.device import compile as compiler
-from gpuquant.device.language import Member, fingerprint
+from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint
+from gpuquant.device.rearrange import hoist
 from gpuquant.panel import Panel
 from gpuquant.pricing.kernel import pack
 from gpuquant.rules.base import HOLD, Rule
 
-SUMS = (
-    "growth", "s1", "s2", "s3", "s4", "down", "best", "worst", "depth", "longest", "held", "orders", "trades", "wins", "gained", "lost", "fees", "turnover",
-)  # fmt: skip
+MOMENTS = ("s1", "s2", "s3", "s4", "down")
+TALLIES = ("best", "worst", "depth", "longest", "exposed", "orders", "trades", "wins", "gained", "lost", "fees", "turnover")
+SUMS = ("growth", *MOMENTS, *TALLIES)
+OWN = ("cash", "active", "alive", "peak", "peak_at", "floor")  # what the walk keeps beside them
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
+BLOCK = {"cpu": 64, "cuda": 1}  # bars
 
 
 @dataclass(frozen=True)
@@ -65,47 +68,57 @@ class NoCost(Cost):
         return cash
 
 
-def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, record: bool, target: str) -> str:
+def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, target: str) -> str:
     """The source of a back-test kernel for `target`; made anew when a function or a number it reads has changed."""
+    assets = assets if target == "cuda" else min(assets, 2)
     prints = tuple(fingerprint(getattr(c, n, None)) for c, names in ((rule, ("begin", "decide")), (cost, ("fill", "charge", "afford"))) for n in names)
-    return _text(rule, cost, assets, same_close, record, target, prints)
+    return _text(rule, cost, assets, same_close, target, prints)
 
 
 @cached
-def _text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, record: bool, target: str, prints: tuple[Any, ...]) -> str:
+def _text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, target: str, prints: tuple[Any, ...]) -> str:
     names = (*domains(rule), *domains(cost)) or ("nothing",)
     places: dict[str, int | float] = {name: k for k, name in enumerate(names)}
     given = rule in (Weights, Signals)
-    members = [Member("begin", rule.begin, places, accurate=True)]
-    if not given:
-        members.append(Member("decide", rule.decide, places, accurate=True))
-    members += [
+    decide, seen = (
+        ("@jit\ndef look(r, i, past, k):\n    return ()\n", 0)
+        if given
+        else hoist(Rewriter(Member("decide", rule.decide, places, accurate=True), PRECISIONS["double"]).rewrite(), "decide", 2)
+    )
+    members = [
+        Member("begin", rule.begin, places, accurate=True),
         Member("fill_price", cost.fill, places, accurate=True),
         Member("charge", cost.charge, places, accurate=True),
         Member("afford", cost.afford, places, accurate=True),
     ]
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
+    book = {name.upper(): k for k, name in enumerate((*TALLIES, *OWN))}
     constants: dict[str, Any] = {
-        "ASSETS": assets,
         "SAME_CLOSE": int(same_close),
-        "RECORD": int(record),
         "SIGNALS": int(rule is not Weights),
         "HOLD": HOLD,
         "NAN": "f64('nan')",
+        "BLOCK": BLOCK[target],
+        "EQUITY": seen,
+        "MOMENTS": seen + 1,
+        "TALLIES": len(TALLIES),
+        **book,
+        **{name: len(book) + k for k, name in enumerate(("HELD", "BASIS", "WANT", "SIZE"))},
     }
+    if assets == 1 or target == "cuda":  # else one kernel serves any number
+        constants["ASSETS"] = assets
     if target == "cpu":
         constants |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
-    wish = walk.wish_of_array if given else walk.wish_of_rule
-    made = compiler.source(
+    helpers = (walk.bars_back, walk.past_sum, walk.past_close, walk.order, walk.listen, walk.settle, walk.trade, walk.mark, walk.end, walk.measure)
+    return compiler.source(
         walk.walk,
         members,
         target=target,
         precision="double",
         constants=constants,
-        helpers=(walk.past_sum, walk.past_close, walk.order, wish),
-        extra=f"@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n",
+        helpers={"wish_of": walk.wish_of_array if given else walk.wish_of_rule, **{f.__name__: f for f in helpers}},
+        extra=f"@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}\n{decide}\n",
     )
-    return made.replace(f"def {wish.__name__}(", "def wish_of(")
 
 
 @dataclass(frozen=True)
@@ -151,10 +164,10 @@ class Account:
         wishes = np.empty((1, 1)) if self.wishes is None else self.wishes
         fill = resident.close if self.same_close else resident.open
         arguments = (
-            count, self.rows, bars, place.put(fields, "fields"), place.put(at, "at"), resident.sums, resident.close, fill,
-            place.put(wishes, "wishes"), float(self.cash), out, equity, orders, place.put(at_order, "order_at"),
+            self.assets, count, self.rows, bars, resident.lead, place.put(fields, "fields"), place.put(at, "at"), resident.sums, resident.close, fill,
+            place.put(wishes, "wishes"), float(self.cash), out, record is not None, equity, orders, place.put(at_order, "order_at"),
         )  # fmt: skip
-        source = partial(text, self.rule, type(self.cost), self.assets, self.same_close, record is not None)
+        source = partial(text, self.rule, type(self.cost), self.assets, self.same_close)
         width = CPU_COLUMNS if place.kind == "cpu" else compiler.width(place)
         units = -(-count // width)
         compiler.run(source, place, units, arguments, chunk=max(1, min(int(3e7 / (width * bars)), units // (16 * place.threads))), progress=progress)

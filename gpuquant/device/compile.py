@@ -18,6 +18,7 @@ import inspect
 import os
 import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Precision, Rewriter, parse
+from gpuquant.device.rearrange import Inliner
 
 HEADER = {
     "cpu": "import numpy as np\nfrom gpuquant.device.cpu import LANES, WIDTH, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
@@ -104,12 +106,12 @@ def source(
     precision: str,
     constants: Mapping[str, int],
     extra: str = "",
-    helpers: Sequence[Callable[..., Any]] = (),
+    helpers: Mapping[str, Callable[..., Any]],
 ) -> str:
     """The text of a kernel module, for `target` `cpu` or `cuda`.
 
     `body(unit, lane0, ...)` is the walk of one unit of work; the module's `run` does it for a range of units on a CPU, for one
-    unit per block on a GPU.
+    unit per block on a GPU. `helpers` are what it calls, by the names it calls them.
     """
     kind: Precision = PRECISIONS[precision]
     gpu = target == "cuda"
@@ -117,19 +119,21 @@ def source(
     entry = (
         f"@kernel\ndef run(unit0, {', '.join(arguments)}):\n    unit = unit0 + cuda.blockIdx.x\n    lane0 = cuda.threadIdx.x\n"
         if gpu
-        else f"@kernel\ndef run(unit0, units, {', '.join(arguments)}):\n  lane0 = 0\n  for unit in range(unit0, unit0 + units):\n"
+        else f"@kernel\ndef run(unit0, units, {', '.join(arguments)}):\n    lane0 = 0\n    for unit in range(unit0, unit0 + units):\n"
     )
     parts = [HEADER[target], *(f"{name} = {value}" for name, value in constants.items())]
     parts += [f"F = {kind.state}", f"D = f{kind.draw}", _vocabulary()[0]]
     parts.append(f"normals = normals{kind.draw}\nuniform = uniform{kind.draw}")
-    parts += [Rewriter(member, kind).rewrite() for member in members]
-    parts.append(extra)
-    for function in helpers:
-        tree = Body(gpu, constants).visit(parse(function))
-        parts.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
+    procedures = {name: Body(gpu, constants).visit(parse(function)) for name, function in helpers.items()}
     # the body goes into the entry itself: as a function of its own it would be compiled twice
-    lines = ast.unparse(ast.fix_missing_locations(Body(gpu, constants).visit(parse(body)))).split("\n")[1:]
-    return "\n\n".join([*parts, entry + "\n".join(lines)]) + "\n"
+    inside = ast.unparse(ast.fix_missing_locations(ast.Module(Inliner(procedures).visit(Body(gpu, constants).visit(parse(body))).body, [])))
+    rest = [*(Rewriter(member, kind).rewrite() for member in members), extra]
+    kept: list[str] = []  # what an expression calls is a function still; callers come after what they call
+    for name, tree in reversed(procedures.items()):
+        if any(f"{name}(" in text for text in (inside, *rest, *kept)):
+            tree.name = name
+            kept.insert(0, "@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
+    return "\n\n".join([*parts, *kept, *rest, entry + textwrap.indent(inside, "    " if gpu else "        ")]) + "\n"
 
 
 def folder() -> Path:

@@ -1,7 +1,8 @@
 """The words a kernel body adds to Python, and the rewriting that gives each target its form of them.
 
 `lanes()` is the loop LLVM vectorises on a CPU and one thread on a GPU. `unrolled(n)` is a loop on a CPU and n copies on a
-GPU, where only constant indices keep an array in registers. `array(shape, dtype)` is scratch: L1 or registers.
+GPU, where only constant indices keep an array in registers; `part(n, a, b)` is those of them from a to b - 1.
+`array(shape, dtype)` is scratch: L1 or registers.
 Members are written in plain Python with `math`; `Rewriter` maps `math.*` to vmath in the run's precision, gives
 literals the run's type, turns `m.volatility[i]` into a register, and rejects by name what cannot run on both targets.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
+from gpuquant.device.rearrange import Rename
 from gpuquant.errors import MemberError, unknown
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
@@ -72,23 +74,40 @@ class Narrow(ast.NodeTransformer):
 
 
 class Body(ast.NodeTransformer):
-    """Give a kernel body the target's form of `lanes`, `unrolled` and `array`."""
+    """Give a kernel body the target's form of `lanes`, `unrolled`, `part` and `array`."""
 
     def __init__(self, gpu: bool, constants: Mapping[str, int]) -> None:
         self.gpu, self.constants = gpu, constants
+
+    def visit_If(self, node: ast.If) -> Any:
+        """What a constant of the run decides is decided here."""
+        known = self._known(node.test)
+        if known is None:
+            return self.generic_visit(node)
+        return [self.visit(line) for line in (node.body if known else node.orelse)] or ast.Pass()
+
+    def _known(self, node: ast.expr) -> Any:
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        return eval(ast.unparse(node), {}, dict(self.constants)) if names <= set(self.constants) else None
 
     def visit_For(self, node: ast.For) -> Any:
         self.generic_visit(node)
         word = node.iter.func.id if isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Name) else ""
         if word == "lanes":
             node.iter = ast.parse("range(LANES)", mode="eval").body
-        if word != "unrolled" or not isinstance(node.iter, ast.Call):
+        if word not in ("unrolled", "part", "range") or not isinstance(node.iter, ast.Call):
             return node
+        if word == "range":  # a loop of one turn is its body
+            once = len(node.iter.args) == 1 and self._known(node.iter.args[0]) == 1
+            return [Rename({node.target.id: ast.Constant(0)}).visit(line) for line in node.body] if once else node  # type: ignore[attr-defined]
+        limits = node.iter.args[1:]
         if not self.gpu:
-            node.iter = ast.Call(ast.Name("range", ast.Load()), node.iter.args, [])
+            node.iter = ast.Call(ast.Name("range", ast.Load()), limits or node.iter.args, [])
             return node
+        if limits:
+            node.body = [ast.If(ast.parse(f"{ast.unparse(limits[0])} <= {node.target.id} < {ast.unparse(limits[1])}", mode="eval").body, node.body, [])]  # type: ignore[attr-defined]
         count = eval(ast.unparse(node.iter.args[0]), {}, dict(self.constants))
-        return [Replace(node.target.id, value).visit(copy.deepcopy(line)) for value in range(count) for line in node.body]  # type: ignore[attr-defined]
+        return [Rename({node.target.id: ast.Constant(value)}).visit(copy.deepcopy(line)) for value in range(count) for line in node.body]  # type: ignore[attr-defined]
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -98,16 +117,6 @@ class Body(ast.NodeTransformer):
                 shape = eval(ast.unparse(node.args[0]), {}, {**self.constants, "LANES": 1})
                 node.args[0] = ast.parse(repr(shape), mode="eval").body
         return node
-
-
-class Replace(ast.NodeTransformer):
-    """Put a constant in place of a name."""
-
-    def __init__(self, name: str, value: int) -> None:
-        self.name, self.value = name, value
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.copy_location(ast.Constant(self.value), node) if node.id == self.name else node
 
 
 def fingerprint(function: Any) -> tuple[Any, ...]:

@@ -135,17 +135,15 @@ def _text(pair: Pair, target: str, prints: tuple[Any, ...]) -> str:
     )
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]] * scale[variant, {f}] + shift[variant, {f}]" for f in range(len(names)))
     extra += f"\n@jit\ndef read_row(fields, at, scale, shift, row, variant):\n    return ({reads},)\n"
-    advance = walk.advance_with_bridge if pair.bridged else walk.advance_on_dates
-    body = compiler.source(
+    return compiler.source(
         walk.walk,
         members,
         target=target,
         precision=pair.precision,
         constants=constants,
         extra=extra,
-        helpers=(walk.draw, walk.stepped, advance),
+        helpers={"draw": walk.draw, "stepped": walk.stepped, "advance": walk.advance_with_bridge if pair.bridged else walk.advance_on_dates},
     )
-    return body.replace(f"def {advance.__name__}(", "def advance(")
 
 
 def pack(columns: dict[str, np.ndarray], names: tuple[str, ...], dtype: Any) -> tuple[np.ndarray, np.ndarray]:

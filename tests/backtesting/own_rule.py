@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gpuquant.columns import Column, positive
+from gpuquant.columns import Column, positive, real
 from gpuquant.rules.base import HOLD, Rule
 
 
@@ -29,3 +29,25 @@ class BuyTheDip(Rule):
         wish = 1.0 if close < high * (1.0 - r.depth[i]) else HOLD
         wish = 0.0 if close >= high else wish
         return (high,), wish
+
+
+@dataclass(frozen=True)
+class BuyWhenSeen(Rule):
+    """Buys at the first bar at which there is a close `back` bars ago, and a sum of so many.
+
+    Parameters
+    ----------
+    back : Column
+        Bars; below zero is the future.
+    """
+
+    back: Column = real(sample=1.0)
+
+    @staticmethod
+    def begin(r, i):
+        return (0.0,), 0.0
+
+    @staticmethod
+    def decide(r, i, state, past, k):
+        seen = past.close(r.back[i]) + past.sum(r.back[i])
+        return state, 1.0 if seen == seen else HOLD

@@ -208,6 +208,22 @@ def test_a_rule_of_the_users_runs_in_the_same_kernel():
     assert first["bar"].tolist()[:2] == [1, 4]
 
 
+def test_a_rule_sees_no_future_and_nothing_before_the_first_bar():
+    from tests.backtesting.own_rule import BuyWhenSeen
+
+    panel = panel_of(np.linspace(10.0, 20.0, 200)[:, None])
+    grid = gq.backtest(panel, BuyWhenSeen(back=[-1.0, 0.0, 3.0, 150.0, 200.0, 1e6, -1e300]), fill="same_close")
+    assert list(grid.orders()["column"]) == [1, 2, 3] and list(grid.orders()["bar"]) == [0, 3, 150]
+
+
+def test_an_account_that_stands_at_exactly_nothing_has_measures():
+    panel = panel_of(np.array([100.0, 100.0, 200.0, 150.0, 120.0, 130.0])[:, None])
+    found = gq.backtest(panel, weights=np.array([[-1.0], *[[np.nan]] * 5]), fill="same_close", cash=100.0)
+    assert found.equity()[0].tolist() == [100.0, 100.0, 0.0, 0.0, 0.0, 0.0]
+    assert found.measures["total_return"][0] == -1.0 == found.measures["worst_bar"][0] == found.measures["max_drawdown"][0]
+    assert np.isfinite(found.measures["volatility"][0])
+
+
 SIMULATED = """
     import warnings; warnings.simplefilter("ignore")
     import json, numpy as np, gpuquant as gq
@@ -254,11 +270,11 @@ def test_every_rule_and_cost_compiles_to_ptx(same_close):
 
     whole, real = types.int64, types.float64
     table = array(real)
-    signature = types.void(whole, whole, whole, whole, array(real, 1), array(whole), *[table] * 4, real, *[table] * 3, array(whole, 1))
+    signature = types.void(*[whole] * 6, array(real, 1), array(whole), *[table] * 4, real, table, types.boolean, *[table] * 2, array(whole, 1))
     for rule in family.members(Rule, "gpuquant.rules").values():
         for cost in family.members(Cost, "gpuquant.costs").values():
             if rule.__module__.startswith("gpuquant.") and cost.__module__.startswith("gpuquant."):
-                module = compiler.load(text(rule, cost, 1, same_close, False, "cuda"))
+                module = compiler.load(text(rule, cost, 1, same_close, "cuda"))
                 assert ".local" not in cuda.ptx(module.run.py_func, signature), (rule, cost)
 
 

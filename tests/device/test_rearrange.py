@@ -1,0 +1,102 @@
+"""Rearranged source computes what it did before."""
+
+import ast
+import textwrap
+
+import pytest
+
+from gpuquant.device.rearrange import Inliner, hoist
+
+SCOPE = {"jit": lambda f: f, "past_sum": lambda past, n: float(sum(past[-int(n) :])), "decide_pair": lambda x: (x, -x)}
+
+DECIDE = {
+    "a crossing": """
+        gap = past_sum(past, r[0]) * r[1] - past_sum(past, r[1]) * r[0]
+        crossed = gap * state[0] < 0.0
+        return (gap if gap != 0.0 else state[0],), 1.0 if crossed else 9.0
+        """,
+    "state first, then the past": """
+        high = max(state[0], k)
+        mean = past_sum(past, 3.0) / 3.0
+        far = mean * 2.0 + k
+        low = far - high
+        return (high + low,), mean
+        """,
+    "assigned twice, added to, in a loop, in a branch": """
+        a = past_sum(past, 2.0)
+        a = a + 1.0
+        b = k * 2.0
+        b += 1.0
+        for j in range(2):
+            c = a * j
+        if state[0] > 0.0:
+            d = k + 7.0
+        else:
+            d = k
+        return (a + b + c + d,), d
+        """,
+    "a function of its own, and a comparison": """
+        x, y = decide_pair(k)
+        up = k > 2.0
+        z = decide_pair(k)
+        return (x + z[1],), 1.0 if up else y
+        """,
+}
+
+
+def made(text, name, scope=SCOPE):
+    space = dict(scope)
+    exec(text, space)
+    return space[name]
+
+
+@pytest.mark.parametrize("body", DECIDE.values(), ids=DECIDE)
+def test_what_needs_no_state_is_taken_out(body):
+    source = "def decide(r, i, state, past, k):\n" + textwrap.indent(textwrap.dedent(body), "    ")
+    split, count = hoist(source, "decide", 2)
+    look, decide, whole = made(split, "look"), made(split, "decide"), made(source, "decide")
+    for k in range(5):
+        past, r, state = [1.0, 2.0, 4.0, float(k)], (2.0, 3.0), (k - 2.5,)
+        seen = look(r, 0, past, float(k))
+        assert len(seen) == count
+        assert decide(r, 0, state, past, float(k), seen) == whole(r, 0, state, past, float(k)), split
+
+
+def test_what_is_taken_out_is_what_could_be():
+    names = {
+        name: hoist("def decide(r, i, state, past, k):\n" + textwrap.indent(textwrap.dedent(body), "    "), "decide", 2)[1] for name, body in DECIDE.items()
+    }
+    assert list(names.values()) == [1, 2, 0, 0], names
+
+
+def test_a_procedure_in_place_of_its_call():
+    scope = """
+        def add(book, x, times):
+            total = 0
+            for j in range(times):
+                total += x
+            book[0] += total
+            return total
+
+        def twice(book, x):
+            first = add(book, x, 2)
+            x = x + 1
+            add(book, x, 1)
+            return first, x
+
+        def body(n):
+            book = [0]
+            x = n
+            total, last = twice(book, x + 1)
+            for k in range(2):
+                y = add(book, k, n)
+            add(book, total, 1)
+            return book[0], x, total, last, y
+        """
+    functions = {f.name: f for f in ast.parse(textwrap.dedent(scope)).body}
+    body = Inliner({n: functions[n] for n in ("add", "twice")}).visit(functions["body"])
+    text = ast.unparse(ast.fix_missing_locations(ast.Module([body], [])))
+    assert "add(" not in text and "twice(" not in text
+    before, after = made(textwrap.dedent(scope), "body", {}), made(text, "body", {})
+    for n in range(4):
+        assert after(n) == before(n), text
