@@ -1,4 +1,4 @@
-"""Run the benchmarks and write `results/NAME.json`: `python -m benchmarks [--gpu] [NAME ...]`."""
+"""Run the benchmarks and write `results/`, a file for each kind of machine: `python -m benchmarks [--gpu] [NAME ...]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import math
 import sys
 import time
 
-from benchmarks.common import RESULTS, machine
+from benchmarks.common import RESULTS, machine, vector
 from gpuquant.errors import GpuquantError
 
 CPU = ("asian", "heston", "threads", "body", "rows", "memory", "grid", "startup")
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("names", nargs="*")
     a = parser.parse_args()
-    target = "gpu" if a.gpu else "cpu"
+    target = "gpu" if a.gpu else f"cpu-{vector()}"
     path = RESULTS / f"{target}.json"
     kept = json.loads(path.read_text()) if path.exists() and a.names else {}
     rows = {row["question"]: row for row in kept.get("rows", [])}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,6 +58,20 @@ def ratio(
     return value, ours_work / statistics.median(a for a, _ in pairs), rival_work / statistics.median(b for _, b in pairs)
 
 
+def vector() -> str:
+    """The widest vector instructions of this CPU, which decide most ratios: 16 float32 at once, or 8."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    return next((name for name in ("avx512f", "avx2", "asimd") if name in info.split()), platform.machine())
+
+
+def commit() -> str:
+    """The code that is measured."""
+    try:
+        return subprocess.run(["git", "describe", "--always", "--dirty"], cwd=RESULTS.parent, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
 def machine() -> dict[str, object]:
     """What ran."""
     import importlib.metadata as metadata
@@ -70,9 +85,6 @@ def machine() -> dict[str, object]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = "absent"
-    model = (
-        next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "unknown")
-        if Path("/proc/cpuinfo").exists()
-        else "unknown"
-    )
-    return {"cpu": model, "cores": cores(), "python": platform.python_version(), "versions": versions}
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), platform.machine())
+    return {"cpu": model, "vector": vector(), "cores": cores(), "commit": commit(), "python": platform.python_version(), "versions": versions}

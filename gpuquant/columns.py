@@ -167,9 +167,18 @@ class Member:
     ------
     InputError
         `volatility[417] = -0.2: must be finite and >= 0`, or lengths that differ.
+    NameUnknown
+        A column that the member does not have, with the nearest one it has.
     """
 
     scalar: ClassVar[bool] = False
+
+    def __new__(cls, *values: Any, **named: Any) -> Any:
+        known = cls.__dataclass_fields__  # type: ignore[attr-defined]
+        for name in named:
+            if name not in known:
+                raise unknown(f"column of {cls.__name__}:", name, known)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         rows = 1

@@ -184,6 +184,7 @@ class Panel:
             lead = self.bars + 1  # no window reaches further
 
             def up(values: np.ndarray, name: str) -> Any:
+                """On the device, one row for each asset."""
                 return place.put(np.concatenate([np.full((lead, values.shape[1]), np.nan), values]).T, name)
 
             sums = np.concatenate([np.zeros((1, len(self.assets))), np.cumsum(self.ticks, axis=0)])

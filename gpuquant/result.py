@@ -23,10 +23,38 @@ RESULT_COLUMNS = ("price", "std_error", "value", "engine", "status", "message", 
 
 
 def table(columns: dict[str, Any]) -> Any:
-    """Columns as a pyarrow table; text stays dictionary-encoded."""
+    """Columns as a pyarrow table; blank text is missing. From buffers: `pyarrow.array` would import pandas, which takes longer than
+    pricing a large file.
+    """
     import pyarrow as pa
 
-    return pa.table({name: value.arrow() if isinstance(value, Words) else pa.array(value) for name, value in columns.items()})
+    def array(value: Any) -> Any:
+        """One column."""
+        if isinstance(value, Words):
+            return value.arrow()
+        if value.dtype.kind in "iuf":
+            return pa.Array.from_buffers(pa.from_numpy_dtype(value.dtype), len(value), [None, pa.py_buffer(np.ascontiguousarray(value))])
+        if value.dtype == object and all(isinstance(v, str) for v in value):
+            places = {word: k for k, word in enumerate(dict.fromkeys(value))}
+            codes = np.fromiter(map(places.__getitem__, value), np.int64, len(value))
+            return Words(np.where(codes == places.get("", -1), -1, codes), np.array(list(places), dtype=object)).arrow()
+        return pa.array(value)
+
+    return pa.table({name: array(value) for name, value in columns.items()})
+
+
+def numbers(column: Any, missing: float = np.nan) -> np.ndarray:
+    """A pyarrow column of numbers or truth values as an array. Its own `to_numpy`, and any scalar argument, would import pandas."""
+    import pyarrow as pa
+
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_boolean(array.type):
+        values = numbers(array.cast(pa.int8()))
+        return values if array.null_count else values.astype(np.bool_)
+    values = np.from_dlpack(pa.Array.from_buffers(array.type, len(array), [None, array.buffers()[1]], offset=array.offset))
+    if not array.null_count:
+        return values
+    return np.where(numbers(array.is_valid()), values, missing)
 
 
 @dataclass(frozen=True)
@@ -57,22 +85,24 @@ class Words:
         """As a pyarrow string array."""
         import pyarrow as pa
 
-        return pa.DictionaryArray.from_arrays(pa.array(self.codes, mask=self.codes < 0), pa.array(list(self.words), pa.string())).cast(pa.string())
+        encoded = [str(word).encode() for word in self.words]
+        ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+        words = pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
+        codes, there = np.ascontiguousarray(self.codes, dtype=np.int64), np.packbits(self.codes >= 0, bitorder="little")
+        places = pa.Array.from_buffers(pa.int64(), len(codes), [pa.py_buffer(there), pa.py_buffer(codes)])
+        return pa.DictionaryArray.from_arrays(places, words).cast(pa.string())
 
     @classmethod
     def of(cls, values: Any) -> Words:
         """From any sequence of text."""
         import pyarrow as pa
-        import pyarrow.compute
 
-        array = pa.array(values, from_pandas=True) if not isinstance(values, pa.Array | pa.ChunkedArray) else values
+        array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
         if isinstance(array, pa.ChunkedArray):
             array = array.combine_chunks()
-        if not pa.types.is_dictionary(array.type):
-            array = array.cast(pa.string())
-            array = pa.compute.if_else(pa.compute.equal(array, ""), None, array)  # a blank is missing, as in a CSV file
-        coded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
-        return cls(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), np.array(coded.dictionary.to_pylist(), dtype=object))
+        coded = array if pa.types.is_dictionary(array.type) else array.cast(pa.string()).dictionary_encode()
+        codes, words = numbers(coded.indices, -1).astype(np.int64), np.array(coded.dictionary.to_pylist(), dtype=object)
+        return cls(np.where(np.append(words == "", True)[codes], -1, codes), words)  # a blank is missing, as in a CSV file
 
 
 @dataclass(frozen=True)
@@ -156,9 +186,7 @@ class Priced:
         """Write the caller's rows and the results; without pandas, so that the shell stays quick."""
         import pyarrow.parquet as pq
 
-        columns = {**self.source, **self.columns}
-        columns = {name: Words.of(value) if isinstance(value, np.ndarray) and value.dtype == object else value for name, value in columns.items()}
-        pq.write_table(table(columns), path, compression="zstd")
+        pq.write_table(table({**self.source, **self.columns}), path, compression="zstd")
 
     def _repr_html_(self) -> str:
         meta = ", ".join(f"{k}: {v}" for k, v in self.meta.items() if k in ("device", "precision", "seed", "seconds", "joules"))

@@ -72,11 +72,16 @@ def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, targ
     """The source of a back-test kernel for `target`; made anew when a function or a number it reads has changed."""
     assets = assets if target == "cuda" else min(assets, 2)
     prints = tuple(fingerprint(getattr(c, n, None)) for c, names in ((rule, ("begin", "decide")), (cost, ("fill", "charge", "afford"))) for n in names)
-    return _text(rule, cost, assets, same_close, target, prints)
+    return _kept(rule, cost, assets, same_close, target, prints)
 
 
 @cached
-def _text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, target: str, prints: tuple[Any, ...]) -> str:
+def _kept(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, target: str, prints: tuple[Any, ...]) -> str:
+    columns = (*domains(rule), *domains(cost))
+    return compiler.kept(lambda: _text(rule, cost, assets, same_close, target), "back-test", rule, cost, columns, assets, same_close, target, prints)
+
+
+def _text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, target: str) -> str:
     names = (*domains(rule), *domains(cost)) or ("nothing",)
     places: dict[str, int | float] = {name: k for k, name in enumerate(names)}
     given = rule in (Weights, Signals)

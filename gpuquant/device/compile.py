@@ -2,8 +2,8 @@
 
 The module's text is the vocabulary of the target, vmath and rng, the members rewritten by `language.py`, and the body of the
 walk. Its name is the hash of that text, of the vocabulary's own source and of numba's version, so an edit anywhere makes
-a new module and an old one is never stale. numba keeps the machine code beside it: a new process loads it in a fraction
-of a second.
+a new module and an old one is never stale. numba keeps the machine code beside it, and `kept` the text: a new process has
+both in a fraction of a second.
 
 The folder is `$GPUQUANT_CACHE`, else `~/.cache/gpuquant`, else (a read-only home) a folder of this user under the
 system's temporary files. `gpuquant doctor --clear-cache` empties it.
@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -70,25 +70,64 @@ _lock = threading.RLock()
 
 
 @lru_cache
-def _vocabulary() -> tuple[str, str]:
-    """vmath and rng as kernel source, and the hash of everything a kernel's meaning rests on."""
-    import numba
-
+def _vocabulary() -> str:
+    """vmath and rng as kernel source."""
     from gpuquant import rng, vmath
-    from gpuquant.device import language, scalars
 
-    text, sources = (
-        [],
-        [numba.__version__, Path(language.__file__).with_name("cpu.py").read_text(), Path(language.__file__).with_name("cuda_words.py").read_text()],
-    )
+    text = []
     for module in (vmath, rng):
         for name, function in vars(module).items():
             if inspect.isfunction(function) and function.__module__ == module.__name__ and name != "check":
                 tree = Narrow("f64" if name.endswith("64") else "f32").visit(parse(function))
                 text.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
-    text += [POWERS, SPECIAL.format(s="32", f="f32"), SPECIAL.format(s="64", f="f64")]
-    sources.append(inspect.getsource(scalars))
-    return "\n\n".join(text), hashlib.sha256("".join(sources).encode()).hexdigest()
+    return "\n\n".join([*text, POWERS, SPECIAL.format(s="32", f="f32"), SPECIAL.format(s="64", f="f64")])
+
+
+@lru_cache
+def _meaning() -> str:
+    """A hash of what gives a kernel's words their meaning: numba, and the targets' vocabularies."""
+    import numba
+
+    here = Path(__file__).parent
+    return _hash(numba.__version__, *(here.joinpath(f"{name}.py").read_text() for name in ("cpu", "cuda_words", "scalars")))
+
+
+@lru_cache
+def _package() -> str:
+    """A hash of the whole library's source: what a kernel's text may rest on besides its members."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    return _hash(sys.version, *(file.read_text() for file in files))
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+def _stable(thing: Any) -> str:
+    """What identifies a member's function or class in any process, as text."""
+    if isinstance(thing, CodeType):
+        return _stable((thing.co_code.hex(), thing.co_names, thing.co_varnames, thing.co_freevars, thing.co_consts))
+    if isinstance(thing, tuple | list):
+        return f"({', '.join(map(_stable, thing))})"
+    return f"{thing.__module__}.{thing.__qualname__}" if isinstance(thing, type) else repr(thing)
+
+
+def kept(make: Callable[[], str], *identity: Any) -> str:
+    """The kernel text that `make` gives, or what it gave in an earlier process for the same `identity` and library.
+
+    Making a text takes as long as loading the machine code made from it.
+    """
+    path = folder() / f"{_hash(_package(), _stable(identity))}.text"
+    if not path.exists():
+        _write(path, make())
+    return path.read_text()
+
+
+def _write(path: Path, text: str) -> None:
+    """In one step, so that another process never reads half of it."""
+    scratch = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
+    scratch.write_text(text)
+    scratch.replace(path)
 
 
 def accessors(name: str, count: int) -> str:
@@ -106,7 +145,7 @@ def source(
     precision: str,
     constants: Mapping[str, int],
     extra: str = "",
-    helpers: Mapping[str, Callable[..., Any]],
+    helpers: Mapping[str, Callable[..., Any]] | None = None,
 ) -> str:
     """The text of a kernel module, for `target` `cpu` or `cuda`.
 
@@ -122,9 +161,9 @@ def source(
         else f"@kernel\ndef run(unit0, units, {', '.join(arguments)}):\n    lane0 = 0\n    for unit in range(unit0, unit0 + units):\n"
     )
     parts = [HEADER[target], *(f"{name} = {value}" for name, value in constants.items())]
-    parts += [f"F = {kind.state}", f"D = f{kind.draw}", _vocabulary()[0]]
+    parts += [f"F = {kind.state}", f"D = f{kind.draw}", _vocabulary()]
     parts.append(f"normals = normals{kind.draw}\nuniform = uniform{kind.draw}")
-    procedures = {name: Body(gpu, constants).visit(parse(function)) for name, function in helpers.items()}
+    procedures = {name: Body(gpu, constants).visit(parse(function)) for name, function in (helpers or {}).items()}
     # the body goes into the entry itself: as a function of its own it would be compiled twice
     inside = ast.unparse(ast.fix_missing_locations(ast.Module(Inliner(procedures).visit(Body(gpu, constants).visit(parse(body))).body, [])))
     rest = [*(Rewriter(member, kind).rewrite() for member in members), extra]
@@ -165,15 +204,13 @@ def clear() -> int:
 @lru_cache(maxsize=512)
 def load(text: str) -> ModuleType:
     """The module with this text, from the cache folder or written there."""
-    name = "gpuquant_kernel_" + hashlib.sha256((_vocabulary()[1] + text).encode()).hexdigest()[:20]
+    name = "gpuquant_kernel_" + _hash(_meaning(), text)
     with _lock:
         if name in sys.modules:
             return sys.modules[name]
         path = folder() / f"{name}.py"
         if not path.exists():
-            scratch = path.with_suffix(f".{os.getpid()}.tmp")
-            scratch.write_text(text)
-            scratch.replace(path)
+            _write(path, text)
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)

@@ -24,7 +24,7 @@ from gpuquant.market import Market
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.vocabulary import check_names, key, models, payoffs, schema, section
-from gpuquant.result import RESULT_COLUMNS, Words
+from gpuquant.result import RESULT_COLUMNS, Words, numbers
 from gpuquant.rng import MAX_STREAMS
 
 DAYS = 365.0
@@ -116,7 +116,7 @@ class Contracts:
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
 
-            return cls.from_arrow(_opened(lambda: pq.read_table(path), path))
+            return cls.from_arrow(_opened(lambda: pq.ParquetFile(path).read(), path))
         if path.suffix == ".csv":
             from pyarrow import csv
 
@@ -143,7 +143,7 @@ class Contracts:
                     column = pyarrow.compute.local_timestamp(column)
                 columns[name] = column.to_numpy().astype("datetime64[D]")
             elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-                columns[name] = column.to_numpy()
+                columns[name] = numbers(column)
             elif pa.types.is_null(kind):
                 columns[name] = np.full(len(column), np.nan)
             else:

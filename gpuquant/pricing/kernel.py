@@ -82,11 +82,18 @@ PAYOFF_FUNCTIONS = ("start", "finish", "observe", "between")
 def text(pair: Pair, target: str) -> str:
     """The source of the pair's kernel module for `target`; made anew when a function or a number it reads has changed."""
     parts = [getattr(pair.model, n, None) for n in MODEL_FUNCTIONS] + [getattr(pair.payoff, n, None) for n in PAYOFF_FUNCTIONS]
-    return _text(pair, target, tuple(fingerprint(f) for f in parts))
+    return _kept(pair, target, tuple(fingerprint(f) for f in parts))
 
 
 @cached
-def _text(pair: Pair, target: str, prints: tuple[Any, ...]) -> str:
+def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str:
+    model, payoff = pair.model, pair.payoff
+    drawn = (model.normals, model.uniforms, model.assets)
+    choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs)
+    return compiler.kept(lambda: _text(pair, target), "price", model, payoff, pair.names, drawn, choices, target, prints)
+
+
+def _text(pair: Pair, target: str) -> str:
     names = pair.names
     clash = set(domains(pair.model)) & set(domains(pair.payoff))
     if clash:

@@ -266,3 +266,10 @@ def test_a_wrong_shape_is_said_by_name():
 
     with pytest.raises(gq.errors.MemberError, match=r"Lopsided\.step must return a tuple of 1"):
         text(pair(Lopsided, PAYOFFS["European"]), "cpu")
+
+
+@pytest.mark.parametrize("member", [*MODELS.values(), *PAYOFFS.values()], ids=[*MODELS, *PAYOFFS])
+def test_a_misspelt_column_is_answered_with_the_nearest(member):
+    name = next(iter(member.__dataclass_fields__))
+    with pytest.raises(gq.errors.NameUnknown, match=f"unknown column of {member.__name__}: '{name}x'; did you mean '{name}'"):
+        member(**{f"{name}x": 1.0})

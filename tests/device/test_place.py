@@ -134,6 +134,44 @@ def test_a_new_process_uses_the_kept_kernel(python, tmp_path):
     assert int(second[1]) == 0  # nothing was compiled
 
 
+def test_a_member_that_changes_between_processes_is_compiled_anew(python, tmp_path):
+    source = """
+        import sys, gpuquant as gq
+        from gpuquant.pricing import kernel
+        sys.path.insert(0, FOLDER)
+        import changing
+        price = gq.price(changing.Fixed(strike=1.0, maturity=1.0), gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2), paths=10)
+        pair = kernel.Pair(gq.models.BlackScholes, changing.Fixed, (), "double")
+        assert kernel.text(pair, "cpu") == kernel._text(pair, "cpu")  # what is kept is what would be made
+        print(price.price)
+        """.replace("FOLDER", repr(str(tmp_path)))
+    payoff = """
+from dataclasses import dataclass
+from gpuquant.columns import Column, positive
+from gpuquant.payoffs.base import Payoff
+SIZE = {size}
+def doubled(x):
+    return {factor} * x
+@dataclass(frozen=True)
+class Fixed(Payoff):
+    strike: Column = positive()
+    maturity: Column = positive()
+    @staticmethod
+    def start(p, i):
+        return (0.0,)
+    @staticmethod
+    def observe(p, i, acc, log_spots, k):
+        return acc
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        return doubled(SIZE)
+"""
+    for size, factor in ((1.0, 2.0), (3.0, 2.0), (3.0, 5.0)):
+        (tmp_path / "changing.py").write_text(payoff.format(size=size, factor=factor))
+        found = python(source, GPUQUANT_CACHE=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1")
+        assert float(found) == size * factor
+
+
 def test_place_names():
     assert Place("cpu", threads=2).name == "cpu"
     assert Place("cuda", index=1).name == "cuda:1"

@@ -215,3 +215,25 @@ def test_schema_names_every_column():
 
     names = {row[0] for row in schema()}
     assert {"id", "product", "strike", "fixings", "barrier_type", "v0", "intensity", "expiry", "quantity"} <= names
+
+
+def test_columns_of_numbers_and_text_keep_their_gaps():
+    pa = pytest.importorskip("pyarrow")
+    from gpuquant.result import Words, numbers, table
+
+    cases = [
+        (pa.array([1, 2, 3]), [1, 2, 3]),
+        (pa.array([1, 2, 3])[1:], [2, 3]),
+        (pa.chunked_array([pa.array([1.5]), pa.array([None, 2.5])]), [1.5, np.nan, 2.5]),
+        (pa.array([1, None, 3])[1:], [np.nan, 3]),
+        (pa.array([True, None]), [1.0, np.nan]),
+        (pa.array([True, False]), [True, False]),
+        (pa.array([], pa.float64()), []),
+    ]
+    for column, expected in cases:
+        np.testing.assert_array_equal(numbers(column), expected)
+    words = Words.of(pa.array(["b", None, "", "a", "b"]))
+    assert list(words.array()) == ["b", None, None, "a", "b"]
+    made = table({"w": words, "x": np.array([1.0, np.nan] * 2 + [3.0]), "t": np.array(["u", "", "v", "u", "é"], dtype=object)})
+    assert made.column("w").to_pylist() == ["b", None, None, "a", "b"] and made.column("t").to_pylist() == ["u", None, "v", "u", "é"]
+    assert made.column("x").null_count == 0 and np.isnan(made.column("x")[1].as_py())
