@@ -1,6 +1,6 @@
 """The demonstration: one thread through every floor, on real prices, in a few minutes.
 
-A signal is trained on 20 US stocks, back-tested out of sample and reported; a book of 24,000 contracts on their last closes is
+A signal is trained on 20 US stocks, back-tested out of sample and reported; a book of 20,000 contracts on their last closes is
 priced. Everything is written to one folder.
 """
 
@@ -45,7 +45,7 @@ class Size:
     paths: int
 
 
-FULL = Size("1990-01-01", "8Y", "1Y", 100, 5, 24_000, 16_384)
+FULL = Size("1990-01-01", "8Y", "1Y", 100, 5, 20_000, 8_192)
 SMALL = Size("2008-01-01", "4Y", "3Y", 20, 21, 600, 1_024)
 
 
