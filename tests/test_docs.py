@@ -31,11 +31,14 @@ def test_the_readme_prints_what_it_says(us20, capsys, monkeypatch, tmp_path):
 
 
 def test_extending_runs(capsys, tmp_path):
-    path = tmp_path / "extending.py"
-    path.write_text(blocks((ROOT / "docs" / "extending.md").read_text(), "python")[0])
+    path, pages = tmp_path / "extending.py", blocks((ROOT / "docs" / "extending.md").read_text(), "python")
+    path.write_text(pages[0])
     runpy.run_path(str(path))
     price, error = map(float, capsys.readouterr().out.split())
     assert price > 10 * error > 0
+    path.write_text(pages[1])
+    grid = runpy.run_path(str(path))["grid"].frame
+    assert len(grid) == 3 and (grid["orders"] > 0).all(), grid
 
 
 @pytest.mark.parametrize("command", MAKE)
