@@ -12,9 +12,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
 from gpuquant.device.scalars import f32, f64, i32, i64, u32, u64  # noqa: F401  the vocabulary
@@ -30,9 +33,29 @@ def jit(function):
     return njit(fastmath=FLAGS, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
+TESTED = "0.68."  # numba's own parts are used below: another version takes its ordinary, slower way
+
+
+class Kept(FunctionCache):
+    """numba's cache on disk, without first registering all that numba could compile.
+
+    That takes most of a kernel's first call (it imports scipy.linalg, too), and machine code that is there needs none of it;
+    where there is none, compiling does it.
+    """
+
+    def load_overload(self, sig, target_context):
+        """The kept machine code for these types, or None."""
+        rtsys.initialize(target_context)  # what allocates its scratch
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
 def kernel(function):
     """A tile: compiled without the GIL, kept on disk beside its generated module."""
-    return njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)(function)
+    tile = njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)(function)
+    if numba.__version__.startswith(TESTED):
+        tile._cache = Kept(function)
+    return tile
 
 
 def _bitcast(source, target, llvm):

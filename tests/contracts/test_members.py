@@ -1,5 +1,6 @@
 """What every model and payoff must satisfy. A new file is tested by existing."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -256,8 +257,6 @@ def test_a_model_in_a_notebook_cell():
 
 
 def test_a_wrong_shape_is_said_by_name():
-    import dataclasses
-
     @dataclasses.dataclass(frozen=True)
     class Lopsided(MODELS["BlackScholes"]):
         @staticmethod
@@ -270,6 +269,6 @@ def test_a_wrong_shape_is_said_by_name():
 
 @pytest.mark.parametrize("member", [*MODELS.values(), *PAYOFFS.values()], ids=[*MODELS, *PAYOFFS])
 def test_a_misspelt_column_is_answered_with_the_nearest(member):
-    name = next(iter(member.__dataclass_fields__))
+    name = dataclasses.fields(member)[0].name
     with pytest.raises(gq.errors.NameUnknown, match=f"unknown column of {member.__name__}: '{name}x'; did you mean '{name}'"):
         member(**{f"{name}x": 1.0})

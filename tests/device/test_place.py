@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 
+import numba
 import numpy as np
 import pytest
 
 import gpuquant as gq
 from gpuquant.device import Place, choose, cuda, ledger
-from gpuquant.device.cpu import run_tiles
+from gpuquant.device.cpu import TESTED, run_tiles
 from gpuquant.errors import DeviceUnavailable, InputError
 
 
@@ -127,11 +128,19 @@ def test_a_new_process_uses_the_kept_kernel(python, tmp_path):
         with event.install_recorder("numba:compile") as compiled:
             print(gq.price(call, model, paths=1000, engine="monte_carlo").price, len(compiled.buffer))
         """
+    source += """
+        import sys
+        import numpy as np
+        print("scipy.linalg" in sys.modules)  # numba registers all that it could compile only when something must be compiled
+        assert numba.njit(lambda a: np.dot(a, a))(np.ones(3)) == 3.0
+        """
     first = python(source, GPUQUANT_CACHE=str(tmp_path)).split()
     second = python(source, GPUQUANT_CACHE=str(tmp_path)).split()
     assert first[0] == second[0]
     assert int(first[1]) > 0
     assert int(second[1]) == 0  # nothing was compiled
+    assert numba.__version__.startswith(TESTED), "try the kept kernels with this numba, then name it in TESTED"
+    assert second[2] == "False"
 
 
 def test_a_member_that_changes_between_processes_is_compiled_anew(python, tmp_path):
