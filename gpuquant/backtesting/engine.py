@@ -150,7 +150,11 @@ class Backtest:
 
         if columns is None and len(self) > 1:
             columns = [int(np.nanargmax(self.measures["sharpe"]))]
-        return equity_plot(self.equity(columns), ax)
+        equity = self.equity(columns)
+        equity.columns = [
+            ", ".join(f"{name} {values[c]}" if name != "asset" else str(values[c]) for name, values in self.labels.items()) for c in equity.columns
+        ]
+        return equity_plot(equity, ax)
 
 
 def backtest(

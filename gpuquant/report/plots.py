@@ -21,15 +21,19 @@ def _axes(ax: Any) -> Any:
 
 
 def equity_plot(equity: Any, ax: Any = None) -> Any:
-    """Equity curves on a logarithmic axis."""
+    """Equity curves on a logarithmic axis, each under its column's name."""
     ax = _axes(ax)
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
     for name in equity:
         ax.plot(equity.index.to_numpy(), equity[name].to_numpy(), label=str(name), linewidth=1.2)
     ax.set_yscale("log")
-    ax.set_ylabel("equity")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(EngFormatter(sep=" "))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.set_ylabel("equity, logarithmic")
     ax.grid(alpha=0.3)
-    if len(equity.columns) > 1:
-        ax.legend()
+    ax.legend()
     return ax
 
 
