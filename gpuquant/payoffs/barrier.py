@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.columns import Column, call_or_put, choice, count, nonnegative, positive
-from gpuquant.payoffs.base import Payoff, black
+from gpuquant.payoffs.base import Payoff, black, spared_at, spared_between
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,12 @@ class Barrier(Payoff):
     @staticmethod
     def observe(p, i, acc, log_spots, k):
         side = 1.0 if p.barrier_type[i] >= 2.0 else -1.0
-        gap = side * (math.log(p.barrier[i]) - log_spots[0])
-        return (acc[0] if gap > 0.0 else 0.0,)
+        return (acc[0] * spared_at(side, p.barrier[i], log_spots[0]),)
 
     @staticmethod
     def between(p, i, acc, log0, log1, variance):
         side = 1.0 if p.barrier_type[i] >= 2.0 else -1.0
-        level = math.log(p.barrier[i])
-        before = max(side * (level - log0[0]), 0.0)
-        after = max(side * (level - log1[0]), 0.0)
-        touched = math.exp(-2.0 * before * after / max(variance, 1e-30))
-        return (acc[0] * (1.0 - touched),)
+        return (acc[0] * spared_between(side, p.barrier[i], log0[0], log1[0], variance),)
 
     @staticmethod
     def finish(p, i, acc, log_spots):

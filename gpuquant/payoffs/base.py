@@ -5,6 +5,7 @@ A payoff knows nothing of models; where a closed formula exists it is one of for
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -68,3 +69,16 @@ def black(sign: Any, forward: Any, strike: Any, variance: Any, discount: Any, xp
     d1 = xp.where(deviation > 0.0, moneyness / safe + 0.5 * deviation, xp.where(moneyness >= 0.0, xp.inf, -xp.inf))
     d2 = xp.where(deviation > 0.0, d1 - deviation, d1)
     return discount * sign * (forward * special.ndtr(sign * d1) - strike * special.ndtr(sign * d2))
+
+
+def spared_at(side: Any, barrier: Any, log_spot: Any) -> Any:
+    """1.0 while the price is short of `barrier`, which lies above it (side 1.0) or below (-1.0); else 0.0."""
+    return 1.0 if side * (math.log(barrier) - log_spot) > 0.0 else 0.0
+
+
+def spared_between(side: Any, barrier: Any, log0: Any, log1: Any, variance: Any) -> Any:
+    """Probability that a Brownian bridge of this variance between two log prices stays short of `barrier` (Glasserman, 2003, section 6.4)."""
+    level = math.log(barrier)
+    before = max(side * (level - log0), 0.0)
+    after = max(side * (level - log1), 0.0)
+    return 1.0 - math.exp(-2.0 * before * after / max(variance, 1e-30))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from gpuquant.columns import Column, choice, count, positive
-from gpuquant.payoffs.base import Payoff
+from gpuquant.payoffs.base import Payoff, spared_at, spared_between
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,11 @@ class OneTouch(Payoff):
 
     @staticmethod
     def observe(p, i, acc, log_spots, k):
-        gap = p.direction[i] * (math.log(p.barrier[i]) - log_spots[0])
-        return (acc[0] if gap > 0.0 else 0.0,)
+        return (acc[0] * spared_at(p.direction[i], p.barrier[i], log_spots[0]),)
 
     @staticmethod
     def between(p, i, acc, log0, log1, variance):
-        level = math.log(p.barrier[i])
-        before = max(p.direction[i] * (level - log0[0]), 0.0)
-        after = max(p.direction[i] * (level - log1[0]), 0.0)
-        return (acc[0] * (1.0 - math.exp(-2.0 * before * after / max(variance, 1e-30))),)
+        return (acc[0] * spared_between(p.direction[i], p.barrier[i], log0[0], log1[0], variance),)
 
     @staticmethod
     def finish(p, i, acc, log_spots):
