@@ -174,7 +174,7 @@ class Member:
     scalar: ClassVar[bool] = False
 
     def __new__(cls, *values: Any, **named: Any) -> Any:
-        known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+        known = [f.name for f in fields(cls)]
         for name in named:
             if name not in known:
                 raise unknown(f"column of {cls.__name__}:", name, known)

@@ -82,32 +82,38 @@ class Body(ast.NodeTransformer):
     def visit_If(self, node: ast.If) -> Any:
         """What a constant of the run decides is decided here."""
         known = self._known(node.test)
+        self.generic_visit(node)
         if known is None:
-            return self.generic_visit(node)
-        return [self.visit(line) for line in (node.body if known else node.orelse)] or ast.Pass()
-
-    def _known(self, node: ast.expr) -> Any:
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        return eval(ast.unparse(node), {}, dict(self.constants)) if names <= set(self.constants) else None
+            return node
+        return (node.body if known else node.orelse) or ast.Pass()
 
     def visit_For(self, node: ast.For) -> Any:
         self.generic_visit(node)
-        word = node.iter.func.id if isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Name) else ""
+        loop, name = node.iter, node.target
+        if not (isinstance(loop, ast.Call) and isinstance(loop.func, ast.Name) and isinstance(name, ast.Name)):
+            return node
+        word, limits = loop.func.id, loop.args[1:]
         if word == "lanes":
             node.iter = ast.parse("range(LANES)", mode="eval").body
-        if word not in ("unrolled", "part", "range") or not isinstance(node.iter, ast.Call):
-            return node
-        if word == "range":  # a loop of one turn is its body
-            once = len(node.iter.args) == 1 and self._known(node.iter.args[0]) == 1
-            return [Rename({node.target.id: ast.Constant(0)}).visit(line) for line in node.body] if once else node  # type: ignore[attr-defined]
-        limits = node.iter.args[1:]
-        if not self.gpu:
-            node.iter = ast.Call(ast.Name("range", ast.Load()), limits or node.iter.args, [])
-            return node
-        if limits:
-            node.body = [ast.If(ast.parse(f"{ast.unparse(limits[0])} <= {node.target.id} < {ast.unparse(limits[1])}", mode="eval").body, node.body, [])]  # type: ignore[attr-defined]
-        count = eval(ast.unparse(node.iter.args[0]), {}, dict(self.constants))
-        return [Rename({node.target.id: ast.Constant(value)}).visit(copy.deepcopy(line)) for value in range(count) for line in node.body]  # type: ignore[attr-defined]
+        elif word == "range" and not limits and self._known(loop.args[0]) == 1:  # a loop of one turn is its body
+            return self._turns(node.body, name.id, 1)
+        elif word in ("unrolled", "part") and not self.gpu:
+            node.iter = ast.Call(ast.Name("range", ast.Load()), limits or loop.args, [])
+        elif word in ("unrolled", "part"):
+            if limits:
+                inside = ast.Compare(limits[0], [ast.LtE(), ast.Lt()], [ast.Name(name.id, ast.Load()), limits[1]])
+                node.body = [ast.If(inside, node.body, [])]
+            return self._turns(node.body, name.id, self._known(loop.args[0]))
+        return node
+
+    def _known(self, node: ast.expr) -> Any:
+        """The value of an expression of the run's constants alone, or None."""
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        return eval(ast.unparse(node), {}, dict(self.constants)) if names <= set(self.constants) else None
+
+    def _turns(self, body: list[ast.stmt], name: str, count: int) -> list[ast.stmt]:
+        """The body once for each turn, with the turn's number in place of its name."""
+        return [Rename({name: ast.Constant(turn)}).visit(copy.deepcopy(line)) for turn in range(count) for line in body]
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)

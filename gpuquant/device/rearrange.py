@@ -18,6 +18,10 @@ class Inliner(ast.NodeTransformer):
     """
 
     def __init__(self, procedures: Mapping[str, ast.FunctionDef]) -> None:
+        for name, function in procedures.items():
+            early = [n for n in ast.walk(function) if isinstance(n, ast.Return) and n is not function.body[-1]]
+            if early:
+                raise ValueError(f"{name} returns before its end, line {early[0].lineno} of it: in place of its call that would end the caller")
         self.procedures = procedures
         self.calls = 0
 

@@ -149,28 +149,19 @@ def test_a_member_that_changes_between_processes_is_compiled_anew(python, tmp_pa
         from gpuquant.pricing import kernel
         sys.path.insert(0, FOLDER)
         import changing
-        price = gq.price(changing.Fixed(strike=1.0, maturity=1.0), gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2), paths=10)
+        price = gq.price(changing.Fixed(option_type="call", strike=1.0, maturity=1.0), gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2), paths=10, engine="monte_carlo")
         pair = kernel.Pair(gq.models.BlackScholes, changing.Fixed, (), "double")
         assert kernel.text(pair, "cpu") == kernel._text(pair, "cpu")  # what is kept is what would be made
         print(price.price)
         """.replace("FOLDER", repr(str(tmp_path)))
     payoff = """
 from dataclasses import dataclass
-from gpuquant.columns import Column, positive
-from gpuquant.payoffs.base import Payoff
+from gpuquant.payoffs import European
 SIZE = {size}
 def doubled(x):
     return {factor} * x
 @dataclass(frozen=True)
-class Fixed(Payoff):
-    strike: Column = positive()
-    maturity: Column = positive()
-    @staticmethod
-    def start(p, i):
-        return (0.0,)
-    @staticmethod
-    def observe(p, i, acc, log_spots, k):
-        return acc
+class Fixed(European):
     @staticmethod
     def finish(p, i, acc, log_spots):
         return doubled(SIZE)

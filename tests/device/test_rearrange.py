@@ -5,6 +5,7 @@ import textwrap
 
 import pytest
 
+from gpuquant.device.language import Body
 from gpuquant.device.rearrange import Inliner, hoist
 
 SCOPE = {"jit": lambda f: f, "past_sum": lambda past, n: float(sum(past[-int(n) :])), "decide_pair": lambda x: (x, -x)}
@@ -100,3 +101,38 @@ def test_a_procedure_in_place_of_its_call():
     before, after = made(textwrap.dedent(scope), "body", {}), made(text, "body", {})
     for n in range(4):
         assert after(n) == before(n), text
+
+
+def test_a_procedure_that_returns_early_is_refused():
+    function = ast.parse("def early(x):\n    if x:\n        return 1\n    return 2").body[0]
+    with pytest.raises(ValueError, match="early returns before its end, line 3"):
+        Inliner({"early": function})
+
+
+@pytest.mark.parametrize(("gpu", "one"), [(False, 1), (True, 1), (False, 3)])
+def test_constants_are_decided_and_turns_written_out(gpu, one):
+    """Nested in each other, too; what is not constant stays."""
+    source = """
+        def body(n, seen):
+            for j in range(ONE):
+                if FLAG:
+                    for k in unrolled(TWO):
+                        if not FLAG:
+                            seen.append("never")
+                        else:
+                            for q in part(TWO, 1, n):
+                                seen.append((j, k, q))
+                elif n > 1:
+                    seen.append("no")
+            if n > 1:
+                seen.append("n")
+        """
+    words = {"unrolled": range, "part": lambda n, a, b: range(a, b), "ONE": one, "TWO": 2, "FLAG": 1}
+    rewritten = Body(gpu, {"ONE": one, "TWO": 2, "FLAG": 1}).visit(ast.parse(textwrap.dedent(source)).body[0])
+    text = ast.unparse(ast.fix_missing_locations(ast.Module([rewritten], [])))
+    assert "FLAG" not in text and ("range(TWO)" in text) is not gpu and ("range(ONE)" in text) is (one > 1)
+    for n in (1, 2):
+        before, after = [], []
+        made(textwrap.dedent(source), "body", words)(n, before)
+        made(text, "body", {"ONE": one, "TWO": 2})(n, after)
+        assert after == before, text
