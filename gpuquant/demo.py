@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant import data, features, learn, measures, rules, sizing
+from gpuquant.arrow import Words
 from gpuquant.backtesting.engine import backtest
 from gpuquant.backtesting.splits import WalkForward
 from gpuquant.costs import Proportional
@@ -26,7 +27,7 @@ from gpuquant.panel import Panel
 from gpuquant.portfolio import FundBacktest, Portfolio
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.engine import price
-from gpuquant.result import Priced, Words
+from gpuquant.result import Priced
 from gpuquant.strategy import Strategy
 
 SURVIVORS = "These 20 names are survivors, chosen with hindsight: every long strategy on them looks better than it was."

@@ -309,7 +309,7 @@ class Portfolio:
 
 def value(book: Portfolio, market: Market, *, greeks: bool = False, **how: Any) -> Priced:
     """The positions of a book as one table: `NAME/id` per contract, `NAME/asset` per shareholding, `NAME` for cash."""
-    from gpuquant.result import Words
+    from gpuquant.arrow import Words
 
     if not isinstance(market, Market):
         market = Market.read(market) if isinstance(market, str | Path) else Market(market)

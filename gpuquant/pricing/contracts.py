@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.arrow import Words, numbers, table
 from gpuquant.columns import Domain, defaults, domains
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.market import Market
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.vocabulary import check_names, key, models, payoffs, schema, section
-from gpuquant.result import RESULT_COLUMNS, Words, numbers
+from gpuquant.result import RESULT_COLUMNS
 from gpuquant.rng import MAX_STREAMS
 
 DAYS = 365.0
@@ -177,8 +178,6 @@ class Contracts:
     def to_parquet(self, path: str | Path) -> None:
         """Write the rows."""
         import pyarrow.parquet as pq
-
-        from gpuquant.result import table
 
         pq.write_table(table(dict(self.columns)), path, compression="zstd")
 

@@ -219,7 +219,7 @@ def test_schema_names_every_column():
 
 def test_columns_of_numbers_and_text_keep_their_gaps():
     pa = pytest.importorskip("pyarrow")
-    from gpuquant.result import Words, numbers, table
+    from gpuquant.arrow import Words, numbers, table
 
     cases = [
         (pa.array([1, 2, 3]), [1, 2, 3]),
@@ -234,6 +234,10 @@ def test_columns_of_numbers_and_text_keep_their_gaps():
         np.testing.assert_array_equal(numbers(column), expected)
     words = Words.of(pa.array(["b", None, "", "a", "b"]))
     assert list(words.array()) == ["b", None, None, "a", "b"]
+    sparse = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None, 0]), pa.array(["x", None, ""]))
+    assert table({"w": Words.of(sparse)}).column("w").to_pylist() == ["x", None, None, None, "x"]
+    assert table({"w": Words.of(pa.array([None, None], pa.string()))}).column("w").to_pylist() == [None, None]
+    assert table({"w": np.array(["u", None, ""], dtype=object)}).column("w").to_pylist() == ["u", None, None]
     made = table({"w": words, "x": np.array([1.0, np.nan] * 2 + [3.0]), "t": np.array(["u", "", "v", "u", "é"], dtype=object)})
     assert made.column("w").to_pylist() == ["b", None, None, "a", "b"] and made.column("t").to_pylist() == ["u", None, "v", "u", "é"]
     assert made.column("x").null_count == 0 and np.isnan(made.column("x")[1].as_py())
