@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from inspect import isfunction
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class NoCost(Cost):
 
 def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, target: str) -> str:
     """The source of a back-test kernel for `target`; made anew when a function or a number it reads has changed."""
-    assets = assets if target == "cuda" else min(assets, 2)
+    assets = assets if target == "cuda" else min(assets, 2)  # on a CPU one kernel serves any number above one
     prints = tuple(fingerprint(getattr(c, n, None)) for c, names in ((rule, ("begin", "decide")), (cost, ("fill", "charge", "afford"))) for n in names)
     return _kept(rule, cost, assets, same_close, target, prints)
 
@@ -106,22 +107,23 @@ def _text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, tar
         "BLOCK": BLOCK[target],
         "EQUITY": seen,
         "MOMENTS": seen + 1,
+        "SUMMED": len(MOMENTS),
         "TALLIES": len(TALLIES),
         **book,
         **{name: len(book) + k for k, name in enumerate(("HELD", "BASIS", "WANT", "SIZE"))},
     }
-    if assets == 1 or target == "cuda":  # else one kernel serves any number
+    if assets == 1 or target == "cuda":  # a GPU's arrays need their sizes when it is compiled
         constants["ASSETS"] = assets
     if target == "cpu":
         constants |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
-    helpers = (walk.bars_back, walk.past_sum, walk.past_close, walk.order, walk.listen, walk.settle, walk.trade, walk.mark, walk.end, walk.measure)
+    inside = [f for f in vars(walk).values() if isfunction(f) and not f.__name__.startswith(("wish_of_", "walk"))]
     return compiler.source(
         walk.walk,
         members,
         target=target,
         precision="double",
         constants=constants,
-        helpers={"wish_of": walk.wish_of_array if given else walk.wish_of_rule, **{f.__name__: f for f in helpers}},
+        helpers={"wish_of": walk.wish_of_array if given else walk.wish_of_rule, **{f.__name__: f for f in inside}},
         extra=f"@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}\n{decide}\n",
     )
 

@@ -26,6 +26,21 @@ def wish_of_array(r, state, seen, past, wishes, asset, t):
     return state, HOLD if wish != wish else wish
 
 
+def start(block, book, cash0, first):
+    """An account that holds nothing, before bar `first`."""
+    for k in unrolled(HELD + 4 * ASSETS):
+        book[k, 0] = 0.0
+    for k in unrolled(SUMMED):
+        for q in unrolled(BLOCK):
+            block[MOMENTS + k, q] = 0.0
+    book[CASH, 0] = cash0
+    book[ALIVE, 0] = 1.0
+    book[PEAK, 0] = cash0
+    book[PEAK_AT, 0] = first - 1.0
+    book[FLOOR, 0] = cash0
+    block[EQUITY, 0] = cash0
+
+
 def listen(r, state, block, book, sums, close, lead, wishes, asset0, q, t):
     """Write down the wishes at the close of bar `t`; the state after it, and whether there is any."""
     any_wish = False
@@ -166,6 +181,19 @@ def measure(block, book, t0, here):
         book[FLOOR, 0] = floor
 
 
+def conclude(block, book, worth, bars):
+    """The sums over all places, in a fixed tree, and what only the last bar decides."""
+    width = BLOCK
+    while width > 1:
+        width //= 2
+        for q in range(width):
+            for k in unrolled(SUMMED):
+                block[MOMENTS + k, q] += block[MOMENTS + k, q + width]
+    if worth < book[PEAK, 0]:
+        book[LONGEST, 0] = max(book[LONGEST, 0], bars - 1.0 - book[PEAK_AT, 0])
+    book[DEPTH, 0] = book[FLOOR, 0] / book[PEAK, 0] - 1.0
+
+
 def walk(unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close, fill, wishes, cash0, out, recorded, equity, orders, order_at):
     """Run the columns of one unit.
 
@@ -182,17 +210,7 @@ def walk(unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close
             r = read_row(fields, at, column % rows)
             state, begin_at = begin(r, 0)
             first = max(min(i64(begin_at), bars), 0)
-            for k in unrolled(HELD + 4 * ASSETS):
-                book[k, 0] = 0.0
-            for k in unrolled(5):
-                for q in unrolled(BLOCK):
-                    block[MOMENTS + k, q] = 0.0
-            book[CASH, 0] = cash0
-            book[ALIVE, 0] = 1.0
-            book[PEAK, 0] = cash0
-            book[PEAK_AT, 0] = first - 1.0
-            book[FLOOR, 0] = cash0
-            block[EQUITY, 0] = cash0
+            start(block, book, cash0, first)
             if recorded:
                 for t in range(first):
                     equity[column, t] = cash0
@@ -233,21 +251,18 @@ def walk(unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close
                     for q in part(BLOCK, 0, here):
                         equity[column, t0 + q] = block[EQUITY, u64(q + 1)]
                 block[EQUITY, 0] = worth
-            width = BLOCK
-            while width > 1:  # the places' sums, in a fixed tree
-                width //= 2
-                for q in range(width):
-                    for k in unrolled(5):
-                        block[MOMENTS + k, q] += block[MOMENTS + k, q + width]
-            under = bars - 1.0 - book[PEAK_AT, 0] if worth < book[PEAK, 0] else 0.0
-            book[LONGEST, 0] = max(book[LONGEST, 0], under)
             book[EXPOSED, 0] = exposed + active * (bars - since)
-            book[DEPTH, 0] = book[FLOOR, 0] / book[PEAK, 0] - 1.0
+            conclude(block, book, worth, bars)
             out[column, 0] = worth / cash0
-            for k in unrolled(5):
+            for k in unrolled(SUMMED):
                 out[column, 1 + k] = block[MOMENTS + k, 0]
             for k in unrolled(TALLIES):
-                out[column, 6 + k] = book[k, 0]
+                out[column, 1 + SUMMED + k] = book[k, 0]
+
+
+def bars_back(n, lead):
+    """n, or so many bars that they reach into the NaN before the first: never into the future."""
+    return i64(n) if (n >= 0.0) and (n < lead) else lead
 
 
 def past_sum(past, n):
@@ -260,8 +275,3 @@ def past_close(past, n):
     """The close n bars ago; NaN before the first."""
     _sums, close, lead, asset, t = past
     return close[u64(asset), u64(lead + t - bars_back(n, lead))]
-
-
-def bars_back(n, lead):
-    """n, or so many bars that they reach into the NaN before the first: never into the future."""
-    return i64(n) if (n >= 0.0) and (n < lead) else lead

@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 import tempfile
 import textwrap
@@ -169,7 +170,7 @@ def source(
     rest = [*(Rewriter(member, kind).rewrite() for member in members), extra]
     kept: list[str] = []  # what an expression calls is a function still; callers come after what they call
     for name, tree in reversed(procedures.items()):
-        if any(f"{name}(" in text for text in (inside, *rest, *kept)):
+        if any(re.search(rf"\b{name}\(", text) for text in (inside, *rest, *kept)):
             tree.name = name
             kept.insert(0, "@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
     return "\n\n".join([*parts, *kept, *rest, entry + textwrap.indent(inside, "    " if gpu else "        ")]) + "\n"
