@@ -73,7 +73,7 @@ def _doctor(a: argparse.Namespace) -> int:
 
 
 def _pricing_arguments(parser: argparse.ArgumentParser) -> None:
-    from gpuquant.pricing.engine import DEFAULT_PATHS, ENGINES
+    from gpuquant.pricing.task import DEFAULT_PATHS, ENGINES
 
     parser.add_argument("contracts", help="Parquet or CSV, one contract a row; `gpuquant schema` prints the columns")
     parser.add_argument("--market", help="TOML with spots, rates and volatilities")

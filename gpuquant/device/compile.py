@@ -1,8 +1,8 @@
 """From members and a walk to a compiled kernel: one generated module per combination, kept on disk.
 
-The module's text is the vocabulary of the target, vmath and rng, the members rewritten by `language.py`, and the body of the
-walk. Its name is the hash of that text, of the vocabulary's own source and of numba's version, so an edit anywhere makes
-a new module and an old one is never stale. numba keeps the machine code beside it, and `kept` the text: a new process has
+The module's text is the members rewritten by `language.py` and the body of the walk; the words they use (the target's own,
+vmath, rng) are a module of their own, so that a process compiles those once for all its kernels. A module's name is the hash of
+its text, of the words' source and of numba's version, so an edit anywhere makes a new module and an old one is never stale. numba keeps the machine code beside it, and `kept` the text: a new process has
 both in a fraction of a second.
 
 The folder is `$GPUQUANT_CACHE`, else `~/.cache/gpuquant`, else (a read-only home) a folder of this user under the
@@ -71,6 +71,13 @@ _lock = threading.RLock()
 
 
 @lru_cache
+def words(target: str) -> dict[str, Any]:
+    """vmath and rng for `target`, by name."""
+    module = load(f"{HEADER[target]}\n\n{_vocabulary()}")
+    return {name: word for name, word in vars(module).items() if not name.startswith("__")}
+
+
+@lru_cache
 def _vocabulary() -> str:
     """vmath and rng as kernel source."""
     from gpuquant import rng, vmath
@@ -90,7 +97,7 @@ def _meaning() -> str:
     import numba
 
     here = Path(__file__).parent
-    return _hash(numba.__version__, *(here.joinpath(f"{name}.py").read_text() for name in ("cpu", "cuda_words", "scalars")))
+    return _hash(numba.__version__, _vocabulary(), *(here.joinpath(f"{name}.py").read_text() for name in ("cpu", "cuda_words", "scalars")))
 
 
 @lru_cache
@@ -161,9 +168,9 @@ def source(
         if gpu
         else f"@kernel\ndef run(unit0, units, {', '.join(arguments)}):\n    lane0 = 0\n    for unit in range(unit0, unit0 + units):\n"
     )
-    parts = [HEADER[target], *(f"{name} = {value}" for name, value in constants.items())]
-    parts += [f"F = {kind.state}", f"D = f{kind.draw}", _vocabulary()]
-    parts.append(f"normals = normals{kind.draw}\nuniform = uniform{kind.draw}")
+    parts = [f"from gpuquant.device.compile import words\nglobals().update(words({target!r}))"]
+    parts += [f"{name} = {value}" for name, value in constants.items()]
+    parts.append(f"F = {kind.state}\nD = f{kind.draw}\nnormals = normals{kind.draw}\nuniform = uniform{kind.draw}")
     procedures = {name: Body(gpu, constants).visit(parse(function)) for name, function in (helpers or {}).items()}
     # the body goes into the entry itself: as a function of its own it would be compiled twice
     inside = ast.unparse(ast.fix_missing_locations(ast.Module(Inliner(procedures).visit(Body(gpu, constants).visit(parse(body))).body, [])))

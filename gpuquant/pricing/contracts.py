@@ -1,16 +1,11 @@
-"""Contracts: rows of mixed products, read from a frame, Parquet or CSV, and sorted into batches one kernel can price.
-
-A batch is the rows of one model, one payoff and one set of fixed choices. A row's own column wins over the market's value,
-which wins over the member's default. A row that cannot be priced is set aside with a message that names column, value and what
-is allowed; the others do not notice.
-"""
+"""Contracts: rows of mixed products, column by column, read from a frame, Parquet or CSV."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,61 +14,12 @@ from typing import Any
 import numpy as np
 
 from gpuquant.arrow import Words, numbers, table
-from gpuquant.columns import Domain, defaults, domains
 from gpuquant.errors import DataError, InputError, unknown
-from gpuquant.market import Market
-from gpuquant.models.base import Model
-from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.vocabulary import check_names, key, models, payoffs, schema, section
+from gpuquant.pricing.vocabulary import schema
 from gpuquant.result import RESULT_COLUMNS
 from gpuquant.rng import MAX_STREAMS
 
 DAYS = 365.0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows that one kernel prices.
-
-    Parameters
-    ----------
-    model, payoff : Model and Payoff
-        Checked columns of length 1 or n.
-    rows : int array, shape (n,)
-        Their positions in the caller's order.
-    streams : int64 array, shape (n,)
-        Random stream of each.
-    """
-
-    model: Model
-    payoff: Payoff
-    rows: np.ndarray
-    streams: np.ndarray
-
-    @property
-    def fixed(self) -> tuple[tuple[str, float], ...]:
-        """The choices that are constants of the kernel."""
-        found = []
-        for member in (self.model, self.payoff):
-            for name, domain in domains(type(member)).items():
-                if domain.fixed:
-                    found.append((name, float(getattr(member, name)[0])))
-        return tuple(found)
-
-    def split(self) -> Iterator[Batch]:
-        """One batch for each set of fixed choices."""
-        n = len(self.rows)
-        codes = [np.broadcast_to(getattr(m, name), n) for m in (self.model, self.payoff) for name, d in domains(type(m)).items() if d.fixed]
-        if not codes or all(np.ptp(c) == 0 for c in codes):
-            yield self
-            return
-        kinds, inverse = np.unique(np.stack(codes), axis=1, return_inverse=True)
-        for k in range(kinds.shape[1]):
-            yield self.take(np.flatnonzero(inverse.ravel() == k))
-
-    def take(self, which: np.ndarray) -> Batch:
-        """The batch of these of its rows."""
-        return Batch(self.model.take(which), self.payoff.take(which), self.rows[which], self.streams[which])
 
 
 @dataclass(frozen=True)
@@ -249,133 +195,6 @@ class Contracts:
                 messages[row] = f"expiry[{row}] = {dates[row]}: is not after {asof}"
             years = np.where(np.isnan(years), counted, years)
         return years
-
-    def batches(self, market: Market) -> tuple[list[Batch], np.ndarray]:
-        """The priceable rows in batches, and per row a message where it is not priceable (empty elsewhere)."""
-        n = len(self)
-        messages = np.full(n, "", dtype=object)
-        maturity = self.maturities(market.asof, messages)
-        product, model = self.text("product", ""), self.text("model", "black_scholes")
-        exercise, underlying = self.text("exercise", "european"), self.text("underlying", "")
-        for code, word in enumerate(exercise.words):
-            if key(word) != "european":
-                _note(messages, exercise.codes == code, f"exercise = {word!r}: must be european")
-        model_code = np.where(model.codes < 0, len(model.words), model.codes)
-        model_words = [*model.words, "black_scholes"]
-        streams = self.streams(messages)
-        check_names(market)
-        amounts = self.amounts()
-        for row in np.flatnonzero(~np.isfinite(amounts)):
-            messages[row] = f"quantity x multiplier [{row}] = {float(amounts[row])!r}: must be finite"
-        found: list[Batch] = []
-        for p, product_word in enumerate([*product.words, None]):
-            rows_p = np.flatnonzero(product.codes == (p if product_word is not None else -1))
-            if not rows_p.size:
-                continue
-            payoff = _known(payoffs(), product_word, "product", messages, rows_p)
-            for m in np.unique(model_code[rows_p]):
-                rows = rows_p[model_code[rows_p] == m]
-                dynamics = _known(models(), model_words[m], "model", messages, rows)
-                rows = rows[messages[rows] == ""]
-                if payoff is None or dynamics is None or not rows.size:
-                    continue
-                batch = self._batch(payoff, dynamics, rows, maturity, underlying, market, streams, messages)
-                if batch is not None:
-                    found += list(batch.split())
-        return found, messages
-
-    def _batch(
-        self,
-        payoff: type[Payoff],
-        model: type[Model],
-        rows: np.ndarray,
-        maturity: np.ndarray,
-        underlying: Words,
-        market: Market,
-        streams: np.ndarray,
-        messages: np.ndarray,
-    ) -> Batch | None:
-        years = maturity[rows]
-        columns = {"maturity": years}
-        good = self._check(columns, "maturity", domains(payoff)["maturity"], rows, messages)
-        for name, domain in domains(payoff).items():
-            if name != "maturity":
-                columns[name] = self._own(name, domain, defaults(payoff), rows)
-                good &= self._check(columns, name, domain, rows, messages)
-        # a surface is read at the strike, or at the spot where a product has none
-        level = market.lookup("spot", underlying.words, "", np.full(len(rows), np.nan), years, underlying.codes[rows])
-        strike = columns.get("strike", level)
-        codes = underlying.codes[rows]
-        for name, domain in domains(model).items():
-            own = self._own(name, domain, {}, rows)
-            quoted = market.lookup(name, underlying.words, section(model), strike, years, codes)
-            value = np.where(np.isnan(own), quoted, market.shocked(own, name, underlying.words, codes))
-            fallback = defaults(model).get(name, np.nan)
-            columns[name] = np.where(np.isnan(value), market.shocked(np.full(len(rows), float(fallback)), name, underlying.words, codes), value)
-            if name in model.variance_columns and "volatility" in market.shocks:  # a scenario moves volatility; here that is its square's root
-                moved = market.shocked(np.sqrt(np.maximum(columns[name], 0.0)), "volatility", underlying.words, codes)
-                columns[name] = np.where(moved >= 0.0, moved * moved, -1.0)
-            good &= self._check(columns, name, domain, rows, messages)
-        kept = np.flatnonzero(good)
-        if not kept.size:
-            return None
-        columns = {name: value[kept] for name, value in columns.items()}
-        return Batch(
-            model.from_columns({k: columns[k] for k in domains(model)}),
-            payoff.from_columns({k: columns[k] for k in domains(payoff)}),
-            rows[kept],
-            streams[rows[kept]],
-        )  # type: ignore[arg-type]
-
-    def _own(self, name: str, domain: Domain, fallback: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
-        """The rows' own values of a column, the member's default where they have none, else NaN; unknown words are infinite."""
-        value = self.columns.get(name)
-        default = fallback.get(name, np.nan)
-        if domain.words:
-            table = dict(zip(domain.words, domain.codes, strict=True))
-            start = table[default] if isinstance(default, str) else default
-            if value is None:
-                return np.full(len(rows), start)
-            words = self.text(name, "")
-            codes = np.array([table.get(str(word).lower(), np.inf) for word in words.words] + [start])
-            return np.asarray(codes[words.codes[rows]])
-        own = self.numbers(name)
-        if own is None:
-            return np.full(len(rows), float(default))
-        return np.where(np.isnan(own[rows]), float(default), own[rows])
-
-    def _check(self, columns: Mapping[str, np.ndarray], name: str, domain: Domain, rows: np.ndarray, messages: np.ndarray) -> np.ndarray:
-        """A mask of the rows inside the domain; the others get a message."""
-        values = columns[name]
-        wrong = domain.bad(values)
-        for k in np.flatnonzero(wrong):
-            row = rows[k]
-            if messages[row]:
-                continue
-            shown = self.columns[name].take(rows[k : k + 1]).array()[0] if isinstance(self.columns.get(name), Words) else float(values[k])
-            if np.isnan(values[k]):
-                messages[row] = f"{name}[{row}] is missing: {domain.rule}; give it in the row or in the market"
-            elif domain.words:
-                messages[row] = f"{name}[{row}] = {shown!r}: {unknown(name, shown, domain.words)}"
-            else:
-                messages[row] = f"{name}[{row}] = {shown!r}: {domain.rule}"
-        return np.asarray(~wrong)
-
-
-def _note(messages: np.ndarray, mask: np.ndarray, text: str) -> None:
-    rows = np.flatnonzero(mask)
-    rows = rows[messages[rows] == ""]
-    messages[rows] = text
-
-
-def _known(table: Mapping[str, Any], word: str | None, kind: str, messages: np.ndarray, rows: np.ndarray) -> Any:
-    """The member called `word`, or None with a message on its rows."""
-    found = table.get(key(word)) if word else None
-    if found is None:
-        text = str(unknown(kind, word, (cls.__name__ for cls in table.values()))) if word else f"{kind} is missing"
-        for row in rows:
-            messages[row] = messages[row] or f"{kind}[{row}]: {text}"
-    return found
 
 
 def _parsed(words: Words) -> np.ndarray:

@@ -12,9 +12,10 @@ from gpuquant.device import choose
 from gpuquant.errors import DeviceUnavailable, InputError
 from gpuquant.meter import Meter
 from gpuquant.pricing import closed
-from gpuquant.pricing.contracts import Batch
-from gpuquant.pricing.engine import DEFAULT_PATHS, Task, batches_of, checked, grid, launch
+from gpuquant.pricing.batch import Batch, batches_of
 from gpuquant.pricing.kernel import TILE
+from gpuquant.pricing.simulate import grid, launch
+from gpuquant.pricing.task import DEFAULT_PATHS, Task, checked
 
 if TYPE_CHECKING:
     import pandas as pd

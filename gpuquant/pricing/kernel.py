@@ -140,8 +140,6 @@ def _text(pair: Pair, target: str) -> str:
             ("uniforms", model.uniforms),
         )
     )
-    reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]] * scale[variant, {f}] + shift[variant, {f}]" for f in range(len(names)))
-    extra += f"\n@jit\ndef read_row(fields, at, scale, shift, row, variant):\n    return ({reads},)\n"
     return compiler.source(
         walk.walk,
         members,

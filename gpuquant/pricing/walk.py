@@ -96,7 +96,8 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, steps, every, streams, f
                 total[o, lane] = 0.0
         for base in range(0, VARIANTS, BATCH):
             for v in unrolled(BATCH):
-                store_row(values, v * NF, 0, read_row(fields, at, scale, shift, row, base + v))
+                for f in unrolled(NF):
+                    values[v * NF + f, 0] = fields[at[f, 0] + row * at[f, 1]] * scale[base + v, f] + shift[base + v, f]
                 r = load_row(values, v * NF, 0)
                 c, state = begin(r, 0, r[MATURITY] / F(n))
                 nothing = start(r, 0)

@@ -12,9 +12,10 @@ from gpuquant.device import compile as compiler
 from gpuquant.device import cuda
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.contracts import Batch
-from gpuquant.pricing.engine import checked, launch
+from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.kernel import Pair, sample, text
+from gpuquant.pricing.simulate import launch
+from gpuquant.pricing.task import checked
 
 MODELS = {k: v for k, v in family.members(Model, "gpuquant.models").items() if v.__module__.startswith("gpuquant.")}
 PAYOFFS = {k: v for k, v in family.members(Payoff, "gpuquant.payoffs").items() if v.__module__.startswith("gpuquant.")}
@@ -135,7 +136,8 @@ SIMULATED = """
     from gpuquant.payoffs.base import Payoff
     from gpuquant.device import choose
     from tests.contracts.test_members import COVER, batch
-    from gpuquant.pricing.engine import checked, launch
+    from gpuquant.pricing.simulate import launch
+    from gpuquant.pricing.task import checked
     out = {}
     for model, payoff in COVER:
         for precision in ("single", "double"):

@@ -9,7 +9,9 @@ import pytest
 import gpuquant as gq
 from gpuquant.device import choose
 from gpuquant.pricing import kernel
-from gpuquant.pricing.engine import batches_of, checked, launch
+from gpuquant.pricing.batch import batches_of
+from gpuquant.pricing.simulate import launch
+from gpuquant.pricing.task import checked
 from tests.problems import IMPLIED, PRICES
 
 FLAT = {"spot": 100.0, "rate": 0.03, "dividend_yield": 0.01, "volatility": 0.25}

@@ -1,0 +1,220 @@
+"""Batches: the rows of any input sorted into what one kernel can price, joined with the market.
+
+A row's own column wins over the market's value, which wins over the member's default. A row that cannot be priced is set aside
+with a message that names column, value and what is allowed; the others do not notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpuquant.arrow import Words
+from gpuquant.columns import Domain, defaults, domains
+from gpuquant.errors import InputError, unknown
+from gpuquant.market import Market
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing.contracts import Contracts
+from gpuquant.pricing.vocabulary import check_names, key, models, payoffs, section
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that one kernel prices.
+
+    Parameters
+    ----------
+    model, payoff : Model and Payoff
+        Checked columns of length 1 or n.
+    rows : int array, shape (n,)
+        Their positions in the caller's order.
+    streams : int64 array, shape (n,)
+        Random stream of each.
+    """
+
+    model: Model
+    payoff: Payoff
+    rows: np.ndarray
+    streams: np.ndarray
+
+    @property
+    def fixed(self) -> tuple[tuple[str, float], ...]:
+        """The choices that are constants of the kernel."""
+        found = []
+        for member in (self.model, self.payoff):
+            for name, domain in domains(type(member)).items():
+                if domain.fixed:
+                    found.append((name, float(getattr(member, name)[0])))
+        return tuple(found)
+
+    def split(self) -> Iterator[Batch]:
+        """One batch for each set of fixed choices."""
+        n = len(self.rows)
+        codes = [np.broadcast_to(getattr(m, name), n) for m in (self.model, self.payoff) for name, d in domains(type(m)).items() if d.fixed]
+        if not codes or all(np.ptp(c) == 0 for c in codes):
+            yield self
+            return
+        kinds, inverse = np.unique(np.stack(codes), axis=1, return_inverse=True)
+        for k in range(kinds.shape[1]):
+            yield self.take(np.flatnonzero(inverse.ravel() == k))
+
+    def take(self, which: np.ndarray) -> Batch:
+        """The batch of these of its rows."""
+        return Batch(self.model.take(which), self.payoff.take(which), self.rows[which], self.streams[which])
+
+
+def batches_of(contracts: Any, model: Model | None, market: Any) -> tuple[Contracts | None, list[Batch], np.ndarray, bool]:
+    """The rows of any kind of input in batches, and whether the input was one plain contract."""
+    if isinstance(contracts, Payoff):
+        if not isinstance(model, Model):
+            raise InputError(f"model = {model!r}: a payoff is priced under a model, such as gpuquant.models.BlackScholes(...)")
+        n = max(contracts.rows, model.rows)
+        for member in (contracts, model):
+            if member.rows not in (1, n):
+                raise InputError(f"{type(member).__name__} has {member.rows} rows where the other has {n}: lengths must be equal or 1")
+        batch = Batch(model, contracts, np.arange(n), np.arange(n, dtype=np.int64))
+        return None, list(batch.split()), np.full(n, "", dtype=object), contracts.scalar and model.scalar
+    if model is not None:
+        raise InputError("model = ...: a book takes its models from its column 'model'")
+    if isinstance(contracts, str | Path):
+        contracts = Contracts.read(contracts)
+    elif not isinstance(contracts, Contracts):
+        if not hasattr(contracts, "columns") or not hasattr(contracts, "index"):
+            raise InputError(f"contracts = {type(contracts).__name__}: must be a payoff, a frame, Contracts or the path of a file")
+        contracts = Contracts.from_frame(contracts)
+    if market is None or isinstance(market, Mapping):
+        market = Market(market or {})
+    elif not isinstance(market, Market):
+        market = Market.read(market)
+    found, messages = joined(contracts, market)
+    return contracts, found, messages, False
+
+
+def joined(book: Contracts, market: Market) -> tuple[list[Batch], np.ndarray]:
+    """The priceable rows of a book in batches, and per row a message where it is not priceable (empty elsewhere)."""
+    messages = np.full(len(book), "", dtype=object)
+    check_names(market)
+    rows = _Rows(book, market, messages, book.maturities(market.asof, messages), book.text("underlying", ""), book.streams(messages))
+    product, model, exercise = book.text("product", ""), book.text("model", "black_scholes"), book.text("exercise", "european")
+    for code, word in enumerate(exercise.words):
+        if key(word) != "european":
+            _note(messages, exercise.codes == code, f"exercise = {word!r}: must be european")
+    amounts = book.amounts()
+    for row in np.flatnonzero(~np.isfinite(amounts)):
+        messages[row] = f"quantity x multiplier [{row}] = {float(amounts[row])!r}: must be finite"
+    model_code = np.where(model.codes < 0, len(model.words), model.codes)
+    model_words = [*model.words, "black_scholes"]
+    found: list[Batch] = []
+    for p, product_word in enumerate([*product.words, None]):
+        of_product = np.flatnonzero(product.codes == (p if product_word is not None else -1))
+        if not of_product.size:
+            continue
+        payoff = _known(payoffs(), product_word, "product", messages, of_product)
+        for m in np.unique(model_code[of_product]):
+            both = of_product[model_code[of_product] == m]
+            dynamics = _known(models(), model_words[m], "model", messages, both)
+            both = both[messages[both] == ""]
+            if payoff is not None and dynamics is not None and both.size:
+                found += rows.batches(payoff, dynamics, both)
+    return found, messages
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A book in its market while it is sorted; rows that fall out leave a message."""
+
+    book: Contracts
+    market: Market
+    messages: np.ndarray
+    maturity: np.ndarray
+    underlying: Words
+    streams: np.ndarray
+
+    def batches(self, payoff: type[Payoff], model: type[Model], rows: np.ndarray) -> Iterator[Batch]:
+        """The good ones among `rows`, all of one payoff and one model."""
+        columns = {"maturity": self.maturity[rows]}
+        for name, domain in domains(payoff).items():
+            if name != "maturity":
+                columns[name] = self._own(name, domain, defaults(payoff), rows)
+        codes = self.underlying.codes[rows]
+        # a surface is read at the strike, or at the spot where a product has none
+        level = self.market.lookup("spot", self.underlying.words, "", np.full(len(rows), np.nan), columns["maturity"], codes)
+        strike = columns.get("strike", level)
+        for name, domain in domains(model).items():
+            own = self._own(name, domain, {}, rows)
+            quoted = self.market.lookup(name, self.underlying.words, section(model), strike, columns["maturity"], codes)
+            columns[name] = self._shocked(model, name, own, quoted, codes)
+        good = np.ones(len(rows), bool)
+        for name, domain in {**domains(payoff), **domains(model)}.items():
+            good &= self._check(columns[name], name, domain, rows)
+        kept = np.flatnonzero(good)
+        if kept.size:
+            columns = {name: value[kept] for name, value in columns.items()}
+            dynamics = model.from_columns({k: columns[k] for k in domains(model)})
+            yield from Batch(dynamics, payoff.from_columns({k: columns[k] for k in domains(payoff)}), rows[kept], self.streams[rows[kept]]).split()
+
+    def _shocked(self, model: type[Model], name: str, own: np.ndarray, quoted: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """A model's column: the row's own value, the market's, or the default, moved by the market's scenario."""
+        market, words = self.market, self.underlying.words
+        value = np.where(np.isnan(own), quoted, market.shocked(own, name, words, codes))
+        fallback = np.full(len(own), float(defaults(model).get(name, np.nan)))
+        value = np.where(np.isnan(value), market.shocked(fallback, name, words, codes), value)
+        if name in model.variance_columns and "volatility" in market.shocks:  # a scenario moves volatility; here that is its square's root
+            moved = market.shocked(np.sqrt(np.maximum(value, 0.0)), "volatility", words, codes)
+            value = np.where(moved >= 0.0, moved * moved, -1.0)
+        return value
+
+    def _own(self, name: str, domain: Domain, fallback: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
+        """The rows' own values of a column, the member's default where they have none, else NaN; unknown words are infinite."""
+        value = self.book.columns.get(name)
+        default = fallback.get(name, np.nan)
+        if domain.words:
+            table = dict(zip(domain.words, domain.codes, strict=True))
+            start = table[default] if isinstance(default, str) else default
+            if value is None:
+                return np.full(len(rows), start)
+            words = self.book.text(name, "")
+            codes = np.array([table.get(str(word).lower(), np.inf) for word in words.words] + [start])
+            return np.asarray(codes[words.codes[rows]])
+        own = self.book.numbers(name)
+        if own is None:
+            return np.full(len(rows), float(default))
+        return np.where(np.isnan(own[rows]), float(default), own[rows])
+
+    def _check(self, values: np.ndarray, name: str, domain: Domain, rows: np.ndarray) -> np.ndarray:
+        """A mask of the rows inside the domain; the others get a message."""
+        wrong = domain.bad(values)
+        for k in np.flatnonzero(wrong):
+            row = rows[k]
+            if self.messages[row]:
+                continue
+            own = self.book.columns.get(name)
+            shown = own.take(rows[k : k + 1]).array()[0] if isinstance(own, Words) else float(values[k])
+            if np.isnan(values[k]):
+                self.messages[row] = f"{name}[{row}] is missing: {domain.rule}; give it in the row or in the market"
+            elif domain.words:
+                self.messages[row] = f"{name}[{row}] = {shown!r}: {unknown(name, shown, domain.words)}"
+            else:
+                self.messages[row] = f"{name}[{row}] = {shown!r}: {domain.rule}"
+        return np.asarray(~wrong)
+
+
+def _note(messages: np.ndarray, mask: np.ndarray, text: str) -> None:
+    rows = np.flatnonzero(mask)
+    rows = rows[messages[rows] == ""]
+    messages[rows] = text
+
+
+def _known(table: Mapping[str, Any], word: str | None, kind: str, messages: np.ndarray, rows: np.ndarray) -> Any:
+    """The member called `word`, or None with a message on its rows."""
+    found = table.get(key(word)) if word else None
+    if found is None:
+        text = str(unknown(kind, word, (cls.__name__ for cls in table.values()))) if word else f"{kind} is missing"
+        for row in rows:
+            messages[row] = messages[row] or f"{kind}[{row}]: {text}"
+    return found

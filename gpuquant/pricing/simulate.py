@@ -1,0 +1,145 @@
+"""Simulation of a batch: its time grid, as many paths as it needs, launches of bounded memory, and what its errors do not hold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gpuquant import rng
+from gpuquant.pricing import greeks
+from gpuquant.pricing.batch import Batch
+from gpuquant.pricing.kernel import TILE, Launch, Pair
+from gpuquant.pricing.table import Table
+from gpuquant.pricing.task import Task
+
+LEAST_STEPS = 16  # of a scheme that is not exact, however short the maturity
+PILOT = 4096
+MOST_PATHS = 1 << 28
+MOST_STEPS = 1 << 18  # of a row: one unit of work must end within a second, for ctrl-C
+UNITS = 1 << 17  # of one launch: bounds the memory of partial sums
+
+
+def grid(batch: Batch, steps: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Steps of each row, and steps from one observation to the next."""
+    n = len(batch.rows)
+    model, payoff = batch.model, batch.payoff
+    maturity = np.broadcast_to(payoff.maturity, n)  # type: ignore[attr-defined]
+    if steps is not None:
+        base = np.full(n, steps)
+    elif model.steps_per_year:
+        base = np.maximum(np.ceil(model.steps_per_year * maturity), LEAST_STEPS).astype(np.int64)
+    else:
+        base = np.ones(n, np.int64)
+    base = np.maximum(base, model.least_steps(model, maturity)).astype(np.int64)
+    if not payoff.dates or payoff.bridged(dict(batch.fixed)):
+        return base, base
+    dates = np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64)
+    each = -(-base // dates)
+    return dates * each, each
+
+
+def simulate(batch: Batch, task: Task, table: Table, notes: np.ndarray, tick: Callable[[int], None]) -> None:
+    """Walk a batch, in launches of bounded memory; with a target, a second time where the pilot promised too much."""
+    steps = grid(batch, task.steps)[0]
+    long = steps > MOST_STEPS
+    if long.any():
+        for row, k in zip(batch.rows[long], steps[long], strict=True):
+            table.message[row] = f"{k} steps: must be at most {MOST_STEPS}"
+        batch, notes = batch.take(np.flatnonzero(~long)), notes[~long]
+        tick(int(long.sum()))
+    n = len(batch.rows)
+    if not n:
+        return
+    paths = np.full(n, task.paths)
+    if task.target_error is not None:
+        pilot = replace(task, greeks=False, purpose=rng.PURPOSES["pilot"])
+        paths = _enough(launch(batch, pilot, np.full(n, PILOT))[1][:, 0], np.full(n, PILOT), task, batch.rows)
+    rng.check(int(paths.max()), int(grid(batch, task.steps)[0].max()) * (batch.model.normals + batch.model.uniforms), int(batch.streams.max()))
+    values, errors = _launched(batch, task, paths, tick)
+    for _ in range(3 if task.target_error is not None else 0):
+        # a pilot in which next to nothing paid cannot know the spread: run such rows again, as long as their own error says
+        late = np.flatnonzero((errors[:, 0] > 1.1 * task.target_error[batch.rows]) & (paths < MOST_PATHS))  # type: ignore[index]
+        if not late.size:
+            break
+        paths[late] = np.maximum(_enough(errors[late, 0], paths[late], task, batch.rows[late]), paths[late])
+        values[late], errors[late] = _launched(batch.take(late), task, paths[late], None)
+    message, warned = _said(batch, task, values, errors, notes, paths)
+    table.put(batch.rows, values, errors, "monte_carlo", paths, message, warned)
+
+
+def _enough(errors: np.ndarray, paths: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
+    """Paths that bring these errors to the target; a tenth more, since a pilot's spread is an estimate."""
+    assert task.target_error is not None
+    wanted = np.nan_to_num((errors / task.target_error[rows]) ** 2 * paths * 1.1, nan=PILOT)
+    return np.clip(np.ceil(wanted / 256) * 256, PILOT, MOST_PATHS).astype(np.int64)
+
+
+def _launched(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Values and errors of a batch, in launches of at most UNITS units."""
+    units = np.cumsum(-(-paths // TILE))
+    group = (units - 1) // UNITS
+    cuts = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(paths)]
+    parts = []
+    for begin, end in itertools.pairwise(cuts):
+        part = batch.take(np.arange(begin, end)) if end - begin < len(paths) else batch
+        parts.append(launch(part, task, paths[begin:end], tick))
+    return np.concatenate([v for v, _ in parts]), np.concatenate([e for _, e in parts])
+
+
+def launch(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Values and standard errors of a batch by simulation, shape (n, outputs), Greeks in their own units."""
+    steps, every = grid(batch, task.steps)
+    pair = Pair(type(batch.model), type(batch.payoff), batch.fixed, task.precision, 9 if task.greeks else 1, task.outputs)
+    scale, shift, weights = greeks.variants(pair)
+    streams = np.zeros_like(batch.streams) if task.common_draws else batch.streams
+    columns = {**batch.model.columns(), **batch.payoff.columns()}
+    units_per_row = np.ceil(paths / TILE).sum() / len(paths)
+    counted = _Fraction(tick, units_per_row) if tick else None
+    run = Launch(pair, columns, steps, every, streams, paths, scale, shift, weights, task.seed, task.purpose)
+    values, errors = run.run(task.place, counted)
+    if task.greeks:
+        for o, unit in enumerate(greeks.units(batch.model, batch.payoff.maturity, greeks.SIMULATED)):  # type: ignore[attr-defined]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values[:, o] /= unit
+                errors[:, o] /= unit
+    return values, errors
+
+
+class _Fraction:
+    """Turns finished units into finished rows for the progress bar."""
+
+    def __init__(self, tick: Callable[[int], None], units_per_row: float) -> None:
+        self.tick, self.units_per_row, self.units, self.rows = tick, units_per_row, 0, 0
+
+    def __call__(self, units: int) -> None:
+        self.units += units
+        rows = int(self.units / self.units_per_row)
+        self.tick(rows - self.rows)
+        self.rows = rows
+
+
+def _said(batch: Batch, task: Task, values: np.ndarray, errors: np.ndarray, notes: np.ndarray, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Message and warning of each simulated row."""
+    message = notes.astype(object)
+    warned = notes != ""
+    if np.isfinite(batch.model.weak_order):
+        steps = grid(batch, task.steps)[0]
+        scheme = np.array([f"{k} steps of weak order {batch.model.weak_order:g}: their bias is not in std_error" for k in steps], dtype=object)
+        message = np.where(message == "", scheme, message + "; " + scheme)
+    # nothing paid on any path: with n paths the chance of paying is below 3/n at 95 % (the rule of three)
+    empty = (values[:, 0] == 0.0) & (errors[:, 0] == 0.0) & (np.broadcast_to(_volatile(batch), len(values)))
+    for row in np.flatnonzero(empty):
+        message[row] = f"no path of {paths[row]} paid: the price is below what {paths[row]} paths can see (chance of paying under {3 / paths[row]:.1g})"
+    short = np.zeros(len(values), bool)
+    if task.target_error is not None:
+        short = errors[:, 0] > 1.2 * task.target_error[batch.rows]
+        message[short] = "target_error was not reached"
+    return message, warned | empty | short
+
+
+def _volatile(batch: Batch) -> Any:
+    return getattr(batch.model, batch.model.vega_column) > 0.0

@@ -1,0 +1,54 @@
+"""The growing results of a pricing run, in the caller's order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuquant.pricing import greeks
+from gpuquant.pricing.task import Task
+from gpuquant.result import FAILED, OK, STATUS, WARNING
+
+
+class Table:
+    """Values, errors, engine, status and message of every row; a row nobody prices has failed."""
+
+    def __init__(self, n: int, task: Task) -> None:
+        self.values = np.full((n, task.outputs), np.nan)
+        self.errors = np.full((n, task.outputs), np.nan)
+        self.engine = np.full(n, "", dtype=object)
+        self.status = np.full(n, FAILED)
+        self.message = np.full(n, "", dtype=object)
+        self.paths = np.zeros(n, np.int64)
+
+    def put(self, rows: np.ndarray, values: np.ndarray, errors: Any, engine: str, paths: Any, message: Any, warned: Any) -> None:
+        """Record rows; a price that is not finite fails by name."""
+        self.values[rows], self.errors[rows] = values, errors
+        self.engine[rows], self.paths[rows] = engine, paths
+        self.message[rows] = message
+        fine = np.isfinite(values[:, 0])
+        self.status[rows] = np.where(fine, np.where(warned, WARNING, OK), FAILED)
+        self.message[rows[~fine]] = "the price is not finite: a parameter is beyond what the arithmetic can hold"
+        self.values[rows[~fine]] = np.nan
+        unknown_greek = fine & np.isnan(values).any(axis=1)
+        for k in np.flatnonzero(unknown_greek):
+            lost = [name for name, value in zip(greeks.NAMES, values[k, 1:], strict=True) if np.isnan(value)]
+            note = f"{', '.join(lost)} undefined: the bumped parameter is zero"
+            self.message[rows[k]] = f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note
+        self.status[rows[unknown_greek]] = WARNING
+
+    def fail(self, messages: np.ndarray) -> None:
+        """Rows set aside before pricing."""
+        bad = np.flatnonzero(messages != "")
+        self.message[bad] = messages[bad]
+
+    def columns(self, units: str) -> dict[str, np.ndarray]:
+        """Result columns by name."""
+        out = {"price": self.values[:, 0], "std_error": self.errors[:, 0]}
+        for o in range(1, self.values.shape[1]):
+            name = greeks.NAMES[o - 1]
+            factor = greeks.DESK.get(name, 1.0) if units == "desk" else 1.0
+            out[name] = self.values[:, o] * factor
+            out[f"{name}_std_error"] = self.errors[:, o] * factor
+        return {**out, "paths": self.paths, "engine": self.engine, "status": STATUS[self.status], "message": self.message}
