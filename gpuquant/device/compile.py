@@ -151,7 +151,7 @@ def source(
     *,
     target: str,
     precision: str,
-    constants: Mapping[str, int],
+    constants: Mapping[str, int | float],
     extra: str = "",
     helpers: Mapping[str, Callable[..., Any]] | None = None,
 ) -> str:

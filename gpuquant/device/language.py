@@ -76,7 +76,7 @@ class Narrow(ast.NodeTransformer):
 class Body(ast.NodeTransformer):
     """Give a kernel body the target's form of `lanes`, `unrolled`, `part` and `array`."""
 
-    def __init__(self, gpu: bool, constants: Mapping[str, int]) -> None:
+    def __init__(self, gpu: bool, constants: Mapping[str, int | float]) -> None:
         self.gpu, self.constants = gpu, constants
 
     def visit_If(self, node: ast.If) -> Any:
@@ -154,12 +154,15 @@ class Member:
         Field name to its place in the row's tuple, or to a constant where the run fixes it.
     accurate : bool
         True for what runs once per row or path: elementary functions in the state's precision.
+    offered : int
+        Arguments the kernel calls it with, when that may be more than it takes.
     """
 
     name: str
     function: Callable[..., Any]
     fields: Mapping[str, int | float]
     accurate: bool = False
+    offered: int = 0
 
 
 class Rewriter(ast.NodeTransformer):
@@ -178,10 +181,10 @@ class Rewriter(ast.NodeTransformer):
 
     def rewrite(self) -> str:
         """The source of the member and of what it calls."""
-        self._function(self.member.function, self.member.name)
+        self._function(self.member.function, self.member.name, self.member.offered)
         return "\n\n".join(self.lines)
 
-    def _function(self, function: Any, name: str) -> None:
+    def _function(self, function: Any, name: str, offered: int = 0) -> None:
         if not isinstance(function, FunctionType):
             raise MemberError(f"{self.member.name}: {function!r} is not a plain Python function")
         tree = parse(function)
@@ -197,6 +200,7 @@ class Rewriter(ast.NodeTransformer):
                 self._reject(node, f"{type(node).__name__} cannot run on both targets")
         for argument in tree.args.args:
             argument.arg += "_" if argument.arg in RESERVED else ""
+        tree.args.args += [ast.arg(f"_unused{k}") for k in range(len(tree.args.args), offered)]
         tree.body = [self.visit(line) for line in tree.body]
         self.lines.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
         self.scope, self.local, self.names, self.where = outer

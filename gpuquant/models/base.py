@@ -37,7 +37,7 @@ class Model(Member):
 
     `m` is the model, `i` the row; `m.volatility[i]` reads a column. All are static, plain Python with `math`:
 
-    - `begin(m, i, dt) -> (constants, state)`, once per row;
+    - `begin(m, i, dt, t) -> (constants, state)`: the constants of steps of length dt from time t on (t may be left out), and today's state;
     - `step(c, x, z, u, k) -> state`, once per step, with `normals` normals z and `uniforms` uniforms u;
     - `log_spots(x) -> tuple`, the log price of each asset;
     - `discount(m, i, t)`, the value today of 1 at t;

@@ -18,26 +18,35 @@ from gpuquant.columns import Member
 class Payoff(Member):
     """The base of every payoff: a frozen dataclass of columns, `maturity` in years among them, with the functions below.
 
-    - `start(p, i) -> acc`, the accumulator before the first date;
-    - `observe(p, i, acc, log_spots, k) -> acc`, at each date (k counts steps);
-    - `between(p, i, acc, log0, log1, variance) -> acc`, instead of `observe` when `bridged`: the log prices at both ends of a step
-      and the bridge's variance between;
-    - `finish(p, i, acc, log_spots) -> amount`, paid at maturity.
+    - `start(p, i, log_spots) -> acc`, the accumulator at time zero;
+    - `observe(p, i, acc, log_spots, k, growth) -> acc`, at date number k = 0, 1, ...;
+    - `between(p, i, acc, log0, log1, variance, k, growth, w) -> acc`, at every step where `bridged`: the log prices at both ends,
+      the variance of the bridge between them, the number of dates before, and `uniforms` uniforms w of the payoff's own;
+    - `finish(p, i, acc, log_spots) -> amount`, at maturity.
 
-    `dates` names the column that counts observation dates at T k/n, k = 1..n (empty: maturity alone).
+    The last arguments may be left out. `growth` is the value at maturity of 1 paid now, for what is paid early.
+
+    Dates are T k/n, k = 1..n, where `dates` names the column that counts them, and else the columns of `times`.
     """
 
     abstract: ClassVar[bool] = True
     dates: ClassVar[str] = ""
+    times: ClassVar[tuple[str, ...]] = ()
+    uniforms: ClassVar[int] = 0
 
     @staticmethod
     def start(p: Any, i: int) -> tuple[float, ...]:
-        """The accumulator before the first date."""
-        raise NotImplementedError
+        """The accumulator at time zero; nothing, unless said otherwise."""
+        return (0.0,)
 
     @staticmethod
     def observe(p: Any, i: int, acc: tuple[float, ...], log_spots: tuple[float, ...], k: float) -> tuple[float, ...]:
         """The accumulator after a date."""
+        return acc
+
+    @staticmethod
+    def between(p: Any, i: int, acc: tuple[float, ...], log0: tuple[float, ...], log1: tuple[float, ...], variance: float) -> tuple[float, ...]:
+        """The accumulator after a step."""
         raise NotImplementedError
 
     @staticmethod

@@ -13,8 +13,9 @@ from gpuquant.errors import DeviceUnavailable, InputError
 from gpuquant.meter import Meter
 from gpuquant.pricing import closed
 from gpuquant.pricing.batch import Batch, batches_of
+from gpuquant.pricing.grid import Grid
 from gpuquant.pricing.kernel import TILE
-from gpuquant.pricing.simulate import grid, launch
+from gpuquant.pricing.simulate import launch
 from gpuquant.pricing.task import DEFAULT_PATHS, Task, checked
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
         closed.price(few.model, few.payoff, task.place, greeks=task.greeks)
         seconds = (time.perf_counter() - start) * n / len(few.rows)
         return [*head, "closed_form", task.place.name, n, 0.0, n * 8e-6 * 20, seconds, None, seconds / 3600 * price_per_hour]
-    steps = grid(batch, task.steps)[0]
+    steps = Grid.of(batch, task.steps).steps
     work = float(steps.sum()) * task.paths * (9 if task.greeks else 1)
     one = batch.take(np.array([int(np.argmax(steps))]))
     sample = np.array([max(256, min(task.paths, int(SAMPLE / steps.max())))])

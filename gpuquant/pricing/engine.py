@@ -22,7 +22,8 @@ from gpuquant.meter import Meter
 from gpuquant.models.base import Model
 from gpuquant.pricing import closed
 from gpuquant.pricing.batch import Batch, batches_of
-from gpuquant.pricing.simulate import grid, simulate
+from gpuquant.pricing.grid import Grid
+from gpuquant.pricing.simulate import simulate
 from gpuquant.pricing.table import Table
 from gpuquant.pricing.task import DEFAULT_PATHS, Task, checked
 from gpuquant.progress import bar
@@ -118,7 +119,7 @@ def price(
 
 def _work(batch: Batch, task: Task) -> float:
     """Path-steps of a batch if it is simulated."""
-    return float(grid(batch, task.steps)[0].sum()) * task.paths
+    return float(Grid.of(batch, task.steps).steps.sum()) * task.paths
 
 
 def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import walk
+from gpuquant.pricing.grid import Grid
 
 TILE = 2048  # paths of one unit of work: fixed, because the tree of sums is part of a result's bits
 
@@ -58,11 +60,21 @@ def sample(cls: type) -> Any:
     return cls.from_columns({name: np.array([domain.sample]) for name, domain in domains(cls).items()})  # type: ignore[attr-defined]
 
 
+def offered(function: Any, *arguments: Any) -> Any:
+    """Call a member's function, which may leave out the last of the arguments that a kernel offers."""
+    return function(*arguments[: takes(function)])
+
+
+def takes(function: Any) -> int:
+    """How many arguments a member's function takes."""
+    return len(inspect.signature(function).parameters)
+
+
 @cached
 def sizes(model: type[Model], payoff: type[Payoff]) -> dict[str, int]:
     """How many constants, state fields and accumulator fields the pair uses, learnt by calling it on a sample row."""
-    constants, state = model.begin(sample(model), 0, 0.25)
-    acc = payoff.start(sample(payoff), 0)
+    constants, state = offered(model.begin, sample(model), 0, 0.25, 0.0)
+    acc = offered(payoff.start, sample(payoff), 0, model.log_spots(state))
     for name, value in (("begin constants", constants), ("begin state", state), ("start", acc)):
         if not isinstance(value, tuple) or not value:
             raise MemberError(f"{model.__name__} with {payoff.__name__}: {name} must be a non-empty tuple of numbers, got {value!r}")
@@ -88,7 +100,7 @@ def text(pair: Pair, target: str) -> str:
 @cached
 def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str:
     model, payoff = pair.model, pair.payoff
-    drawn = (model.normals, model.uniforms, model.assets)
+    drawn = (model.normals, model.uniforms, model.assets, payoff.uniforms)
     choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs)
     return compiler.kept(lambda: _text(pair, target), "price", model, payoff, pair.names, drawn, choices, target, prints)
 
@@ -104,23 +116,27 @@ def _text(pair: Pair, target: str) -> str:
     places: dict[str, int | float] = {name: fixed.get(name, k) for k, name in enumerate(names)}
     model, payoff = pair.model, pair.payoff
     members = [
-        Member("begin", model.begin, places, accurate=True),
+        Member("begin", model.begin, places, accurate=True, offered=4),
         Member("discount", model.discount, places, accurate=True),
         Member("step", model.step, places),
         Member("log_spots", model.log_spots, places),
-        Member("start", payoff.start, places, accurate=True),
+        Member("start", payoff.start, places, accurate=True, offered=3),
         Member("finish", payoff.finish, places, accurate=True),
+        Member("observe", payoff.observe, places, offered=6),
     ]
     if pair.bridged:
-        members += [Member("between", payoff.between, places), Member("bridge_variance", model.bridge_variance, places)]  # type: ignore[attr-defined]
-    else:
-        members.append(Member("observe", payoff.observe, places))
+        members += [Member("between", payoff.between, places, offered=9), Member("bridge_variance", model.bridge_variance, places)]  # type: ignore[attr-defined]
     shape = sizes(model, payoff)
     batch = 1 if target == "cuda" else pair.variants
-    constants = {
+    constants: dict[str, int | float] = {
         **shape,
         "ACC": batch * shape["NX"],
         "DRAWS": batch * (shape["NX"] + shape["NA"]),
+        "BRIDGED": int(pair.bridged),
+        "OBSERVED": int(payoff.observe is not Payoff.observe),
+        "LATE": 0.5 if pair.bridged else 1.0,
+        "WATCHED": payoff.uniforms,
+        "GROWN": int(takes(payoff.between) > 7 if pair.bridged else takes(payoff.observe) > 5),  # two exponentials a step
         "NF": len(names),
         "NORMALS": model.normals,
         "UNIFORMS": model.uniforms,
@@ -138,6 +154,7 @@ def _text(pair: Pair, target: str) -> str:
             ("row", len(names)),
             ("normals", model.normals),
             ("uniforms", model.uniforms),
+            ("watched", payoff.uniforms),
         )
     )
     return compiler.source(
@@ -147,7 +164,7 @@ def _text(pair: Pair, target: str) -> str:
         precision=pair.precision,
         constants=constants,
         extra=extra,
-        helpers={"draw": walk.draw, "stepped": walk.stepped, "advance": walk.advance_with_bridge if pair.bridged else walk.advance_on_dates},
+        helpers={f.__name__: f for f in (walk.draw, walk.watch, walk.stepped, walk.advance, walk.embark)},
     )
 
 
@@ -171,8 +188,8 @@ class Launch:
     ----------
     columns : dict of arrays
         Model and payoff columns, length 1 or n.
-    steps, every : int64 array, shape (n,)
-        Steps of each row, and steps from one observation to the next.
+    grid : Grid
+        When each row steps and is observed.
     streams : int64 array, shape (n,)
         Random stream of each row.
     paths : int64 array, shape (n,)
@@ -185,8 +202,7 @@ class Launch:
 
     pair: Pair
     columns: dict[str, np.ndarray]
-    steps: np.ndarray
-    every: np.ndarray
+    grid: Grid
     streams: np.ndarray
     paths: np.ndarray
     scale: np.ndarray
@@ -209,8 +225,10 @@ class Launch:
             place.put(unit_row, "unit_row"),
             place.put(unit_first, "unit_first"),
             place.put(unit_count, "unit_count"),
-            place.put(self.steps, "steps", np.int64),
-            place.put(self.every, "every", np.int64),
+            place.put(self.grid.spans, "spans", np.int64),
+            place.put(self.grid.ends, "ends", np.int64),
+            place.put(self.grid.dts, "dts", np.float64),
+            place.put(self.grid.everies, "everies", np.int64),
             place.put(self.streams, "streams", np.int64),
             place.put(fields, "fields"),
             place.put(at, "at"),
@@ -222,7 +240,7 @@ class Launch:
             np.uint32(self.seed >> 32),
             out,
         )
-        work = float((self.steps[unit_row] * unit_count).max()) * self.pair.variants
+        work = float((self.grid.steps[unit_row] * unit_count).max()) * self.pair.variants
         # a tenth of a second at most, so that ctrl-C is quick; sixteen chunks a thread at least, so that none waits at the end
         chunk = chunk or max(1, min(int(2e7 / work), len(unit_row) // (16 * place.threads)))
         compiler.run(partial(text, self.pair), place, len(unit_row), arguments, chunk=chunk, progress=progress)

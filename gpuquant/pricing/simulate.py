@@ -12,39 +12,20 @@ import numpy as np
 from gpuquant import rng
 from gpuquant.pricing import greeks
 from gpuquant.pricing.batch import Batch
+from gpuquant.pricing.grid import Grid
 from gpuquant.pricing.kernel import TILE, Launch, Pair
 from gpuquant.pricing.table import Table
 from gpuquant.pricing.task import Task
 
-LEAST_STEPS = 16  # of a scheme that is not exact, however short the maturity
 PILOT = 4096
 MOST_PATHS = 1 << 28
 MOST_STEPS = 1 << 18  # of a row: one unit of work must end within a second, for ctrl-C
 UNITS = 1 << 17  # of one launch: bounds the memory of partial sums
 
 
-def grid(batch: Batch, steps: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Steps of each row, and steps from one observation to the next."""
-    n = len(batch.rows)
-    model, payoff = batch.model, batch.payoff
-    maturity = np.broadcast_to(payoff.maturity, n)  # type: ignore[attr-defined]
-    if steps is not None:
-        base = np.full(n, steps)
-    elif model.steps_per_year:
-        base = np.maximum(np.ceil(model.steps_per_year * maturity), LEAST_STEPS).astype(np.int64)
-    else:
-        base = np.ones(n, np.int64)
-    base = np.maximum(base, model.least_steps(model, maturity)).astype(np.int64)
-    if not payoff.dates or payoff.bridged(dict(batch.fixed)):
-        return base, base
-    dates = np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64)
-    each = -(-base // dates)
-    return dates * each, each
-
-
 def simulate(batch: Batch, task: Task, table: Table, notes: np.ndarray, tick: Callable[[int], None]) -> None:
     """Walk a batch, in launches of bounded memory; with a target, a second time where the pilot promised too much."""
-    steps = grid(batch, task.steps)[0]
+    steps = Grid.of(batch, task.steps).steps
     long = steps > MOST_STEPS
     if long.any():
         for row, k in zip(batch.rows[long], steps[long], strict=True):
@@ -58,7 +39,7 @@ def simulate(batch: Batch, task: Task, table: Table, notes: np.ndarray, tick: Ca
     if task.target_error is not None:
         pilot = replace(task, greeks=False, purpose=rng.PURPOSES["pilot"])
         paths = _enough(launch(batch, pilot, np.full(n, PILOT))[1][:, 0], np.full(n, PILOT), task, batch.rows)
-    rng.check(int(paths.max()), int(grid(batch, task.steps)[0].max()) * (batch.model.normals + batch.model.uniforms), int(batch.streams.max()))
+    rng.check(int(paths.max()), int(Grid.of(batch, task.steps).steps.max()) * (batch.model.normals + batch.model.uniforms), int(batch.streams.max()))
     values, errors = _launched(batch, task, paths, tick)
     for _ in range(3 if task.target_error is not None else 0):
         # a pilot in which next to nothing paid cannot know the spread: run such rows again, as long as their own error says
@@ -92,14 +73,13 @@ def _launched(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int],
 
 def launch(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Values and standard errors of a batch by simulation, shape (n, outputs), Greeks in their own units."""
-    steps, every = grid(batch, task.steps)
     pair = Pair(type(batch.model), type(batch.payoff), batch.fixed, task.precision, 9 if task.greeks else 1, task.outputs)
     scale, shift, weights = greeks.variants(pair)
     streams = np.zeros_like(batch.streams) if task.common_draws else batch.streams
     columns = {**batch.model.columns(), **batch.payoff.columns()}
     units_per_row = np.ceil(paths / TILE).sum() / len(paths)
     counted = _Fraction(tick, units_per_row) if tick else None
-    run = Launch(pair, columns, steps, every, streams, paths, scale, shift, weights, task.seed, task.purpose)
+    run = Launch(pair, columns, Grid.of(batch, task.steps), streams, paths, scale, shift, weights, task.seed, task.purpose)
     values, errors = run.run(task.place, counted)
     if task.greeks:
         for o, unit in enumerate(greeks.units(batch.model, batch.payoff.maturity, greeks.SIMULATED)):  # type: ignore[attr-defined]
@@ -127,7 +107,7 @@ def _said(batch: Batch, task: Task, values: np.ndarray, errors: np.ndarray, note
     message = notes.astype(object)
     warned = notes != ""
     if np.isfinite(batch.model.weak_order):
-        steps = grid(batch, task.steps)[0]
+        steps = Grid.of(batch, task.steps).steps
         scheme = np.array([f"{k} steps of weak order {batch.model.weak_order:g}: their bias is not in std_error" for k in steps], dtype=object)
         message = np.where(message == "", scheme, message + "; " + scheme)
     # nothing paid on any path: with n paths the chance of paying is below 3/n at 95 % (the rule of three)

@@ -32,6 +32,19 @@ def draw(lane_data, path, group, stream, purpose, k0, k1):
             lane_data[at + 3, lane] = uniform(d)
 
 
+def watch(lane_data, path, group, stream, purpose, k0, k1):
+    """The payoff's own uniforms of four steps: counters of another purpose, so that no payoff moves a model's draws."""
+    for call in unrolled(WATCHED):
+        at = DRAWS + 4 * (NORMALS + UNIFORMS + call)
+        for lane in lanes():
+            c0, c1, c2, c3 = counter(path + lane, group * WATCHED + call, stream, purpose + u32(8))
+            a, b, c, d = philox(c0, c1, c2, c3, k0, k1)
+            lane_data[at, lane] = uniform(a)
+            lane_data[at + 1, lane] = uniform(b)
+            lane_data[at + 2, lane] = uniform(c)
+            lane_data[at + 3, lane] = uniform(d)
+
+
 def stepped(lane_data, c, state, k, lane, j):
     """The state of one lane after step `j`, the `k`-th of its group."""
     z = load_normals(lane_data, DRAWS + k * NORMALS, lane)
@@ -39,47 +52,66 @@ def stepped(lane_data, c, state, k, lane, j):
     return step(c, state, z, u, F(j))
 
 
-def advance_on_dates(lane_data, constants, values, variant, k, j, every):
-    """All lanes of one variant through step `j`; the payoff sees every `every`-th."""
+def advance(lane_data, constants, values, variant, k, j, dated, date, when):
+    """All lanes of one variant through step `j`; the payoff sees the bridge between its ends where it watches it, and its end where it is a date."""
     c = load_constants(constants, variant * NC, 0)
     row = load_row(values, variant * NF, 0)
-    if every == 1 or (j + 1) % every == 0:
+    growth = F(1.0)
+    if GROWN:
+        growth = discount(row, 0, when) / discount(row, 0, row[MATURITY])
+    if BRIDGED:
         for lane in lanes():
-            state = stepped(lane_data, c, load_state(lane_data, variant * NX, lane), k, lane, j)
+            before = load_state(lane_data, variant * NX, lane)
+            state = stepped(lane_data, c, before, k, lane, j)
+            w = load_watched(lane_data, DRAWS + 4 * (NORMALS + UNIFORMS) + k * WATCHED, lane)
+            acc = load_acc(lane_data, ACC + variant * NA, lane)
+            seen = between(row, 0, acc, log_spots(before), log_spots(state), bridge_variance(c, before, state), F(date), growth, w)
             store_state(lane_data, variant * NX, lane, state)
-            seen = observe(row, 0, load_acc(lane_data, ACC + variant * NA, lane), log_spots(state), F(j))
             store_acc(lane_data, ACC + variant * NA, lane, seen)
+        if OBSERVED and dated:
+            for lane in lanes():
+                state = load_state(lane_data, variant * NX, lane)
+                seen = observe(row, 0, load_acc(lane_data, ACC + variant * NA, lane), log_spots(state), F(date), growth)
+                store_acc(lane_data, ACC + variant * NA, lane, seen)
     else:
+        if dated:
+            for lane in lanes():
+                state = stepped(lane_data, c, load_state(lane_data, variant * NX, lane), k, lane, j)
+                store_state(lane_data, variant * NX, lane, state)
+                seen = observe(row, 0, load_acc(lane_data, ACC + variant * NA, lane), log_spots(state), F(date), growth)
+                store_acc(lane_data, ACC + variant * NA, lane, seen)
+        else:
+            for lane in lanes():
+                store_state(lane_data, variant * NX, lane, stepped(lane_data, c, load_state(lane_data, variant * NX, lane), k, lane, j))
+
+
+def embark(lane_data, constants, values, variant, dt, t, fresh):
+    """The constants of the steps of length `dt` from time `t`; on a fresh path the first state and accumulator, too."""
+    r = load_row(values, variant * NF, 0)
+    c, state = begin(r, 0, dt, t)
+    store_constants(constants, variant * NC, 0, c)
+    if fresh:
+        nothing = start(r, 0, log_spots(state))
         for lane in lanes():
-            store_state(lane_data, variant * NX, lane, stepped(lane_data, c, load_state(lane_data, variant * NX, lane), k, lane, j))
+            store_state(lane_data, variant * NX, lane, state)
+            store_acc(lane_data, ACC + variant * NA, lane, nothing)
 
 
-def advance_with_bridge(lane_data, constants, values, variant, k, j, every):
-    """As `advance_on_dates`, for a payoff that watches the bridge between the two ends of every step."""
-    c = load_constants(constants, variant * NC, 0)
-    row = load_row(values, variant * NF, 0)
-    for lane in lanes():
-        before = load_state(lane_data, variant * NX, lane)
-        state = stepped(lane_data, c, before, k, lane, j)
-        seen = between(row, 0, load_acc(lane_data, ACC + variant * NA, lane), log_spots(before), log_spots(state), bridge_variance(c, before, state))
-        store_state(lane_data, variant * NX, lane, state)
-        store_acc(lane_data, ACC + variant * NA, lane, seen)
-
-
-def walk(unit, lane0, unit_row, unit_first, unit_count, steps, every, streams, fields, at, scale, shift, weights, purpose, k0, k1, out):
+def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everies, streams, fields, at, scale, shift, weights, purpose, k0, k1, out):
     """Price one unit: `out[unit, o]` becomes (paths, mean, sum of squares about it) of output `o`.
 
     `fields` holds every column of model and payoff end to end; column f of row r is `fields[at[f, 0] + r * at[f, 1]]`, and a
-    variant sees it times `scale[variant, f]` plus `shift[variant, f]`.
+    variant sees it times `scale[variant, f]` plus `shift[variant, f]`. A row's time grid is its spans `spans[row]` to
+    `spans[row + 1] - 1`: span s has equal steps of `dts[s]` years up to step `ends[span]`, and every `everies[s]`-th is a date.
     """
     row = unit_row[unit]
     first = unit_first[unit]
     count = unit_count[unit]
-    n = steps[row]
     values = array((BATCH * NF, 1), F)
     constants = array((BATCH * NC, 1), F)
+    moved = array((BATCH, 2), F)
     # States, accumulators and draws share one array: the compiler then sees that they do not overlap (15 % of an Asian).
-    lane_data = array((DRAWS + 4 * (NORMALS + UNIFORMS), LANES), F)
+    lane_data = array((DRAWS + 4 * (NORMALS + UNIFORMS + WATCHED), LANES), F)
     paid = array((1, LANES), f64)
     total = array((OUTPUTS, LANES), f64)
     pivot = array((OUTPUTS, LANES), f64)
@@ -98,19 +130,33 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, steps, every, streams, f
             for v in unrolled(BATCH):
                 for f in unrolled(NF):
                     values[v * NF + f, 0] = fields[at[f, 0] + row * at[f, 1]] * scale[base + v, f] + shift[base + v, f]
-                r = load_row(values, v * NF, 0)
-                c, state = begin(r, 0, r[MATURITY] / F(n))
-                nothing = start(r, 0)
-                store_constants(constants, v * NC, 0, c)
-                for lane in lanes():
-                    store_state(lane_data, v * NX, lane, state)
-                    store_acc(lane_data, ACC + v * NA, lane, nothing)
-            for group in range((n + 3) // 4):
-                draw(lane_data, first + block + lane0, group, streams[row], purpose, k0, k1)
-                for v in unrolled(BATCH):
-                    for k in unrolled(4):
-                        if group * 4 + k < n:
-                            advance(lane_data, constants, values, v, k, group * 4 + k, every[row])
+            t = 0.0
+            begun = 0
+            drawn = -1
+            date = 0
+            for span in range(spans[row], spans[row + 1]):
+                due = begun + everies[span]
+                for v in unrolled(BATCH):  # a variant with another maturity has it in its first span
+                    later = values[v * NF + MATURITY, 0] - F(fields[at[MATURITY, 0] + row * at[MATURITY, 1]])
+                    moved[v, 0] = F(t) + (later if begun > 0 else F(0.0))
+                    moved[v, 1] = F(dts[span]) + (later / F(ends[span]) if begun == 0 else F(0.0))
+                    embark(lane_data, constants, values, v, moved[v, 1], moved[v, 0], begun == 0)
+                for group in range(begun // 4, (ends[span] + 3) // 4):
+                    if group != drawn:  # a group may reach from one span into the next
+                        draw(lane_data, first + block + lane0, group, streams[row], purpose, k0, k1)
+                        if WATCHED > 0:
+                            watch(lane_data, first + block + lane0, group, streams[row], purpose, k0, k1)
+                        drawn = group
+                    for k in part(4, max(begun - group * 4, 0), min(ends[span] - group * 4, 4)):
+                        j = group * 4 + k
+                        dated = j + 1 == due
+                        for v in unrolled(BATCH):
+                            when = moved[v, 0] + (F(j - begun) + F(LATE)) * moved[v, 1]
+                            advance(lane_data, constants, values, v, k, j, dated, date, when)
+                        date += 1 if dated else 0
+                        due += everies[span] if dated else 0
+                t += dts[span] * (ends[span] - begun)
+                begun = ends[span]
             for v in unrolled(BATCH):
                 r = load_row(values, v * NF, 0)
                 worth = discount(r, 0, r[MATURITY])

@@ -68,7 +68,7 @@ def signature(precision):
     whole = array(types.int64)
     word = types.uint32
     return types.void(
-        types.int64, whole, whole, whole, whole, whole, whole, array(real), array(types.int64, 2), array(real, 2), array(real, 2), array(types.float64, 2),
+        types.int64, whole, whole, whole, whole, whole, array(types.float64), whole, whole, array(real), array(types.int64, 2), array(real, 2), array(real, 2), array(types.float64, 2),
         word, word, word, array(types.float64, 3),
     )  # fmt: skip
 
