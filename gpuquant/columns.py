@@ -45,6 +45,10 @@ class Domain:
         The value is a constant of the kernel: rows that differ in it run in separate launches.
     sample : float
         A value inside the domain, for compiling without data.
+    optional : bool
+        NaN stands for "not given".
+    clock : bool
+        Years from today, which pass as the days do: theta moves it.
     """
 
     rule: str
@@ -58,6 +62,7 @@ class Domain:
     fixed: bool = False
     sample: float = 0.5
     optional: bool = False
+    clock: bool = False
 
     def bad(self, values: np.ndarray) -> np.ndarray:
         """A mask of the values outside."""
@@ -79,6 +84,16 @@ def _column(domain: Domain, default: Any = MISSING) -> Any:
 def positive(default: Any = MISSING, *, sample: float = 1.0) -> Any:
     """A column of numbers > 0."""
     return _column(Domain("must be finite and > 0", low=0.0, open_low=True, sample=sample), default)
+
+
+def years(default: Any = MISSING, *, sample: float = 1.0) -> Any:
+    """A column of times from today, in years, > 0."""
+    return _column(Domain("must be finite and > 0", low=0.0, open_low=True, sample=sample, clock=True), default)
+
+
+def if_known(*, sample: float = 100.0, clock: bool = False) -> Any:
+    """A column of numbers > 0 that need not be given."""
+    return _column(Domain("must be > 0, or not given", low=0.0, open_low=True, sample=sample, optional=True, clock=clock), np.nan)
 
 
 def nonnegative(default: Any = MISSING, *, sample: float = 0.2) -> Any:

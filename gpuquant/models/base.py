@@ -5,7 +5,8 @@ A model knows nothing of payoffs. Closed forms and bridges meet payoffs in `pric
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,20 +16,61 @@ from gpuquant.columns import Member
 
 @dataclass(frozen=True)
 class Lognormal:
-    """The facts of a terminal lognormal spot, each of shape (n,): what closed forms are made of.
+    """The facts of a lognormal spot over [start, time], each of shape (n,): what closed forms are made of.
 
     Parameters
     ----------
-    spot, forward, discount : array
-        Today's price, E[S_T], and the value today of 1 paid at T.
-    variance : array
-        Variance of log S_T.
+    spot : array
+        The price at `start`.
+    time : array
+        Years from today to the end.
+    growth, total, bond : callable
+        Of years t from today: E[S_t] / S_0, the variance of log S_t, and the value today of 1 paid at t.
+    flat : bool
+        Whether rates and volatility are constant in time, as the reflection principle needs.
+    start : array
+        Years from today to the beginning; 0 is now.
     """
 
     spot: Any
-    forward: Any
-    variance: Any
-    discount: Any
+    time: Any
+    growth: Callable[[Any], Any]
+    total: Callable[[Any], Any]
+    bond: Callable[[Any], Any]
+    flat: bool = True
+    start: Any = 0.0
+
+    @property
+    def forward(self) -> Any:
+        """E[S_T]."""
+        return self.spot * self.growth(self.time) / self.growth(self.start)
+
+    @property
+    def variance(self) -> Any:
+        """Variance of log S_T."""
+        return self.total(self.time) - self.total(self.start)
+
+    @property
+    def discount(self) -> Any:
+        """Value at `start` of 1 paid at T."""
+        return self.bond(self.time) / self.bond(self.start)
+
+    @property
+    def length(self) -> Any:
+        """Years from `start` to the end."""
+        return self.time - self.start
+
+    def until(self, time: Any) -> Lognormal:
+        """The same price up to another time."""
+        return replace(self, time=time)
+
+    def after(self, start: Any, spot: Any) -> Lognormal:
+        """The price from a later time on, where it stands at `spot`."""
+        return replace(self, start=start, spot=spot)
+
+    def at(self, spot: Any) -> Lognormal:
+        """The same law from another price."""
+        return replace(self, spot=spot)
 
 
 @dataclass(frozen=True)
@@ -85,8 +127,23 @@ class Model(Member):
         return None
 
     @staticmethod
+    def bond(m: Any, t: Any, xp: Any) -> Any:
+        """Value today of 1 paid at `t`, shape (n,)."""
+        return xp.exp(-m.rate * t)
+
+    @staticmethod
+    def mean_variance(m: Any, t: Any, xp: Any) -> Any | None:
+        """Mean of the quadratic variation of the log price over `t` years, shape (n,); None where it is not known."""
+        return None
+
+    @staticmethod
     def warn(m: Any) -> np.ndarray | None:
         """Per row, a sentence about what is right but surprising, or None."""
+        return None
+
+    @staticmethod
+    def refuse(m: Any) -> np.ndarray | None:
+        """Per row, a sentence about columns that do not go together, or None."""
         return None
 
     @staticmethod

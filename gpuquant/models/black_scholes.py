@@ -66,8 +66,12 @@ class BlackScholes(Model):
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal:
-        forward = m.spot * xp.exp((m.rate - m.dividend_yield) * t)
-        return Lognormal(m.spot, forward, m.volatility * m.volatility * t, xp.exp(-m.rate * t))
+        carry, square = m.rate - m.dividend_yield, m.volatility * m.volatility
+        return Lognormal(m.spot, t, lambda s: xp.exp(carry * s), lambda s: square * s, lambda s: xp.exp(-m.rate * s))
+
+    @staticmethod
+    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+        return m.volatility * m.volatility * t
 
     @staticmethod
     def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray]:

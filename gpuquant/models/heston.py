@@ -115,6 +115,10 @@ class Heston(Model):
         return c[10] * (x0[1] + x1[1])
 
     @staticmethod
+    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+        return m.long_variance * t + (m.v0 - m.long_variance) * -xp.expm1(-m.kappa * t) / m.kappa
+
+    @staticmethod
     def warn(m: Any) -> np.ndarray | None:
         broken = 2.0 * m.kappa * m.long_variance < m.vol_of_vol * m.vol_of_vol
         if not np.any(broken):

@@ -87,5 +87,10 @@ class Merton(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
+    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+        jump = m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility
+        return (m.volatility * m.volatility + m.intensity * jump) * t
+
+    @staticmethod
     def least_steps(m: Any, t: Any) -> Any:
         return np.ceil(4.0 * m.intensity * t)

@@ -1,4 +1,4 @@
-"""Asian: an option on the average price over fixing dates."""
+"""Asian: an option on an average price."""
 
 from __future__ import annotations
 
@@ -6,26 +6,37 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, call_or_put, choice, count, positive
-from gpuquant.payoffs.base import Payoff, black
+import numpy as np
+
+from gpuquant.columns import Column, call_or_put, choice, count, if_known, years
+from gpuquant.payoffs.base import Payoff
+from gpuquant.payoffs.lognormal import black
 
 
 @dataclass(frozen=True)
 class Asian(Payoff):
-    """A call or put on the average A of the prices at T k/n, k = 1..n: max(A - strike, 0) or max(strike - A, 0).
+    """A call or put on the average A of the prices at T k/n, k = 1..n: sign (A - strike), or sign (S_T - A) where the strike floats.
 
     Parameters
     ----------
     option_type : Column, shape (n,)
         call or put.
     strike : Column, shape (n,)
-        In currency units; > 0.
+        In currency units; > 0. Not needed where it floats.
     maturity : Column, shape (n,)
         Years from today; > 0.
     fixings : Column, shape (n,)
-        Number of fixing dates; a whole number >= 1.
+        Number of fixing dates; a whole number >= 1. Of a continuous average: the points of its trapezoidal rule.
     average : Column, shape (n,)
         arithmetic or geometric.
+    averaging : Column, shape (n,)
+        discrete or continuous.
+    strike_type : Column, shape (n,)
+        fixed or floating.
+    past_fixings : Column, shape (n,)
+        Fixings before today, that count as many of the average; a whole number >= 0.
+    past_average : Column, shape (n,)
+        Their average, in currency units; > 0. Needed where there are any.
 
     References
     ----------
@@ -33,16 +44,24 @@ class Asian(Payoff):
     """
 
     option_type: Column = call_or_put()
-    strike: Column = positive(sample=100.0)
-    maturity: Column = positive()
-    fixings: Column = count()
+    strike: Column = if_known(sample=100.0)
+    maturity: Column = years()
+    fixings: Column = count(default=252)
     average: Column = choice("arithmetic", "geometric", default="arithmetic", fixed=True)
+    averaging: Column = choice("discrete", "continuous", default="discrete", fixed=True)
+    strike_type: Column = choice("fixed", "floating", default="fixed", fixed=True)
+    past_fixings: Column = count(default=0, low=0, sample=0.0)
+    past_average: Column = if_known()
 
     dates = "fixings"
 
     @staticmethod
-    def start(p, i):
-        return (0.0,)
+    def start(p, i, log_spots):
+        before = 0.0
+        if p.averaging[i] == 1.0:
+            before = 0.5 * (math.exp(log_spots[0]) if p.average[i] == 0.0 else log_spots[0])
+        known = p.past_average[i] if p.past_fixings[i] > 0.0 else 1.0
+        return (before + p.past_fixings[i] * (known if p.average[i] == 0.0 else math.log(known)),)
 
     @staticmethod
     def observe(p, i, acc, log_spots, k):
@@ -50,16 +69,32 @@ class Asian(Payoff):
 
     @staticmethod
     def finish(p, i, acc, log_spots):
-        mean = acc[0] / p.fixings[i]
+        spot = math.exp(log_spots[0])
+        total = acc[0]
+        if p.averaging[i] == 1.0:
+            total = total - 0.5 * (spot if p.average[i] == 0.0 else log_spots[0])
+        mean = total / (p.fixings[i] + p.past_fixings[i])
         mean = mean if p.average[i] == 0.0 else math.exp(mean)
-        return max(p.option_type[i] * (mean - p.strike[i]), 0.0)
+        gain = mean - p.strike[i] if p.strike_type[i] == 0.0 else spot - mean
+        return max(p.option_type[i] * gain, 0.0)
 
     @staticmethod
-    def closed(p: Any, facts: Any, xp: Any, special: Any) -> Any:
-        # log of the geometric mean is normal: its mean and variance are sums over the n fixings
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        # log of the geometric mean is normal: its mean and variance are sums over the n fixings, or integrals
         n = p.fixings
-        carry = xp.log(facts.forward / facts.spot)
-        mean = xp.log(facts.spot) + (carry - 0.5 * facts.variance) * (n + 1.0) / (2.0 * n)
-        variance = facts.variance * (n + 1.0) * (2.0 * n + 1.0) / (6.0 * n * n)
-        price = black(p.option_type, xp.exp(mean + 0.5 * variance), p.strike, variance, facts.discount, xp, special)
-        return xp.where((p.average == 1.0) | (n == 1.0), price, xp.nan)
+        carry = xp.log(law.forward / law.spot)
+        continuous = p.averaging == 1.0
+        middle = xp.where(continuous, 0.5, (n + 1.0) / (2.0 * n))
+        third = xp.where(continuous, 1.0 / 3.0, (n + 1.0) * (2.0 * n + 1.0) / (6.0 * n * n))
+        share = n / (n + p.past_fixings)
+        known = xp.where(p.past_fixings > 0.0, p.past_average, 1.0)
+        mean = share * (xp.log(law.spot) + (carry - 0.5 * law.variance) * middle) + (1.0 - share) * xp.log(known)
+        variance = share * share * law.variance * third
+        price = black(p.option_type, xp.exp(mean + 0.5 * variance), p.strike, variance, law.discount, xp, special)
+        single = (n == 1.0) & (p.past_fixings == 0.0) & ~continuous
+        return xp.where(((p.average == 1.0) | single) & (p.strike_type == 0.0) & law.flat, price, xp.nan)
+
+    @staticmethod
+    def refuse(p: Any) -> np.ndarray | None:
+        lost = np.where((p.past_fixings > 0.0) & np.isnan(p.past_average), "past_average is missing: past fixings need their values", "")
+        return np.where((p.strike_type == 0.0) & np.isnan(p.strike), "strike is missing: must be finite and > 0", lost)

@@ -18,13 +18,15 @@ from gpuquant.columns import Member
 class Payoff(Member):
     """The base of every payoff: a frozen dataclass of columns, `maturity` in years among them, with the functions below.
 
-    - `start(p, i, log_spots) -> acc`, the accumulator at time zero;
+    - `start(p, i, log_spots, growth) -> acc`, the accumulator at time zero;
     - `observe(p, i, acc, log_spots, k, growth) -> acc`, at date number k = 0, 1, ...;
     - `between(p, i, acc, log0, log1, variance, k, growth, w) -> acc`, at every step where `bridged`: the log prices at both ends,
       the variance of the bridge between them, the number of dates before, and `uniforms` uniforms w of the payoff's own;
     - `finish(p, i, acc, log_spots) -> amount`, at maturity.
 
     The last arguments may be left out. `growth` is the value at maturity of 1 paid now, for what is paid early.
+
+    `simulated = False` where the amount rests on prices at a later date, which no path knows.
 
     Dates are T k/n, k = 1..n, where `dates` names the column that counts them, and else the columns of `times`.
     """
@@ -33,6 +35,7 @@ class Payoff(Member):
     dates: ClassVar[str] = ""
     times: ClassVar[tuple[str, ...]] = ()
     uniforms: ClassVar[int] = 0
+    simulated: ClassVar[bool] = True
 
     @staticmethod
     def start(p: Any, i: int) -> tuple[float, ...]:
@@ -65,19 +68,37 @@ class Payoff(Member):
         return None
 
     @staticmethod
+    def of_variance(p: Any, mean: Any, discount: Any, xp: Any) -> Any | None:
+        """Price from the mean variance of the log price alone, shape (n,), NaN where that is not enough; None when it never is."""
+        return None
+
+    @staticmethod
     def warn(p: Any) -> np.ndarray | None:
-        """Per row, a sentence about what is right but surprising, or None."""
+        """Per row, a sentence about what is right but surprising, or None; `p` has the model's columns, too."""
+        return None
+
+    @staticmethod
+    def refuse(p: Any) -> np.ndarray | None:
+        """Per row, a sentence about columns that do not go together, or None; `p` has the model's columns, too."""
         return None
 
 
-def black(sign: Any, forward: Any, strike: Any, variance: Any, discount: Any, xp: Any, special: Any) -> Any:
-    """Black's formula (1976): discount (sign) (F N(sign d1) - K N(sign d2)); exact intrinsic at zero variance."""
-    deviation = xp.sqrt(variance)
-    moneyness = xp.log(forward / strike)
-    safe = xp.where(deviation > 0.0, deviation, 1.0)
-    d1 = xp.where(deviation > 0.0, moneyness / safe + 0.5 * deviation, xp.where(moneyness >= 0.0, xp.inf, -xp.inf))
-    d2 = xp.where(deviation > 0.0, d1 - deviation, d1)
-    return discount * sign * (forward * special.ndtr(sign * d1) - strike * special.ndtr(sign * d2))
+KINDS = ("down-and-out", "down-and-in", "up-and-out", "up-and-in")
+
+
+def living_side(kind: Any) -> Any:
+    """1.0 where the barrier of this one of KINDS lies above the living price, -1.0 where below."""
+    return 1.0 if kind >= 2.0 else -1.0
+
+
+def living_sides(kind: Any, xp: Any) -> Any:
+    """`living_side` of an array."""
+    return xp.where(kind >= 2.0, 1.0, -1.0)
+
+
+def already(touched: np.ndarray) -> np.ndarray | None:
+    """The warning of rows whose barrier is behind the spot."""
+    return np.where(touched, "the barrier is touched already", "") if np.any(touched) else None
 
 
 def spared_at(side: Any, barrier: Any, log_spot: Any) -> Any:
@@ -91,3 +112,28 @@ def spared_between(side: Any, barrier: Any, log0: Any, log1: Any, variance: Any)
     before = max(side * (level - log0), 0.0)
     after = max(side * (level - log1), 0.0)
     return 1.0 - math.exp(-2.0 * before * after / max(variance, 1e-30))
+
+
+def spared_by_both(lower: Any, upper: Any, log0: Any, log1: Any, variance: Any) -> Any:
+    """Probability that a Brownian bridge of this variance stays between two levels: the nearest images (Kunitomo and Ikeda, 1992).
+
+    1 - A - B + C + D with reflections in the upper, the lower, and both; what is left out is below 1e-12 while the levels are
+    four standard deviations of a step apart.
+    """
+    low = math.log(lower)
+    width = math.log(upper) - low
+    before = log0 - low
+    after = log1 - low
+    scale = 2.0 / max(variance, 1e-30)
+    above = math.exp(-scale * (width - before) * (width - after))
+    below = math.exp(-scale * before * after)
+    round_up = math.exp(-scale * width * (width + after - before))
+    round_down = math.exp(-scale * width * (width + before - after))
+    inside = (before > 0.0) and (after > 0.0) and (before < width) and (after < width)
+    return max(1.0 - above - below + round_up + round_down, 0.0) if inside else 0.0
+
+
+def highest_between(side: Any, log0: Any, log1: Any, variance: Any, w: Any) -> Any:
+    """The highest (side 1.0) or lowest (-1.0) log price of a Brownian bridge of this variance, from a uniform (Glasserman, 2003, section 6.4)."""
+    move = log1 - log0
+    return 0.5 * (log0 + log1 + side * math.sqrt(move * move - 2.0 * variance * math.log(w)))

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, call_or_put, positive
-from gpuquant.payoffs.base import Payoff, black
+from gpuquant.columns import Column, call_or_put, positive, years
+from gpuquant.payoffs import lognormal
+from gpuquant.payoffs.base import Payoff
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,12 @@ class European(Payoff):
 
     option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
-    maturity: Column = positive()
-
-    @staticmethod
-    def start(p, i):
-        return (0.0,)
-
-    @staticmethod
-    def observe(p, i, acc, log_spots, k):
-        return acc
+    maturity: Column = years()
 
     @staticmethod
     def finish(p, i, acc, log_spots):
         return max(p.option_type[i] * (math.exp(log_spots[0]) - p.strike[i]), 0.0)
 
     @staticmethod
-    def closed(p: Any, facts: Any, xp: Any, special: Any) -> Any:
-        return black(p.option_type, facts.forward, p.strike, facts.variance, facts.discount, xp, special)
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        return lognormal.vanilla(p.option_type, p.strike, law, xp, special)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from gpuquant.columns import Column, call_or_put, count, positive
-from gpuquant.payoffs.base import Payoff
+from gpuquant.columns import Column, call_or_put, choice, count, if_known, positive, years
+from gpuquant.payoffs import lognormal
+from gpuquant.payoffs.base import Payoff, highest_between
 
 
 @dataclass(frozen=True)
 class Lookback(Payoff):
-    """Fixed strike: max(highest - strike, 0) for a call, max(strike - lowest, 0) for a put, over the prices at T k/n, k = 1..n.
+    """Fixed strike: max(M - strike, 0) for a call, M the highest price; max(strike - m, 0) for a put, m the lowest.
+
+    Watched at T k/n, k = 1..n, or continuously: then the extreme between two steps is drawn from its Brownian bridge.
 
     Parameters
     ----------
@@ -21,8 +25,12 @@ class Lookback(Payoff):
         In currency units; > 0.
     maturity : Column, shape (n,)
         Years from today; > 0.
+    running_extreme : Column, shape (n,)
+        Highest (lowest) price so far, in currency units; today's where it is not given.
+    monitoring : Column, shape (n,)
+        continuous or discrete.
     observations : Column, shape (n,)
-        Number of dates; a whole number >= 1.
+        Dates of discrete monitoring; a whole number >= 1.
 
     References
     ----------
@@ -31,20 +39,41 @@ class Lookback(Payoff):
 
     option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
-    maturity: Column = positive()
+    maturity: Column = years()
+    running_extreme: Column = if_known()
+    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
     observations: Column = count(default=252)
 
     dates = "observations"
+    uniforms = 1
+
+    @classmethod
+    def bridged(cls, fixed: dict[str, float]) -> bool:
+        return fixed["monitoring"] == 0.0
 
     @staticmethod
-    def start(p, i):
-        return (-1e4,)
+    def start(p, i, log_spots):
+        side = p.option_type[i]
+        seen = side * math.log(p.running_extreme[i]) if p.running_extreme[i] > 0.0 else -1e4
+        return (max(seen, side * log_spots[0]) if p.monitoring[i] == 0.0 else seen,)
 
     @staticmethod
     def observe(p, i, acc, log_spots, k):
         return (max(acc[0], p.option_type[i] * log_spots[0]),)
 
     @staticmethod
+    def between(p, i, acc, log0, log1, variance, k, growth, w):
+        side = p.option_type[i]
+        return (max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])),)
+
+    @staticmethod
     def finish(p, i, acc, log_spots):
-        extreme = math.exp(p.option_type[i] * acc[0])
-        return max(p.option_type[i] * (extreme - p.strike[i]), 0.0)
+        return max(p.option_type[i] * (math.exp(p.option_type[i] * acc[0]) - p.strike[i]), 0.0)
+
+    @staticmethod
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        side = p.option_type
+        seen = lognormal.running(side, p.running_extreme, law, xp)
+        owed = law.discount * xp.maximum(side * (seen - p.strike), 0.0)
+        price = owed + lognormal.extreme(side, xp.where(side > 0.0, xp.maximum(seen, p.strike), xp.minimum(seen, p.strike)), law, xp, special)
+        return xp.where((p.monitoring == 0.0) & law.flat, price, xp.nan)

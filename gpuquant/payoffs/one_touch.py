@@ -1,27 +1,36 @@
-"""One-touch: a fixed amount if the price reaches a level."""
+"""One-touch: a fixed amount, or the asset, if the price reaches a level."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
-from gpuquant.columns import Column, choice, count, positive
-from gpuquant.payoffs.base import Payoff, spared_at, spared_between
+import numpy as np
+
+from gpuquant.columns import Column, choice, count, positive, years
+from gpuquant.payoffs import lognormal
+from gpuquant.payoffs.base import Payoff, already, spared_at, spared_between
 
 
 @dataclass(frozen=True)
 class OneTouch(Payoff):
-    """`cash` at maturity if the price has touched `barrier`, watched at T k/n, k = 1..n, or continuously by a Brownian bridge.
+    """`cash`, or the asset, if the price touches `barrier`, watched at T k/n, k = 1..n, or continuously by a Brownian bridge.
 
     Parameters
     ----------
     barrier : Column, shape (n,)
         In currency units; > 0.
     direction : Column, shape (n,)
-        down or up: the side from which the barrier is reached.
+        down or up: where the barrier lies.
     maturity : Column, shape (n,)
         Years from today; > 0.
+    pays : Column, shape (n,)
+        cash or asset.
     cash : Column, shape (n,)
-        Amount paid, in currency units; > 0.
+        Amount paid where `pays` is cash, in currency units; > 0.
+    payment : Column, shape (n,)
+        maturity or hit.
     monitoring : Column, shape (n,)
         continuous or discrete.
     observations : Column, shape (n,)
@@ -34,8 +43,10 @@ class OneTouch(Payoff):
 
     barrier: Column = positive(sample=80.0)
     direction: Column = choice("down", "up", codes=(-1.0, 1.0))
-    maturity: Column = positive()
+    maturity: Column = years()
+    pays: Column = choice("cash", "asset", default="cash")
     cash: Column = positive(default=1.0)
+    payment: Column = choice("maturity", "hit", default="maturity")
     monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
     observations: Column = count(default=252)
 
@@ -46,17 +57,36 @@ class OneTouch(Payoff):
         return fixed["monitoring"] == 0.0
 
     @staticmethod
-    def start(p, i):
-        return (1.0,)
+    def start(p, i, log_spots, growth):
+        touched = p.direction[i] * (log_spots[0] - math.log(p.barrier[i])) >= 0.0 and p.monitoring[i] == 0.0
+        now = p.cash[i] if p.pays[i] == 0.0 else math.exp(log_spots[0])
+        return (0.0 if touched else 1.0, growth * now if touched else 0.0)
 
     @staticmethod
-    def observe(p, i, acc, log_spots, k):
-        return (acc[0] * spared_at(p.direction[i], p.barrier[i], log_spots[0]),)
+    def observe(p, i, acc, log_spots, k, growth):
+        alive = acc[0] * spared_at(p.direction[i], p.barrier[i], log_spots[0])
+        return (alive, acc[1] + (acc[0] - alive) * growth * (p.cash[i] if p.pays[i] == 0.0 else math.exp(log_spots[0])))
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance):
-        return (acc[0] * spared_between(p.direction[i], p.barrier[i], log0[0], log1[0], variance),)
+    def between(p, i, acc, log0, log1, variance, k, growth):
+        alive = acc[0] * spared_between(p.direction[i], p.barrier[i], log0[0], log1[0], variance)
+        return (alive, acc[1] + (acc[0] - alive) * growth * (p.cash[i] if p.pays[i] == 0.0 else p.barrier[i]))
 
     @staticmethod
     def finish(p, i, acc, log_spots):
-        return (1.0 - acc[0]) * p.cash[i]
+        late = (1.0 - acc[0]) * (p.cash[i] if p.pays[i] == 0.0 else math.exp(log_spots[0]))
+        return late if p.payment[i] == 0.0 else acc[1]
+
+    @staticmethod
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        pays_cash = p.pays == 0.0
+        at_hit = xp.where(pays_cash, p.cash, xp.where(p.direction * (law.spot - p.barrier) >= 0.0, law.spot, p.barrier))
+        alive = lognormal.spared(lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special), p.direction, p.barrier, law, xp)
+        held = lognormal.spared(lambda at, low, high: lognormal.within(lognormal.asset, low, high, at, xp, special), p.direction, p.barrier, law, xp)
+        late = xp.where(pays_cash, p.cash * (law.discount - alive), law.discount * law.forward - held)
+        price = xp.where(p.payment == 0.0, late, at_hit * lognormal.touch(p.direction, p.barrier, law, xp, special))
+        return xp.where((p.monitoring == 0.0) & law.flat, price, xp.nan)
+
+    @staticmethod
+    def warn(p: Any) -> np.ndarray | None:
+        return already(p.direction * (p.spot - p.barrier) >= 0.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,20 @@ class Batch:
                     found.append((name, float(getattr(member, name)[0])))
         return tuple(found)
 
+    def together(self) -> SimpleNamespace:
+        """The columns of model and payoff side by side."""
+        return SimpleNamespace(**{**self.model.columns(), **self.payoff.columns()})
+
+    def refused(self) -> np.ndarray:
+        """Per row, what does not go together in it; empty where nothing is wrong."""
+        n = len(self.rows)
+        out = np.full(n, "", dtype=object)
+        for member in (self.model, self.payoff):
+            said = member.refuse(self.together())
+            if said is not None:
+                out = np.where(out == "", np.broadcast_to(said, n).astype(object), out)
+        return out
+
     def split(self) -> Iterator[Batch]:
         """One batch for each set of fixed choices."""
         n = len(self.rows)
@@ -78,6 +93,9 @@ def batches_of(contracts: Any, model: Model | None, market: Any) -> tuple[Contra
             if member.rows not in (1, n):
                 raise InputError(f"{type(member).__name__} has {member.rows} rows where the other has {n}: lengths must be equal or 1")
         batch = Batch(model, contracts, np.arange(n), np.arange(n, dtype=np.int64))
+        wrong = batch.refused()
+        for row in np.flatnonzero(wrong != "")[:1]:
+            raise InputError(f"{type(contracts).__name__} row {row}: {wrong[row]}")
         return None, list(batch.split()), np.full(n, "", dtype=object), contracts.scalar and model.scalar
     if model is not None:
         raise InputError("model = ...: a book takes its models from its column 'model'")
@@ -156,7 +174,10 @@ class _Rows:
         if kept.size:
             columns = {name: value[kept] for name, value in columns.items()}
             dynamics = model.from_columns({k: columns[k] for k in domains(model)})
-            yield from Batch(dynamics, payoff.from_columns({k: columns[k] for k in domains(payoff)}), rows[kept], self.streams[rows[kept]]).split()
+            batch = Batch(dynamics, payoff.from_columns({k: columns[k] for k in domains(payoff)}), rows[kept], self.streams[rows[kept]])
+            wrong = batch.refused()
+            self.messages[batch.rows] = wrong
+            yield from batch.take(np.flatnonzero(wrong == "")).split()
 
     def _shocked(self, model: type[Model], name: str, own: np.ndarray, quoted: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """A model's column: the row's own value, the market's, or the default, moved by the market's scenario."""

@@ -5,29 +5,25 @@ The formulas live with the payoffs, the lognormal facts with the models; this mo
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.greeks import FORMULA, plan, units
-
-
-class _Row:
-    """Columns by attribute, on the device."""
-
-    def __init__(self, columns: dict[str, Any]) -> None:
-        self.__dict__.update(columns)
+from gpuquant.pricing.greeks import FORMULA, plan, shortest, units
 
 
 def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any) -> Any | None:
     """Prices, shape (n,), NaN where no formula applies; None when the pair has none."""
     xp = place.xp
-    row = _Row(columns)
+    row = SimpleNamespace(**columns)  # on the device
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # masked by where
-        facts = model.lognormal(row, row.maturity, xp)  # type: ignore[attr-defined]
-        return None if facts is None else payoff.closed(row, facts, xp, place.special)
+        mean = model.mean_variance(row, row.maturity, xp)
+        price = None if mean is None else payoff.of_variance(row, mean, model.bond(row, row.maturity, xp), xp)
+        law = model.lognormal(row, row.maturity, xp)
+        return price if law is None or price is not None else payoff.closed(row, law, xp, place.special)
 
 
 def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool) -> np.ndarray | None:
@@ -42,7 +38,7 @@ def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool) -> np.ndarr
     if not greeks:
         return np.array(place.get(base, "price"))[:, None]
     names = tuple(columns)
-    scale, shift, weights = plan(names, type(model), FORMULA)
+    scale, shift, weights = plan(names, type(model), type(payoff), FORMULA, shortest(payoff))
     total = place.xp.zeros((n, len(weights)))
     for v in range(len(scale)):
         moved = {name: value if scale[v, f] == 1.0 and shift[v, f] == 0.0 else value * scale[v, f] + shift[v, f] for f, (name, value) in enumerate(on.items())}
@@ -50,7 +46,7 @@ def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool) -> np.ndarr
         for o in np.flatnonzero(weights[:, v]).tolist():
             total[:, o] += weights[o, v] * worth
     out = np.array(place.get(total, "price"))
-    for o, unit in enumerate(units(model, payoff.maturity, FORMULA)):  # type: ignore[attr-defined]
+    for o, unit in enumerate(units(model, payoff, FORMULA)):
         with np.errstate(divide="ignore", invalid="ignore"):
             out[:, o] /= unit
     return out

@@ -138,7 +138,10 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
             )
             tick(int((~done).sum()))
             return
-    if not done.all():
+    if not done.all() and not batch.payoff.simulated:
+        table.message[batch.rows[~done]] = f"no engine prices {type(batch.payoff).__name__} under {type(batch.model).__name__}"
+        tick(int((~done).sum()))
+    elif not done.all():
         try:
             simulate(batch if not done.any() else batch.take(np.flatnonzero(~done)), task, table, notes[~done], tick)
         except MemberError as failure:
@@ -147,8 +150,8 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
 
 def _notes(batch: Batch) -> np.ndarray:
     notes = np.full(len(batch.rows), "", dtype=object)
-    for member in (batch.model, batch.payoff):
-        said = member.warn(member)
+    for member, seen in ((batch.model, batch.model), (batch.payoff, batch.together())):
+        said = member.warn(seen)
         if said is not None:
             notes = np.where(notes == "", np.broadcast_to(said, notes.shape).astype(object), notes)
     return notes

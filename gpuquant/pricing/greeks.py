@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.columns import domains
 from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.kernel import Pair
 
 NAMES = ("delta", "gamma", "vega", "rho", "theta")
@@ -32,22 +34,21 @@ SIMULATED = Bumps(0.01, 0.02, 1e-3, 0.01)
 FORMULA = Bumps(1e-4, 1e-4, 1e-5, 1e-5)
 
 
-def plan(names: tuple[str, ...], model: type[Model], bumps: Bumps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps: Bumps, shortest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`scale`, `shift` (variants, columns) and `weights` (outputs, variants) for price and the five Greeks, in bump units."""
     columns = {name: f for f, name in enumerate(names)}
-    moves: list[tuple[str, float, float]] = []
-    for name, relative, absolute in (
-        ("spot", bumps.spot, 0.0),
-        (model.vega_column, bumps.volatility, 0.0),
-        ("rate", 0.0, bumps.rate),
-        ("maturity", bumps.maturity, 0.0),
-    ):
-        moves += [(name, relative, absolute), (name, -relative, -absolute)]
-    scale, shift = np.ones((1 + len(moves), len(names))), np.zeros((1 + len(moves), len(names)))
-    for v, (name, relative, absolute) in enumerate(moves, start=1):
-        scale[v, columns[name]] += relative
-        shift[v, columns[name]] += absolute
-    weights = np.zeros((6, 1 + len(moves)))
+    scale, shift = np.ones((9, len(names))), np.zeros((9, len(names)))
+    clocks = clocks_of(payoff)
+    for v, sign in enumerate((1.0, -1.0), start=1):
+        scale[v, columns["spot"]] += sign * bumps.spot
+        scale[2 + v, columns[model.vega_column]] += sign * bumps.volatility
+        shift[4 + v, columns["rate"]] += sign * bumps.rate
+        for name in clocks:  # every date comes nearer by as much; a single one by a share of itself
+            if len(clocks) > 1:
+                shift[6 + v, columns[name]] += sign * bumps.maturity * shortest
+            else:
+                scale[6 + v, columns[name]] += sign * bumps.maturity
+    weights = np.zeros((6, 9))
     weights[0, 0] = 1.0
     weights[1, 1:3] = 0.5, -0.5
     weights[2, 0:3] = -2.0, 1.0, 1.0
@@ -57,18 +58,29 @@ def plan(names: tuple[str, ...], model: type[Model], bumps: Bumps) -> tuple[np.n
     return scale, shift, weights
 
 
-def units(model: Model, maturity: np.ndarray, bumps: Bumps) -> list[Any]:
+def clocks_of(payoff: type[Payoff]) -> list[str]:
+    """The columns of a payoff that are times from today."""
+    return [name for name, domain in domains(payoff).items() if domain.clock or name == "maturity"]
+
+
+def shortest(payoff: Payoff) -> float:
+    """The shortest time from today in a batch, in years."""
+    return min(float(np.fmin.reduce(getattr(payoff, name), initial=np.inf)) for name in clocks_of(type(payoff)))
+
+
+def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
     """What each output is divided by, per row: the size of its bump in the column's own unit."""
     level = getattr(model, model.vega_column)
     # a bump r of a variance is r sqrt(variance) / 2 of its volatility
     vega = 0.5 * bumps.volatility * np.sqrt(level) if model.vega_is_variance else bumps.volatility * level
     spot = bumps.spot * model.spot  # type: ignore[attr-defined]
-    return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * maturity]
+    time = payoff.maturity if len(clocks_of(type(payoff))) == 1 else shortest(payoff)  # type: ignore[attr-defined]
+    return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * time]
 
 
-def variants(pair: Pair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def variants(pair: Pair, payoff: Payoff) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The plan of a pair's kernel: Greeks when it has their outputs, else the price alone."""
     if pair.outputs == 1:
         n = len(pair.names)
         return np.ones((1, n)), np.zeros((1, n)), np.ones((1, 1))
-    return plan(pair.names, pair.model, SIMULATED)
+    return plan(pair.names, pair.model, pair.payoff, SIMULATED, shortest(payoff))

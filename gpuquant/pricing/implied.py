@@ -9,7 +9,7 @@ import numpy as np
 from gpuquant.columns import as_column, call_or_put, nonnegative, positive, real
 from gpuquant.device import Place, choose
 from gpuquant.errors import InputError
-from gpuquant.payoffs.base import black
+from gpuquant.payoffs.lognormal import black
 
 
 def implied_volatility(

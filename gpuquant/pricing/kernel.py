@@ -74,7 +74,7 @@ def takes(function: Any) -> int:
 def sizes(model: type[Model], payoff: type[Payoff]) -> dict[str, int]:
     """How many constants, state fields and accumulator fields the pair uses, learnt by calling it on a sample row."""
     constants, state = offered(model.begin, sample(model), 0, 0.25, 0.0)
-    acc = offered(payoff.start, sample(payoff), 0, model.log_spots(state))
+    acc = offered(payoff.start, sample(payoff), 0, model.log_spots(state), 1.0)
     for name, value in (("begin constants", constants), ("begin state", state), ("start", acc)):
         if not isinstance(value, tuple) or not value:
             raise MemberError(f"{model.__name__} with {payoff.__name__}: {name} must be a non-empty tuple of numbers, got {value!r}")
@@ -120,7 +120,7 @@ def _text(pair: Pair, target: str) -> str:
         Member("discount", model.discount, places, accurate=True),
         Member("step", model.step, places),
         Member("log_spots", model.log_spots, places),
-        Member("start", payoff.start, places, accurate=True, offered=3),
+        Member("start", payoff.start, places, accurate=True, offered=4),
         Member("finish", payoff.finish, places, accurate=True),
         Member("observe", payoff.observe, places, offered=6),
     ]

@@ -74,7 +74,7 @@ def _launched(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int],
 def launch(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Values and standard errors of a batch by simulation, shape (n, outputs), Greeks in their own units."""
     pair = Pair(type(batch.model), type(batch.payoff), batch.fixed, task.precision, 9 if task.greeks else 1, task.outputs)
-    scale, shift, weights = greeks.variants(pair)
+    scale, shift, weights = greeks.variants(pair, batch.payoff)
     streams = np.zeros_like(batch.streams) if task.common_draws else batch.streams
     columns = {**batch.model.columns(), **batch.payoff.columns()}
     units_per_row = np.ceil(paths / TILE).sum() / len(paths)
@@ -82,7 +82,7 @@ def launch(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], No
     run = Launch(pair, columns, Grid.of(batch, task.steps), streams, paths, scale, shift, weights, task.seed, task.purpose)
     values, errors = run.run(task.place, counted)
     if task.greeks:
-        for o, unit in enumerate(greeks.units(batch.model, batch.payoff.maturity, greeks.SIMULATED)):  # type: ignore[attr-defined]
+        for o, unit in enumerate(greeks.units(batch.model, batch.payoff, greeks.SIMULATED)):
             with np.errstate(divide="ignore", invalid="ignore"):
                 values[:, o] /= unit
                 errors[:, o] /= unit

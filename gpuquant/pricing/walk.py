@@ -91,7 +91,7 @@ def embark(lane_data, constants, values, variant, dt, t, fresh):
     c, state = begin(r, 0, dt, t)
     store_constants(constants, variant * NC, 0, c)
     if fresh:
-        nothing = start(r, 0, log_spots(state))
+        nothing = start(r, 0, log_spots(state), F(1.0) / discount(r, 0, r[MATURITY]))
         for lane in lanes():
             store_state(lane_data, variant * NX, lane, state)
             store_acc(lane_data, ACC + variant * NA, lane, nothing)

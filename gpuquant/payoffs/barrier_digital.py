@@ -1,0 +1,99 @@
+"""Barrier digital: a digital option that is born or dies when the price touches a level."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuquant.columns import Column, call_or_put, choice, count, positive, years
+from gpuquant.payoffs import lognormal
+from gpuquant.payoffs.base import KINDS, Payoff, already, living_side, living_sides, spared_at, spared_between
+
+
+@dataclass(frozen=True)
+class BarrierDigital(Payoff):
+    """`cash`, or S_T, where S_T ends beyond the strike and the barrier has been touched (in) or not (out).
+
+    Parameters
+    ----------
+    option_type : Column, shape (n,)
+        call or put.
+    barrier_type : Column, shape (n,)
+        down-and-out, down-and-in, up-and-out or up-and-in.
+    strike : Column, shape (n,)
+        In currency units; > 0.
+    barrier : Column, shape (n,)
+        In currency units; > 0.
+    maturity : Column, shape (n,)
+        Years from today; > 0.
+    pays : Column, shape (n,)
+        cash or asset.
+    cash : Column, shape (n,)
+        Amount paid where `pays` is cash, in currency units; > 0.
+    monitoring : Column, shape (n,)
+        continuous or discrete.
+    observations : Column, shape (n,)
+        Dates of discrete monitoring; a whole number >= 1.
+
+    References
+    ----------
+    Reiner and Rubinstein (1991), binary barriers.
+    """
+
+    option_type: Column = call_or_put()
+    barrier_type: Column = choice(*KINDS)
+    strike: Column = positive(sample=100.0)
+    barrier: Column = positive(sample=80.0)
+    maturity: Column = years()
+    pays: Column = choice("cash", "asset", default="cash")
+    cash: Column = positive(default=1.0)
+    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
+    observations: Column = count(default=252)
+
+    dates = "observations"
+
+    @classmethod
+    def bridged(cls, fixed: dict[str, float]) -> bool:
+        return fixed["monitoring"] == 0.0
+
+    @staticmethod
+    def start(p, i):
+        return (1.0,)
+
+    @staticmethod
+    def observe(p, i, acc, log_spots, k):
+        return (acc[0] * spared_at(living_side(p.barrier_type[i]), p.barrier[i], log_spots[0]),)
+
+    @staticmethod
+    def between(p, i, acc, log0, log1, variance):
+        return (acc[0] * spared_between(living_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance),)
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        spot = math.exp(log_spots[0])
+        amount = p.cash[i] if p.pays[i] == 0.0 else spot
+        knock_in = (p.barrier_type[i] == 1.0) or (p.barrier_type[i] == 3.0)
+        alive = 1.0 - acc[0] if knock_in else acc[0]
+        return alive * amount if p.option_type[i] * (spot - p.strike[i]) > 0.0 else 0.0
+
+    @staticmethod
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        def paid(kind: Any) -> Any:
+            def between(at: Any, low: Any, high: Any) -> Any:
+                low = xp.where(p.option_type > 0.0, xp.maximum(low, p.strike), low)
+                high = xp.where(p.option_type > 0.0, high, xp.minimum(high, p.strike))
+                return lognormal.within(kind, low, high, at, xp, special)
+
+            out = lognormal.spared(between, living_sides(p.barrier_type, xp), p.barrier, law, xp)
+            knock_in = (p.barrier_type == 1.0) | (p.barrier_type == 3.0)
+            return xp.where(knock_in, kind(p.option_type, p.strike, law, xp, special) - out, out)
+
+        price = xp.where(p.pays == 0.0, p.cash * paid(lognormal.cash), paid(lognormal.asset))
+        return xp.where((p.monitoring == 0.0) & law.flat, price, xp.nan)
+
+    @staticmethod
+    def warn(p: Any) -> np.ndarray | None:
+        return already(living_sides(p.barrier_type, np) * (p.spot - p.barrier) >= 0.0)

@@ -1,0 +1,98 @@
+"""Double barrier: a vanilla option that is born or dies when the price touches either of two levels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuquant.columns import Column, call_or_put, choice, count, nonnegative, positive, years
+from gpuquant.payoffs import lognormal
+from gpuquant.payoffs.base import Payoff, already, spared_at, spared_by_both
+
+
+@dataclass(frozen=True)
+class DoubleBarrier(Payoff):
+    """A European option that is knocked out or in when the price touches `lower` or `upper`; a dead option pays `rebate` at maturity.
+
+    Parameters
+    ----------
+    option_type : Column, shape (n,)
+        call or put.
+    barrier_type : Column, shape (n,)
+        knock-out or knock-in.
+    strike : Column, shape (n,)
+        In currency units; > 0.
+    lower, upper : Column, shape (n,)
+        In currency units; > 0.
+    maturity : Column, shape (n,)
+        Years from today; > 0.
+    rebate : Column, shape (n,)
+        Paid at maturity when the option is dead, in currency units; >= 0.
+    monitoring : Column, shape (n,)
+        continuous or discrete.
+    observations : Column, shape (n,)
+        Dates of discrete monitoring; a whole number >= 1.
+
+    References
+    ----------
+    Kunitomo and Ikeda (1992).
+    """
+
+    option_type: Column = call_or_put()
+    barrier_type: Column = choice("knock-out", "knock-in")
+    strike: Column = positive(sample=100.0)
+    lower: Column = positive(sample=80.0)
+    upper: Column = positive(sample=125.0)
+    maturity: Column = years()
+    rebate: Column = nonnegative(default=0.0)
+    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
+    observations: Column = count(default=252)
+
+    dates = "observations"
+
+    @classmethod
+    def bridged(cls, fixed: dict[str, float]) -> bool:
+        return fixed["monitoring"] == 0.0
+
+    @staticmethod
+    def start(p, i):
+        return (1.0,)
+
+    @staticmethod
+    def observe(p, i, acc, log_spots, k):
+        return (acc[0] * spared_at(-1.0, p.lower[i], log_spots[0]) * spared_at(1.0, p.upper[i], log_spots[0]),)
+
+    @staticmethod
+    def between(p, i, acc, log0, log1, variance):
+        return (acc[0] * spared_by_both(p.lower[i], p.upper[i], log0[0], log1[0], variance),)
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        vanilla = max(p.option_type[i] * (math.exp(log_spots[0]) - p.strike[i]), 0.0)
+        alive = acc[0] if p.barrier_type[i] == 0.0 else 1.0 - acc[0]
+        return alive * vanilla + (1.0 - alive) * p.rebate[i]
+
+    @staticmethod
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        def option(at: Any) -> Any:
+            return lognormal.vanilla_within(p.option_type, p.strike, p.lower, p.upper, at, xp, special)
+
+        def bond(at: Any) -> Any:
+            return lognormal.within(lognormal.cash, p.lower, p.upper, at, xp, special)
+
+        out = lognormal.spared_twice(option, p.lower, p.upper, law, xp)
+        alive = lognormal.spared_twice(bond, p.lower, p.upper, law, xp)
+        knock_in = lognormal.vanilla(p.option_type, p.strike, law, xp, special) - out + p.rebate * alive
+        price = xp.where(p.barrier_type == 0.0, out + p.rebate * (law.discount - alive), knock_in)
+        return xp.where((p.monitoring == 0.0) & (p.lower < p.upper) & law.flat, price, xp.nan)
+
+    @staticmethod
+    def refuse(p: Any) -> np.ndarray | None:
+        return np.where(p.lower >= p.upper, "lower >= upper: the lower barrier must lie below the upper", "")
+
+    @staticmethod
+    def warn(p: Any) -> np.ndarray | None:
+        return already((p.spot <= p.lower) | (p.spot >= p.upper))

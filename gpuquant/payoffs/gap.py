@@ -1,0 +1,47 @@
+"""Gap: an option exercised by one level and paid by another."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gpuquant.columns import Column, call_or_put, positive, years
+from gpuquant.payoffs import lognormal
+from gpuquant.payoffs.base import Payoff
+
+
+@dataclass(frozen=True)
+class Gap(Payoff):
+    """S_T - strike where S_T > trigger for a call, strike - S_T where S_T < trigger for a put; may be negative.
+
+    Parameters
+    ----------
+    option_type : Column, shape (n,)
+        call or put.
+    strike : Column, shape (n,)
+        What is paid for the asset, in currency units; > 0.
+    trigger : Column, shape (n,)
+        The level that decides, in currency units; > 0.
+    maturity : Column, shape (n,)
+        Years from today; > 0.
+
+    References
+    ----------
+    Reiner and Rubinstein (1991), binary options.
+    """
+
+    option_type: Column = call_or_put()
+    strike: Column = positive(sample=100.0)
+    trigger: Column = positive(sample=105.0)
+    maturity: Column = years()
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        spot = math.exp(log_spots[0])
+        return p.option_type[i] * (spot - p.strike[i]) if p.option_type[i] * (spot - p.trigger[i]) > 0.0 else 0.0
+
+    @staticmethod
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        asset = lognormal.asset(p.option_type, p.trigger, law, xp, special)
+        return p.option_type * (asset - p.strike * lognormal.cash(p.option_type, p.trigger, law, xp, special))

@@ -1,0 +1,80 @@
+"""No-touch: a fixed amount, or the asset, if the price never reaches a level."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuquant.columns import Column, choice, count, positive, years
+from gpuquant.payoffs import lognormal
+from gpuquant.payoffs.base import Payoff, already, spared_at, spared_between
+
+
+@dataclass(frozen=True)
+class NoTouch(Payoff):
+    """`cash`, or the asset, at maturity if the price has not touched `barrier`, watched at T k/n, k = 1..n, or continuously.
+
+    Parameters
+    ----------
+    barrier : Column, shape (n,)
+        In currency units; > 0.
+    direction : Column, shape (n,)
+        down or up: where the barrier lies.
+    maturity : Column, shape (n,)
+        Years from today; > 0.
+    pays : Column, shape (n,)
+        cash or asset.
+    cash : Column, shape (n,)
+        Amount paid where `pays` is cash, in currency units; > 0.
+    monitoring : Column, shape (n,)
+        continuous or discrete.
+    observations : Column, shape (n,)
+        Dates of discrete monitoring; a whole number >= 1.
+
+    References
+    ----------
+    Reiner and Rubinstein (1991), binary barriers; Glasserman (2003), section 6.4 for the bridge.
+    """
+
+    barrier: Column = positive(sample=80.0)
+    direction: Column = choice("down", "up", codes=(-1.0, 1.0))
+    maturity: Column = years()
+    pays: Column = choice("cash", "asset", default="cash")
+    cash: Column = positive(default=1.0)
+    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
+    observations: Column = count(default=252)
+
+    dates = "observations"
+
+    @classmethod
+    def bridged(cls, fixed: dict[str, float]) -> bool:
+        return fixed["monitoring"] == 0.0
+
+    @staticmethod
+    def start(p, i):
+        return (1.0,)
+
+    @staticmethod
+    def observe(p, i, acc, log_spots, k):
+        return (acc[0] * spared_at(p.direction[i], p.barrier[i], log_spots[0]),)
+
+    @staticmethod
+    def between(p, i, acc, log0, log1, variance):
+        return (acc[0] * spared_between(p.direction[i], p.barrier[i], log0[0], log1[0], variance),)
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        return acc[0] * (p.cash[i] if p.pays[i] == 0.0 else math.exp(log_spots[0]))
+
+    @staticmethod
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        alive = lognormal.spared(lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special), p.direction, p.barrier, law, xp)
+        held = lognormal.spared(lambda at, low, high: lognormal.within(lognormal.asset, low, high, at, xp, special), p.direction, p.barrier, law, xp)
+        return xp.where((p.monitoring == 0.0) & law.flat, xp.where(p.pays == 0.0, p.cash * alive, held), xp.nan)
+
+    @staticmethod
+    def warn(p: Any) -> np.ndarray | None:
+        return already(p.direction * (p.spot - p.barrier) >= 0.0)

@@ -1,0 +1,67 @@
+"""Variance swap: realised variance against a fixed one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gpuquant.columns import Column, choice, count, nonnegative, positive, years
+from gpuquant.payoffs.base import Payoff
+
+
+@dataclass(frozen=True)
+class VarianceSwap(Payoff):
+    """notional x (realised variance - strike), per year: of the log price, or of its returns over T k/n, k = 1..n.
+
+    With strike 0 the price over the discount is the fair variance.
+
+    Parameters
+    ----------
+    strike : Column, shape (n,)
+        A variance per year; >= 0.
+    maturity : Column, shape (n,)
+        Years from today; > 0.
+    notional : Column, shape (n,)
+        In currency units per unit of variance; > 0.
+    monitoring : Column, shape (n,)
+        continuous (the integral of the variance) or discrete (the sum of squared log returns).
+    observations : Column, shape (n,)
+        Returns where it is discrete; a whole number >= 1.
+
+    References
+    ----------
+    Demeterfi, Derman, Kamal and Zou (1999).
+    """
+
+    strike: Column = nonnegative(default=0.0, sample=0.04)
+    maturity: Column = years()
+    notional: Column = positive(default=1.0)
+    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
+    observations: Column = count(default=252)
+
+    dates = "observations"
+
+    @classmethod
+    def bridged(cls, fixed: dict[str, float]) -> bool:
+        return fixed["monitoring"] == 0.0
+
+    @staticmethod
+    def start(p, i, log_spots):
+        return (log_spots[0], 0.0)
+
+    @staticmethod
+    def observe(p, i, acc, log_spots, k):
+        move = log_spots[0] - acc[0]
+        return (log_spots[0], acc[1] + move * move)
+
+    @staticmethod
+    def between(p, i, acc, log0, log1, variance):
+        return (acc[0], acc[1] + variance)
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        return p.notional[i] * (acc[1] / p.maturity[i] - p.strike[i])
+
+    @staticmethod
+    def of_variance(p: Any, mean: Any, discount: Any, xp: Any) -> Any:
+        return xp.where(p.monitoring == 0.0, p.notional * discount * (mean / p.maturity - p.strike), xp.nan)
