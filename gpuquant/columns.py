@@ -106,6 +106,21 @@ def at_least(low: float, default: Any = MISSING, *, sample: float) -> Any:
     return _column(Domain(f"must be finite and >= {low:g}", low=low, sample=sample), default)
 
 
+def above(low: float, default: Any = MISSING, *, sample: float) -> Any:
+    """A column of numbers > `low`."""
+    return _column(Domain(f"must be finite and > {low:g}", low=low, open_low=True, sample=sample), default)
+
+
+def below(high: float, default: Any = MISSING, *, sample: float) -> Any:
+    """A column of numbers < `high`."""
+    return _column(Domain(f"must be finite and < {high:g}", high=high, open_high=True, sample=sample), default)
+
+
+def probability(default: Any = MISSING, *, sample: float = 0.5) -> Any:
+    """A column of numbers in [0, 1]."""
+    return _column(Domain("must be within [0, 1]", low=0.0, high=1.0, sample=sample), default)
+
+
 def real(default: Any = MISSING, *, sample: float = 0.05) -> Any:
     """A column of finite numbers."""
     return _column(Domain("must be finite", sample=sample), default)

@@ -28,7 +28,7 @@ RESERVED = {"F", "D", "f32", "f64", "i32", "i64", "u32", "u64", "sqrt", "normals
 PAST = {"sum", "close"}  # what a rule may ask of its parameter `past`
 STATEMENTS = (
     ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.Pass,
-    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name, ast.Constant, ast.Subscript, ast.Attribute,
+    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name, ast.Constant, ast.Subscript, ast.Slice, ast.Attribute,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
 )  # fmt: skip
 

@@ -100,6 +100,7 @@ class Model(Member):
     vega_column: ClassVar[str] = "volatility"
     vega_is_variance: ClassVar[bool] = False
     variance_columns: ClassVar[tuple[str, ...]] = ()
+    simulated: ClassVar[bool] = True
 
     @staticmethod
     def begin(m: Any, i: int, dt: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -125,6 +126,16 @@ class Model(Member):
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | None:
         """The lognormal facts at `t`, or None when the terminal price is not lognormal."""
         return None
+
+    @staticmethod
+    def growth(m: Any, t: Any, xp: Any) -> Any:
+        """Forward over spot at `t`, shape (n,)."""
+        return xp.exp((m.rate - m.dividend_yield) * t)
+
+    @staticmethod
+    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
+        """E[exp(i z log(S_t / F_t))] for complex z, where the model knows it."""
+        raise NotImplementedError
 
     @staticmethod
     def bond(m: Any, t: Any, xp: Any) -> Any:

@@ -63,43 +63,12 @@ class Heston(Model):
 
     @staticmethod
     def begin(m, i, dt):
-        kappa, theta, sigma, rho = m.kappa[i], m.long_variance[i], m.vol_of_vol[i], m.correlation[i]
-        decay = math.exp(-kappa * dt)
-        gone = 1.0 - decay
-        variance_v = sigma * sigma * decay * gone / kappa
-        variance_0 = theta * sigma * sigma * gone * gone / (2.0 * kappa)
-        # log S moves by drift + k1 v + k2 v' + sqrt(k3 (v + v')) z: Andersen (2008), eq. 33 with gamma1 = gamma2 = 1/2
-        half = 0.5 * dt * (kappa * rho / sigma - 0.5)
-        k1, k2, k3 = half - rho / sigma, half + rho / sigma, 0.5 * dt * (1.0 - rho * rho)
         drift = (m.rate[i] - m.dividend_yield[i]) * dt
-        return (decay, theta * gone, variance_v, variance_0, drift, k1 + 0.5 * k3, k2 + 0.5 * k3, k1, k2, k3, 0.5 * dt), (math.log(m.spot[i]), m.v0[i])
+        return scheme(m.kappa[i], m.long_variance[i], m.vol_of_vol[i], m.correlation[i], drift, dt), (math.log(m.spot[i]), m.v0[i])
 
     @staticmethod
     def step(c, x, z, u, k):
-        decay, pull, variance_v, variance_0, drift, shift, tilt, k1, k2, k3, _half = c
-        v = x[1]
-        mean = max(decay * v + pull, 1e-15)
-        inverse_mean = 1.0 / mean
-        psi = max((variance_v * v + variance_0) * inverse_mean * inverse_mean, 1e-10)
-        smooth = psi <= 1.5
-        # Both branches are evaluated and one is selected; where each divides once, they share the division.
-        # psi <= 1.5: v' = a (b + z)^2.   psi > 1.5: v' = 0 with probability `atom`, else exponential with rate beta.
-        shared = 2.0 / (psi if smooth else psi + 1.0)
-        excess = max(shared - 1.0, 0.0)
-        b2 = excess + math.sqrt(shared * excess)
-        atom = 1.0 - shared
-        beta = shared * inverse_mean
-        quotient = (mean if smooth else shared) / (1.0 + b2 if smooth else max(1.0 - u[0], 1e-12))
-        root = math.sqrt(b2) + z[1]
-        after = quotient * root * root if smooth else math.log(max(quotient, 1.0)) / beta
-        # martingale correction, minus log E[exp(tilt v')]: propositions 7 and 9
-        room = 1.0 - 2.0 * tilt * quotient if smooth else beta - tilt
-        fraction = (tilt * b2 * quotient if smooth else beta * shared) / max(room, 1e-12)
-        moment = max(room if smooth else atom + fraction, 1e-12)
-        logarithm = math.log(moment)
-        correction = 0.5 * logarithm - fraction if smooth else -logarithm
-        correction = correction if room > 0.0 else -tilt * mean  # no moment exists: the uncorrected scheme's mean
-        return (x[0] + (drift + correction - shift * v + k1 * v + k2 * after + math.sqrt(k3 * (v + after)) * z[0]), after)
+        return diffuse(c, x, z, u)
 
     @staticmethod
     def log_spots(x):
@@ -113,6 +82,18 @@ class Heston(Model):
     def bridge_variance(c, x0, x1):
         # the whole diffusion is a bridge between its ends, its correlated part too: the mean of the two variances over the step
         return c[10] * (x0[1] + x1[1])
+
+    @staticmethod
+    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
+        # Albrecher, Mayer, Schoutens and Tistaert (2007), formulation 2, with what vanishes as vol_of_vol does divided out by hand
+        square = m.vol_of_vol * m.vol_of_vol
+        a = m.kappa - 1j * m.correlation * m.vol_of_vol * z
+        d = xp.sqrt(a * a + square * (z * z + 1j * z))
+        q = -(z * z + 1j * z) / (a + d)
+        g = square * q / (a + d)
+        gone = -xp.expm1(-d * t)
+        level = q * gone / (1.0 - g * (1.0 - gone))
+        return xp.exp(m.kappa * m.long_variance * (q * t - 2.0 / square * xp.log1p(g * gone / (1.0 - g))) + m.v0 * level)
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any) -> Any:
@@ -150,6 +131,46 @@ class Heston(Model):
             "vol_of_vol": np.clip(vol_of_vol, 0.05, 2.0 * np.sqrt(2.0 * kappa * level)),
             "correlation": np.clip(together, -0.95, 0.95),
         }
+
+
+def scheme(kappa: Any, theta: Any, sigma: Any, rho: Any, drift: Any, dt: Any) -> Any:
+    """The eleven constants of a step of the scheme, of length `dt` and with this drift of the log price."""
+    decay = math.exp(-kappa * dt)
+    gone = 1.0 - decay
+    variance_v = sigma * sigma * decay * gone / kappa
+    variance_0 = theta * sigma * sigma * gone * gone / (2.0 * kappa)
+    # log S moves by drift + k1 v + k2 v' + sqrt(k3 (v + v')) z: Andersen (2008), eq. 33 with gamma1 = gamma2 = 1/2
+    half = 0.5 * dt * (kappa * rho / sigma - 0.5)
+    k1, k2, k3 = half - rho / sigma, half + rho / sigma, 0.5 * dt * (1.0 - rho * rho)
+    return (decay, theta * gone, variance_v, variance_0, drift, k1 + 0.5 * k3, k2 + 0.5 * k3, k1, k2, k3, 0.5 * dt)
+
+
+def diffuse(c: Any, x: Any, z: Any, u: Any) -> Any:
+    """Log price and variance one step later, from two normals and a uniform."""
+    decay, pull, variance_v, variance_0, drift, shift, tilt, k1, k2, k3, _half = c
+    v = x[1]
+    mean = max(decay * v + pull, 1e-15)
+    inverse_mean = 1.0 / mean
+    psi = max((variance_v * v + variance_0) * inverse_mean * inverse_mean, 1e-10)
+    smooth = psi <= 1.5
+    # Both branches are evaluated and one is selected; where each divides once, they share the division.
+    # psi <= 1.5: v' = a (b + z)^2.   psi > 1.5: v' = 0 with probability `atom`, else exponential with rate beta.
+    shared = 2.0 / (psi if smooth else psi + 1.0)
+    excess = max(shared - 1.0, 0.0)
+    b2 = excess + math.sqrt(shared * excess)
+    atom = 1.0 - shared
+    beta = shared * inverse_mean
+    quotient = (mean if smooth else shared) / (1.0 + b2 if smooth else max(1.0 - u[0], 1e-12))
+    root = math.sqrt(b2) + z[1]
+    after = quotient * root * root if smooth else math.log(max(quotient, 1.0)) / beta
+    # martingale correction, minus log E[exp(tilt v')]: propositions 7 and 9
+    room = 1.0 - 2.0 * tilt * quotient if smooth else beta - tilt
+    fraction = (tilt * b2 * quotient if smooth else beta * shared) / max(room, 1e-12)
+    moment = max(room if smooth else atom + fraction, 1e-12)
+    logarithm = math.log(moment)
+    correction = 0.5 * logarithm - fraction if smooth else -logarithm
+    correction = correction if room > 0.0 else -tilt * mean  # no moment exists: the uncorrected scheme's mean
+    return (x[0] + (drift + correction - shift * v + k1 * v + k2 * after + math.sqrt(k3 * (v + after)) * z[0]), after)
 
 
 def _lagged(values: np.ndarray, bars: int) -> np.ndarray:

@@ -69,13 +69,7 @@ class Merton(Model):
     @staticmethod
     def step(c, x, z, u, k):
         drift, vol, expected, none, mean, deviation = c
-        jumps = 0.0
-        probability = none
-        beyond = u[0] - none  # what is left of the uniform after each count's probability
-        for n in range(1, 9):
-            jumps = jumps + (1.0 if beyond > 0.0 else 0.0)
-            probability = probability * expected / float(n)
-            beyond = beyond - probability
+        jumps = jumps_by(u[0], expected, none)
         return (x[0] + (drift + vol * z[0] + jumps * mean + math.sqrt(jumps) * deviation * z[1]),)
 
     @staticmethod
@@ -87,6 +81,16 @@ class Merton(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
+    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
+        return xp.exp(t * (m.intensity * Merton.jumps(m, z, xp) - 0.5 * m.volatility * m.volatility * (z * z + 1j * z)))
+
+    @staticmethod
+    def jumps(m: Any, z: Any, xp: Any) -> Any:
+        """Log characteristic function of one jump, less its compensation."""
+        square = m.jump_volatility * m.jump_volatility
+        return xp.expm1(1j * m.jump_mean * z - 0.5 * square * z * z) - 1j * z * xp.expm1(m.jump_mean + 0.5 * square)
+
+    @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any) -> Any:
         jump = m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility
         return (m.volatility * m.volatility + m.intensity * jump) * t
@@ -94,3 +98,15 @@ class Merton(Model):
     @staticmethod
     def least_steps(m: Any, t: Any) -> Any:
         return np.ceil(4.0 * m.intensity * t)
+
+
+def jumps_by(u: Any, expected: Any, none: Any) -> Any:
+    """A Poisson number of jumps, eight at most, by inversion; `none` is the probability of none."""
+    jumps = 0.0
+    probability = none
+    beyond = u - none  # what is left of the uniform after each count's probability
+    for n in range(1, 9):
+        jumps = jumps + (1.0 if beyond > 0.0 else 0.0)
+        probability = probability * expected / float(n)
+        beyond = beyond - probability
+    return jumps

@@ -68,6 +68,14 @@ class Payoff(Member):
         return None
 
     @staticmethod
+    def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any:
+        """g(u) of an amount that rests on the last price alone: pi E[amount] = integral over u > 0 of Re[g(u) phi(u - i/2)], but for constants.
+
+        phi is the characteristic function of log(S_T / forward). A payoff with a transform has `closed`, too.
+        """
+        raise NotImplementedError
+
+    @staticmethod
     def of_variance(p: Any, mean: Any, discount: Any, xp: Any) -> Any | None:
         """Price from the mean variance of the log price alone, shape (n,), NaN where that is not enough; None when it never is."""
         return None

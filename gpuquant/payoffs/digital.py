@@ -46,6 +46,12 @@ class Digital(Payoff):
         return amount if p.option_type[i] * (spot - p.strike[i]) > 0.0 else 0.0
 
     @staticmethod
+    def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any:
+        wave = xp.exp((0.5 + 1j * u) * xp.log(forward / p.strike))
+        fixed = p.cash * wave / (0.5 + 1j * u)
+        return p.option_type * xp.where(p.pays == 0.0, fixed, -p.strike * wave / (0.5 - 1j * u))
+
+    @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         fixed = p.cash * lognormal.cash(p.option_type, p.strike, law, xp, special)
         return xp.where(p.pays == 0.0, fixed, lognormal.asset(p.option_type, p.strike, law, xp, special))

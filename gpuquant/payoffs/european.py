@@ -38,5 +38,9 @@ class European(Payoff):
         return max(p.option_type[i] * (math.exp(log_spots[0]) - p.strike[i]), 0.0)
 
     @staticmethod
+    def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any:
+        return -xp.sqrt(forward * p.strike) * xp.exp(1j * u * xp.log(forward / p.strike)) / (u * u + 0.25)
+
+    @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         return lognormal.vanilla(p.option_type, p.strike, law, xp, special)

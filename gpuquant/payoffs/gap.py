@@ -42,6 +42,11 @@ class Gap(Payoff):
         return p.option_type[i] * (spot - p.strike[i]) if p.option_type[i] * (spot - p.trigger[i]) > 0.0 else 0.0
 
     @staticmethod
+    def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any:
+        wave = xp.exp((0.5 + 1j * u) * xp.log(forward / p.trigger))
+        return -wave * (p.trigger / (0.5 - 1j * u) + p.strike / (0.5 + 1j * u))
+
+    @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         asset = lognormal.asset(p.option_type, p.trigger, law, xp, special)
         return p.option_type * (asset - p.strike * lognormal.cash(p.option_type, p.trigger, law, xp, special))

@@ -5,6 +5,7 @@ The formulas live with the payoffs, the lognormal facts with the models; this mo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.greeks import FORMULA, plan, shortest, units
+
+Formula = Callable[[type[Model], type[Payoff], dict[str, Any], Any], Any]
 
 
 def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any) -> Any | None:
@@ -26,8 +29,8 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
         return price if law is None or price is not None else payoff.closed(row, law, xp, place.special)
 
 
-def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool) -> np.ndarray | None:
-    """Price, and Greeks by narrow central differences of the formula, shape (n, outputs); None when the pair has no formula."""
+def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: Formula = values) -> np.ndarray | None:
+    """Price, and Greeks by narrow central differences of `values`, shape (n, outputs); None when the pair has no formula."""
     columns = {**model.columns(), **payoff.columns()}
     n = max(value.size for value in columns.values())
     on = {name: place.put(value, name) for name, value in columns.items()}

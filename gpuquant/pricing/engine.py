@@ -20,7 +20,7 @@ from gpuquant.errors import InputError, MemberError
 from gpuquant.market import Market
 from gpuquant.meter import Meter
 from gpuquant.models.base import Model
-from gpuquant.pricing import closed
+from gpuquant.pricing import closed, fourier
 from gpuquant.pricing.batch import Batch, batches_of
 from gpuquant.pricing.grid import Grid
 from gpuquant.pricing.simulate import simulate
@@ -59,7 +59,7 @@ def price(
     market : Market or path, optional
         Spots, rates, volatilities by underlying.
     engine : str
-        auto (closed form where there is one), closed_form or monte_carlo.
+        auto (closed form where there is one, else Fourier, else simulation), closed_form, fourier or monte_carlo.
     paths : int
         Paths per simulated row.
     steps : int, optional
@@ -122,30 +122,39 @@ def _work(batch: Batch, task: Task) -> float:
     return float(Grid.of(batch, task.steps).steps.sum()) * task.paths
 
 
+FORMULAS = {"closed_form": closed.values, "fourier": fourier.values}
+
+
 def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:
-    """Closed form where the engine allows and there is one; the walk for the rest."""
-    done = np.zeros(len(batch.rows), bool)
+    """A formula where the engine allows and there is one, closed before Fourier; the walk for the rest."""
     notes = _notes(batch)
-    if task.engine != "monte_carlo":
-        values = closed.price(batch.model, batch.payoff, task.place, greeks=task.greeks)
-        if values is not None:
-            done = ~np.isnan(values[:, 0])
-            table.put(batch.rows[done], values[done], 0.0, "closed_form", 0, notes[done], notes[done] != "")
+    for engine, values in FORMULAS.items():
+        if task.engine not in ("auto", engine) or not len(batch.rows):
+            continue
+        found = closed.price(batch.model, batch.payoff, task.place, greeks=task.greeks, values=values)
+        if found is not None:
+            done = np.isfinite(found[:, 0])
+            table.put(batch.rows[done], found[done], 0.0, engine, 0, notes[done], notes[done] != "")
             tick(int(done.sum()))
-        if task.engine == "closed_form":
-            table.message[batch.rows[~done]] = (
-                f"no closed form for {type(batch.payoff).__name__} under {type(batch.model).__name__}; engine='monte_carlo' has a price"
-            )
-            tick(int((~done).sum()))
-            return
-    if not done.all() and not batch.payoff.simulated:
-        table.message[batch.rows[~done]] = f"no engine prices {type(batch.payoff).__name__} under {type(batch.model).__name__}"
-        tick(int((~done).sum()))
-    elif not done.all():
+            batch, notes = batch.take(np.flatnonzero(~done)), notes[~done]
+    if not len(batch.rows):
+        return
+    pair = f"{type(batch.payoff).__name__} under {type(batch.model).__name__}"
+    lost = None
+    if task.engine in FORMULAS:
+        lost = f"no {task.engine} price of {pair}; engine='auto' takes what there is"
+    elif not batch.payoff.simulated:
+        lost = f"no engine prices {pair}: its amount rests on prices at a later date"
+    elif not batch.model.simulated:
+        lost = f"no engine prices {pair}: the model has no simulation"
+    else:
         try:
-            simulate(batch if not done.any() else batch.take(np.flatnonzero(~done)), task, table, notes[~done], tick)
+            simulate(batch, task, table, notes, tick)
         except MemberError as failure:
-            table.message[batch.rows[~done]] = str(failure)
+            lost = str(failure)
+    if lost:
+        table.message[batch.rows] = lost
+        tick(len(batch.rows))
 
 
 def _notes(batch: Batch) -> np.ndarray:

@@ -13,7 +13,7 @@ from gpuquant.device.language import PRECISIONS
 from gpuquant.errors import InputError, unknown
 from gpuquant.pricing import greeks
 
-ENGINES = ("auto", "closed_form", "monte_carlo")
+ENGINES = ("auto", "closed_form", "fourier", "monte_carlo")
 DEFAULT_PATHS = 100_000
 
 
