@@ -19,6 +19,8 @@ def table(columns: dict[str, Any]) -> Any:
         """One column."""
         if isinstance(value, Words):
             return value.arrow()
+        if value.ndim == 2:
+            return pa.array(objects(value).tolist(), pa.list_(pa.float64()))
         if value.dtype.kind in "iuf":
             return pa.Array.from_buffers(pa.from_numpy_dtype(value.dtype), len(value), [None, pa.py_buffer(np.ascontiguousarray(value))])
         if value.dtype == object and all(v is None or isinstance(v, str) for v in value):
@@ -28,6 +30,17 @@ def table(columns: dict[str, Any]) -> Any:
         return pa.array(value)
 
     return pa.table({name: array(value) for name, value in columns.items()})
+
+
+def objects(value: Any) -> Any:
+    """A column as pandas holds it: text and lists as objects."""
+    if isinstance(value, Words):
+        return value.array()
+    if np.ndim(value) != 2:
+        return value
+    out = np.empty(len(value), dtype=object)
+    out[:] = [row[np.isfinite(row)].tolist() or None for row in value]
+    return out
 
 
 def numbers(column: Any, missing: float = np.nan) -> np.ndarray:

@@ -49,6 +49,12 @@ class Domain:
         NaN stands for "not given".
     clock : bool
         Years from today, which pass as the days do: theta moves it.
+    listed : bool
+        A list in each row: the field is of shape (1 or n, longest), NaN where a list ends earlier.
+    host : bool
+        No kernel reads it.
+    derived : bool
+        It follows from other columns; nobody gives it.
     """
 
     rule: str
@@ -63,12 +69,17 @@ class Domain:
     sample: float = 0.5
     optional: bool = False
     clock: bool = False
+    listed: bool = False
+    host: bool = False
+    derived: bool = False
 
     def bad(self, values: np.ndarray) -> np.ndarray:
-        """A mask of the values outside."""
-        wrong = ~np.isfinite(values)
-        if self.optional:
-            wrong = np.isinf(values)
+        """A mask of the rows outside."""
+        wrong = self._outside(values)
+        return wrong.any(axis=1) | (np.isnan(values).all(axis=1) & (not self.optional)) if self.listed else wrong
+
+    def _outside(self, values: np.ndarray) -> np.ndarray:
+        wrong = np.isinf(values) if self.optional or self.listed else ~np.isfinite(values)
         with np.errstate(invalid="ignore"):
             wrong |= (values <= self.low) if self.open_low else (values < self.low)
             wrong |= (values >= self.high) if self.open_high else (values > self.high)
@@ -119,6 +130,17 @@ def below(high: float, default: Any = MISSING, *, sample: float) -> Any:
 def probability(default: Any = MISSING, *, sample: float = 0.5) -> Any:
     """A column of numbers in [0, 1]."""
     return _column(Domain("must be within [0, 1]", low=0.0, high=1.0, sample=sample), default)
+
+
+def many(column: Any, default: Any = MISSING, *, host: bool = False) -> Any:
+    """A column of lists of such numbers; a missing list is allowed where the default is NaN."""
+    domain = dataclasses.replace(column.metadata["domain"], listed=True, host=host, optional=default is not MISSING)
+    return _column(dataclasses.replace(domain, rule=f"each {domain.rule}"), default)
+
+
+def derived(*, sample: float = 0.0) -> Any:
+    """A column of lists that `settled` fills from others."""
+    return _column(Domain("follows from other columns", listed=True, optional=True, derived=True, sample=sample), np.nan)
 
 
 def real(default: Any = MISSING, *, sample: float = 0.05) -> Any:
@@ -175,6 +197,8 @@ def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     """A value of the user's as a float64 array of at least one element, types checked and domain not yet."""
     if domain.words:
         return decode(values, domain, name, kind)
+    if domain.listed:
+        return as_lists(values, domain, name, kind)
     try:
         given = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
         if given.dtype.kind in "mMc":
@@ -187,6 +211,24 @@ def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     if array.size == 0:
         raise InputError(f"{kind} {name} is empty: needs at least one row")
     return array
+
+
+def as_lists(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
+    """A list, or a list of lists, as rows of float64, shape (1 or n, longest)."""
+    try:
+        nested = values if isinstance(values, np.ndarray) and values.dtype != object else list(np.atleast_1d(np.asarray(values, dtype=object)))
+        if isinstance(nested, list) and not all(np.ndim(one) == 0 for one in nested):
+            rows = [np.asarray(one, dtype=np.float64).ravel() for one in nested]
+            array = np.full((len(rows), max(1, *(row.size for row in rows))), np.nan)
+            for r, row in enumerate(rows):
+                array[r, : row.size] = row
+            return array
+        array = np.array(nested, dtype=np.float64)
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"{kind} {name} = {values!r}: {domain.rule}") from failure
+    if array.size == 0 or array.ndim > 2:
+        raise InputError(f"{kind} {name} has shape {array.shape}: must be a list, or a list of lists")
+    return np.atleast_2d(array)
 
 
 @dataclass(frozen=True)
@@ -215,15 +257,15 @@ class Member:
         plain = True
         for name, domain in domains(type(self)).items():
             value = getattr(self, name)
-            plain &= isinstance(value, str) or np.ndim(value) == 0
             array = as_column(value, domain, name, type(self).__name__)
             wrong = domain.bad(array)
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
-                raise InputError(f"{type(self).__name__} {name}[{row}] = {float(array[row])!r}: {domain.rule}{_unit(type(self), name)}")
-            if array.size != 1 and rows not in (1, array.size):
-                raise InputError(f"{type(self).__name__} {name} has {array.size} rows where another column has {rows}: lengths must be equal or 1")
-            rows = max(rows, array.size)
+                raise InputError(f"{type(self).__name__} {name}[{row}] = {array[row].tolist()!r}: {domain.rule}{_unit(type(self), name)}")
+            if len(array) != 1 and rows not in (1, len(array)):
+                raise InputError(f"{type(self).__name__} {name} has {len(array)} rows where another column has {rows}: lengths must be equal or 1")
+            rows = max(rows, len(array))
+            plain &= len(array) == 1 and (domain.listed or isinstance(value, str) or np.ndim(value) == 0)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "scalar", plain)
@@ -231,7 +273,7 @@ class Member:
     @property
     def rows(self) -> int:
         """Rows of the longest column."""
-        return max(getattr(self, name).size for name in domains(type(self)))
+        return max(len(getattr(self, name)) for name in domains(type(self)))
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, np.ndarray]) -> Any:
@@ -247,12 +289,25 @@ class Member:
         return {name: getattr(self, name) for name in domains(type(self))}
 
     def take(self, rows: np.ndarray) -> Any:
-        """The same member with these rows alone."""
-        return type(self).from_columns({name: value if value.size == 1 else value[rows] for name, value in self.columns().items()})
+        """The same member with these rows alone, its lists as long as the longest of them."""
+        kept = {name: value if len(value) == 1 else value[rows] for name, value in self.columns().items()}
+        for name, domain in domains(type(self)).items():
+            if domain.listed and len(kept[name]):
+                kept[name] = kept[name][:, : max(int(counted(kept[name]).max()), 1)]
+        return type(self).from_columns(kept)
+
+    def settled(self) -> Any:
+        """The same member with the columns that follow from others; its rows go together and their lists are of one length."""
+        return self
 
     def replace(self, **changes: Any) -> Any:
         """The same member with some columns changed."""
         return dataclasses.replace(self, **{name: changes.get(name, value) for name, value in self.columns().items()})
+
+
+def counted(lists: np.ndarray) -> np.ndarray:
+    """How long each row's list is."""
+    return np.asarray(np.isfinite(lists).sum(axis=1))
 
 
 @cached

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant.arrow import Words, table
+from gpuquant.arrow import Words, objects, table
 from gpuquant.errors import DataError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Priced:
         import pandas as pd
 
         everything = {**self.source, **self.columns}
-        return pd.DataFrame({k: v.array() if isinstance(v, Words) else v for k, v in everything.items()}, index=self.index)
+        return pd.DataFrame({k: objects(v) for k, v in everything.items()}, index=self.index)
 
     def to_frame(self) -> pd.DataFrame:
         """The same as `frame`."""

@@ -15,11 +15,12 @@ import copy
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
 from gpuquant.device.rearrange import Rename
+from gpuquant.device.unroll import Unroll
 from gpuquant.errors import MemberError, unknown
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
@@ -151,18 +152,21 @@ class Member:
     function : callable
         The user's function.
     fields : mapping
-        Field name to its place in the row's tuple, or to a constant where the run fixes it.
+        Field name to its place in the row's tuple, to the places of a list, or to a constant where the run fixes it.
     accurate : bool
         True for what runs once per row or path: elementary functions in the state's precision.
     offered : int
         Arguments the kernel calls it with, when that may be more than it takes.
+    lengths : mapping
+        Length of its parameters that are tuples, by their place.
     """
 
     name: str
     function: Callable[..., Any]
-    fields: Mapping[str, int | float]
+    fields: Mapping[str, int | float | range]
     accurate: bool = False
     offered: int = 0
+    lengths: Mapping[int, int] = field(default_factory=dict)
 
 
 class Rewriter(ast.NodeTransformer):
@@ -189,6 +193,10 @@ class Rewriter(ast.NodeTransformer):
             raise MemberError(f"{self.member.name}: {function!r} is not a plain Python function")
         tree = parse(function)
         outer = (self.scope, self.local, self.names, self.where)
+        if function is self.member.function:
+            given = {tree.args.args[place].arg: length for place, length in self.member.lengths.items() if place < len(tree.args.args)}
+            lists = {name: len(place) for name, place in self.member.fields.items() if isinstance(place, range)}
+            tree = Unroll(given, tree.args.args[0].arg, lists).visit(tree)
         closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
         self.scope = {**function.__globals__, **closure}
         self.names = [a.arg for a in tree.args.args]
@@ -219,8 +227,12 @@ class Rewriter(ast.NodeTransformer):
             place = self.member.fields[value.attr]
             if isinstance(place, float):
                 return ast.parse(f"F({place!r})", mode="eval").body
+            if isinstance(place, range):
+                return ast.parse(f"({''.join(f'{value.value.id}[{k}],' for k in place)})", mode="eval").body
             return ast.parse(f"{value.value.id}[{place}]", mode="eval").body
         node.value = self.visit(node.value)  # the index stays an integer
+        if isinstance(node.value, ast.Tuple) and isinstance(node.slice, ast.Constant):
+            return node.value.elts[int(node.slice.value)]  # type: ignore[arg-type]
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:

@@ -74,6 +74,43 @@ class Lognormal:
 
 
 @dataclass(frozen=True)
+class Lognormals:
+    """The facts of several prices, lognormal together, at one time.
+
+    Parameters
+    ----------
+    spots, forwards : array, shape (n, assets)
+        Today's prices, and E[S_T].
+    covariance : array, shape (n, assets, assets)
+        Of the log prices at T.
+    discount : array, shape (n,)
+        Value today of 1 paid at T.
+    """
+
+    spots: Any
+    forwards: Any
+    covariance: Any
+    discount: Any
+
+    def first(self) -> Lognormal:
+        """The law of the first price."""
+        return self._law(self.spots[:, 0], self.forwards[:, 0], self.covariance[:, 0, 0], self.discount)
+
+    def second_given(self, price: Any, xp: Any) -> Lognormal:
+        """The law of the second price where the first is known, undiscounted."""
+        square = self.covariance[:, 0, 0]
+        slope = self.covariance[:, 0, 1] / square
+        surprise = xp.log(price / self.forwards[:, 0]) + 0.5 * square
+        left = xp.maximum(self.covariance[:, 1, 1] - slope * self.covariance[:, 0, 1], 0.0)
+        forward = self.forwards[:, 1] * xp.exp(slope * surprise - 0.5 * (self.covariance[:, 1, 1] - left))
+        return self._law(self.spots[:, 1], forward, left, xp.ones_like(self.discount))
+
+    @staticmethod
+    def _law(spot: Any, forward: Any, variance: Any, discount: Any) -> Lognormal:
+        return Lognormal(spot, 1.0, lambda t: forward / spot if t else 1.0, lambda t: variance if t else 0.0, lambda t: discount if t else 1.0)
+
+
+@dataclass(frozen=True)
 class Model(Member):
     """The base of every model: a frozen dataclass of columns with the functions below.
 
@@ -86,21 +123,26 @@ class Model(Member):
     - `bridge_variance(c, x0, x1)`, where the log price between two steps is a Brownian bridge: its variance.
       A model that jumps has none.
 
-    Class attributes: `normals`, `uniforms`, `assets`; `steps_per_year`, the default time grid (0: exact on any grid);
+    Class attributes: `normals`, `uniforms`, `assets` (a number, or the name of the list column that has as many); `steps_per_year`, the default time grid (0: exact on any grid);
     `weak_order` of the scheme (infinite: exact); `vega_column`, what vega shifts, and `vega_is_variance` where that column
     is a squared volatility; `variance_columns`, all such columns, which a scenario's change of volatility moves.
     """
 
     abstract: ClassVar[bool] = True
-    normals: ClassVar[int] = 1
-    uniforms: ClassVar[int] = 0
-    assets: ClassVar[int] = 1
+    normals: ClassVar[int | str] = 1
+    uniforms: ClassVar[int | str] = 0
+    assets: ClassVar[int | str] = 1
     steps_per_year: ClassVar[int] = 0
     weak_order: ClassVar[float] = float("inf")
     vega_column: ClassVar[str] = "volatility"
     vega_is_variance: ClassVar[bool] = False
     variance_columns: ClassVar[tuple[str, ...]] = ()
     simulated: ClassVar[bool] = True
+
+    @property
+    def volatile(self) -> np.ndarray:
+        """Whether each row's price moves at all."""
+        return np.asarray(getattr(self, self.vega_column) > 0.0)
 
     @staticmethod
     def begin(m: Any, i: int, dt: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -123,7 +165,7 @@ class Model(Member):
         raise NotImplementedError
 
     @staticmethod
-    def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | None:
+    def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | Lognormals | None:
         """The lognormal facts at `t`, or None when the terminal price is not lognormal."""
         return None
 

@@ -26,7 +26,7 @@ class Payoff(Member):
 
     The last arguments may be left out. `growth` is the value at maturity of 1 paid now, for what is paid early.
 
-    `simulated = False` where the amount rests on prices at a later date, which no path knows.
+    `assets` is how many it is on; 0: as many as the model has. `simulated = False` where the amount rests on prices at a later date, which no path knows.
 
     Dates are T k/n, k = 1..n, where `dates` names the column that counts them, and else the columns of `times`.
     """
@@ -36,6 +36,7 @@ class Payoff(Member):
     times: ClassVar[tuple[str, ...]] = ()
     uniforms: ClassVar[int] = 0
     simulated: ClassVar[bool] = True
+    assets: ClassVar[int] = 1
 
     @staticmethod
     def start(p: Any, i: int) -> tuple[float, ...]:

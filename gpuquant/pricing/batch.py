@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.arrow import Words
-from gpuquant.columns import Domain, defaults, domains
+from gpuquant.columns import Domain, counted, defaults, domains
 from gpuquant.errors import InputError, unknown
 from gpuquant.market import Market
 from gpuquant.models.base import Model
@@ -67,10 +67,31 @@ class Batch:
                 out = np.where(out == "", np.broadcast_to(said, n).astype(object), out)
         return out
 
+    @property
+    def lengths(self) -> tuple[tuple[str, int], ...]:
+        """How long the lists are that a kernel reads."""
+        return tuple((name, getattr(m, name).shape[1]) for m in (self.model, self.payoff) for name, d in domains(type(m)).items() if d.listed and not d.host)
+
+    @property
+    def draws(self) -> int:
+        """Normals and uniforms of one step."""
+        long = dict(self.lengths)
+        return sum(long[stated] if isinstance(stated, str) else stated for stated in (self.model.normals, self.model.uniforms))
+
+    def settled(self) -> Batch:
+        """The same rows with the columns that follow from others."""
+        return Batch(self.model.settled(), self.payoff.settled(), self.rows, self.streams)
+
     def split(self) -> Iterator[Batch]:
-        """One batch for each set of fixed choices."""
+        """One batch for each set of fixed choices and lengths of lists."""
         n = len(self.rows)
-        codes = [np.broadcast_to(getattr(m, name), n) for m in (self.model, self.payoff) for name, d in domains(type(m)).items() if d.fixed]
+        codes = []
+        for member in (self.model, self.payoff):
+            for name, domain in domains(type(member)).items():
+                if domain.fixed:
+                    codes.append(np.broadcast_to(getattr(member, name), n))
+                elif domain.listed and not (domain.host or domain.derived):
+                    codes.append(np.broadcast_to(counted(getattr(member, name)), n))
         if not codes or all(np.ptp(c) == 0 for c in codes):
             yield self
             return
@@ -93,10 +114,12 @@ def batches_of(contracts: Any, model: Model | None, market: Any) -> tuple[Contra
             if member.rows not in (1, n):
                 raise InputError(f"{type(member).__name__} has {member.rows} rows where the other has {n}: lengths must be equal or 1")
         batch = Batch(model, contracts, np.arange(n), np.arange(n, dtype=np.int64))
-        wrong = batch.refused()
-        for row in np.flatnonzero(wrong != "")[:1]:
-            raise InputError(f"{type(contracts).__name__} row {row}: {wrong[row]}")
-        return None, list(batch.split()), np.full(n, "", dtype=object), contracts.scalar and model.scalar
+        parts = list(batch.split())
+        for part in parts:
+            wrong = part.refused()
+            for k in np.flatnonzero(wrong != "")[:1]:
+                raise InputError(f"{type(contracts).__name__} row {part.rows[k]}: {wrong[k]}")
+        return None, [part.settled() for part in parts], np.full(n, "", dtype=object), contracts.scalar and model.scalar
     if model is not None:
         raise InputError("model = ...: a book takes its models from its column 'model'")
     if isinstance(contracts, str | Path):
@@ -164,6 +187,9 @@ class _Rows:
         level = self.market.lookup("spot", self.underlying.words, "", np.full(len(rows), np.nan), columns["maturity"], codes)
         strike = columns.get("strike", level)
         for name, domain in domains(model).items():
+            if domain.listed or domain.words:  # a market holds numbers
+                columns[name] = self._own(name, domain, defaults(model), rows)
+                continue
             own = self._own(name, domain, {}, rows)
             quoted = self.market.lookup(name, self.underlying.words, section(model), strike, columns["maturity"], codes)
             columns[name] = self._shocked(model, name, own, quoted, codes)
@@ -175,9 +201,11 @@ class _Rows:
             columns = {name: value[kept] for name, value in columns.items()}
             dynamics = model.from_columns({k: columns[k] for k in domains(model)})
             batch = Batch(dynamics, payoff.from_columns({k: columns[k] for k in domains(payoff)}), rows[kept], self.streams[rows[kept]])
-            wrong = batch.refused()
-            self.messages[batch.rows] = wrong
-            yield from batch.take(np.flatnonzero(wrong == "")).split()
+            for part in batch.split():
+                wrong = part.refused()
+                self.messages[part.rows] = wrong
+                if (wrong == "").any():
+                    yield part.take(np.flatnonzero(wrong == "")).settled()
 
     def _shocked(self, model: type[Model], name: str, own: np.ndarray, quoted: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """A model's column: the row's own value, the market's, or the default, moved by the market's scenario."""
@@ -202,6 +230,9 @@ class _Rows:
             words = self.book.text(name, "")
             codes = np.array([table.get(str(word).lower(), np.inf) for word in words.words] + [start])
             return np.asarray(codes[words.codes[rows]])
+        if domain.listed:
+            lists = self.book.lists(name)
+            return np.full((len(rows), 1), np.nan) if lists is None else lists[rows]
         own = self.book.numbers(name)
         if own is None:
             return np.full(len(rows), float(default))
@@ -215,8 +246,8 @@ class _Rows:
             if self.messages[row]:
                 continue
             own = self.book.columns.get(name)
-            shown = own.take(rows[k : k + 1]).array()[0] if isinstance(own, Words) else float(values[k])
-            if np.isnan(values[k]):
+            shown = own.take(rows[k : k + 1]).array()[0] if isinstance(own, Words) else values[k].tolist()
+            if np.isnan(values[k]).all():
                 self.messages[row] = f"{name}[{row}] is missing: {domain.rule}; give it in the row or in the market"
             elif domain.words:
                 self.messages[row] = f"{name}[{row}] = {shown!r}: {unknown(name, shown, domain.words)}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.models.base import Model
+from gpuquant.models.base import Lognormals, Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.greeks import FORMULA, plan, shortest, units
 
@@ -26,13 +26,15 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
         mean = model.mean_variance(row, row.maturity, xp)
         price = None if mean is None else payoff.of_variance(row, mean, model.bond(row, row.maturity, xp), xp)
         law = model.lognormal(row, row.maturity, xp)
-        return price if law is None or price is not None else payoff.closed(row, law, xp, place.special)
+        if law is None or price is not None or (payoff.assets != 1) != isinstance(law, Lognormals):
+            return price
+        return payoff.closed(row, law, xp, place.special)
 
 
 def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: Formula = values) -> np.ndarray | None:
     """Price, and Greeks by narrow central differences of `values`, shape (n, outputs); None when the pair has no formula."""
     columns = {**model.columns(), **payoff.columns()}
-    n = max(value.size for value in columns.values())
+    n = max(len(value) for value in columns.values())
     on = {name: place.put(value, name) for name, value in columns.items()}
     base = values(type(model), type(payoff), on, place)
     if base is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.arrow import Words, numbers, table
+from gpuquant.arrow import Words, numbers, objects, table
+from gpuquant.columns import Domain, as_lists
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.pricing.vocabulary import schema
 from gpuquant.result import RESULT_COLUMNS
@@ -91,6 +93,9 @@ class Contracts:
                 columns[name] = column.to_numpy().astype("datetime64[D]")
             elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
                 columns[name] = numbers(column)
+            elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+                lists = [[np.nan] if one is None else one for one in column.to_pylist()]
+                columns[name] = as_lists(lists, Domain("must be a list of numbers"), name, "contract column")
             elif pa.types.is_null(kind):
                 columns[name] = np.full(len(column), np.nan)
             else:
@@ -119,7 +124,7 @@ class Contracts:
         """The rows as a pandas frame."""
         import pandas as pd
 
-        return pd.DataFrame({k: v.array() if isinstance(v, Words) else v for k, v in self.columns.items()}, index=self.index)
+        return pd.DataFrame({k: objects(v) for k, v in self.columns.items()}, index=self.index)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the rows."""
@@ -148,6 +153,17 @@ class Contracts:
         if np.asarray(value).dtype.kind not in "fiub":
             raise InputError(f"contract column {name!r} must be numbers, got {np.asarray(value).dtype}")
         return np.asarray(value, dtype=np.float64)
+
+    def lists(self, name: str) -> np.ndarray | None:
+        """A column of lists as float64, shape (n, longest), NaN where one ends earlier; None when absent. Text is read as JSON."""
+        value = self.columns.get(name)
+        if value is None:
+            return None
+        if isinstance(value, Words):
+            read = as_lists([_json(word) for word in [*value.words, None]], Domain("must be a list of numbers, such as [1, 2]"), name, "contract column")
+            return read[value.codes]
+        value = np.asarray(value, dtype=np.float64)
+        return value if value.ndim == 2 else value[:, None]
 
     def amounts(self) -> np.ndarray:
         """Quantity times multiplier of each row, 1 where they are not given."""
@@ -200,6 +216,15 @@ class Contracts:
 def _parsed(words: Words) -> np.ndarray:
     """Text as numbers; what is no number is infinite, so that its row's check names it."""
     return np.array([float(word) if _is_number(word) else np.inf for word in words.words] + [np.nan])[words.codes]
+
+
+def _json(word: str | None) -> list[float]:
+    """A list written as JSON; infinite where it is none, so that its row's check names it."""
+    try:
+        found = np.nan if word is None else json.loads(word)
+        return np.asarray(found, dtype=np.float64).ravel().tolist()
+    except (ValueError, TypeError):
+        return [np.inf]
 
 
 def _is_number(word: str) -> bool:

@@ -27,7 +27,7 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
     xp = place.xp
     if model.characteristic is Model.characteristic or payoff.transform is Payoff.transform:
         return None
-    n = max(value.size for value in columns.values())
+    n = max(len(value) for value in columns.values())
     rows = {name: xp.broadcast_to(value, (n,)) for name, value in columns.items()}
     out = xp.full(n, np.nan)
     waiting = xp.arange(n)

@@ -40,8 +40,9 @@ def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps
     scale, shift = np.ones((9, len(names))), np.zeros((9, len(names)))
     clocks = clocks_of(payoff)
     for v, sign in enumerate((1.0, -1.0), start=1):
-        scale[v, columns["spot"]] += sign * bumps.spot
-        scale[2 + v, columns[model.vega_column]] += sign * bumps.volatility
+        for variant, name, bump in ((v, "spot", bumps.spot), (2 + v, model.vega_column, bumps.volatility)):
+            if name in columns:  # several assets have a Greek each, which no column holds
+                scale[variant, columns[name]] += sign * bump
         shift[4 + v, columns["rate"]] += sign * bumps.rate
         for name in clocks:  # every date comes nearer by as much; a single one by a share of itself
             if len(clocks) > 1:
@@ -70,10 +71,10 @@ def shortest(payoff: Payoff) -> float:
 
 def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
     """What each output is divided by, per row: the size of its bump in the column's own unit."""
-    level = getattr(model, model.vega_column)
+    level = getattr(model, model.vega_column, np.zeros(1))
     # a bump r of a variance is r sqrt(variance) / 2 of its volatility
     vega = 0.5 * bumps.volatility * np.sqrt(level) if model.vega_is_variance else bumps.volatility * level
-    spot = bumps.spot * model.spot  # type: ignore[attr-defined]
+    spot = bumps.spot * getattr(model, "spot", np.zeros(1))
     time = payoff.maturity if len(clocks_of(type(payoff))) == 1 else shortest(payoff)  # type: ignore[attr-defined]
     return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * time]
 

@@ -35,6 +35,8 @@ class Pair:
         single, mixed or double.
     variants, outputs : int
         Walks per row on the same draws, and averaged combinations of them.
+    lengths : tuple of (str, int)
+        Of the columns that are lists.
     """
 
     model: type[Model]
@@ -43,11 +45,27 @@ class Pair:
     precision: str
     variants: int = 1
     outputs: int = 1
+    lengths: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def places(self) -> dict[str, int | range]:
+        """Where each column of model then payoff stands in a packed row; a list stands in several places."""
+        found: dict[str, int | range] = {}
+        lengths, here = dict(self.lengths), 0
+        for name, domain in {**domains(self.model), **domains(self.payoff)}.items():
+            if not domain.host:
+                found[name] = range(here, here + lengths[name]) if domain.listed else here
+                here += lengths.get(name, 1)
+        return found
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Columns of model then payoff, in the order of a packed row."""
-        return (*domains(self.model), *domains(self.payoff))
+        """The columns of a packed row in order, a list's once for each place."""
+        return tuple(name for name, place in self.places.items() for _ in (place if isinstance(place, range) else (place,)))
+
+    def number(self, stated: int | str) -> int:
+        """A number that a member states, or the length of the column it names."""
+        return dict(self.lengths)[stated] if isinstance(stated, str) else stated
 
     @property
     def bridged(self) -> bool:
@@ -55,9 +73,11 @@ class Pair:
         return self.payoff.bridged(dict(self.fixed))
 
 
-def sample(cls: type) -> Any:
-    """A member with one row inside every domain."""
-    return cls.from_columns({name: np.array([domain.sample]) for name, domain in domains(cls).items()})  # type: ignore[attr-defined]
+def sample(cls: type, lengths: tuple[tuple[str, int], ...] = ()) -> Any:
+    """A member with one row inside every domain, its lists of these lengths, or two."""
+    long = dict(lengths)
+    columns = {name: np.full((1, long.get(name, 2)) if domain.listed else 1, domain.sample) for name, domain in domains(cls).items()}
+    return cls.from_columns(columns).settled()  # type: ignore[attr-defined]
 
 
 def offered(function: Any, *arguments: Any) -> Any:
@@ -71,19 +91,21 @@ def takes(function: Any) -> int:
 
 
 @cached
-def sizes(model: type[Model], payoff: type[Payoff]) -> dict[str, int]:
+def sizes(pair: Pair) -> dict[str, int]:
     """How many constants, state fields and accumulator fields the pair uses, learnt by calling it on a sample row."""
-    constants, state = offered(model.begin, sample(model), 0, 0.25, 0.0)
-    acc = offered(payoff.start, sample(payoff), 0, model.log_spots(state), 1.0)
+    model, payoff = pair.model, pair.payoff
+    constants, state = offered(model.begin, sample(model, pair.lengths), 0, 0.25, 0.0)
+    acc = offered(payoff.start, sample(payoff, pair.lengths), 0, model.log_spots(state), 1.0)
     for name, value in (("begin constants", constants), ("begin state", state), ("start", acc)):
         if not isinstance(value, tuple) or not value:
             raise MemberError(f"{model.__name__} with {payoff.__name__}: {name} must be a non-empty tuple of numbers, got {value!r}")
-    z, u = (0.1,) * model.normals, (0.5,) * model.uniforms
+    z, u = (0.1,) * pair.number(model.normals), (0.5,) * pair.number(model.uniforms)
     moved = model.step(constants, state, z, u, 0.0)
     if not isinstance(moved, tuple) or len(moved) != len(state):
         raise MemberError(f"{model.__name__}.step must return a tuple of {len(state)} like begin's state, got {moved!r}")
-    if len(model.log_spots(moved)) != model.assets:
-        raise MemberError(f"{model.__name__}.log_spots must return one value for each of its {model.assets} assets")
+    assets = pair.number(model.assets)
+    if len(model.log_spots(moved)) != assets:
+        raise MemberError(f"{model.__name__}.log_spots must return one value for each of its {assets} assets")
     return {"NC": len(constants), "NX": len(state), "NA": len(acc)}
 
 
@@ -101,7 +123,7 @@ def text(pair: Pair, target: str) -> str:
 def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str:
     model, payoff = pair.model, pair.payoff
     drawn = (model.normals, model.uniforms, model.assets, payoff.uniforms)
-    choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs)
+    choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
     return compiler.kept(lambda: _text(pair, target), "price", model, payoff, pair.names, drawn, choices, target, prints)
 
 
@@ -112,21 +134,24 @@ def _text(pair: Pair, target: str) -> str:
         raise MemberError(f"{pair.model.__name__} and {pair.payoff.__name__} both have a column named {sorted(clash)[0]!r}")
     if pair.bridged and not hasattr(pair.model, "bridge_variance"):
         raise MemberError(f"{pair.model.__name__} jumps: it has no bridge for {pair.payoff.__name__} with continuous monitoring")
-    fixed = dict(pair.fixed)
-    places: dict[str, int | float] = {name: fixed.get(name, k) for k, name in enumerate(names)}
-    model, payoff = pair.model, pair.payoff
+    places: dict[str, int | float | range] = {**pair.places, **dict(pair.fixed)}
+    model, payoff, shape = pair.model, pair.payoff, sizes(pair)
+    normals, uniforms, assets = pair.number(model.normals), pair.number(model.uniforms), pair.number(model.assets)
+    if payoff.assets not in (0, assets):
+        raise MemberError(f"{payoff.__name__} is on {payoff.assets} asset{'s' * (payoff.assets > 1)}, {model.__name__} has {assets} here")
+    c, x, acc = shape["NC"], shape["NX"], shape["NA"]
     members = [
         Member("begin", model.begin, places, accurate=True, offered=4),
         Member("discount", model.discount, places, accurate=True),
-        Member("step", model.step, places),
-        Member("log_spots", model.log_spots, places),
-        Member("start", payoff.start, places, accurate=True, offered=4),
-        Member("finish", payoff.finish, places, accurate=True),
-        Member("observe", payoff.observe, places, offered=6),
+        Member("step", model.step, places, lengths={0: c, 1: x, 2: normals, 3: uniforms}),
+        Member("log_spots", model.log_spots, places, lengths={0: x}),
+        Member("start", payoff.start, places, accurate=True, offered=4, lengths={2: assets}),
+        Member("finish", payoff.finish, places, accurate=True, lengths={2: acc, 3: assets}),
+        Member("observe", payoff.observe, places, offered=6, lengths={2: acc, 3: assets}),
     ]
     if pair.bridged:
-        members += [Member("between", payoff.between, places, offered=9), Member("bridge_variance", model.bridge_variance, places)]  # type: ignore[attr-defined]
-    shape = sizes(model, payoff)
+        members.append(Member("between", payoff.between, places, offered=9, lengths={2: acc, 3: assets, 4: assets, 5: assets}))
+        members.append(Member("bridge_variance", model.bridge_variance, places, lengths={0: c, 1: x, 2: x}))  # type: ignore[attr-defined]
     batch = 1 if target == "cuda" else pair.variants
     constants: dict[str, int | float] = {
         **shape,
@@ -138,8 +163,8 @@ def _text(pair: Pair, target: str) -> str:
         "WATCHED": payoff.uniforms,
         "GROWN": int(takes(payoff.between) > 7 if pair.bridged else takes(payoff.observe) > 5),  # two exponentials a step
         "NF": len(names),
-        "NORMALS": model.normals,
-        "UNIFORMS": model.uniforms,
+        "NORMALS": normals,
+        "UNIFORMS": uniforms,
         "VARIANTS": pair.variants,
         "BATCH": batch,
         "OUTPUTS": pair.outputs,
@@ -152,8 +177,8 @@ def _text(pair: Pair, target: str) -> str:
             ("state", shape["NX"]),
             ("acc", shape["NA"]),
             ("row", len(names)),
-            ("normals", model.normals),
-            ("uniforms", model.uniforms),
+            ("normals", normals),
+            ("uniforms", uniforms),
             ("watched", payoff.uniforms),
         )
     )
@@ -172,8 +197,12 @@ def pack(columns: dict[str, np.ndarray], names: tuple[str, ...], dtype: Any) -> 
     """Columns of length 1 or n end to end, and where each begins and how far its rows are apart."""
     at = np.zeros((len(names), 2), np.int64)
     parts, offset = [], 0
+    turn: dict[str, int] = {}
     for f, name in enumerate(names):
         value = columns[name]
+        if value.ndim == 2:
+            turn[name] = turn.get(name, -1) + 1
+            value = value[:, turn[name]]
         at[f] = offset, value.size > 1
         parts.append(value)
         offset += value.size

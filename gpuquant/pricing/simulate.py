@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ def simulate(batch: Batch, task: Task, table: Table, notes: np.ndarray, tick: Ca
     if task.target_error is not None:
         pilot = replace(task, greeks=False, purpose=rng.PURPOSES["pilot"])
         paths = _enough(launch(batch, pilot, np.full(n, PILOT))[1][:, 0], np.full(n, PILOT), task, batch.rows)
-    rng.check(int(paths.max()), int(Grid.of(batch, task.steps).steps.max()) * (batch.model.normals + batch.model.uniforms), int(batch.streams.max()))
+    rng.check(int(paths.max()), int(Grid.of(batch, task.steps).steps.max()) * batch.draws, int(batch.streams.max()))
     values, errors = _launched(batch, task, paths, tick)
     for _ in range(3 if task.target_error is not None else 0):
         # a pilot in which next to nothing paid cannot know the spread: run such rows again, as long as their own error says
@@ -73,7 +72,7 @@ def _launched(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int],
 
 def launch(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Values and standard errors of a batch by simulation, shape (n, outputs), Greeks in their own units."""
-    pair = Pair(type(batch.model), type(batch.payoff), batch.fixed, task.precision, 9 if task.greeks else 1, task.outputs)
+    pair = Pair(type(batch.model), type(batch.payoff), batch.fixed, task.precision, 9 if task.greeks else 1, task.outputs, batch.lengths)
     scale, shift, weights = greeks.variants(pair, batch.payoff)
     streams = np.zeros_like(batch.streams) if task.common_draws else batch.streams
     columns = {**batch.model.columns(), **batch.payoff.columns()}
@@ -111,7 +110,7 @@ def _said(batch: Batch, task: Task, values: np.ndarray, errors: np.ndarray, note
         scheme = np.array([f"{k} steps of weak order {batch.model.weak_order:g}: their bias is not in std_error" for k in steps], dtype=object)
         message = np.where(message == "", scheme, message + "; " + scheme)
     # nothing paid on any path: with n paths the chance of paying is below 3/n at 95 % (the rule of three)
-    empty = (values[:, 0] == 0.0) & (errors[:, 0] == 0.0) & (np.broadcast_to(_volatile(batch), len(values)))
+    empty = (values[:, 0] == 0.0) & (errors[:, 0] == 0.0) & (np.broadcast_to(batch.model.volatile, len(values)))
     for row in np.flatnonzero(empty):
         message[row] = f"no path of {paths[row]} paid: the price is below what {paths[row]} paths can see (chance of paying under {3 / paths[row]:.1g})"
     short = np.zeros(len(values), bool)
@@ -119,7 +118,3 @@ def _said(batch: Batch, task: Task, values: np.ndarray, errors: np.ndarray, note
         short = errors[:, 0] > 1.2 * task.target_error[batch.rows]
         message[short] = "target_error was not reached"
     return message, warned | empty | short
-
-
-def _volatile(batch: Batch) -> Any:
-    return getattr(batch.model, batch.model.vega_column) > 0.0

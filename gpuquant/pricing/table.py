@@ -34,7 +34,7 @@ class Table:
         unknown_greek = fine & np.isnan(values).any(axis=1)
         for k in np.flatnonzero(unknown_greek):
             lost = [name for name, value in zip(greeks.NAMES, values[k, 1:], strict=True) if np.isnan(value)]
-            note = f"{', '.join(lost)} undefined: the bumped parameter is zero"
+            note = f"{', '.join(lost)} undefined: what it moves is zero, or there are several of it"
             self.message[rows[k]] = f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note
         self.status[rows[unknown_greek]] = WARNING
 

@@ -51,6 +51,8 @@ def schema() -> list[tuple[str, str, str, str]]:
     for kind, members in (("payoff", payoffs()), ("model", models())):
         for cls in members.values():
             for name, domain in domains(cls).items():
+                if domain.derived:
+                    continue
                 rows.append((name, f"{kind} {cls.__name__}", domain.rule, describe(cls).get(name, ("", ""))[1]))
     return rows
 

@@ -36,8 +36,18 @@ def to_row(case):
     row |= {names[k]: v for k, v in case["model_params"].items() if k in names}
     row |= {k: given[k] for k in SAME if k in given}
     row |= {"option_type": given.get("type"), "exercise": given.get("exercise")}
+    if case["model"] == "black_scholes_multi":
+        row |= _assets(case)
     row |= PRODUCTS.get(case["payoff"], lambda case, given: {"product": case["payoff"]})(case, given)
     return {k: v for k, v in row.items() if v is not None}
+
+
+def _assets(case):
+    given, spots = case["model_params"], list(case["S"])
+    alike = 0.0 if given["rho"] == "identity" else given["rho"]
+    matrix = {"correlations": [x for row in alike for x in row]} if isinstance(alike, list) else {"correlation": float(alike)}
+    row = {"model": "multi_black_scholes", "spots": spots, "spot": None, "dividend_yields": list(given["q"]), "dividend_yield": None}
+    return row | {"volatilities": list(given["sigma"])} | matrix
 
 
 def _vanilla(case, given):
@@ -131,6 +141,13 @@ PRODUCTS = {
     "forward_start": lambda case, given: {"product": "forward_start", "reset_time": given["reset_time"]},
     "compound": _compound,
     "complex_chooser": _chooser,
+    "weighted_basket": lambda case, given: {"product": "basket", "weights": given["weights"]},
+    "max_option": lambda case, given: {"product": "rainbow", "best": "highest"},
+    "min_option": lambda case, given: {"product": "rainbow", "best": "lowest"},
+    "max_call": lambda case, given: {"product": "rainbow", "best": "highest"},
+    "exchange": lambda case, given: {"product": "exchange", "receive": given["quantities"][0], "give": given["quantities"][1]},
+    "outside_barrier": lambda case, given: {"product": "outside_barrier"},
+    "two_asset_correlation": lambda case, given: {"product": "two_asset_correlation", "trigger": given["strike1"], "strike": given["strike2"]},
     "variance_swap": lambda case, given: {"product": "variance_swap"},
     "variance_option": lambda case, given: {"product": "variance_option"},
 }

@@ -1,0 +1,68 @@
+"""Basket: an option on a weighted sum of prices; with weights of both signs, a spread."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuquant.columns import Column, call_or_put, many, real, years
+from gpuquant.payoffs import lognormal
+from gpuquant.payoffs.base import Payoff
+
+
+@dataclass(frozen=True)
+class Basket(Payoff):
+    """max(sign (sum of weight_j S_j - strike), 0); a spread where the weights are 1 and -1.
+
+    Parameters
+    ----------
+    option_type : Column, shape (n,)
+        call or put.
+    strike : Column, shape (n,)
+        In currency units.
+    weights : Column of lists, shape (n, assets)
+        One for each asset.
+    maturity : Column, shape (n,)
+        Years from today; > 0.
+
+    Notes
+    -----
+    Of two assets there is a price by quadrature: over the first, of the option on the second that is left.
+    """
+
+    option_type: Column = call_or_put()
+    strike: Column = real(sample=100.0)
+    weights: Column = many(real(sample=0.5))
+    maturity: Column = years()
+
+    assets = 0
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        worth = sum(p.weights[i][j] * math.exp(log_spots[j]) for j in range(len(log_spots)))
+        return max(p.option_type[i] * (worth - p.strike[i]), 0.0)
+
+    @staticmethod
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        if law.spots.shape[1] != 2:
+            return xp.full(len(law.discount), xp.nan)
+        one, two = p.weights[:, 0], p.weights[:, 1]
+
+        def left(price: Any) -> Any:
+            second = law.second_given(price, xp)
+            strike = (p.strike - one * price) / two  # of a call or put on the second alone
+            sign = p.option_type * xp.sign(two)
+            option = lognormal.black(sign, second.forward, xp.where(strike > 0.0, strike, 1.0), second.variance, 1.0, xp, special)
+            sure = xp.maximum(sign * (second.forward - strike), 0.0)
+            return xp.abs(two) * xp.where(strike > 0.0, option, sure)
+
+        first = law.first()
+        price = lognormal.expected(left, first, xp, splits=(xp.where(p.strike / one > 0.0, p.strike / one, first.forward),))
+        return xp.where((one != 0.0) & (two != 0.0) & (first.variance > 0.0), price, xp.nan)
+
+    @staticmethod
+    def refuse(p: Any) -> np.ndarray | None:
+        return np.full(1, "" if p.weights.shape[1] == p.spots.shape[1] else f"weights has {p.weights.shape[1]} values where spots has {p.spots.shape[1]}")
