@@ -138,9 +138,9 @@ def many(column: Any, default: Any = MISSING, *, host: bool = False) -> Any:
     return _column(dataclasses.replace(domain, rule=f"each {domain.rule}"), default)
 
 
-def derived(*, sample: float = 0.0) -> Any:
-    """A column of lists that `settled` fills from others."""
-    return _column(Domain("follows from other columns", listed=True, optional=True, derived=True, sample=sample), np.nan)
+def derived(*, listed: bool = False, sample: float = 0.0) -> Any:
+    """A column, or a column of lists, that `settled` fills from others."""
+    return _column(Domain("follows from other columns", listed=listed, optional=True, derived=True, sample=sample), np.nan)
 
 
 def real(default: Any = MISSING, *, sample: float = 0.05) -> Any:

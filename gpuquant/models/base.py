@@ -125,7 +125,7 @@ class Model(Member):
 
     Class attributes: `normals`, `uniforms`, `assets` (a number, or the name of the list column that has as many); `steps_per_year`, the default time grid (0: exact on any grid);
     `weak_order` of the scheme (infinite: exact); `vega_column`, what vega shifts, and `vega_is_variance` where that column
-    is a squared volatility; `variance_columns`, all such columns, which a scenario's change of volatility moves.
+    is a squared volatility; `times`, columns of dates at which a step must end; `variance_columns`, all such columns, which a scenario's change of volatility moves.
     """
 
     abstract: ClassVar[bool] = True
@@ -138,6 +138,7 @@ class Model(Member):
     vega_is_variance: ClassVar[bool] = False
     variance_columns: ClassVar[tuple[str, ...]] = ()
     simulated: ClassVar[bool] = True
+    times: ClassVar[tuple[str, ...]] = ()
 
     @property
     def volatile(self) -> np.ndarray:

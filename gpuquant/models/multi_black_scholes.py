@@ -51,7 +51,7 @@ class MultiBlackScholes(Model):
     correlations: Column = many(correlation(), default=np.nan, host=True)
     correlation: Column = correlation(default=0.0)
     repair: Column = choice("no", "yes", default="no")
-    factor: Column = derived(sample=0.5)
+    factor: Column = derived(listed=True, sample=0.5)
 
     normals = "spots"
     assets = "spots"

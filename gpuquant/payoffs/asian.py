@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, call_or_put, choice, count, if_known, years
+from gpuquant.columns import Column, call_or_put, choice, count, counted, derived, if_known, many, nonnegative, years
 from gpuquant.payoffs.base import Payoff
 from gpuquant.payoffs.lognormal import black
 
@@ -27,6 +27,8 @@ class Asian(Payoff):
         Years from today; > 0.
     fixings : Column, shape (n,)
         Number of fixing dates; a whole number >= 1. Of a continuous average: the points of its trapezoidal rule.
+    fixing_times : Column of lists, shape (n, fixings)
+        The fixing dates themselves, years from today, where they are others than T k/n; from 0 to the maturity.
     average : Column, shape (n,)
         arithmetic or geometric.
     averaging : Column, shape (n,)
@@ -47,19 +49,21 @@ class Asian(Payoff):
     strike: Column = if_known(sample=100.0)
     maturity: Column = years()
     fixings: Column = count(default=252)
+    fixing_times: Column = many(nonnegative(sample=np.nan), default=np.nan, host=True)
     average: Column = choice("arithmetic", "geometric", default="arithmetic", fixed=True)
     averaging: Column = choice("discrete", "continuous", default="discrete", fixed=True)
     strike_type: Column = choice("fixed", "floating", default="fixed", fixed=True)
     past_fixings: Column = count(default=0, low=0, sample=0.0)
     past_average: Column = if_known()
+    today: Column = derived()
 
     dates = "fixings"
+    times = ("fixing_times",)
 
     @staticmethod
     def start(p, i, log_spots):
-        before = 0.0
-        if p.averaging[i] == 1.0:
-            before = 0.5 * (math.exp(log_spots[0]) if p.average[i] == 0.0 else log_spots[0])
+        weight = 0.5 if p.averaging[i] == 1.0 else p.today[i]
+        before = weight * (math.exp(log_spots[0]) if p.average[i] == 0.0 else log_spots[0])
         known = p.past_average[i] if p.past_fixings[i] > 0.0 else 1.0
         return (before + p.past_fixings[i] * (known if p.average[i] == 0.0 else math.log(known)),)
 
@@ -84,17 +88,30 @@ class Asian(Payoff):
         n = p.fixings
         carry = xp.log(law.forward / law.spot)
         continuous = p.averaging == 1.0
-        middle = xp.where(continuous, 0.5, (n + 1.0) / (2.0 * n))
-        third = xp.where(continuous, 1.0 / 3.0, (n + 1.0) * (2.0 * n + 1.0) / (6.0 * n * n))
+        times = xp.sort(xp.nan_to_num(p.fixing_times), axis=1)
+        listed = xp.isfinite(p.fixing_times).any(axis=1)
+        place = xp.arange(1, times.shape[1] + 1)  # the later of two dates adds nothing to their covariance
+        sums = times.sum(axis=1) / (n * p.maturity), (times * (2.0 * (times.shape[1] - place) + 1.0)).sum(axis=1) / (n * n * p.maturity)
+        middle = xp.where(continuous, 0.5, xp.where(listed, sums[0], (n + 1.0) / (2.0 * n)))
+        third = xp.where(continuous, 1.0 / 3.0, xp.where(listed, sums[1], (n + 1.0) * (2.0 * n + 1.0) / (6.0 * n * n)))
         share = n / (n + p.past_fixings)
         known = xp.where(p.past_fixings > 0.0, p.past_average, 1.0)
         mean = share * (xp.log(law.spot) + (carry - 0.5 * law.variance) * middle) + (1.0 - share) * xp.log(known)
         variance = share * share * law.variance * third
         price = black(p.option_type, xp.exp(mean + 0.5 * variance), p.strike, variance, law.discount, xp, special)
-        single = (n == 1.0) & (p.past_fixings == 0.0) & ~continuous
+        single = (n == 1.0) & (p.past_fixings == 0.0) & ~continuous & ~listed
         return xp.where(((p.average == 1.0) | single) & (p.strike_type == 0.0) & law.flat, price, xp.nan)
+
+    def settled(self) -> Asian:
+        listed = np.isfinite(self.fixing_times).any(axis=1)
+        columns = self.columns()
+        columns["fixings"] = np.where(listed, counted(self.fixing_times), self.fixings)
+        columns["today"] = (self.fixing_times == 0.0).sum(axis=1).astype(float)
+        return type(self).from_columns(columns)  # type: ignore[no-any-return]
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
         lost = np.where((p.past_fixings > 0.0) & np.isnan(p.past_average), "past_average is missing: past fixings need their values", "")
+        late = (np.nan_to_num(p.fixing_times) > p.maturity[:, None] * (1.0 + 1e-12)).any(axis=1)
+        lost = np.where(late, "fixing_times go beyond the maturity", lost)
         return np.where((p.strike_type == 0.0) & np.isnan(p.strike), "strike is missing: must be finite and > 0", lost)

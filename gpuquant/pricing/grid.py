@@ -45,14 +45,27 @@ class Grid:
         payoff = batch.payoff
         maturity = np.broadcast_to(payoff.maturity, n)  # type: ignore[attr-defined]
         wanted = _wanted(batch, maturity, steps)
-        if payoff.times:
-            dates = np.stack([np.broadcast_to(getattr(payoff, name), n) for name in payoff.times], axis=1)
-            return _through(dates, maturity, wanted)
-        bridged = payoff.bridged(dict(batch.fixed))
-        every = np.full(n, NEVER) if bridged or not payoff.dates else -(-wanted // np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64))
-        if payoff.dates and not bridged:
-            wanted = every * np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64)
+        listed = [_rows(getattr(payoff, name), n) for name in payoff.times]
+        listed += [_rows(getattr(batch.model, name), n) for name in batch.model.times]
+        stops = np.concatenate(listed, axis=1) if listed else np.empty((n, 0))
+        watched = sum(part.shape[1] for part in listed[: len(payoff.times)])
+        even = not payoff.bridged(dict(batch.fixed)) and bool(payoff.dates)
+        count = np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64) if even else np.zeros(n, np.int64)
+        if np.isfinite(stops).any():
+            if even:  # where a list is given, it holds the dates
+                spread = np.where(np.arange(count.max()) < count[:, None], maturity[:, None] * (np.arange(count.max()) + 1) / count[:, None], np.nan)
+                spread[np.isfinite(stops[:, :watched]).any(axis=1)] = np.nan
+                stops, watched = np.concatenate([spread, stops], axis=1), watched + spread.shape[1]
+            return _through(stops, np.arange(stops.shape[1]) < watched, maturity, wanted)
+        every = -(-wanted // count) if even else np.full(n, NEVER)
+        wanted = every * count if even else wanted
         return cls(np.arange(n + 1), wanted, maturity / wanted, every)
+
+
+def _rows(values: np.ndarray, n: int) -> np.ndarray:
+    """A column of times, or of lists of times, as a row of times for each contract."""
+    values = values if values.ndim == 2 else values[:, None]
+    return np.broadcast_to(values, (n, values.shape[1]))
 
 
 def _wanted(batch: Batch, maturity: np.ndarray, steps: int | None) -> np.ndarray:
@@ -67,16 +80,21 @@ def _wanted(batch: Batch, maturity: np.ndarray, steps: int | None) -> np.ndarray
     return np.maximum(base, model.least_steps(model, maturity)).astype(np.int64)
 
 
-def _through(dates: np.ndarray, maturity: np.ndarray, wanted: np.ndarray) -> Grid:
-    """Spans from date to date (NaN: none) and on to maturity, with steps in proportion and at least one."""
-    given = np.sort(np.where(dates > 0.0, dates, np.nan), axis=1)
-    last = given == maturity[:, None]
-    stops = np.concatenate([np.where(last, np.nan, given), maturity[:, None]], axis=1)
-    dated = np.concatenate([np.isfinite(given), last.any(axis=1)[:, None]], axis=1)
-    before = np.concatenate([np.zeros((len(stops), 1)), np.fmax.accumulate(stops, axis=1)[:, :-1]], axis=1)
-    before = np.fmax(before, 0.0)
-    length = stops - before
-    there = np.isfinite(stops) & (length > 0.0)
+def _through(stops: np.ndarray, watched: np.ndarray, maturity: np.ndarray, wanted: np.ndarray) -> Grid:
+    """Spans from stop to stop (NaN: none) and on to maturity, with steps in proportion and at least one; those that are watched are dates."""
+    n = len(maturity)
+    times = np.concatenate([np.where(stops > 0.0, stops, np.nan), maturity[:, None]], axis=1)
+    order = np.argsort(times, axis=1, kind="stable")
+    times = np.take_along_axis(times, order, axis=1)
+    dated = np.append(watched, False)[order]
+    near = 1e-9 * maturity[:, None]
+    for k in range(times.shape[1] - 1):  # two stops at one time are one, and a date if either is
+        same = times[:, k + 1] - times[:, k] <= near[:, 0]
+        dated[:, k + 1] |= same & dated[:, k]
+        times[same, k] = np.nan
+    before = np.fmax(np.concatenate([np.zeros((n, 1)), np.fmax.accumulate(times, axis=1)[:, :-1]], axis=1), 0.0)
+    length = times - before
+    there = np.isfinite(times) & (times <= maturity[:, None] + near)
     counts = np.where(there, np.maximum(np.ceil(np.nan_to_num(length) / maturity[:, None] * wanted[:, None] - 1e-9), 1.0), 0.0).astype(np.int64)
     ends = np.cumsum(counts, axis=1)
     spans = np.concatenate([[0], np.cumsum(there.sum(axis=1))])

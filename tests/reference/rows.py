@@ -10,6 +10,7 @@ CASES = json.loads(Path(__file__).with_name("pricing.json").read_text())
 MEASURES = {"price": "price", "fair_variance": "price", "delta": "delta", "gamma": "gamma", "vega": "vega", "rho": "rho", "theta": "theta"}
 MODELS = {
     "black_scholes": ("black_scholes", {"sigma": "volatility"}),
+    "black_scholes_quanto": ("quanto_black_scholes", {"sigma": "volatility", "fx_sigma": "fx_volatility", "rho": "correlation", "r_fx": "foreign_rate"}),
     "heston": ("heston", {"v0": "v0", "kappa": "kappa", "theta": "long_variance", "sigma": "vol_of_vol", "rho": "correlation"}),
     "merton": ("merton", {"sigma": "volatility", "lambda": "intensity", "mu_j": "jump_mean", "sigma_j": "jump_volatility"}),
     "bates": (
@@ -51,7 +52,10 @@ def _assets(case):
 
 
 def _vanilla(case, given):
-    return {"product": "european"}
+    row = {"product": "european"}
+    if "dividends" in given:
+        row |= {"model": "dividend_black_scholes"} | {k: given[k] for k in ("dividends", "dividend_times", "dividend_model")}
+    return row
 
 
 def _barrier(case, given):
@@ -90,7 +94,9 @@ def _partial_barrier(case, given):
 
 def _asian(average):
     def row(case, given):
-        return {"product": "asian", "average": average, "averaging": given.get("averaging", "discrete"), "fixing_times": given.get("fixing_times")}
+        return {"product": "asian", "average": average, "averaging": given.get("averaging", "discrete")} | {
+            k: given[k] for k in ("fixing_times",) if k in given
+        }
 
     return row
 
