@@ -130,7 +130,7 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everie
             for v in unrolled(BATCH):
                 for f in unrolled(NF):
                     values[v * NF + f, 0] = fields[at[f, 0] + row * at[f, 1]] * scale[base + v, f] + shift[base + v, f]
-            t = 0.0
+            t = F(0.0)
             begun = 0
             drawn = -1
             date = 0
@@ -138,7 +138,7 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everie
                 due = begun + everies[span]
                 for v in unrolled(BATCH):  # a variant with another maturity has it in its first span
                     later = values[v * NF + MATURITY, 0] - F(fields[at[MATURITY, 0] + row * at[MATURITY, 1]])
-                    moved[v, 0] = F(t) + (later if begun > 0 else F(0.0))
+                    moved[v, 0] = t + (later if begun > 0 else F(0.0))
                     moved[v, 1] = F(dts[span]) + (later / F(ends[span]) if begun == 0 else F(0.0))
                     embark(lane_data, constants, values, v, moved[v, 1], moved[v, 0], begun == 0)
                 for group in range(begun // 4, (ends[span] + 3) // 4):
@@ -155,7 +155,7 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everie
                             advance(lane_data, constants, values, v, k, j, dated, date, when)
                         date += 1 if dated else 0
                         due += everies[span] if dated else 0
-                t += dts[span] * (ends[span] - begun)
+                t += F(dts[span]) * F(ends[span] - begun)
                 begun = ends[span]
             for v in unrolled(BATCH):
                 r = load_row(values, v * NF, 0)

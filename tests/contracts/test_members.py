@@ -13,12 +13,12 @@ from gpuquant.device import cuda
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.batch import Batch
-from gpuquant.pricing.kernel import Pair, sample, text
+from gpuquant.pricing.kernel import Pair, offered, sample, text
 from gpuquant.pricing.simulate import launch
 from gpuquant.pricing.task import checked
 
-MODELS = {k: v for k, v in family.members(Model, "gpuquant.models").items() if v.__module__.startswith("gpuquant.")}
-PAYOFFS = {k: v for k, v in family.members(Payoff, "gpuquant.payoffs").items() if v.__module__.startswith("gpuquant.")}
+MODELS = {k: v for k, v in sorted(family.members(Model, "gpuquant.models").items()) if v.__module__.startswith("gpuquant.")}
+PAYOFFS = {k: v for k, v in sorted(family.members(Payoff, "gpuquant.payoffs").items()) if v.__module__.startswith("gpuquant.")}
 
 
 def batch(model, payoff):
@@ -26,15 +26,22 @@ def batch(model, payoff):
 
 
 def pair(model, payoff, precision="single", greeks=False):
-    return Pair(model, payoff, batch(model, payoff).fixed, precision, 9 if greeks else 1, 6 if greeks else 1)
+    one = batch(model, payoff)
+    return Pair(model, payoff, one.fixed, precision, 9 if greeks else 1, 6 if greeks else 1, one.lengths)
 
 
 def possible(model, payoff):
-    return hasattr(model, "bridge_variance") or not pair(model, payoff).bridged
+    """Whether the pair is simulated: both can be, on as many assets, and a bridge only where there is one."""
+    if not (model.simulated and payoff.simulated):
+        return False
+    which = pair(model, payoff)
+    return payoff.assets in (0, which.number(model.assets)) and (hasattr(model, "bridge_variance") or not which.bridged)
 
 
-COVER = [(m, PAYOFFS["European"]) for m in MODELS.values()] + [(MODELS["BlackScholes"], p) for p in PAYOFFS.values() if p is not PAYOFFS["European"]]
-EVERY = [(m, p) for m in MODELS.values() for p in PAYOFFS.values() if possible(m, p)]
+PLAIN_FIRST = sorted(MODELS.values(), key=lambda model: model is not MODELS["BlackScholes"])
+EVERY = [(m, p) for m in PLAIN_FIRST for p in PAYOFFS.values() if possible(m, p)]
+FIRST = {m: next(p for n, p in EVERY if n is m and (p is PAYOFFS["European"] or m.assets != 1)) for m, _ in EVERY}  # each member once
+COVER = list(FIRST.items()) + [next(pair for pair in EVERY if pair[1] is p) for p in {p: None for _, p in EVERY} if p not in FIRST.values()]
 
 
 def names(pairs):
@@ -48,11 +55,12 @@ def test_it_prices_a_sample_row(model, payoff, device):
     assert np.isfinite(found).all() and (error >= 0).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.simulated])
 def test_state_functions_run_in_plain_python(name):
     model = MODELS[name]
-    constants, state = model.begin(sample(model), 0, 0.1)
-    moved = model.step(constants, state, (0.3,) * model.normals, (0.4,) * model.uniforms, 0.0)
+    which = pair(model, FIRST[model])
+    constants, state = offered(model.begin, sample(model), 0, 0.1, 0.0)
+    moved = model.step(constants, state, (0.3,) * which.number(model.normals), (0.4,) * which.number(model.uniforms), 0.0)
     assert len(moved) == len(state) and all(np.isfinite(moved))
     assert 0 < model.discount(sample(model), 0, 1.0) <= 1.5
 
@@ -135,26 +143,37 @@ SIMULATED = """
     from gpuquant.models.base import Model
     from gpuquant.payoffs.base import Payoff
     from gpuquant.device import choose
-    from tests.contracts.test_members import COVER, batch
+    from tests.contracts.test_members import PAIRS, batch
     from gpuquant.pricing.simulate import launch
     from gpuquant.pricing.task import checked
     out = {}
-    for model, payoff in COVER:
-        for precision in ("single", "double"):
-            task = checked("cpu", 3, precision, "monte_carlo", 20, 4, False, None, False, 1)
-            task = type(task)(**{**vars(task), "place": choose(DEVICE)})
-            out[f"{model.__name__}-{payoff.__name__}-{precision}"] = [float(v[0, 0]) for v in launch(batch(model, payoff), task, np.array([20]))]
+    for model, payoff, precision in PAIRS[WHICH]:
+        task = checked("cpu", 3, precision, "monte_carlo", 20, 4, False, None, False, 1)
+        task = type(task)(**{**vars(task), "place": choose(DEVICE)})
+        out[f"{model.__name__}-{payoff.__name__}-{precision}"] = [float(v[0, 0]) for v in launch(batch(model, payoff), task, np.array([20]))]
     print(json.dumps(out))
 """
 
 
-def test_the_simulator_draws_what_the_cpu_draws(python):
+# a few in the fast suite: each kernel takes the simulator seconds
+FEW = [(MODELS[name], FIRST[MODELS[name]]) for name in ("BlackScholes", "Heston", "MultiBlackScholes")]
+FEW += [(MODELS["BlackScholes"], PAYOFFS[name]) for name in ("Barrier", "Lookback", "PartialBarrier")]
+PAIRS = {
+    "few": [(m, p, "single" if p is PAYOFFS["Barrier"] else "double") for m, p in FEW],
+    "all": [(m, p, precision) for m, p in COVER for precision in ("single", "double")],
+}
+
+
+@pytest.mark.parametrize("which", ["few", pytest.param("all", marks=pytest.mark.slow)])
+def test_the_simulator_draws_what_the_cpu_draws(python, which):
     """CUDA kernels as plain Python, at tiny size: the same prices as the CPU's to rounding."""
     import json
 
     pytest.importorskip("numba_cuda")
-    simulated = json.loads(python("DEVICE = 'simulator'\n" + __import__("textwrap").dedent(SIMULATED), NUMBA_ENABLE_CUDASIM="1"))
-    real = json.loads(python("DEVICE = 'cpu'\n" + __import__("textwrap").dedent(SIMULATED)))
+    head = f"WHICH = {which!r}\nDEVICE = "
+    simulated = json.loads(python(head + "'simulator'\n" + __import__("textwrap").dedent(SIMULATED), NUMBA_ENABLE_CUDASIM="1"))
+    real = json.loads(python(head + "'cpu'\n" + __import__("textwrap").dedent(SIMULATED)))
+    assert len(simulated) == len(PAIRS[which])
     for name, found in simulated.items():
         np.testing.assert_allclose(found, real[name], rtol=1e-12 if name.endswith("double") else 2e-5, atol=1e-9, err_msg=name)
 

@@ -44,7 +44,8 @@ def to_row(case):
 
 
 def _assets(case):
-    given, spots = case["model_params"], list(case["S"])
+    given = case["model_params"]
+    spots = list(case["S"]) if isinstance(case["S"], list) else [case["S"]] * len(given["sigma"])
     alike = 0.0 if given["rho"] == "identity" else given["rho"]
     matrix = {"correlations": [x for row in alike for x in row]} if isinstance(alike, list) else {"correlation": float(alike)}
     row = {"model": "multi_black_scholes", "spots": spots, "spot": None, "dividend_yields": list(given["q"]), "dividend_yield": None}

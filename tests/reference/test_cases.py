@@ -1,0 +1,55 @@
+"""The 735 reference cases of the literature, through `gpuquant.price` on a frame."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gpuquant as gq
+from tests.reference.grading import families, grade
+from tests.reference.rows import CASES, to_row
+
+LATER = {  # families that hold what is not built yet
+    "european_greeks": "elasticity and dividend rho",
+    "american_lsm_table": "early exercise",
+    "american_vanilla": "early exercise",
+    "american_max_call": "early exercise",
+    "margrabe_exchange": "early exercise, and Greeks by asset",
+    "heston_implied_vol": "implied volatility as a result",
+    "implied_vol": "implied volatility as a result",
+    "sabr_european": "SABR",
+    "rough_heston": "rough Heston",
+    "hull_white": "rates",
+    "credit_basket": "credit",
+}
+SIMULATED = ("asian_heston", "basket_option", "discrete_dividends", "asian_arithmetic_continuous", "asian_arithmetic_discrete", "variance_products")
+KEPT = [name for name in families() if name not in LATER]
+
+
+def test_the_cases_are_all_there():
+    assert len(CASES) == 735 and len(families()) == 41
+    assert len(KEPT) >= 30
+
+
+@pytest.mark.parametrize("family", [pytest.param(name, marks=pytest.mark.slow) if name in SIMULATED[:2] else name for name in KEPT])
+def test_every_case_of_a_family(family):
+    found = grade(families()[family])
+    assert found.passed == found.cases, "\n".join(f"{case['id']}: {reason}\n    {case}" for case, reason in found.lost)
+
+
+def test_a_wrong_price_fails():
+    """The mutant: a price off by more than the tolerance is not let through."""
+    cases = [case | {"expected": case["expected"] + 2.0 * case["tolerance"]} for case in families()["heston_european"]]
+    assert grade(cases).passed < len(cases) // 2
+
+
+@pytest.mark.parametrize("family", LATER)
+def test_what_is_not_built_is_a_status_and_never_a_wrong_price(family):
+    """Rows of products, models or exercises that the library lacks fail by name; the others of the frame are priced."""
+    rows = [to_row(case) for case in families()[family]]
+    known = {name for name, *_ in gq.pricing.vocabulary.schema()}
+    frame = pd.DataFrame([{k: v for k, v in row.items() if k in known} for row in rows])
+    frame = pd.concat([frame, pd.DataFrame([to_row(families()["european_bs"][0])])], ignore_index=True)
+    priced = gq.price(frame, paths=2000).frame
+    assert priced["status"].iloc[-1] == "ok"
+    for _, row in priced[priced["status"] == "failed"].iterrows():
+        assert row["message"] and np.isnan(row["price"]), row
