@@ -1,14 +1,18 @@
-"""Write docs/speed.md and docs/accuracy.md from results; tables are made, never typed. `make docs` runs it."""
+"""Write docs/speed.md, docs/accuracy.md and docs/members.md from results; tables are made, never typed. `make docs` runs it."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
 
 from gpuquant import vmath
+from gpuquant.columns import Member
+from gpuquant.family import names
 
 ROOT = Path(__file__).resolve().parents[1]
+GRADES = ROOT / "tests" / "reference" / "grades.json"
 
 
 def speed() -> str:
@@ -37,12 +41,52 @@ def accuracy() -> str:
         "# Accuracy\n\nMade by `make docs`. Prices are held to the literature in `tests/problems.py` (closed forms to 1e-9, simulations to 3.5 standard errors), "
         "to closed forms on all devices by z-scores in each precision, and to laws: the discounted spot is a martingale, in plus out is vanilla, "
         "zero volatility is exact.\n\nElementary functions, largest error over the whole domain in units of the last place, measured against 40 digits:\n\n"
-        f"| function | ulp below |\n|---|---|\n{table}\n"
+        f"| function | ulp below |\n|---|---|\n{table}\n\n{literature()}"
     )
 
 
+def literature() -> str:
+    """The grades of the reference cases, family by family."""
+    kept = json.loads(GRADES.read_text())
+    passed, cases = (sum(row[name] for row in kept) for name in ("passed", "cases"))
+    whole = sum(row["passed"] == row["cases"] for row in kept)
+    lines = [f"| {row['family']} | {row['passed']} of {row['cases']} | {row['engines']} | {row['reason']} |" for row in kept]
+    return (
+        f"## The literature\n\n{passed} of {cases} published or independently computed values in {len(kept)} families, {whole} families whole. Formulas and "
+        "Fourier prices are held to each case's tolerance, simulations to the larger of it and three standard errors, which may be at most 0.5 % of the price "
+        "or 0.001. `tests/reference/rows.py` says how a case becomes a contract row, and `pricing.json` where it comes from.\n\n"
+        "| family | passed | engines | what fails, and why |\n|---|---|---|---|\n" + "\n".join(lines) + "\n"
+    )
+
+
+def grade_all() -> None:
+    """Price every reference case and keep the grades."""
+    from tests.reference.grading import families, grade
+
+    rows = []
+    for name, cases in families().items():
+        found = grade(cases)
+        reasons = sorted({reason.split("; engine")[0].split("; did you")[0] for _, reason in found.lost}, key=len)
+        engines = ", ".join(f"{k} {n}" for k, n in sorted(found.engines.items()) if k != "none")
+        rows.append({"family": name, "cases": found.cases, "passed": found.passed, "engines": engines, "reason": reasons[0][:160] if reasons else ""})
+    GRADES.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def members() -> str:
+    """Every model and payoff in a line."""
+    parts = ["# Models and payoffs\n\nMade by `make docs` from the classes; `gpuquant schema` prints their columns.\n"]
+    for title, base in (("Models", "models"), ("Payoffs", "payoffs")):
+        found = {name: getattr(importlib.import_module(module), name) for name, module in sorted(names(f"gpuquant.{base}").items())}
+        real = {name: cls for name, cls in found.items() if issubclass(cls, Member) and not vars(cls).get("abstract", False)}
+        lines = [f"| `{name}` | {' '.join((cls.__doc__ or '').split('Parameters')[0].split())} |" for name, cls in real.items()]
+        parts.append(f"## {title}\n\n| name | what it is |\n|---|---|\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
 def main() -> None:
-    """Write both pages."""
+    """Grade the reference cases and write the pages."""
+    grade_all()
+    (ROOT / "docs" / "members.md").write_text(members())
     (ROOT / "docs" / "speed.md").write_text(speed())
     (ROOT / "docs" / "accuracy.md").write_text(accuracy())
 

@@ -71,3 +71,4 @@ def test_links_lead_somewhere():
 def test_tables_are_made_from_results():
     assert (ROOT / "docs" / "speed.md").read_text() == tables.speed(), "run `make docs`"
     assert (ROOT / "docs" / "accuracy.md").read_text() == tables.accuracy(), "run `make docs`"
+    assert (ROOT / "docs" / "members.md").read_text() == tables.members(), "run `make docs`"

@@ -112,9 +112,19 @@ def _said(batch: Batch, task: Task, values: np.ndarray, errors: np.ndarray, note
     # nothing paid on any path: with n paths the chance of paying is below 3/n at 95 % (the rule of three)
     empty = (values[:, 0] == 0.0) & (errors[:, 0] == 0.0) & (np.broadcast_to(batch.model.volatile, len(values)))
     for row in np.flatnonzero(empty):
-        message[row] = f"no path of {paths[row]} paid: the price is below what {paths[row]} paths can see (chance of paying under {3 / paths[row]:.1g})"
+        errors[row, 0] = 3.0 / paths[row] * _amount(batch, int(row))
+        message[row] = (
+            f"no path of {paths[row]} paid: the chance of paying is under {3 / paths[row]:.1g}, and the price under some {errors[row, 0]:.2g}, its std_error"
+        )
     short = np.zeros(len(values), bool)
     if task.target_error is not None:
         short = errors[:, 0] > 1.2 * task.target_error[batch.rows]
         message[short] = "target_error was not reached"
     return message, warned | empty | short
+
+
+def _amount(batch: Batch, row: int) -> float:
+    """What a row pays when it pays, at most in order of magnitude: its cash, its notional, or its spot."""
+    columns = vars(batch.together())
+    value = next((columns[name] for name in ("cash", "notional", "spots", "spot") if name in columns), np.ones(1))
+    return float(np.nanmax(value[row if len(value) > 1 else 0]))

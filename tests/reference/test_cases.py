@@ -1,5 +1,8 @@
 """The 735 reference cases of the literature, through `gpuquant.price` on a frame."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,6 +37,12 @@ def test_the_cases_are_all_there():
 def test_every_case_of_a_family(family):
     found = grade(families()[family])
     assert found.passed == found.cases, "\n".join(f"{case['id']}: {reason}\n    {case}" for case, reason in found.lost)
+
+
+def test_the_grades_in_the_docs_are_of_these_cases():
+    kept = {row["family"]: row for row in json.loads(Path(__file__).with_name("grades.json").read_text())}
+    assert {name: len(cases) for name, cases in families().items()} == {name: row["cases"] for name, row in kept.items()}
+    assert [name for name, row in kept.items() if row["passed"] == row["cases"]] == KEPT, "run `make docs`"
 
 
 def test_a_wrong_price_fails():
