@@ -31,6 +31,10 @@ class Basket(Payoff):
     Notes
     -----
     Of two assets there is a price by quadrature: over the first, of the option on the second that is left.
+
+    References
+    ----------
+    Pearson (1995), An efficient approach for pricing spread options.
     """
 
     option_type: Column = call_or_put()

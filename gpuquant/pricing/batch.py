@@ -60,6 +60,9 @@ class Batch:
     def refused(self) -> np.ndarray:
         """Per row, what does not go together in it; empty where nothing is wrong."""
         n = len(self.rows)
+        wrong = fits(self.model, self.payoff, dict(self.lengths))
+        if wrong:
+            return np.full(n, wrong, dtype=object)
         out = np.full(n, "", dtype=object)
         for member in (self.model, self.payoff):
             said = member.refuse(self.together())
@@ -102,6 +105,15 @@ class Batch:
     def take(self, which: np.ndarray) -> Batch:
         """The batch of these of its rows."""
         return Batch(self.model.take(which), self.payoff.take(which), self.rows[which], self.streams[which])
+
+
+def fits(model: Any, payoff: Any, lengths: Mapping[str, int]) -> str:
+    """Why a payoff is not on as many assets as a model has, or nothing; of members or their classes."""
+    assets = lengths[model.assets] if isinstance(model.assets, str) else model.assets
+    if payoff.assets == assets or (payoff.assets == 0 and assets > 1):
+        return ""
+    names = [(one if isinstance(one, type) else type(one)).__name__ for one in (payoff, model)]
+    return f"{names[0]} is on {payoff.assets or 'several'} asset{'s' * (payoff.assets != 1)}, {names[1]} has {assets} here"
 
 
 def batches_of(contracts: Any, model: Model | None, market: Any) -> tuple[Contracts | None, list[Batch], np.ndarray, bool]:

@@ -142,7 +142,7 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
     pair = f"{type(batch.payoff).__name__} under {type(batch.model).__name__}"
     lost = None
     if task.engine in FORMULAS:
-        lost = f"no {task.engine} price of {pair}; engine='auto' takes what there is"
+        lost = f"no {task.engine.replace('_', ' ')} of {pair}; engine='auto' takes what there is"
     elif not batch.payoff.simulated:
         lost = f"no engine prices {pair}: its amount rests on prices at a later date"
     elif not batch.model.simulated:

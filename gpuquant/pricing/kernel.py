@@ -137,8 +137,6 @@ def _text(pair: Pair, target: str) -> str:
     places: dict[str, int | float | range] = {**pair.places, **dict(pair.fixed)}
     model, payoff, shape = pair.model, pair.payoff, sizes(pair)
     normals, uniforms, assets = pair.number(model.normals), pair.number(model.uniforms), pair.number(model.assets)
-    if payoff.assets not in (0, assets):
-        raise MemberError(f"{payoff.__name__} is on {payoff.assets} asset{'s' * (payoff.assets > 1)}, {model.__name__} has {assets} here")
     c, x, acc = shape["NC"], shape["NX"], shape["NA"]
     members = [
         Member("begin", model.begin, places, accurate=True, offered=4),

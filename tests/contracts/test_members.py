@@ -12,7 +12,7 @@ from gpuquant.device import compile as compiler
 from gpuquant.device import cuda
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.batch import Batch
+from gpuquant.pricing.batch import Batch, fits
 from gpuquant.pricing.kernel import Pair, offered, sample, text
 from gpuquant.pricing.simulate import launch
 from gpuquant.pricing.task import checked
@@ -35,7 +35,7 @@ def possible(model, payoff):
     if not (model.simulated and payoff.simulated):
         return False
     which = pair(model, payoff)
-    return payoff.assets in (0, which.number(model.assets)) and (hasattr(model, "bridge_variance") or not which.bridged)
+    return not fits(model, payoff, dict(which.lengths)) and (hasattr(model, "bridge_variance") or not which.bridged)
 
 
 PLAIN_FIRST = sorted(MODELS.values(), key=lambda model: model is not MODELS["BlackScholes"])

@@ -33,7 +33,7 @@ def bad_math(m, i, dt):
 
 
 def bad_comprehension(m, i, dt):
-    return tuple(dt for _ in range(3))
+    return [dt for _ in range(3)]
 
 
 def bad_call(m, i, dt):
@@ -77,7 +77,7 @@ def test_names_literals_and_helpers_are_mapped():
     ("function", "words"),
     [
         (bad_math, "math.gamma is not known"),
-        (bad_comprehension, "GeneratorExp cannot run"),
+        (bad_comprehension, "ListComp cannot run"),
         (bad_call, "'print' cannot be called"),
         (bad_global, "'UNKNOWN' is not defined"),
         (bad_power, "powers other than"),

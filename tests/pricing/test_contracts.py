@@ -147,7 +147,7 @@ def test_a_row_wins_over_its_underlying_which_wins_over_the_market(market):
     assert frame["price"]["w"] == pytest.approx(european(126.04, 125.0, 0.04, 0.006, 0.34), rel=1e-12)  # half-way between 0.36 and 0.32
     assert frame["price"]["x"] == pytest.approx(european(234.0, 230.0, 0.05, 0.0, 0.3), rel=1e-12)
     assert frame["price"]["z"] == pytest.approx(european(126.04, 125.0, 0.04, 0.006, 0.5), rel=1e-12)
-    assert frame["engine"]["y"] == "monte_carlo"
+    assert frame["engine"]["y"] == "fourier"
     assert abs(frame["price"]["y"] - european(126.04, 125.0, 0.04, 0.006, 0.3)) < 1.0
     np.testing.assert_allclose(frame["value"], frame["price"] * [200, -100, 100, 100])
     assert found.total == pytest.approx(frame["value"].sum())
