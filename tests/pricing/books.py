@@ -50,4 +50,6 @@ def model(cls, n, rng):
         found |= {"spot": np.full(n, SPOT), "dividend_yield": rng.uniform(0.0, 0.04, n)}
     if cls is gq.models.MultiBlackScholes:
         found |= {"spots": np.full((n, 2), SPOT), "volatilities": rng.uniform(0.15, 0.3, (n, 2)), "correlation": rng.uniform(-0.8, 0.8, n)}
+    if cls is gq.models.DividendBlackScholes:
+        found |= {"dividend_times": rng.uniform(0.1, 0.4, (n, 1)), "dividends": rng.uniform(0.0, 3.0, (n, 1))}
     return cls(**found)
