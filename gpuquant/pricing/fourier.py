@@ -7,6 +7,8 @@ of the model's own mean variance, phi_0, as control variate: what is left is sma
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,10 +17,10 @@ import numpy as np
 from gpuquant.models.base import Lognormal, Model
 from gpuquant.payoffs.base import Payoff
 
-CHUNK = 1 << 18  # complex numbers of one block: 4 MB
+CHUNK = 1 << 17  # complex numbers of one block: 2 MB
 LEAST = 1e-14  # of the forward: where the integral ends
 SLOW = 2000  # points; who needs more has a tail that dies away as a power, and less of it is taken
-FINEST = 8  # halvings of the step before a row is given up
+FINEST = 7  # halvings of the step before a row is given up
 ENOUGH = 1e-9  # of the forward, that the last halving made: the next would make its square, unless waves too short for the rule alias
 
 
@@ -33,18 +35,29 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
     waiting = xp.arange(n)
     with np.errstate(all="ignore"):  # masked by the check of the error
         for level in range(FINEST):
-            points = 96 << level
-            left = []
-            for begin in range(0, len(waiting), max(CHUNK // points, 1)):
-                which = waiting[begin : begin + max(CHUNK // points, 1)]
-                price, error = _integrated(model, payoff, SimpleNamespace(**{k: v[which] for k, v in rows.items()}), points, place)
+            points = 192 << level
+            size = max(CHUNK // points, 1)
+
+            def settle(which: Any, points: int = points) -> Any:
+                with np.errstate(all="ignore"):
+                    price, error = _integrated(model, payoff, SimpleNamespace(**{k: v[which] for k, v in rows.items()}), points, place)
                 good = error < ENOUGH
                 out[which[good]] = price[good]
-                left.append(which[~good])
-            waiting = xp.concatenate(left) if left else waiting[:0]
+                return which[~good]
+
+            parts = [waiting[begin : begin + size] for begin in range(0, len(waiting), size)]
+            waiting = xp.concatenate(_each(settle, parts, place))
             if not len(waiting):
                 break
     return out
+
+
+def _each(work: Callable[[Any], Any], parts: list[Any], place: Any) -> list[Any]:
+    """The work on every part: on a CPU by as many threads as it has, for numpy lets go of the lock."""
+    if place.kind != "cpu" or place.threads == 1 or len(parts) == 1:
+        return [work(part) for part in parts]
+    with ThreadPoolExecutor(place.threads) as pool:
+        return list(pool.map(work, parts))
 
 
 def _integrated(model: type[Model], payoff: type[Payoff], row: Any, points: int, place: Any) -> tuple[Any, Any]:
