@@ -127,6 +127,11 @@ def below(high: float, default: Any = MISSING, *, sample: float) -> Any:
     return _column(Domain(f"must be finite and < {high:g}", high=high, open_high=True, sample=sample), default)
 
 
+def within(low: float, high: float, default: Any = MISSING, *, sample: float) -> Any:
+    """A column of numbers in (low, high]."""
+    return _column(Domain(f"must be > {low:g} and <= {high:g}", low=low, high=high, open_low=True, sample=sample), default)
+
+
 def probability(default: Any = MISSING, *, sample: float = 0.5) -> Any:
     """A column of numbers in [0, 1]."""
     return _column(Domain("must be within [0, 1]", low=0.0, high=1.0, sample=sample), default)

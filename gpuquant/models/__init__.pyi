@@ -11,4 +11,5 @@ from gpuquant.models.kou import Kou as Kou
 from gpuquant.models.merton import Merton as Merton
 from gpuquant.models.multi_black_scholes import MultiBlackScholes as MultiBlackScholes
 from gpuquant.models.quanto_black_scholes import QuantoBlackScholes as QuantoBlackScholes
+from gpuquant.models.rough_heston import RoughHeston as RoughHeston
 from gpuquant.models.variance_gamma import VarianceGamma as VarianceGamma

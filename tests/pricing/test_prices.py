@@ -267,6 +267,13 @@ def test_heston_without_vol_of_vol_is_black_scholes():
     assert (np.abs(found.vega - true.vega) < 4.5 * found.columns["vega_std_error"] + 0.2).all()  # vega is per volatility there too
 
 
+def test_rough_heston_of_a_half_is_heston():
+    shared = {"spot": 100.0, "rate": 0.03, "dividend_yield": 0.01, "v0": 0.04, "kappa": 1.5, "long_variance": 0.06, "vol_of_vol": 0.5, "correlation": -0.6}
+    call = gq.payoffs.European(option_type="call", strike=STRIKES, maturity=1.0)
+    rough = gq.price(call, gq.models.RoughHeston(**shared, hurst=0.5)).price
+    assert (np.abs(rough - gq.price(call, gq.models.Heston(**shared)).price) < 1e-4).all(), rough
+
+
 def test_the_bridge_does_not_depend_on_the_correlation():
     """With almost no vol-of-vol Heston is Black and Scholes, whatever the correlation, for a barrier too."""
     barrier = gq.payoffs.Barrier(option_type="call", barrier_type="down-and-out", strike=100.0, barrier=95.0, maturity=1.0)

@@ -12,6 +12,10 @@ MODELS = {
     "black_scholes": ("black_scholes", {"sigma": "volatility"}),
     "black_scholes_quanto": ("quanto_black_scholes", {"sigma": "volatility", "fx_sigma": "fx_volatility", "rho": "correlation", "r_fx": "foreign_rate"}),
     "heston": ("heston", {"v0": "v0", "kappa": "kappa", "theta": "long_variance", "sigma": "vol_of_vol", "rho": "correlation"}),
+    "rough_heston": (
+        "rough_heston",
+        {"v0": "v0", "kappa": "kappa", "theta": "long_variance", "sigma": "vol_of_vol", "rho": "correlation", "hurst": "hurst"},
+    ),
     "merton": ("merton", {"sigma": "volatility", "lambda": "intensity", "mu_j": "jump_mean", "sigma_j": "jump_volatility"}),
     "bates": (
         "bates",
