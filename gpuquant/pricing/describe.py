@@ -13,6 +13,7 @@ from gpuquant.errors import DeviceUnavailable, InputError
 from gpuquant.meter import Meter
 from gpuquant.pricing import closed
 from gpuquant.pricing.batch import Batch, batches_of
+from gpuquant.pricing.engine import FORMULAS
 from gpuquant.pricing.grid import Grid
 from gpuquant.pricing.kernel import TILE
 from gpuquant.pricing.simulate import launch
@@ -119,12 +120,16 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
     n = len(batch.rows)
     head = [type(batch.model).__name__, type(batch.payoff).__name__]
     few = batch.take(np.arange(min(n, 1000)))
-    values = None if task.engine == "monte_carlo" else closed.price(few.model, few.payoff, task.place, greeks=task.greeks)
-    if values is not None and np.isfinite(values[:, 0]).all():
+    for engine, values in FORMULAS.items():
+        if task.engine not in ("auto", engine):
+            continue
         start = time.perf_counter()
-        closed.price(few.model, few.payoff, task.place, greeks=task.greeks)
-        seconds = (time.perf_counter() - start) * n / len(few.rows)
-        return [*head, "closed_form", task.place.name, n, 0.0, n * 8e-6 * 20, seconds, None, seconds / 3600 * price_per_hour]
+        found = closed.price(few.model, few.payoff, task.place, greeks=task.greeks, values=values)
+        if found is not None and np.isfinite(found[:, 0]).all():
+            seconds = (time.perf_counter() - start) * n / len(few.rows)
+            return [*head, engine, task.place.name, n, 0.0, n * 8e-6 * 20, seconds, None, seconds / 3600 * price_per_hour]
+    if task.engine in FORMULAS or not (batch.payoff.simulated and batch.model.simulated):
+        return [*head, "none", task.place.name, n, 0.0, 0.0, float("nan"), None, float("nan")]
     steps = Grid.of(batch, task.steps).steps
     work = float(steps.sum()) * task.paths * (9 if task.greeks else 1)
     one = batch.take(np.array([int(np.argmax(steps))]))
