@@ -91,3 +91,13 @@ def test_no_volatility_is_exact(name):
     known = gq.price(rows, still, engine="closed_form").price
     late = 0.03 * 1.5 / 64  # what is paid at a touch is paid within a step of it
     assert np.nanmax(np.abs(known - found.price) / np.maximum(np.abs(found.price), 1.0), initial=0.0) < late, found.frame.assign(known=known)
+
+
+def test_describe_names_the_engine_that_would_price():
+    heston = gq.models.Heston(spot=100.0, rate=0.0, v0=0.04, kappa=1.0, long_variance=0.04, vol_of_vol=0.5, correlation=0.0)
+    gamma = gq.models.VarianceGamma(spot=100.0, rate=0.0, volatility=0.2, variance_rate=0.2, drift=-0.1)
+    call = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)
+    asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=4)
+    assert gq.describe(call, heston).frame["engine"].tolist() == ["fourier"]
+    assert gq.describe(call, gq.models.BlackScholes(**FLAT)).frame["engine"].tolist() == ["closed_form"]
+    assert gq.describe(asian, gamma).frame["engine"].tolist() == ["none"]
