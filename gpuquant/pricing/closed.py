@@ -13,7 +13,7 @@ import numpy as np
 
 from gpuquant.models.base import Lognormals, Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.greeks import FORMULA, plan, shortest, units
+from gpuquant.pricing.greeks import FORMULA, Bumps, plan, shortest, units
 
 Formula = Callable[[type[Model], type[Payoff], dict[str, Any], Any], Any]
 
@@ -32,7 +32,7 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
 
 
 def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: Formula = values) -> np.ndarray | None:
-    """Price, and Greeks by narrow central differences of `values`, shape (n, outputs); None when the pair has no formula."""
+    """Price, and Greeks by extrapolated central differences of `values`, shape (n, outputs); None when the pair has no formula."""
     columns = {**model.columns(), **payoff.columns()}
     n = max(len(value) for value in columns.values())
     on = {name: place.put(value, name) for name, value in columns.items()}
@@ -42,8 +42,15 @@ def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: For
     base = place.xp.broadcast_to(base, (n,))
     if not greeks:
         return np.array(place.get(base, "price"))[:, None]
-    names = tuple(columns)
-    scale, shift, weights = plan(names, type(model), type(payoff), FORMULA, shortest(payoff))
+    near, far = (_differences(model, payoff, on, n, place, values, bumps) for bumps in (FORMULA, FORMULA.twice()))
+    near[:, 1:] = (4.0 * near[:, 1:] - far[:, 1:]) / 3.0  # Richardson (1911): what is left is of the fourth order in the bump
+    return near
+
+
+def _differences(model: Model, payoff: Payoff, on: dict[str, Any], n: int, place: Any, values: Formula, bumps: Bumps) -> np.ndarray:
+    """The price and its central differences, shape (n, outputs)."""
+    names = tuple(on)
+    scale, shift, weights = plan(names, type(model), type(payoff), bumps, shortest(payoff))
     total = place.xp.zeros((n, len(weights)))
     for v in range(len(scale)):
         moved = {name: value if scale[v, f] == 1.0 and shift[v, f] == 0.0 else value * scale[v, f] + shift[v, f] for f, (name, value) in enumerate(on.items())}
@@ -51,7 +58,7 @@ def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: For
         for o in np.flatnonzero(weights[:, v]).tolist():
             total[:, o] += weights[o, v] * worth
     out = np.array(place.get(total, "price"))
-    for o, unit in enumerate(units(model, payoff, FORMULA)):
+    for o, unit in enumerate(units(model, payoff, bumps)):
         with np.errstate(divide="ignore", invalid="ignore"):
             out[:, o] /= unit
     return out

@@ -29,9 +29,13 @@ class Bumps:
     rate: float
     maturity: float
 
+    def twice(self) -> Bumps:
+        """Bumps of twice the size."""
+        return Bumps(2.0 * self.spot, 2.0 * self.volatility, 2.0 * self.rate, 2.0 * self.maturity)
+
 
 SIMULATED = Bumps(0.01, 0.02, 1e-3, 0.01)
-FORMULA = Bumps(1e-4, 1e-4, 1e-5, 1e-5)
+FORMULA = Bumps(5e-4, 5e-4, 5e-5, 1e-4)
 
 
 def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps: Bumps, shortest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
