@@ -65,6 +65,21 @@ def test_state_functions_run_in_plain_python(name):
     assert 0 < model.discount(sample(model), 0, 1.0) <= 1.5
 
 
+SINGLE = [m for m in PLAIN_FIRST if m.simulated and m.assets == 1]
+
+
+@pytest.mark.parametrize("model", SINGLE, ids=lambda m: m.__name__)
+def test_the_discounted_spot_is_a_martingale(model):
+    """A call struck at next to nothing is worth the spot, less what it pays out."""
+    one = sample(model)
+    call = PAYOFFS["European"](option_type="call", strike=1e-6, maturity=1.0)
+    found = gq.price(call, one, engine="monte_carlo", paths=100_000, precision="double", seed=2)
+    paid_out = one.growth(one, np.ones(1), np) * one.bond(one, np.ones(1), np)
+    dividends = (one.dividends * np.exp(-one.rate[:, None] * one.dividend_times)).sum() if hasattr(one, "dividends") else 0.0
+    expected = (one.spot[0] - dividends) * paid_out[0]
+    assert abs(found.price[0] - expected) <= 3.0 * found.std_error[0], (found.frame.T, expected)
+
+
 def signature(precision):
     from numba import types
 

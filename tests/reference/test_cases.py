@@ -50,14 +50,17 @@ def test_a_wrong_price_fails():
     assert grade(cases).passed < len(cases) // 2
 
 
-@pytest.mark.parametrize("family", LATER)
+PRICED = ("european_greeks", "margrabe_exchange", "heston_implied_vol")  # of these it is other results that are not there
+
+
+@pytest.mark.parametrize("family", [name for name in LATER if name not in PRICED])
 def test_what_is_not_built_is_a_status_and_never_a_wrong_price(family):
-    """Rows of products, models or exercises that the library lacks fail by name; the others of the frame are priced."""
+    """Rows of products, models or exercises that the library lacks fail by name; the row beside them is priced."""
     rows = [to_row(case) for case in families()[family]]
     known = {name for name, *_ in gq.pricing.vocabulary.schema()}
     frame = pd.DataFrame([{k: v for k, v in row.items() if k in known} for row in rows])
     frame = pd.concat([frame, pd.DataFrame([to_row(families()["european_bs"][0])])], ignore_index=True)
     priced = gq.price(frame, paths=2000).frame
     assert priced["status"].iloc[-1] == "ok"
-    for _, row in priced[priced["status"] == "failed"].iterrows():
-        assert row["message"] and np.isnan(row["price"]), row
+    for _, row in priced.iloc[:-1].iterrows():
+        assert row["status"] == "failed" and row["message"] and np.isnan(row["price"]), row
