@@ -40,6 +40,15 @@ class Lognormal:
     flat: bool = True
     start: Any = 0.0
 
+    @classmethod
+    def ending(cls, spot: Any, time: Any, forward: Any, variance: Any, discount: Any, xp: Any) -> Lognormal:
+        """A price of which no more than its law at `time` is known: a formula that looks at another time gets NaN."""
+
+        def known(value: Any, today: float) -> Callable[[Any], Any]:
+            return lambda t: xp.where(t == time, value, xp.where(t == 0.0, today, xp.nan))
+
+        return cls(spot, time, known(forward / spot, 1.0), known(variance, 0.0), known(discount, 1.0), flat=False)
+
     @property
     def forward(self) -> Any:
         """E[S_T]."""
@@ -92,9 +101,9 @@ class Lognormals:
     covariance: Any
     discount: Any
 
-    def first(self) -> Lognormal:
+    def first(self, xp: Any) -> Lognormal:
         """The law of the first price."""
-        return self._law(self.spots[:, 0], self.forwards[:, 0], self.covariance[:, 0, 0], self.discount)
+        return Lognormal.ending(self.spots[:, 0], 1.0, self.forwards[:, 0], self.covariance[:, 0, 0], self.discount, xp)
 
     def second_given(self, price: Any, xp: Any) -> Lognormal:
         """The law of the second price where the first is known, undiscounted."""
@@ -103,11 +112,7 @@ class Lognormals:
         surprise = xp.log(price / self.forwards[:, 0]) + 0.5 * square
         left = xp.maximum(self.covariance[:, 1, 1] - slope * self.covariance[:, 0, 1], 0.0)
         forward = self.forwards[:, 1] * xp.exp(slope * surprise - 0.5 * (self.covariance[:, 1, 1] - left))
-        return self._law(self.spots[:, 1], forward, left, xp.ones_like(self.discount))
-
-    @staticmethod
-    def _law(spot: Any, forward: Any, variance: Any, discount: Any) -> Lognormal:
-        return Lognormal(spot, 1.0, lambda t: forward / spot if t else 1.0, lambda t: variance if t else 0.0, lambda t: discount if t else 1.0)
+        return Lognormal.ending(self.spots[:, 1], 1.0, forward, left, xp.ones_like(self.discount), xp)
 
 
 @dataclass(frozen=True)
@@ -176,9 +181,9 @@ class Model(Member):
         return xp.exp((m.rate - m.dividend_yield) * t)
 
     @staticmethod
-    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
-        """E[exp(i z log(S_t / F_t))] for complex z, where the model knows it."""
-        raise NotImplementedError
+    def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any | None:
+        """E[exp(i z log(S_t / F_t))] for complex z; None where it is not known."""
+        return None
 
     @staticmethod
     def bond(m: Any, t: Any, xp: Any) -> Any:
@@ -186,7 +191,7 @@ class Model(Member):
         return xp.exp(-m.rate * t)
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> Any | None:
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any | None:
         """Mean of the quadratic variation of the log price over `t` years, shape (n,); None where it is not known."""
         return None
 

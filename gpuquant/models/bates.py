@@ -91,13 +91,13 @@ class Bates(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
+    def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
         jumps = Merton.jumps(m, z, xp)
-        return Heston.characteristic(m, z, t, xp) * xp.exp(t * m.intensity * jumps)
+        return Heston.characteristic(m, z, t, xp, special) * xp.exp(t * m.intensity * jumps)
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
-        return Heston.mean_variance(m, t, xp) + m.intensity * (m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility) * t
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
+        return Heston.mean_variance(m, t, xp, special) + m.intensity * (m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility) * t
 
     @staticmethod
     def warn(m: Any) -> np.ndarray | None:

@@ -70,7 +70,7 @@ class BlackScholes(Model):
         return Lognormal(m.spot, t, lambda s: xp.exp(carry * s), lambda s: square * s, lambda s: xp.exp(-m.rate * s))
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
         return m.volatility * m.volatility * t
 
     @staticmethod

@@ -90,14 +90,8 @@ class DividendBlackScholes(Model):
         late = m.dividend_times <= xp.atleast_1d(t)[:, None] * (1.0 + 1e-12)
         held = (m.dividends * xp.exp(-m.rate[:, None] * m.dividend_times)).sum(axis=1)
         free = xp.where((m.dividend_model == 0.0) & late.all(axis=1), m.spot - held, xp.nan)
-        square = m.volatility * m.volatility
-
-        def ending(s: Any, value: Any) -> Any:
-            """No formula may look at another time: there the price is not lognormal."""
-            return xp.where((s == t) | (s == 0.0), value, xp.nan)
-
-        carry = m.rate - m.dividend_yield
-        return Lognormal(free, t, lambda s: ending(s, xp.exp(carry * s)), lambda s: ending(s, square * s), lambda s: xp.exp(-m.rate * s), flat=False)
+        forward = free * xp.exp((m.rate - m.dividend_yield) * t)
+        return Lognormal.ending(free, t, forward, m.volatility * m.volatility * t, xp.exp(-m.rate * t), xp)
 
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:

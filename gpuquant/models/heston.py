@@ -84,7 +84,7 @@ class Heston(Model):
         return c[10] * (x0[1] + x1[1])
 
     @staticmethod
-    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
+    def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
         # Albrecher, Mayer, Schoutens and Tistaert (2007), formulation 2, with what vanishes as vol_of_vol does divided out by hand
         square = m.vol_of_vol * m.vol_of_vol
         a = m.kappa - 1j * m.correlation * m.vol_of_vol * z
@@ -96,7 +96,7 @@ class Heston(Model):
         return xp.exp(m.kappa * m.long_variance * (q * t - 2.0 / square * xp.log1p(g * gone / (1.0 - g))) + m.v0 * level)
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
         return m.long_variance * t + (m.v0 - m.long_variance) * -xp.expm1(-m.kappa * t) / m.kappa
 
     @staticmethod

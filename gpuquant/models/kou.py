@@ -90,7 +90,7 @@ class Kou(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
+    def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
         def moment(s: Any) -> Any:
             return m.up_probability * m.up_decay / (m.up_decay - s) + (1.0 - m.up_probability) * m.down_decay / (m.down_decay + s) - 1.0
 
@@ -98,7 +98,7 @@ class Kou(Model):
         return xp.exp(t * (m.intensity * jumps - 0.5 * m.volatility * m.volatility * (z * z + 1j * z)))
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
         square = 2.0 * m.up_probability / (m.up_decay * m.up_decay) + 2.0 * (1.0 - m.up_probability) / (m.down_decay * m.down_decay)
         return (m.volatility * m.volatility + m.intensity * square) * t
 

@@ -81,7 +81,7 @@ class Merton(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
+    def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
         return xp.exp(t * (m.intensity * Merton.jumps(m, z, xp) - 0.5 * m.volatility * m.volatility * (z * z + 1j * z)))
 
     @staticmethod
@@ -91,7 +91,7 @@ class Merton(Model):
         return xp.expm1(1j * m.jump_mean * z - 0.5 * square * z * z) - 1j * z * xp.expm1(m.jump_mean + 0.5 * square)
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
         jump = m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility
         return (m.volatility * m.volatility + m.intensity * jump) * t
 

@@ -92,7 +92,7 @@ class MultiBlackScholes(Model):
         return Lognormals(xp.broadcast_to(m.spots, forwards.shape), forwards, covariance, xp.exp(-m.rate * t))
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> None:
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> None:
         return None
 
     @property

@@ -76,7 +76,7 @@ class QuantoBlackScholes(Model):
         return xp.exp((m.foreign_rate - m.dividend_yield - m.correlation * m.volatility * m.fx_volatility) * t)
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
         return m.volatility * m.volatility * t
 
     @staticmethod

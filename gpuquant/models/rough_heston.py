@@ -71,13 +71,13 @@ class RoughHeston(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
+    def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
         power = m.hurst + 0.5
         step = t / STEPS
         constant = -0.5 * (z * z + 1j * z)
         linear = 1j * z * m.correlation * m.vol_of_vol - m.kappa
         quadratic = 0.5 * m.vol_of_vol * m.vol_of_vol
-        last = step**power / _gamma1(power + 1.0, xp)
+        last = step**power / special.gamma(power + 2.0)
         # D^a h = constant + linear h + quadratic h^2; the newest slope is taken implicitly, as the root that tends to h = 0 with the step
         slopes = xp.zeros((STEPS + 1, *(constant + linear).shape), dtype=complex)
         slopes[0] = constant
@@ -95,22 +95,11 @@ class RoughHeston(Model):
         return xp.exp(m.kappa * m.long_variance * step * (whole - 0.5 * h) + m.v0 * memory)
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
         # E[v] relaxes by a Mittag-Leffler function, whose integral is t E_(a,2)(-kappa t^a); its series cancels beyond about 10
         x = -m.kappa * t ** (m.hurst + 0.5)
         total, term = 0.0, xp.ones_like(x)
         for k in range(80):
-            total = total + term / _gamma1((m.hurst + 0.5) * k + 1.0, xp)
+            total = total + term / special.gamma((m.hurst + 0.5) * k + 2.0)
             term = term * x
         return xp.where(x > -10.0, m.long_variance * t + (m.v0 - m.long_variance) * t * total, xp.nan)
-
-
-def _gamma1(x: Any, xp: Any) -> Any:
-    """Gamma(x + 1) for x > 0, by Lanczos's approximation with g = 7, nine terms (Godfrey, 2001): relative error 1e-14."""
-    terms = (
-        0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
-        12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
-    )  # fmt: skip
-    total = terms[0] + sum(term / (x + k) for k, term in enumerate(terms[1:], start=1))
-    base = x + 7.5
-    return math.sqrt(2.0 * math.pi) * xp.exp((x + 0.5) * xp.log(base) - base) * total

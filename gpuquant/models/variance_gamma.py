@@ -54,13 +54,13 @@ class VarianceGamma(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def characteristic(m: Any, z: Any, t: Any, xp: Any) -> Any:
+    def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
         half = 0.5 * m.volatility * m.volatility * m.variance_rate
         shift = xp.log1p(-m.drift * m.variance_rate - half)
         return xp.exp(t / m.variance_rate * (1j * z * shift - xp.log(1.0 - 1j * m.drift * m.variance_rate * z + half * z * z)))
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any) -> Any:
+    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
         return (m.volatility * m.volatility + m.drift * m.drift * m.variance_rate) * t
 
     @staticmethod

@@ -69,12 +69,12 @@ class Payoff(Member):
         return None
 
     @staticmethod
-    def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any:
+    def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any | None:
         """g(u) of an amount that rests on the last price alone: pi E[amount] = integral over u > 0 of Re[g(u) phi(u - i/2)], but for constants.
 
-        phi is the characteristic function of log(S_T / forward). A payoff with a transform has `closed`, too.
+        phi is the characteristic function of log(S_T / forward). A payoff with a transform has `closed`, too; None where there is none.
         """
-        raise NotImplementedError
+        return None
 
     @staticmethod
     def of_variance(p: Any, mean: Any, discount: Any, xp: Any) -> Any | None:

@@ -63,7 +63,7 @@ class Basket(Payoff):
             sure = xp.maximum(sign * (second.forward - strike), 0.0)
             return xp.abs(two) * xp.where(strike > 0.0, option, sure)
 
-        first = law.first()
+        first = law.first(xp)
         price = lognormal.expected(left, first, xp, splits=(xp.where(p.strike / one > 0.0, p.strike / one, first.forward),))
         return xp.where((one != 0.0) & (two != 0.0) & (first.variance > 0.0), price, xp.nan)
 

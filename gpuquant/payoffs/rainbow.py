@@ -66,4 +66,4 @@ class Rainbow(Payoff):
             both = xp.where(p.option_type * (price - p.strike) > 0.0, option(p.strike) - option(price), 0.0)
             return xp.where(p.option_type == p.best, either, both)
 
-        return lognormal.expected(left, law.first(), xp, splits=(p.strike,))
+        return lognormal.expected(left, law.first(xp), xp, splits=(p.strike,))

@@ -50,4 +50,4 @@ class TwoAssetCorrelation(Payoff):
         def left(price: Any) -> Any:
             return lognormal.vanilla(p.option_type, p.strike, law.second_given(price, xp), xp, special)
 
-        return lognormal.expected(left, law.first(), xp, low=low, high=high)
+        return lognormal.expected(left, law.first(xp), xp, low=low, high=high)

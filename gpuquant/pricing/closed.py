@@ -23,7 +23,7 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
     xp = place.xp
     row = SimpleNamespace(**columns)  # on the device
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # masked by where
-        mean = model.mean_variance(row, row.maturity, xp)
+        mean = model.mean_variance(row, row.maturity, xp, place.special)
         price = None if mean is None else payoff.of_variance(row, mean, model.bond(row, row.maturity, xp), xp)
         law = model.lognormal(row, row.maturity, xp)
         if law is None or price is not None or (payoff.assets != 1) != isinstance(law, Lognormals):

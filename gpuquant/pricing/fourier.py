@@ -65,18 +65,16 @@ def _integrated(model: type[Model], payoff: type[Payoff], row: Any, points: int,
     xp = place.xp
     t = row.maturity
     growth, bond = model.growth(row, t, xp), model.bond(row, t, xp)
-    variance: Any = model.mean_variance(row, t, xp)
-    law = Lognormal(
-        row.spot, t, lambda s: xp.where(s == 0.0, 1.0, growth), lambda s: xp.where(s == 0.0, 0.0, variance), lambda s: xp.where(s == 0.0, 1.0, bond)
-    )
+    variance: Any = model.mean_variance(row, t, xp, place.special)
+    law = Lognormal.ending(row.spot, t, row.spot * growth, variance, bond, xp)
     base = payoff.closed(row, law, xp, place.special)
     nodes, weights = _rule(points)
-    top = _reach(model, row, t, variance, LEAST if points <= SLOW else 1e3 * LEAST, xp)
+    top = _reach(model, row, t, variance, LEAST if points <= SLOW else 1e3 * LEAST, place)
     wide = SimpleNamespace(**{k: v[:, None] for k, v in vars(row).items()})
     u = top[:, None] * xp.asarray(nodes)
     z = u - 0.5j
-    difference = model.characteristic(wide, z, t[:, None], xp) - xp.exp(-0.5 * variance[:, None] * (z * z + 1j * z))
-    terms = (payoff.transform(wide, u, law.forward[:, None], xp) * difference).real * xp.asarray(weights)  # type: ignore[misc]
+    difference: Any = model.characteristic(wide, z, t[:, None], xp, place.special) - xp.exp(-0.5 * variance[:, None] * (z * z + 1j * z))
+    terms = (difference * payoff.transform(wide, u, law.forward[:, None], xp)).real * xp.asarray(weights)
     scale = top * law.discount / math.pi
     fine, coarse = terms.sum(axis=1) * scale, 2.0 * terms[:, ::2].sum(axis=1) * scale
     return base + fine, xp.abs(fine - coarse) / law.forward
@@ -90,12 +88,13 @@ def _rule(points: int) -> tuple[np.ndarray, np.ndarray]:
     return 1.0 / (1.0 + np.exp(-2.0 * inner)), step * 0.25 * math.pi * np.cosh(t) / np.cosh(inner) ** 2
 
 
-def _reach(model: type[Model], row: Any, t: Any, variance: Any, least: float, xp: Any) -> Any:
+def _reach(model: type[Model], row: Any, t: Any, variance: Any, least: float, place: Any) -> Any:
     """Where the integrand has died away to `least`."""
+    xp = place.xp
     top = 4.0 / xp.sqrt(variance)
     for _ in range(60):
         z = top - 0.5j
-        alive = xp.maximum(xp.abs(model.characteristic(row, z, t, xp)), xp.exp(-0.5 * variance * (top * top + 0.25))) > least * top * top
+        alive = xp.maximum(xp.abs(model.characteristic(row, z, t, xp, place.special)), xp.exp(-0.5 * variance * (top * top + 0.25))) > least * top * top
         if not alive.any():
             break
         top = xp.where(alive, 1.3 * top, top)
