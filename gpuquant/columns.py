@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
-from typing import Any, ClassVar, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -281,7 +281,7 @@ class Member:
         return max(len(getattr(self, name)) for name in domains(type(self)))
 
     @classmethod
-    def from_columns(cls, columns: Mapping[str, np.ndarray]) -> Any:
+    def from_columns(cls, columns: Mapping[str, np.ndarray]) -> Self:
         """A member from checked columns, skipping the check: bad rows have been set aside already."""
         made = object.__new__(cls)
         for name in domains(cls):
@@ -293,7 +293,7 @@ class Member:
         """The fields by name."""
         return {name: getattr(self, name) for name in domains(type(self))}
 
-    def take(self, rows: np.ndarray) -> Any:
+    def take(self, rows: np.ndarray) -> Self:
         """The same member with these rows alone, its lists as long as the longest of them."""
         kept = {name: value if len(value) == 1 else value[rows] for name, value in self.columns().items()}
         for name, domain in domains(type(self)).items():
@@ -301,11 +301,11 @@ class Member:
                 kept[name] = kept[name][:, : max(int(counted(kept[name]).max()), 1)]
         return type(self).from_columns(kept)
 
-    def settled(self) -> Any:
+    def settled(self) -> Self:
         """The same member with the columns that follow from others; its rows go together and their lists are of one length."""
         return self
 
-    def replace(self, **changes: Any) -> Any:
+    def replace(self, **changes: Any) -> Self:
         """The same member with some columns changed."""
         return dataclasses.replace(self, **{name: changes.get(name, value) for name, value in self.columns().items()})
 

@@ -231,8 +231,8 @@ class Rewriter(ast.NodeTransformer):
                 return ast.parse(f"({''.join(f'{value.value.id}[{k}],' for k in place)})", mode="eval").body
             return ast.parse(f"{value.value.id}[{place}]", mode="eval").body
         node.value = self.visit(node.value)  # the index stays an integer
-        if isinstance(node.value, ast.Tuple) and isinstance(node.slice, ast.Constant):
-            return node.value.elts[int(node.slice.value)]  # type: ignore[arg-type]
+        if isinstance(node.value, ast.Tuple) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
+            return node.value.elts[node.slice.value]
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:

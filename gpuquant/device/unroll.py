@@ -77,7 +77,8 @@ class Unroll(ast.NodeTransformer):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"):
             return None
         ends = [self._known(self.visit(copy.deepcopy(a))) for a in node.args]
-        return None if any(end is None for end in ends) else range(*ends)  # type: ignore[arg-type]
+        known = [end for end in ends if end is not None]
+        return range(*known) if len(known) == len(ends) else None
 
     def _known(self, node: ast.expr) -> int | None:
         """A whole number that is known already."""

@@ -142,8 +142,12 @@ class Model(Member):
     vega_column: ClassVar[str] = "volatility"
     vega_is_variance: ClassVar[bool] = False
     variance_columns: ClassVar[tuple[str, ...]] = ()
-    simulated: ClassVar[bool] = True
     times: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def simulated(cls) -> bool:
+        """Whether the model knows how to step."""
+        return cls.step is not Model.step
 
     @property
     def volatile(self) -> np.ndarray:

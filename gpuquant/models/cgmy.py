@@ -50,7 +50,6 @@ class CGMY(Model):
     right_decay: Column = above(1.0, sample=5.0)
     fineness: Column = below(2.0, sample=0.5)
 
-    simulated = False
     vega_column = "activity"
 
     @staticmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -99,7 +99,7 @@ class MultiBlackScholes(Model):
     def volatile(self) -> np.ndarray:
         return np.asarray((self.volatilities > 0.0).any(axis=1))
 
-    def settled(self) -> MultiBlackScholes:
+    def settled(self) -> Self:
         assets = self.spots.shape[1]
         n = max(self.rows, 1)
         dividends = np.broadcast_to(np.nan_to_num(self.dividend_yields), (len(self.dividend_yields), assets))
@@ -107,7 +107,7 @@ class MultiBlackScholes(Model):
         factor = _cholesky(_matrices(self, assets)).reshape(-1, assets * assets)
         columns = {**self.columns(), "dividend_yields": dividends, "volatilities": volatilities, "factor": factor}
         assert len(factor) in (1, n)
-        return type(self).from_columns(columns)  # type: ignore[no-any-return]
+        return type(self).from_columns(columns)
 
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:

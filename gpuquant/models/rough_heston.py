@@ -61,7 +61,6 @@ class RoughHeston(Model):
     correlation: Column = correlation()
     hurst: Column = within(0.0, 0.5, sample=0.1)
 
-    simulated = False
     vega_column = "v0"
     vega_is_variance = True
     variance_columns = ("v0", "long_variance")

@@ -47,8 +47,6 @@ class VarianceGamma(Model):
     variance_rate: Column = positive(sample=0.2)
     drift: Column = real(sample=-0.1)
 
-    simulated = False
-
     @staticmethod
     def discount(m, i, t):
         return math.exp(-m.rate[i] * t)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from gpuquant.columns import Column, call_or_put, choice, count, counted, derived, if_known, many, nonnegative, years
+from gpuquant.columns import Column, call_or_put, choice, count, counted, derived, if_known, many, nonnegative
 from gpuquant.payoffs.base import Payoff
 from gpuquant.payoffs.lognormal import black
 
@@ -47,7 +47,6 @@ class Asian(Payoff):
 
     option_type: Column = call_or_put()
     strike: Column = if_known(sample=100.0)
-    maturity: Column = years()
     fixings: Column = count(default=252)
     fixing_times: Column = many(nonnegative(sample=np.nan), default=np.nan, host=True)
     average: Column = choice("arithmetic", "geometric", default="arithmetic", fixed=True)
@@ -102,12 +101,12 @@ class Asian(Payoff):
         single = (n == 1.0) & (p.past_fixings == 0.0) & ~continuous & ~listed
         return xp.where(((p.average == 1.0) | single) & (p.strike_type == 0.0) & law.flat, price, xp.nan)
 
-    def settled(self) -> Asian:
+    def settled(self) -> Self:
         listed = np.isfinite(self.fixing_times).any(axis=1)
         columns = self.columns()
         columns["fixings"] = np.where(listed, counted(self.fixing_times), self.fixings)
         columns["today"] = (self.fixing_times == 0.0).sum(axis=1).astype(float)
-        return type(self).from_columns(columns)  # type: ignore[no-any-return]
+        return type(self).from_columns(columns)
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, call_or_put, choice, count, nonnegative, positive, years
+from gpuquant.columns import Column, call_or_put, choice, nonnegative, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import KINDS, Payoff, already, living_side, living_sides, spared_at, spared_between
+from gpuquant.payoffs.base import KINDS, Watched, already, living_side, living_sides, spared_at, spared_between
 
 
 @dataclass(frozen=True)
-class Barrier(Payoff):
+class Barrier(Watched):
     """A European option that is knocked out or in when the price touches `barrier`; a dead option pays its `rebate`.
 
     Watched at T k/n, k = 1..n, or continuously: then each path carries the probability that a Brownian bridge between its
@@ -50,17 +50,8 @@ class Barrier(Payoff):
     barrier_type: Column = choice(*KINDS)
     strike: Column = positive(sample=100.0)
     barrier: Column = positive(sample=80.0)
-    maturity: Column = years()
     rebate: Column = nonnegative(default=0.0)
     rebate_timing: Column = choice("maturity", "hit", default="maturity")
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
-
-    dates = "observations"
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
 
     @staticmethod
     def start(p, i, log_spots, growth):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, call_or_put, choice, count, positive, years
+from gpuquant.columns import Column, call_or_put, choice, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import KINDS, Payoff, already, living_side, living_sides, spared_at, spared_between
+from gpuquant.payoffs.base import KINDS, Watched, already, living_side, living_sides, spared_at, spared_between
 
 
 @dataclass(frozen=True)
-class BarrierDigital(Payoff):
+class BarrierDigital(Watched):
     """`cash`, or S_T, where S_T ends beyond the strike and the barrier has been touched (in) or not (out).
 
     Parameters
@@ -47,17 +47,8 @@ class BarrierDigital(Payoff):
     barrier_type: Column = choice(*KINDS)
     strike: Column = positive(sample=100.0)
     barrier: Column = positive(sample=80.0)
-    maturity: Column = years()
     pays: Column = choice("cash", "asset", default="cash")
     cash: Column = positive(default=1.0)
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
-
-    dates = "observations"
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
 
     @staticmethod
     def start(p, i):

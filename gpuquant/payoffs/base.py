@@ -11,12 +11,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.columns import Member
+from gpuquant.columns import Column, Member, choice, count, years
 
 
 @dataclass(frozen=True)
 class Payoff(Member):
-    """The base of every payoff: a frozen dataclass of columns, `maturity` in years among them, with the functions below.
+    """The base of every payoff: a frozen dataclass of columns with the functions below.
+
+    Parameters
+    ----------
+    maturity : Column, shape (n,)
+        Years from today; > 0.
+
+    Notes
+    -----
 
     - `start(p, i, log_spots, growth) -> acc`, the accumulator at time zero;
     - `observe(p, i, acc, log_spots, k, growth) -> acc`, at date number k = 0, 1, ...;
@@ -26,16 +34,17 @@ class Payoff(Member):
 
     The last arguments may be left out. `growth` is the value at maturity of 1 paid now, for what is paid early.
 
-    `assets` is how many it is on; 0: as many as the model has. `simulated = False` where the amount rests on prices at a later date, which no path knows.
+    `assets` is how many it is on; 0: as many as the model has. One whose amount rests on prices at a later date, which no path knows, has no `finish`.
 
     Dates are T k/n, k = 1..n, where `dates` names the column that counts them, and else the columns of `times`.
     """
+
+    maturity: Column = years()
 
     abstract: ClassVar[bool] = True
     dates: ClassVar[str] = ""
     times: ClassVar[tuple[str, ...]] = ()
     uniforms: ClassVar[int] = 0
-    simulated: ClassVar[bool] = True
     assets: ClassVar[int] = 1
 
     @staticmethod
@@ -57,6 +66,11 @@ class Payoff(Member):
     def finish(p: Any, i: int, acc: tuple[float, ...], log_spots: tuple[float, ...]) -> float:
         """The amount paid at maturity."""
         raise NotImplementedError
+
+    @classmethod
+    def simulated(cls) -> bool:
+        """Whether a path knows what is paid."""
+        return cls.finish is not Payoff.finish
 
     @classmethod
     def bridged(cls, fixed: dict[str, float]) -> bool:
@@ -90,6 +104,52 @@ class Payoff(Member):
     def refuse(p: Any) -> np.ndarray | None:
         """Per row, a sentence about columns that do not go together, or None; `p` has the model's columns, too."""
         return None
+
+
+@dataclass(frozen=True)
+class Watched(Payoff):
+    """A payoff that watches the price: by the bridge between any two steps, or at dates.
+
+    Parameters
+    ----------
+    monitoring : Column, shape (n,)
+        continuous or discrete.
+    observations : Column, shape (n,)
+        Dates T k/n of discrete monitoring; a whole number >= 1.
+    """
+
+    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
+    observations: Column = count(default=252)
+
+    abstract: ClassVar[bool] = True
+    dates: ClassVar[str] = "observations"
+
+    @classmethod
+    def bridged(cls, fixed: dict[str, float]) -> bool:
+        return fixed["monitoring"] == 0.0
+
+
+@dataclass(frozen=True)
+class Realised(Watched):
+    """A payoff of realised variance: of the integral of the variance, or of the sum of squared log returns.
+
+    The accumulator is the last log price observed, and the variance up to now.
+    """
+
+    abstract: ClassVar[bool] = True
+
+    @staticmethod
+    def start(p, i, log_spots):
+        return (log_spots[0], 0.0)
+
+    @staticmethod
+    def observe(p, i, acc, log_spots, k):
+        move = log_spots[0] - acc[0]
+        return (log_spots[0], acc[1] + move * move)
+
+    @staticmethod
+    def between(p, i, acc, log0, log1, variance):
+        return (acc[0], acc[1] + variance)
 
 
 KINDS = ("down-and-out", "down-and-in", "up-and-out", "up-and-in")

@@ -39,12 +39,9 @@ class Chooser(Payoff):
     """
 
     strike: Column = positive(sample=100.0)
-    maturity: Column = years()
     choice_time: Column = years(sample=0.5)
     put_strike: Column = if_known()
     put_maturity: Column = if_known(sample=1.0, clock=True)
-
-    simulated = False
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:

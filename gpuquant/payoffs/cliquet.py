@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, count, positive, real, years
+from gpuquant.columns import Column, count, positive, real
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
@@ -33,7 +33,6 @@ class Cliquet(Payoff):
     Wilmott (2002), Cliquet options and volatility models. Without global bounds: a sum of forward-starting spreads.
     """
 
-    maturity: Column = years()
     periods: Column = count(default=12)
     local_floor: Column = real(default=0.0, sample=0.0)
     local_cap: Column = real(default=1e6, sample=0.1)

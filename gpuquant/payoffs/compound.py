@@ -45,9 +45,6 @@ class Compound(Payoff):
     exercise_time: Column = years(sample=0.5)
     underlying_type: Column = call_or_put()
     underlying_strike: Column = positive(sample=100.0)
-    maturity: Column = years()
-
-    simulated = False
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:

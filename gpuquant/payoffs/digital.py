@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, call_or_put, choice, positive, years
+from gpuquant.columns import Column, call_or_put, choice, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
@@ -35,7 +35,6 @@ class Digital(Payoff):
 
     option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
-    maturity: Column = years()
     pays: Column = choice("cash", "asset", default="cash")
     cash: Column = positive(default=1.0)
 

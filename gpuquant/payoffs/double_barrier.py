@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, call_or_put, choice, count, nonnegative, positive, years
+from gpuquant.columns import Column, call_or_put, choice, nonnegative, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import Payoff, already, spared_at, spared_by_both
+from gpuquant.payoffs.base import Watched, already, spared_at, spared_by_both
 
 
 @dataclass(frozen=True)
-class DoubleBarrier(Payoff):
+class DoubleBarrier(Watched):
     """A European option that is knocked out or in when the price touches `lower` or `upper`; a dead option pays `rebate` at maturity.
 
     Parameters
@@ -46,16 +46,7 @@ class DoubleBarrier(Payoff):
     strike: Column = positive(sample=100.0)
     lower: Column = positive(sample=80.0)
     upper: Column = positive(sample=125.0)
-    maturity: Column = years()
     rebate: Column = nonnegative(default=0.0)
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
-
-    dates = "observations"
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
 
     @staticmethod
     def start(p, i):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, choice, positive, years
+from gpuquant.columns import Column, choice, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff, already, spared_between, spared_by_both
 
@@ -45,7 +45,6 @@ class DoubleTouch(Payoff):
     barrier_type: Column = choice("knock-out", "knock-in", "kiko", "koki")
     lower: Column = positive(sample=80.0)
     upper: Column = positive(sample=125.0)
-    maturity: Column = years()
     cash: Column = positive(default=1.0)
 
     @classmethod

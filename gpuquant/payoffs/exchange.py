@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, positive, years
+from gpuquant.columns import Column, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
@@ -29,7 +29,6 @@ class Exchange(Payoff):
 
     receive: Column = positive(default=1.0)
     give: Column = positive(default=1.0)
-    maturity: Column = years()
 
     assets = 2
 

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, call_or_put, choice, count, if_known, years
+from gpuquant.columns import Column, call_or_put, if_known
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import Payoff, highest_between
+from gpuquant.payoffs.base import Watched, highest_between
 
 
 @dataclass(frozen=True)
-class FloatingLookback(Payoff):
+class FloatingLookback(Watched):
     """S_T - m for a call, m the lowest price; M - S_T for a put, M the highest.
 
     Watched at T k/n, k = 1..n, or continuously: then the extreme between two steps is drawn from its Brownian bridge.
@@ -36,17 +36,9 @@ class FloatingLookback(Payoff):
     """
 
     option_type: Column = call_or_put()
-    maturity: Column = years()
     running_extreme: Column = if_known()
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
 
-    dates = "observations"
     uniforms = 1
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
 
     @staticmethod
     def start(p, i, log_spots):

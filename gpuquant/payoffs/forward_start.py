@@ -36,7 +36,6 @@ class ForwardStart(Payoff):
     option_type: Column = call_or_put()
     moneyness: Column = positive(default=1.0)
     reset_time: Column = years(sample=0.5)
-    maturity: Column = years()
 
     times = ("reset_time",)
 

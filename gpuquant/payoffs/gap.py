@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, call_or_put, positive, years
+from gpuquant.columns import Column, call_or_put, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
@@ -34,7 +34,6 @@ class Gap(Payoff):
     option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
     trigger: Column = positive(sample=105.0)
-    maturity: Column = years()
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, call_or_put, choice, count, if_known, positive, years
+from gpuquant.columns import Column, call_or_put, if_known, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import Payoff, highest_between
+from gpuquant.payoffs.base import Watched, highest_between
 
 
 @dataclass(frozen=True)
-class Lookback(Payoff):
+class Lookback(Watched):
     """Fixed strike: max(M - strike, 0) for a call, M the highest price; max(strike - m, 0) for a put, m the lowest.
 
     Watched at T k/n, k = 1..n, or continuously: then the extreme between two steps is drawn from its Brownian bridge.
@@ -39,17 +39,9 @@ class Lookback(Payoff):
 
     option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
-    maturity: Column = years()
     running_extreme: Column = if_known()
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
 
-    dates = "observations"
     uniforms = 1
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
 
     @staticmethod
     def start(p, i, log_spots):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, choice, count, positive, years
+from gpuquant.columns import Column, choice, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import Payoff, already, spared_at, spared_between
+from gpuquant.payoffs.base import Watched, already, spared_at, spared_between
 
 
 @dataclass(frozen=True)
-class NoTouch(Payoff):
+class NoTouch(Watched):
     """`cash`, or the asset, at maturity if the price has not touched `barrier`, watched at T k/n, k = 1..n, or continuously.
 
     Parameters
@@ -41,17 +41,8 @@ class NoTouch(Payoff):
 
     barrier: Column = positive(sample=80.0)
     direction: Column = choice("down", "up", codes=(-1.0, 1.0))
-    maturity: Column = years()
     pays: Column = choice("cash", "asset", default="cash")
     cash: Column = positive(default=1.0)
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
-
-    dates = "observations"
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
 
     @staticmethod
     def start(p, i):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, choice, count, positive, years
+from gpuquant.columns import Column, choice, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import Payoff, already, spared_at, spared_between
+from gpuquant.payoffs.base import Watched, already, spared_at, spared_between
 
 
 @dataclass(frozen=True)
-class OneTouch(Payoff):
+class OneTouch(Watched):
     """`cash`, or the asset, if the price touches `barrier`, watched at T k/n, k = 1..n, or continuously by a Brownian bridge.
 
     Parameters
@@ -43,18 +43,9 @@ class OneTouch(Payoff):
 
     barrier: Column = positive(sample=80.0)
     direction: Column = choice("down", "up", codes=(-1.0, 1.0))
-    maturity: Column = years()
     pays: Column = choice("cash", "asset", default="cash")
     cash: Column = positive(default=1.0)
     payment: Column = choice("maturity", "hit", default="maturity")
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
-
-    dates = "observations"
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
 
     @staticmethod
     def start(p, i, log_spots, growth):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gpuquant.columns import Column, call_or_put, choice, count, positive, years
-from gpuquant.payoffs.base import KINDS, Payoff, living_side, spared_at, spared_between
+from gpuquant.columns import Column, call_or_put, choice, positive
+from gpuquant.payoffs.base import KINDS, Watched, living_side, spared_at, spared_between
 
 
 @dataclass(frozen=True)
-class OutsideBarrier(Payoff):
+class OutsideBarrier(Watched):
     """A European option on the first asset that is knocked out or in when the second touches `barrier`.
 
     Parameters
@@ -39,16 +39,8 @@ class OutsideBarrier(Payoff):
     barrier_type: Column = choice(*KINDS)
     strike: Column = positive(sample=100.0)
     barrier: Column = positive(sample=80.0)
-    maturity: Column = years()
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
 
     assets = 2
-    dates = "observations"
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
 
     @staticmethod
     def start(p, i):

@@ -49,7 +49,6 @@ class PartialBarrier(Payoff):
     window_time: Column = years(sample=0.5)
     strike: Column = positive(sample=100.0)
     barrier: Column = positive(sample=80.0)
-    maturity: Column = years()
 
     times = ("window_time",)
 

@@ -36,7 +36,6 @@ class PartialFloatingLookback(Payoff):
     """
 
     option_type: Column = call_or_put()
-    maturity: Column = years()
     window_time: Column = years(sample=0.5)
     share: Column = positive(default=1.0)
     running_extreme: Column = if_known()

@@ -35,7 +35,6 @@ class PartialLookback(Payoff):
 
     option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
-    maturity: Column = years()
     window_time: Column = years(sample=0.5)
 
     times = ("window_time",)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, call_or_put, choice, positive, years
+from gpuquant.columns import Column, call_or_put, choice, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
@@ -38,7 +38,6 @@ class Rainbow(Payoff):
     option_type: Column = call_or_put()
     best: Column = choice("highest", "lowest", codes=(1.0, -1.0))
     strike: Column = positive(sample=100.0)
-    maturity: Column = years()
 
     assets = 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, call_or_put, choice, positive, years
+from gpuquant.columns import Column, call_or_put, choice, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import KINDS, Payoff, highest_between, living_side, living_sides
 
@@ -42,7 +42,6 @@ class SoftBarrier(Payoff):
     strike: Column = positive(sample=100.0)
     lower: Column = positive(sample=85.0)
     upper: Column = positive(sample=95.0)
-    maturity: Column = years()
 
     uniforms = 1
 

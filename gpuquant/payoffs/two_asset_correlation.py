@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, call_or_put, positive, years
+from gpuquant.columns import Column, call_or_put, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
@@ -34,7 +34,6 @@ class TwoAssetCorrelation(Payoff):
     option_type: Column = call_or_put()
     trigger: Column = positive(sample=100.0)
     strike: Column = positive(sample=100.0)
-    maturity: Column = years()
 
     assets = 2
 

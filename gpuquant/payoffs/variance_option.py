@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuquant.columns import Column, call_or_put, choice, count, positive, years
-from gpuquant.payoffs.base import Payoff
+from gpuquant.columns import Column, call_or_put, positive
+from gpuquant.payoffs.base import Realised
 
 
 @dataclass(frozen=True)
-class VarianceOption(Payoff):
+class VarianceOption(Realised):
     """notional x max(sign (realised variance - strike), 0), per year: of the log price, or of its returns over T k/n, k = 1..n.
 
     Parameters
@@ -34,29 +34,7 @@ class VarianceOption(Payoff):
 
     option_type: Column = call_or_put()
     strike: Column = positive(sample=0.04)
-    maturity: Column = years()
     notional: Column = positive(default=1.0)
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
-
-    dates = "observations"
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
-
-    @staticmethod
-    def start(p, i, log_spots):
-        return (log_spots[0], 0.0)
-
-    @staticmethod
-    def observe(p, i, acc, log_spots, k):
-        move = log_spots[0] - acc[0]
-        return (log_spots[0], acc[1] + move * move)
-
-    @staticmethod
-    def between(p, i, acc, log0, log1, variance):
-        return (acc[0], acc[1] + variance)
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.columns import Column, choice, count, nonnegative, positive, years
-from gpuquant.payoffs.base import Payoff
+from gpuquant.columns import Column, nonnegative, positive
+from gpuquant.payoffs.base import Realised
 
 
 @dataclass(frozen=True)
-class VarianceSwap(Payoff):
+class VarianceSwap(Realised):
     """notional x (realised variance - strike), per year: of the log price, or of its returns over T k/n, k = 1..n.
 
     With strike 0 the price over the discount is the fair variance.
@@ -34,29 +34,7 @@ class VarianceSwap(Payoff):
     """
 
     strike: Column = nonnegative(default=0.0, sample=0.04)
-    maturity: Column = years()
     notional: Column = positive(default=1.0)
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
-
-    dates = "observations"
-
-    @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
-        return fixed["monitoring"] == 0.0
-
-    @staticmethod
-    def start(p, i, log_spots):
-        return (log_spots[0], 0.0)
-
-    @staticmethod
-    def observe(p, i, acc, log_spots, k):
-        move = log_spots[0] - acc[0]
-        return (log_spots[0], acc[1] + move * move)
-
-    @staticmethod
-    def between(p, i, acc, log0, log1, variance):
-        return (acc[0], acc[1] + variance)
 
     @staticmethod
     def finish(p, i, acc, log_spots):

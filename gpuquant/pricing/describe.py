@@ -128,7 +128,7 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
         if found is not None and np.isfinite(found[:, 0]).all():
             seconds = (time.perf_counter() - start) * n / len(few.rows)
             return [*head, engine, task.place.name, n, 0.0, n * 8e-6 * 20, seconds, None, seconds / 3600 * price_per_hour]
-    if task.engine in FORMULAS or not (batch.payoff.simulated and batch.model.simulated):
+    if task.engine in FORMULAS or not (batch.payoff.simulated() and batch.model.simulated()):
         return [*head, "none", task.place.name, n, 0.0, 0.0, float("nan"), None, float("nan")]
     steps = Grid.of(batch, task.steps).steps
     work = float(steps.sum()) * task.paths * (9 if task.greeks else 1)

@@ -143,9 +143,9 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
     lost = None
     if task.engine in FORMULAS:
         lost = f"no {task.engine.replace('_', ' ')} of {pair}; engine='auto' takes what there is"
-    elif not batch.payoff.simulated:
+    elif not batch.payoff.simulated():
         lost = f"no engine prices {pair}: its amount rests on prices at a later date"
-    elif not batch.model.simulated:
+    elif not batch.model.simulated():
         lost = f"no engine prices {pair}: the model has no simulation"
     else:
         try:

@@ -79,7 +79,7 @@ def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
     # a bump r of a variance is r sqrt(variance) / 2 of its volatility
     vega = 0.5 * bumps.volatility * np.sqrt(level) if model.vega_is_variance else bumps.volatility * level
     spot = bumps.spot * getattr(model, "spot", np.zeros(1))
-    time = payoff.maturity if len(clocks_of(type(payoff))) == 1 else shortest(payoff)  # type: ignore[attr-defined]
+    time = payoff.maturity if len(clocks_of(type(payoff))) == 1 else shortest(payoff)
     return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * time]
 
 

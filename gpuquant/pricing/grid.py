@@ -43,7 +43,7 @@ class Grid:
         """The grid of a batch with about `steps` steps, or the model's default number."""
         n = len(batch.rows)
         payoff = batch.payoff
-        maturity = np.broadcast_to(payoff.maturity, n)  # type: ignore[attr-defined]
+        maturity = np.broadcast_to(payoff.maturity, n)
         wanted = _wanted(batch, maturity, steps)
         listed = [_rows(getattr(payoff, name), n) for name in payoff.times]
         listed += [_rows(getattr(batch.model, name), n) for name in batch.model.times]

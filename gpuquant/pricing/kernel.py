@@ -73,11 +73,11 @@ class Pair:
         return self.payoff.bridged(dict(self.fixed))
 
 
-def sample(cls: type, lengths: tuple[tuple[str, int], ...] = ()) -> Any:
+def sample(cls: type[Model] | type[Payoff], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
     """A member with one row inside every domain, its lists of these lengths, or two."""
     long = dict(lengths)
     columns = {name: np.full((1, long.get(name, 2)) if domain.listed else 1, domain.sample) for name, domain in domains(cls).items()}
-    return cls.from_columns(columns).settled()  # type: ignore[attr-defined]
+    return cls.from_columns(columns).settled()
 
 
 def offered(function: Any, *arguments: Any) -> Any:

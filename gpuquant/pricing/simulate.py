@@ -40,9 +40,10 @@ def simulate(batch: Batch, task: Task, table: Table, notes: np.ndarray, tick: Ca
         paths = _enough(launch(batch, pilot, np.full(n, PILOT))[1][:, 0], np.full(n, PILOT), task, batch.rows)
     rng.check(int(paths.max()), int(Grid.of(batch, task.steps).steps.max()) * batch.draws, int(batch.streams.max()))
     values, errors = _launched(batch, task, paths, tick)
-    for _ in range(3 if task.target_error is not None else 0):
+    goal = np.full(n, np.inf) if task.target_error is None else task.target_error[batch.rows]
+    for _ in range(3):
         # a pilot in which next to nothing paid cannot know the spread: run such rows again, as long as their own error says
-        late = np.flatnonzero((errors[:, 0] > 1.1 * task.target_error[batch.rows]) & (paths < MOST_PATHS))  # type: ignore[index]
+        late = np.flatnonzero((errors[:, 0] > 1.1 * goal) & (paths < MOST_PATHS))
         if not late.size:
             break
         paths[late] = np.maximum(_enough(errors[late, 0], paths[late], task, batch.rows[late]), paths[late])

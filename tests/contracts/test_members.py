@@ -32,7 +32,7 @@ def pair(model, payoff, precision="single", greeks=False):
 
 def possible(model, payoff):
     """Whether the pair is simulated: both can be, on as many assets, and a bridge only where there is one."""
-    if not (model.simulated and payoff.simulated):
+    if not (model.simulated() and payoff.simulated()):
         return False
     which = pair(model, payoff)
     return not fits(model, payoff, dict(which.lengths)) and (hasattr(model, "bridge_variance") or not which.bridged)
@@ -55,7 +55,7 @@ def test_it_prices_a_sample_row(model, payoff, device):
     assert np.isfinite(found).all() and (error >= 0).all()
 
 
-@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.simulated])
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.simulated()])
 def test_state_functions_run_in_plain_python(name):
     model = MODELS[name]
     which = pair(model, FIRST[model])
@@ -65,7 +65,7 @@ def test_state_functions_run_in_plain_python(name):
     assert 0 < model.discount(sample(model), 0, 1.0) <= 1.5
 
 
-SINGLE = [m for m in PLAIN_FIRST if m.simulated and m.assets == 1]
+SINGLE = [m for m in PLAIN_FIRST if m.simulated() and m.assets == 1]
 
 
 @pytest.mark.parametrize("model", SINGLE, ids=lambda m: m.__name__)
