@@ -1,4 +1,4 @@
-"""vmath: the error bound of every docstring, over the whole domain, and the special values.
+"""vmath and vcmath: the error bound of every docstring, over the whole domain, and the special values.
 
 float32 functions are held against numpy in float64, float64 functions against mpmath in 40 digits.
 """
@@ -9,11 +9,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from gpuquant import vmath
+from gpuquant import vcmath, vmath
 from gpuquant.device import choose
-from gpuquant.device.probe import evaluate
+from gpuquant.device.probe import evaluate, evaluate_complex
 
 mpmath.mp.dps = 40
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")  # uncompiled, the bits of integers wrap
 DRAW = np.random.default_rng(1)
 
 
@@ -114,6 +115,50 @@ def test_sincos_of_a_turn(kind, device):
         worst = int(np.argmax(error * keep))
         assert error[worst] < bound(f"sincos_turn{kind}"), f"turn {turns[worst]}: off by {error[worst]:.2f} ulp"
         assert np.abs(row[~keep]).max(initial=0.0) < 1e-8
+
+
+def test_sincos_of_an_angle(device):
+    x = np.concatenate([DRAW.uniform(-10, 10, 3000), DRAW.uniform(-1e5, 1e5, 3000), 0.5 * np.pi * np.arange(-20, 20)])
+    got = evaluate("sincos64", x, choose(device), results=2)
+    for row, function in zip(got, (mpmath.sin, mpmath.cos), strict=True):
+        true = [function(mpmath.mpf(float(v))) for v in x]
+        off = np.array([float(abs(mpmath.mpf(float(g)) - t)) for g, t in zip(row, true, strict=True)])
+        limit = np.array([max(bound("sincos64") * np.spacing(abs(float(t))), 1e-16) for t in true])
+        worst = int(np.argmax(off / limit))
+        assert off[worst] < limit[worst], f"{x[worst]!r}: off by {off[worst]:.2g}"
+
+
+def test_angle():
+    """In plain Python: compiled, it is the imaginary part of clog64."""
+    points = DRAW.normal(size=(4000, 2)) * 10.0 ** DRAW.uniform(-8, 8, (4000, 2))
+    for y, x in [*points, (0.0, 2.0), (0.0, -2.0), (2.0, 0.0), (-2.0, 0.0), (1.0, 1.0), (-1.0, -1.0)]:
+        true = mpmath.atan2(float(y), float(x))
+        got = float(vmath.angle64(np.float64(y), np.float64(x)))
+        assert abs(mpmath.mpf(got) - true) <= bound("angle64") * np.spacing(abs(float(true))), (y, x, got)
+    assert vmath.angle64(np.float64(0.0), np.float64(0.0)) == 0.0
+
+
+COMPLEX = {"cexp64": mpmath.exp, "clog64": mpmath.log, "clog1p64": lambda z: mpmath.log(1 + z), "csqrt64": mpmath.sqrt}
+
+
+@pytest.mark.parametrize("name", list(COMPLEX))
+def test_complex_functions(name, device):
+    """Errors in units of the result's size, and 1e-15 where a logarithm is near zero."""
+    z = (DRAW.normal(size=3000) + 1j * DRAW.normal(size=3000)) * 10.0 ** DRAW.uniform(-6, 1.3, 3000)
+    z[:6] = [1.0, -1.0 + 1e-9j, 2j, -2j, 4.0, 1e-12 + 1e-12j]
+    z = z[abs(1.0 + z) > 0.1] if name == "clog1p64" else z
+    stated = float(re.search(r"Error below ([\d.]+) ulp", getattr(vcmath, name).__doc__)[1])
+    for at, got in zip(z, evaluate_complex(name, z, choose(device)), strict=True):
+        true = COMPLEX[name](mpmath.mpc(complex(at)))
+        limit = max(stated * np.spacing(float(abs(true))), 1e-15 if "log" in name else 0.0)
+        assert float(abs(mpmath.mpc(complex(got)) - true)) <= limit, (at, got, true)
+
+
+def test_complex_division():
+    for a, b in zip(DRAW.normal(size=(2000, 2)), DRAW.normal(size=(2000, 2)) * 10.0 ** DRAW.uniform(-20, 20, (2000, 1)), strict=True):
+        true = mpmath.mpc(*map(float, a)) / mpmath.mpc(*map(float, b))
+        got = vcmath.cover64(np.complex128(complex(*a)), np.complex128(complex(*b)))
+        assert float(abs(mpmath.mpc(complex(got)) - true)) <= 4.0 * np.spacing(float(abs(true))), (a, b)
 
 
 @pytest.mark.parametrize("kind", ["32", "64"])

@@ -1,7 +1,7 @@
 """From members and a walk to a compiled kernel: one generated module per combination, kept on disk.
 
 The module's text is the members rewritten by `language.py` and the body of the walk; the words they use (the target's own,
-vmath, rng) are a module of their own, so that a process compiles those once for all its kernels. A module's name is the hash of
+vmath, vcmath and rng) are a module of their own, so that a process compiles those once for all its kernels. A module's name is the hash of
 its text, of the words' source and of numba's version, so an edit anywhere makes a new module and an old one is never stale. numba keeps the machine code beside it, and `kept` the text: a new process has
 both in a fraction of a second.
 
@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.device.formula import Formula
 from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Precision, Rewriter, parse
 from gpuquant.device.rearrange import Inliner
 
@@ -72,18 +73,18 @@ _lock = threading.RLock()
 
 @lru_cache
 def words(target: str) -> dict[str, Any]:
-    """vmath and rng for `target`, by name."""
+    """vmath, vcmath and rng for `target`, by name."""
     module = load(f"{HEADER[target]}\n\n{_vocabulary()}")
     return {name: word for name, word in vars(module).items() if not name.startswith("__")}
 
 
 @lru_cache
 def _vocabulary() -> str:
-    """vmath and rng as kernel source."""
-    from gpuquant import rng, vmath
+    """vmath, vcmath and rng as kernel source."""
+    from gpuquant import rng, vcmath, vmath
 
     text = []
-    for module in (vmath, rng):
+    for module in (vmath, vcmath, rng):
         for name, function in vars(module).items():
             if inspect.isfunction(function) and function.__module__ == module.__name__ and name != "check":
                 tree = Narrow("f64" if name.endswith("64") else "f32").visit(parse(function))
@@ -174,7 +175,7 @@ def source(
     procedures = {name: Body(gpu, constants).visit(parse(function)) for name, function in (helpers or {}).items()}
     # the body goes into the entry itself: as a function of its own it would be compiled twice
     inside = ast.unparse(ast.fix_missing_locations(ast.Module(Inliner(procedures).visit(Body(gpu, constants).visit(parse(body))).body, [])))
-    rest = [*(Rewriter(member, kind).rewrite() for member in members), extra]
+    rest = [*((Formula if member.formula else Rewriter)(member, kind).rewrite() for member in members), extra]
     kept: list[str] = []  # what an expression calls is a function still; callers come after what they call
     for name, tree in reversed(procedures.items()):
         if any(re.search(rf"\b{name}\(", text) for text in (inside, *rest, *kept)):

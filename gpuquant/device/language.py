@@ -132,7 +132,10 @@ def fingerprint(function: Any) -> tuple[Any, ...]:
         return (function,)
     closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
     outside = {**function.__globals__, **closure}
-    read = [(name, outside.get(name)) for name in (*function.__code__.co_names, *closure)]
+    names = (*function.__code__.co_names, *closure)
+    read = [(name, outside.get(name)) for name in names]
+    read += [(f"{name}.{inner}", value.__dict__.get(inner)) for name, value in read if isinstance(value, type) for inner in names]
+    read = [(name, value.__func__ if isinstance(value, staticmethod) else value) for name, value in read]
     seen = [
         (name, fingerprint(value) if isinstance(value, FunctionType) and value is not function else value)
         for name, value in read
@@ -159,6 +162,10 @@ class Member:
         Arguments the kernel calls it with, when that may be more than it takes.
     lengths : mapping
         Length of its parameters that are tuples, by their place.
+    formula : bool
+        It is written for arrays, with `xp`.
+    waves : tuple of str
+        The parameters of a formula that are complex.
     """
 
     name: str
@@ -167,6 +174,8 @@ class Member:
     accurate: bool = False
     offered: int = 0
     lengths: Mapping[int, int] = field(default_factory=dict)
+    formula: bool = False
+    waves: tuple[str, ...] = ()
 
 
 class Rewriter(ast.NodeTransformer):

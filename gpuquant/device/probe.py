@@ -1,6 +1,6 @@
-"""Small kernels over arrays: any function of vmath or rng applied to each element, on any device.
+"""Small kernels over arrays: any function of vmath, vcmath or rng applied to each element, on any device.
 
-The tests and the self-test look at vmath and rng through these, so that they see the compiled functions and not their source.
+The tests and the self-test look at them through these, so that they see the compiled functions and not their source.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -29,6 +29,15 @@ def apply_pair(unit, lane0, x, out, n):
         i = unit * WIDTH + lane0 + lane
         if i < n:
             out[0, i], out[1, i] = FUNCTION(x[i])
+
+
+def apply_complex(unit, lane0, x, out, n):
+    """out[:, i] = f(x[0, i] + i x[1, i]), its real and its imaginary part."""
+    for lane in lanes():
+        i = unit * WIDTH + lane0 + lane
+        if i < n:
+            z = FUNCTION(complex(x[0, i], x[1, i]))
+            out[0, i], out[1, i] = z.real, z.imag
 
 
 def apply_philox(unit, lane0, counters, out, n):
@@ -66,6 +75,12 @@ def evaluate(name, x, place, *, results=1):
     """The vmath function `name` at each element of `x`; shape (results, n) in the function's own type."""
     dtype = np.float32 if name.endswith("32") else np.float64
     return _run(apply_one if results == 1 else apply_pair, place, len(x), x, results, dtype, function=name)
+
+
+def evaluate_complex(name, z, place):
+    """The vcmath function `name` at each element of `z`."""
+    real, imag = _run(apply_complex, place, len(z), np.array([z.real, z.imag]), 2, np.float64, function=name)
+    return real + 1j * imag
 
 
 def philox_words(place, counters=((0,), (0,), (0,), (0,), (0,), (0,))):

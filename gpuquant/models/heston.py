@@ -89,10 +89,12 @@ class Heston(Model):
         square = m.vol_of_vol * m.vol_of_vol
         a = m.kappa - 1j * m.correlation * m.vol_of_vol * z
         d = xp.sqrt(a * a + square * (z * z + 1j * z))
-        q = -(z * z + 1j * z) / (a + d)
-        g = square * q / (a + d)
-        gone = -xp.expm1(-d * t)
-        level = q * gone / (1.0 - g * (1.0 - gone))
+        over = 1.0 / (a + d)
+        q = -(z * z + 1j * z) * over
+        g = square * q * over
+        left = xp.exp(-d * t)
+        gone = 1.0 - left
+        level = q * gone / (1.0 - g * left)
         return xp.exp(m.kappa * m.long_variance * (q * t - 2.0 / square * xp.log1p(g * gone / (1.0 - g))) + m.v0 * level)
 
     @staticmethod

@@ -91,11 +91,13 @@ class Kou(Model):
 
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
-        def moment(s: Any) -> Any:
-            return m.up_probability * m.up_decay / (m.up_decay - s) + (1.0 - m.up_probability) * m.down_decay / (m.down_decay + s) - 1.0
-
-        jumps = moment(1j * z) - 1j * z * moment(1.0)
+        jumps = Kou.moment(m, 1j * z) - 1j * z * Kou.moment(m, 1.0)
         return xp.exp(t * (m.intensity * jumps - 0.5 * m.volatility * m.volatility * (z * z + 1j * z)))
+
+    @staticmethod
+    def moment(m: Any, s: Any) -> Any:
+        """E[exp(s J)] - 1 of one jump J."""
+        return m.up_probability * m.up_decay / (m.up_decay - s) + (1.0 - m.up_probability) * m.down_decay / (m.down_decay + s) - 1.0
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:

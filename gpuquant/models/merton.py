@@ -88,7 +88,7 @@ class Merton(Model):
     def jumps(m: Any, z: Any, xp: Any) -> Any:
         """Log characteristic function of one jump, less its compensation."""
         square = m.jump_volatility * m.jump_volatility
-        return xp.expm1(1j * m.jump_mean * z - 0.5 * square * z * z) - 1j * z * xp.expm1(m.jump_mean + 0.5 * square)
+        return xp.exp(1j * m.jump_mean * z - 0.5 * square * z * z) - 1.0 - 1j * z * (xp.exp(m.jump_mean + 0.5 * square) - 1.0)
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:

@@ -54,7 +54,7 @@ class VarianceGamma(Model):
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
         half = 0.5 * m.volatility * m.volatility * m.variance_rate
-        shift = xp.log1p(-m.drift * m.variance_rate - half)
+        shift = xp.log(1.0 - m.drift * m.variance_rate - half)
         return xp.exp(t / m.variance_rate * (1j * z * shift - xp.log(1.0 - 1j * m.drift * m.variance_rate * z + half * z * z)))
 
     @staticmethod

@@ -1,7 +1,8 @@
 """Fourier prices: where a model knows its characteristic function and a payoff of the last price its transform.
 
 price = lognormal price + discount / pi * integral over u > 0 of Re[g(u) (phi(u - i/2) - phi_0(u - i/2))], Lewis (2001) with a lognormal
-of the model's own mean variance, phi_0, as control variate: what is left is small, smooth, and has no poles.
+of the model's own mean variance, phi_0, as control variate: what is left has no poles at u = +-i/2. The path of u bends as a hyperbolic
+sine into the half-plane where the wave dies away, on which equal steps converge exponentially (Boyarchenko and Levendorskii, 2019).
 """
 
 from __future__ import annotations
@@ -9,19 +10,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from gpuquant.errors import MemberError
 from gpuquant.models.base import Lognormal, Model
 from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing import waves
 
-CHUNK = 1 << 17  # complex numbers of one block: 2 MB
-LEAST = 1e-14  # of the forward: where the integral ends
-SLOW = 2000  # points; who needs more has a tail that dies away as a power, and less of it is taken
-FINEST = 7  # halvings of the step before a row is given up
-ENOUGH = 1e-9  # of the forward, that the last halving made: the next would make its square, unless waves too short for the rule alias
+POINTS = 20  # of the coarsest rule
+FINEST = 9  # halvings of the step before a row is given up
+BEND = 0.2  # sin w: well inside the cone where phi_0 and the characteristic functions in use stay bounded
+LEAST = 1e-15  # of the forward: where the integral ends
+FIRST = 2.8  # of x: phi_0 is alive up to there
+STRIDE = 0.5
+SLOW = 10.0  # of x: a tail that is alive there dies away as a power, and less of it is taken
+LAST = 17.0  # of x, however much is left
+ENOUGH = 1e-8  # of the forward, that the last halving changed: the next would change about its square
+MANY = 256  # rows that are worth a kernel, which takes seconds to compile where none is kept
+CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
 
 def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any) -> Any | None:
@@ -31,71 +41,112 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
         return None
     n = max(len(value) for value in columns.values())
     rows = {name: xp.broadcast_to(value, (n,)) for name, value in columns.items()}
-    out = xp.full(n, np.nan)
-    waiting = xp.arange(n)
-    with np.errstate(all="ignore"):  # masked by the check of the error
-        for level in range(FINEST):
-            points = 192 << level
-            size = max(CHUNK // points, 1)
+    kernel = _kernel(model, payoff, tuple(rows), place) if n >= MANY else ""
+    size = (-(-n // place.threads) if place.kind == "cpu" else n) if kernel else CHUNK // POINTS
+    out = xp.empty(n)
 
-            def settle(which: Any, points: int = points) -> Any:
-                with np.errstate(all="ignore"):
-                    price, error = _integrated(model, payoff, SimpleNamespace(**{k: v[which] for k, v in rows.items()}), points, place)
-                good = error < ENOUGH
-                out[which[good]] = price[good]
-                return which[~good]
+    def settle(which: slice) -> None:
+        with np.errstate(all="ignore"):  # what does not settle is NaN
+            out[which] = _priced(model, payoff, {k: v[which] for k, v in rows.items()}, kernel, place)
 
-            parts = [waiting[begin : begin + size] for begin in range(0, len(waiting), size)]
-            waiting = xp.concatenate(_each(settle, parts, place))
-            if not len(waiting):
-                break
+    _each(settle, [slice(begin, begin + size) for begin in range(0, n, size)], place)
     return out
 
 
-def _each(work: Callable[[Any], Any], parts: list[Any], place: Any) -> list[Any]:
-    """The work on every part: on a CPU by as many threads as it has, for numpy lets go of the lock."""
+def _kernel(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], place: Any) -> str:
+    """The kernel of a pair at `place`; empty where its formulas are more than a kernel understands, for arrays understand them all."""
+    try:
+        return waves.text(model, payoff, names, "cpu" if place.kind == "cpu" else "cuda")
+    except MemberError:
+        return ""
+
+
+def _each(work: Callable[[slice], None], parts: list[slice], place: Any) -> None:
+    """The work on every part: on a CPU by as many threads as it has, for numpy and kernels let go of the lock."""
     if place.kind != "cpu" or place.threads == 1 or len(parts) == 1:
-        return [work(part) for part in parts]
+        for part in parts:
+            work(part)
+        return
     with ThreadPoolExecutor(place.threads) as pool:
-        return list(pool.map(work, parts))
+        list(pool.map(work, parts))
 
 
-def _integrated(model: type[Model], payoff: type[Payoff], row: Any, points: int, place: Any) -> tuple[Any, Any]:
-    """Price, and how far the rule with half the points lies from it, in units of the forward."""
-    xp = place.xp
+def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], kernel: str, place: Any) -> Any:
+    """Prices, shape (n,), NaN where the integral does not settle."""
+    xp, row = place.xp, SimpleNamespace(**columns)
     t = row.maturity
-    growth, bond = model.growth(row, t, xp), model.bond(row, t, xp)
     variance: Any = model.mean_variance(row, t, xp, place.special)
-    law = Lognormal.ending(row.spot, t, row.spot * growth, variance, bond, xp)
-    base = payoff.closed(row, law, xp, place.special)
-    nodes, weights = _rule(points)
-    top = _reach(model, row, t, variance, LEAST if points <= SLOW else 1e3 * LEAST, place)
-    wide = SimpleNamespace(**{k: v[:, None] for k, v in vars(row).items()})
-    u = top[:, None] * xp.asarray(nodes)
-    z = u - 0.5j
-    difference: Any = model.characteristic(wide, z, t[:, None], xp, place.special) - xp.exp(-0.5 * variance[:, None] * (z * z + 1j * z))
-    terms = (difference * payoff.transform(wide, u, law.forward[:, None], xp)).real * xp.asarray(weights)
-    scale = top * law.discount / math.pi
-    fine, coarse = terms.sum(axis=1) * scale, 2.0 * terms[:, ::2].sum(axis=1) * scale
-    return base + fine, xp.abs(fine - coarse) / law.forward
+    law = Lognormal.ending(row.spot, t, row.spot * model.growth(row, t, xp), variance, model.bond(row, t, xp), xp)
+    own = {"_forward": law.forward, "_variance": variance, "_bend": xp.full(len(t), BEND), "_end": xp.ones(len(t))}
+    path = _Path(model, payoff, {**columns, **own}, kernel, place)
+    other = path.with_(_bend=-own["_bend"])
+    path = path.with_(_bend=xp.where(path.size(FIRST) <= other.size(FIRST), BEND, -BEND))
+    return payoff.closed(row, law, xp, place.special) + law.discount * law.forward / math.pi * path.integral()
 
 
-def _rule(points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on (0, 1) of the tanh-sinh rule (Takahasi and Mori, 1974); every other node is the rule of half the points."""
-    step = 6.0 / points
-    t = (np.arange(points) - points // 2) * step
-    inner = 0.5 * math.pi * np.sinh(t)
-    return 1.0 / (1.0 + np.exp(-2.0 * inner)), step * 0.25 * math.pi * np.cosh(t) / np.cosh(inner) ** 2
+@dataclass(frozen=True)
+class _Path:
+    """The integrand along the path of each row, in units of the forward; columns of shape (n,), those of `waves.OWN` among them.
 
+    The path with the other bend is -conj(u) of -x, where the real part is the same: half of a path is enough, and either bend is right.
+    """
 
-def _reach(model: type[Model], row: Any, t: Any, variance: Any, least: float, place: Any) -> Any:
-    """Where the integrand has died away to `least`."""
-    xp = place.xp
-    top = 4.0 / xp.sqrt(variance)
-    for _ in range(60):
-        z = top - 0.5j
-        alive = xp.maximum(xp.abs(model.characteristic(row, z, t, xp, place.special)), xp.exp(-0.5 * variance * (top * top + 0.25))) > least * top * top
-        if not alive.any():
-            break
-        top = xp.where(alive, 1.3 * top, top)
-    return top
+    model: type[Model]
+    payoff: type[Payoff]
+    columns: dict[str, Any]
+    kernel: str
+    place: Any
+
+    def take(self, which: Any) -> _Path:
+        """The paths of these rows."""
+        return replace(self, columns={name: value[which] for name, value in self.columns.items()})
+
+    def with_(self, **columns: Any) -> _Path:
+        """The same paths with other columns."""
+        return replace(self, columns={**self.columns, **columns})
+
+    def sums(self, points: int, offset: float) -> Any:
+        """Sums over x = end (k + offset) / points, k = 0, 1, ...: of the integrand and of its size squared, shape (2, n)."""
+        if self.kernel:
+            return waves.sums(self.kernel, self.columns, points, offset, self.place)
+        xp, special = self.place.xp, self.place.special
+        row = SimpleNamespace(**{name: value[:, None] for name, value in self.columns.items()})
+        forward, variance = self.columns["_forward"][:, None], self.columns["_variance"][:, None]
+        x = self.columns["_end"][:, None] * ((xp.arange(points) + offset) / points)
+        u, slope = waves.bent(x, self.columns["_bend"][:, None], variance, xp)
+        phi: Any = self.model.characteristic(row, u - 0.5j, row.maturity, xp, special)
+        base, weight = waves.plain(u, variance, xp), self.payoff.transform(row, u, forward, xp) * slope / forward
+        size = (abs(phi) ** 2 + abs(base) ** 2) * abs(weight) ** 2
+        return xp.stack([((phi - base) * weight).real.sum(axis=1), size.sum(axis=1)])
+
+    def size(self, x: float) -> Any:
+        """How large the integrand may be at x, shape (n,); infinite where it is not a number."""
+        here = self.with_(_end=self.place.xp.ones_like(self.columns["_end"]))
+        return self.place.xp.nan_to_num(self.place.xp.sqrt(here.sums(1, x)[1]), nan=math.inf)
+
+    def end(self) -> Any:
+        """Where the integrand has died away, shape (n,)."""
+        xp = self.place.xp
+        x = xp.full_like(self.columns["_end"], FIRST)
+        alive, here = xp.arange(len(x)), FIRST
+        while len(alive) and here < LAST:
+            alive = alive[self.take(alive).size(here) > (LEAST if here < SLOW else 1e3 * LEAST)]
+            here += STRIDE
+            x[alive] = here
+        return x
+
+    def integral(self) -> Any:
+        """Over x > 0 by the trapezoidal rule, its step halved until that makes no difference, shape (n,); NaN where it always does."""
+        xp = self.place.xp
+        path = self.with_(_end=self.end())
+        out, waiting = xp.full(len(path.columns["_end"]), np.nan), xp.arange(len(path.columns["_end"]))
+        total = (path.sums(POINTS, 0.0)[0] - 0.5 * path.sums(1, 0.0)[0]) / POINTS
+        for level in range(FINEST):
+            points, end = POINTS << level, path.columns["_end"]
+            finer = 0.5 * (total + path.sums(points, 0.5)[0] / points)
+            settled = abs(finer - total) * end < ENOUGH
+            out[waiting[settled]] = (finer * end)[settled]
+            waiting, total, path = waiting[~settled], finer[~settled], path.take(~settled)
+            if not len(waiting):
+                break
+        return out

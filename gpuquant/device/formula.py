@@ -1,0 +1,99 @@
+"""Formulas of arrays as kernel source of complex scalars: `xp.exp(1j * z) / m.kappa` becomes what a lane works out.
+
+A formula that the arrays of `xp` understand and this does not (another function of `xp`, an array it makes) is refused as a
+member's function is; the caller goes on with arrays.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from types import FunctionType
+from typing import Any
+
+from gpuquant.device.language import Member, Precision, Rewriter
+from gpuquant.errors import unknown
+
+REAL = {"exp": "exp64", "log": "log64", "sqrt": "sqrt", "abs": "abs"}
+COMPLEX = {"exp": "cexp64", "log": "clog64", "log1p": "clog1p64", "sqrt": "csqrt64"}
+
+
+class Formula(Rewriter):
+    """Turn a formula, and the functions it calls, into kernel source.
+
+    Which names are complex is worked out line by line from those of the parameters that are, `waves`: real numbers keep real words.
+    """
+
+    def __init__(self, member: Member, precision: Precision) -> None:
+        super().__init__(member, precision)
+        self.given: tuple[str, ...] = member.waves
+        self.waves: set[str] = set()
+
+    def _function(self, function: Any, name: str, offered: int = 0) -> None:
+        outer, self.waves = self.waves, set(self.given)
+        super()._function(function, name, offered)
+        self.waves = outer
+
+    def _wavy(self, node: ast.AST) -> bool:
+        """Whether an expression is complex."""
+        return any((isinstance(n, ast.Name) and n.id in self.waves) or (isinstance(n, ast.Constant) and isinstance(n.value, complex)) for n in ast.walk(node))
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        if self._wavy(node.value):
+            self.waves |= {n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+        return self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return node if isinstance(node.value, complex) else super().visit_Constant(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        row = self.names[0]
+        if not (isinstance(node.value, ast.Name) and node.value.id == row):
+            self._reject(node, f"'{ast.unparse(node)}' is not known to a kernel")
+        if node.attr not in self.member.fields:
+            raise unknown(f"field of {self.where}:", node.attr, self.member.fields)
+        return ast.parse(f"{row}[{self.member.fields[node.attr]}]", mode="eval").body
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        if isinstance(node.op, ast.Div) and self._wavy(node.right):
+            return ast.Call(ast.Name("cover64", ast.Load()), [self.visit(node.left), self.visit(node.right)], [])
+        if isinstance(node.op, ast.Div) and self._wavy(node.left):
+            return ast.BinOp(self.visit(node.left), ast.Mult(), ast.BinOp(ast.parse("F(1.0)", mode="eval").body, ast.Div(), self.visit(node.right)))
+        return super().visit_BinOp(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        called = node.func
+        if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "xp":
+            return self._word(node, called.attr)
+        function = self._named(called)
+        if function is None or node.keywords:
+            return super().visit_Call(node)
+        waves = tuple(name for name, a in zip(inspect.signature(function).parameters, node.args, strict=False) if self._wavy(a))
+        name = f"{self.member.name}_{function.__name__}_{'_'.join(waves)}"
+        node.args = [self.visit(a) for a in node.args]
+        if name not in self.done:
+            self.done[name] = name
+            outer, self.given = self.given, waves
+            self._function(function, name)
+            self.given = outer
+        node.func = ast.Name(name, ast.Load())
+        return node
+
+    def _named(self, called: ast.expr) -> Any:
+        """The function that a name, or the name of a class and its own, stands for."""
+        found: Any = None
+        if isinstance(called, ast.Name):
+            found = self.scope.get(called.id)
+        elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+            found = getattr(self.scope.get(called.value.id), called.attr, None)
+        return found if isinstance(found, FunctionType) else None
+
+    def _word(self, node: ast.Call, name: str) -> ast.AST:
+        wavy = any(self._wavy(a) for a in node.args)
+        args = [self.visit(a) for a in node.args]
+        if name == "where" and len(args) == 3:
+            return ast.IfExp(args[0], args[1], args[2])
+        words = COMPLEX if wavy else REAL
+        if name not in words or len(args) != 1:
+            self._reject(node, f"xp.{name} of {'a complex' if wavy else 'a real'} number is not known to a kernel")
+        return ast.Call(ast.Name(words[name], ast.Load()), args, [])

@@ -1,0 +1,116 @@
+"""The Fourier engine: kernels say what arrays say, and the integral does not depend on the way it is taken."""
+
+import re
+
+import numpy as np
+import pytest
+
+import gpuquant as gq
+from gpuquant import family
+from gpuquant.columns import domains
+from gpuquant.device import choose, cuda
+from gpuquant.device import compile as compiler
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing import closed, fourier, waves
+
+HERE = {"maturity": (0.1, 3.0), "strike": (70.0, 130.0), "trigger": (70.0, 130.0), "spot": (80.0, 120.0)}
+WIDE = {
+    "volatility": (0.1, 0.4), "v0": (0.01, 0.1), "kappa": (0.5, 4.0), "long_variance": (0.01, 0.1), "vol_of_vol": (0.1, 0.9), "correlation": (-0.9, 0.2),
+    "intensity": (0.1, 2.0), "jump_mean": (-0.2, 0.1), "jump_volatility": (0.05, 0.3), "up_probability": (0.2, 0.7), "up_decay": (5.0, 40.0),
+    "down_decay": (3.0, 40.0), "variance_rate": (0.05, 0.3), "drift": (-0.3, 0.1), "rate": (0.0, 0.05), "dividend_yield": (0.0, 0.03),
+    "activity": (0.2, 2.0), "left_decay": (2.0, 20.0), "right_decay": (3.0, 20.0), "fineness": (0.2, 0.9), "hurst": (0.1, 0.4),
+}  # fmt: skip
+MODELS = [m for m in family.members(Model, "gpuquant.models").values() if m.characteristic is not Model.characteristic]
+PAYOFFS = [p for p in family.members(Payoff, "gpuquant.payoffs").values() if p.transform is not Payoff.transform]
+COMPILED = {"Heston", "Bates", "Merton", "Kou", "VarianceGamma"}  # Gamma functions and equations solved step by step are the arrays'
+
+
+def book(model, payoff, n=40):
+    """Columns of a model and a payoff with `n` rows, drawn at random."""
+    draw = np.random.default_rng(4)
+    columns = {}
+    for name, domain in {**domains(model), **domains(payoff)}.items():
+        low, high = {**WIDE, **HERE}.get(name, (domain.sample, domain.sample))
+        columns[name] = draw.choice(domain.codes, n) if domain.words else draw.uniform(low, high, n)
+    return columns
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
+def test_a_kernel_says_what_arrays_say(model, monkeypatch, device):
+    for payoff in PAYOFFS:
+        columns, place = book(model, payoff), choose(device)
+        assert bool(fourier._kernel(model, payoff, tuple(columns), place)) == (model.__name__ in COMPILED)
+        if model.__name__ not in COMPILED:
+            continue
+        monkeypatch.setattr(fourier, "MANY", 1)
+        kernel = fourier.values(model, payoff, columns, place)
+        monkeypatch.setattr(fourier, "MANY", 1 << 40)
+        arrays = fourier.values(model, payoff, columns, place)
+        assert np.isfinite(arrays).mean() > 0.9
+        np.testing.assert_allclose(kernel, arrays, rtol=0, atol=1e-11, err_msg=f"{model.__name__} {payoff.__name__}")
+
+
+@pytest.mark.parametrize("model", [m for m in MODELS if m.__name__ != "RoughHeston"], ids=lambda m: m.__name__)
+def test_the_way_does_not_matter(model, monkeypatch):
+    """Another bend, a finer rule and a further end give the same price: what is left out is small, not only called so."""
+    columns, place = book(model, PAYOFFS[0]), choose("cpu")
+    price = fourier.values(model, PAYOFFS[0], columns, place)
+    for name, value in (("BEND", 0.1), ("ENOUGH", 1e-12), ("LEAST", 1e-17), ("FINEST", 12)):
+        monkeypatch.setattr(fourier, name, value)
+    again = fourier.values(model, PAYOFFS[0], columns, place)
+    both = np.isfinite(price) & np.isfinite(again)
+    assert both.mean() > 0.9
+    np.testing.assert_allclose(price[both], again[both], rtol=0, atol=2e-9)
+
+
+def test_rows_that_do_not_settle_are_left_to_others(monkeypatch):
+    monkeypatch.setattr(fourier, "FINEST", 1)
+    columns = book(MODELS[0], PAYOFFS[0])
+    columns["maturity"][:] = 1e-4
+    found = fourier.values(MODELS[0], PAYOFFS[0], columns, choose("cpu"))
+    assert np.isnan(found).any()
+
+
+def test_many_rows_are_priced_as_a_few():
+    """Rows enough for a kernel, bad ones among them, agree with one at a time."""
+    model = gq.models.Heston(spot=100.0, rate=0.02, v0=np.linspace(0.01, 0.2, 300), kappa=1.5, long_variance=0.04, vol_of_vol=0.5, correlation=-0.7)
+    call = gq.payoffs.European(option_type="call", strike=np.linspace(60, 140, 300), maturity=1.0)
+    together = gq.price(call, model)
+    assert (together.frame["engine"] == "fourier").all()
+    for row in (0, 150, 299):
+        alone = gq.price(call.take(np.array([row])), model.take(np.array([row])))
+        assert together.price[row] == pytest.approx(alone.price[0], abs=1e-11)
+
+
+def test_the_kernel_compiles_to_ptx_without_a_gpu():
+    pytest.importorskip("numba_cuda")
+    from numba import types
+
+    columns = book(gq.models.Heston, gq.payoffs.European)
+    module = compiler.load(waves.text(gq.models.Heston, gq.payoffs.European, tuple(columns), "cuda"))
+    matrix = types.Array(types.float64, 2, "C")
+    assembly = cuda.ptx(module.run.py_func, types.void(types.int64, matrix, types.int64, types.float64, matrix))
+    assert ".local" not in assembly and not re.search(r"^\s+call", assembly, re.M)
+
+
+def test_the_simulator_says_the_same(python):
+    source = """
+        import gpuquant as gq
+        from gpuquant.pricing import fourier
+        fourier.MANY = 1
+        model = gq.models.Heston(spot=100.0, rate=0.02, v0=0.04, kappa=1.5, long_variance=0.04, vol_of_vol=0.5, correlation=-0.7)
+        call = gq.payoffs.European(option_type="call", strike=[90.0, 110.0], maturity=1.0)
+        print(*gq.price(call, model, device=DEVICE).price)
+    """
+    cpu = [float(x) for x in python("DEVICE = 'cpu'\n" + __import__("textwrap").dedent(source)).split()]
+    simulated = [float(x) for x in python("DEVICE = 'simulator'\n" + __import__("textwrap").dedent(source), NUMBA_ENABLE_CUDASIM="1").split()]
+    np.testing.assert_allclose(simulated, cpu, rtol=1e-12)
+
+
+def test_a_formula_that_a_kernel_cannot_run_is_no_error():
+    """Closed forms and arrays have words that kernels do not: such a model is priced by arrays, in any number."""
+    model = gq.models.CGMY(spot=100.0, rate=0.02, activity=1.0, left_decay=5.0, right_decay=5.0, fineness=0.5)
+    call = gq.payoffs.European(option_type="call", strike=np.linspace(80, 120, 300), maturity=1.0)
+    assert (gq.price(call, model).frame["engine"] == "fourier").all()
+    assert closed.values(type(model), type(call), {**model.columns(), **call.columns()}, choose("cpu")) is None
