@@ -22,7 +22,7 @@ def clog64(z):
 
 
 def clog1p64(z):
-    """log(1 + z) for |1 + z| > 0.1. Error below 4 ulp of its size, and 1e-15 near |1 + z| = 1."""
+    """log(1 + z) for |1 + z| > 0.5. Error below 4 ulp of its size, and 1e-15 near |1 + z| = 1."""
     w = z.real * (2.0 + z.real) + z.imag * z.imag  # |1 + z|^2 = 1 + w
     grown = 1.0 + w
     lost = w - (grown - 1.0)  # of w, in the sum
