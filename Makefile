@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.rivals
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: demo venv test test-all lint bench gpu data stubs docs constraints clean
 
@@ -19,10 +21,10 @@ $(STAMP): setup.cfg pyproject.toml constraints/tested.txt
 	@touch $@
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 test-all: lint
-	$(BIN)/python -m pytest -m "not gpu"
+	$(PYTEST) -m "not gpu"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from gpuquant import vmath
+from gpuquant import vcmath, vmath
 from gpuquant.columns import Member
 from gpuquant.family import names
 
@@ -20,7 +20,7 @@ def speed() -> str:
     parts = [
         "# Speed\n\nMade by `make docs` from `benchmarks/results/`, which `make bench` writes. Each rival runs in the same process and minute; medians.\nA CPU with AVX-512 moves 16 float32 at once and one with AVX2 eight: our kernels gain from that, most rivals do not, so the ratios differ.\n"
     ]
-    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
+    for path in sorted((ROOT / "benchmarks" / "results").glob("[!p]*.json")):
         kept = json.loads(path.read_text())
         machine = kept["machine"]
         parts.append(
@@ -30,12 +30,39 @@ def speed() -> str:
         for row in kept["rows"]:
             bar = "" if row["bar"] is None else f"{'>=' if row['least'] else '<='} {row['bar']:g}{'' if row['passed'] else ' **missed**'}"
             parts.append(f"| {row['question']} | {row['value']:.4g} {row['unit']} | {bar} | {row['detail']} |")
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts) + "\n" + "".join(pairs(path) for path in sorted((ROOT / "benchmarks" / "results").glob("pairs-*.json")))
+
+
+def pairs(path: Path) -> str:
+    """The speed of every payoff under every model as a table."""
+    kept = json.loads(path.read_text())
+    models = sorted({row["model"] for row in kept["rows"]}, key=lambda name: (name != "BlackScholes", name))
+    found = {(row["payoff"], row["model"]): row for row in kept["rows"]}
+    least = min(kept["rows"], key=lambda row: row["of_expected"])
+    most = max((row for row in kept["rows"] if row["registers"]), key=lambda row: row["registers"], default=None)
+    lines = [
+        f"\n## {path.stem}: {kept['machine']['cpu']}, code {kept['machine']['commit']}\n",
+        "Millions of path-steps a second in float32 on one core. Each is held against the number of operations that its source takes, at the rate of Black-Scholes with a "
+        f"European: the least is {least['of_expected']:.2f} of that, {least['payoff']} under {least['model']}."
+        + (f" Of the registers of a GPU's thread the most is {most['registers']}, {most['payoff']} under {most['model']}; bytes spilt: " if most else "")
+        + (f"{max(row['spilled_bytes'] for row in kept['rows'])}.\n" if most else "\n"),
+        f"| payoff | {' | '.join(models)} |",
+        "|---|" + "---|" * len(models),
+    ]
+    for payoff in sorted({row["payoff"] for row in kept["rows"]}):
+        speeds = [f"{found[payoff, m]['path_steps_per_second'] / 1e6:.0f}" if (payoff, m) in found else "" for m in models]
+        lines.append(f"| {payoff} | {' | '.join(speeds)} |")
+    return "\n".join(lines) + "\n"
 
 
 def accuracy() -> str:
     """Error bounds of vmath, as its docstrings state and its tests assert."""
-    rows = [(name, re.search(r"Error below ([\d.]+) ulp", f.__doc__ or "")) for name, f in vars(vmath).items() if callable(f)]
+    rows = [
+        (name, re.search(r"Error below ([\d.]+) ulp", f.__doc__ or ""))
+        for module in (vmath, vcmath)
+        for name, f in vars(module).items()
+        if callable(f) and f.__module__ == module.__name__
+    ]
     table = "\n".join(f"| `{name}` | {found[1]} |" for name, found in rows if found)
     return (
         "# Accuracy\n\nMade by `make docs`. Prices are held to the literature in `tests/problems.py` (closed forms to 1e-9, simulations to 3.5 standard errors), "

@@ -55,6 +55,8 @@ class Domain:
         No kernel reads it.
     derived : bool
         It follows from other columns; nobody gives it.
+    increasing : bool
+        Each number of a list is greater than the one before it.
     """
 
     rule: str
@@ -72,10 +74,13 @@ class Domain:
     listed: bool = False
     host: bool = False
     derived: bool = False
+    increasing: bool = False
 
     def bad(self, values: np.ndarray) -> np.ndarray:
         """A mask of the rows outside."""
         wrong = self._outside(values)
+        if self.increasing:
+            wrong[:, 1:] |= np.diff(values, axis=1) <= 0.0
         return wrong.any(axis=1) | (np.isnan(values).all(axis=1) & (not self.optional)) if self.listed else wrong
 
     def _outside(self, values: np.ndarray) -> np.ndarray:
@@ -137,10 +142,10 @@ def probability(default: Any = MISSING, *, sample: float = 0.5) -> Any:
     return _column(Domain("must be within [0, 1]", low=0.0, high=1.0, sample=sample), default)
 
 
-def many(column: Any, default: Any = MISSING, *, host: bool = False) -> Any:
+def many(column: Any, default: Any = MISSING, *, host: bool = False, increasing: bool = False) -> Any:
     """A column of lists of such numbers; a missing list is allowed where the default is NaN."""
-    domain = dataclasses.replace(column.metadata["domain"], listed=True, host=host, optional=default is not MISSING)
-    return _column(dataclasses.replace(domain, rule=f"each {domain.rule}"), default)
+    domain = dataclasses.replace(column.metadata["domain"], listed=True, host=host, optional=default is not MISSING, increasing=increasing)
+    return _column(dataclasses.replace(domain, rule=f"each {domain.rule}{', and more than the one before it' * increasing}"), default)
 
 
 def derived(*, listed: bool = False, sample: float = 0.0) -> Any:

@@ -49,7 +49,7 @@ def exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]
 def members(base: type, package: str | None = None) -> dict[str, type]:
     """Every concrete member of a family by name; of two with one name the one defined last."""
     if package:
-        for module in set(names(package).values()):
+        for module in sorted(set(names(package).values())):
             importlib.import_module(module)
     found: dict[str, type] = {}
     waiting: list[type] = list(base.__subclasses__())

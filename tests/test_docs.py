@@ -32,11 +32,12 @@ def test_the_readme_prints_what_it_says(us20, capsys, monkeypatch, tmp_path):
 
 def test_extending_runs(capsys, tmp_path):
     path, pages = tmp_path / "extending.py", blocks((ROOT / "docs" / "extending.md").read_text(), "python")
-    path.write_text(pages[0])
-    runpy.run_path(str(path))
-    price, error = map(float, capsys.readouterr().out.split())
-    assert price > 10 * error > 0
-    path.write_text(pages[1])
+    for page in pages[:2]:  # a model and a payoff, and a payoff of several assets
+        path.write_text(page)
+        runpy.run_path(str(path))
+        price, error = map(float, capsys.readouterr().out.split())
+        assert price > 10 * error > 0
+    path.write_text(pages[2])
     grid = runpy.run_path(str(path))["grid"].frame
     assert len(grid) == 3 and (grid["orders"] > 0).all(), grid
 

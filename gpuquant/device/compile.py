@@ -74,12 +74,12 @@ _lock = threading.RLock()
 @lru_cache
 def words(target: str) -> dict[str, Any]:
     """vmath, vcmath and rng for `target`, by name."""
-    module = load(f"{HEADER[target]}\n\n{_vocabulary()}")
+    module = load(f"{HEADER[target]}\n\n{vocabulary()}")
     return {name: word for name, word in vars(module).items() if not name.startswith("__")}
 
 
 @lru_cache
-def _vocabulary() -> str:
+def vocabulary() -> str:
     """vmath, vcmath and rng as kernel source."""
     from gpuquant import rng, vcmath, vmath
 
@@ -98,7 +98,7 @@ def _meaning() -> str:
     import numba
 
     here = Path(__file__).parent
-    return _hash(numba.__version__, _vocabulary(), *(here.joinpath(f"{name}.py").read_text() for name in ("cpu", "cuda_words", "scalars")))
+    return _hash(numba.__version__, vocabulary(), *(here.joinpath(f"{name}.py").read_text() for name in ("cpu", "cuda_words", "scalars")))
 
 
 @lru_cache

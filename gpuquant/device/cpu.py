@@ -7,10 +7,8 @@ in the L1 cache and LLVM turns each loop over lanes into vector instructions.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 
 import numba
 import numpy as np
@@ -20,6 +18,7 @@ from numba.core.caching import FunctionCache
 from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
+from gpuquant.device.place import pool
 from gpuquant.device.scalars import f32, f64, i32, i64, u32, u64  # noqa: F401  the vocabulary
 
 LANES = 256
@@ -111,20 +110,6 @@ def combine(stats, output, width):
             stats[output, 0, lane] = total
             stats[output, 1, lane] += delta * share
             stats[output, 2, lane] += stats[output, 2, lane + width] + delta * delta * n * share
-
-
-_pools: dict[int, ThreadPoolExecutor] = {}
-_pools_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # a child has the pool but not its threads
-
-
-def pool(threads: int) -> ThreadPoolExecutor:
-    """The thread pool of this size, made once."""
-    with _pools_lock:
-        if threads not in _pools:
-            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix=f"gpuquant-{threads}")
-        return _pools[threads]
 
 
 def run_tiles(tile: Callable[[int, int], None], count: int, threads: int, chunk: int, progress: Callable[[int], None] | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import warnings
 from functools import lru_cache
 from types import SimpleNamespace
@@ -85,3 +86,19 @@ def ptx(function: Any, signature: Any, capability: tuple[int, int] = (9, 0)) -> 
         dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
     text, _ = cuda.compile_ptx(function, signature, cc=capability)
     return text
+
+
+def registers(assembly: str, capability: tuple[int, int] = (9, 0)) -> tuple[int, int]:
+    """Registers of a thread and bytes that it spills, of a kernel's PTX assembled for `capability`; no GPU or driver is needed."""
+    from cuda.bindings import nvjitlink
+
+    data = assembly.encode()
+    options = [f"-arch=sm_{capability[0]}{capability[1]}", "-Xptxas=-v", "-verbose"]
+    handle = nvjitlink.create(len(options), options)
+    nvjitlink.add_data(handle, nvjitlink.InputType.PTX, data, len(data), "kernel")
+    nvjitlink.complete(handle)
+    log = bytearray(nvjitlink.get_info_log_size(handle))
+    nvjitlink.get_info_log(handle, log)
+    nvjitlink.destroy(handle)
+    said = log.decode()
+    return int(re.search(r"Used (\d+) registers", said)[1]), int(re.search(r"(\d+) bytes spill stores", said)[1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
@@ -29,9 +30,9 @@ class Formula(Rewriter):
         self.given: tuple[str, ...] = member.waves
         self.waves: set[str] = set()
 
-    def _function(self, function: Any, name: str, offered: int = 0) -> None:
+    def _function(self, function: Any, name: str, offered: int = 0, given: Mapping[str, int] | None = None) -> None:
         outer, self.waves = self.waves, set(self.given)
-        super()._function(function, name, offered)
+        super()._function(function, name, offered, given)
         self.waves = outer
 
     def _wavy(self, node: ast.AST) -> bool:

@@ -186,6 +186,7 @@ class Rewriter(ast.NodeTransformer):
         self.suffix = ("64" if precision.state == "f64" else "32") if member.accurate else precision.draw
         self.cast = "f32" if self.suffix == "32" and precision.state == "f64" else ""
         self.lines: list[str] = []
+        self.lengths: dict[str, int] = {}
         self.done: dict[str, str] = {}
         self.scope: dict[str, Any] = {}
         self.local: set[str] = set()
@@ -197,15 +198,16 @@ class Rewriter(ast.NodeTransformer):
         self._function(self.member.function, self.member.name, self.member.offered)
         return "\n\n".join(self.lines)
 
-    def _function(self, function: Any, name: str, offered: int = 0) -> None:
+    def _function(self, function: Any, name: str, offered: int = 0, given: Mapping[str, int] | None = None) -> None:
         if not isinstance(function, FunctionType):
             raise MemberError(f"{self.member.name}: {function!r} is not a plain Python function")
         tree = parse(function)
-        outer = (self.scope, self.local, self.names, self.where)
-        if function is self.member.function:
+        outer = (self.scope, self.local, self.names, self.where, self.lengths)
+        if given is None:
             given = {tree.args.args[place].arg: length for place, length in self.member.lengths.items() if place < len(tree.args.args)}
-            lists = {name: len(place) for name, place in self.member.fields.items() if isinstance(place, range)}
-            tree = Unroll(given, tree.args.args[0].arg, lists).visit(tree)
+        lists = {name: len(place) for name, place in self.member.fields.items() if isinstance(place, range)}
+        tree = Unroll(given, tree.args.args[0].arg, lists).visit(tree)
+        self.lengths = dict(given)
         closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
         self.scope = {**function.__globals__, **closure}
         self.names = [a.arg for a in tree.args.args]
@@ -220,7 +222,7 @@ class Rewriter(ast.NodeTransformer):
         tree.args.args += [ast.arg(f"_unused{k}") for k in range(len(tree.args.args), offered)]
         tree.body = [self.visit(line) for line in tree.body]
         self.lines.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
-        self.scope, self.local, self.names, self.where = outer
+        self.scope, self.local, self.names, self.where, self.lengths = outer
 
     def _reject(self, node: Any, why: str) -> None:
         line = f", line {node.lineno} of the function" if hasattr(node, "lineno") else ""
@@ -284,10 +286,25 @@ class Rewriter(ast.NodeTransformer):
         function = self.scope.get(name)
         if not isinstance(function, FunctionType):
             self._reject(node, f"'{name}' cannot be called: it must be a plain function, math.*, min, max or abs")
-        if name not in self.done:
-            self.done[name] = f"{self.member.name}_{name}"
-            self._function(function, self.done[name])
-        return self.done[name]
+        assert function
+        lengths = [self._length(a) for a in node.args]
+        given = {p: length for p, length in zip(inspect.signature(function).parameters, lengths, strict=False) if length is not None}
+        key = "_".join([name, *map(str, given.values())])
+        if key not in self.done:
+            self.done[key] = f"{self.member.name}_{key}"
+            self._function(function, self.done[key], given=given)
+        return self.done[key]
+
+    def _length(self, node: ast.expr) -> int | None:
+        """How long an argument that is a tuple is, where that is known."""
+        if isinstance(node, ast.Name):
+            return self.lengths.get(node.id)
+        if isinstance(node, ast.Tuple):
+            return len(node.elts)
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            first, last = (end.value if isinstance(end, ast.Constant) else end for end in (node.slice.lower or ast.Constant(0), node.slice.upper))
+            return last - first if isinstance(first, int) and isinstance(last, int) else None
+        return None
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Store) or node.id in self.local:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +71,11 @@ class Place:
             import cupyx.scipy.special as special
         return special
 
+    def each(self, work: Callable[[slice], None], n: int, size: int) -> None:
+        """The work on every part of `n` rows: parts of `size` on the threads of a CPU, for numpy lets go of the lock; all at once on a GPU."""
+        parts = [slice(begin, begin + size) for begin in range(0, n, size)] if self.kind != "cuda" else [slice(0, n)]
+        list(map(work, parts) if self.threads == 1 or len(parts) == 1 else pool(self.threads).map(work, parts))
+
     def put(self, array: Any, name: str, dtype: Any = None) -> Any:
         """The array on this device, contiguous; the ledger notes it under `name` unless it was there already."""
         if self.kind == "cuda" and type(array).__module__.startswith("cupy"):
@@ -80,6 +88,20 @@ class Place:
         """The array on the host; the ledger notes it under `name`."""
         crossed("down", name, array.nbytes)
         return array if isinstance(array, np.ndarray) else array.get()
+
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+_pools_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # a child has the pool but not its threads
+
+
+def pool(threads: int) -> ThreadPoolExecutor:
+    """The thread pool of this size, made once."""
+    with _pools_lock:
+        if threads not in _pools:
+            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix=f"gpuquant-{threads}")
+        return _pools[threads]
 
 
 def choose(device: str | Place = "auto", *, work: float | None = None, crossover: float = CROSSOVER_PATH_STEPS) -> Place:

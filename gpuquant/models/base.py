@@ -50,19 +50,25 @@ class Lognormal:
         return cls(spot, time, known(forward / spot, 1.0), known(variance, 0.0), known(discount, 1.0), flat=False)
 
     @property
+    def now(self) -> bool:
+        """Whether the law begins today, where nothing has grown."""
+        return isinstance(self.start, float) and self.start == 0.0
+
+    @property
     def forward(self) -> Any:
         """E[S_T]."""
-        return self.spot * self.growth(self.time) / self.growth(self.start)
+        grown = self.spot * self.growth(self.time)
+        return grown if self.now else grown / self.growth(self.start)
 
     @property
     def variance(self) -> Any:
         """Variance of log S_T."""
-        return self.total(self.time) - self.total(self.start)
+        return self.total(self.time) if self.now else self.total(self.time) - self.total(self.start)
 
     @property
     def discount(self) -> Any:
         """Value at `start` of 1 paid at T."""
-        return self.bond(self.time) / self.bond(self.start)
+        return self.bond(self.time) if self.now else self.bond(self.time) / self.bond(self.start)
 
     @property
     def length(self) -> Any:
@@ -125,12 +131,14 @@ class Model(Member):
     - `step(c, x, z, u, k) -> state`, once per step, with `normals` normals z and `uniforms` uniforms u;
     - `log_spots(x) -> tuple`, the log price of each asset;
     - `discount(m, i, t)`, the value today of 1 at t;
+    - `deflator(x)`, where rates are random: today's value of 1 paid at the state's time on its path, in place of `discount`;
     - `bridge_variance(c, x0, x1)`, where the log price between two steps is a Brownian bridge: its variance.
       A model that jumps has none.
 
     Class attributes: `normals`, `uniforms`, `assets` (a number, or the name of the list column that has as many); `steps_per_year`, the default time grid (0: exact on any grid);
-    `weak_order` of the scheme (infinite: exact); `vega_column`, what vega shifts, and `vega_is_variance` where that column
-    is a squared volatility; `times`, columns of dates at which a step must end; `variance_columns`, all such columns, which a scenario's change of volatility moves.
+    `weak_order` of the scheme (infinite: exact); `vega_column` and `rate_column`, what vega and rho shift (a list as a whole), and `vega_is_variance` where that column
+    is a squared volatility; `times`, columns of dates at which a step must end; `variance_columns`, all such columns, which a scenario's change of volatility moves;
+    `sample_lengths`, the lengths of lists that go together.
     """
 
     abstract: ClassVar[bool] = True
@@ -140,9 +148,11 @@ class Model(Member):
     steps_per_year: ClassVar[int] = 0
     weak_order: ClassVar[float] = float("inf")
     vega_column: ClassVar[str] = "volatility"
+    rate_column: ClassVar[str] = "rate"
     vega_is_variance: ClassVar[bool] = False
     variance_columns: ClassVar[tuple[str, ...]] = ()
     times: ClassVar[tuple[str, ...]] = ()
+    sample_lengths: ClassVar[dict[str, int]] = {}
 
     @classmethod
     def simulated(cls) -> bool:
@@ -183,6 +193,11 @@ class Model(Member):
     def growth(m: Any, t: Any, xp: Any) -> Any:
         """Forward over spot at `t`, shape (n,)."""
         return xp.exp((m.rate - m.dividend_yield) * t)
+
+    @classmethod
+    def forward(cls, m: Any, t: Any, xp: Any) -> Any:
+        """E[S_t] under the measure that values what is paid at `t`, shape (n,)."""
+        return m.spot * cls.growth(m, t, xp)
 
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any | None:

@@ -63,7 +63,7 @@ class Bates(Model):
     normals = 3
     uniforms = 2
     steps_per_year = 50
-    weak_order = 1.0
+    weak_order = 2.0
     vega_column = "v0"
     vega_is_variance = True
     variance_columns = ("v0", "long_variance")

@@ -56,7 +56,7 @@ class Heston(Model):
     normals = 2
     uniforms = 1
     steps_per_year = 50
-    weak_order = 1.0
+    weak_order = 2.0
     vega_column = "v0"
     vega_is_variance = True
     variance_columns = ("v0", "long_variance")

@@ -33,11 +33,11 @@ class VarianceGamma(Model):
 
     Notes
     -----
-    Priced by Fourier; there is no simulation.
+    Simulated exactly, but for gamma times that four proposals leave without an accepted one, some five of a million: they keep the last.
 
     References
     ----------
-    Madan, Carr and Chang (1998).
+    Madan, Carr and Chang (1998); Marsaglia and Tsang (2000), A simple method for generating gamma variables.
     """
 
     spot: Column = positive(sample=100.0)
@@ -46,6 +46,31 @@ class VarianceGamma(Model):
     volatility: Column = positive(sample=0.2)
     variance_rate: Column = positive(sample=0.2)
     drift: Column = real(sample=-0.1)
+
+    normals = 5
+    uniforms = 4
+
+    @staticmethod
+    def begin(m, i, dt):
+        half = 0.5 * m.volatility[i] * m.volatility[i] * m.variance_rate[i]
+        shape = dt / m.variance_rate[i]
+        carry = (m.rate[i] - m.dividend_yield[i]) * dt + shape * math.log(1.0 - m.drift[i] * m.variance_rate[i] - half)
+        centre = shape + 2.0 / 3.0  # of a gamma of one more, which the last uniform brings down
+        return (carry, 1.0 / shape, centre, 1.0 / math.sqrt(9.0 * centre), m.variance_rate[i], m.volatility[i], m.drift[i]), (math.log(m.spot[i]),)
+
+    @staticmethod
+    def step(c, x, z, u, k):
+        carry, power, centre, width, rate, volatility, drift = c
+        size = proposed(width, z[3])
+        size = proposed(width, z[2]) if accepted(centre, width, z[2], u[2]) else size
+        size = proposed(width, z[1]) if accepted(centre, width, z[1], u[1]) else size
+        size = proposed(width, z[0]) if accepted(centre, width, z[0], u[0]) else size
+        clock = rate * centre * size * math.exp(power * math.log(u[3]))
+        return (x[0] + (carry + drift * clock + volatility * math.sqrt(clock) * z[4]),)
+
+    @staticmethod
+    def log_spots(x):
+        return x
 
     @staticmethod
     def discount(m, i, t):
@@ -65,3 +90,15 @@ class VarianceGamma(Model):
     def refuse(m: Any) -> np.ndarray | None:
         room = 1.0 - m.drift * m.variance_rate - 0.5 * m.volatility * m.volatility * m.variance_rate
         return np.where(room <= 0.0, "the price has no mean: drift variance_rate + volatility^2 variance_rate / 2 must be below 1", "")
+
+
+def proposed(width: Any, z: Any) -> Any:
+    """A proposal for a gamma variable, in units of its centre."""
+    root = max(1.0 + width * z, 1e-6)
+    return root * root * root
+
+
+def accepted(centre: Any, width: Any, z: Any, u: Any) -> Any:
+    """Whether a uniform accepts the proposal of this normal."""
+    size = proposed(width, z)
+    return math.log(u) < 0.5 * z * z + centre * (1.0 - size + math.log(size)) and 1.0 + width * z > 0.0

@@ -77,6 +77,11 @@ class Payoff(Member):
         """Whether these fixed choices watch the price between steps."""
         return False
 
+    @classmethod
+    def dated(cls, fixed: dict[str, float]) -> bool:
+        """Whether these fixed choices observe the price at its dates; one that is watched between steps need not be."""
+        return not cls.bridged(fixed)
+
     @staticmethod
     def closed(p: Any, facts: Any, xp: Any, special: Any) -> Any | None:
         """Price for a lognormal spot, shape (n,), NaN where no formula applies; None when there is none at all."""

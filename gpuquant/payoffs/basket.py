@@ -68,4 +68,5 @@ class Basket(Payoff):
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.full(1, "" if p.weights.shape[1] == p.spots.shape[1] else f"weights has {p.weights.shape[1]} values where spots has {p.spots.shape[1]}")
+        weights = p.weights.shape[1]
+        return np.full(1, "" if weights == p.assets else f"weights has {weights} values where the model has {p.assets} assets")

@@ -26,9 +26,8 @@ def _moneyness(forward: Any, level: Any, variance: Any, xp: Any) -> tuple[Any, A
     """d1 and d2; infinite with the right sign where the variance is zero."""
     deviation = xp.sqrt(variance)
     distance = xp.log(forward / level)
-    safe = xp.where(deviation > 0.0, deviation, 1.0)
-    d1 = xp.where(deviation > 0.0, distance / safe + 0.5 * deviation, xp.where(distance >= 0.0, xp.inf, -xp.inf))
-    return d1, xp.where(deviation > 0.0, d1 - deviation, d1)
+    d1 = xp.where(deviation > 0.0, distance / deviation + 0.5 * deviation, xp.copysign(xp.inf, distance))
+    return d1, d1 - deviation
 
 
 def vanilla(sign: Any, strike: Any, law: Any, xp: Any, special: Any) -> Any:

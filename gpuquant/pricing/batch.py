@@ -54,21 +54,22 @@ class Batch:
         return tuple(found)
 
     def together(self) -> SimpleNamespace:
-        """The columns of model and payoff side by side."""
-        return SimpleNamespace(**{**self.model.columns(), **self.payoff.columns()})
+        """The columns of model and payoff side by side, and how many `assets` the model has."""
+        assets = self.model.assets
+        count = dict(self.lengths)[assets] if isinstance(assets, str) else assets
+        return SimpleNamespace(**{**self.model.columns(), **self.payoff.columns()}, assets=count)
 
-    def refused(self) -> np.ndarray:
-        """Per row, what does not go together in it; empty where nothing is wrong."""
+    def refused(self) -> np.ndarray | None:
+        """Per row, what does not go together in it, empty where nothing is wrong; None where nothing is wrong in any."""
         n = len(self.rows)
         wrong = fits(self.model, self.payoff, dict(self.lengths))
         if wrong:
             return np.full(n, wrong, dtype=object)
-        out = np.full(n, "", dtype=object)
-        for member in (self.model, self.payoff):
-            said = member.refuse(self.together())
-            if said is not None:
-                out = np.where(out == "", np.broadcast_to(said, n).astype(object), out)
-        return out
+        return said_first([member.refuse(self.together()) for member in (self.model, self.payoff)], n)
+
+    def warned(self) -> np.ndarray | None:
+        """Per row, what is right but surprising in it, empty where nothing is; None where nothing is in any."""
+        return said_first([self.model.warn(self.model), self.payoff.warn(self.together())], len(self.rows))
 
     @property
     def lengths(self) -> tuple[tuple[str, int], ...]:
@@ -107,6 +108,14 @@ class Batch:
         return Batch(self.model.take(which), self.payoff.take(which), self.rows[which], self.streams[which])
 
 
+def said_first(said: list[np.ndarray | None], n: int) -> np.ndarray | None:
+    """The first sentence there is for each row, shape (n,); None where there is none for any."""
+    found = [np.broadcast_to(one, n).astype(object) for one in said if one is not None]
+    if not found:
+        return None
+    return found[0] if len(found) == 1 else np.where(found[0] == "", found[1], found[0])
+
+
 def fits(model: Any, payoff: Any, lengths: Mapping[str, int]) -> str:
     """Why a payoff is not on as many assets as a model has, or nothing; of members or their classes."""
     assets = lengths[model.assets] if isinstance(model.assets, str) else model.assets
@@ -129,9 +138,10 @@ def batches_of(contracts: Any, model: Model | None, market: Any) -> tuple[Contra
         parts = list(batch.split())
         for part in parts:
             wrong = part.refused()
-            for k in np.flatnonzero(wrong != "")[:1]:
+            if wrong is not None and (wrong != "").any():
+                k = int(np.flatnonzero(wrong != "")[0])
                 raise InputError(f"{type(contracts).__name__} row {part.rows[k]}: {wrong[k]}")
-        return None, [part.settled() for part in parts], np.full(n, "", dtype=object), contracts.scalar and model.scalar
+        return None, [part.settled() for part in parts], np.broadcast_to(np.array("", dtype=object), n), contracts.scalar and model.scalar
     if model is not None:
         raise InputError("model = ...: a book takes its models from its column 'model'")
     if isinstance(contracts, str | Path):
@@ -215,6 +225,9 @@ class _Rows:
             batch = Batch(dynamics, payoff.from_columns({k: columns[k] for k in domains(payoff)}), rows[kept], self.streams[rows[kept]])
             for part in batch.split():
                 wrong = part.refused()
+                if wrong is None:
+                    yield part.settled()
+                    continue
                 self.messages[part.rows] = wrong
                 if (wrong == "").any():
                     yield part.take(np.flatnonzero(wrong == "")).settled()

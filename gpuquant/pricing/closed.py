@@ -6,6 +6,7 @@ The formulas live with the payoffs, the lognormal facts with the models; this mo
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +19,26 @@ from gpuquant.pricing.greeks import FORMULA, Bumps, plan, shortest, units
 Formula = Callable[[type[Model], type[Payoff], dict[str, Any], Any], Any]
 
 
+PART = 8192  # rows at once: their temporaries stay in the cache
+
+
 def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any) -> Any | None:
     """Prices, shape (n,), NaN where no formula applies; None when the pair has none."""
+    n = max(len(value) for value in columns.values())
+    out = place.xp.empty(n)
+    found = []
+
+    def part(which: slice) -> None:
+        some = _values(model, payoff, {name: value if len(value) == 1 else value[which] for name, value in columns.items()}, place)
+        found.append(some is not None)
+        out[which] = np.nan if some is None else some
+
+    (place if n >= 8 * PART else replace(place, threads=1)).each(part, n, PART)  # waking a thread takes as long as a part
+    return out if any(found) else None
+
+
+def _values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any) -> Any | None:
+    """The prices of some rows."""
     xp = place.xp
     row = SimpleNamespace(**columns)  # on the device
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # masked by where
@@ -41,7 +60,7 @@ def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: For
         return None
     base = place.xp.broadcast_to(base, (n,))
     if not greeks:
-        return np.array(place.get(base, "price"))[:, None]
+        return place.get(base, "price")[:, None]
     near, far = (_differences(model, payoff, on, n, place, values, bumps) for bumps in (FORMULA, FORMULA.twice()))
     near[:, 1:] = (4.0 * near[:, 1:] - far[:, 1:]) / 3.0  # Richardson (1911): what is left is of the fourth order in the bump
     return near

@@ -103,13 +103,14 @@ def price(
     task = checked(device, seed, precision, engine, paths, steps, greeks, target_error, common_draws, n)
     if units not in ("raw", "desk"):
         raise InputError(f"units = {units!r}: must be raw or desk")
-    task = replace(task, place=choose(device, work=sum(_work(b, task) for b in batches)))
+    task = replace(task, place=choose(device, work=sum(_work(b, task) for b in batches) if device == "auto" else None))
     book_size = sum(len(b.rows) for b in batches)
     table = Table(n, task)
     with Meter(task.place) as meter, bar(book_size, "pricing", progress) as tick:
         for batch in batches:
             _price_batch(batch, task, table, tick)
-    table.fail(messages)
+    if book is not None:
+        table.fail(messages)
     columns = table.columns(units)
     columns["value"] = columns["price"] * (1.0 if book is None else book.amounts())
     meta = {**_meta(task), **meter.meta(), "rows": n}
@@ -127,16 +128,18 @@ FORMULAS = {"closed_form": closed.values, "fourier": fourier.values}
 
 def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:
     """A formula where the engine allows and there is one, closed before Fourier; the walk for the rest."""
-    notes = _notes(batch)
+    notes = batch.warned()
     for engine, values in FORMULAS.items():
         if task.engine not in ("auto", engine) or not len(batch.rows):
             continue
         found = closed.price(batch.model, batch.payoff, task.place, greeks=task.greeks, values=values)
         if found is not None:
-            done = np.isfinite(found[:, 0])
-            table.put(batch.rows[done], found[done], 0.0, engine, 0, notes[done], notes[done] != "")
-            tick(int(done.sum()))
-            batch, notes = batch.take(np.flatnonzero(~done)), notes[~done]
+            done = np.flatnonzero(np.isfinite(found[:, 0]))
+            part = batch if len(done) == len(batch.rows) else batch.take(done)
+            table.put(part.rows, found[done], 0.0, engine, 0, None if notes is None else notes[done])
+            tick(len(done))
+            left = np.flatnonzero(~np.isfinite(found[:, 0]))
+            batch, notes = batch.take(left), None if notes is None else notes[left]
     if not len(batch.rows):
         return
     pair = f"{type(batch.payoff).__name__} under {type(batch.model).__name__}"
@@ -149,21 +152,12 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
         lost = f"no engine prices {pair}: the model has no simulation"
     else:
         try:
-            simulate(batch, task, table, notes, tick)
+            simulate(batch, task, table, np.full(len(batch.rows), "", dtype=object) if notes is None else notes, tick)
         except MemberError as failure:
             lost = str(failure)
     if lost:
         table.message[batch.rows] = lost
         tick(len(batch.rows))
-
-
-def _notes(batch: Batch) -> np.ndarray:
-    notes = np.full(len(batch.rows), "", dtype=object)
-    for member, seen in ((batch.model, batch.model), (batch.payoff, batch.together())):
-        said = member.warn(seen)
-        if said is not None:
-            notes = np.where(notes == "", np.broadcast_to(said, notes.shape).astype(object), notes)
-    return notes
 
 
 def _meta(task: Task) -> dict[str, Any]:

@@ -8,8 +8,6 @@ sine into the half-plane where the wave dies away, on which equal steps converge
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +22,8 @@ from gpuquant.pricing import waves
 POINTS = 20  # of the coarsest rule
 FINEST = 9  # halvings of the step before a row is given up
 BEND = 0.2  # sin w: well inside the cone where phi_0 and the characteristic functions in use stay bounded
+TURNS = 6.0  # radians a unit of x, which the coarsest rules still see
+MANY_TURNS = 1e3  # where they are too many to be counted
 LEAST = 1e-15  # of the forward: where the integral ends
 FIRST = 2.8  # of x: phi_0 is alive up to there
 STRIDE = 0.5
@@ -40,16 +40,16 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
     if model.characteristic is Model.characteristic or payoff.transform is Payoff.transform:
         return None
     n = max(len(value) for value in columns.values())
-    rows = {name: xp.broadcast_to(value, (n,)) for name, value in columns.items()}
+    rows = {name: xp.broadcast_to(value, (n,)) for name, value in columns.items() if value.ndim == 1}
     kernel = _kernel(model, payoff, tuple(rows), place) if n >= MANY else ""
-    size = (-(-n // place.threads) if place.kind == "cpu" else n) if kernel else CHUNK // POINTS
+    size = -(-n // place.threads) if kernel else CHUNK // POINTS
     out = xp.empty(n)
 
     def settle(which: slice) -> None:
         with np.errstate(all="ignore"):  # what does not settle is NaN
             out[which] = _priced(model, payoff, {k: v[which] for k, v in rows.items()}, kernel, place)
 
-    _each(settle, [slice(begin, begin + size) for begin in range(0, n, size)], place)
+    place.each(settle, n, size)
     return out
 
 
@@ -61,26 +61,20 @@ def _kernel(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], pl
         return ""
 
 
-def _each(work: Callable[[slice], None], parts: list[slice], place: Any) -> None:
-    """The work on every part: on a CPU by as many threads as it has, for numpy and kernels let go of the lock."""
-    if place.kind != "cpu" or place.threads == 1 or len(parts) == 1:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(place.threads) as pool:
-        list(pool.map(work, parts))
-
-
 def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], kernel: str, place: Any) -> Any:
     """Prices, shape (n,), NaN where the integral does not settle."""
     xp, row = place.xp, SimpleNamespace(**columns)
     t = row.maturity
     variance: Any = model.mean_variance(row, t, xp, place.special)
-    law = Lognormal.ending(row.spot, t, row.spot * model.growth(row, t, xp), variance, model.bond(row, t, xp), xp)
-    own = {"_forward": law.forward, "_variance": variance, "_bend": xp.full(len(t), BEND), "_end": xp.ones(len(t))}
+    forward = model.forward(row, t, xp)
+    law = Lognormal.ending(forward, t, forward, variance, model.bond(row, t, xp), xp)
+    scale = 1.0 / xp.sqrt(variance)
+    own = {"_forward": law.forward, "_variance": variance, "_scale": scale, "_bend": xp.full(len(t), BEND), "_end": xp.ones(len(t))}
     path = _Path(model, payoff, {**columns, **own}, kernel, place)
-    other = path.with_(_bend=-own["_bend"])
-    path = path.with_(_bend=xp.where(path.size(FIRST) <= other.size(FIRST), BEND, -BEND))
+    up, down = path.size(FIRST), path.with_(_bend=-own["_bend"]).size(FIRST)
+    # how many turns the wave makes as x goes from 0 to 1, by how much faster it dies away on the one path: far from the money it turns fast
+    turns = xp.nan_to_num(xp.abs(xp.log(up / down)) / (2.0 * BEND * (math.cosh(FIRST) - 1.0)), nan=MANY_TURNS, posinf=MANY_TURNS)
+    path = path.with_(_bend=xp.where(up <= down, BEND, -BEND), _scale=scale / xp.maximum(turns / TURNS, 1.0))
     return payoff.closed(row, law, xp, place.special) + law.discount * law.forward / math.pi * path.integral()
 
 
@@ -113,7 +107,7 @@ class _Path:
         row = SimpleNamespace(**{name: value[:, None] for name, value in self.columns.items()})
         forward, variance = self.columns["_forward"][:, None], self.columns["_variance"][:, None]
         x = self.columns["_end"][:, None] * ((xp.arange(points) + offset) / points)
-        u, slope = waves.bent(x, self.columns["_bend"][:, None], variance, xp)
+        u, slope = waves.bent(x, self.columns["_bend"][:, None], self.columns["_scale"][:, None], xp)
         phi: Any = self.model.characteristic(row, u - 0.5j, row.maturity, xp, special)
         base, weight = waves.plain(u, variance, xp), self.payoff.transform(row, u, forward, xp) * slope / forward
         size = (abs(phi) ** 2 + abs(base) ** 2) * abs(weight) ** 2

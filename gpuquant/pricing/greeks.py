@@ -1,7 +1,8 @@
 """Greeks by common-random bumps: which variants of a row are walked, and how their values combine.
 
 Every variant of a row sees the same draws, so a difference is averaged path by path and carries its own standard error.
-Deltas are central differences of relative size `SPOT`, vega of `VOLATILITY`, theta of `MATURITY`, rho of absolute size `RATE`.
+Deltas are central differences of relative size, as are vega and theta; rho, and the vega of a list of volatilities, which is shifted as a
+whole, are of absolute size.
 """
 
 from __future__ import annotations
@@ -34,20 +35,25 @@ class Bumps:
         return Bumps(2.0 * self.spot, 2.0 * self.volatility, 2.0 * self.rate, 2.0 * self.maturity)
 
 
+TYPICAL = 0.2  # a volatility, of which a list's shift is a share
 SIMULATED = Bumps(0.01, 0.02, 1e-3, 0.01)
 FORMULA = Bumps(5e-4, 5e-4, 5e-5, 1e-4)
 
 
 def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps: Bumps, shortest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`scale`, `shift` (variants, columns) and `weights` (outputs, variants) for price and the five Greeks, in bump units."""
-    columns = {name: f for f, name in enumerate(names)}
+    columns: dict[str, list[int]] = {}
+    for f, name in enumerate(names):
+        columns.setdefault(name, []).append(f)
     scale, shift = np.ones((9, len(names))), np.zeros((9, len(names)))
     clocks = clocks_of(payoff)
     for v, sign in enumerate((1.0, -1.0), start=1):
         for variant, name, bump in ((v, "spot", bumps.spot), (2 + v, model.vega_column, bumps.volatility)):
-            if name in columns:  # several assets have a Greek each, which no column holds
+            if name in columns and not domains(model)[name].listed:  # several assets have a Greek each, which no column holds
                 scale[variant, columns[name]] += sign * bump
-        shift[4 + v, columns["rate"]] += sign * bumps.rate
+            elif name in columns:
+                shift[variant, columns[name]] += sign * bump * TYPICAL
+        shift[4 + v, columns[model.rate_column]] += sign * bumps.rate
         for name in clocks:  # every date comes nearer by as much; a single one by a share of itself
             if len(clocks) > 1:
                 shift[6 + v, columns[name]] += sign * bumps.maturity * shortest
@@ -76,6 +82,7 @@ def shortest(payoff: Payoff) -> float:
 def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
     """What each output is divided by, per row: the size of its bump in the column's own unit."""
     level = getattr(model, model.vega_column, np.zeros(1))
+    level = np.full(1, TYPICAL) if level.ndim == 2 else level
     # a bump r of a variance is r sqrt(variance) / 2 of its volatility
     vega = 0.5 * bumps.volatility * np.sqrt(level) if model.vega_is_variance else bumps.volatility * level
     spot = bumps.spot * getattr(model, "spot", np.zeros(1))

@@ -72,11 +72,21 @@ class Pair:
         """Whether the payoff watches between steps."""
         return self.payoff.bridged(dict(self.fixed))
 
+    @property
+    def early(self) -> bool:
+        """Whether the payoff asks what an early payment has grown to at maturity."""
+        return takes(self.payoff.between) > 7 if self.bridged else takes(self.payoff.observe) > 5
+
 
 def sample(cls: type[Model] | type[Payoff], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
-    """A member with one row inside every domain, its lists of these lengths, or two."""
+    """A member with one row inside every domain, its lists of these lengths, or of those it says, or two."""
     long = dict(lengths)
-    columns = {name: np.full((1, long.get(name, 2)) if domain.listed else 1, domain.sample) for name, domain in domains(cls).items()}
+    usual = getattr(cls, "sample_lengths", {})
+    columns = {name: np.full(1, domain.sample) for name, domain in domains(cls).items()}
+    for name, domain in domains(cls).items():
+        if domain.listed:
+            length = long.get(name, usual.get(name, 2))
+            columns[name] = domain.sample * (np.arange(1.0, length + 1.0) if domain.increasing else np.ones(length))[None]
     return cls.from_columns(columns).settled()
 
 
@@ -109,7 +119,7 @@ def sizes(pair: Pair) -> dict[str, int]:
     return {"NC": len(constants), "NX": len(state), "NA": len(acc)}
 
 
-MODEL_FUNCTIONS = ("begin", "discount", "step", "log_spots", "bridge_variance")
+MODEL_FUNCTIONS = ("begin", "discount", "step", "log_spots", "bridge_variance", "deflator")
 PAYOFF_FUNCTIONS = ("start", "finish", "observe", "between")
 
 
@@ -134,8 +144,11 @@ def _text(pair: Pair, target: str) -> str:
         raise MemberError(f"{pair.model.__name__} and {pair.payoff.__name__} both have a column named {sorted(clash)[0]!r}")
     if pair.bridged and not hasattr(pair.model, "bridge_variance"):
         raise MemberError(f"{pair.model.__name__} jumps: it has no bridge for {pair.payoff.__name__} with continuous monitoring")
-    places: dict[str, int | float | range] = {**pair.places, **dict(pair.fixed)}
     model, payoff, shape = pair.model, pair.payoff, sizes(pair)
+    random = hasattr(model, "deflator")
+    if pair.early and random:
+        raise MemberError(f"{pair.payoff.__name__} pays early, and under {pair.model.__name__} no one knows today what that is worth at maturity")
+    places: dict[str, int | float | range] = {**pair.places, **dict(pair.fixed)}
     normals, uniforms, assets = pair.number(model.normals), pair.number(model.uniforms), pair.number(model.assets)
     c, x, acc = shape["NC"], shape["NX"], shape["NA"]
     members = [
@@ -150,6 +163,8 @@ def _text(pair: Pair, target: str) -> str:
     if pair.bridged:
         members.append(Member("between", payoff.between, places, offered=9, lengths={2: acc, 3: assets, 4: assets, 5: assets}))
         members.append(Member("bridge_variance", model.bridge_variance, places, lengths={0: c, 1: x, 2: x}))  # type: ignore[attr-defined]
+    if random:
+        members.append(Member("deflator", model.deflator, places, accurate=True, lengths={0: x}))  # type: ignore[attr-defined]
     batch = 1 if target == "cuda" else pair.variants
     constants: dict[str, int | float] = {
         **shape,
@@ -157,9 +172,10 @@ def _text(pair: Pair, target: str) -> str:
         "DRAWS": batch * (shape["NX"] + shape["NA"]),
         "BRIDGED": int(pair.bridged),
         "OBSERVED": int(payoff.observe is not Payoff.observe),
-        "LATE": 0.5 if pair.bridged else 1.0,
+        "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that what happens within it is before its end
         "WATCHED": payoff.uniforms,
-        "GROWN": int(takes(payoff.between) > 7 if pair.bridged else takes(payoff.observe) > 5),  # two exponentials a step
+        "GROWN": int(pair.early),  # two exponentials a step
+        "RANDOM": int(random),
         "NF": len(names),
         "NORMALS": normals,
         "UNIFORMS": uniforms,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gpuquant.pricing import greeks
-from gpuquant.pricing.task import Task
+from gpuquant.pricing.task import ENGINES, Task
 from gpuquant.result import FAILED, OK, STATUS, WARNING
+
+NAMED = ("", *ENGINES[1:])
 
 
 class Table:
@@ -17,18 +20,24 @@ class Table:
     def __init__(self, n: int, task: Task) -> None:
         self.values = np.full((n, task.outputs), np.nan)
         self.errors = np.full((n, task.outputs), np.nan)
-        self.engine = np.full(n, "", dtype=object)
+        self.engine = np.zeros(n, np.int8)
         self.status = np.full(n, FAILED)
         self.message = np.full(n, "", dtype=object)
         self.paths = np.zeros(n, np.int64)
 
-    def put(self, rows: np.ndarray, values: np.ndarray, errors: Any, engine: str, paths: Any, message: Any, warned: Any) -> None:
-        """Record rows; a price that is not finite fails by name."""
-        self.values[rows], self.errors[rows] = values, errors
-        self.engine[rows], self.paths[rows] = engine, paths
-        self.message[rows] = message
+    def put(self, rows: np.ndarray, values: np.ndarray, errors: Any, engine: str, paths: Any, message: Any = None, warned: Any = None) -> None:
+        """Record rows; a price that is not finite fails by name, and a row with a message is a warning unless `warned` says which are."""
+        n = len(self.status)
+        there: Any = slice(None) if len(rows) == n else rows  # a batch keeps the caller's order
+        self.values[there], self.errors[there] = values, errors
+        self.engine[there], self.paths[there] = NAMED.index(engine), paths
         fine = np.isfinite(values[:, 0])
-        self.status[rows] = np.where(fine, np.where(warned, WARNING, OK), FAILED)
+        self.status[there] = np.where(fine, OK, FAILED)
+        if message is not None:
+            self.message[rows] = message
+            self.status[rows[fine & ((message != "") if warned is None else warned)]] = WARNING
+        if fine.all() and values.shape[1] == 1:
+            return
         self.message[rows[~fine]] = "the price is not finite: a parameter is beyond what the arithmetic can hold"
         self.values[rows[~fine]] = np.nan
         unknown_greek = fine & np.isnan(values).any(axis=1)
@@ -51,4 +60,11 @@ class Table:
             factor = greeks.DESK.get(name, 1.0) if units == "desk" else 1.0
             out[name] = self.values[:, o] * factor
             out[f"{name}_std_error"] = self.errors[:, o] * factor
-        return {**out, "paths": self.paths, "engine": self.engine, "status": STATUS[self.status], "message": self.message}
+        return {**out, "paths": self.paths, "engine": _words(self.engine, NAMED), "status": _words(self.status, STATUS.tolist()), "message": self.message}
+
+
+def _words(codes: np.ndarray, words: Sequence[str]) -> np.ndarray:
+    """The word of each code, as objects; one in memory where all are the same."""
+    if codes.min() == codes.max():
+        return np.broadcast_to(np.array(words[int(codes[0])], dtype=object), codes.shape)
+    return np.array(words, dtype=object)[codes]

@@ -58,8 +58,8 @@ def schema() -> list[tuple[str, str, str, str]]:
 
 
 def section(cls: type) -> str:
-    """The name of a model's table in a market: `BlackScholes` is `black_scholes`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+    """The name of a model's table in a market: `BlackScholes` is `black_scholes`, `SABR` is `sabr`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
 
 def check_names(market: Market) -> None:

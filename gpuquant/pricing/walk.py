@@ -52,13 +52,13 @@ def stepped(lane_data, c, state, k, lane, j):
     return step(c, state, z, u, F(j))
 
 
-def advance(lane_data, constants, values, variant, k, j, dated, date, when):
+def advance(lane_data, constants, values, variant, k, j, dated, date, when, dt):
     """All lanes of one variant through step `j`; the payoff sees the bridge between its ends where it watches it, and its end where it is a date."""
     c = load_constants(constants, variant * NC, 0)
     row = load_row(values, variant * NF, 0)
     growth = F(1.0)
     if GROWN:
-        growth = discount(row, 0, when) / discount(row, 0, row[MATURITY])
+        growth = discount(row, 0, when - F(EARLY) * dt) / discount(row, 0, row[MATURITY])
     if BRIDGED:
         for lane in lanes():
             before = load_state(lane_data, variant * NX, lane)
@@ -69,6 +69,8 @@ def advance(lane_data, constants, values, variant, k, j, dated, date, when):
             store_state(lane_data, variant * NX, lane, state)
             store_acc(lane_data, ACC + variant * NA, lane, seen)
         if OBSERVED and dated:
+            if GROWN:
+                growth = discount(row, 0, when) / discount(row, 0, row[MATURITY])
             for lane in lanes():
                 state = load_state(lane_data, variant * NX, lane)
                 seen = observe(row, 0, load_acc(lane_data, ACC + variant * NA, lane), log_spots(state), F(date), growth)
@@ -151,8 +153,8 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everie
                         j = group * 4 + k
                         dated = j + 1 == due
                         for v in unrolled(BATCH):
-                            when = moved[v, 0] + (F(j - begun) + F(LATE)) * moved[v, 1]
-                            advance(lane_data, constants, values, v, k, j, dated, date, when)
+                            when = moved[v, 0] + F(j - begun + 1) * moved[v, 1]
+                            advance(lane_data, constants, values, v, k, j, dated, date, when, moved[v, 1])
                         date += 1 if dated else 0
                         due += everies[span] if dated else 0
                 t += F(dts[span]) * F(ends[span] - begun)
@@ -161,7 +163,12 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everie
                 r = load_row(values, v * NF, 0)
                 worth = discount(r, 0, r[MATURITY])
                 for lane in lanes():
-                    paid[0, lane] = f64(worth * finish(r, 0, load_acc(lane_data, ACC + v * NA, lane), log_spots(load_state(lane_data, v * NX, lane))))
+                    state = load_state(lane_data, v * NX, lane)
+                    amount = finish(r, 0, load_acc(lane_data, ACC + v * NA, lane), log_spots(state))
+                    if RANDOM:
+                        paid[0, lane] = f64(deflator(state) * amount)
+                    else:
+                        paid[0, lane] = f64(worth * amount)
                 for o in unrolled(OUTPUTS):
                     weight = weights[o, base + v]
                     for lane in lanes():

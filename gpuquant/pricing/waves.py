@@ -18,14 +18,13 @@ from gpuquant.device.language import Member, fingerprint
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 
-OWN = ("_forward", "_variance", "_bend", "_end")  # what a row has besides its columns
+OWN = ("_forward", "_variance", "_scale", "_bend", "_end")  # what a row has besides its columns
 
 
-def bent(x: Any, bend: Any, variance: Any, xp: Any) -> tuple[Any, Any]:
-    """The point u of the path at x, and du/dx: u = c (sinh(x + i w) - i sin w) with c = 1 / sqrt(variance)."""
+def bent(x: Any, bend: Any, scale: Any, xp: Any) -> tuple[Any, Any]:
+    """The point u of the path at x, and du/dx: u = c (sinh(x + i w) - i sin w), with c the scale and sin w the bend."""
     grown = xp.exp(x)
     sinh, cosh = 0.5 * (grown - 1.0 / grown), 0.5 * (grown + 1.0 / grown)
-    scale = 1.0 / xp.sqrt(variance)
     along, aside = scale * xp.sqrt(1.0 - bend * bend), 1j * scale * bend
     return along * sinh + aside * (cosh - 1.0), along * cosh + aside * sinh
 
@@ -46,7 +45,7 @@ def walk(unit, lane0, fields, points, offset, out):
         share = (f64(node) + offset) / f64(points)
         for lane in lanes():
             r = load_row(fields, 0, first + lane)
-            u, slope = bent(r[END] * share, r[BEND], r[VARIANCE], 0)
+            u, slope = bent(r[END] * share, r[BEND], r[SCALE], 0)
             phi = characteristic(r, u - 0.5j, r[MATURITY], 0, 0)
             base = plain(u, r[VARIANCE], 0)
             weight = transform(r, u, r[FORWARD], 0) * (slope * (1.0 / r[FORWARD]))

@@ -12,8 +12,8 @@ from gpuquant.device import compile as compiler
 from gpuquant.device import cuda
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.batch import Batch, fits
-from gpuquant.pricing.kernel import Pair, offered, sample, text
+from gpuquant.pricing.kernel import offered, sample, text
+from gpuquant.pricing.pairs import every, pair, sample_batch
 from gpuquant.pricing.simulate import launch
 from gpuquant.pricing.task import checked
 
@@ -21,25 +21,8 @@ MODELS = {k: v for k, v in sorted(family.members(Model, "gpuquant.models").items
 PAYOFFS = {k: v for k, v in sorted(family.members(Payoff, "gpuquant.payoffs").items()) if v.__module__.startswith("gpuquant.")}
 
 
-def batch(model, payoff):
-    return Batch(sample(model), sample(payoff), np.arange(1), np.zeros(1, np.int64))
-
-
-def pair(model, payoff, precision="single", greeks=False):
-    one = batch(model, payoff)
-    return Pair(model, payoff, one.fixed, precision, 9 if greeks else 1, 6 if greeks else 1, one.lengths)
-
-
-def possible(model, payoff):
-    """Whether the pair is simulated: both can be, on as many assets, and a bridge only where there is one."""
-    if not (model.simulated() and payoff.simulated()):
-        return False
-    which = pair(model, payoff)
-    return not fits(model, payoff, dict(which.lengths)) and (hasattr(model, "bridge_variance") or not which.bridged)
-
-
 PLAIN_FIRST = sorted(MODELS.values(), key=lambda model: model is not MODELS["BlackScholes"])
-EVERY = [(m, p) for m in PLAIN_FIRST for p in PAYOFFS.values() if possible(m, p)]
+EVERY = every()
 FIRST = {m: next(p for n, p in EVERY if n is m and (p is PAYOFFS["European"] or m.assets != 1)) for m, _ in EVERY}  # each member once
 COVER = list(FIRST.items()) + [next(pair for pair in EVERY if pair[1] is p) for p in {p: None for _, p in EVERY} if p not in FIRST.values()]
 
@@ -51,7 +34,7 @@ def names(pairs):
 @pytest.mark.parametrize(("model", "payoff"), COVER, ids=names(COVER))
 def test_it_prices_a_sample_row(model, payoff, device):
     task = checked(device, 0, "double", "monte_carlo", 2000, None, False, None, False, 1)
-    found, error = launch(batch(model, payoff), type(task)(**{**vars(task), "place": gq.device.choose(device)}), np.array([2000]))
+    found, error = launch(sample_batch(model, payoff), type(task)(**{**vars(task), "place": gq.device.choose(device)}), np.array([2000]))
     assert np.isfinite(found).all() and (error >= 0).all()
 
 
@@ -107,11 +90,12 @@ def double_arithmetic(assembly):
 
 
 def check_kernel(which, accumulator):
-    """No local memory, no call; and in a float32 kernel no float64 arithmetic beyond the accumulator's."""
+    """No local memory, no call; and in a float32 kernel no float64 arithmetic beyond the accumulator's, and no register spilt."""
     assembly = ptx(which)
     assert ".local" not in assembly and not re.search(r"^\s+call", assembly, re.M), which
     if which.precision == "single":
         assert double_arithmetic(assembly) == accumulator, which
+        assert cuda.registers(assembly)[1] == 0, which
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +120,7 @@ def test_every_pair_compiles_to_ptx(model, payoff, precision, accumulator):
 @pytest.mark.parametrize(("model", "payoff"), EVERY, ids=names(EVERY))
 def test_every_pair_prices_with_its_greeks(model, payoff):
     task = checked("cpu", 0, "mixed", "monte_carlo", 500, None, True, None, False, 1)
-    found, _ = launch(batch(model, payoff), type(task)(**{**vars(task), "place": gq.device.choose("cpu")}), np.array([500]))
+    found, _ = launch(sample_batch(model, payoff), type(task)(**{**vars(task), "place": gq.device.choose("cpu")}), np.array([500]))
     assert np.isfinite(found).all()
 
 
@@ -158,14 +142,15 @@ SIMULATED = """
     from gpuquant.models.base import Model
     from gpuquant.payoffs.base import Payoff
     from gpuquant.device import choose
-    from tests.contracts.test_members import PAIRS, batch
+    from tests.contracts.test_members import PAIRS
+    from gpuquant.pricing.pairs import sample_batch
     from gpuquant.pricing.simulate import launch
     from gpuquant.pricing.task import checked
     out = {}
     for model, payoff, precision in PAIRS[WHICH]:
         task = checked("cpu", 3, precision, "monte_carlo", 20, 4, False, None, False, 1)
         task = type(task)(**{**vars(task), "place": choose(DEVICE)})
-        out[f"{model.__name__}-{payoff.__name__}-{precision}"] = [float(v[0, 0]) for v in launch(batch(model, payoff), task, np.array([20]))]
+        out[f"{model.__name__}-{payoff.__name__}-{precision}"] = [float(v[0, 0]) for v in launch(sample_batch(model, payoff), task, np.array([20]))]
     print(json.dumps(out))
 """
 

@@ -23,7 +23,7 @@ WIDE = {
 }  # fmt: skip
 MODELS = [m for m in family.members(Model, "gpuquant.models").values() if m.characteristic is not Model.characteristic]
 PAYOFFS = [p for p in family.members(Payoff, "gpuquant.payoffs").values() if p.transform is not Payoff.transform]
-COMPILED = {"Heston", "Bates", "Merton", "Kou", "VarianceGamma"}  # Gamma functions and equations solved step by step are the arrays'
+COMPILED = {"Heston", "Bates", "Merton", "Kou", "VarianceGamma", "CIR"}  # Gamma functions and equations solved step by step are the arrays'
 
 
 def book(model, payoff, n=40):
@@ -62,6 +62,16 @@ def test_the_way_does_not_matter(model, monkeypatch):
     both = np.isfinite(price) & np.isfinite(again)
     assert both.mean() > 0.9
     np.testing.assert_allclose(price[both], again[both], rtol=0, atol=2e-9)
+
+
+@pytest.mark.parametrize("many", [1, 1 << 40], ids=["kernel", "arrays"])
+def test_far_from_the_money(many, monkeypatch):
+    """Up to 250 standard deviations away, where the wave turns fast, a price is the intrinsic value, and not what coarse nodes make of it."""
+    monkeypatch.setattr(fourier, "MANY", many)
+    model = gq.models.Heston(spot=100.0, rate=0.0, v0=0.0004, kappa=1.5, long_variance=0.0004, vol_of_vol=0.01, correlation=-0.5)
+    strikes = 100.0 * np.exp(0.02 * np.array([-250.0, -100.0, -40.0, -15.0, -9.0, 9.0, 15.0, 40.0, 100.0, 250.0]))
+    found = gq.price(gq.payoffs.European(option_type="call", strike=strikes, maturity=1.0), model)
+    np.testing.assert_allclose(found.price, np.maximum(100.0 - strikes, 0.0), rtol=0, atol=1e-8)
 
 
 def test_rows_that_do_not_settle_are_left_to_others(monkeypatch):

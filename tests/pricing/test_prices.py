@@ -293,7 +293,7 @@ def test_many_jumps_are_all_counted():
 def test_statuses_say_what_happened():
     feller = gq.models.Heston(spot=100.0, rate=0.0, v0=0.04, kappa=0.5, long_variance=0.04, vol_of_vol=1.0, correlation=-0.5)
     found = gq.price(gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0), feller, paths=1000, engine="monte_carlo").frame
-    assert found["status"][0] == "warning" and "Feller" in found["message"][0] and "weak order 1" in found["message"][0]
+    assert found["status"][0] == "warning" and "Feller" in found["message"][0] and "weak order 2" in found["message"][0]
     far = gq.price(gq.payoffs.Asian(option_type="call", strike=1000.0, maturity=0.1, fixings=4), model("BlackScholes"), paths=1000).frame
     assert far["status"][0] == "warning" and "no path of 1000 paid" in far["message"][0]
     none = gq.price(gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=4), model("BlackScholes"), engine="closed_form").frame

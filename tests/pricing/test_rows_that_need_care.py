@@ -32,12 +32,12 @@ def test_a_bad_matrix_does_not_harm_the_row_beside_it():
     )
     priced = gq.price(frame, paths=4096).frame
     assert priced["status"].tolist() == ["ok", "failed", "failed"], priced.T
-    assert "eigenvalue" in priced["message"][1] and "weights has 2 values where spots has 3" in priced["message"][2]
+    assert "eigenvalue" in priced["message"][1] and "weights has 2 values where the model has 3 assets" in priced["message"][2]
     assert gq.price(frame.iloc[:1], paths=4096).price[0] == priced["price"][0]
 
 
 def test_weights_go_with_assets():
-    with pytest.raises(InputError, match="weights has 2 values where spots has 3"):
+    with pytest.raises(InputError, match="weights has 2 values where the model has 3 assets"):
         gq.price(gq.payoffs.Basket(option_type="call", strike=1.0, weights=[0.5, 0.5], maturity=1.0), gq.models.MultiBlackScholes(**TWO))
     with pytest.raises(InputError, match="European is on 1 asset, MultiBlackScholes has 3"):
         gq.price(gq.payoffs.European(option_type="call", strike=1.0, maturity=1.0), gq.models.MultiBlackScholes(**TWO))
@@ -76,9 +76,9 @@ def test_a_pair_without_an_engine_says_so():
     right = gq.payoffs.Compound(option_type="call", strike=5.0, exercise_time=0.5, underlying_type="call", underlying_strike=100.0, maturity=1.0)
     heston = gq.models.Heston(spot=100.0, rate=0.0, v0=0.04, kappa=1.0, long_variance=0.04, vol_of_vol=0.5, correlation=0.0)
     assert "no engine prices Compound under Heston" in gq.price(right, heston).frame["message"][0]
-    gamma = gq.models.VarianceGamma(spot=100.0, rate=0.0, volatility=0.2, variance_rate=0.2, drift=-0.1)
+    tempered = gq.models.CGMY(spot=100.0, rate=0.0, activity=1.0, left_decay=5.0, right_decay=5.0, fineness=0.5)
     asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=4)
-    assert "has no simulation" in gq.price(asian, gamma).frame["message"][0]
+    assert "has no simulation" in gq.price(asian, tempered).frame["message"][0]
 
 
 @pytest.mark.parametrize("name", [name for name, cls in PAYOFFS.items() if cls.assets == 1 and cls.simulated()])
@@ -95,9 +95,9 @@ def test_no_volatility_is_exact(name):
 
 def test_describe_names_the_engine_that_would_price():
     heston = gq.models.Heston(spot=100.0, rate=0.0, v0=0.04, kappa=1.0, long_variance=0.04, vol_of_vol=0.5, correlation=0.0)
-    gamma = gq.models.VarianceGamma(spot=100.0, rate=0.0, volatility=0.2, variance_rate=0.2, drift=-0.1)
+    tempered = gq.models.CGMY(spot=100.0, rate=0.0, activity=1.0, left_decay=5.0, right_decay=5.0, fineness=0.5)
     call = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)
     asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=4)
     assert gq.describe(call, heston).frame["engine"].tolist() == ["fourier"]
     assert gq.describe(call, gq.models.BlackScholes(**FLAT)).frame["engine"].tolist() == ["closed_form"]
-    assert gq.describe(asian, gamma).frame["engine"].tolist() == ["none"]
+    assert gq.describe(asian, tempered).frame["engine"].tolist() == ["none"]

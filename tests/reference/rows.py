@@ -23,6 +23,8 @@ MODELS = {
         | {"lambda": "intensity", "mu_j": "jump_mean", "sigma_j": "jump_volatility"},
     ),
     "variance_gamma": ("variance_gamma", {"sigma": "volatility", "nu": "variance_rate", "theta": "drift"}),
+    "sabr": ("sabr", {"alpha": "alpha", "beta": "beta", "nu": "vol_of_vol", "rho": "correlation"}),
+    "hull_white": ("hull_white", {"a": "kappa", "sigma": "volatility"}),
     "cgmy": ("cgmy", {"C": "activity", "G": "left_decay", "M": "right_decay", "Y": "fineness"}),
 }
 SAME = ("barrier_type", "barrier", "monitoring", "lower", "upper", "cash", "payment", "pays", "running_extreme", "rebate", "moneyness")
@@ -159,6 +161,8 @@ PRODUCTS = {
     "exchange": lambda case, given: {"product": "exchange", "receive": given["quantities"][0], "give": given["quantities"][1]},
     "outside_barrier": lambda case, given: {"product": "outside_barrier"},
     "two_asset_correlation": lambda case, given: {"product": "two_asset_correlation", "trigger": given["strike1"], "strike": given["strike2"]},
+    # an option on a zero-coupon bond is a European on the asset of a short-rate model
+    "zero_bond_option": lambda case, given: {"product": "european", "bond_maturities": [given["bond_maturity"]]},
     "variance_swap": lambda case, given: {"product": "variance_swap"},
     "variance_option": lambda case, given: {"product": "variance_option"},
 }

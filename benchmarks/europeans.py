@@ -1,0 +1,70 @@
+"""How long do 20,000 European options take, beside QuantLib one at a time and fast-vollib all at once?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import gpuquant as gq
+from benchmarks.common import Row, ratio
+
+ROWS = 20_000
+_draw = np.random.default_rng(3)
+COLUMNS = {
+    "spot": _draw.uniform(80.0, 120.0, ROWS),
+    "strike": _draw.uniform(70.0, 130.0, ROWS),
+    "maturity": _draw.integers(20, 1000, ROWS) / 365.0,
+    "rate": _draw.uniform(0.0, 0.05, ROWS),
+    "dividend_yield": _draw.uniform(0.0, 0.03, ROWS),
+    "volatility": _draw.uniform(0.1, 0.5, ROWS),
+    "sign": np.where(_draw.random(ROWS) < 0.5, 1.0, -1.0),
+}
+MODEL = gq.models.BlackScholes(**{name: COLUMNS[name] for name in ("spot", "rate", "dividend_yield", "volatility")})
+OPTIONS = gq.payoffs.European(option_type=COLUMNS["sign"], strike=COLUMNS["strike"], maturity=COLUMNS["maturity"])
+FEW = 1000  # of QuantLib's: its loop costs the same for each
+
+
+def ours() -> np.ndarray:
+    """All prices."""
+    return gq.price(OPTIONS, MODEL, device="cpu:2", progress=False).price
+
+
+def quantlib(rows: int) -> np.ndarray:
+    """The first `rows` prices, each from quotes, curves, process, option and engine of its own."""
+    import QuantLib as ql
+
+    today = ql.Date(2, 1, 2026)
+    ql.Settings.instance().evaluationDate = today
+    count, calendar = ql.Actual365Fixed(), ql.NullCalendar()
+    out = np.empty(rows)
+    for k, (s, x, t, r, q, v, sign) in enumerate(zip(*(value[:rows].tolist() for value in COLUMNS.values()), strict=True)):
+        carry = [ql.YieldTermStructureHandle(ql.FlatForward(today, rate, count)) for rate in (q, r)]
+        volatility = ql.BlackVolTermStructureHandle(ql.BlackConstantVol(today, calendar, v, count))
+        process = ql.BlackScholesMertonProcess(ql.QuoteHandle(ql.SimpleQuote(s)), *carry, volatility)
+        option = ql.VanillaOption(ql.PlainVanillaPayoff(ql.Option.Call if sign > 0 else ql.Option.Put, x), ql.EuropeanExercise(today + round(365 * t)))
+        option.setPricingEngine(ql.AnalyticEuropeanEngine(process))
+        out[k] = option.NPV()
+    return out
+
+
+def vollib() -> np.ndarray:
+    """All prices by fast-vollib on numpy."""
+    from fast_vollib import fast_black_scholes_merton
+
+    flags = np.where(COLUMNS["sign"] > 0, "c", "p")
+    s, x, t, r, q, v = (COLUMNS[name] for name in ("spot", "strike", "maturity", "rate", "dividend_yield", "volatility"))
+    return np.asarray(fast_black_scholes_merton(flags, s, x, t, r, v, q, return_as="numpy", backend="numpy"))
+
+
+def run() -> list[Row]:
+    """Verify that all agree, then time."""
+    mine = ours()
+    np.testing.assert_allclose(mine[:FEW], quantlib(FEW), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(mine, vollib(), rtol=1e-9, atol=1e-9)
+    loop, fast, slow = ratio(ours, lambda: quantlib(FEW), 9, ROWS, FEW)
+    batch, _, theirs = ratio(ours, vollib, 9, ROWS, ROWS)
+    return [
+        Row(
+            "20,000 Europeans, closed form, against a QuantLib loop", loop, "x", 700.0, True, f"{1e6 * ROWS / fast / ROWS:.3f} against {1e6 / slow:.1f} us each"
+        ),
+        Row("20,000 Europeans, closed form, against fast-vollib on numpy", batch, "x", None, True, f"{fast / 1e6:.1f} against {theirs / 1e6:.1f} M prices/s"),
+    ]

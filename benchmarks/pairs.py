@@ -1,0 +1,79 @@
+"""How many path-steps a second does every model make with every payoff, in float32 on one core, and is that what its arithmetic takes?
+
+A table of its own, `results/pairs-<vector>.json`, with the operations of a path-step, the registers of its GPU kernel where
+there is an assembler to ask, and the cause where a pair is far from what its operations let expect.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.common import RESULTS, Row, machine, seconds, vector
+from benchmarks.operations import operations
+from gpuquant.device import choose
+from gpuquant.pricing.grid import Grid
+from gpuquant.pricing.kernel import Pair
+from gpuquant.pricing.pairs import every, pair, sample_batch
+from gpuquant.pricing.simulate import launch
+from gpuquant.pricing.task import checked
+from gpuquant.progress import bar
+
+PATHS, STEPS = 1 << 18, 64
+FAR = 0.5  # of the speed that Black-Scholes with a European and the count of operations let expect
+ROUNDS = 5
+
+
+def speed(which: Pair) -> float:
+    """Path-steps a second on one core, the fastest of a few runs: what disturbs a short run only ever slows it."""
+    batch = sample_batch(which.model, which.payoff)
+    task = replace(checked("cpu", 0, "single", "monte_carlo", PATHS, STEPS, False, None, False, 1), place=choose("cpu:1"))
+    paths = np.array([PATHS])
+    launch(batch, task, paths)
+    steps = int(Grid.of(batch, STEPS).steps[0])
+    return PATHS * steps / min(seconds(lambda: launch(batch, task, paths)) for _ in range(ROUNDS))
+
+
+def registers(which: Pair) -> tuple[int | None, int | None]:
+    """Registers and spilled bytes of the pair's kernel for sm_90; unknown without numba-cuda."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        return None, None
+    from gpuquant.device import cuda
+    from tests.contracts.test_members import ptx
+
+    return cuda.registers(ptx(which))
+
+
+def run() -> list[Row]:
+    """Measure every pair, write the table, and report the pair that is furthest from what its arithmetic takes."""
+    rows = []
+    found = every()
+    with bar(len(found), "pairs", None) as tick:
+        for model, payoff in found:
+            which = pair(model, payoff)
+            used, spilt = registers(which)
+            rows.append(
+                {
+                    "model": model.__name__,
+                    "payoff": payoff.__name__,
+                    "path_steps_per_second": speed(which),
+                    "operations": operations(which),
+                    "registers": used,
+                    "spilled_bytes": spilt,
+                }
+            )
+            tick(1)
+    plain = rows[[(r["model"], r["payoff"]) for r in rows].index(("BlackScholes", "European"))]
+    for row in rows:
+        row["of_expected"] = row["path_steps_per_second"] * row["operations"] / (plain["path_steps_per_second"] * plain["operations"])
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"pairs-{vector()}.json").write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+    worst = min(rows, key=lambda r: r["of_expected"])
+    spilled = max((r["spilled_bytes"] or 0 for r in rows), default=0)
+    return [
+        Row("every pair, float32, one core: the least of the speed its operations let expect", worst["of_expected"], "x", None, True, f"{worst['payoff']} under {worst['model']}, of {len(rows)} pairs"),
+        Row("every pair, float32, sm_90: bytes spilled by its registers, the most", float(spilled), "bytes", 0.0, False, f"{max(r['registers'] or 0 for r in rows)} registers at most"),
+    ]  # fmt: skip

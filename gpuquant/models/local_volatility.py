@@ -1,0 +1,147 @@
+"""Local volatility: a function of price and time, tabulated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from gpuquant.columns import Column, counted, many, nonnegative, positive, real
+from gpuquant.models.base import Model
+
+LEVELS = (-0.6, -0.45, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6)
+
+
+@dataclass(frozen=True)
+class LocalVolatility(Model):
+    """dS = (rate - dividend_yield) S dt + sigma(log(S / F_t), t) S dW, with F_t the forward.
+
+    sigma is constant in time up to each of `surface_times` (the last holds for ever) and linear in log(S / F_t) between
+    `surface_levels`, flat beyond them. Log-Euler steps that end at those times: the discounted spot is a martingale on any grid.
+
+    Parameters
+    ----------
+    spot : Column, shape (n,)
+        Price today, in currency units; > 0.
+    rate : Column, shape (n,)
+        Continuously compounded, per year.
+    dividend_yield : Column, shape (n,)
+        Continuously compounded, per year.
+    surface_times : Column of lists, shape (n, times)
+        Years from today; > 0, increasing.
+    surface_levels : Column of lists, shape (n, levels)
+        log(S / F_t); increasing, two at least.
+    surface_volatilities : Column of lists, shape (n, times x levels)
+        Per square root of a year; >= 0. Time by time, level by level.
+
+    Notes
+    -----
+    `from_implied` tabulates Dupire's formula. Tables of up to some ten times and ten levels stay in registers and caches.
+
+    References
+    ----------
+    Dupire (1994); Gatheral (2006), The Volatility Surface, equation 1.10.
+    """
+
+    spot: Column = positive(sample=100.0)
+    rate: Column = real()
+    dividend_yield: Column = real(default=0.0)
+    surface_times: Column = many(positive(sample=0.5), increasing=True)
+    surface_levels: Column = many(real(sample=0.1), increasing=True)
+    surface_volatilities: Column = many(nonnegative())
+
+    normals = 1
+    steps_per_year = 50
+    weak_order = 1.0
+    times = ("surface_times",)
+    vega_column = "surface_volatilities"
+    sample_lengths = {"surface_volatilities": 4}  # noqa: RUF012
+
+    @staticmethod
+    def begin(m, i, dt, t):
+        middle = t + 0.5 * dt
+        # the table at this time, 1.0 for the period that the step lies in
+        within = tuple(
+            1.0 if (j == 0 or middle >= m.surface_times[i][j - 1]) and (j == len(m.surface_times[i]) - 1 or middle < m.surface_times[i][j]) else 0.0
+            for j in range(len(m.surface_times[i]))
+        )
+        vols = tuple(
+            sum(within[j] * m.surface_volatilities[i][j * len(m.surface_levels[i]) + q] for j in range(len(m.surface_times[i])))
+            for q in range(len(m.surface_levels[i]))
+        )
+        lows = tuple(m.surface_levels[i][q] for q in range(len(m.surface_levels[i]) - 1))
+        widths = tuple(max(m.surface_levels[i][q + 1] - m.surface_levels[i][q], 1e-12) for q in range(len(m.surface_levels[i]) - 1))
+        slopes = tuple((vols[q + 1] - vols[q]) / widths[q] for q in range(len(m.surface_levels[i]) - 1))
+        carry = (m.rate[i] - m.dividend_yield[i]) * dt
+        moves = (carry, dt, math.sqrt(dt), vols[0])
+        return moves + lows + widths + slopes, (0.0, math.log(m.spot[i]))
+
+    @staticmethod
+    def step(c, x, z, u, k):
+        # linear from level to level: a sum of ramps
+        vol = c[3] + sum(c[4 + 2 * ((len(c) - 4) // 3) + q] * min(max(x[0] - c[4 + q], 0.0), c[4 + (len(c) - 4) // 3 + q]) for q in range((len(c) - 4) // 3))
+        return (x[0] + (vol * c[2] * z[0] - 0.5 * vol * vol * c[1]), x[1] + c[0])
+
+    @staticmethod
+    def log_spots(x):
+        return (x[0] + x[1],)
+
+    @staticmethod
+    def discount(m, i, t):
+        return math.exp(-m.rate[i] * t)
+
+    @staticmethod
+    def bridge_variance(c, x0, x1):
+        vol = c[3] + sum(c[4 + 2 * ((len(c) - 4) // 3) + q] * min(max(x0[0] - c[4 + q], 0.0), c[4 + (len(c) - 4) // 3 + q]) for q in range((len(c) - 4) // 3))
+        return vol * vol * c[1]
+
+    @property
+    def volatile(self) -> np.ndarray:
+        return np.asarray((self.surface_volatilities > 0.0).any(axis=1))
+
+    @staticmethod
+    def refuse(m: Any) -> np.ndarray | None:
+        times, levels, table = counted(m.surface_times), counted(m.surface_levels), counted(m.surface_volatilities)
+        out = np.full(max(len(times), len(levels), len(table)), "", dtype=object)
+        out[np.broadcast_to(levels < 2, out.shape) & (out == "")] = "surface_levels needs two levels at least"
+        wrong = np.broadcast_to(table != times * levels, out.shape) & (out == "")
+        out[wrong] = "surface_volatilities needs one value for each time and level"
+        return out
+
+    @classmethod
+    def from_implied(cls, implied: Any, *, spot: float, rate: float, dividend_yield: float = 0.0, times: Any, levels: Any = LEVELS) -> Self:
+        """The local volatilities of a surface of implied ones.
+
+        Parameters
+        ----------
+        implied : object
+            With `at(strikes, maturities)`, such as `gpuquant.market.Surface`; smooth enough to be differentiated twice.
+        times : sequence
+            The ends of the periods; the table holds the formula at their middles.
+        levels : sequence
+            Of log(S / F).
+
+        Raises
+        ------
+        InputError
+            A negative volatility where the surface has arbitrage, by way of the column's domain.
+        """
+        ends = np.asarray(times, dtype=float)
+        middles, k = 0.5 * (ends + np.concatenate([[0.0], ends[:-1]])), np.asarray(levels, dtype=float)
+
+        def total(level: np.ndarray, time: np.ndarray) -> np.ndarray:
+            forward = spot * np.exp((rate - dividend_yield) * time)
+            return np.asarray(implied.at(forward * np.exp(level), time)) ** 2 * time
+
+        t, x = (a.ravel() for a in np.meshgrid(middles, k, indexing="ij"))
+        near, later = 0.5 * np.diff(k).min(), 0.25 * np.diff(ends, prepend=0.0).min()
+        w, up, down = total(x, t), total(x + near, t), total(x - near, t)
+        slope, bend = (up - down) / (2.0 * near), (up - 2.0 * w + down) / (near * near)
+        density = 1.0 - x / w * slope + 0.25 * (-0.25 - 1.0 / w + x * x / (w * w)) * slope * slope + 0.5 * bend
+        square = (total(x, t + later) - total(x, t - later)) / (2.0 * later) / density
+        volatility = np.where(square >= 0.0, np.sqrt(np.abs(square)), -1.0)
+        return cls(
+            spot=spot, rate=rate, dividend_yield=dividend_yield, surface_times=ends, surface_levels=k, surface_volatilities=volatility
+        )  # fmt: skip

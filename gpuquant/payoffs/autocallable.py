@@ -1,0 +1,81 @@
+"""Autocallable: a note that ends early, with its coupons, when the price stands high enough at a date."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gpuquant.columns import Column, choice, count, nonnegative, positive
+from gpuquant.payoffs.base import Payoff, spared_at, spared_between
+
+
+@dataclass(frozen=True)
+class Autocallable(Payoff):
+    """notional x (1 + coupon k) at the first date T k/n with S >= autocall x initial; if there is none, at maturity, the notional, or
+    notional x S_T / initial where the price has met protection x initial and ends below the initial one.
+
+    Parameters
+    ----------
+    maturity : Column, shape (n,)
+        Years from today; > 0.
+    observations : Column, shape (n,)
+        Dates T k/n at which it may be called; a whole number >= 1.
+    initial : Column, shape (n,)
+        The price that levels are shares of, in currency units; > 0.
+    autocall, protection : Column, shape (n,)
+        Shares of the initial price; > 0.
+    coupon : Column, shape (n,)
+        Paid with the notional for each date so far, as a share of it; >= 0.
+    notional : Column, shape (n,)
+        In currency units; > 0.
+    watching : Column, shape (n,)
+        When the protection is watched: maturity, dates or continuous.
+
+    References
+    ----------
+    Bouzoubaa and Osseiran (2010), Exotic Options and Hybrids, chapter 12.
+    """
+
+    observations: Column = count(default=4)
+    initial: Column = positive(sample=100.0)
+    autocall: Column = positive(default=1.0)
+    protection: Column = positive(default=0.7)
+    coupon: Column = nonnegative(default=0.05)
+    notional: Column = positive(default=1.0)
+    watching: Column = choice("maturity", "dates", "continuous", default="maturity", fixed=True)
+
+    dates: ClassVar[str] = "observations"
+
+    @classmethod
+    def bridged(cls, fixed: dict[str, float]) -> bool:
+        return fixed["watching"] == 2.0
+
+    @classmethod
+    def dated(cls, fixed: dict[str, float]) -> bool:
+        return True
+
+    @staticmethod
+    def start(p, i, log_spots):
+        # alive, chance that the protection was not met, what was paid early at its worth at maturity
+        return (1.0, 1.0, 0.0)
+
+    @staticmethod
+    def observe(p, i, acc, log_spots, k, growth):
+        called = acc[0] > 0.0 and math.exp(log_spots[0]) >= p.autocall[i] * p.initial[i]
+        paid = p.notional[i] * (1.0 + p.coupon[i] * (k + 1.0)) * growth
+        spared = acc[1] * spared_at(-1.0, p.protection[i] * p.initial[i], log_spots[0]) if p.watching[i] == 1.0 else acc[1]
+        return (0.0 if called else acc[0], spared, paid if called else acc[2])
+
+    @staticmethod
+    def between(p, i, acc, log0, log1, variance):
+        return (acc[0], acc[1] * spared_between(-1.0, p.protection[i] * p.initial[i], log0[0], log1[0], variance), acc[2])
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        share = math.exp(log_spots[0]) / p.initial[i]
+        met = 1.0 - acc[1]
+        if p.watching[i] == 0.0:
+            met = 1.0 if share < p.protection[i] else 0.0
+        left = p.notional[i] * (1.0 - met + met * min(share, 1.0))
+        return acc[2] + acc[0] * left

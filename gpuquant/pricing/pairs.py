@@ -1,0 +1,40 @@
+"""Which payoffs can be simulated under which models: for tests, benchmarks and docs that go through all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpuquant import family
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing.batch import Batch, fits
+from gpuquant.pricing.kernel import Pair, sample
+
+
+def sample_batch(model: type[Model], payoff: type[Payoff]) -> Batch:
+    """One row of each, inside every domain."""
+    return Batch(sample(model), sample(payoff), np.arange(1), np.zeros(1, np.int64))
+
+
+def pair(model: type[Model], payoff: type[Payoff], precision: str = "single", *, greeks: bool = False) -> Pair:
+    """The kernel of that row."""
+    one = sample_batch(model, payoff)
+    return Pair(model, payoff, one.fixed, precision, 9 if greeks else 1, 6 if greeks else 1, one.lengths)
+
+
+def possible(model: type[Model], payoff: type[Payoff]) -> bool:
+    """Whether the pair is simulated: both can be, on as many assets, with a bridge where one is watched, and no early payment at random rates."""
+    if not (model.simulated() and payoff.simulated()):
+        return False
+    which = pair(model, payoff)
+    if fits(model, payoff, dict(which.lengths)) or (which.early and hasattr(model, "deflator")):
+        return False
+    refused = payoff.refuse(sample_batch(model, payoff).together())
+    return (refused is None or not refused[0]) and (hasattr(model, "bridge_variance") or not which.bridged)
+
+
+def every() -> list[tuple[type[Model], type[Payoff]]]:
+    """The library's pairs that are simulated, Black-Scholes first."""
+    models = [m for _, m in sorted(family.members(Model, "gpuquant.models").items()) if m.__module__.startswith("gpuquant.")]
+    payoffs = [p for _, p in sorted(family.members(Payoff, "gpuquant.payoffs").items()) if p.__module__.startswith("gpuquant.")]
+    return [(m, p) for m in sorted(models, key=lambda m: m.__name__ != "BlackScholes") for p in payoffs if possible(m, p)]
