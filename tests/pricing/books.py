@@ -8,8 +8,8 @@ from gpuquant.columns import domains
 SPOT = 100.0
 
 
-def payoff(cls, n, rng, level=100.0):
-    """`n` rows of a payoff near the money of an asset worth some `level`, every choice drawn."""
+def payoff(cls, n, rng, level=100.0, width=1.0):
+    """`n` rows of a payoff near the money of an asset worth some `level`, every choice drawn; strikes as wide as a share's, times `width`."""
     found = {}
     for name, domain in domains(cls).items():
         if domain.words:
@@ -37,9 +37,9 @@ def payoff(cls, n, rng, level=100.0):
     if cls is gq.payoffs.Cliquet:
         found["local_cap"] = rng.uniform(0.05, 0.1, n)
     if cls is gq.payoffs.Swaption:
-        found["strike"] = rng.uniform(0.01, 0.06, n) * 100.0 / level
-    for name in PRICES & set(found):
-        found[name] = found[name] * level / 100.0
+        found["strike"] = rng.uniform(0.01, 0.06, n)
+    for name in PRICES & set(found) if cls is not gq.payoffs.Swaption else ():
+        found[name] = level * (1.0 + width * (found[name] / 100.0 - 1.0))
     return cls(**found)
 
 
