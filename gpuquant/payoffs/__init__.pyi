@@ -25,6 +25,7 @@ from gpuquant.payoffs.outside_barrier import OutsideBarrier as OutsideBarrier
 from gpuquant.payoffs.partial_barrier import PartialBarrier as PartialBarrier
 from gpuquant.payoffs.partial_floating_lookback import PartialFloatingLookback as PartialFloatingLookback
 from gpuquant.payoffs.partial_lookback import PartialLookback as PartialLookback
+from gpuquant.payoffs.power_option import PowerOption as PowerOption
 from gpuquant.payoffs.rainbow import Rainbow as Rainbow
 from gpuquant.payoffs.soft_barrier import SoftBarrier as SoftBarrier
 from gpuquant.payoffs.swaption import Swaption as Swaption
