@@ -81,7 +81,11 @@ class Domain:
         wrong = self._outside(values)
         if self.increasing:
             wrong[:, 1:] |= np.diff(values, axis=1) <= 0.0
-        return wrong.any(axis=1) | (np.isnan(values).all(axis=1) & (not self.optional)) if self.listed else wrong
+        if not self.listed:
+            return wrong
+        known = ~np.isnan(values)
+        gap = (known[:, 1:] & ~known[:, :-1]).any(axis=1)  # nothing, and a number after it
+        return np.asarray(wrong.any(axis=1) | gap | (~known.any(axis=1) & (not self.optional)))
 
     def _outside(self, values: np.ndarray) -> np.ndarray:
         wrong = np.isinf(values) if self.optional or self.listed else ~np.isfinite(values)
@@ -148,9 +152,9 @@ def many(column: Any, default: Any = MISSING, *, host: bool = False, increasing:
     return _column(dataclasses.replace(domain, rule=f"each {domain.rule}{', and more than the one before it' * increasing}"), default)
 
 
-def derived(*, listed: bool = False, sample: float = 0.0) -> Any:
+def derived(*, listed: bool = False, sample: float = 0.0, clock: bool = False) -> Any:
     """A column, or a column of lists, that `settled` fills from others."""
-    return _column(Domain("follows from other columns", listed=listed, optional=True, derived=True, sample=sample), np.nan)
+    return _column(Domain("follows from other columns", listed=listed, optional=True, derived=True, sample=sample, clock=clock), np.nan)
 
 
 def real(default: Any = MISSING, *, sample: float = 0.05) -> Any:

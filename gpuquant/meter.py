@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -54,10 +55,16 @@ class Meter:
         return {"seconds": self.seconds, "joules": self.joules, "joules_source": self.source}
 
 
+@lru_cache
+def _packages(folder: Path) -> list[Path]:
+    """The processors whose energy is counted."""
+    return [p for p in folder.glob("intel-rapl:*") if p.name.count(":") == 1]
+
+
 def _rapl() -> tuple[float, str] | None:
     total = 0.0
     try:
-        packages = [p for p in RAPL.glob("intel-rapl:*") if p.name.count(":") == 1]
+        packages = _packages(RAPL)
         for package in packages:
             total += int((package / "energy_uj").read_text()) * 1e-6
     except (OSError, ValueError):

@@ -44,6 +44,9 @@ class Formula(Rewriter):
             self.waves |= {n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)}
         return self.generic_visit(node)
 
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        return self.visit(ast.copy_location(ast.Assign([node.target], ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value)), node))  # type: ignore[union-attr]
+
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return node if isinstance(node.value, complex) else super().visit_Constant(node)
 
@@ -70,14 +73,14 @@ class Formula(Rewriter):
         if function is None or node.keywords:
             return super().visit_Call(node)
         waves = tuple(name for name, a in zip(inspect.signature(function).parameters, node.args, strict=False) if self._wavy(a))
-        name = f"{self.member.name}_{function.__name__}_{'_'.join(waves)}"
         node.args = [self.visit(a) for a in node.args]
-        if name not in self.done:
-            self.done[name] = name
+        key = (function, waves)
+        if key not in self.done:
+            self.done[key] = f"{self.member.name}_{function.__name__}_{len(self.done)}"
             outer, self.given = self.given, waves
-            self._function(function, name)
+            self._function(function, self.done[key])
             self.given = outer
-        node.func = ast.Name(name, ast.Load())
+        node.func = ast.Name(self.done[key], ast.Load())
         return node
 
     def _named(self, called: ast.expr) -> Any:

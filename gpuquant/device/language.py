@@ -187,7 +187,7 @@ class Rewriter(ast.NodeTransformer):
         self.cast = "f32" if self.suffix == "32" and precision.state == "f64" else ""
         self.lines: list[str] = []
         self.lengths: dict[str, int] = {}
-        self.done: dict[str, str] = {}
+        self.done: dict[Any, str] = {}
         self.scope: dict[str, Any] = {}
         self.local: set[str] = set()
         self.names: list[str] = []
@@ -206,7 +206,7 @@ class Rewriter(ast.NodeTransformer):
         if given is None:
             given = {tree.args.args[place].arg: length for place, length in self.member.lengths.items() if place < len(tree.args.args)}
         lists = {name: len(place) for name, place in self.member.fields.items() if isinstance(place, range)}
-        tree = Unroll(given, tree.args.args[0].arg, lists).visit(tree)
+        tree = Unroll(given, tree.args.args[0].arg if tree.args.args else "", lists).visit(tree)
         self.lengths = dict(given)
         closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
         self.scope = {**function.__globals__, **closure}
@@ -289,9 +289,9 @@ class Rewriter(ast.NodeTransformer):
         assert function
         lengths = [self._length(a) for a in node.args]
         given = {p: length for p, length in zip(inspect.signature(function).parameters, lengths, strict=False) if length is not None}
-        key = "_".join([name, *map(str, given.values())])
+        key = (function, tuple(given.items()))
         if key not in self.done:
-            self.done[key] = f"{self.member.name}_{key}"
+            self.done[key] = f"{self.member.name}_{name}_{len(self.done)}"  # of two functions of one name each has its number
             self._function(function, self.done[key], given=given)
         return self.done[key]
 

@@ -138,6 +138,7 @@ class Model(Member):
     Class attributes: `normals`, `uniforms`, `assets` (a number, or the name of the list column that has as many); `steps_per_year`, the default time grid (0: exact on any grid);
     `weak_order` of the scheme (infinite: exact); `vega_column` and `rate_column`, what vega and rho shift (a list as a whole), and `vega_is_variance` where that column
     is a squared volatility; `times`, columns of dates at which a step must end; `variance_columns`, all such columns, which a scenario's change of volatility moves;
+    `careful`, where a step needs the elementary functions of the state's precision;
     `sample_lengths`, the lengths of lists that go together.
     """
 
@@ -151,6 +152,7 @@ class Model(Member):
     rate_column: ClassVar[str] = "rate"
     vega_is_variance: ClassVar[bool] = False
     variance_columns: ClassVar[tuple[str, ...]] = ()
+    careful: ClassVar[bool] = False
     times: ClassVar[tuple[str, ...]] = ()
     sample_lengths: ClassVar[dict[str, int]] = {}
 
@@ -213,6 +215,16 @@ class Model(Member):
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any | None:
         """Mean of the quadratic variation of the log price over `t` years, shape (n,); None where it is not known."""
         return None
+
+    @staticmethod
+    def sector(m: Any, xp: Any) -> Any:
+        """The sine of the angle to the real line within which the characteristic function dies away as it does on it, shape (n,) or a number."""
+        return 0.2
+
+    @classmethod
+    def control_variance(cls, m: Any, t: Any, xp: Any, special: Any) -> Any:
+        """The variance of a lognormal that is like the price at `t`, shape (n,): the Fourier engine integrates what is left."""
+        return cls.mean_variance(m, t, xp, special)
 
     @staticmethod
     def warn(m: Any) -> np.ndarray | None:

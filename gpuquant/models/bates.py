@@ -96,6 +96,10 @@ class Bates(Model):
         return Heston.characteristic(m, z, t, xp, special) * xp.exp(t * m.intensity * jumps)
 
     @staticmethod
+    def sector(m: Any, xp: Any) -> Any:
+        return Merton.sector(m, xp)
+
+    @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
         return Heston.mean_variance(m, t, xp, special) + m.intensity * (m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility) * t
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
-from gpuquant.columns import Column, derived, many, positive
+from gpuquant.columns import Column, at_least, derived, many, positive, years
 from gpuquant.models.short_rate import ShortRate
 
 
@@ -26,7 +26,7 @@ class CIR(ShortRate):
     long_rate : Column, shape (n,)
         r in the long run, per year; > 0.
     volatility : Column, shape (n,)
-        Of r, per square root of r and of a year; > 0.
+        Of r, per square root of r and of a year; >= 0.001: below it the formulas cancel.
     bond_maturities : Column of lists, shape (n, bonds)
         Years from today; not before the maturity of what is priced.
 
@@ -42,9 +42,9 @@ class CIR(ShortRate):
     short_rate: Column = positive(sample=0.03)
     kappa: Column = positive(sample=0.3)
     long_rate: Column = positive(sample=0.04)
-    volatility: Column = positive(sample=0.1)
-    bond_maturities: Column = many(positive(sample=2.0))
-    first_end: Column = derived(sample=2.0)
+    volatility: Column = at_least(1e-3, sample=0.1)
+    bond_maturities: Column = many(years(sample=2.0), increasing=True)
+    first_end: Column = derived(sample=2.0, clock=True)
 
     normals = 1
     uniforms = 1
@@ -132,11 +132,15 @@ class CIR(ShortRate):
         return scale, 4.0 * m.kappa * m.long_rate / square, 4.0 * rho * rho / (1.0 - gone) * m.short_rate / scale
 
     @staticmethod
-    def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
-        # of the log price of the bond; not a quadratic variation, and payoffs of variance are on other assets
+    def bond_variance(m: Any, t: Any, xp: Any) -> Any:
+        """The variance of the log price of the first bond at `t`."""
         scale, freedom, centre = CIR.law(m, t, xp)
         b = CIR.price(m, m.first_end - t, xp)[1]
         return b * b * 2.0 * (freedom + 2.0 * centre) / (scale * scale)
+
+    @classmethod
+    def control_variance(cls, m: Any, t: Any, xp: Any, special: Any) -> Any:
+        return CIR.bond_variance(m, t, xp)
 
     def settled(self) -> Self:
         return type(self).from_columns({**self.columns(), "first_end": self.bond_maturities[:, 0].copy()})

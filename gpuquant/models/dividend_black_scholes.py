@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, choice, counted, many, nonnegative, positive, real
+from gpuquant.columns import Column, choice, counted, many, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Model
 
 
@@ -50,7 +50,7 @@ class DividendBlackScholes(Model):
     rate: Column = real()
     dividend_yield: Column = real(default=0.0)
     volatility: Column = nonnegative()
-    dividend_times: Column = many(positive(sample=0.5))
+    dividend_times: Column = many(years(sample=0.5))
     dividends: Column = many(nonnegative(sample=1.0))
     dividend_model: Column = choice("escrowed", "spot", default="escrowed", fixed=True)
 

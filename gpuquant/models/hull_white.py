@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, many, nonnegative, positive, real
+from gpuquant.columns import Column, many, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Lognormals
-from gpuquant.models.short_rate import ShortRate, gaussian
+from gpuquant.models.short_rate import ShortRate, gaussian, integrated, loading
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class HullWhite(ShortRate):
     rate: Column = real()
     kappa: Column = positive(sample=0.1)
     volatility: Column = nonnegative(sample=0.01)
-    bond_maturities: Column = many(positive(sample=2.0))
+    bond_maturities: Column = many(years(sample=2.0), increasing=True)
 
     normals = 2
     sample_lengths = {"bond_maturities": 1}  # noqa: RUF012
@@ -68,23 +68,16 @@ class HullWhite(ShortRate):
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
-        return ShortRate.bonds(HullWhite, m, t, xp, m.kappa)
+        return HullWhite.bonds(m, t, xp)
 
     @property
     def volatile(self) -> np.ndarray:
         return np.asarray(self.volatility > 0.0)
 
 
-def integrated(kappa: Any, volatility: Any, time: Any) -> Any:
-    """V, the variance of the integral of x over `time`: Brigo and Mercurio (2006), equation 4.10 with one factor."""
-    decay = math.exp(-kappa * time)
-    part = (1.0 - decay) / kappa
-    return volatility * volatility / (kappa * kappa) * (time - 2.0 * part + (1.0 - decay * decay) / (2.0 * kappa))
-
-
 def fitted(factor: Any, rate: Any, kappa: Any, volatility: Any, now: Any, end: Any) -> Any:
-    """The log price at `now` of the bond that ends at `end`; 0 after it."""
+    """The log price at `now` of the bond that ends at `end`, 0 after it: Brigo and Mercurio (2006), equation 3.39, in x."""
     left = max(end - now, 0.0)
-    b = (1.0 - math.exp(-kappa * left)) / kappa
-    curve = 0.5 * (integrated(kappa, volatility, left) - integrated(kappa, volatility, now + left) + integrated(kappa, volatility, now))
-    return curve - rate * left - b * factor
+    b, gone = loading(kappa, left), loading(kappa, now)
+    square = volatility * volatility
+    return -rate * left - b * (factor + 0.5 * square * gone * gone) - 0.5 * b * b * square * loading(2.0 * kappa, now)

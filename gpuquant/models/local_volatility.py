@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuquant.columns import Column, counted, many, nonnegative, positive, real
+from gpuquant.columns import Column, counted, many, nonnegative, positive, real, years
 from gpuquant.models.base import Model
 
 LEVELS = (-0.6, -0.45, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6)
@@ -48,7 +48,7 @@ class LocalVolatility(Model):
     spot: Column = positive(sample=100.0)
     rate: Column = real()
     dividend_yield: Column = real(default=0.0)
-    surface_times: Column = many(positive(sample=0.5), increasing=True)
+    surface_times: Column = many(years(sample=0.5), increasing=True)
     surface_levels: Column = many(real(sample=0.1), increasing=True)
     surface_volatilities: Column = many(nonnegative())
 
@@ -105,9 +105,10 @@ class LocalVolatility(Model):
     def refuse(m: Any) -> np.ndarray | None:
         times, levels, table = counted(m.surface_times), counted(m.surface_levels), counted(m.surface_volatilities)
         out = np.full(max(len(times), len(levels), len(table)), "", dtype=object)
-        out[np.broadcast_to(levels < 2, out.shape) & (out == "")] = "surface_levels needs two levels at least"
-        wrong = np.broadcast_to(table != times * levels, out.shape) & (out == "")
-        out[wrong] = "surface_volatilities needs one value for each time and level"
+        out[np.broadcast_to(levels < 2, out.shape)] = "surface_levels has 1 value: must have two at least"
+        for row in np.flatnonzero(np.broadcast_to(table != times * levels, out.shape) & (out == "")):
+            have, t, k = (int(np.broadcast_to(count, out.shape)[row]) for count in (table, times, levels))
+            out[row] = f"surface_volatilities has {have} values: must have one for each of {t} surface_times and {k} surface_levels"
         return out
 
     @classmethod
@@ -117,7 +118,7 @@ class LocalVolatility(Model):
         Parameters
         ----------
         implied : object
-            With `at(strikes, maturities)`, such as `gpuquant.market.Surface`; smooth enough to be differentiated twice.
+            With `at(strikes, maturities)`; smooth enough to be differentiated twice, which a table read linearly is not.
         times : sequence
             The ends of the periods; the table holds the formula at their middles.
         levels : sequence
@@ -140,8 +141,9 @@ class LocalVolatility(Model):
         w, up, down = total(x, t), total(x + near, t), total(x - near, t)
         slope, bend = (up - down) / (2.0 * near), (up - 2.0 * w + down) / (near * near)
         density = 1.0 - x / w * slope + 0.25 * (-0.25 - 1.0 / w + x * x / (w * w)) * slope * slope + 0.5 * bend
-        square = (total(x, t + later) - total(x, t - later)) / (2.0 * later) / density
-        volatility = np.where(square >= 0.0, np.sqrt(np.abs(square)), -1.0)
+        growth = (total(x, t + later) - total(x, t - later)) / (2.0 * later)
+        free = (growth >= 0.0) & (density > 0.0)  # of arbitrage in time, and between strikes
+        volatility = np.where(free, np.sqrt(np.abs(growth / density)), -1.0)
         return cls(
             spot=spot, rate=rate, dividend_yield=dividend_yield, surface_times=ends, surface_levels=k, surface_volatilities=volatility
         )  # fmt: skip

@@ -91,6 +91,11 @@ class Merton(Model):
         return xp.exp(1j * m.jump_mean * z - 0.5 * square * z * z) - 1.0 - 1j * z * (xp.exp(m.jump_mean + 0.5 * square) - 1.0)
 
     @staticmethod
+    def sector(m: Any, xp: Any) -> Any:
+        # |exp(i jump_mean z - jump_volatility^2 z^2 / 2)| grows by at most a half of (jump_mean sine / jump_volatility)^2, in the exponent
+        return xp.minimum(0.2, m.jump_volatility / xp.maximum(xp.abs(m.jump_mean), 1e-12))
+
+    @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
         jump = m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility
         return (m.volatility * m.volatility + m.intensity * jump) * t

@@ -16,6 +16,7 @@ class ShortRate(Model):
     """The base of short-rate models. Their state is (rate, its integral, time, log price of each bond); they say `bond(m, t, xp)`."""
 
     abstract: ClassVar[bool] = True
+    careful: ClassVar[bool] = True
     assets: ClassVar[int | str] = "bond_maturities"
 
     @staticmethod
@@ -27,13 +28,13 @@ class ShortRate(Model):
         """Today's value of 1 paid at the state's time on its path."""
         return math.exp(-x[1])
 
-    @staticmethod
-    def bonds(model: type[Model], m: Any, t: Any, xp: Any, kappa: Any) -> Lognormal | Lognormals:
-        """The bonds' prices at `t` where the rate is Gaussian with this mean reversion: lognormal, and all moved by one normal."""
-        time = xp.atleast_1d(t)
-        discount = model.bond(m, time, xp)
+    @classmethod
+    def bonds(cls, m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
+        """The bonds' prices at `t` where the rate is Gaussian: lognormal, and all moved by one normal."""
+        time, kappa = xp.atleast_1d(t), m.kappa
+        discount = cls.bond(m, time, xp)
         ends = m.bond_maturities
-        spots = xp.stack([model.bond(m, ends[:, j], xp) for j in range(ends.shape[1])], axis=1)
+        spots = xp.stack([cls.bond(m, ends[:, j], xp) for j in range(ends.shape[1])], axis=1)
         rate_variance = m.volatility * m.volatility * reversion(2.0 * kappa, time, xp)
         deviations = xp.stack([xp.sqrt(rate_variance) * reversion(kappa, ends[:, j] - time, xp) for j in range(ends.shape[1])], axis=1)
         forwards = spots / discount[:, None]
@@ -43,8 +44,13 @@ class ShortRate(Model):
 
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:
-        early = np.nanmin(m.bond_maturities, axis=1) < m.maturity
-        return np.where(early, "bond_maturities must not lie before maturity", "") if np.any(early) else None
+        first = np.nanmin(m.bond_maturities, axis=1)
+        early = first < m.maturity
+        if not np.any(early):
+            return None
+        row = int(np.argmax(early))
+        culprit, limit = (float(np.broadcast_to(value, early.shape)[row]) for value in (first, m.maturity))
+        return np.where(early, f"bond_maturities has {culprit:g}: must not lie before maturity, {limit:g}", "")
 
 
 def gaussian(kappa: Any, volatility: Any, dt: Any) -> Any:
@@ -52,16 +58,39 @@ def gaussian(kappa: Any, volatility: Any, dt: Any) -> Any:
 
     The first normal moves the process by `spread` and its integral by `both`, the second the integral alone by `own`.
     """
-    decay = math.exp(-kappa * dt)
-    part = (1.0 - decay) / kappa
-    square = volatility * volatility
-    twice = (1.0 - decay * decay) / (2.0 * kappa)
-    spread = volatility * math.sqrt(twice)
+    part = loading(kappa, dt)
+    twice = loading(2.0 * kappa, dt)
     both = 0.5 * volatility * part * part / math.sqrt(twice)
-    integral = square / (kappa * kappa) * (dt - 2.0 * part + twice)
-    return decay, part, spread, math.sqrt(max(integral - both * both, 0.0)), both
+    own = math.sqrt(max(integrated(kappa, volatility, dt) - both * both, 0.0))
+    return math.exp(-kappa * dt), part, volatility * math.sqrt(twice), own, both
+
+
+def loading(kappa: Any, time: Any) -> Any:
+    """(1 - exp(-kappa t)) / kappa, by its series where the difference would cancel."""
+    x = kappa * time
+    series = 1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 * (1.0 - x / 7.0)))))
+    return time * series if x < 0.1 else (1.0 - math.exp(-x)) / kappa
+
+
+def integrated(kappa: Any, volatility: Any, time: Any) -> Any:
+    """The variance of the integral of x over `time`: Brigo and Mercurio (2006), equation 4.10 with one factor; by its series where it would cancel."""
+    x = kappa * time
+    tail = x * (31.0 / 2520.0 - x * (1.0 / 320.0 - x * (127.0 / 181440.0 - x * (17.0 / 120960.0))))
+    series = 1.0 / 3.0 - x * (0.25 - x * (7.0 / 60.0 - x * (1.0 / 24.0 - tail)))
+    part = loading(kappa, time)
+    whole = (time - 2.0 * part + loading(2.0 * kappa, time)) / max(kappa * kappa, 1e-30)
+    return volatility * volatility * (time * time * time * series if x < 0.1 else whole)
 
 
 def reversion(kappa: Any, t: Any, xp: Any) -> Any:
-    """(1 - exp(-kappa t)) / kappa."""
+    """`loading` of arrays."""
     return -xp.expm1(-kappa * t) / kappa
+
+
+def integral_variance(kappa: Any, volatility: Any, t: Any, xp: Any) -> Any:
+    """`integrated` of arrays."""
+    x = kappa * t
+    terms = (1.0 / 3.0, -0.25, 7.0 / 60.0, -1.0 / 24.0, 31.0 / 2520.0, -1.0 / 320.0, 127.0 / 181440.0, -17.0 / 120960.0)
+    series = sum(term * x**k for k, term in enumerate(terms))
+    whole = (t - 2.0 * reversion(kappa, t, xp) + reversion(2.0 * kappa, t, xp)) / (kappa * kappa)
+    return volatility * volatility * xp.where(x < 0.1, t * t * t * series, whole)

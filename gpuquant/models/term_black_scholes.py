@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, counted, many, nonnegative, positive, real
+from gpuquant.columns import Column, counted, many, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Model
 
 
@@ -42,7 +42,7 @@ class TermBlackScholes(Model):
     """
 
     spot: Column = positive(sample=100.0)
-    knots: Column = many(positive(sample=0.5), increasing=True)
+    knots: Column = many(years(sample=0.5), increasing=True)
     rates: Column = many(real())
     dividend_yields: Column = many(real(sample=0.0))
     volatilities: Column = many(nonnegative())

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, many, nonnegative, positive, real
+from gpuquant.columns import Column, many, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Lognormals
-from gpuquant.models.short_rate import ShortRate, gaussian, reversion
+from gpuquant.models.short_rate import ShortRate, gaussian, integral_variance, integrated, loading, reversion
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Vasicek(ShortRate):
     kappa: Column = positive(sample=0.3)
     long_rate: Column = real(sample=0.04)
     volatility: Column = nonnegative(sample=0.01)
-    bond_maturities: Column = many(positive(sample=2.0))
+    bond_maturities: Column = many(years(sample=2.0), increasing=True)
 
     normals = 2
     rate_column = "short_rate"
@@ -51,10 +51,11 @@ class Vasicek(ShortRate):
     def begin(m, i, dt):
         decay, part, spread, own, both = gaussian(m.kappa[i], m.volatility[i], dt)
         moves = (m.long_rate[i], decay, part, spread, own, both, dt)
-        square = m.volatility[i] * m.volatility[i]
-        law = (m.kappa[i], m.long_rate[i] - 0.5 * square / (m.kappa[i] * m.kappa[i]), 0.25 * square / m.kappa[i])
+        law = (m.kappa[i], m.long_rate[i], m.volatility[i])
         ends = tuple(m.bond_maturities[i][j] for j in range(len(m.bond_maturities[i])))
-        bonds = tuple(bond_price(m.short_rate[i], m.kappa[i], law[1], law[2], m.bond_maturities[i][j]) for j in range(len(m.bond_maturities[i])))
+        bonds = tuple(
+            bond_price(m.short_rate[i], m.kappa[i], m.long_rate[i], m.volatility[i], m.bond_maturities[i][j]) for j in range(len(m.bond_maturities[i]))
+        )
         now = (m.short_rate[i], 0.0, 0.0)
         return moves + law + ends, now + bonds
 
@@ -68,27 +69,24 @@ class Vasicek(ShortRate):
 
     @staticmethod
     def discount(m, i, t):
-        square = m.volatility[i] * m.volatility[i]
-        level = m.long_rate[i] - 0.5 * square / (m.kappa[i] * m.kappa[i])
-        return math.exp(bond_price(m.short_rate[i], m.kappa[i], level, 0.25 * square / m.kappa[i], t))
+        return math.exp(bond_price(m.short_rate[i], m.kappa[i], m.long_rate[i], m.volatility[i], t))
 
     @staticmethod
     def bond(m: Any, t: Any, xp: Any) -> Any:
-        square = m.volatility * m.volatility
         b = reversion(m.kappa, t, xp)
-        return xp.exp(-b * m.short_rate + (m.long_rate - 0.5 * square / (m.kappa * m.kappa)) * (b - t) - 0.25 * square / m.kappa * b * b)
+        return xp.exp(0.5 * integral_variance(m.kappa, m.volatility, t, xp) - m.long_rate * (t - b) - b * m.short_rate)
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
-        return ShortRate.bonds(Vasicek, m, t, xp, m.kappa)
+        return Vasicek.bonds(m, t, xp)
 
     @property
     def volatile(self) -> np.ndarray:
         return np.asarray(self.volatility > 0.0)
 
 
-def bond_price(rate: Any, kappa: Any, level: Any, curvature: Any, time: Any) -> Any:
-    """The log price of a zero-coupon bond `time` before its end; 0 after it."""
+def bond_price(rate: Any, kappa: Any, long_rate: Any, volatility: Any, time: Any) -> Any:
+    """The log price of a zero-coupon bond `time` before its end, 0 after it: minus the mean of the rate's integral, plus half its variance."""
     left = max(time, 0.0)
-    b = (1.0 - math.exp(-kappa * left)) / kappa
-    return level * (b - left) - curvature * b * b - b * rate
+    b = loading(kappa, left)
+    return 0.5 * integrated(kappa, volatility, left) - long_rate * (left - b) - b * rate

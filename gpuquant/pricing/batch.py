@@ -97,7 +97,13 @@ class Batch:
                 elif domain.listed and not (domain.host or domain.derived):
                     codes.append(np.broadcast_to(counted(getattr(member, name)), n))
         if not codes or all(np.ptp(c) == 0 for c in codes):
-            yield self
+            wide = any(
+                getattr(m, name).shape[1] > counted(getattr(m, name)).max()
+                for m in (self.model, self.payoff)
+                for name, d in domains(type(m)).items()
+                if d.listed
+            )
+            yield self.take(np.arange(n)) if wide else self  # a frame's lists are as wide as its longest
             return
         kinds, inverse = np.unique(np.stack(codes), axis=1, return_inverse=True)
         for k in range(kinds.shape[1]):

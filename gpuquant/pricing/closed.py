@@ -42,8 +42,10 @@ def _values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], p
     xp = place.xp
     row = SimpleNamespace(**columns)  # on the device
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # masked by where
-        mean = model.mean_variance(row, row.maturity, xp, place.special)
-        price = None if mean is None else payoff.of_variance(row, mean, model.bond(row, row.maturity, xp), xp)
+        price = None
+        if payoff.of_variance is not Payoff.of_variance:
+            mean = model.mean_variance(row, row.maturity, xp, place.special)
+            price = None if mean is None else payoff.of_variance(row, mean, model.bond(row, row.maturity, xp), xp)
         law = model.lognormal(row, row.maturity, xp)
         if law is None or price is not None or (payoff.assets != 1) != isinstance(law, Lognormals):
             return price
@@ -69,7 +71,7 @@ def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: For
 def _differences(model: Model, payoff: Payoff, on: dict[str, Any], n: int, place: Any, values: Formula, bumps: Bumps) -> np.ndarray:
     """The price and its central differences, shape (n, outputs)."""
     names = tuple(on)
-    scale, shift, weights = plan(names, type(model), type(payoff), bumps, shortest(payoff))
+    scale, shift, weights = plan(names, type(model), type(payoff), bumps, shortest(model, payoff))
     total = place.xp.zeros((n, len(weights)))
     for v in range(len(scale)):
         moved = {name: value if scale[v, f] == 1.0 and shift[v, f] == 0.0 else value * scale[v, f] + shift[v, f] for f, (name, value) in enumerate(on.items())}

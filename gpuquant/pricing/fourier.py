@@ -21,15 +21,17 @@ from gpuquant.pricing import waves
 
 POINTS = 20  # of the coarsest rule
 FINEST = 9  # halvings of the step before a row is given up
-BEND = 0.2  # sin w: well inside the cone where phi_0 and the characteristic functions in use stay bounded
+STRAIGHT = 0.1  # sin w, below which the error falls slowly
 TURNS = 6.0  # radians a unit of x, which the coarsest rules still see
 MANY_TURNS = 1e3  # where they are too many to be counted
-LEAST = 1e-15  # of the forward: where the integral ends
+LEAST = 1e-15  # of the amount: where the integral ends
 FIRST = 2.8  # of x: phi_0 is alive up to there
 STRIDE = 0.5
+BEYOND = (0.15, 0.4, 0.7, 1.1, 1.6, 2.3)  # past the end, where the integrand must be small still
+SMALL = 1e-12
 SLOW = 10.0  # of x: a tail that is alive there dies away as a power, and less of it is taken
 LAST = 17.0  # of x, however much is left
-ENOUGH = 1e-8  # of the forward, that the last halving changed: the next would change about its square
+ENOUGH = 1e-8  # of the amount, that the last halving changed: the next would change about its square
 MANY = 256  # rows that are worth a kernel, which takes seconds to compile where none is kept
 CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
@@ -65,22 +67,36 @@ def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], k
     """Prices, shape (n,), NaN where the integral does not settle."""
     xp, row = place.xp, SimpleNamespace(**columns)
     t = row.maturity
-    variance: Any = model.mean_variance(row, t, xp, place.special)
+    variance = model.control_variance(row, t, xp, place.special)
     forward = model.forward(row, t, xp)
     law = Lognormal.ending(forward, t, forward, variance, model.bond(row, t, xp), xp)
     scale = 1.0 / xp.sqrt(variance)
-    own = {"_forward": law.forward, "_variance": variance, "_scale": scale, "_bend": xp.full(len(t), BEND), "_end": xp.ones(len(t))}
+    unit = 0.25 * xp.abs(payoff.transform(row, xp.zeros(len(t)), forward, xp)) + 1e-300  # the amount at stake: sqrt(forward strike) of an option
+    own = {
+        "_forward": forward,
+        "_unit": unit,
+        "_variance": variance,
+        "_scale": scale,
+        "_bend": xp.zeros(len(t)) + model.sector(row, xp),
+        "_end": xp.ones(len(t)),
+    }
     path = _Path(model, payoff, {**columns, **own}, kernel, place)
-    up, down = path.size(FIRST), path.with_(_bend=-own["_bend"]).size(FIRST)
+    first = xp.full(len(t), FIRST)
+    up, down = path.size(first), path.with_(_bend=-own["_bend"]).size(first)
     # how many turns the wave makes as x goes from 0 to 1, by how much faster it dies away on the one path: far from the money it turns fast
-    turns = xp.nan_to_num(xp.abs(xp.log(up / down)) / (2.0 * BEND * (math.cosh(FIRST) - 1.0)), nan=MANY_TURNS, posinf=MANY_TURNS)
-    path = path.with_(_bend=xp.where(up <= down, BEND, -BEND), _scale=scale / xp.maximum(turns / TURNS, 1.0))
-    return payoff.closed(row, law, xp, place.special) + law.discount * law.forward / math.pi * path.integral()
+    turns = xp.nan_to_num(xp.abs(xp.log(up / down)) / (2.0 * xp.maximum(own["_bend"], 1e-2) * (math.cosh(FIRST) - 1.0)), nan=MANY_TURNS, posinf=MANY_TURNS)
+    path = path.with_(_bend=xp.where(up <= down, own["_bend"], -own["_bend"]), _scale=scale / xp.maximum(turns / TURNS, 1.0))
+    end = path.end()
+    wild = sum(path.size(end + further) > SMALL for further in BEYOND) > 0  # it had only paused, as that of jumps of one size may
+    path = path.with_(_bend=xp.where(wild, 0.0, path.columns["_bend"]), _end=end)
+    if wild.any():
+        path.columns["_end"][wild] = path.take(wild).end()
+    return payoff.closed(row, law, xp, place.special) + law.discount * unit / math.pi * path.integral()
 
 
 @dataclass(frozen=True)
 class _Path:
-    """The integrand along the path of each row, in units of the forward; columns of shape (n,), those of `waves.OWN` among them.
+    """The integrand along the path of each row, in units of the amount at stake; columns of shape (n,), those of `waves.OWN` among them.
 
     The path with the other bend is -conj(u) of -x, where the real part is the same: half of a path is enough, and either bend is right.
     """
@@ -109,14 +125,13 @@ class _Path:
         x = self.columns["_end"][:, None] * ((xp.arange(points) + offset) / points)
         u, slope = waves.bent(x, self.columns["_bend"][:, None], self.columns["_scale"][:, None], xp)
         phi: Any = self.model.characteristic(row, u - 0.5j, row.maturity, xp, special)
-        base, weight = waves.plain(u, variance, xp), self.payoff.transform(row, u, forward, xp) * slope / forward
+        base, weight = waves.plain(u, variance, xp), self.payoff.transform(row, u, forward, xp) * slope / self.columns["_unit"][:, None]
         size = (abs(phi) ** 2 + abs(base) ** 2) * abs(weight) ** 2
         return xp.stack([((phi - base) * weight).real.sum(axis=1), size.sum(axis=1)])
 
-    def size(self, x: float) -> Any:
+    def size(self, x: Any) -> Any:
         """How large the integrand may be at x, shape (n,); infinite where it is not a number."""
-        here = self.with_(_end=self.place.xp.ones_like(self.columns["_end"]))
-        return self.place.xp.nan_to_num(self.place.xp.sqrt(here.sums(1, x)[1]), nan=math.inf)
+        return self.place.xp.nan_to_num(self.place.xp.sqrt(self.with_(_end=x).sums(1, 1.0)[1]), nan=math.inf)
 
     def end(self) -> Any:
         """Where the integrand has died away, shape (n,)."""
@@ -124,21 +139,21 @@ class _Path:
         x = xp.full_like(self.columns["_end"], FIRST)
         alive, here = xp.arange(len(x)), FIRST
         while len(alive) and here < LAST:
-            alive = alive[self.take(alive).size(here) > (LEAST if here < SLOW else 1e3 * LEAST)]
+            alive = alive[self.take(alive).size(x[alive]) > (LEAST if here < SLOW else 1e3 * LEAST)]
             here += STRIDE
             x[alive] = here
         return x
 
     def integral(self) -> Any:
-        """Over x > 0 by the trapezoidal rule, its step halved until that makes no difference, shape (n,); NaN where it always does."""
+        """Over 0 < x < end by the trapezoidal rule, its step halved until that makes no difference, shape (n,); NaN where it always does."""
         xp = self.place.xp
-        path = self.with_(_end=self.end())
+        path = self
         out, waiting = xp.full(len(path.columns["_end"]), np.nan), xp.arange(len(path.columns["_end"]))
         total = (path.sums(POINTS, 0.0)[0] - 0.5 * path.sums(1, 0.0)[0]) / POINTS
         for level in range(FINEST):
             points, end = POINTS << level, path.columns["_end"]
             finer = 0.5 * (total + path.sums(points, 0.5)[0] / points)
-            settled = abs(finer - total) * end < ENOUGH
+            settled = abs(finer - total) * end < xp.where(abs(path.columns["_bend"]) < STRAIGHT, 1e-4 * ENOUGH, ENOUGH)
             out[waiting[settled]] = (finer * end)[settled]
             waiting, total, path = waiting[~settled], finer[~settled], path.take(~settled)
             if not len(waiting):

@@ -46,7 +46,7 @@ def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps
     for f, name in enumerate(names):
         columns.setdefault(name, []).append(f)
     scale, shift = np.ones((9, len(names))), np.zeros((9, len(names)))
-    clocks = clocks_of(payoff)
+    clocks = clocks_of(model, payoff)
     for v, sign in enumerate((1.0, -1.0), start=1):
         for variant, name, bump in ((v, "spot", bumps.spot), (2 + v, model.vega_column, bumps.volatility)):
             if name in columns and not domains(model)[name].listed:  # several assets have a Greek each, which no column holds
@@ -69,14 +69,15 @@ def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps
     return scale, shift, weights
 
 
-def clocks_of(payoff: type[Payoff]) -> list[str]:
-    """The columns of a payoff that are times from today."""
-    return [name for name, domain in domains(payoff).items() if domain.clock or name == "maturity"]
+def clocks_of(model: type[Model], payoff: type[Payoff]) -> list[str]:
+    """The columns that are times from today: they all come nearer as time passes."""
+    return [name for name, domain in {**domains(model), **domains(payoff)}.items() if domain.clock or name == "maturity"]
 
 
-def shortest(payoff: Payoff) -> float:
+def shortest(model: Model, payoff: Payoff) -> float:
     """The shortest time from today in a batch, in years."""
-    return min(float(np.fmin.reduce(getattr(payoff, name), initial=np.inf)) for name in clocks_of(type(payoff)))
+    columns = {**model.columns(), **payoff.columns()}
+    return min(float(np.fmin.reduce(columns[name], axis=None, initial=np.inf)) for name in clocks_of(type(model), type(payoff)))
 
 
 def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
@@ -86,13 +87,13 @@ def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
     # a bump r of a variance is r sqrt(variance) / 2 of its volatility
     vega = 0.5 * bumps.volatility * np.sqrt(level) if model.vega_is_variance else bumps.volatility * level
     spot = bumps.spot * getattr(model, "spot", np.zeros(1))
-    time = payoff.maturity if len(clocks_of(type(payoff))) == 1 else shortest(payoff)
+    time = payoff.maturity if len(clocks_of(type(model), type(payoff))) == 1 else shortest(model, payoff)
     return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * time]
 
 
-def variants(pair: Pair, payoff: Payoff) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def variants(pair: Pair, model: Model, payoff: Payoff) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The plan of a pair's kernel: Greeks when it has their outputs, else the price alone."""
     if pair.outputs == 1:
         n = len(pair.names)
         return np.ones((1, n)), np.zeros((1, n)), np.ones((1, 1))
-    return plan(pair.names, pair.model, pair.payoff, SIMULATED, shortest(payoff))
+    return plan(pair.names, pair.model, pair.payoff, SIMULATED, shortest(model, payoff))

@@ -154,7 +154,7 @@ def _text(pair: Pair, target: str) -> str:
     members = [
         Member("begin", model.begin, places, accurate=True, offered=4),
         Member("discount", model.discount, places, accurate=True),
-        Member("step", model.step, places, lengths={0: c, 1: x, 2: normals, 3: uniforms}),
+        Member("step", model.step, places, accurate=model.careful, lengths={0: c, 1: x, 2: normals, 3: uniforms}),
         Member("log_spots", model.log_spots, places, lengths={0: x}),
         Member("start", payoff.start, places, accurate=True, offered=4, lengths={2: assets}),
         Member("finish", payoff.finish, places, accurate=True, lengths={2: acc, 3: assets}),

@@ -74,7 +74,7 @@ def _launched(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int],
 def launch(batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Values and standard errors of a batch by simulation, shape (n, outputs), Greeks in their own units."""
     pair = Pair(type(batch.model), type(batch.payoff), batch.fixed, task.precision, 9 if task.greeks else 1, task.outputs, batch.lengths)
-    scale, shift, weights = greeks.variants(pair, batch.payoff)
+    scale, shift, weights = greeks.variants(pair, batch.model, batch.payoff)
     streams = np.zeros_like(batch.streams) if task.common_draws else batch.streams
     columns = {**batch.model.columns(), **batch.payoff.columns()}
     units_per_row = np.ceil(paths / TILE).sum() / len(paths)

@@ -22,8 +22,15 @@ class Table:
         self.errors = np.full((n, task.outputs), np.nan)
         self.engine = np.zeros(n, np.int8)
         self.status = np.full(n, FAILED)
-        self.message = np.full(n, "", dtype=object)
+        self._message: np.ndarray | None = None
         self.paths = np.zeros(n, np.int64)
+
+    @property
+    def message(self) -> np.ndarray:
+        """What is said of each row; made when something is."""
+        if self._message is None:
+            self._message = np.full(len(self.status), "", dtype=object)
+        return self._message
 
     def put(self, rows: np.ndarray, values: np.ndarray, errors: Any, engine: str, paths: Any, message: Any = None, warned: Any = None) -> None:
         """Record rows; a price that is not finite fails by name, and a row with a message is a warning unless `warned` says which are."""
@@ -50,7 +57,8 @@ class Table:
     def fail(self, messages: np.ndarray) -> None:
         """Rows set aside before pricing."""
         bad = np.flatnonzero(messages != "")
-        self.message[bad] = messages[bad]
+        if bad.size:
+            self.message[bad] = messages[bad]
 
     def columns(self, units: str) -> dict[str, np.ndarray]:
         """Result columns by name."""
@@ -60,7 +68,13 @@ class Table:
             factor = greeks.DESK.get(name, 1.0) if units == "desk" else 1.0
             out[name] = self.values[:, o] * factor
             out[f"{name}_std_error"] = self.errors[:, o] * factor
-        return {**out, "paths": self.paths, "engine": _words(self.engine, NAMED), "status": _words(self.status, STATUS.tolist()), "message": self.message}
+        return {
+            **out,
+            "paths": self.paths,
+            "engine": _words(self.engine, NAMED),
+            "status": _words(self.status, STATUS.tolist()),
+            "message": _words(np.zeros_like(self.status), ("",)) if self._message is None else self._message,
+        }
 
 
 def _words(codes: np.ndarray, words: Sequence[str]) -> np.ndarray:

@@ -18,7 +18,7 @@ from gpuquant.device.language import Member, fingerprint
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 
-OWN = ("_forward", "_variance", "_scale", "_bend", "_end")  # what a row has besides its columns
+OWN = ("_forward", "_unit", "_variance", "_scale", "_bend", "_end")  # what a row has besides its columns
 
 
 def bent(x: Any, bend: Any, scale: Any, xp: Any) -> tuple[Any, Any]:
@@ -48,7 +48,7 @@ def walk(unit, lane0, fields, points, offset, out):
             u, slope = bent(r[END] * share, r[BEND], r[SCALE], 0)
             phi = characteristic(r, u - 0.5j, r[MATURITY], 0, 0)
             base = plain(u, r[VARIANCE], 0)
-            weight = transform(r, u, r[FORWARD], 0) * (slope * (1.0 / r[FORWARD]))
+            weight = transform(r, u, r[FORWARD], 0) * (slope * (1.0 / r[UNIT]))
             wave = (phi - base) * weight
             size = phi.real * phi.real + phi.imag * phi.imag + base.real * base.real + base.imag * base.imag
             total[0, lane] += wave.real

@@ -50,7 +50,7 @@ def test_lists_that_do_not_match_are_named():
         gq.price(call(), gq.models.TermBlackScholes(spot=100.0, knots=[0.5, 1.0], rates=[0.01], dividend_yields=[0.0, 0.0], volatilities=[0.2, 0.2]))
     with pytest.raises(InputError, match=r"knots\[0\] = \[1.0, 1.0\]: each must be finite and > 0, and more than the one before it"):
         gq.price(call(), gq.models.TermBlackScholes(spot=100.0, knots=[1.0, 1.0], rates=[0.0, 0.0], dividend_yields=[0.0, 0.0], volatilities=[0.2, 0.2]))
-    with pytest.raises(InputError, match="one value for each time and level"):
+    with pytest.raises(InputError, match="has 1 values: must have one for each of 1 surface_times and 2"):
         gq.price(call(), gq.models.LocalVolatility(spot=100.0, rate=0.0, surface_times=[1.0], surface_levels=[-1.0, 1.0], surface_volatilities=[0.2]))
 
 
@@ -113,7 +113,7 @@ def test_options_on_a_bond(name):
     option, model = gq.payoffs.European(option_type="put", strike=[0.85, 0.9, 0.94], maturity=1.0), RATES[name]
     known = gq.price(option, model)
     assert (known.frame["engine"] == ("fourier" if name == "CIR" else "closed_form")).all()
-    agree(gq.price(option, model, engine="monte_carlo", paths=100_000, precision="double"), known.price)
+    agree(gq.price(option, model, engine="monte_carlo", paths=100_000), known.price)
     whole = gq.price(gq.payoffs.European(option_type="call", strike=1e-9, maturity=1.0), model, engine="monte_carlo", paths=100_000, precision="double")
     settled = model.settled()
     assert abs(whole.price - settled.bond(settled, np.full(1, 3.0), np)[0]) < 3.0 * whole.std_error
@@ -138,6 +138,30 @@ def test_cir_prices_bond_options_as_the_chi_square_does():
 
 
 @pytest.mark.parametrize("name", ["Vasicek", "HullWhite"])
+def test_slow_reversion_is_none(name):
+    """As kappa vanishes the rate is a Brownian motion: V = volatility^2 t^3 / 3; prices go on smoothly, and so does the simulation."""
+    kappas = np.array([1e-12, 1e-9, 1e-6, 1e-3])
+    model = RATES[name].replace(kappa=kappas, volatility=0.01)
+    option = gq.payoffs.European(option_type="call", strike=0.9, maturity=1.0)
+    known = gq.price(option, model)
+    assert np.ptp(known.price[:3]) < 1e-6 and abs(known.price[3] - known.price[0]) < 1e-3
+    agree(gq.price(option, model, engine="monte_carlo", paths=50_000), known.price)
+
+
+def test_theta_moves_every_date():
+    """Bonds, knots and dividends come nearer as time passes: a day later is the same contract with every date a day nearer."""
+    day = 1.0 / 365.0
+    option, bond = gq.payoffs.European(option_type="call", strike=0.92, maturity=1.0), RATES["HullWhite"]
+    theta = gq.price(option, bond, greeks=True).theta
+    later = gq.price(option.replace(maturity=1.0 - day), bond.replace(bond_maturities=[3.0 - day])).price
+    assert theta * day == pytest.approx(later - gq.price(option, bond).price, rel=5e-3)
+    term = gq.models.TermBlackScholes(spot=100.0, knots=[0.5, 1.0, 2.0], rates=[0.01, 0.03, 0.05], dividend_yields=[0.0] * 3, volatilities=[0.1, 0.2, 0.3])
+    known = gq.price(call(), term, greeks=True)
+    walked = gq.price(call(), term, engine="monte_carlo", paths=100_000, steps=30, greeks=True)
+    assert (np.abs(walked.theta - known.theta) < 4.0 * walked.columns["theta_std_error"] + 0.02).all(), (walked.theta, known.theta)
+
+
+@pytest.mark.parametrize("name", ["Vasicek", "HullWhite"])
 def test_swaptions(name):
     """Jamshidian's sum of options agrees with the simulation, and payer less receiver is the swap."""
     model = RATES[name].replace(bond_maturities=[[2.0, 3.0, 4.0]])
@@ -150,7 +174,7 @@ def test_swaptions(name):
 
 def test_what_makes_no_sense_under_random_rates_is_a_status():
     late = gq.payoffs.European(option_type="call", strike=0.9, maturity=4.0)
-    with pytest.raises(InputError, match="must not lie before maturity"):
+    with pytest.raises(InputError, match="bond_maturities has 3: must not lie before maturity, 4"):
         gq.price(late, RATES["HullWhite"])
     early = gq.payoffs.Autocallable(maturity=1.0, initial=0.9, observations=2)
     found = gq.price(early, RATES["HullWhite"]).frame
