@@ -12,7 +12,7 @@ from gpuquant.models.short_rate import ShortRate
 
 @dataclass(frozen=True)
 class CIR(ShortRate):
-    """dr = kappa (long_rate - r) dt + volatility sqrt(r) dW: its values by the quadratic-exponential scheme, its integral by trapezoids.
+    """dr = kappa (long_rate - r) dt + rate_volatility sqrt(r) dW: its values by the quadratic-exponential scheme, its integral by trapezoids.
 
     The assets are the zero-coupon bonds that pay 1 at each of `bond_maturities`: an option on a bond is a European under this model, a
     swaption an option on several of them.
@@ -25,7 +25,7 @@ class CIR(ShortRate):
         Speed of mean reversion, per year; > 0.
     long_rate : Column, shape (n,)
         r in the long run, per year; > 0.
-    volatility : Column, shape (n,)
+    rate_volatility : Column, shape (n,)
         Of r, per square root of r and of a year; >= 0.001: below it the formulas cancel.
     bond_maturities : Column of lists, shape (n, bonds)
         Years from today; not before the maturity of what is priced.
@@ -42,7 +42,7 @@ class CIR(ShortRate):
     short_rate: Column = positive(sample=0.03)
     kappa: Column = positive(sample=0.3)
     long_rate: Column = positive(sample=0.04)
-    volatility: Column = at_least(1e-3, sample=0.1)
+    rate_volatility: Column = at_least(1e-3, sample=0.1)
     bond_maturities: Column = many(years(sample=2.0), increasing=True)
     first_end: Column = derived(sample=2.0, clock=True)
 
@@ -51,13 +51,14 @@ class CIR(ShortRate):
     steps_per_year = 50
     weak_order = 2.0
     rate_column = "short_rate"
+    vega_column = "rate_volatility"
     sample_lengths = {"bond_maturities": 1}  # noqa: RUF012
 
     @staticmethod
     def begin(m, i, dt):
         decay = math.exp(-m.kappa[i] * dt)
         gone = 1.0 - decay
-        square = m.volatility[i] * m.volatility[i]
+        square = m.rate_volatility[i] * m.rate_volatility[i]
         moves = (decay, m.long_rate[i] * gone, square * decay * gone / m.kappa[i], 0.5 * m.long_rate[i] * square * gone * gone / m.kappa[i], dt)
         h = math.sqrt(m.kappa[i] * m.kappa[i] + 2.0 * square)
         law = (h, m.kappa[i], 2.0 * m.kappa[i] * m.long_rate[i] / square)
@@ -84,7 +85,7 @@ class CIR(ShortRate):
 
     @staticmethod
     def discount(m, i, t):
-        square = m.volatility[i] * m.volatility[i]
+        square = m.rate_volatility[i] * m.rate_volatility[i]
         h = math.sqrt(m.kappa[i] * m.kappa[i] + 2.0 * square)
         return math.exp(affine(m.short_rate[i], h, m.kappa[i], 2.0 * m.kappa[i] * m.long_rate[i] / square, t))
 
@@ -101,7 +102,7 @@ class CIR(ShortRate):
     @staticmethod
     def price(m: Any, t: Any, xp: Any) -> tuple[Any, Any]:
         """log A and B of bonds that have `t` to go: Brigo and Mercurio (2006), equation 3.25."""
-        square = m.volatility * m.volatility
+        square = m.rate_volatility * m.rate_volatility
         h = xp.sqrt(m.kappa * m.kappa + 2.0 * square)
         gone = 1.0 - xp.exp(-h * t)
         below = h + m.kappa + (h - m.kappa) * (1.0 - gone)  # over exp(h t)
@@ -124,7 +125,7 @@ class CIR(ShortRate):
     @staticmethod
     def law(m: Any, t: Any, xp: Any) -> tuple[Any, Any, Any]:
         """Scale, degrees of freedom and noncentrality of the rate at `t`."""
-        square = m.volatility * m.volatility
+        square = m.rate_volatility * m.rate_volatility
         h = xp.sqrt(m.kappa * m.kappa + 2.0 * square)
         gone = 1.0 - xp.exp(-h * t)
         rho = 2.0 * h * (1.0 - gone) / (square * gone)

@@ -15,7 +15,7 @@ from gpuquant.models.short_rate import ShortRate, gaussian, integrated, loading
 
 @dataclass(frozen=True)
 class HullWhite(ShortRate):
-    """r = x + alpha(t), dx = -kappa x dt + volatility dW, alpha such that bonds cost today what the curve says; simulated exactly.
+    """r = x + alpha(t), dx = -kappa x dt + rate_volatility dW, alpha such that bonds cost today what the curve says; simulated exactly.
 
     The assets are the zero-coupon bonds that pay 1 at each of `bond_maturities`: an option on a bond is a European under this model, a
     swaption an option on several of them.
@@ -26,7 +26,7 @@ class HullWhite(ShortRate):
         The curve, flat, continuously compounded, per year.
     kappa : Column, shape (n,)
         Speed of mean reversion, per year; > 0.
-    volatility : Column, shape (n,)
+    rate_volatility : Column, shape (n,)
         Of r, per year and square root of a year; >= 0.
     bond_maturities : Column of lists, shape (n, bonds)
         Years from today; not before the maturity of what is priced.
@@ -38,16 +38,17 @@ class HullWhite(ShortRate):
 
     rate: Column = real()
     kappa: Column = positive(sample=0.1)
-    volatility: Column = nonnegative(sample=0.01)
+    rate_volatility: Column = nonnegative(sample=0.01)
     bond_maturities: Column = many(years(sample=2.0), increasing=True)
 
     normals = 2
+    vega_column = "rate_volatility"
     sample_lengths = {"bond_maturities": 1}  # noqa: RUF012
 
     @staticmethod
     def begin(m, i, dt):
-        decay, part, spread, own, both = gaussian(m.kappa[i], m.volatility[i], dt)
-        moves = (decay, part, spread, own, both, dt, m.rate[i], m.kappa[i], m.volatility[i])
+        decay, part, spread, own, both = gaussian(m.kappa[i], m.rate_volatility[i], dt)
+        moves = (decay, part, spread, own, both, dt, m.rate[i], m.kappa[i], m.rate_volatility[i])
         ends = tuple(m.bond_maturities[i][j] for j in range(len(m.bond_maturities[i])))
         now = (0.0, 0.0, 0.0)
         return moves + ends, now + tuple(-m.rate[i] * m.bond_maturities[i][j] for j in range(len(m.bond_maturities[i])))
@@ -72,7 +73,7 @@ class HullWhite(ShortRate):
 
     @property
     def volatile(self) -> np.ndarray:
-        return np.asarray(self.volatility > 0.0)
+        return np.asarray(self.rate_volatility > 0.0)
 
 
 def fitted(factor: Any, rate: Any, kappa: Any, volatility: Any, now: Any, end: Any) -> Any:

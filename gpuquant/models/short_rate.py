@@ -35,7 +35,7 @@ class ShortRate(Model):
         discount = cls.bond(m, time, xp)
         ends = m.bond_maturities
         spots = xp.stack([cls.bond(m, ends[:, j], xp) for j in range(ends.shape[1])], axis=1)
-        rate_variance = m.volatility * m.volatility * reversion(2.0 * kappa, time, xp)
+        rate_variance = m.rate_volatility * m.rate_volatility * reversion(2.0 * kappa, time, xp)
         deviations = xp.stack([xp.sqrt(rate_variance) * reversion(kappa, ends[:, j] - time, xp) for j in range(ends.shape[1])], axis=1)
         forwards = spots / discount[:, None]
         if ends.shape[1] == 1:

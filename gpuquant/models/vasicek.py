@@ -15,7 +15,7 @@ from gpuquant.models.short_rate import ShortRate, gaussian, integral_variance, i
 
 @dataclass(frozen=True)
 class Vasicek(ShortRate):
-    """dr = kappa (long_rate - r) dt + volatility dW, simulated exactly together with its integral.
+    """dr = kappa (long_rate - r) dt + rate_volatility dW, simulated exactly together with its integral.
 
     The assets are the zero-coupon bonds that pay 1 at each of `bond_maturities`: an option on a bond is a European under this model, a
     swaption an option on several of them.
@@ -28,7 +28,7 @@ class Vasicek(ShortRate):
         Speed of mean reversion, per year; > 0.
     long_rate : Column, shape (n,)
         r in the long run, per year.
-    volatility : Column, shape (n,)
+    rate_volatility : Column, shape (n,)
         Of r, per year and square root of a year; >= 0.
     bond_maturities : Column of lists, shape (n, bonds)
         Years from today; not before the maturity of what is priced.
@@ -41,20 +41,21 @@ class Vasicek(ShortRate):
     short_rate: Column = real(sample=0.03)
     kappa: Column = positive(sample=0.3)
     long_rate: Column = real(sample=0.04)
-    volatility: Column = nonnegative(sample=0.01)
+    rate_volatility: Column = nonnegative(sample=0.01)
     bond_maturities: Column = many(years(sample=2.0), increasing=True)
 
     normals = 2
     rate_column = "short_rate"
+    vega_column = "rate_volatility"
 
     @staticmethod
     def begin(m, i, dt):
-        decay, part, spread, own, both = gaussian(m.kappa[i], m.volatility[i], dt)
+        decay, part, spread, own, both = gaussian(m.kappa[i], m.rate_volatility[i], dt)
         moves = (m.long_rate[i], decay, part, spread, own, both, dt)
-        law = (m.kappa[i], m.long_rate[i], m.volatility[i])
+        law = (m.kappa[i], m.long_rate[i], m.rate_volatility[i])
         ends = tuple(m.bond_maturities[i][j] for j in range(len(m.bond_maturities[i])))
         bonds = tuple(
-            bond_price(m.short_rate[i], m.kappa[i], m.long_rate[i], m.volatility[i], m.bond_maturities[i][j]) for j in range(len(m.bond_maturities[i]))
+            bond_price(m.short_rate[i], m.kappa[i], m.long_rate[i], m.rate_volatility[i], m.bond_maturities[i][j]) for j in range(len(m.bond_maturities[i]))
         )
         now = (m.short_rate[i], 0.0, 0.0)
         return moves + law + ends, now + bonds
@@ -69,12 +70,12 @@ class Vasicek(ShortRate):
 
     @staticmethod
     def discount(m, i, t):
-        return math.exp(bond_price(m.short_rate[i], m.kappa[i], m.long_rate[i], m.volatility[i], t))
+        return math.exp(bond_price(m.short_rate[i], m.kappa[i], m.long_rate[i], m.rate_volatility[i], t))
 
     @staticmethod
     def bond(m: Any, t: Any, xp: Any) -> Any:
         b = reversion(m.kappa, t, xp)
-        return xp.exp(0.5 * integral_variance(m.kappa, m.volatility, t, xp) - m.long_rate * (t - b) - b * m.short_rate)
+        return xp.exp(0.5 * integral_variance(m.kappa, m.rate_volatility, t, xp) - m.long_rate * (t - b) - b * m.short_rate)
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
@@ -82,7 +83,7 @@ class Vasicek(ShortRate):
 
     @property
     def volatile(self) -> np.ndarray:
-        return np.asarray(self.volatility > 0.0)
+        return np.asarray(self.rate_volatility > 0.0)
 
 
 def bond_price(rate: Any, kappa: Any, long_rate: Any, volatility: Any, time: Any) -> Any:

@@ -206,6 +206,11 @@ class _Rows:
 
     def batches(self, payoff: type[Payoff], model: type[Model], rows: np.ndarray) -> Iterator[Batch]:
         """The good ones among `rows`, all of one payoff and one model."""
+        held = [name for name, domain in domains(model).items() if not domain.listed] + ["volatility"] * bool(model.variance_columns)
+        for name in {"spot", "rate", "dividend_yield", "volatility"} & set(self.market.shocks):
+            if name not in held:  # a price that does not move would look right
+                self.messages[rows[self.messages[rows] == ""]] = f"the scenario moves {name}, which {model.__name__} does not hold as one number"
+                return
         columns = {"maturity": self.maturity[rows]}
         for name, domain in domains(payoff).items():
             if name != "maturity":

@@ -101,9 +101,9 @@ def test_variance_gamma_simulated_is_its_transform():
 
 
 RATES = {
-    "Vasicek": gq.models.Vasicek(short_rate=0.03, kappa=0.5, long_rate=0.05, volatility=0.015, bond_maturities=[3.0]),
-    "HullWhite": gq.models.HullWhite(rate=0.04, kappa=0.1, volatility=0.01, bond_maturities=[3.0]),
-    "CIR": gq.models.CIR(short_rate=0.03, kappa=0.5, long_rate=0.05, volatility=0.1, bond_maturities=[3.0]),
+    "Vasicek": gq.models.Vasicek(short_rate=0.03, kappa=0.5, long_rate=0.05, rate_volatility=0.015, bond_maturities=[3.0]),
+    "HullWhite": gq.models.HullWhite(rate=0.04, kappa=0.1, rate_volatility=0.01, bond_maturities=[3.0]),
+    "CIR": gq.models.CIR(short_rate=0.03, kappa=0.5, long_rate=0.05, rate_volatility=0.1, bond_maturities=[3.0]),
 }
 
 
@@ -141,7 +141,7 @@ def test_cir_prices_bond_options_as_the_chi_square_does():
 def test_slow_reversion_is_none(name):
     """As kappa vanishes the rate is a Brownian motion: V = volatility^2 t^3 / 3; prices go on smoothly, and so does the simulation."""
     kappas = np.array([1e-12, 1e-9, 1e-6, 1e-3])
-    model = RATES[name].replace(kappa=kappas, volatility=0.01)
+    model = RATES[name].replace(kappa=kappas, rate_volatility=0.01)
     option = gq.payoffs.European(option_type="call", strike=0.9, maturity=1.0)
     known = gq.price(option, model)
     assert np.ptp(known.price[:3]) < 1e-6 and abs(known.price[3] - known.price[0]) < 1e-3
@@ -203,3 +203,20 @@ def test_autocallables():
     )
     found = gq.price(often, flat, paths=200_000)
     assert abs(found.price - paid.mean()) < 4.0 * np.hypot(found.std_error, paid.std() / 200_000**0.5)
+
+
+def test_a_scenario_that_does_not_reach_a_model_is_a_status():
+    """A term structure's volatilities are lists: a change of one number would leave its price where it was, and look right."""
+    import pandas as pd
+
+    from gpuquant.market import Market
+
+    lists = {"knots": [[1.0], None], "rates": [[0.02], None], "dividend_yields": [[0.0], None], "volatilities": [[0.2], None]}
+    frame = pd.DataFrame(
+        {"product": "european", "model": ["term_black_scholes", "black_scholes"], "option_type": "call", "strike": 100.0, "maturity": 1.0, **lists}
+    )
+    calm = Market({"spot": 100.0, "rate": 0.02, "volatility": 0.2})
+    before, after = (gq.price(frame, market=market, partial=True).frame for market in (calm, calm.shocked_by({"volatility": (0.0, 0.05)})))
+    assert (before["status"] == "ok").all()
+    assert after["status"].tolist() == ["failed", "ok"] and "the scenario moves volatility" in after["message"][0]
+    assert after["price"][1] > before["price"][1]

@@ -82,7 +82,7 @@ ROWS = {
     "Bates": {**REVERTING, "jump_mean": 0.0, "jump_volatility": 0.01},  # small jumps: those of the two grids are independent
     "SABR": {"alpha": 30.0, "beta": 0.0, "vol_of_vol": 0.5, "correlation": 0.0},
     "LocalVolatility": {"surface_times": [[10.0]], "surface_levels": [[-1.5, 1.5]], "surface_volatilities": [[0.9, 0.1]]},
-    "CIR": {"short_rate": 0.5, "kappa": 3.0, "long_rate": 0.1, "volatility": 0.3, "bond_maturities": [[2.0]]},
+    "CIR": {"short_rate": 0.5, "kappa": 3.0, "long_rate": 0.1, "rate_volatility": 0.3, "bond_maturities": [[2.0]]},
 }
 STEPS = {"SABR": (16, 32, 64), "LocalVolatility": (16, 32, 64)}
 

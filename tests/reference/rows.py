@@ -24,7 +24,7 @@ MODELS = {
     ),
     "variance_gamma": ("variance_gamma", {"sigma": "volatility", "nu": "variance_rate", "theta": "drift"}),
     "sabr": ("sabr", {"alpha": "alpha", "beta": "beta", "nu": "vol_of_vol", "rho": "correlation"}),
-    "hull_white": ("hull_white", {"a": "kappa", "sigma": "volatility"}),
+    "hull_white": ("hull_white", {"a": "kappa", "sigma": "rate_volatility"}),
     "cgmy": ("cgmy", {"C": "activity", "G": "left_decay", "M": "right_decay", "Y": "fineness"}),
 }
 SAME = ("barrier_type", "barrier", "monitoring", "lower", "upper", "cash", "payment", "pays", "running_extreme", "rebate", "moneyness")
