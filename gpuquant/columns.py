@@ -7,6 +7,7 @@ an array; after construction every field is a float64 array of length 1 or n. Ch
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -109,6 +110,11 @@ def positive(default: Any = MISSING, *, sample: float = 1.0) -> Any:
 def years(default: Any = MISSING, *, sample: float = 1.0) -> Any:
     """A column of times from today, in years, > 0."""
     return _column(Domain("must be finite and > 0", low=0.0, open_low=True, sample=sample, clock=True), default)
+
+
+def years_or_now() -> Any:
+    """A column of times from today, in years, >= 0."""
+    return _column(Domain("must be finite and >= 0", low=0.0, sample=1.0, clock=True))
 
 
 def if_known(*, sample: float = 100.0, clock: bool = False) -> Any:
@@ -317,6 +323,16 @@ class Member:
     def replace(self, **changes: Any) -> Self:
         """The same member with some columns changed."""
         return dataclasses.replace(self, **{name: changes.get(name, value) for name, value in self.columns().items()})
+
+
+def offered(function: Any, *arguments: Any) -> Any:
+    """Call a member's function, which may leave out the last of the arguments that a kernel offers."""
+    return function(*arguments[: takes(function)])
+
+
+def takes(function: Any) -> int:
+    """How many arguments a member's function takes."""
+    return len(inspect.signature(function).parameters)
 
 
 def counted(lists: np.ndarray) -> np.ndarray:

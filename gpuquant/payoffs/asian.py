@@ -24,7 +24,7 @@ class Asian(Payoff):
     strike : Column, shape (n,)
         In currency units; > 0. Not needed where it floats.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     fixings : Column, shape (n,)
         Number of fixing dates; a whole number >= 1. Of a continuous average: the points of its trapezoidal rule.
     fixing_times : Column of lists, shape (n, fixings)

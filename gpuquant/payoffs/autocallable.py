@@ -18,7 +18,7 @@ class Autocallable(Payoff):
     Parameters
     ----------
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     observations : Column, shape (n,)
         Dates T k/n at which it may be called; a whole number >= 1.
     initial : Column, shape (n,)

@@ -31,7 +31,7 @@ class Barrier(Watched):
     barrier : Column, shape (n,)
         In currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     rebate : Column, shape (n,)
         Paid when the option is dead, in currency units; >= 0.
     rebate_timing : Column, shape (n,)

@@ -28,7 +28,7 @@ class BarrierDigital(Watched):
     barrier : Column, shape (n,)
         In currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     pays : Column, shape (n,)
         cash or asset.
     cash : Column, shape (n,)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.columns import Column, Member, choice, count, years
+from gpuquant.columns import Column, Member, choice, count, years_or_now
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Payoff(Member):
     Parameters
     ----------
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     Notes
     -----
@@ -39,7 +39,7 @@ class Payoff(Member):
     Dates are T k/n, k = 1..n, where `dates` names the column that counts them, and else the columns of `times`.
     """
 
-    maturity: Column = years()
+    maturity: Column = years_or_now()
 
     abstract: ClassVar[bool] = True
     dates: ClassVar[str] = ""
@@ -155,6 +155,10 @@ class Realised(Watched):
     @staticmethod
     def between(p, i, acc, log0, log1, variance):
         return (acc[0], acc[1] + variance)
+
+    @staticmethod
+    def refuse(p: Any) -> np.ndarray | None:
+        return np.where(p.maturity == 0.0, "maturity is 0: no time in which a variance is realised", "")
 
 
 KINDS = ("down-and-out", "down-and-in", "up-and-out", "up-and-in")

@@ -26,7 +26,7 @@ class Basket(Payoff):
     weights : Column of lists, shape (n, assets)
         One for each asset.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     Notes
     -----

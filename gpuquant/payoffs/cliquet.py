@@ -18,7 +18,7 @@ class Cliquet(Payoff):
     Parameters
     ----------
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     periods : Column, shape (n,)
         Number of returns; a whole number >= 1.
     local_floor, local_cap : Column, shape (n,)

@@ -28,7 +28,7 @@ class DoubleBarrier(Watched):
     lower, upper : Column, shape (n,)
         In currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     rebate : Column, shape (n,)
         Paid at maturity when the option is dead, in currency units; >= 0.
     monitoring : Column, shape (n,)

@@ -29,7 +29,7 @@ class DoubleTouch(Payoff):
     lower, upper : Column, shape (n,)
         In currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     cash : Column, shape (n,)
         Amount paid, in currency units; > 0.
 

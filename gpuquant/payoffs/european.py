@@ -22,7 +22,7 @@ class European(Payoff):
     strike : Column, shape (n,)
         In currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     References
     ----------

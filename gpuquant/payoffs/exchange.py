@@ -20,7 +20,7 @@ class Exchange(Payoff):
     receive, give : Column, shape (n,)
         Units of the first asset received, and of the second given; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     References
     ----------

@@ -22,7 +22,7 @@ class FloatingLookback(Watched):
     option_type : Column, shape (n,)
         call (against the lowest price) or put (against the highest).
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     running_extreme : Column, shape (n,)
         Lowest (highest) price so far, in currency units; today's where it is not given.
     monitoring : Column, shape (n,)

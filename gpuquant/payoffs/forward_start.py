@@ -26,7 +26,7 @@ class ForwardStart(Payoff):
     reset_time : Column, shape (n,)
         Years from today; > 0 and before the maturity.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     References
     ----------

@@ -24,7 +24,7 @@ class Gap(Payoff):
     trigger : Column, shape (n,)
         The level that decides, in currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     References
     ----------

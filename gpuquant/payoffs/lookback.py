@@ -24,7 +24,7 @@ class Lookback(Watched):
     strike : Column, shape (n,)
         In currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     running_extreme : Column, shape (n,)
         Highest (lowest) price so far, in currency units; today's where it is not given.
     monitoring : Column, shape (n,)

@@ -24,7 +24,7 @@ class NoTouch(Watched):
     direction : Column, shape (n,)
         down or up: where the barrier lies.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     pays : Column, shape (n,)
         cash or asset.
     cash : Column, shape (n,)

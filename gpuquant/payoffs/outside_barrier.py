@@ -24,7 +24,7 @@ class OutsideBarrier(Watched):
     barrier : Column, shape (n,)
         Of the second asset, in currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     monitoring : Column, shape (n,)
         continuous or discrete.
     observations : Column, shape (n,)

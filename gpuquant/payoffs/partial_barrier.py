@@ -36,7 +36,7 @@ class PartialBarrier(Payoff):
     barrier : Column, shape (n,)
         In currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     References
     ----------

@@ -22,7 +22,7 @@ class PartialFloatingLookback(Payoff):
     option_type : Column, shape (n,)
         call (against the lowest price) or put (against the highest).
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     window_time : Column, shape (n,)
         When the watch ends, years from today; > 0 and at most the maturity.
     share : Column, shape (n,)

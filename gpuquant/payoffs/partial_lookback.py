@@ -24,7 +24,7 @@ class PartialLookback(Payoff):
     strike : Column, shape (n,)
         In currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     window_time : Column, shape (n,)
         When the watch begins, years from today; > 0 and at most the maturity.
 

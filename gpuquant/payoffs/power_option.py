@@ -24,7 +24,7 @@ class PowerOption(Payoff):
     power : Column, shape (n,)
         Any number but 0 makes sense.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     References
     ----------

@@ -30,7 +30,7 @@ class SoftBarrier(Payoff):
     lower, upper : Column, shape (n,)
         Ends of the range, in currency units; > 0. Equal ends make a barrier option.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     References
     ----------

@@ -23,7 +23,7 @@ class Swaption(Payoff):
     strike : Column, shape (n,)
         The fixed rate, per year.
     maturity : Column, shape (n,)
-        When the swap begins, in years from today; > 0.
+        When the swap begins, in years from today; 0 is now.
     accruals : Column of lists, shape (n, coupons)
         Years of interest that each coupon pays; > 0. The coupon dates are the model's `bond_maturities`.
     notional : Column, shape (n,)

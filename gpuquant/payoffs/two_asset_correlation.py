@@ -24,7 +24,7 @@ class TwoAssetCorrelation(Payoff):
     strike : Column, shape (n,)
         Of the second asset, in currency units; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
 
     References
     ----------

@@ -19,7 +19,7 @@ class VarianceOption(Realised):
     strike : Column, shape (n,)
         A variance per year; > 0.
     maturity : Column, shape (n,)
-        Years from today; > 0.
+        Years from today; 0 is now.
     notional : Column, shape (n,)
         In currency units per unit of variance; > 0.
     monitoring : Column, shape (n,)

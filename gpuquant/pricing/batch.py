@@ -21,6 +21,7 @@ from gpuquant.market import Market
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.contracts import Contracts
+from gpuquant.pricing.still import still
 from gpuquant.pricing.vocabulary import check_names, key, models, payoffs, section
 
 
@@ -82,9 +83,16 @@ class Batch:
         long = dict(self.lengths)
         return sum(long[stated] if isinstance(stated, str) else stated for stated in (self.model.normals, self.model.uniforms))
 
-    def settled(self) -> Batch:
-        """The same rows with the columns that follow from others."""
-        return Batch(self.model.settled(), self.payoff.settled(), self.rows, self.streams)
+    def settled(self) -> Iterator[Batch]:
+        """The same rows with the columns that follow from others; those that mature now apart, under prices that do not move."""
+        now = np.flatnonzero(np.broadcast_to(self.payoff.maturity == 0.0, len(self.rows)))
+        later = self.take(np.flatnonzero(np.broadcast_to(self.payoff.maturity > 0.0, len(self.rows)))) if len(now) else self
+        if len(later.rows):
+            yield Batch(later.model.settled(), later.payoff.settled(), later.rows, later.streams)
+        if len(now):
+            due = self.take(now)
+            lasting = due.payoff.from_columns({**due.payoff.columns(), "maturity": np.ones(1)}).settled()
+            yield Batch(still(due.model.settled()), lasting, due.rows, due.streams)
 
     def split(self) -> Iterator[Batch]:
         """One batch for each set of fixed choices and lengths of lists."""
@@ -147,7 +155,7 @@ def batches_of(contracts: Any, model: Model | None, market: Any) -> tuple[Contra
             if wrong is not None and (wrong != "").any():
                 k = int(np.flatnonzero(wrong != "")[0])
                 raise InputError(f"{type(contracts).__name__} row {part.rows[k]}: {wrong[k]}")
-        return None, [part.settled() for part in parts], np.broadcast_to(np.array("", dtype=object), n), contracts.scalar and model.scalar
+        return None, [due for part in parts for due in part.settled()], np.broadcast_to(np.array("", dtype=object), n), contracts.scalar and model.scalar
     if model is not None:
         raise InputError("model = ...: a book takes its models from its column 'model'")
     if isinstance(contracts, str | Path):
@@ -237,11 +245,11 @@ class _Rows:
             for part in batch.split():
                 wrong = part.refused()
                 if wrong is None:
-                    yield part.settled()
+                    yield from part.settled()
                     continue
                 self.messages[part.rows] = wrong
                 if (wrong == "").any():
-                    yield part.take(np.flatnonzero(wrong == "")).settled()
+                    yield from part.take(np.flatnonzero(wrong == "")).settled()
 
     def _shocked(self, model: type[Model], name: str, own: np.ndarray, quoted: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """A model's column: the row's own value, the market's, or the default, moved by the market's scenario."""

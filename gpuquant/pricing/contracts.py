@@ -206,9 +206,9 @@ class Contracts:
                 raise InputError(f"contract column 'expiry' must be dates, got {np.asarray(expiry).dtype}")
             counted = (dates - np.datetime64(asof, "D")).astype("timedelta64[D]").astype(np.float64) / DAYS
             counted[np.isnat(dates)] = np.nan
-            passed = np.isnan(years) & (counted <= 0)
+            passed = np.isnan(years) & (counted < 0)
             for row in np.flatnonzero(passed):
-                messages[row] = f"expiry[{row}] = {dates[row]}: is not after {asof}"
+                messages[row] = f"expiry[{row}] = {dates[row]}: is before {asof}"
             years = np.where(np.isnan(years), counted, years)
         return years
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import cached, domains
+from gpuquant.columns import cached, domains, offered, takes
 from gpuquant.device import compile as compiler
 from gpuquant.device.language import PRECISIONS, Member, fingerprint
 from gpuquant.errors import MemberError
@@ -88,16 +87,6 @@ def sample(cls: type[Model] | type[Payoff], lengths: tuple[tuple[str, int], ...]
             length = long.get(name, usual.get(name, 2))
             columns[name] = domain.sample * (np.arange(1.0, length + 1.0) if domain.increasing else np.ones(length))[None]
     return cls.from_columns(columns).settled()
-
-
-def offered(function: Any, *arguments: Any) -> Any:
-    """Call a member's function, which may leave out the last of the arguments that a kernel offers."""
-    return function(*arguments[: takes(function)])
-
-
-def takes(function: Any) -> int:
-    """How many arguments a member's function takes."""
-    return len(inspect.signature(function).parameters)
 
 
 @cached

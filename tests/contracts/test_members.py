@@ -8,13 +8,14 @@ import pytest
 
 import gpuquant as gq
 from gpuquant import family
+from gpuquant.columns import offered
 from gpuquant.device import compile as compiler
 from gpuquant.device import cuda
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.greeks import SIMULATED as SIMULATED_BUMPS
 from gpuquant.pricing.greeks import units
-from gpuquant.pricing.kernel import offered, sample, text
+from gpuquant.pricing.kernel import sample, text
 from gpuquant.pricing.pairs import every, pair, sample_batch
 from gpuquant.pricing.simulate import launch
 from gpuquant.pricing.task import checked

@@ -28,7 +28,6 @@ def book(**changes):
         ({"spot": 0.0}, r"spot\[1\] = 0.0: must be finite and > 0"),
         ({"spot": -5.0}, r"spot\[1\] = -5.0"),
         ({"strike": math.nan}, r"strike\[1\] is missing"),
-        ({"maturity": 0.0}, r"maturity\[1\] = 0.0"),
         ({"maturity": -1.0}, r"maturity\[1\] = -1.0"),
         ({"product": "europaen"}, r"product\[1\]: unknown product 'europaen'; did you mean 'European'"),
         ({"option_type": "cal"}, r"option_type\[1\] = 'cal': unknown option_type 'cal'; did you mean 'call'"),
@@ -154,10 +153,13 @@ def test_a_row_wins_over_its_underlying_which_wins_over_the_market(market):
 
 
 def test_an_expiry_in_the_past_is_a_failed_row(market):
-    rows = pd.DataFrame({"product": "european", "underlying": "MSFT", "option_type": "put", "strike": 200.0, "expiry": ["2022-12-28", "2023-06-28"]})
+    rows = pd.DataFrame(
+        {"product": "european", "underlying": "MSFT", "option_type": "put", "strike": 200.0, "expiry": ["2022-12-27", "2022-12-28", "2023-06-28"]}
+    )
     found = gq.price(rows, market=market).frame
-    assert list(found["status"]) == ["failed", "ok"]
-    assert found["message"][0] == "expiry[0] = 2022-12-28: is not after 2022-12-28"
+    assert list(found["status"]) == ["failed", "ok", "ok"]
+    assert found["message"][0] == "expiry[0] = 2022-12-27: is before 2022-12-28"
+    assert found["price"][1] == 0.0  # it ends today, out of the money
 
 
 def test_surface_is_linear_in_total_variance():

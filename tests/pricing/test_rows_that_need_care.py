@@ -93,6 +93,46 @@ def test_no_volatility_is_exact(name):
     assert np.nanmax(np.abs(known - found.price) / np.maximum(np.abs(found.price), 1.0), initial=0.0) < late, found.frame.assign(known=known)
 
 
+HESTON = {"spot": 100.0, "rate": 0.03, "v0": 0.04, "kappa": 1.0, "long_variance": 0.04, "vol_of_vol": 0.5, "correlation": -0.5}
+LATER = {"Chooser", "ForwardStart", "PartialBarrier", "PartialFloatingLookback", "PartialLookback", "VarianceOption", "VarianceSwap"}
+
+
+@pytest.mark.parametrize("name", [name for name, cls in PAYOFFS.items() if cls.assets == 1 and cls.simulated()])
+def test_no_time_is_exact(name):
+    """What matures today is worth what it pays, under any model; what needs a time before its end is refused."""
+    rows = payoff(PAYOFFS[name], 6, np.random.default_rng(3)).replace(maturity=np.zeros(6))
+    heston = gq.models.Heston(**HESTON)
+    if name in LATER:
+        with pytest.raises(InputError, match=r"maturity|window_time"):
+            gq.price(rows, heston)
+        return
+    found = gq.price(rows, heston)
+    assert (found.std_error == 0.0).all() and np.isfinite(found.price).all(), found.frame
+    walked = gq.price(rows, heston, engine="monte_carlo", paths=256, precision="double")
+    assert (walked.std_error == 0.0).all()
+    np.testing.assert_allclose(found.price, walked.price, rtol=1e-12, atol=1e-10, err_msg=str(found.frame))
+
+
+def test_intrinsic_values_are_exact():
+    strikes = np.array([90.0, 100.0, 110.0])
+    models = [
+        gq.models.BlackScholes(**FLAT),
+        gq.models.Heston(**HESTON),
+        gq.models.CGMY(spot=100.0, rate=0.0, activity=1.0, left_decay=5.0, right_decay=5.0, fineness=0.5),
+    ]
+    for model in models:
+        found = gq.price(gq.payoffs.European(option_type="call", strike=strikes, maturity=0.0), model, greeks=True).frame
+        assert found["price"].tolist() == [10.0, 0.0, 0.0] and found["std_error"].tolist() == [0.0] * 3, found.T
+        assert found["delta"][[0, 2]].tolist() == pytest.approx([1.0, 0.0], abs=1e-9)  # at the money is a kink, which has no slope
+        assert found["vega"].isna().all() and found["message"].str.contains("vega").all()
+    two = gq.models.MultiBlackScholes(spots=[100.0, 90.0], rate=0.03, volatilities=0.2, correlation=0.5)
+    best = gq.price(gq.payoffs.Rainbow(option_type="call", strike=95.0, best="highest", maturity=[0.0, 1.0]), two)
+    assert best.price[0] == pytest.approx(5.0, rel=1e-13) and best.std_error[0] == 0.0 and best.price[1] > 5.0
+    bonds = gq.models.Vasicek(short_rate=0.03, kappa=0.3, long_rate=0.04, rate_volatility=0.01, bond_maturities=[2.0])
+    call = gq.price(gq.payoffs.European(option_type="call", strike=0.5, maturity=0.0), bonds)
+    assert call.price == pytest.approx(bonds.bond(bonds, np.array([2.0]), np)[0] - 0.5, rel=1e-12)
+
+
 def test_describe_names_the_engine_that_would_price():
     heston = gq.models.Heston(spot=100.0, rate=0.0, v0=0.04, kappa=1.0, long_variance=0.04, vol_of_vol=0.5, correlation=0.0)
     tempered = gq.models.CGMY(spot=100.0, rate=0.0, activity=1.0, left_decay=5.0, right_decay=5.0, fineness=0.5)

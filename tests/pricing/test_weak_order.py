@@ -9,8 +9,9 @@ import pytest
 
 import gpuquant as gq
 from gpuquant import family
+from gpuquant.columns import takes
 from gpuquant.models.base import Model
-from gpuquant.pricing.kernel import Pair, sample, sizes, takes
+from gpuquant.pricing.kernel import Pair, sample, sizes
 
 SCHEMES = {
     name: model

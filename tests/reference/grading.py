@@ -65,7 +65,7 @@ def grade(cases):
         wanted = any(column(case) not in ("price", None) for case in cases)
         goal = [0.4 * max(CEILING[0] * abs(case["expected"]), CEILING[1]) for case in cases]
         priced = gq.price(frame, target_error=goal, greeks=wanted).frame
-    except gq.GpuquantError as failure:  # a column that no member has: the product is not there
+    except gq.errors.GpuquantError as failure:  # a column that no member has: the product is not there
         out.lost = [(case, str(failure)) for case in cases]
         return out
     out.engines = Counter(priced["engine"].replace("", "none"))
