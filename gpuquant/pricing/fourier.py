@@ -32,6 +32,7 @@ SMALL = 1e-12
 SLOW = 10.0  # of x: a tail that is alive there dies away as a power, and less of it is taken
 LAST = 17.0  # of x, however much is left
 ENOUGH = 1e-8  # of the amount, that the last halving changed: the next would change about its square
+SLOWLY = 1e-4  # of that where it would not: on a straight path, or one that turns too often
 MANY = 256  # rows that are worth a kernel, which takes seconds to compile where none is kept
 CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
@@ -80,7 +81,7 @@ def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], k
         "_bend": xp.zeros(len(t)) + model.sector(row, xp),
         "_end": xp.ones(len(t)),
     }
-    path = _Path(model, payoff, {**columns, **own}, kernel, place)
+    path = _Path(model, payoff, {**columns, **own}, xp.full(len(t), ENOUGH), kernel, place)
     first = xp.full(len(t), FIRST)
     up, down = path.size(first), path.with_(_bend=-own["_bend"]).size(first)
     # how many turns the wave makes as x goes from 0 to 1, by how much faster it dies away on the one path: far from the money it turns fast
@@ -91,6 +92,8 @@ def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], k
     path = path.with_(_bend=xp.where(wild, 0.0, path.columns["_bend"]), _end=end)
     if wild.any():
         path.columns["_end"][wild] = path.take(wild).end()
+    slow = (xp.abs(path.columns["_bend"]) < STRAIGHT) | (turns > TURNS)
+    path = replace(path, enough=xp.where(slow, SLOWLY * ENOUGH, ENOUGH))
     return payoff.closed(row, law, xp, place.special) + law.discount * unit / math.pi * path.integral()
 
 
@@ -98,18 +101,21 @@ def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], k
 class _Path:
     """The integrand along the path of each row, in units of the amount at stake; columns of shape (n,), those of `waves.OWN` among them.
 
+    `enough` is the change by a last halving after which a row has settled, shape (n,).
+
     The path with the other bend is -conj(u) of -x, where the real part is the same: half of a path is enough, and either bend is right.
     """
 
     model: type[Model]
     payoff: type[Payoff]
     columns: dict[str, Any]
+    enough: Any
     kernel: str
     place: Any
 
     def take(self, which: Any) -> _Path:
         """The paths of these rows."""
-        return replace(self, columns={name: value[which] for name, value in self.columns.items()})
+        return replace(self, columns={name: value[which] for name, value in self.columns.items()}, enough=self.enough[which])
 
     def with_(self, **columns: Any) -> _Path:
         """The same paths with other columns."""
@@ -153,7 +159,7 @@ class _Path:
         for level in range(FINEST):
             points, end = POINTS << level, path.columns["_end"]
             finer = 0.5 * (total + path.sums(points, 0.5)[0] / points)
-            settled = abs(finer - total) * end < xp.where(abs(path.columns["_bend"]) < STRAIGHT, 1e-4 * ENOUGH, ENOUGH)
+            settled = abs(finer - total) * end < path.enough
             out[waiting[settled]] = (finer * end)[settled]
             waiting, total, path = waiting[~settled], finer[~settled], path.take(~settled)
             if not len(waiting):

@@ -66,7 +66,7 @@ def test_names_literals_and_helpers_are_mapped():
     text = rewritten(good)
     assert "exp32(m[0])" in text
     assert "square(" in text
-    assert "def begin_helper(x)" in text
+    assert "def begin_helper_0(x)" in text
     assert "F(2.5)" in text
     assert "exp32(f32(m[0]))" in rewritten(good, "mixed")
     assert "exp64(m[0])" in rewritten(good, "double")
