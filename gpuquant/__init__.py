@@ -32,6 +32,9 @@ _MODULES = (
 _HOMES = {"splits": "gpuquant.backtesting.splits", "honesty": "gpuquant.backtesting.honesty"}  # modules kept in a folder
 _NAMES = {
     "backtest": "gpuquant.backtesting.engine",
+    "Margin": "gpuquant.backtesting.terms",
+    "Size": "gpuquant.backtesting.terms",
+    "Stops": "gpuquant.backtesting.terms",
     "price": "gpuquant.pricing.engine",
     "implied_volatility": "gpuquant.pricing.implied",
     "describe": "gpuquant.pricing.describe",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -333,6 +334,14 @@ def offered(function: Any, *arguments: Any) -> Any:
 def takes(function: Any) -> int:
     """How many arguments a member's function takes."""
     return len(inspect.signature(function).parameters)
+
+
+def combinations(columns: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Every combination of the values of some columns, one array each."""
+    if not columns:
+        return {}
+    rows = np.array(list(itertools.product(*columns.values())), dtype=float).reshape(-1, len(columns))
+    return {name: np.ascontiguousarray(rows[:, k]) for k, name in enumerate(columns)}
 
 
 def counted(lists: np.ndarray) -> np.ndarray:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import measures
-from gpuquant.backtesting.engine import Backtest, backtest
+from gpuquant.backtesting.engine import backtest
 from gpuquant.backtesting.honesty import Ledger
+from gpuquant.backtesting.result import Backtest
 from gpuquant.costs.base import Cost
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.market import Market

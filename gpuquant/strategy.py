@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.backtesting.engine import Backtest, backtest
+from gpuquant.backtesting.engine import backtest
 from gpuquant.backtesting.honesty import Ledger
+from gpuquant.backtesting.result import Backtest
 from gpuquant.costs.base import Cost
 from gpuquant.device import Place, choose
 from gpuquant.errors import DataError, InputError, NotTrained

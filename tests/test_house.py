@@ -29,7 +29,7 @@ FLOORS = (
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 HOMES = {"cupy": "device", "cupyx": "device", "numba": "device", "torch": "learn", "safetensors": "learn", "cvxpy": "optimize.py", "matplotlib": "report"}
 # A lazy import inside a function may look up where the noun of the lower floor has a face of the upper one.
-FACES = {("result.py", "report"), ("backtesting/engine.py", "report"), ("risk.py", "report")}
+FACES = {("result.py", "report"), ("backtesting/result.py", "report"), ("risk.py", "report")}
 
 
 def files():

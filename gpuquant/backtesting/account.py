@@ -1,36 +1,46 @@
-"""The account: one launch of the back-test walk, from a rule, its parameters and a cost to running sums and orders."""
+"""The account: one launch of the back-test walk, from what is wished, its terms and its costs to running sums and orders."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
 from inspect import isfunction
 from typing import Any
 
 import numpy as np
 
-from gpuquant.backtesting import walk
+from gpuquant.backtesting import broker, tickets, walk
+from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops, word
 from gpuquant.columns import cached, domains
 from gpuquant.costs.base import Cost
 from gpuquant.device import Place, choose
 from gpuquant.device import compile as compiler
 from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint
 from gpuquant.device.rearrange import hoist
+from gpuquant.errors import DataError
 from gpuquant.panel import Panel
 from gpuquant.pricing.kernel import pack
 from gpuquant.rules.base import HOLD, Rule
 
-MOMENTS = ("s1", "s2", "s3", "s4", "down")
-TALLIES = ("best", "worst", "depth", "longest", "exposed", "orders", "trades", "wins", "gained", "lost", "fees", "turnover")
+MOMENTS = ("s1", "s2", "s3", "s4", "down", "up", "ups", "downs", "under", "under2", "cross")
+TALLIES = (
+    "best", "worst", "depth", "longest", "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares", "best_trade", "worst_trade",
+    "win_run", "loss_run", "kept", "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends", "calls", "low5", "mean5", "high5",
+)  # fmt: skip
+DETAILS = ("against", "along", "most_against", "low5", "mean5", "high5")  # need the changes of a whole column, which a GPU's thread has no room for
 SUMS = ("growth", *MOMENTS, *TALLIES)
-OWN = ("cash", "active", "alive", "peak", "peak_at", "floor")  # what the walk keeps beside them
+OWN = ("cash", "active", "alive", "peak", "peak_at", "floor", "worth", "run", "why", "reason", "debt")  # what the walk keeps beside them
+REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "not enough volume", "nothing to close")
+CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting")
+DEALT = 8  # numbers of a recorded order
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
 BLOCK = {"cpu": 64, "cuda": 1}  # bars
+PLACES = 16  # of each moment's partial sums
+FILLS = ("next", "same_close", "same_open")
 
 
 @dataclass(frozen=True)
-class Weights(Rule):
-    """The rule behind target weights: it has no parameters, its wishes are the caller's array."""
+class Given(Rule):
+    """The rule behind an array of wishes: it has no parameters."""
 
     abstract = True
 
@@ -39,15 +49,23 @@ class Weights(Rule):
         return (0.0,), 0.0
 
 
-@dataclass(frozen=True)
-class Signals(Rule):
-    """The rule behind an array of signals: each asset follows its own column."""
+class Weights(Given):
+    """Target shares of the equity, with shared cash."""
 
-    abstract = True
 
-    @staticmethod
-    def begin(r, i):
-        return (0.0,), 0.0
+class Amounts(Given):
+    """Target units, with shared cash."""
+
+
+class Signals(Given):
+    """Directions: each asset is an account that follows its own column."""
+
+
+class Tickets(Given):
+    """Resting orders, with shared cash."""
+
+
+SHARED = (Weights, Amounts, Tickets)  # one account for all assets
 
 
 @dataclass(frozen=True)
@@ -57,7 +75,7 @@ class NoCost(Cost):
     abstract = True
 
     @staticmethod
-    def fill(c, i, price, side):
+    def fill(c, i, price):
         return price
 
     @staticmethod
@@ -69,54 +87,98 @@ class NoCost(Cost):
         return cash
 
 
-def text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, target: str) -> str:
-    """The source of a back-test kernel for `target`; made anew when a function or a number it reads has changed."""
-    assets = assets if target == "cuda" else min(assets, 2)  # on a CPU one kernel serves any number above one
-    prints = tuple(fingerprint(getattr(c, n, None)) for c, names in ((rule, ("begin", "decide")), (cost, ("fill", "charge", "afford"))) for n in names)
-    return _kept(rule, cost, assets, same_close, target, prints)
+@dataclass(frozen=True)
+class Kind:
+    """What a kernel is made for: everything that it does not need is left out of it."""
+
+    rule: type[Rule]
+    cost: type[Cost]
+    assets: int
+    fill: str
+    of: str
+    flags: tuple[str, ...]
+    holds: tuple[str, ...]
+
+    def text(self, target: str) -> str:
+        """The source of the kernel for `target`; made anew when a function or a number it reads has changed."""
+        assets = self.assets if target == "cuda" else min(self.assets, 2)  # on a CPU one kernel serves any number above one
+        flags = tuple(f for f in self.flags if f != "DETAIL" or target == "cpu")  # a GPU's thread has no room for its column's changes
+        kind = replace(self, assets=assets, flags=flags)
+        functions = ((self.rule, ("begin", "decide")), (self.cost, ("fill", "charge", "afford")))
+        return _kept(kind, target, tuple(fingerprint(getattr(c, n, None)) for c, names in functions for n in names))
 
 
 @cached
-def _kept(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, target: str, prints: tuple[Any, ...]) -> str:
-    columns = (*domains(rule), *domains(cost))
-    return compiler.kept(lambda: _text(rule, cost, assets, same_close, target), "back-test", rule, cost, columns, assets, same_close, target, prints)
+def _kept(kind: Kind, target: str, prints: tuple[Any, ...]) -> str:
+    columns = (*domains(kind.rule), *domains(kind.cost))
+    return compiler.kept(lambda: _text(kind, target), "back-test", *vars(kind).values(), columns, target, prints)
 
 
-def _text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, target: str) -> str:
-    names = (*domains(rule), *domains(cost)) or ("nothing",)
-    places: dict[str, int | float] = {name: k for k, name in enumerate(names)}
-    given = rule in (Weights, Signals)
+NUMBERS = {
+    Stops: GRIDDED,
+    Size: ("amount", "lot", "minimum", "participation"),
+    Margin: ("initial", "maintenance", "financing", "interest", "borrow"),
+}
+RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST"}
+FLAGS = (
+    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "BASE_CLOSE", "ENTRY_BAR", "STOP_SLIPS", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
+    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL",
+)  # fmt: skip
+
+
+def _text(kind: Kind, target: str) -> str:
+    rule, cost = kind.rule, kind.cost
+    names = [f"{part.__name__}.{name}" for part in (rule, cost) for name in domains(part)]
+    names += [f"{part.__name__}.{name}" for part, numbers in NUMBERS.items() for name in numbers]
+    place = {name: k for k, name in enumerate(names)}
+    of_rule, of_cost = ({name: place[f"{part.__name__}.{name}"] for name in domains(part)} for part in (rule, cost))
+    given = issubclass(rule, Given)
     decide, seen = (
         ("@jit\ndef look(r, i, past, k):\n    return ()\n", 0)
         if given
-        else hoist(Rewriter(Member("decide", rule.decide, places, accurate=True), PRECISIONS["double"]).rewrite(), "decide", 2)
+        else hoist(Rewriter(Member("decide", rule.decide, of_rule, accurate=True), PRECISIONS["double"]).rewrite(), "decide", 2)
     )
     members = [
-        Member("begin", rule.begin, places, accurate=True),
-        Member("fill_price", cost.fill, places, accurate=True),
-        Member("charge", cost.charge, places, accurate=True),
-        Member("afford", cost.afford, places, accurate=True),
+        Member("begin", rule.begin, of_rule, accurate=True),
+        Member("fill_price", cost.fill, of_cost, accurate=True, offered=5),
+        Member("charge", cost.charge, of_cost, accurate=True, offered=4),
+        Member("afford", cost.afford, of_cost, accurate=True, offered=4),
     ]
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
-    book = {name.upper(): k for k, name in enumerate((*TALLIES, *OWN))}
+    book = {name.upper(): float(k) for k, name in enumerate((*TALLIES, *OWN))}
+    each = ["HELD", "BASIS", "WANT", "SIZE", "ENTRY", *(("BASE", "TOP") if "STOPS" in kind.flags else ()), *(("DEBT_OF",) if "LOCKED" in kind.flags else ())]
+    wider = {"EQUITY": seen, "MOVED": seen + 1, "MOMENTS": seen + 2}
     constants: dict[str, Any] = {
-        "SAME_CLOSE": int(same_close),
-        "SIGNALS": int(rule is not Weights),
+        **{flag: int(flag in kind.flags) for flag in FLAGS},
+        **{word.upper(): int(kind.fill == word) for word in FILLS},
+        "OF": Size.__dataclass_fields__["of"].metadata["domain"].words.index(kind.of),
+        **{f"OF_{w.upper()}": k for k, w in enumerate(Size.__dataclass_fields__["of"].metadata["domain"].words)},
+        "GOAL_SLIPS": 0.0,
         "HOLD": HOLD,
         "NAN": "f64('nan')",
         "BLOCK": BLOCK[target],
-        "EQUITY": seen,
-        "MOMENTS": seen + 1,
+        "PLACES": min(BLOCK[target], PLACES),
+        **wider,
         "SUMMED": len(MOMENTS),
+        **{name.upper(): wider["MOMENTS"] + k for k, name in enumerate(MOMENTS)},
         "TALLIES": len(TALLIES),
-        **book,
-        **{name: len(book) + k for k, name in enumerate(("HELD", "BASIS", "WANT", "SIZE"))},
+        **{name: int(k) for name, k in book.items()},
+        "PER": len(each),
+        **{name: len(book) + k for k, name in enumerate(each)},
+        **{RENAMED.get(name, name.upper()): place[f"{part.__name__}.{name}"] for part, numbers in NUMBERS.items() for name in numbers},
+        **{name.upper(): k for k, name in enumerate(kind.holds)},
+        **dict(zip(("NO_PRICE", "NO_CASH", "TOO_SMALL", "NO_VOLUME", "NOTHING"), (float(k) for k in range(1, 6)), strict=True)),
+        **{f"BY_{name}": float(k) for k, name in enumerate(("LOSS", "TRAIL", "PROFIT", "TIME", "LIMIT", "STOP", "MARGIN", "DELISTING"), start=1)},
+        **{f"TICKET_{name.upper()}": k for k, name in enumerate(tickets.TICKET)},
+        **{f"FATE_{name.upper()}": k for k, name in enumerate(tickets.FATE)},
+        **{name.upper(): k for k, name in enumerate(tickets.STATES)},
     }
-    if assets == 1 or target == "cuda":  # a GPU's arrays need their sizes when it is compiled
-        constants["ASSETS"] = assets
+    if kind.assets == 1 or target == "cuda":  # a GPU's arrays need their sizes when it is compiled
+        constants["ASSETS"] = kind.assets
     if target == "cpu":
         constants |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
-    inside = [f for f in vars(walk).values() if isfunction(f) and not f.__name__.startswith(("wish_of_", "walk"))]
+    rooms = (broker, tickets, walk) if "TICKETS" in kind.flags else (broker, walk)
+    inside = [f for room in rooms for f in vars(room).values() if isfunction(f) and not f.__name__.startswith(("wish_of_", "walk"))]
     return compiler.source(
         walk.walk,
         members,
@@ -124,21 +186,40 @@ def _text(rule: type[Rule], cost: type[Cost], assets: int, same_close: bool, tar
         precision="double",
         constants=constants,
         helpers={"wish_of": walk.wish_of_array if given else walk.wish_of_rule, **{f.__name__: f for f in inside}},
+        apart=("select",),
         extra=f"@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}\n{decide}\n",
     )
 
 
 @dataclass(frozen=True)
 class Account:
-    """One launch of the walk: what is traded, how it fills and what it costs."""
+    """One launch of the walk: what is traded, how it fills and what it costs.
+
+    Parameters
+    ----------
+    panel : Panel
+    rule : type
+        A rule, or the kind of array that `wishes` is.
+    parameters : dict of arrays, shape (rows,)
+        Those of the rule and of the stops, a row for each combination.
+    wishes : array, optional
+        Shape (bars, assets), or of the tickets.
+    """
 
     panel: Panel
     rule: type[Rule]
     parameters: dict[str, np.ndarray]
     cost: Cost
     wishes: np.ndarray | None
-    same_close: bool
+    fill: str
     cash: float
+    size: Size = field(default_factory=Size)
+    stops: Stops | None = None
+    margin: Margin | None = None
+    in_order: bool = False
+    market: np.ndarray | None = None
+    detail: bool = True
+    periods: float = 252.0
 
     @property
     def rows(self) -> int:
@@ -148,71 +229,127 @@ class Account:
     @property
     def assets(self) -> int:
         """Assets of one account."""
-        return len(self.panel.assets) if self.rule is Weights else 1
+        return len(self.panel.assets) if self.rule in SHARED else 1
 
     @property
     def columns(self) -> int:
         """Accounts."""
         return len(self.panel.assets) // self.assets * self.rows
 
-    def run(
-        self, place: Place, progress: Any = None, *, record: np.ndarray | None = None, only: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Running sums (columns, sums), and with `record` (the number of orders of each column) equity and orders too."""
+    @property
+    def kind(self) -> Kind:
+        """The kernel it needs."""
+        held = self.panel.more()
+        stops, margin, size = self.stops, self.margin, self.size
+        rates = () if margin is None else (margin.financing, margin.interest, margin.borrow)
+        flags = {
+            "SIGNALS": self.rule is not Weights and self.rule is not Amounts,
+            "TARGETS": self.rule is Amounts,
+            "ADDS": word(size, "add") == "yes",
+            "STOPS": stops is not None,
+            "RANGES": {"open", "high", "low"} <= set(held),
+            "CLOSE_ONLY": stops is not None and word(stops, "watch") == "close",
+            "BASE_CLOSE": stops is not None and word(stops, "base") == "close",
+            "ENTRY_BAR": stops is not None and word(stops, "entry_bar") == "yes",
+            "STOP_SLIPS": stops is None or word(stops, "slippage") == "yes",
+            "LEVERED": margin is not None and word(margin, "locked") == "no",
+            "LOCKED": margin is not None and word(margin, "locked") == "yes",
+            "LOTS": bool(size.lot[0] > 0.0),
+            "PARTIAL": word(size, "partial") == "yes",
+            "VOLUMES": self.panel.volume is not None and (size.participation[0] < 1.0 or self.cost.uses_volume),
+            "IN_ORDER": self.in_order,
+            "HALTS": self.panel.halts,
+            "ACTIONS": {"splits", "dividends"} <= set(held),
+            "DELISTS": "delistings" in held,
+            "CARRIES": any(rate[0] > 0.0 for rate in rates),
+            "TICKETS": self.rule is Tickets,
+            "BENCH": self.market is not None,
+            "DETAIL": self.detail,
+        }
+        return Kind(self.rule, type(self.cost), self.assets, self.fill, word(size, "of"), tuple(f for f in FLAGS if flags[f]), tuple(held))
+
+    def fields(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every number a row reads, packed, and where each begins."""
+        size, margin = self.size, self.margin or Margin()
+        numbers: dict[str, np.ndarray] = {f"rule {name}": self.parameters[name] for name in domains(self.rule)}
+        numbers |= {f"cost {name}": value for name, value in self.cost.columns().items()}
+        for name in NUMBERS[Stops]:
+            value = self.parameters.get(name, np.full(1, np.inf))
+            numbers[f"stop {name}"] = np.where(np.isnan(value), np.inf, value)  # a stop that is not given is never met
+        numbers |= {f"size {name}": getattr(size, name) for name in NUMBERS[Size]}
+        yearly = ("financing", "interest", "borrow")
+        numbers |= {f"margin {name}": getattr(margin, name) / (self.periods if name in yearly else 1.0) for name in NUMBERS[Margin]}
+        return pack(numbers, tuple(numbers), np.float64)
+
+    def run(self, place: Place, progress: Any = None, *, record: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Running sums (columns, sums), and with `record` (what each column deals) equity and orders too; the fates of tickets."""
         resident = self.panel.on(place)
-        columns = {**self.parameters, **self.cost.columns()} or {"nothing": np.zeros(1)}
-        fields, at = pack(columns, tuple(columns), np.float64)
+        fields, at = self.fields()
         xp = place.xp
         bars, count = self.panel.bars, self.columns
         at_order = np.concatenate([[0], np.cumsum(record)]).astype(np.int64) if record is not None else np.zeros(count + 1, np.int64)
         out = xp.empty((count, len(SUMS)))
         equity = xp.empty((count if record is not None else 1, bars if record is not None else 1))
-        orders = xp.empty((max(int(at_order[-1]), 1), 5))
-        wishes = np.empty((1, 1)) if self.wishes is None else self.wishes
-        fill = resident.close if self.same_close else resident.open
+        orders = xp.empty((max(int(at_order[-1]), 1), DEALT))
+        listed = self.wishes if self.rule is Tickets and self.wishes is not None else np.full((1, len(tickets.TICKET)), np.nan)
+        wishes = np.empty((1, 1)) if self.wishes is None or self.rule is Tickets else self.wishes
+        fates = place.put(np.zeros((len(listed), len(tickets.FATE))), "fates")
+        fill = resident.traded if self.fill == "same_close" else resident.open
+        market = np.zeros(1) if self.market is None else self.market
         arguments = (
-            self.assets, count, self.rows, bars, resident.lead, place.put(fields, "fields"), place.put(at, "at"), resident.sums, resident.close, fill,
-            place.put(wishes, "wishes"), float(self.cash), out, record is not None, equity, orders, place.put(at_order, "order_at"),
+            self.assets, count, self.rows, bars, resident.lead, place.put(fields, "fields"), place.put(at, "at"), resident.sums, resident.close, fill, resident.more,
+            place.put(wishes, "wishes", None), place.put(listed, "tickets"), fates, place.put(market, "market"), float(self.cash), out, record is not None, equity,
+            orders, place.put(at_order, "order_at"),
         )  # fmt: skip
-        source = partial(text, self.rule, type(self.cost), self.assets, self.same_close)
         width = CPU_COLUMNS if place.kind == "cpu" else compiler.width(place)
         units = -(-count // width)
-        compiler.run(source, place, units, arguments, chunk=max(1, min(int(3e7 / (width * bars)), units // (16 * place.threads))), progress=progress)
-        return place.get(out, "sums"), place.get(equity, "equity"), place.get(orders, "orders")
+        chunk = max(1, min(int(3e7 / (width * bars)), units // (16 * place.threads)))
+        compiler.run(self.kind.text, place, units, arguments, chunk=chunk, progress=progress)
+        found = place.get(out, "sums")
+        if not self.detail or place.kind != "cpu":
+            found[:, [SUMS.index(name) for name in DETAILS]] = np.nan
+        return found, place.get(equity, "equity"), place.get(orders, "orders"), place.get(fates, "fates")
+
+    def of(self, column: int) -> Account:
+        """The account of one column."""
+        group, row = divmod(column, self.rows)
+        names = slice(group * self.assets, (group + 1) * self.assets)
+        whole = self.assets == len(self.panel.assets)
+        wishes = self.wishes if self.wishes is None or whole else np.ascontiguousarray(self.wishes[:, names])
+        parameters = {k: v if v.size == 1 else v[row : row + 1] for k, v in self.parameters.items()}
+        return replace(self, panel=self.panel if whole else self.panel.columns(names), wishes=wishes, parameters=parameters)
+
+
+def dealt(sums: np.ndarray) -> np.ndarray:
+    """How many orders were filled or refused in each column."""
+    return np.asarray(sums[:, SUMS.index("orders")] + sums[:, SUMS.index("rejects")]).astype(np.int64)
 
 
 def record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Walk the chosen columns again, keeping equity and orders: (columns, bars), (orders, 5), orders per column.
+    """Walk the chosen columns again, keeping equity and orders: (columns, bars), (orders, 8), orders per column.
 
     On the CPU, once to count the orders and once to keep them, wherever the first run was.
     """
-    panel, rows = account.panel, account.rows
     if len(which) == account.columns and (which == np.arange(account.columns)).all():
         place = choose("cpu")
-        every = account.run(place)[0][:, SUMS.index("orders")].astype(np.int64)
-        _, equity_all, orders_all = account.run(place, record=every)
+        every = dealt(account.run(place)[0])
+        _, equity_all, orders_all, _ = account.run(place, record=every)
         return equity_all, orders_all[: every.sum()], every
     equity, orders, numbers = [], [], []
     for column in which:
-        group, row = divmod(int(column), rows)
-        names = slice(group * account.assets, (group + 1) * account.assets)
-        part = panel if account.assets == len(panel.assets) else _slice(panel, names)
-        wishes = None if account.wishes is None else np.ascontiguousarray(account.wishes[:, names])
-        parameters = {k: v if v.size == 1 else v[row : row + 1] for k, v in account.parameters.items()}
-        one = Account(part, account.rule, parameters, account.cost, wishes, account.same_close, account.cash)
-        place = choose("cpu:1")
-        number = one.run(place)[0][:, SUMS.index("orders")].astype(np.int64)
-        _, curve, fills = one.run(place, record=number)
+        one, place = account.of(int(column)), choose("cpu:1")
+        number = dealt(one.run(place)[0])
+        _, curve, fills, _ = one.run(place, record=number)
         fills = fills[: number[0]].copy()
-        fills[:, 1] += names.start
+        fills[:, 1] += int(column) // account.rows * account.assets
         equity.append(curve[0])
         orders.append(fills)
         numbers.append(number[0])
     return np.array(equity), np.concatenate(orders), np.array(numbers)
 
 
-def _slice(panel: Panel, names: slice) -> Panel:
-    cut = Panel(panel.close[:, names], panel.dates, panel.assets[names], None if panel.open is None else panel.open[:, names])
-    tick, exact = panel.tick
-    cut.__dict__["tick"] = (tick[names] if isinstance(tick, np.ndarray) else tick, exact)  # of the whole panel: the same signals
-    return cut
+def exact(panel: Panel, parameters: dict[str, np.ndarray], most: float) -> None:
+    """Windows so long that whole-tick sums would round are refused."""
+    longest = max((float(v[np.isfinite(v)].max(initial=1.0)) for v in parameters.values()), default=1.0)
+    if float(np.nanmax(panel.ticks)) * longest * longest >= most:
+        raise DataError(f"a window of {longest:.0f} bars is too long for exact sums: give prices with fewer decimals")

@@ -12,25 +12,28 @@ from gpuquant.columns import Member
 class Cost(Member):
     """The base of every cost.
 
-    - `fill(c, i, price, side)`, the price paid (side 1) or received (side -1);
-    - `charge(c, i, value)`, the fee for trading `value`;
-    - `afford(c, i, cash)`, the value whose price and fee `cash` just pays.
+    - `fill(c, i, price, side, share)`, the price paid (side 1) or received (side -1; 0 where the price is a limit), by the order's share of the bar's volume;
+    - `charge(c, i, value, size)`, the fee for trading `value` in `size` units;
+    - `afford(c, i, cash, price)`, the value whose price and fee `cash` just pays.
+
+    The last arguments may be left out; `uses_volume` says that `share` is not.
     """
 
     abstract: ClassVar[bool] = True
+    uses_volume: ClassVar[bool] = False
 
     @staticmethod
-    def fill(c: Any, i: int, price: float, side: float) -> float:
+    def fill(c: Any, i: int, price: float, side: float, share: float) -> float:
         """Price of a fill."""
         raise NotImplementedError
 
     @staticmethod
-    def charge(c: Any, i: int, value: float) -> float:
+    def charge(c: Any, i: int, value: float, size: float) -> float:
         """Fee of a fill."""
         raise NotImplementedError
 
     @staticmethod
-    def afford(c: Any, i: int, cash: float) -> float:
+    def afford(c: Any, i: int, cash: float, price: float) -> float:
         """Value that `cash` buys, fee included."""
         raise NotImplementedError
 

@@ -34,8 +34,8 @@ from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Precision
 from gpuquant.device.rearrange import Inliner
 
 HEADER = {
-    "cpu": "import numpy as np\nfrom gpuquant.device.cpu import LANES, WIDTH, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
-    "cuda": "from numba import cuda\nfrom gpuquant.device.cuda_words import LANES, WIDTH, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
+    "cpu": "import numpy as np\nfrom gpuquant.device.cpu import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
+    "cuda": "from numba import cuda\nfrom gpuquant.device.cuda_words import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
 }
 POWERS = """
 @jit
@@ -155,11 +155,13 @@ def source(
     constants: Mapping[str, int | float],
     extra: str = "",
     helpers: Mapping[str, Callable[..., Any]] | None = None,
+    apart: Sequence[str] = (),
 ) -> str:
     """The text of a kernel module, for `target` `cpu` or `cuda`.
 
     `body(unit, lane0, ...)` is the walk of one unit of work; the module's `run` does it for a range of units on a CPU, for one
-    unit per block on a GPU. `helpers` are what it calls, by the names it calls them.
+    unit per block on a GPU. `helpers` are what it calls, by the names it calls them; those named in `apart` stay functions of their own, the
+    others go in place of their calls.
     """
     kind: Precision = PRECISIONS[precision]
     gpu = target == "cuda"
@@ -174,13 +176,17 @@ def source(
     parts.append(f"F = {kind.state}\nD = f{kind.draw}\nnormals = normals{kind.draw}\nuniform = uniform{kind.draw}")
     procedures = {name: Body(gpu, constants).visit(parse(function)) for name, function in (helpers or {}).items()}
     # the body goes into the entry itself: as a function of its own it would be compiled twice
-    inside = ast.unparse(ast.fix_missing_locations(ast.Module(Inliner(procedures).visit(Body(gpu, constants).visit(parse(body))).body, [])))
+    inliner = Inliner({name: tree for name, tree in procedures.items() if name not in apart})
+    inside = ast.unparse(ast.fix_missing_locations(ast.Module(inliner.visit(Body(gpu, constants).visit(parse(body))).body, [])))
+    for name in apart:
+        if name in procedures:
+            procedures[name] = inliner.visit(procedures[name])
     rest = [*((Formula if member.formula else Rewriter)(member, kind).rewrite() for member in members), extra]
     kept: list[str] = []  # what an expression calls is a function still; callers come after what they call
     for name, tree in reversed(procedures.items()):
         if any(re.search(rf"\b{name}\(", text) for text in (inside, *rest, *kept)):
             tree.name = name
-            kept.insert(0, "@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
+            kept.insert(0, f"@{'apart' if name in apart else 'jit'}\n" + ast.unparse(ast.fix_missing_locations(tree)))
     return "\n\n".join([*parts, *kept, *rest, entry + textwrap.indent(inside, "    " if gpu else "        ")]) + "\n"
 
 

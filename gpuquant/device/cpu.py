@@ -32,6 +32,11 @@ def jit(function):
     return njit(fastmath=FLAGS, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
+def apart(function):
+    """A function that is called: what is seldom done stays out of the loop that seldom does it."""
+    return njit(fastmath=FLAGS, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
 TESTED = "0.68."  # numba's own parts are used below: another version takes its ordinary, slower way
 
 

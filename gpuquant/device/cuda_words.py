@@ -50,6 +50,9 @@ else:
     from math import sqrt  # noqa: F401  typed by its argument on this target
 
 
+apart = jit  # a call would put the thread's arrays into memory
+
+
 def kernel(function):
     """A kernel; compiled at its first launch."""
     return cuda.jit(function)

@@ -26,7 +26,7 @@ from gpuquant.errors import MemberError, unknown
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
 BUILTINS = {"min": "smaller", "max": "larger", "abs": "abs", "range": "range"}
 RESERVED = {"F", "D", "f32", "f64", "i32", "i64", "u32", "u64", "sqrt", "normals", "uniform", "LANES", "WIDTH", "np", "cuda", "jit", "kernel"}
-PAST = {"sum", "close"}  # what a rule may ask of its parameter `past`
+PAST = {"sum", "close", "open", "high", "low", "volume"}  # what a rule may ask of its parameter `past`
 STATEMENTS = (
     ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.Pass,
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name, ast.Constant, ast.Subscript, ast.Slice, ast.Attribute,
@@ -82,11 +82,18 @@ class Body(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> Any:
         """What a constant of the run decides is decided here."""
+        if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And):  # `CHOICE and test` is `test`, or nothing
+            parts = [(part, self._known(part)) for part in node.test.values]
+            left = [part for part, value in parts if value is None]
+            if any(value is not None and not value for _, value in parts):
+                node.test = ast.Constant(False)
+            elif left and len(left) < len(parts):
+                node.test = left[0] if len(left) == 1 else ast.BoolOp(ast.And(), left)
         known = self._known(node.test)
-        self.generic_visit(node)
         if known is None:
-            return node
-        return (node.body if known else node.orelse) or ast.Pass()
+            return self.generic_visit(node)
+        lines = [self.visit(line) for line in (node.body if known else node.orelse)]  # the other side may not even be sayable
+        return [line for part in lines for line in (part if isinstance(part, list) else [part])] or ast.Pass()
 
     def visit_For(self, node: ast.For) -> Any:
         self.generic_visit(node)

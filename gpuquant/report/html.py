@@ -12,7 +12,7 @@ from gpuquant import measures
 from gpuquant.report import svg
 
 if TYPE_CHECKING:
-    from gpuquant.backtesting.engine import Backtest
+    from gpuquant.backtesting.result import Backtest
     from gpuquant.risk import Risk
 
 STYLE = """

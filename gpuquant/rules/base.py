@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.columns import Member, as_column, domains
+from gpuquant.columns import Member, as_column, combinations, domains
 from gpuquant.errors import InputError
 
 HOLD = 1e9  # a wish to change nothing
@@ -21,7 +20,8 @@ class Rule(Member):
     - `begin(r, i) -> (state, first)`, the state before the first decision and the bar of it;
     - `decide(r, i, state, past, k) -> (state, wish)` at the close of bar k: wish 1.0 long, 0.0 flat, -1.0 short or HOLD.
 
-    `past.sum(n)` is the sum of the last n closes in whole ticks, exactly; `past.close(n)` the close n bars ago.
+    `past.sum(n)` is the sum of the last n closes in whole ticks, exactly; `past.close(n)` the close n bars ago, and `past.open(n)`, `past.high(n)`,
+    `past.low(n)`, `past.volume(n)` where the panel has them.
     """
 
     abstract: ClassVar[bool] = True
@@ -37,11 +37,7 @@ class Rule(Member):
 
     def grid(self) -> dict[str, np.ndarray]:
         """Every combination of the parameters, one column each."""
-        columns = self.columns()
-        if not columns:
-            return {}
-        rows = np.array(list(itertools.product(*columns.values()))).reshape(-1, len(columns))
-        return {name: np.ascontiguousarray(rows[:, k]) for k, name in enumerate(columns)}
+        return combinations(self.columns())
 
     @staticmethod
     def begin(r: Any, i: int) -> tuple[tuple[float, ...], float]:

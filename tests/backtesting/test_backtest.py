@@ -232,9 +232,9 @@ SIMULATED = """
     draw = np.random.default_rng(1)
     panel = panel_of(30 * np.exp(np.cumsum(draw.normal(0, 0.03, (60, 2)), axis=0)))
     fees = costs.Proportional(rate=0.001, slippage=0.0005)
-    grid = gq.backtest(panel, rules.MovingAverageCross(fast=(2, 3), slow=(5, 8)), costs=fees, device=DEVICE)
+    grid = gq.backtest(panel, rules.MovingAverageCross(fast=(2, 3), slow=(5, 8)), costs=fees, detail=False, device=DEVICE)
     weights = draw.dirichlet([1, 1], 60)
-    shared = gq.backtest(panel, weights=weights, costs=fees, device=DEVICE)
+    shared = gq.backtest(panel, weights=weights, costs=fees, detail=False, device=DEVICE)
     print(json.dumps([{k: v.tolist() for k, v in r.sums.items()} for r in (grid, shared)]))
 """
 
@@ -252,36 +252,43 @@ def test_the_simulator_gives_the_same_account(python):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-12, atol=1e-15, err_msg=name)
 
 
-@pytest.mark.parametrize("same_close", [False, True])
-def test_every_rule_and_cost_compiles_to_ptx(same_close):
-    """Without a GPU; and for one asset the account stays in registers."""
+def walk_ptx(kind):
+    """A kernel's PTX, without a GPU."""
     pytest.importorskip("numba_cuda")
     from numba import types
 
-    from gpuquant import family
-    from gpuquant.backtesting.account import text
-    from gpuquant.costs.base import Cost
     from gpuquant.device import compile as compiler
     from gpuquant.device import cuda
-    from gpuquant.rules.base import Rule
 
-    def array(kind, dimensions=2):
-        return types.Array(kind, dimensions, "C")
+    def array(type_, dimensions=2):
+        return types.Array(type_, dimensions, "C")
 
     whole, real = types.int64, types.float64
     table = array(real)
-    signature = types.void(*[whole] * 6, array(real, 1), array(whole), *[table] * 4, real, table, types.boolean, *[table] * 2, array(whole, 1))
+    signature = types.void(
+        *[whole] * 6, array(real, 1), array(whole), *[table] * 3, array(real, 3), *[table] * 3, array(real, 1), real, table, types.boolean, *[table] * 2, array(whole, 1)
+    )  # fmt: skip
+    return cuda.ptx(compiler.load(kind.text("cuda")).run.py_func, signature)
+
+
+@pytest.mark.parametrize("fill", ["next", "same_close"])
+def test_every_rule_and_cost_compiles_to_ptx(fill):
+    """And for one asset the account stays in registers."""
+    from gpuquant import family
+    from gpuquant.backtesting.account import Kind
+    from gpuquant.costs.base import Cost
+    from gpuquant.rules.base import Rule
+
     for rule in family.members(Rule, "gpuquant.rules").values():
         for cost in family.members(Cost, "gpuquant.costs").values():
             if rule.__module__.startswith("gpuquant.") and cost.__module__.startswith("gpuquant."):
-                module = compiler.load(text(rule, cost, 1, same_close, "cuda"))
-                assert ".local" not in cuda.ptx(module.run.py_func, signature), (rule, cost)
+                assert ".local" not in walk_ptx(Kind(rule, cost, 1, fill, "equity", ("SIGNALS", "PARTIAL"), ())), (rule, cost)
 
 
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda p: gq.backtest(p), InputError, "exactly one of rule, weights and signals"),
+        (lambda p: gq.backtest(p), InputError, "exactly one of rule, signals, weights, amounts and orders"),
         (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=2, slow=4), fill="close"), NameUnknown, "unknown fill 'close'"),
         (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=0, slow=4)), InputError, r"fast\[0\] = 0.0: must be a whole number >= 1"),
         (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=2, slow=4, below="shrt")), InputError, "did you mean 'short'"),

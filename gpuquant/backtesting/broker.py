@@ -1,0 +1,416 @@
+"""The broker's side of the back-test walk: how a wish becomes a fill, and what a fill, a bar or a calamity does to the account.
+
+The functions are kernel source, as those of `walk.py`, and are put in place of their calls; `deal`, through which every fill goes, stays a
+function. `book` holds the account: the tallies by their names, then PER numbers for each asset: the units HELD, their BASIS (what they
+cost), the WANT of the last bar, the SIZE to trade, the bar of ENTRY, and where stops are watched the BASE they are measured from and the PEAK since.
+
+A fill is recorded in eight numbers: bar, asset, signed units, price, fee, units wanted, why it was sent, and why it was not filled in full.
+"""
+# mypy: ignore-errors
+# ruff: noqa: F821
+
+
+def start(block, book, cash0, first):
+    """An account that holds nothing, before bar `first`."""
+    for k in unrolled(HELD + PER * ASSETS):
+        book[k, 0] = 0.0
+    for k in unrolled(SUMMED):
+        for q in unrolled(BLOCK):
+            block[MOMENTS + k, q] = 0.0
+    book[CASH, 0] = cash0
+    book[ALIVE, 0] = 1.0
+    book[PEAK, 0] = cash0
+    book[PEAK_AT, 0] = first - 1.0
+    book[FLOOR, 0] = cash0
+    block[EQUITY, 0] = cash0
+
+
+def value_of(units, price):
+    """What a holding is worth; nothing where nothing is held, whatever the price."""
+    return units * price if units != 0.0 else 0.0
+
+
+def floored(x):
+    """The whole number below x >= 0."""
+    return f64(i64(x))
+
+
+def wanted_units(r, wish, had, cash, worth, price):
+    """Units to trade for a wish; the sizing is the run's."""
+    idle = (wish == HOLD) or (wish == 0.0 and had == 0.0) or (SIGNALS and not ADDS and wish * had > 0.0)
+    if SIGNALS:
+        side = 1.0 if wish > 0.0 else -1.0
+        units = r[AMOUNT]  # of them
+        if OF == OF_VALUE:
+            units = r[AMOUNT] / price
+        if OF == OF_EQUITY:
+            units = r[AMOUNT] * worth / price
+        if OF == OF_RISK:  # so many that the stop loses this share of the equity
+            units = r[AMOUNT] * worth / (price * r[STOP_LOSS])
+        if OF == OF_CASH:  # of what there is once the other side is closed, the fee included
+            paid = fill_price(r, 0, price, side, 0.0)
+            closing = max(-side * had, 0.0)
+            left = cash - side * closing * paid - (charge(r, 0, closing * paid, closing) if closing > 0.0 else 0.0)
+            units = afford(r, 0, r[AMOUNT] * max(left, 0.0), paid) / paid
+            if LEVERED:
+                units = units / r[INITIAL]
+        if LOTS:
+            units = floored(units / r[LOT] + 1e-9) * r[LOT]
+        turned = side * units - had if (had * side <= 0.0 and not ADDS) or had == 0.0 else side * units
+        wanted = -had if wish == 0.0 else turned
+    else:
+        wanted = (wish if TARGETS else wish * worth / price) - had
+    return 0.0 if idle else wanted
+
+
+def count_trade(book, close, extra, lead, asset0, j, t, gain, had):
+    """Count a trade that has ended with `gain`: runs of winners and losers, how long it was held and how far it went."""
+    book[TRADES, 0] += 1.0
+    book[WINS, 0] += 1.0 if gain > 0.0 else 0.0
+    book[GAINED, 0] += max(gain, 0.0)
+    book[LOST, 0] -= min(gain, 0.0)
+    book[GAIN_SQUARES, 0] += gain * gain
+    book[BEST_TRADE, 0] = max(book[BEST_TRADE, 0], gain)
+    book[WORST_TRADE, 0] = min(book[WORST_TRADE, 0], gain)
+    run = book[RUN, 0]
+    run = (max(run, 0.0) + 1.0) if gain > 0.0 else (min(run, 0.0) - 1.0)
+    book[RUN, 0] = run
+    book[WIN_RUN, 0] = max(book[WIN_RUN, 0], run)
+    book[LOSS_RUN, 0] = max(book[LOSS_RUN, 0], -run)
+    entry = i64(book[ENTRY + PER * j, 0])
+    book[KEPT, 0] += t - entry
+    book[LONGEST_TRADE, 0] = max(book[LONGEST_TRADE, 0], f64(t - entry))
+    if DETAIL:
+        low = close[u64(asset0 + j), u64(lead + entry)]
+        high = low
+        entered = abs(book[BASIS + PER * j, 0] / had)
+        for q in range(entry + 1, t + 1):
+            if RANGES:
+                low = min(low, extra[LOW, u64(asset0 + j), u64(lead + q)])
+                high = max(high, extra[HIGH, u64(asset0 + j), u64(lead + q)])
+            else:
+                price = close[u64(asset0 + j), u64(lead + q)]
+                low = min(low, price)
+                high = max(high, price)
+        against = low / entered - 1.0 if had > 0.0 else 1.0 - high / entered
+        along = high / entered - 1.0 if had > 0.0 else 1.0 - low / entered
+        book[AGAINST, 0] += min(against, 0.0)
+        book[ALONG, 0] += max(along, 0.0)
+        book[MOST_AGAINST, 0] = min(book[MOST_AGAINST, 0], against)
+
+
+def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, fee):
+    """Book one fill of asset `j`; a trade ends when its holding is closed or turns round."""
+    had = book[HELD + PER * j, 0]
+    now = 0.0 if whole else had + size
+    book[HELD + PER * j, 0] = now
+    book[CASH, 0] -= size * paid + fee
+    book[FEES, 0] += fee
+    book[ORDERS, 0] += 1.0
+    book[TURNOVER, 0] += abs(size) * price / book[WORTH, 0]
+    if LOCKED:
+        debt = book[DEBT_OF + PER * j, 0]
+        if size < 0.0:
+            after = debt + min(-size, max(-now, 0.0)) * paid
+        else:
+            after = debt * max(-now, 0.0) / max(-had, 1e-300) if had < 0.0 else 0.0
+        book[DEBT, 0] += after - debt
+        book[DEBT_OF + PER * j, 0] = after
+    if had == 0.0:
+        book[ACTIVE, 0] += 1.0
+        book[BASIS + PER * j, 0] = size * paid + fee
+    elif size * had > 0.0:
+        book[BASIS + PER * j, 0] += size * paid + fee
+    else:
+        basis = book[BASIS + PER * j, 0]
+        shut = 1.0 if now * had <= 0.0 else abs(size / had)  # of the holding, which takes its share of the cost with it
+        part = 1.0 if now * had >= 0.0 else abs(had / size)  # of the fee; the rest is what the turned holding costs
+        count_trade(book, close, extra, lead, asset0, j, t, shut * had * paid - part * fee - shut * basis, had)
+        book[ACTIVE, 0] -= 1.0 if now == 0.0 else 0.0
+        book[BASIS + PER * j, 0] = now * paid + (1.0 - part) * fee if shut == 1.0 else (1.0 - shut) * basis
+    if had * now <= 0.0:
+        book[ENTRY + PER * j, 0] = t
+        if STOPS:
+            book[BASE + PER * j, 0] = close[u64(asset0 + j), u64(lead + t)] if BASE_CLOSE else paid
+            book[TOP + PER * j, 0] = book[BASE + PER * j, 0]
+
+
+def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips, why, recorded, column, orders, order_at):
+    """Trade `wanted` units of asset `j` at `price`, as far as price, cash, margin, lots and volume allow; the signed units that were traded.
+
+    What is not filled is recorded with its reason. `slips` is 0.0 where the price is a limit, which no slippage moves.
+    """
+    side = 1.0 if wanted > 0.0 else -1.0
+    had = book[HELD + PER * j, 0]
+    size = abs(wanted)
+    reason = 0.0
+    share = 0.0
+    if VOLUMES:
+        volume = extra[VOLUME, u64(asset0 + j), u64(lead + t)]
+        if not (volume > 0.0):
+            volume = 0.0
+        if size > r[PARTICIPATION] * volume:
+            size = r[PARTICIPATION] * volume
+            reason = NO_VOLUME
+        share = size / volume if volume > 0.0 else 0.0
+    paid = fill_price(r, 0, price, side * slips, share)
+    closing = min(size, max(-side * had, 0.0))
+    opening = size - closing
+    if opening > 0.0 and price > 0.0:
+        left = book[CASH, 0] - side * closing * paid
+        if closing > 0.0:
+            left -= charge(r, 0, closing * paid, closing)
+        room = left  # value that may be opened, with its fee
+        if LEVERED:
+            gross = 0.0
+            worth = left
+            for q in range(ASSETS):
+                units = book[HELD + PER * q, 0] + (side * closing if q == j else 0.0)
+                mark = price if q == j else close[u64(asset0 + q), u64(lead + t - 1)]
+                worth += value_of(units, mark)
+                gross += abs(value_of(units, mark))
+            room = (worth - r[INITIAL] * gross) / r[INITIAL]
+        elif LOCKED:  # the proceeds of a short, and as much again, stay where they are
+            room = left - 2.0 * (book[DEBT, 0] - (closing * book[DEBT_OF + PER * j, 0] / abs(had) if had < 0.0 and closing > 0.0 else 0.0))
+        elif side < 0.0:
+            room = 1e300
+        most = afford(r, 0, max(room, 0.0), paid) / paid if room < 1e299 else 1e300
+        if opening > most:
+            reason = NO_CASH if opening > most * (1.0 + 1e-12) else reason
+            opening = most
+    size = closing + opening
+    whole = size == abs(had) and wanted * had < 0.0  # a holding may be closed whatever its size
+    if LOTS:
+        size = size if whole else floored(size / r[LOT] * (1.0 + 1e-12)) * r[LOT]
+    if not PARTIAL and size < abs(wanted) * (1.0 - 1e-9):
+        size = 0.0
+        reason = reason if reason > 0.0 else TOO_SMALL
+    if not (price > 0.0):
+        size = 0.0
+        reason = NO_PRICE
+    elif size < 1e-8 or (size < r[LEAST] and not whole):
+        size = 0.0
+        reason = reason if reason > 0.0 else TOO_SMALL
+    fee = 0.0
+    if size > 0.0:
+        fee = charge(r, 0, size * paid, size)
+        settle(r, book, close, extra, lead, asset0, j, t, side * size, whole, price, paid, fee)
+    else:
+        book[REJECTS, 0] += 1.0
+    book[REASON, 0] = reason
+    if recorded:
+        place = order_at[column] + i64(book[ORDERS, 0] + book[REJECTS, 0]) - 1
+        if place < order_at[column + 1]:
+            orders[place, 0] = t
+            orders[place, 1] = asset0 + j
+            orders[place, 2] = side * size
+            orders[place, 3] = paid
+            orders[place, 4] = fee
+            orders[place, 5] = wanted
+            orders[place, 6] = why
+            orders[place, 7] = reason
+    return side * size
+
+
+def trade(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders, order_at):
+    """Turn the wishes into fills at bar `t`: sells first, since their cash pays for the buys."""
+    worth = book[CASH, 0]
+    for j in range(ASSETS):
+        price = fill[u64(asset0 + j), u64(lead + t)]
+        if HALTS:
+            price = price if price > 0.0 else close[u64(asset0 + j), u64(lead + t - 1)]
+        worth += value_of(book[HELD + PER * j, 0], price)
+    book[WORTH, 0] = worth
+    wanted = 0.0
+    covering = 0.0
+    for j in range(ASSETS):
+        price = fill[u64(asset0 + j), u64(lead + t)]
+        size = wanted_units(r, book[WANT + PER * j, 0], book[HELD + PER * j, 0], book[CASH, 0], worth, price)
+        if HALTS and not (price > 0.0):  # what cannot trade is recorded, and its units are unknown
+            size = 0.0
+            if book[WANT + PER * j, 0] < HOLD and (book[WANT + PER * j, 0] != 0.0 or book[HELD + PER * j, 0] != 0.0):
+                _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, NAN, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
+        book[SIZE + PER * j, 0] = size if abs(size) >= 1e-8 else 0.0
+        if size > 0.0 and not IN_ORDER:  # a short is always bought back; where cash is short, the other buys are cut by one factor
+            paid = fill_price(r, 0, price, 1.0, 0.0)
+            cover = min(size, max(-book[HELD + PER * j, 0], 0.0))
+            covering += cover * paid + (charge(r, 0, cover * paid, cover) if cover > 0.0 else 0.0)
+            wanted += (size - cover) * paid
+    if IN_ORDER:
+        for _turn in range(ASSETS):  # from the largest sale to the largest purchase
+            best = -1
+            least = 1e300
+            for j in range(ASSETS):
+                size = book[SIZE + PER * j, 0]
+                value = size * fill[u64(asset0 + j), u64(lead + t)]
+                if size != 0.0 and value < least:
+                    least = value
+                    best = j
+            if best >= 0:
+                size = book[SIZE + PER * best, 0]
+                book[SIZE + PER * best, 0] = 0.0
+                _ = deal(
+                    r,
+                    book,
+                    close,
+                    extra,
+                    lead,
+                    asset0,
+                    ASSETS,
+                    best,
+                    t,
+                    size,
+                    fill[u64(asset0 + best), u64(lead + t)],
+                    1.0,
+                    book[WHY, 0],
+                    recorded,
+                    column,
+                    orders,
+                    order_at,
+                )
+    else:
+        share = 1.0
+        for turn in range(2):
+            side = 2.0 * turn - 1.0
+            if turn == 1 and wanted > 0.0 and not LEVERED and ASSETS > 1:
+                share = min(1.0, afford(r, 0, max(book[CASH, 0] - covering, 0.0), 1e300) / wanted)
+            for j in range(ASSETS):
+                size = book[SIZE + PER * j, 0]
+                if size * side > 0.0:
+                    if turn == 1:
+                        cover = min(size, max(-book[HELD + PER * j, 0], 0.0))
+                        size = cover + share * (size - cover)
+                    if abs(size) >= 1e-8:
+                        _ = deal(
+                            r,
+                            book,
+                            close,
+                            extra,
+                            lead,
+                            asset0,
+                            ASSETS,
+                            j,
+                            t,
+                            size,
+                            fill[u64(asset0 + j), u64(lead + t)],
+                            1.0,
+                            book[WHY, 0],
+                            recorded,
+                            column,
+                            orders,
+                            order_at,
+                        )
+
+
+def protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, orders, order_at):
+    """Close the holding of asset `j` where bar `t` has met its stop-loss, trailing stop or take-profit; whether it did.
+
+    A bar that opens beyond a stop fills at its open. Where a bar meets both sides, the loss comes first: the bar does not say.
+    """
+    had = book[HELD + PER * j, 0]
+    hit = 0.0
+    trades = True
+    if HALTS:
+        trades = fill[u64(asset0 + j), u64(lead + t)] > 0.0
+    if trades and had != 0.0 and (ENTRY_BAR or book[ENTRY + PER * j, 0] < t):
+        side = 1.0 if had > 0.0 else -1.0
+        last = close[u64(asset0 + j), u64(lead + t)]
+        first = last
+        low = last
+        high = last
+        if RANGES and not CLOSE_ONLY:
+            first = extra[OPEN, u64(asset0 + j), u64(lead + t)]
+            low = extra[LOW, u64(asset0 + j), u64(lead + t)]
+            high = extra[HIGH, u64(asset0 + j), u64(lead + t)]
+        worst = low if had > 0.0 else high
+        best = high if had > 0.0 else low
+        base = book[BASE + PER * j, 0]
+        loss = base * (1.0 - side * r[STOP_LOSS])
+        trail = book[TOP + PER * j, 0] * (1.0 - side * r[TRAILING])
+        trailed = side * trail > side * loss
+        stop = trail if trailed else loss
+        goal = base * (1.0 + side * r[TAKE_PROFIT])
+        price = 0.0
+        slips = 1.0
+        if side * worst <= side * stop:
+            price = first if side * first <= side * stop else stop
+            hit = BY_TRAIL if trailed else BY_LOSS
+            slips = STOP_SLIPS
+        elif side * best >= side * goal:
+            price = first if side * first >= side * goal else goal
+            hit = BY_PROFIT
+            slips = GOAL_SLIPS
+        elif t - book[ENTRY + PER * j, 0] >= r[MOST_BARS]:
+            price = last
+            hit = BY_TIME
+        book[TOP + PER * j, 0] = max(side * book[TOP + PER * j, 0], side * best) * side
+        if hit > 0.0:
+            _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, -had, price, slips, hit, recorded, column, orders, order_at)
+    return hit
+
+
+def carry(r, book, close, lead, asset0, t):
+    """Interest of a bar: on cash and on debt, and what borrowed shares cost, by the prices of the bar before."""
+    cash = book[CASH, 0]
+    paid = cash * (r[INTEREST] if cash > 0.0 else r[FINANCING])
+    for j in range(ASSETS):
+        units = book[HELD + PER * j, 0]
+        if units < 0.0:
+            paid += value_of(units, close[u64(asset0 + j), u64(lead + t - 1)]) * r[BORROW]
+    book[CASH, 0] += paid
+    book[CARRIED, 0] += paid
+
+
+def act(book, extra, lead, asset0, t):
+    """Splits and dividends that go ex at bar `t`: the holder of a share gets both, who is short pays."""
+    for j in range(ASSETS):
+        units = book[HELD + PER * j, 0]
+        if units != 0.0:
+            paid = units * extra[DIVIDEND, u64(asset0 + j), u64(lead + t)]
+            ratio = extra[SPLIT, u64(asset0 + j), u64(lead + t)]
+            book[CASH, 0] += paid
+            book[DIVIDENDS, 0] += paid
+            book[BASIS + PER * j, 0] -= paid
+            book[HELD + PER * j, 0] = units * ratio
+            if STOPS:
+                book[BASE + PER * j, 0] /= ratio
+                book[TOP + PER * j, 0] /= ratio
+
+
+def delist(r, book, close, extra, lead, asset0, t, recorded, column, orders, order_at):
+    """Holdings whose last bar was the one before `t` are paid out at their last price and the return of the delisting."""
+    for j in range(ASSETS):
+        last = extra[GONE, u64(asset0 + j), u64(lead + t)]
+        if last > -2.0 and book[HELD + PER * j, 0] != 0.0:
+            price = max(close[u64(asset0 + j), u64(lead + t - 1)] * (1.0 + last), 1e-12)
+            _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, -book[HELD + PER * j, 0], price, 0.0, BY_DELISTING, recorded, column, orders, order_at)
+
+
+def call(r, book, close, lead, asset0, t, worth):
+    """Whether the account is below its maintenance margin at the close of bar `t`: then everything is sold."""
+    gross = 0.0
+    for j in range(ASSETS):
+        gross += abs(value_of(book[HELD + PER * j, 0], close[u64(asset0 + j), u64(lead + t)]))
+    called = 1.0 if worth < r[MAINTENANCE] * gross else 0.0
+    return called
+
+
+def mark(book, close, lead, asset0, t):
+    """Equity at the close of bar `t`."""
+    worth = book[CASH, 0]
+    for j in range(ASSETS):
+        price = close[u64(asset0 + j), u64(lead + t)]
+        if HALTS:
+            worth += value_of(book[HELD + PER * j, 0], price)
+        else:
+            worth += book[HELD + PER * j, 0] * price
+    return worth
+
+
+def end(book, worth):
+    """Close an account that has lost everything: nothing can be traded any more, and no return of a debt has a meaning."""
+    book[CASH, 0] = worth
+    book[ALIVE, 0] = 0.0
+    book[ACTIVE, 0] = 0.0
+    for j in range(ASSETS):
+        book[HELD + PER * j, 0] = 0.0

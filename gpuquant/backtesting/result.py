@@ -1,0 +1,244 @@
+"""What a back-test gives back: the measures of every account, and for those one asks about, equity, orders, trades and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant import measures
+from gpuquant.backtesting import trades as matched
+from gpuquant.backtesting.account import CAUSES, REASONS, Account, Tickets, record
+from gpuquant.backtesting.tickets import FATE, STATES
+from gpuquant.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Results of a back-test, one column per account.
+
+    Attributes
+    ----------
+    sums : dict of arrays, shape (columns,)
+        What the walk accumulated.
+    labels : dict of arrays, shape (columns,)
+        Asset and parameters of each column.
+    columns : int array, shape (columns,)
+        The numbers of the accounts in the whole run; all of them, unless only the best were kept.
+    fates : array
+        Of resting orders, what became of each.
+    meta : dict
+    """
+
+    account: Account
+    sums: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+    columns: np.ndarray
+    fates: np.ndarray
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def measures(self) -> dict[str, np.ndarray]:
+        """Every measure, shape (columns,)."""
+        return measures.from_sums(self.sums, self.account.panel.bars, self.account.periods, self.account.market)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per column: asset, parameters and every measure."""
+        import pandas as pd
+
+        return pd.DataFrame({**self.labels, **self.measures})
+
+    def to_frame(self) -> pd.DataFrame:
+        """The same as `frame`."""
+        return self.frame
+
+    def __len__(self) -> int:
+        return len(self.sums["growth"])
+
+    def _recorded(self, columns: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Equity and orders of chosen columns, by walking those again."""
+        which = np.atleast_1d(np.arange(len(self)) if columns is None else np.asarray(columns))
+        if not which.size or which.dtype.kind not in "iu":
+            raise InputError(f"columns = {columns!r}: must be column numbers, at least one")
+        if which.min() < 0 or which.max() >= len(self):
+            raise InputError(f"columns = {columns!r}: must be within 0 and {len(self) - 1}")
+        again = self.__dict__.setdefault("_again", {})
+        name = which.tobytes()
+        if name not in again:
+            again[name] = record(self.account, self.columns[which])
+        return (which, *again[name])
+
+    def equity(self, columns: Any = None) -> pd.DataFrame:
+        """Equity at each close of the chosen columns (all of them by default)."""
+        import pandas as pd
+
+        which, equity, _, _ = self._recorded(columns)
+        return pd.DataFrame(equity.T, index=pd.DatetimeIndex(self.account.panel.dates, name="date"), columns=which)
+
+    def returns(self, columns: Any = None) -> pd.DataFrame:
+        """Simple returns per bar of the chosen columns; the first is measured from the starting cash."""
+        equity = self.equity(columns)
+        before = equity.shift(1).fillna(self.account.cash)
+        return equity / before - 1.0
+
+    def _dealt(self, columns: Any) -> pd.DataFrame:
+        """Everything that reached the market, filled or not."""
+        import pandas as pd
+
+        which, _, dealt, count = self._recorded(columns)
+        panel = self.account.panel
+        bars = dealt[:, 0].astype(np.int64)
+        return pd.DataFrame(
+            {
+                "column": np.repeat(which, count),
+                "bar": bars,
+                "date": panel.dates[bars],
+                "asset": np.array(panel.assets, dtype=object)[dealt[:, 1].astype(np.int64)],
+                "side": np.where(np.where(dealt[:, 2] != 0.0, dealt[:, 2], dealt[:, 5]) > 0.0, "buy", "sell"),
+                "size": np.abs(dealt[:, 2]),
+                "price": dealt[:, 3],
+                "fee": dealt[:, 4],
+                "wanted": np.abs(dealt[:, 5]),
+                "cause": np.array(CAUSES, dtype=object)[dealt[:, 6].astype(np.int64)],
+                "reason": np.array(REASONS, dtype=object)[dealt[:, 7].astype(np.int64)],
+            }
+        )
+
+    def orders(self, columns: Any = None) -> pd.DataFrame:
+        """Every fill of the chosen columns: column, bar, date, asset, side, size, price, fee, units wanted, cause, and why it was not filled in full."""
+        dealt = self._dealt(columns)
+        return dealt[dealt["size"] > 0.0].reset_index(drop=True)
+
+    def rejects(self, columns: Any = None) -> pd.DataFrame:
+        """Every order of the chosen columns that could not fill, with its reason."""
+        dealt = self._dealt(columns)
+        return dealt[dealt["size"] == 0.0].drop(columns=["size", "fee"]).reset_index(drop=True)
+
+    def tickets(self) -> pd.DataFrame:
+        """What became of each order of a list: its state, the units filled, the bar of its end, and the reason where it did not fill."""
+        import pandas as pd
+
+        if self.account.rule is not Tickets:
+            raise InputError("tickets: only a run with orders= has them")
+        state, filled, reason, bar = (self.fates[:, FATE.index(name)] for name in ("state", "filled", "reason", "bar"))
+        return pd.DataFrame(
+            {
+                "state": np.array(STATES, dtype=object)[state.astype(np.int64)],
+                "filled": filled,
+                "bar": np.where(state > 1, bar, np.nan),
+                "reason": np.array(REASONS, dtype=object)[reason.astype(np.int64)],
+            }
+        )
+
+    def trades(self, columns: Any = None, *, matching: str = "average") -> pd.DataFrame:
+        """The trades of the chosen columns, those still open valued at the last price.
+
+        `matching` is average (a sale against the average of what is held), fifo (against what was bought first) or position (one row from
+        the first fill of a holding to its last).
+        """
+        if matching not in ("average", "fifo", "position"):
+            raise unknown("matching", matching, ("average", "fifo", "position"))
+        panel = self.account.panel
+        return matched.trades(self.orders(columns), panel.known[-1], panel.bars, matching, panel.assets)
+
+    def positions(self, columns: Any = None) -> pd.DataFrame:
+        """The units held at each close, shape (bars, columns x assets)."""
+        import pandas as pd
+
+        panel, orders = self.account.panel, self.orders(columns)
+        which = np.arange(len(self)) if columns is None else np.atleast_1d(columns)
+        out = {}
+        splits = np.ones(panel.close.shape) if panel.splits is None else np.nan_to_num(panel.splits, nan=1.0)
+        for column in which:
+            own = orders[orders["column"] == column]
+            assets = panel.assets if self.account.assets > 1 else (panel.assets[int(self.columns[column]) // self.account.rows],)
+            for asset in assets:
+                moves = np.zeros(panel.bars)
+                fills = own[own["asset"] == asset]
+                np.add.at(moves, fills["bar"].to_numpy(), np.where(fills["side"] == "buy", 1.0, -1.0) * fills["size"])
+                grown = np.cumprod(splits[:, panel.asset(asset)])
+                held = np.cumsum(moves / grown) * grown
+                out[column, asset] = np.where(np.abs(held) < 1e-9 * max(float(np.abs(moves).max(initial=0.0)), 1e-300), 0.0, held)
+        frame = pd.DataFrame(out, index=pd.DatetimeIndex(panel.dates, name="date"))
+        frame.columns = pd.MultiIndex.from_tuples(list(out), names=["column", "asset"])
+        return frame
+
+    def drawdowns(self, columns: Any = None) -> pd.DataFrame:
+        """Every fall of the chosen columns from a highest equity: peak, lowest point, recovery, depth and length in bars."""
+        return matched.drawdowns(self.equity(columns), self.account.cash)
+
+    def honest(self) -> dict[str, float]:
+        """The best column, and what remains of it when all that were tried are counted (`gpuquant.honesty`).
+
+        Returns
+        -------
+        dict
+            column, trials, sharpe, deflated_sharpe (the probability that the true ratio exceeds the luck of so many trials), and minimum_years
+            (the record that so good a ratio needs to be more than luck).
+        """
+        ratios = self.measures["sharpe"]
+        trials = int(self.meta.get("trials", len(self)))
+        if not np.isfinite(ratios).any():
+            return {"column": 0, "trials": trials, "sharpe": float("nan"), "deflated_sharpe": float("nan"), "minimum_years": float("nan")}
+        best = int(np.nanargmax(ratios))
+        spread = self.meta.get("sharpe_spread", float(np.nanstd(ratios, ddof=1)) if len(self) > 1 else 0.0) / np.sqrt(self.account.periods)
+        returns = self.returns([best]).to_numpy()[:, 0]
+        return {
+            "column": best,
+            "trials": trials,
+            "sharpe": float(ratios[best]),
+            "deflated_sharpe": measures.deflated_sharpe(returns, trials, spread),
+            "minimum_years": measures.minimum_length(trials, float(ratios[best])),
+        }
+
+    def summary(self) -> str:
+        """A few lines: the account, or the best and the middle of a grid, the deflated figure first."""
+        m = self.measures
+        if len(self) == 1 and int(self.meta.get("trials", 1)) == 1:
+            rows = [
+                ("total return", f"{m['total_return'][0]:+.1%}"),
+                ("CAGR", f"{m['cagr'][0]:+.2%}"),
+                ("volatility", f"{m['volatility'][0]:.2%}"),
+                ("Sharpe", f"{m['sharpe'][0]:.2f}"),
+                ("max drawdown", f"{m['max_drawdown'][0]:.1%}"),
+                ("turnover a year", f"{m['turnover'][0]:.1f}"),
+                ("orders", f"{m['orders'][0]:.0f}"),
+                ("fees", f"{m['fees'][0]:,.0f}"),
+            ]
+            return "\n".join(f"{name:<16}{value:>14}" for name, value in rows)
+        found = self.honest()
+        best = int(found["column"])
+        label = ", ".join(f"{k} {v[best]}" for k, v in self.labels.items())
+        return (
+            f"deflated Sharpe {found['deflated_sharpe']:.2f}: the probability that the best of {found['trials']:.0f} columns is more than their luck\n"
+            f"best Sharpe {found['sharpe']:.2f} ({label}); median {np.nanmedian(m['sharpe']):.2f}; "
+            f"so good a one needs {found['minimum_years']:.1f} years to stand out, there are {self.account.panel.bars / self.account.periods:.1f}\n"
+            f"{len(self)} columns over {self.account.panel.bars} bars in {self.meta.get('seconds', float('nan')):.3g} s"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"{self.frame.head(20).to_html()}<p>{len(self)} columns</p>"
+
+    def names(self, which: Any) -> list[str]:
+        """What columns are called in a picture."""
+        return [", ".join(f"{name} {v[c]}" if name != "asset" else str(v[c]) for name, v in self.labels.items()) for c in which]
+
+    def plot(self, columns: Any = None, *, kind: str = "equity", ax: Any = None, **choices: Any) -> Any:
+        """A picture of the chosen columns (of a grid, the best by Sharpe ratio).
+
+        `kind` is equity, account (equity, drawdown and the trades on the price, of one column), underwater, rolling (a rolling Sharpe ratio; `window=` bars),
+        exposure, heatmap (`x=`, `y=` parameters, `measure=`) or distribution (`measure=`, over all columns).
+        """
+        from gpuquant.report import plots
+
+        if kind not in plots.KINDS:
+            raise unknown("kind", kind, plots.KINDS)
+        if columns is None and len(self) > 1:
+            columns = [int(np.nanargmax(self.measures["sharpe"]))]
+        return plots.KINDS[kind](self, columns, ax, **choices)

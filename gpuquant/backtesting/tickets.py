@@ -1,0 +1,128 @@
+"""Resting orders in the back-test walk: a list of tickets, worked bar by bar until each has filled or met its end.
+
+Kernel source, as `walk.py`. A ticket is a row of numbers (`TICKET` below names them); its fate is a row beside it: what it is now, the units filled,
+whether its stop has been met, and why it did not fill. Tickets are in the order in which they are tried.
+"""
+# mypy: ignore-errors
+# ruff: noqa: F821
+
+TICKET = ("from", "asset", "size", "of", "limit", "stop", "until", "group", "parent", "at_close")
+FATE = ("state", "filled", "met", "reason", "bar")
+WAITING, LIVE, FILLED, CANCELLED, EXPIRED, REJECTED = range(6)
+STATES = ("waiting", "live", "filled", "cancelled", "expired", "rejected")
+
+
+def ticket_units(r, book, tickets, fates, k, j, price):
+    """Signed units that ticket `k` asks for."""
+    size = tickets[k, TICKET_SIZE]
+    of = tickets[k, TICKET_OF]
+    parent = i64(tickets[k, TICKET_PARENT])
+    worth = book[WORTH, 0]
+    units = size
+    if of == OF_VALUE:
+        units = size / price
+    if of == OF_EQUITY:
+        units = size * worth / price
+    if of == OF_CASH:
+        side = 1.0 if size > 0.0 else -1.0
+        paid = fill_price(r, 0, price, side, 0.0)
+        units = side * afford(r, 0, abs(size) * max(book[CASH, 0], 0.0), paid) / paid
+    if size != size:  # no size: what closes the parent's fill, or the holding
+        units = -fates[parent, FATE_FILLED] if parent >= 0 else -book[HELD + PER * j, 0]
+    return units - (fates[k, FATE_FILLED] if size == size else 0.0)
+
+
+def reached(tickets, fates, k, side, first, low, high):
+    """The price at which bar prices fill ticket `k`, and 0.0 where they do not; a stop that is met stays met."""
+    limit = tickets[k, TICKET_LIMIT]
+    stop = tickets[k, TICKET_STOP]
+    price = first
+    open_ = True
+    if stop == stop and fates[k, FATE_MET] == 0.0:
+        met = (high >= stop) if side > 0.0 else (low <= stop)
+        open_ = met
+        price = max(first, stop) if side > 0.0 else min(first, stop)
+        if met:
+            fates[k, FATE_MET] = 1.0
+        if met and limit == limit:  # a stop-limit: within its bar it fills where it was met, if the limit allows that
+            open_ = (price <= limit) if side > 0.0 else (price >= limit)
+    elif limit == limit:
+        open_ = (low <= limit) if side > 0.0 else (high >= limit)
+        price = min(first, limit) if side > 0.0 else max(first, limit)
+    return price if open_ else 0.0
+
+
+def work(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begun, recorded, column, orders, order_at):
+    """Try every ticket that lives at bar `t`; the number of the first that is left.
+
+    Orders at the market fill at the open, before those that wait for a price within the bar.
+    """
+    for resting in range(2):
+        begun = work_some(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begun, resting, recorded, column, orders, order_at)
+    return begun
+
+
+def work_some(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begun, resting, recorded, column, orders, order_at):
+    """Try the tickets at the market (`resting` 0), or those that wait for a price."""
+    ended = True
+    for k in range(begun, tickets.shape[0]):
+        if tickets[k, TICKET_FROM] > t:
+            break
+        state = fates[k, FATE_STATE]
+        waits = tickets[k, TICKET_LIMIT] == tickets[k, TICKET_LIMIT] or tickets[k, TICKET_STOP] == tickets[k, TICKET_STOP]
+        turn = waits == (resting > 0)
+        parent = i64(tickets[k, TICKET_PARENT])
+        if turn and state == WAITING:
+            if parent < 0 or (fates[parent, FATE_STATE] == FILLED and (fates[parent, FATE_BAR] < t or ENTRY_BAR)):
+                state = LIVE
+            elif fates[parent, FATE_STATE] > FILLED:
+                state = CANCELLED
+                fates[k, FATE_BAR] = t
+        if turn and state == LIVE:
+            j = i64(tickets[k, TICKET_ASSET])
+            last = close[u64(asset0 + j), u64(lead + t)]
+            first = fill[u64(asset0 + j), u64(lead + t)]
+            low = last
+            high = last
+            if RANGES:
+                low = extra[LOW, u64(asset0 + j), u64(lead + t)]
+                high = extra[HIGH, u64(asset0 + j), u64(lead + t)]
+            if tickets[k, TICKET_AT_CLOSE] > 0.0:
+                first = last
+            units = ticket_units(r, book, tickets, fates, k, j, first)
+            side = 1.0 if units > 0.0 else -1.0
+            price = reached(tickets, fates, k, side, first, low, high) if first > 0.0 else 0.0
+            if abs(units) < 1e-12 and first > 0.0:  # nothing to close
+                state = CANCELLED
+                fates[k, FATE_REASON] = NOTHING
+                fates[k, FATE_BAR] = t
+            elif price > 0.0:
+                limit = tickets[k, TICKET_LIMIT]
+                why = BY_LIMIT if limit == limit else (BY_STOP if tickets[k, TICKET_STOP] == tickets[k, TICKET_STOP] else 0.0)
+                done = 1.0 * deal(
+                    r, book, close, extra, lead, asset0, ASSETS, j, t, units, price, 0.0 if limit == limit else 1.0, why, recorded, column, orders, order_at
+                )
+                fates[k, FATE_FILLED] += done
+                fates[k, FATE_BAR] = t
+                fates[k, FATE_REASON] = book[REASON, 0]
+                whole = abs(done) >= abs(units) * (1.0 - 1e-9)
+                if whole or (done != 0.0 and book[REASON, 0] != NO_VOLUME):
+                    state = FILLED
+                elif book[REASON, 0] != NO_VOLUME:
+                    state = REJECTED
+                if state == FILLED and tickets[k, TICKET_GROUP] >= 0.0:  # one cancels the others
+                    for other in range(tickets.shape[0]):
+                        if other != k and tickets[other, TICKET_GROUP] == tickets[k, TICKET_GROUP] and fates[other, FATE_STATE] <= LIVE:
+                            fates[other, FATE_STATE] = CANCELLED
+                            fates[other, FATE_BAR] = t
+            elif not (first > 0.0):
+                fates[k, FATE_REASON] = NO_PRICE
+            if state == LIVE and tickets[k, TICKET_UNTIL] <= t:
+                state = EXPIRED
+                fates[k, FATE_BAR] = t
+        fates[k, FATE_STATE] = state
+        if ended and state > LIVE:
+            begun = k + 1
+        else:
+            ended = False
+    return begun

@@ -1,0 +1,212 @@
+"""The back-tests of other engines, trade by trade: the one place that knows their vocabulary.
+
+`run(folder, scenario_id, out_folder)` reads a scenario's json and inputs, runs it here, and writes orders.csv, trades.csv and equity.csv in the
+scenario's own columns. Prices come from the wheel that the json's recipe names: the installed package, or a copy of the wheel in `data/wheels`.
+"""
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import gpuquant as gq
+from gpuquant.panel import Panel
+
+WHEELS = Path(os.environ.get("GPUQUANT_DATA", "data")) / "wheels"
+OHLC = ["Open", "High", "Low", "Close"]
+
+
+class Absent(Exception):
+    """The package that carries a scenario's prices is not here."""
+
+
+def run(folder, scenario_id, out_folder):
+    """Run a scenario and write its files; the back-test."""
+    folder, out_folder = Path(folder), Path(out_folder)
+    told = json.loads((folder / f"{scenario_id}.json").read_text())
+    panel = prices(told)
+    found = (of_backtesting if told["tool"].startswith("backtesting") else of_vectorbt)(told, panel, inputs(folder, told))
+    out_folder.mkdir(parents=True, exist_ok=True)
+    fifo = told["tool"].startswith("backtesting")
+    orders, trades, equity = found.orders(), found.trades(matching="fifo" if fifo else "average"), found.equity().sum(axis=1)
+    orders.rename(columns={"fee": "fees"})[["bar", "asset", "side", "size", "price", "fees"]].to_csv(out_folder / "orders.csv", index=False)
+    names = {"entry_fee": "entry_fees", "exit_fee": "exit_fees", "return": "ret"}
+    trades = trades.rename(columns=names).astype({"closed": int})
+    if fifo:  # signed units; the trades of one bar from the last opened to the first, and on the last bar the other way
+        trades["size"] *= np.where(trades["direction"] == "long", 1.0, -1.0)
+        trades["commission"] = trades["entry_fees"] + trades["exit_fees"]
+        turn = np.where(trades["exit_bar"] == panel.bars - 1, trades["entry_bar"], -trades["entry_bar"])
+        trades = trades.iloc[np.lexsort((turn, trades["exit_bar"]))]
+    else:
+        gone = np.isnan(panel.close[-1, [panel.asset(name) for name in trades["asset"]]]) & (trades["closed"] == 0)
+        trades.loc[gone, ["exit_price", "pnl", "ret"]] = np.nan  # vectorbt values no holding whose last price is missing
+        trades = trades.sort_values(["column", "asset"], key=lambda c: c.map(panel.assets.index) if c.name == "asset" else c, kind="stable")
+    trades.to_csv(out_folder / "trades.csv", index=False)
+    pd.DataFrame({"date": panel.dates.astype("datetime64[D]"), "equity": equity.to_numpy()}).to_csv(out_folder / "equity.csv", index=False)
+    return found
+
+
+def prices(told):
+    """The panel of a scenario's recipe, its bytes those of the recipe's hash."""
+    recipe = told["data"]
+    package, path = re.match(r"(\w+)==[\d.]+,? ([\w./]+)", recipe).groups()
+    frame = _read(package, path)
+    bars = re.search(r"last (\d+) rows,", recipe)
+    frame = frame.iloc[-int(bars[1]) :] if bars else frame
+    bar_data = set(OHLC) <= set(frame.columns)
+    values = (frame[OHLC] if bar_data else frame).to_numpy(dtype=np.float64).copy()
+    for asset, first, last in re.findall(r"(\w+) rows (\d+)\.\.(\d+)", recipe):
+        values[int(first) : int(last) + 1, frame.columns.get_loc(asset)] = np.nan
+    for asset, count in re.findall(r"(\w+) last (\d+) rows set", recipe):
+        values[-int(count) :, frame.columns.get_loc(asset)] = np.nan
+    hashed = np.where(np.isnan(values), -1.0, values)  # as the recipes write a missing price
+    found = hashlib.sha256(np.ascontiguousarray(hashed).tobytes()).hexdigest()
+    assert found == told["input_sha256"], f"{told['id']}: the prices are not those of the recipe"
+    dates = pd.DatetimeIndex(frame.index).to_numpy()
+    if not bar_data:
+        return Panel(values, dates, tuple(frame.columns), halts=bool(np.isnan(values).any()))
+    first, high, low, close = (np.ascontiguousarray(values[:, k : k + 1]) for k in range(4))
+    return Panel(close, dates, ("0",), open=first, high=high, low=low)
+
+
+def _read(package, path):
+    """A file that a package carries, without importing the package."""
+    spec = importlib.util.find_spec(package)
+    if spec is not None and (Path(spec.origin).parent / path).exists():
+        data = (Path(spec.origin).parent / path).read_bytes()
+    else:
+        wheels = sorted(WHEELS.glob(f"{package}-*.whl"))
+        if not wheels:
+            raise Absent(f"{package}, whose file {path} the prices are: `make data` brings its wheel")
+        with zipfile.ZipFile(wheels[-1]) as wheel:
+            data = wheel.read(f"{package}/{path}")
+    data = gzip.decompress(data) if path.endswith(".gz") else data
+    return pd.read_csv(io.BytesIO(data), index_col=0, parse_dates=True)
+
+
+def inputs(folder, told):
+    """The scenario's own inputs, or those of another on the same prices: the tools were given one list of signals."""
+    own = folder / f"{told['id']}_inputs.csv"
+    if own.exists():
+        return pd.read_csv(own)
+    for path in sorted(folder.glob("*_inputs.csv")):
+        other = json.loads((folder / path.name.replace("_inputs.csv", ".json")).read_text())
+        if other["input_sha256"] == told["input_sha256"] and "signal" in path.read_text()[:40]:
+            return pd.read_csv(path)
+    return None
+
+
+def of_vectorbt(told, panel, given):
+    """A scenario of vectorbt's: it fills at the close or the open of the signal's own bar."""
+    p, words = told["params"], f"{told['title']} {told['params'].get('rule', '')}".lower()
+    fees = {"rate": p.get("fees", 0.0), "fixed": p.get("fixed_fees", 0.0), "slippage": p.get("slippage", 0.0)}
+    costs = gq.costs.Commission(**fees) if fees["fixed"] else gq.costs.Proportional(rate=fees["rate"], slippage=fees["slippage"])
+    kind, amount = _size(p, words)
+    size = gq.Size(
+        amount=amount,
+        of=kind,
+        lot=p.get("size_granularity") or 0.0,
+        minimum=p.get("min_size") or 0.0,
+        partial="no" if p.get("allow_partial") is False or "all-or-nothing" in words or "all or nothing" in words else "yes",
+        add="yes" if p.get("accumulate") or "pyramid" in words else "no",
+    )
+    run_ = {
+        "costs": costs,
+        "size": size,
+        "cash": p["init_cash"],
+        "periods": 365.0,
+        "fill": "same_open" if p.get("price") == "open" else "same_close",
+        "margin": gq.Margin(locked="yes") if p.get("lock_cash") else None,
+        "stops": _stops(p, words),
+        "short_of_cash": "in_order",
+    }
+    if "signal" in given:
+        return gq.backtest(panel, signals=_signals(given, panel, p.get("direction", "longonly").lower().replace("_", "")), **run_)
+    column = next(name for name in given if name not in ("bar", "asset"))
+    if column in ("target_percent", "target_amount", "target_units"):
+        wishes = np.full(panel.close.shape, np.nan)
+        wishes[given["bar"], [panel.asset(name) for name in given["asset"]]] = given[column]
+        return gq.backtest(panel, **{"weights" if column == "target_percent" else "amounts": wishes}, **run_)
+    unit = {"size": kind if kind in ("value", "cash") else "units", "amount": "units", "units": "units", "value": "value", "percent": "cash"}[column]
+    orders = given.rename(columns={column: "size"}).assign(of=unit, bars=1)
+    orders = orders[["bar", "size", "of", "bars", *(("asset",) if "asset" in orders else ())]]
+    return gq.backtest(panel, orders=orders, **run_)
+
+
+def _size(p, words):
+    """What a signal trades: the kind, and how much of it."""
+    size = p.get("size")
+    if size in (None, "all cash", "inf") or size == float("inf"):
+        return "cash", 1.0
+    kind = str(p.get("size_type", "value" if "by value" in words else "percent" if "percent of" in words else "amount")).lower()
+    kinds = {"amount": "units", "value": "value", "percent": "cash"}
+    return kinds.get(kind, "units"), float(size)
+
+
+def _stops(p, words):
+    """The stops: measured from the close of the entry bar unless the rule says the fill; they fill without slippage unless it says market."""
+    loss, profit, trail = p.get("sl_stop"), p.get("tp_stop"), p.get("sl_trail")
+    if loss is None and profit is None and not trail:
+        return None
+    trailing = loss if trail is True else trail or (loss if "trailing" in words else None)
+    return gq.Stops(
+        stop_loss=None if trailing else loss,
+        trailing=trailing,
+        take_profit=profit,
+        base="fill" if "fill price" in words or str(p.get("stop_entry_price", "")).lower() in ("price", "fillprice") else "close",
+        slippage="yes" if "market" in str(p.get("stop_exit_price", "")).lower() or "stop-market" in words or "stopmarket" in words else "no",
+        watch="close" if "close-based" in words else "range",
+    )
+
+
+def _signals(given, panel, direction):
+    """Entries and exits as directions: what an exit means follows from the sides that are traded."""
+    entry, exit_ = {"longonly": (1.0, 0.0), "shortonly": (-1.0, 0.0), "both": (1.0, -1.0)}[direction]
+    signals = np.full(panel.close.shape, np.nan)
+    signals[given["bar"], 0] = np.where(given["signal"] == "entry", entry, exit_)
+    return signals
+
+
+def of_backtesting(told, panel, given):
+    """A scenario of backtesting.py's: whole units, filled at the next bar's open."""
+    p, rule = told["params"], told["params"]["rule"]
+    costs = gq.costs.Proportional(rate=p.get("commission", 0.0))
+    run_ = {"costs": costs, "cash": float(p["cash"]), "margin": gq.Margin(initial=p["margin"]) if p.get("margin", 1) < 1 else None}
+    share = re.search(r"size (\.\d+) of equity", rule)
+    if share:
+        signals = _signals(given, panel, "both")
+        if "closed on the last bar" in rule:  # by an order of the last bar but one, as its own engine sends it
+            signals[-1, 0] = np.nan
+            signals[-2, 0] = 0.0
+        # ".9999" is all of it: two of B01's sizes (entries at bars 267 and 459) are those of the whole, one unit above those of the share
+        whole = 1.0 if share[1] == ".9999" else float(share[1])
+        return gq.backtest(panel, signals=signals, size=gq.Size(amount=whole, of="cash", lot=1.0), **run_)
+    return gq.backtest(panel, orders=_resting(rule, panel), size=gq.Size(partial="no"), **run_)
+
+
+def _resting(rule, panel):
+    """The orders of "limit -3% every 25 bars (older resting orders cancelled), stop-entry +3% five bars later, close all every 40 bars".
+
+    The json does not say the units, nor at which bar of each turn the rule acts: 30 and 15, at the sixth, the eleventh and the last.
+    """
+    below, every = re.search(r"limit -(\d+)% every (\d+) bars", rule).groups()
+    above, whole = re.search(r"stop-entry \+(\d+)%", rule)[1], re.search(r"close all every (\d+) bars", rule)[1]
+    below, every, above, whole = int(below) / 100, int(every), int(above) / 100, int(whole)
+    close, rows = panel.close[:, 0], []
+    for bar in range(panel.bars - 1):
+        left = every - (bar - 5) % every
+        if bar % whole == whole - 1 or bar == panel.bars - 2:  # what is open at the end is closed on the last bar
+            rows.append({"bar": bar, "bars": 1})
+        if bar % every == 5:
+            rows.append({"bar": bar, "size": 30.0, "limit": close[bar] * (1 - below), "bars": left})
+        if bar % every == 10:
+            rows.append({"bar": bar, "size": 15.0, "stop": close[bar] * (1 + above), "bars": left})
+    return pd.DataFrame(rows)
