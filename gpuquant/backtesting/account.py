@@ -119,7 +119,7 @@ NUMBERS = {
     Size: ("amount", "lot", "minimum", "participation"),
     Margin: ("initial", "maintenance", "financing", "interest", "borrow"),
 }
-RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST"}
+RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST", "splits": "SPLIT", "dividends": "DIVIDEND", "delistings": "GONE"}
 FLAGS = (
     "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "BASE_CLOSE", "ENTRY_BAR", "STOP_SLIPS", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
     "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL",
@@ -166,7 +166,7 @@ def _text(kind: Kind, target: str) -> str:
         "PER": len(each),
         **{name: len(book) + k for k, name in enumerate(each)},
         **{RENAMED.get(name, name.upper()): place[f"{part.__name__}.{name}"] for part, numbers in NUMBERS.items() for name in numbers},
-        **{name.upper(): k for k, name in enumerate(kind.holds)},
+        **{RENAMED.get(name, name.upper()): k for k, name in enumerate(kind.holds)},
         **dict(zip(("NO_PRICE", "NO_CASH", "TOO_SMALL", "NO_VOLUME", "NOTHING"), (float(k) for k in range(1, 6)), strict=True)),
         **{f"BY_{name}": float(k) for k, name in enumerate(("LOSS", "TRAIL", "PROFIT", "TIME", "LIMIT", "STOP", "MARGIN", "DELISTING"), start=1)},
         **{f"TICKET_{name.upper()}": k for k, name in enumerate(tickets.TICKET)},
@@ -295,7 +295,7 @@ class Account:
         wishes = np.empty((1, 1)) if self.wishes is None or self.rule is Tickets else self.wishes
         fates = place.put(np.zeros((len(listed), len(tickets.FATE))), "fates")
         fill = resident.traded if self.fill == "same_close" else resident.open
-        market = np.zeros(1) if self.market is None else self.market
+        market = np.zeros(1) if self.market is None else np.concatenate([self.market, np.zeros(max(BLOCK.values()))])
         arguments = (
             self.assets, count, self.rows, bars, resident.lead, place.put(fields, "fields"), place.put(at, "at"), resident.sums, resident.close, fill, resident.more,
             place.put(wishes, "wishes", None), place.put(listed, "tickets"), fates, place.put(market, "market"), float(self.cash), out, record is not None, equity,

@@ -78,8 +78,11 @@ def measure(block, book, market, moves, t0, here):
         block[UPS, q] += ups
         block[DOWNS, q] += downs
     if BENCH:
-        for q in part(BLOCK, 0, here):
-            block[CROSS, q] += block[MOVED, q] * market[t0 + q]
+        for q in unrolled(PLACES):
+            cross = 0.0
+            for g in unrolled(BLOCK // PLACES):  # the market goes on with nothing after its last bar
+                cross += block[MOVED, g * PLACES + q] * market[t0 + g * PLACES + q]
+            block[CROSS, q] += cross
     if DETAIL:
         for q in part(BLOCK, 0, here):
             moves[0, t0 + q] = block[MOVED, q]
