@@ -17,6 +17,7 @@ _MODULES = (
     "errors",
     "features",
     "honesty",
+    "leaks",
     "learn",
     "measures",
     "models",
@@ -29,7 +30,7 @@ _MODULES = (
     "sizing",
     "splits",
 )
-_HOMES = {"splits": "gpuquant.backtesting.splits", "honesty": "gpuquant.backtesting.honesty"}  # modules kept in a folder
+_HOMES = {"splits": "gpuquant.backtesting.splits", "honesty": "gpuquant.backtesting.honesty", "leaks": "gpuquant.backtesting.leaks"}  # modules kept in a folder
 _NAMES = {
     "backtest": "gpuquant.backtesting.engine",
     "Margin": "gpuquant.backtesting.terms",

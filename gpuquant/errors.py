@@ -44,6 +44,10 @@ class NotTrained(GpuquantError, RuntimeError):
     """A strategy was asked for signals before it was trained."""
 
 
+class LeakFound(GpuquantError, AssertionError):
+    """A strategy knew at a bar what came after it: the message names the bar and the column."""
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> NameUnknown:
     """The error for a name that is not among `known`, with the nearest one."""
     names = sorted(known)

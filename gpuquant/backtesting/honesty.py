@@ -1,14 +1,15 @@
-"""A ledger of everything that was tried, which the deflated Sharpe ratio reads.
+"""What remains of a back-test when everything that was tried is counted.
 
-One Parquet file, one row per trial: what was tried (a hash of its description), when, its out-of-sample Sharpe ratio per bar and
-over how many bars. Trying the same thing twice counts once.
+A ledger of trials, which the deflated Sharpe ratio reads; and the probability that the best of a grid is the best by overfitting.
 """
 
 from __future__ import annotations
 
 import datetime
 import hashlib
+import itertools
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import measures
+from gpuquant.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +27,7 @@ COLUMNS = ("when", "trial", "description", "sharpe", "bars")
 
 @dataclass(frozen=True)
 class Ledger:
-    """Trials kept in a file.
+    """Trials kept in a file: one Parquet file, one row per trial, with a hash of what was tried; trying the same thing twice counts once.
 
     Parameters
     ----------
@@ -37,24 +39,34 @@ class Ledger:
 
     def record(self, description: Any, returns: np.ndarray) -> str:
         """Add a trial and give its hash; `description` is anything JSON holds."""
+        row = self._row(description, measures.sharpe(returns, 1.0), len(returns))
+        self._add([row])
+        return str(row["trial"])
+
+    def record_grid(self, found: Any, description: Any = "") -> int:
+        """Add every column of a back-test as a trial of its own; how many there are now.
+
+        `description` says what the columns have in common; each adds its asset and parameters.
+        """
+        ratios, bars = found.measures["sharpe"] / math.sqrt(found.account.periods), found.account.panel.bars
+        common = {"what": description, "rule": found.account.rule.__name__, "dates": [str(found.account.panel.dates[k]) for k in (0, -1)]}
+        labels = [dict(zip(found.labels, map(str, values), strict=True)) for values in zip(*found.labels.values(), strict=True)]
+        self._add([self._row({**common, **own}, float(ratio), bars) for own, ratio in zip(labels, ratios, strict=True)])
+        return self.trials()[0]
+
+    def _row(self, description: Any, sharpe: float, bars: int) -> dict[str, Any]:
+        text = json.dumps(description, sort_keys=True, default=str)
+        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        return {"when": when, "trial": hashlib.sha256(text.encode()).hexdigest()[:16], "description": text, "sharpe": sharpe, "bars": bars}
+
+    def _add(self, rows: list[dict[str, Any]]) -> None:
         import pandas as pd
 
-        text = json.dumps(description, sort_keys=True, default=str)
-        trial = hashlib.sha256(text.encode()).hexdigest()[:16]
-        row = {
-            "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "trial": trial,
-            "description": text,
-            "sharpe": measures.sharpe(returns, 1.0),
-            "bars": len(returns),
-        }
-        known = self.frame()
-        new = pd.DataFrame([row], columns=list(COLUMNS))
+        known, new = self.frame(), pd.DataFrame(rows, columns=list(COLUMNS))
         everything = new if known.empty else pd.concat([known, new], ignore_index=True)
         scratch = Path(self.path).with_suffix(".tmp")
         everything.to_parquet(scratch)
         scratch.replace(self.path)
-        return trial
 
     def frame(self) -> pd.DataFrame:
         """Every trial, oldest first."""
@@ -71,3 +83,83 @@ class Ledger:
     def deflated_sharpe(self, returns: np.ndarray) -> float:
         """Probability that the true Sharpe ratio beats the best that luck gives among the trials recorded."""
         return measures.deflated_sharpe(returns, *self.trials())
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """How often the best column in one half of the bars was below the middle in the other.
+
+    Attributes
+    ----------
+    probability : float
+        Of overfitting: near 0.5 where nothing has skill, near 0 where one column has.
+    logits : array, shape (combinations,)
+        log(rank / (1 - rank)) of the winner's rank out of sample.
+    degradation : tuple of float
+        Slope and intercept of the winner's Sharpe ratio out of sample on that in sample, per bar.
+    loss : float
+        How often the winner lost money out of sample.
+    """
+
+    probability: float
+    logits: np.ndarray
+    degradation: tuple[float, float]
+    loss: float
+
+
+def overfitting(returns: Any, blocks: int = 16) -> Overfitting:
+    """Probability of back-test overfitting by combinatorially symmetric cross-validation.
+
+    The bars are cut into `blocks` equal parts; of every half of them the best column by Sharpe ratio is looked up in the other half.
+
+    Parameters
+    ----------
+    returns : DataFrame or array, shape (bars, columns)
+        Simple returns of everything that was tried, as of `Backtest.returns`.
+    blocks : int
+        An even number >= 2; 16 makes 12,870 combinations.
+
+    Raises
+    ------
+    InputError
+        Fewer than two columns, an odd number of blocks, or fewer than two bars in each.
+
+    References
+    ----------
+    Bailey, Borwein, Lopez de Prado and Zhu (2017), The probability of backtest overfitting.
+    """
+    values = np.asarray(returns, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise InputError(f"returns have shape {values.shape}: must be bars x columns, two columns at least")
+    if blocks < 2 or blocks % 2 or len(values) < 2 * blocks:
+        raise InputError(f"blocks = {blocks}: must be an even number >= 2 with at least two bars each, of {len(values)} bars")
+    if not np.isfinite(values).all():
+        row, column = map(int, np.argwhere(~np.isfinite(values))[0])
+        raise InputError(f"returns[{row}, {column}] = {float(values[row, column])!r}: must be finite")
+    length = len(values) // blocks
+    cut = values[: length * blocks].reshape(blocks, length, -1)
+    first, second = cut.sum(axis=1), (cut * cut).sum(axis=1)
+    chosen = np.zeros((math.comb(blocks, blocks // 2), blocks))
+    for row, those in enumerate(itertools.combinations(range(blocks), blocks // 2)):
+        chosen[row, list(those)] = 1.0
+    ranks, won, kept = np.empty(len(chosen)), np.empty(len(chosen)), np.empty(len(chosen))
+    bars = length * blocks // 2
+    part = max(1, (1 << 22) // values.shape[1])
+    for begin in range(0, len(chosen), part):
+        some = chosen[begin : begin + part]
+        inside, outside = (_ratios(side @ first, side @ second, bars) for side in (some, 1.0 - some))
+        best = inside.argmax(axis=1)
+        rows = np.arange(len(some))
+        there = outside[rows, best]
+        ranks[begin : begin + part] = (outside <= there[:, None]).sum(axis=1) / (values.shape[1] + 1.0)
+        won[begin : begin + part], kept[begin : begin + part] = inside[rows, best], there
+    logits = np.log(ranks / (1.0 - ranks))
+    slope, level = np.polyfit(won, kept, 1) if np.ptp(won) > 0.0 else (0.0, float(kept.mean()))
+    return Overfitting(float((logits <= 0.0).mean()), logits, (float(slope), float(level)), float((kept < 0.0).mean()))
+
+
+def _ratios(total: np.ndarray, squares: np.ndarray, bars: int) -> np.ndarray:
+    """Sharpe ratios per bar from sums; a column that never moves has none, and is never the best."""
+    mean = total / bars
+    spread = np.sqrt(np.maximum(squares / bars - mean * mean, 0.0))
+    return np.asarray(np.where(spread > 0.0, mean / np.where(spread > 0.0, spread, 1.0), -np.inf))

@@ -6,6 +6,7 @@ A label at bar t looks at the bars up to t + span. Bars whose span reaches into 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,3 +94,112 @@ def _later(day: np.datetime64, months: int) -> np.datetime64:
     moved = (month + months).astype("datetime64[D]") + offset
     last = (month + months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
     return min(moved, last)
+
+
+@dataclass(frozen=True)
+class Purged:
+    """Folds of neighbouring bars, each the test once while the others train, purged on both sides.
+
+    Parameters
+    ----------
+    folds_number : int
+        How many; >= 2.
+    embargo : int
+        Bars left out after the test dates, besides those whose labels reach into them.
+
+    References
+    ----------
+    Lopez de Prado (2018), chapter 7.
+    """
+
+    folds_number: int = 5
+    embargo: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("folds_number", self.folds_number, 2)
+        _at_least("embargo", self.embargo, 0)
+
+    def folds(self, dates: np.ndarray, span: int) -> Iterator[Fold]:
+        """The folds of these dates for labels that look `span` bars ahead."""
+        yield from Combinatorial(self.folds_number, 1, self.embargo).folds(dates, span)
+
+
+@dataclass(frozen=True)
+class Combinatorial:
+    """Every choice of `tests` out of `groups` groups of neighbouring bars is the test once, the others train, purged.
+
+    Parameters
+    ----------
+    groups, tests : int
+        comb(groups, tests) folds, of which comb(groups - 1, tests - 1) whole paths can be put together.
+    embargo : int
+        Bars left out after test dates, besides those whose labels reach into them.
+
+    References
+    ----------
+    Lopez de Prado (2018), chapter 12.
+    """
+
+    groups: int = 6
+    tests: int = 2
+    embargo: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("groups", self.groups, 2)
+        _at_least("tests", self.tests, 1)
+        _at_least("embargo", self.embargo, 0)
+        if self.tests >= self.groups:
+            raise InputError(f"tests = {self.tests}: must be below groups, {self.groups}")
+
+    def folds(self, dates: np.ndarray, span: int) -> Iterator[Fold]:
+        """The folds of these dates for labels that look `span` bars ahead.
+
+        Raises
+        ------
+        DataError
+            Fewer bars than groups.
+        """
+        if len(dates) < self.groups:
+            raise DataError(f"{len(dates)} bars are too few for {self.groups} groups")
+        parts = np.array_split(np.arange(len(dates)), self.groups)
+        for chosen in itertools.combinations(range(self.groups), self.tests):
+            test = np.concatenate([parts[k] for k in chosen])
+            keep = np.ones(len(dates), bool)
+            for k in chosen:
+                first, last = parts[k][0], parts[k][-1]
+                # a training label must not reach into the test, nor a test label into the training that follows it
+                keep[max(first - span, 0) : last + 1 + span + self.embargo] = False
+            yield Fold(np.flatnonzero(keep), test)
+
+    def paths(self, dates: np.ndarray) -> list[list[tuple[int, np.ndarray]]]:
+        """The whole paths: for each, of every group the number of the fold that tests it, and its bars."""
+        parts = np.array_split(np.arange(len(dates)), self.groups)
+        folds = list(itertools.combinations(range(self.groups), self.tests))
+        turns = {k: [number for number, chosen in enumerate(folds) if k in chosen] for k in range(self.groups)}
+        return [[(turns[k][path], parts[k]) for k in range(self.groups)] for path in range(len(turns[0]))]
+
+
+def _at_least(name: str, value: int, low: int) -> None:
+    if not isinstance(value, int) or value < low:
+        raise InputError(f"{name} = {value!r}: must be a whole number >= {low}")
+
+
+def measured(returns: np.ndarray, folds: list[Fold], periods: float = 252.0) -> tuple[np.ndarray, np.ndarray]:
+    """Sharpe ratios of every column on the training and on the test bars of every fold, each of shape (folds, columns).
+
+    The returns of one back-test serve all folds: nothing is computed again.
+    """
+    values = np.asarray(returns, dtype=np.float64)
+    first, second = (np.vstack([np.zeros(values.shape[1]), np.cumsum(values**k, axis=0)]) for k in (1, 2))
+
+    def ratios(rows: np.ndarray) -> np.ndarray:
+        edges = np.flatnonzero(np.diff(rows) > 1)
+        begins, ends = rows[np.concatenate([[0], edges + 1])], rows[np.concatenate([edges, [len(rows) - 1]])] + 1
+        total, squares = ((part[ends] - part[begins]).sum(axis=0) for part in (first, second))
+        n = len(rows)
+        mean = total / n
+        spread = np.sqrt(np.maximum(squares - n * mean * mean, 0.0) / (n - 1.0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(mean / spread * np.sqrt(periods))
+
+    return np.stack([ratios(fold.train) for fold in folds]), np.stack([ratios(fold.test) for fold in folds])
