@@ -33,7 +33,9 @@ _MODULES = (
 _HOMES = {"splits": "gpuquant.backtesting.splits", "honesty": "gpuquant.backtesting.honesty", "leaks": "gpuquant.backtesting.leaks"}  # modules kept in a folder
 _NAMES = {
     "backtest": "gpuquant.backtesting.engine",
+    "Bootstrapped": "gpuquant.backtesting.paths",
     "Margin": "gpuquant.backtesting.terms",
+    "Simulated": "gpuquant.backtesting.paths",
     "Size": "gpuquant.backtesting.terms",
     "Stops": "gpuquant.backtesting.terms",
     "price": "gpuquant.pricing.engine",
@@ -42,6 +44,7 @@ _NAMES = {
     "Contracts": "gpuquant.pricing.contracts",
     "Market": "gpuquant.market",
     "Panel": "gpuquant.panel",
+    "Store": "gpuquant.store",
     "Strategy": "gpuquant.strategy",
     "Portfolio": "gpuquant.portfolio",
     "Scenarios": "gpuquant.scenarios",

@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.backtesting import broker, tickets, walk
+from gpuquant.backtesting import broker, tickets, walk, weave
+from gpuquant.backtesting.paths import Paths
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops, word
-from gpuquant.columns import cached, domains
+from gpuquant.columns import cached, domains, offered
 from gpuquant.costs.base import Cost
 from gpuquant.device import Place, choose
 from gpuquant.device import compile as compiler
 from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint
 from gpuquant.device.rearrange import hoist
 from gpuquant.errors import DataError
+from gpuquant.models.base import Model
 from gpuquant.panel import Panel
-from gpuquant.pricing.kernel import pack
+from gpuquant.pricing.kernel import pack, sample
 from gpuquant.rules.base import HOLD, Rule
 
 MOMENTS = ("s1", "s2", "s3", "s4", "down", "up", "ups", "downs", "under", "under2", "cross")
@@ -98,19 +100,20 @@ class Kind:
     of: str
     flags: tuple[str, ...]
     holds: tuple[str, ...]
+    model: type[Model] | None = None
 
     def text(self, target: str) -> str:
         """The source of the kernel for `target`; made anew when a function or a number it reads has changed."""
         assets = self.assets if target == "cuda" else min(self.assets, 2)  # on a CPU one kernel serves any number above one
         flags = tuple(f for f in self.flags if f != "DETAIL" or target == "cpu")  # a GPU's thread has no room for its column's changes
         kind = replace(self, assets=assets, flags=flags)
-        functions = ((self.rule, ("begin", "decide")), (self.cost, ("fill", "charge", "afford")))
+        functions = ((self.rule, ("begin", "decide")), (self.cost, ("fill", "charge", "afford")), (self.model, ("begin", "step", "log_spots")))
         return _kept(kind, target, tuple(fingerprint(getattr(c, n, None)) for c, names in functions for n in names))
 
 
 @cached
 def _kept(kind: Kind, target: str, prints: tuple[Any, ...]) -> str:
-    columns = (*domains(kind.rule), *domains(kind.cost))
+    columns = tuple(name for part in (kind.rule, kind.cost, kind.model) if part is not None for name in domains(part))
     return compiler.kept(lambda: _text(kind, target), "back-test", *vars(kind).values(), columns, target, prints)
 
 
@@ -122,7 +125,7 @@ NUMBERS = {
 RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST", "splits": "SPLIT", "dividends": "DIVIDEND", "delistings": "GONE"}
 FLAGS = (
     "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "BASE_CLOSE", "ENTRY_BAR", "STOP_SLIPS", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
-    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL",
+    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "PATHS",
 )  # fmt: skip
 
 
@@ -130,6 +133,22 @@ def _text(kind: Kind, target: str) -> str:
     rule, cost = kind.rule, kind.cost
     names = [f"{part.__name__}.{name}" for part in (rule, cost) for name in domains(part)]
     names += [f"{part.__name__}.{name}" for part, numbers in NUMBERS.items() for name in numbers]
+    woven: dict[str, Any] = {"MODELLED": 0, "NORMALS": 0, "UNIFORMS": 0}
+    members, load = [], ""
+    if kind.model is not None:
+        drawn = kind.model.normals, kind.model.uniforms
+        assert isinstance(drawn[0], int) and isinstance(drawn[1], int)
+        constants_, state = offered(kind.model.begin, sample(kind.model), 0, 0.25, 0.0)
+        of_model = {name: len(names) + k for k, name in enumerate(domains(kind.model))}
+        names += [f"{kind.model.__name__}.{name}" for name in domains(kind.model)]
+        lengths = {0: len(constants_), 1: len(state), 2: drawn[0], 3: drawn[1]}
+        members = [
+            Member("model_begin", kind.model.begin, of_model, accurate=True, offered=4),
+            Member("model_step", kind.model.step, of_model, accurate=True, lengths=lengths),
+            Member("log_spots", kind.model.log_spots, of_model, accurate=True, lengths={0: len(state)}),
+        ]
+        woven = {"MODELLED": 1, "NORMALS": drawn[0], "UNIFORMS": drawn[1]}
+        load = compiler.accessors("normals", drawn[0]) + compiler.accessors("uniforms", drawn[1])
     place = {name: k for k, name in enumerate(names)}
     of_rule, of_cost = ({name: place[f"{part.__name__}.{name}"] for name in domains(part)} for part in (rule, cost))
     given = issubclass(rule, Given)
@@ -138,7 +157,7 @@ def _text(kind: Kind, target: str) -> str:
         if given
         else hoist(Rewriter(Member("decide", rule.decide, of_rule, accurate=True), PRECISIONS["double"]).rewrite(), "decide", 2)
     )
-    members = [
+    members += [
         Member("begin", rule.begin, of_rule, accurate=True),
         Member("fill_price", cost.fill, of_cost, accurate=True, offered=5),
         Member("charge", cost.charge, of_cost, accurate=True, offered=4),
@@ -150,6 +169,7 @@ def _text(kind: Kind, target: str) -> str:
     wider = {"EQUITY": seen, "MOVED": seen + 1, "MOMENTS": seen + 2}
     constants: dict[str, Any] = {
         **{flag: int(flag in kind.flags) for flag in FLAGS},
+        **woven,
         **{word.upper(): int(kind.fill == word) for word in FILLS},
         "OF": Size.__dataclass_fields__["of"].metadata["domain"].words.index(kind.of),
         **{f"OF_{w.upper()}": k for k, w in enumerate(Size.__dataclass_fields__["of"].metadata["domain"].words)},
@@ -177,7 +197,7 @@ def _text(kind: Kind, target: str) -> str:
         constants["ASSETS"] = kind.assets
     if target == "cpu":
         constants |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
-    rooms = (broker, tickets, walk) if "TICKETS" in kind.flags else (broker, walk)
+    rooms = (broker, *((tickets,) if "TICKETS" in kind.flags else ()), *((weave,) if "PATHS" in kind.flags else ()), walk)
     inside = [f for room in rooms for f in vars(room).values() if isfunction(f) and not f.__name__.startswith(("wish_of_", "walk"))]
     return compiler.source(
         walk.walk,
@@ -187,7 +207,7 @@ def _text(kind: Kind, target: str) -> str:
         constants=constants,
         helpers={"wish_of": walk.wish_of_array if given else walk.wish_of_rule, **{f.__name__: f for f in inside}},
         apart=("select",),
-        extra=f"@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}\n{decide}\n",
+        extra=f"{load}@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}\n{decide}\n",
     )
 
 
@@ -220,6 +240,8 @@ class Account:
     market: np.ndarray | None = None
     detail: bool = True
     periods: float = 252.0
+    paths: Paths | None = None
+    first_path: int = 0
 
     @property
     def rows(self) -> int:
@@ -234,7 +256,12 @@ class Account:
     @property
     def columns(self) -> int:
         """Accounts."""
-        return len(self.panel.assets) // self.assets * self.rows
+        return self.groups * self.rows
+
+    @property
+    def groups(self) -> int:
+        """What each row of parameters is walked on: assets, or paths, or the panel as a whole."""
+        return len(self.panel.assets) // self.assets if self.paths is None else self.paths.paths
 
     @property
     def kind(self) -> Kind:
@@ -256,7 +283,7 @@ class Account:
             "LOCKED": margin is not None and word(margin, "locked") == "yes",
             "LOTS": bool(size.lot[0] > 0.0),
             "PARTIAL": word(size, "partial") == "yes",
-            "VOLUMES": self.panel.volume is not None and (size.participation[0] < 1.0 or self.cost.uses_volume),
+            "VOLUMES": "volume" in held and (size.participation[0] < 1.0 or self.cost.uses_volume),
             "IN_ORDER": self.in_order,
             "HALTS": self.panel.halts,
             "ACTIONS": {"splits", "dividends"} <= set(held),
@@ -265,8 +292,10 @@ class Account:
             "TICKETS": self.rule is Tickets,
             "BENCH": self.market is not None,
             "DETAIL": self.detail,
+            "PATHS": self.paths is not None,
         }
-        return Kind(self.rule, type(self.cost), self.assets, self.fill, word(size, "of"), tuple(f for f in FLAGS if flags[f]), tuple(held))
+        model = None if self.paths is None or self.paths.model is None else type(self.paths.model)
+        return Kind(self.rule, type(self.cost), self.assets, self.fill, word(size, "of"), tuple(f for f in FLAGS if flags[f]), tuple(held), model)
 
     def fields(self) -> tuple[np.ndarray, np.ndarray]:
         """Every number a row reads, packed, and where each begins."""
@@ -279,6 +308,8 @@ class Account:
         numbers |= {f"size {name}": getattr(size, name) for name in NUMBERS[Size]}
         yearly = ("financing", "interest", "borrow")
         numbers |= {f"margin {name}": getattr(margin, name) / (self.periods if name in yearly else 1.0) for name in NUMBERS[Margin]}
+        if self.paths is not None and self.paths.model is not None:
+            numbers |= {f"model {name}": value for name, value in self.paths.model.columns().items()}
         return pack(numbers, tuple(numbers), np.float64)
 
     def run(self, place: Place, progress: Any = None, *, record: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -296,10 +327,11 @@ class Account:
         fates = place.put(np.zeros((len(listed), len(tickets.FATE))), "fates")
         fill = resident.traded if self.fill == "same_close" else resident.open
         market = np.zeros(1) if self.market is None else np.concatenate([self.market, np.zeros(max(BLOCK.values()))])
+        source, dt, tick, seed = (np.zeros(1), 0.0, 1.0, 0) if self.paths is None else (self.paths.source, self.paths.step, self.paths.tick, self.paths.seed)
         arguments = (
             self.assets, count, self.rows, bars, resident.lead, place.put(fields, "fields"), place.put(at, "at"), resident.sums, resident.close, fill, resident.more,
-            place.put(wishes, "wishes", None), place.put(listed, "tickets"), fates, place.put(market, "market"), float(self.cash), out, record is not None, equity,
-            orders, place.put(at_order, "order_at"),
+            place.put(wishes, "wishes", None), place.put(listed, "tickets"), fates, place.put(market, "market"), place.put(source, "source"), self.first_path,
+            float(dt), float(tick), np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), float(self.cash), out, record is not None, equity, orders, place.put(at_order, "order_at"),
         )  # fmt: skip
         width = CPU_COLUMNS if place.kind == "cpu" else compiler.width(place)
         units = -(-count // width)
@@ -313,6 +345,9 @@ class Account:
     def of(self, column: int) -> Account:
         """The account of one column."""
         group, row = divmod(column, self.rows)
+        if self.paths is not None:
+            parameters = {k: v if v.size == 1 else v[row : row + 1] for k, v in self.parameters.items()}
+            return replace(self, paths=replace(self.paths, paths=1), first_path=self.first_path + group, parameters=parameters)
         names = slice(group * self.assets, (group + 1) * self.assets)
         whole = self.assets == len(self.panel.assets)
         wishes = self.wishes if self.wishes is None or whole else np.ascontiguousarray(self.wishes[:, names])
@@ -330,7 +365,7 @@ def record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
     On the CPU, once to count the orders and once to keep them, wherever the first run was.
     """
-    if len(which) == account.columns and (which == np.arange(account.columns)).all():
+    if isinstance(account.panel, Panel) and len(which) == account.columns and (which == np.arange(account.columns)).all():
         place = choose("cpu")
         every = dealt(account.run(place)[0])
         _, equity_all, orders_all, _ = account.run(place, record=every)
@@ -341,7 +376,7 @@ def record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         number = dealt(one.run(place)[0])
         _, curve, fills, _ = one.run(place, record=number)
         fills = fills[: number[0]].copy()
-        fills[:, 1] += int(column) // account.rows * account.assets
+        fills[:, 1] += 0 if account.paths is not None else int(column) // account.rows * account.assets
         equity.append(curve[0])
         orders.append(fills)
         numbers.append(number[0])

@@ -14,22 +14,24 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant._version import __version__
-from gpuquant.backtesting.account import CPU_COLUMNS, FILLS, SUMS, Account, Amounts, NoCost, Signals, Tickets, Weights, exact
+from gpuquant.backtesting.account import CPU_COLUMNS, FILLS, SHARED, SUMS, Account, Amounts, NoCost, Signals, Tickets, Weights, exact
+from gpuquant.backtesting.parts import best, parts, spread
+from gpuquant.backtesting.paths import Paths
 from gpuquant.backtesting.result import Backtest
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops, word
 from gpuquant.backtesting.wishes import directions, tickets_of, wishes_of
 from gpuquant.columns import Domain, domains
 from gpuquant.costs.base import Cost
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
-from gpuquant.errors import DataError, InputError, unknown
+from gpuquant.errors import DataError, DeviceUnavailable, InputError, unknown
 from gpuquant.meter import Meter
 from gpuquant.panel import EXACT, Panel
 from gpuquant.progress import bar
 from gpuquant.rules.base import Rule
+from gpuquant.store import Store
 
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
 SHORT_OF_CASH = ("pro_rata", "in_order")
-PART = 1 << 16  # columns of one launch where only the best are kept
 
 
 def backtest(
@@ -52,6 +54,7 @@ def backtest(
     detail: bool = True,
     top: int | None = None,
     by: str = "sharpe",
+    workers: Any = None,
     device: str | Place = "auto",
     progress: bool | None = None,
 ) -> Backtest:
@@ -59,8 +62,9 @@ def backtest(
 
     Parameters
     ----------
-    prices : Panel, DataFrame or path
-        Closes, and whatever else the panel knows of its bars.
+    prices : Panel, DataFrame, path, or paths
+        Closes, and whatever else the panel knows of its bars; a `gpuquant.Store` for a rule over prices larger than memory; or `gpuquant.Simulated(...)` or `gpuquant.Bootstrapped(...)`, for a rule over many price paths
+        that are made as it walks them.
     rule : Rule, optional
         With sequences as parameters: a grid, each column an account of its own on one asset.
     signals : DataFrame or array, shape (bars, assets), optional
@@ -93,6 +97,8 @@ def backtest(
         Measure tails and excursions, too, which takes about as long as the rest.
     top : int, optional
         Keep only so many columns, the best `by` a measure: a grid of any size in bounded memory.
+    workers : Dask client or address, optional
+        Spread the columns of a rule or of signals over workers, each with all its cores; the results are the same bits.
     device : str
         auto, cpu, cpu:THREADS, cuda, cuda:INDEX.
     progress : bool, optional
@@ -107,7 +113,9 @@ def backtest(
     InputError, DataError, NameUnknown
         Exactly one of the five entries must be given; arrays must match the panel.
     """
-    panel = Panel.of(prices)
+    paths = prices if isinstance(prices, Paths) else None
+    stored = isinstance(prices, Store)
+    panel: Any = prices if stored else Panel.of(prices) if paths is None else paths.panel
     given = dict(zip(ENTRIES, (rule, signals, weights, amounts, orders), strict=True))
     if sum(x is not None for x in given.values()) != 1:
         raise InputError(f"give exactly one of {', '.join(ENTRIES[:-1])} and {ENTRIES[-1]}")
@@ -122,15 +130,18 @@ def backtest(
     size, cost = size or Size(), NoCost() if costs is None else costs
     _check(size, stops, margin, cost, panel, fill)
     account = Account(
-        panel, Rule, {}, cost, None, fill, float(cash), size, stops, margin, short_of_cash == "in_order", _market(benchmark, panel), detail, float(periods)
+        panel, Rule, {}, cost, None, fill, float(cash), size, stops, margin, short_of_cash == "in_order", _market(benchmark, panel), detail, float(periods), paths
     )  # fmt: skip
+    if (paths is not None or stored) and (rule is None or benchmark is not None):
+        raise InputError("paths and stores are walked by a rule, without a benchmark: arrays and orders belong to prices in memory")
     if rule is not None:
         if not isinstance(rule, Rule):
             raise InputError(f"rule = {rule!r}: must be a rule such as gpuquant.rules.MovingAverageCross(fast=5, slow=20)")
         if fill == "same_open":
             raise InputError("fill = 'same_open': a rule decides at the close, and that open is past")
         parameters = rule.grid()
-        exact(panel, parameters, EXACT)
+        if not stored:
+            exact(panel, parameters, EXACT)
         account = replace(account, rule=type(rule), parameters=parameters)
     elif signals is not None:
         account = replace(account, rule=Signals, wishes=directions(signals, panel))
@@ -141,27 +152,34 @@ def backtest(
         account = replace(account, rule=kind, wishes=wishes_of(given[name], panel, name))
     if stops is not None:
         account = replace(account, parameters=_with_stops(account.parameters, stops))
-    return launched(account, device, top, by, progress)
+    if workers is not None and top is not None:
+        raise InputError("workers and top: give one of them")
+    if workers is not None and account.rule in SHARED:
+        raise InputError("workers: one account with shared cash is walked in one piece")
+    return launched(account, device, top, by, workers, progress)
 
 
-def launched(account: Account, device: str | Place, top: int | None, by: str, progress: bool | None) -> Backtest:
+def launched(account: Account, device: str | Place, top: int | None, by: str, workers: Any, progress: bool | None) -> Backtest:
     """Run an account's columns, all of them or in parts of which the best stay."""
-    place = choose(device, work=float(account.columns), crossover=CROSSOVER_COLUMNS)
+    place = choose(device, work=float(account.columns), crossover=CROSSOVER_COLUMNS) if account.paths is None else _woven_on(device)
     panel = account.panel
     more: dict[str, Any] = {}
     with Meter(place) as meter, bar(-(-account.columns // CPU_COLUMNS), "back-test", progress) as tick:
-        if top is None:
+        fates = np.empty((0, 0))
+        if top is None and (workers is not None or isinstance(panel, Store)):
+            out = np.concatenate([part.run(place, tick)[0] for part in parts(account)] if workers is None else spread(account, place, workers, tick))
+            kept = np.arange(account.columns)
+        elif top is None:
             out, _, _, fates = account.run(place, tick)
             kept = np.arange(account.columns)
         else:
-            out, kept, more = _best(account, place, top, by, tick)
-            fates = np.empty((0, 0))
+            out, kept, more = best(account, place, top, by, tick)
     meta = {
         "device": place.name,
         "device_reason": place.reason,
         "fill": account.fill,
         "version": __version__,
-        "exact_ticks": panel.tick[1],
+        "exact_ticks": None if isinstance(panel, Store) else panel.tick[1],
         "periods": account.periods,
         "trials": account.columns,
         **more,
@@ -171,28 +189,12 @@ def launched(account: Account, device: str | Place, top: int | None, by: str, pr
     return Backtest(account, {name: out[:, k] for k, name in enumerate(SUMS)}, labels, kept, fates, meta)
 
 
-def _best(account: Account, place: Place, top: int, by: str, tick: Any) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """The sums and numbers of the best columns, and what the whole grid's Sharpe ratios spread; an asset, and PART rows of parameters, at a time."""
-    best, numbers = np.empty((0, len(SUMS))), np.empty(0, np.int64)
-    count, level, square = 0, 0.0, 0.0
-    groups = len(account.panel.assets) // account.assets
-    for group in range(groups):
-        whole = account.of(group * account.rows)
-        for first in range(0, account.rows, PART):
-            rows = slice(first, min(first + PART, account.rows))
-            part = replace(whole, parameters={k: v if v.size == 1 else v[rows] for k, v in account.parameters.items()})
-            out, _, _, _ = part.run(place, tick)
-            best, numbers = np.vstack([best, out]), np.concatenate([numbers, group * account.rows + np.arange(rows.start, rows.stop)])
-            found = measures.from_sums({name: best[:, k] for k, name in enumerate(SUMS)}, account.panel.bars, account.periods, account.market)
-            if by not in found:
-                raise unknown("measure", by, found)
-            ratios = found["sharpe"][-len(out) :]
-            ratios = ratios[np.isfinite(ratios)]
-            count, level, square = count + len(ratios), level + float(ratios.sum()), square + float((ratios**2).sum())
-            order = np.argsort(-np.nan_to_num(found[by], nan=-np.inf), kind="stable")[:top]
-            best, numbers = best[order], numbers[order]
-    spread = np.sqrt(max(square - level * level / max(count, 1), 0.0) / max(count - 1, 1))
-    return best, numbers, {"sharpe_spread": float(spread), "kept": f"the best {len(numbers)} by {by}"}
+def _woven_on(device: str | Place) -> Place:
+    """Where paths are made: a GPU's thread has no room for one."""
+    place = choose("cpu") if device == "auto" else choose(device)
+    if place.kind != "cpu":
+        raise DeviceUnavailable(f"device = {device!r}: paths are made on a CPU, where a thread has room for one; device='cpu'")
+    return place
 
 
 def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: str) -> None:
@@ -208,13 +210,14 @@ def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: st
                 raise InputError(f"{type(part).__name__} {name} has {value.size} rows: a back-test takes one for all")
     if word(size, "of") == "risk" and (stops is None or np.isnan(stops.stop_loss).any()):
         raise InputError("Size of = 'risk': needs Stops(stop_loss=...), which says how much a unit may lose")
-    if size.participation[0] < 1.0 and panel.volume is None:
+    if size.participation[0] < 1.0 and "volume" not in panel.more():
         raise InputError(f"Size participation = {float(size.participation[0])!r}: needs a panel with volume")
-    if getattr(cost, "impact", np.zeros(1))[0] > 0.0 and panel.volume is None:
+    if getattr(cost, "impact", np.zeros(1))[0] > 0.0 and "volume" not in panel.more():
         raise InputError(f"{type(cost).__name__} impact: needs a panel with volume")
-    if (panel.splits is None) != (panel.dividends is None):
+    held = panel.more()
+    if ("splits" in held) != ("dividends" in held):
         raise DataError("a panel with splits or dividends needs both: 1 and 0 where there are none")
-    if fill == "same_open" and panel.open is None:
+    if fill == "same_open" and "open" not in held:
         raise InputError("fill = 'same_open': needs a panel with opens")
 
 
@@ -255,8 +258,9 @@ def _labels(account: Account) -> dict[str, np.ndarray]:
         labels: dict[str, np.ndarray] = {"account": np.repeat(np.array([account.rule.__name__.lower()], dtype=object), account.rows)}
         groups = 1
     else:
-        labels = {"asset": np.repeat(np.array(account.panel.assets, dtype=object), account.rows)}
-        groups = len(account.panel.assets)
+        names = np.array(account.panel.assets, dtype=object) if account.paths is None else account.first_path + np.arange(account.groups)
+        labels = {"asset" if account.paths is None else "path": np.repeat(names, account.rows)}
+        groups = account.groups
     kinds: Mapping[str, Domain] = domains(account.rule)
     for name, values in account.parameters.items():
         shown: np.ndarray = values

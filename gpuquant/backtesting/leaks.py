@@ -215,7 +215,7 @@ def _order(data: Any, bars: int, dates: Any) -> Iterator[int]:
             telling += [t + shift for t in turns[len(turns) // 2 :].tolist()[:4] for shift in (-1, 0, 1)]
     seen: set[int] = set()
     step = bars
-    finer = []
+    finer: list[int] = []
     while step >= 1:
         finer += range(step // 2, bars, step)
         step //= 2

@@ -200,7 +200,8 @@ def conclude(block, book, worth, bars):
 
 
 def walk(
-    unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close, fill, extra, wishes, tickets, fates, market, cash0, out, recorded, equity, orders, order_at
+    unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close, fill, extra, wishes, tickets, fates, market, source, path0, dt, tick, k0, k1, cash0, out,
+    recorded, equity, orders, order_at
 ):  # fmt: skip
     """Run the columns of one unit.
 
@@ -214,11 +215,25 @@ def walk(
         moves = array((2, bars + 1), f64)
     else:
         moves = block
+    if PATHS:
+        close = array((1, lead + bars), f64)
+        sums = array((1, lead + bars + 1), f64)
+        draws = array((4 * (NORMALS + UNIFORMS + 1), 1), f64)
+        fill = close
+        woven = -1
+        for t in range(lead):
+            close[0, t] = NAN
+            sums[0, t] = NAN
     for lane in lanes():
         column = unit * WIDTH + lane0 + lane
         if column < columns:
             asset0 = (column // rows) * ASSETS
             r = read_row(fields, at, column % rows)
+            if PATHS:
+                if woven != asset0:  # the parameters of a path come one after the other
+                    weave(r, close, sums, source, draws, bars, lead, path0 + asset0, dt, tick, k0, k1)
+                    woven = asset0
+                asset0 = 0
             state, begin_at = begin(r, 0)
             first = max(min(i64(begin_at), bars), 0)
             start(block, book, cash0, first)

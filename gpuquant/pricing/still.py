@@ -78,6 +78,7 @@ class StillSeveral(Still):
 
     spots: Column = many(positive())
 
+    abstract = True
     assets = "spots"
 
     @staticmethod
