@@ -13,7 +13,7 @@ import time
 from benchmarks.common import RESULTS, machine, vector
 from gpuquant.errors import GpuquantError
 
-CPU = ("asian", "heston", "threads", "body", "rows", "memory", "grid", "startup", "europeans", "fourier", "pairs")
+CPU = ("asian", "heston", "threads", "body", "rows", "memory", "grid", "stops", "large", "startup", "europeans", "fourier", "pairs")
 GPU = ("gpu_paths",)
 
 

@@ -124,7 +124,7 @@ NUMBERS = {
 }
 RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST", "splits": "SPLIT", "dividends": "DIVIDEND", "delistings": "GONE"}
 FLAGS = (
-    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "BASE_CLOSE", "ENTRY_BAR", "STOP_SLIPS", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
+    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "BASE_CLOSE", "ENTRY_BAR", "STOP_SLIPS", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
     "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "PATHS",
 )  # fmt: skip
 
@@ -165,7 +165,15 @@ def _text(kind: Kind, target: str) -> str:
     ]
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
     book = {name.upper(): float(k) for k, name in enumerate((*TALLIES, *OWN))}
-    each = ["HELD", "BASIS", "WANT", "SIZE", "ENTRY", *(("BASE", "TOP") if "STOPS" in kind.flags else ()), *(("DEBT_OF",) if "LOCKED" in kind.flags else ())]
+    each = [
+        "HELD",
+        "BASIS",
+        "WANT",
+        "SIZE",
+        "ENTRY",
+        *(("TOP", "LOSS", "STOP", "GOAL") if "STOPS" in kind.flags else ()),
+        *(("DEBT_OF",) if "LOCKED" in kind.flags else ()),
+    ]
     wider = {"EQUITY": seen, "MOVED": seen + 1, "MOMENTS": seen + 2}
     constants: dict[str, Any] = {
         **{flag: int(flag in kind.flags) for flag in FLAGS},
@@ -276,6 +284,7 @@ class Account:
             "STOPS": stops is not None,
             "RANGES": {"open", "high", "low"} <= set(held),
             "CLOSE_ONLY": stops is not None and word(stops, "watch") == "close",
+            "TIMED": "bars" in self.parameters,
             "BASE_CLOSE": stops is not None and word(stops, "base") == "close",
             "ENTRY_BAR": stops is not None and word(stops, "entry_bar") == "yes",
             "STOP_SLIPS": stops is None or word(stops, "slippage") == "yes",
@@ -323,7 +332,7 @@ class Account:
         equity = xp.empty((count if record is not None else 1, bars if record is not None else 1))
         orders = xp.empty((max(int(at_order[-1]), 1), DEALT))
         listed = self.wishes if self.rule is Tickets and self.wishes is not None else np.full((1, len(tickets.TICKET)), np.nan)
-        wishes = np.empty((1, 1)) if self.wishes is None or self.rule is Tickets else self.wishes
+        wishes = np.empty((1, 1)) if self.wishes is None or self.rule is Tickets else np.ascontiguousarray(self.wishes.T)
         fates = place.put(np.zeros((len(listed), len(tickets.FATE))), "fates")
         fill = resident.traded if self.fill == "same_close" else resident.open
         market = np.zeros(1) if self.market is None else np.concatenate([self.market, np.zeros(max(BLOCK.values()))])

@@ -2,7 +2,8 @@
 
 The functions are kernel source, as those of `walk.py`, and are put in place of their calls; `deal`, through which every fill goes, stays a
 function. `book` holds the account: the tallies by their names, then PER numbers for each asset: the units HELD, their BASIS (what they
-cost), the WANT of the last bar, the SIZE to trade, the bar of ENTRY, and where stops are watched the BASE they are measured from and the PEAK since.
+cost), the WANT of the last bar, the SIZE to trade, the bar of ENTRY, and where stops are watched the best
+price since (TOP) and the levels LOSS, STOP (of the two stops the nearer) and GOAL.
 
 A fill is recorded in eight numbers: bar, asset, signed units, price, fee, units wanted, why it was sent, and why it was not filled in full.
 """
@@ -131,8 +132,13 @@ def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, 
     if had * now <= 0.0:
         book[ENTRY + PER * j, 0] = t
         if STOPS:
-            book[BASE + PER * j, 0] = close[u64(asset0 + j), u64(lead + t)] if BASE_CLOSE else paid
-            book[TOP + PER * j, 0] = book[BASE + PER * j, 0]
+            side = 1.0 if now > 0.0 else -1.0
+            base = close[u64(asset0 + j), u64(lead + t)] if BASE_CLOSE else paid
+            loss = base * (1.0 - side * r[STOP_LOSS])
+            book[TOP + PER * j, 0] = base
+            book[LOSS + PER * j, 0] = loss
+            book[STOP + PER * j, 0] = side * max(side * loss, side * (base * (1.0 - side * r[TRAILING])))
+            book[GOAL + PER * j, 0] = base * (1.0 + side * r[TAKE_PROFIT])
 
 
 def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips, why, recorded, column, orders, order_at):
@@ -314,37 +320,34 @@ def protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, o
         trades = fill[u64(asset0 + j), u64(lead + t)] > 0.0
     if trades and had != 0.0 and (ENTRY_BAR or book[ENTRY + PER * j, 0] < t):
         side = 1.0 if had > 0.0 else -1.0
-        last = close[u64(asset0 + j), u64(lead + t)]
-        first = last
-        low = last
-        high = last
+        low = close[u64(asset0 + j), u64(lead + t)]
+        high = low
         if RANGES and not CLOSE_ONLY:
-            first = extra[OPEN, u64(asset0 + j), u64(lead + t)]
             low = extra[LOW, u64(asset0 + j), u64(lead + t)]
             high = extra[HIGH, u64(asset0 + j), u64(lead + t)]
         worst = low if had > 0.0 else high
         best = high if had > 0.0 else low
-        base = book[BASE + PER * j, 0]
-        loss = base * (1.0 - side * r[STOP_LOSS])
-        trail = book[TOP + PER * j, 0] * (1.0 - side * r[TRAILING])
-        trailed = side * trail > side * loss
-        stop = trail if trailed else loss
-        goal = base * (1.0 + side * r[TAKE_PROFIT])
-        price = 0.0
-        slips = 1.0
+        stop = book[STOP + PER * j, 0]
+        goal = book[GOAL + PER * j, 0]
         if side * worst <= side * stop:
-            price = first if side * first <= side * stop else stop
-            hit = BY_TRAIL if trailed else BY_LOSS
-            slips = STOP_SLIPS
+            hit = BY_TRAIL if book[LOSS + PER * j, 0] != stop else BY_LOSS
         elif side * best >= side * goal:
-            price = first if side * first >= side * goal else goal
             hit = BY_PROFIT
-            slips = GOAL_SLIPS
-        elif t - book[ENTRY + PER * j, 0] >= r[MOST_BARS]:
-            price = last
+        if TIMED and hit == 0.0 and t - book[ENTRY + PER * j, 0] >= r[MOST_BARS]:
             hit = BY_TIME
-        book[TOP + PER * j, 0] = max(side * book[TOP + PER * j, 0], side * best) * side
+        if side * best > side * book[TOP + PER * j, 0]:
+            book[TOP + PER * j, 0] = best
+            book[STOP + PER * j, 0] = side * max(side * book[LOSS + PER * j, 0], side * (best * (1.0 - side * r[TRAILING])))
         if hit > 0.0:
+            last = close[u64(asset0 + j), u64(lead + t)]
+            first = last
+            if RANGES and not CLOSE_ONLY:
+                first = extra[OPEN, u64(asset0 + j), u64(lead + t)]
+            level = goal if hit == BY_PROFIT else stop
+            way = -side if hit == BY_PROFIT else side
+            price = first if way * first <= way * level else level
+            price = last if hit == BY_TIME else price
+            slips = GOAL_SLIPS if hit == BY_PROFIT else (1.0 if hit == BY_TIME else STOP_SLIPS)
             _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, -had, price, slips, hit, recorded, column, orders, order_at)
     return hit
 
@@ -373,8 +376,10 @@ def act(book, extra, lead, asset0, t):
             book[BASIS + PER * j, 0] -= paid
             book[HELD + PER * j, 0] = units * ratio
             if STOPS:
-                book[BASE + PER * j, 0] /= ratio
                 book[TOP + PER * j, 0] /= ratio
+                book[LOSS + PER * j, 0] /= ratio
+                book[STOP + PER * j, 0] /= ratio
+                book[GOAL + PER * j, 0] /= ratio
 
 
 def delist(r, book, close, extra, lead, asset0, t, recorded, column, orders, order_at):

@@ -22,7 +22,7 @@ def wish_of_rule(r, state, seen, past, wishes, asset, t):
 
 def wish_of_array(r, state, seen, past, wishes, asset, t):
     """The caller's wish at bar `t`: NaN is no wish."""
-    wish = f64(wishes[t, asset])
+    wish = wishes[u64(asset), u64(t)]
     return state, HOLD if wish != wish else wish
 
 

@@ -49,7 +49,7 @@ def wishes_of(values: Any, panel: Panel, name: str) -> np.ndarray:
 def directions(signals: Any, panel: Panel) -> np.ndarray:
     """Signals as an array, each 1, 0, -1 or NaN."""
     wishes = wishes_of(signals, panel, "signals")
-    bad = np.isfinite(wishes) & ~np.isin(wishes, (-1.0, 0.0, 1.0))
+    bad = (np.abs(wishes) != 1.0) & (wishes != 0.0) & (wishes == wishes)
     if bad.any():
         row, col = map(int, np.argwhere(bad)[0])
         raise InputError(f"signals[{panel.dates[row]}, {panel.assets[col]}] = {float(wishes[row, col])!r}: must be 1, 0, -1 or NaN")
