@@ -42,6 +42,16 @@ def test_extending_runs(capsys, tmp_path):
     assert len(grid) == 3 and (grid["orders"] > 0).all(), grid
 
 
+def test_backtesting_runs(capsys):
+    (page,) = blocks((ROOT / "docs" / "backtesting.md").read_text(), "python")
+    scope: dict = {}
+    exec(compile(page, "<backtesting>", "exec"), scope)
+    assert len(scope["grid"]) == 16 and capsys.readouterr().out.startswith("deflated Sharpe")
+    text = (ROOT / "docs" / "backtesting.md").read_text()
+    told = scope["gq"].backtest(scope["bars"], scope["rule"], benchmark="equal_weight")
+    assert f"{len(scope['grid'].measures)} measures, {len(told.measures)} with a benchmark" in text
+
+
 @pytest.mark.parametrize("command", MAKE)
 def test_make_knows_its_targets(command):
     done = subprocess.run([*shlex.split(command), "-n"], cwd=ROOT, capture_output=True, text=True, check=False)

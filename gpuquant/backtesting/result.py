@@ -182,6 +182,8 @@ class Backtest:
             column, trials, sharpe, deflated_sharpe (the probability that the true ratio exceeds the luck of so many trials), and minimum_years
             (the record that so good a ratio needs to be more than luck).
         """
+        if self.account.paths is not None:
+            raise InputError("paths are not trials: the best of them says nothing; look at the distribution")
         ratios = self.measures["sharpe"]
         trials = int(self.meta.get("trials", len(self)))
         if not np.isfinite(ratios).any():
@@ -198,8 +200,14 @@ class Backtest:
         }
 
     def summary(self) -> str:
-        """A few lines: the account, or the best and the middle of a grid, the deflated figure first."""
+        """A few lines: the account, or the best and the middle of a grid, the deflated figure first; over paths, the distribution."""
         m = self.measures
+        if self.account.paths is not None:
+            low, middle, high = np.nanquantile(m["sharpe"], (0.05, 0.5, 0.95))
+            return (
+                f"{self.account.groups} paths of {self.account.panel.bars} bars, {self.account.rows} rules on each, in {self.meta.get('seconds', float('nan')):.3g} s\n"
+                f"Sharpe {middle:.2f} in the middle, 5 % below {low:.2f}, 5 % above {high:.2f}; a loss in {np.mean(m['total_return'] < 0.0):.0%} of them"
+            )
         if len(self) == 1 and int(self.meta.get("trials", 1)) == 1:
             rows = [
                 ("total return", f"{m['total_return'][0]:+.1%}"),

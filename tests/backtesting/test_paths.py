@@ -45,6 +45,9 @@ def test_a_path_can_be_walked_again():
     equity = found.equity([7, 42])
     np.testing.assert_allclose(equity.iloc[-1] / 1e6 - 1.0, found.measures["total_return"][[7, 42]], rtol=1e-12)
     assert len(found.orders([7])) == found.measures["orders"][7]
+    assert found.summary().startswith("50 paths of 252 bars, 2 rules on each")
+    with pytest.raises(GpuquantError, match="paths are not trials"):
+        found.honest()
 
 
 def test_the_same_bits_for_any_threads():
