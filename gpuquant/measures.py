@@ -21,7 +21,7 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
     Parameters
     ----------
     sums : dict of arrays, shape (columns,)
-        As named by `backtesting.account.SUMS`.
+        As named by `backtesting.kernel.SUMS`.
     bars : int
         Bars of every column, the flat ones before a rule's first decision among them.
     periods : float

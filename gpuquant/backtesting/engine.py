@@ -14,7 +14,8 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant._version import __version__
-from gpuquant.backtesting.account import CPU_COLUMNS, FILLS, SHARED, SUMS, Account, Amounts, NoCost, Signals, Tickets, Weights, exact
+from gpuquant.backtesting.account import Account, NoCost, exact
+from gpuquant.backtesting.kernel import CPU_COLUMNS, FILLS, SHARED, SUMS, Amounts, Signals, Tickets, Weights
 from gpuquant.backtesting.parts import best, parts, spread
 from gpuquant.backtesting.paths import Paths
 from gpuquant.backtesting.result import Backtest

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from gpuquant import measures
-from gpuquant.backtesting.account import CPU_COLUMNS, SUMS, Account
+from gpuquant.backtesting.account import Account
+from gpuquant.backtesting.kernel import CPU_COLUMNS, SUMS
 from gpuquant.device import Place, choose
 from gpuquant.errors import missing, unknown
 from gpuquant.store import Store

@@ -10,7 +10,8 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant.backtesting import trades as matched
-from gpuquant.backtesting.account import CAUSES, REASONS, Account, Tickets, record
+from gpuquant.backtesting.account import Account, record
+from gpuquant.backtesting.kernel import CAUSES, REASONS, Tickets
 from gpuquant.backtesting.tickets import FATE, STATES
 from gpuquant.errors import InputError, unknown
 

@@ -206,7 +206,7 @@ def walk(
     """Run the columns of one unit.
 
     Column c is asset group `c // rows` under parameter row `c % rows`. `out[c]` receives the running sums in the order of
-    `backtesting/account.SUMS`. Where `recorded`, `equity[c, t]` the equity at each close; rows `order_at[c]`
+    `backtesting/kernel.SUMS`. Where `recorded`, `equity[c, t]` the equity at each close; rows `order_at[c]`
     to `order_at[c + 1] - 1` of `orders` what was dealt. The prices, `sums` and `extra` begin with `lead` places of NaN.
     """
     block = array((MOMENTS + SUMMED, BLOCK + 1), f64)

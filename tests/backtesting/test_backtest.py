@@ -277,7 +277,7 @@ def walk_ptx(kind):
 def test_every_rule_and_cost_compiles_to_ptx(fill):
     """And for one asset the account stays in registers."""
     from gpuquant import family
-    from gpuquant.backtesting.account import Kind
+    from gpuquant.backtesting.kernel import Kind
     from gpuquant.costs.base import Cost
     from gpuquant.rules.base import Rule
 

@@ -37,7 +37,7 @@ def test_the_pictures_show_the_numbers(grid):
     exposure = grid.plot([4], kind="exposure")
     assert {line.get_label().split(": ")[-1] for line in exposure.lines} == {"long", "short"}
     long = next(line for line in exposure.lines if line.get_label().endswith("long"))
-    assert 0.0 <= long.get_ydata().min() and long.get_ydata().max() == pytest.approx(1.0, abs=0.05)
+    assert long.get_ydata().min() >= 0.0 and long.get_ydata().max() == pytest.approx(1.0, abs=0.05)
 
 
 def test_a_picture_that_cannot_be_drawn_says_why(grid, walk_panel):

@@ -1,0 +1,208 @@
+"""From what an account needs to the source of its kernel: the parts of the walk it uses, and the numbers they read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from inspect import isfunction
+from typing import Any
+
+from gpuquant.backtesting import broker, events, tickets, walk, weave
+from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops
+from gpuquant.columns import cached, domains, offered
+from gpuquant.costs.base import Cost
+from gpuquant.device import compile as compiler
+from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint
+from gpuquant.device.rearrange import hoist
+from gpuquant.models.base import Model
+from gpuquant.pricing.kernel import sample
+from gpuquant.rules.base import HOLD, Rule
+
+MOMENTS = ("s1", "s2", "s3", "s4", "down", "up", "ups", "downs", "under", "under2", "cross")
+TALLIES = (
+    "best", "worst", "depth", "longest", "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares", "best_trade", "worst_trade",
+    "win_run", "loss_run", "kept", "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends", "calls", "low5", "mean5", "high5",
+)  # fmt: skip
+DETAILS = ("against", "along", "most_against", "low5", "mean5", "high5")  # need the changes of a whole column, which a GPU's thread has no room for
+SUMS = ("growth", *MOMENTS, *TALLIES)
+OWN = ("cash", "active", "alive", "peak", "peak_at", "floor", "worth", "run", "why", "reason", "debt")  # what the walk keeps beside them
+REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "not enough volume", "nothing to close")
+CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting")
+DEALT = 8  # numbers of a recorded order
+CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
+BLOCK = {"cpu": 64, "cuda": 1}  # bars
+PLACES = 16  # of each moment's partial sums
+FILLS = ("next", "same_close", "same_open")
+
+
+@dataclass(frozen=True)
+class Given(Rule):
+    """The rule behind an array of wishes: it has no parameters."""
+
+    abstract = True
+
+    @staticmethod
+    def begin(r, i):
+        return (0.0,), 0.0
+
+
+class Weights(Given):
+    """Target shares of the equity, with shared cash."""
+
+    abstract = True
+
+
+class Amounts(Given):
+    """Target units, with shared cash."""
+
+    abstract = True
+
+
+class Signals(Given):
+    """Directions: each asset is an account that follows its own column."""
+
+    abstract = True
+
+
+class Tickets(Given):
+    """Resting orders, with shared cash."""
+
+    abstract = True
+
+
+SHARED = (Weights, Amounts, Tickets)  # one account for all assets
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kernel is made for: everything that it does not need is left out of it."""
+
+    rule: type[Rule]
+    cost: type[Cost]
+    assets: int
+    fill: str
+    of: str
+    flags: tuple[str, ...]
+    holds: tuple[str, ...]
+    model: type[Model] | None = None
+
+    def text(self, target: str) -> str:
+        """The source of the kernel for `target`; made anew when a function or a number it reads has changed."""
+        assets = self.assets if target == "cuda" else min(self.assets, 2)  # on a CPU one kernel serves any number above one
+        flags = tuple(f for f in self.flags if f != "DETAIL" or target == "cpu")  # a GPU's thread has no room for its column's changes
+        kind = replace(self, assets=assets, flags=flags)
+        functions = ((self.rule, ("begin", "decide")), (self.cost, ("fill", "charge", "afford")), (self.model, ("begin", "step", "log_spots")))
+        return _kept(kind, target, tuple(fingerprint(getattr(c, n, None)) for c, names in functions for n in names))
+
+
+@cached
+def _kept(kind: Kind, target: str, prints: tuple[Any, ...]) -> str:
+    columns = tuple(name for part in (kind.rule, kind.cost, kind.model) if part is not None for name in domains(part))
+    return compiler.kept(lambda: _text(kind, target), "back-test", *vars(kind).values(), columns, target, prints)
+
+
+NUMBERS = {
+    Stops: GRIDDED,
+    Size: ("amount", "lot", "minimum", "participation"),
+    Margin: ("initial", "maintenance", "financing", "interest", "borrow"),
+}
+RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST", "splits": "SPLIT", "dividends": "DIVIDEND", "delistings": "GONE"}
+FLAGS = (
+    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "BASE_CLOSE", "ENTRY_BAR", "STOP_SLIPS", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
+    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "PATHS",
+)  # fmt: skip
+
+
+def _text(kind: Kind, target: str) -> str:
+    rule, cost = kind.rule, kind.cost
+    names = [f"{part.__name__}.{name}" for part in (rule, cost) for name in domains(part)]
+    names += [f"{part.__name__}.{name}" for part, numbers in NUMBERS.items() for name in numbers]
+    woven: dict[str, Any] = {"MODELLED": 0, "NORMALS": 0, "UNIFORMS": 0}
+    members, load = [], ""
+    if kind.model is not None:
+        drawn = kind.model.normals, kind.model.uniforms
+        assert isinstance(drawn[0], int) and isinstance(drawn[1], int)
+        constants_, state = offered(kind.model.begin, sample(kind.model), 0, 0.25, 0.0)
+        of_model = {name: len(names) + k for k, name in enumerate(domains(kind.model))}
+        names += [f"{kind.model.__name__}.{name}" for name in domains(kind.model)]
+        lengths = {0: len(constants_), 1: len(state), 2: drawn[0], 3: drawn[1]}
+        members = [
+            Member("model_begin", kind.model.begin, of_model, accurate=True, offered=4),
+            Member("model_step", kind.model.step, of_model, accurate=True, lengths=lengths),
+            Member("log_spots", kind.model.log_spots, of_model, accurate=True, lengths={0: len(state)}),
+        ]
+        woven = {"MODELLED": 1, "NORMALS": drawn[0], "UNIFORMS": drawn[1]}
+        load = compiler.accessors("normals", drawn[0]) + compiler.accessors("uniforms", drawn[1])
+    place = {name: k for k, name in enumerate(names)}
+    of_rule, of_cost = ({name: place[f"{part.__name__}.{name}"] for name in domains(part)} for part in (rule, cost))
+    given = issubclass(rule, Given)
+    decide, seen = (
+        ("@jit\ndef look(r, i, past, k):\n    return ()\n", 0)
+        if given
+        else hoist(Rewriter(Member("decide", rule.decide, of_rule, accurate=True), PRECISIONS["double"]).rewrite(), "decide", 2)
+    )
+    members += [
+        Member("begin", rule.begin, of_rule, accurate=True),
+        Member("fill_price", cost.fill, of_cost, accurate=True, offered=5),
+        Member("charge", cost.charge, of_cost, accurate=True, offered=4),
+        Member("afford", cost.afford, of_cost, accurate=True, offered=4),
+    ]
+    reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
+    constants = {**_constants(kind, target, seen, place), **woven}
+    rooms = (broker, events, *((tickets,) if "TICKETS" in kind.flags else ()), *((weave,) if "PATHS" in kind.flags else ()), walk)
+    inside = [f for room in rooms for f in vars(room).values() if isfunction(f) and not f.__name__.startswith(("wish_of_", "walk"))]
+    return compiler.source(
+        walk.walk,
+        members,
+        target=target,
+        precision="double",
+        constants=constants,
+        helpers={"wish_of": walk.wish_of_array if given else walk.wish_of_rule, **{f.__name__: f for f in inside}},
+        apart=("select",),
+        extra=f"{load}@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}\n{decide}\n",
+    )
+
+
+def _constants(kind: Kind, target: str, seen: int, place: Mapping[str, int]) -> dict[str, Any]:
+    """The names that a kernel's body reads: its choices, and the places of its numbers."""
+    book = {name.upper(): float(k) for k, name in enumerate((*TALLIES, *OWN))}
+    each = [
+        "HELD",
+        "BASIS",
+        "WANT",
+        "SIZE",
+        "ENTRY",
+        *(("TOP", "LOSS", "STOP", "GOAL") if "STOPS" in kind.flags else ()),
+        *(("DEBT_OF",) if "LOCKED" in kind.flags else ()),
+    ]
+    wider = {"EQUITY": seen, "MOVED": seen + 1, "MOMENTS": seen + 2}
+    found: dict[str, Any] = {
+        **{flag: int(flag in kind.flags) for flag in FLAGS},
+        **{word.upper(): int(kind.fill == word) for word in FILLS},
+        "OF": Size.__dataclass_fields__["of"].metadata["domain"].words.index(kind.of),
+        **{f"OF_{w.upper()}": k for k, w in enumerate(Size.__dataclass_fields__["of"].metadata["domain"].words)},
+        "GOAL_SLIPS": 0.0,
+        "HOLD": HOLD,
+        "NAN": "f64('nan')",
+        "BLOCK": BLOCK[target],
+        "PLACES": min(BLOCK[target], PLACES),
+        **wider,
+        "SUMMED": len(MOMENTS),
+        **{name.upper(): wider["MOMENTS"] + k for k, name in enumerate(MOMENTS)},
+        "TALLIES": len(TALLIES),
+        **{name: int(k) for name, k in book.items()},
+        "PER": len(each),
+        **{name: len(book) + k for k, name in enumerate(each)},
+        **{RENAMED.get(name, name.upper()): place[f"{part.__name__}.{name}"] for part, numbers in NUMBERS.items() for name in numbers},
+        **{RENAMED.get(name, name.upper()): k for k, name in enumerate(kind.holds)},
+        **dict(zip(("NO_PRICE", "NO_CASH", "TOO_SMALL", "NO_VOLUME", "NOTHING"), (float(k) for k in range(1, 6)), strict=True)),
+        **{f"BY_{name}": float(k) for k, name in enumerate(("LOSS", "TRAIL", "PROFIT", "TIME", "LIMIT", "STOP", "MARGIN", "DELISTING"), start=1)},
+        **{f"TICKET_{name.upper()}": k for k, name in enumerate(tickets.TICKET)},
+        **{f"FATE_{name.upper()}": k for k, name in enumerate(tickets.FATE)},
+        **{name.upper(): k for k, name in enumerate(tickets.STATES)},
+    }
+    if kind.assets == 1 or target == "cuda":  # a GPU's arrays need their sizes when it is compiled
+        found["ASSETS"] = kind.assets
+    if target == "cpu":
+        found |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
+    return found
