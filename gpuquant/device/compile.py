@@ -74,11 +74,10 @@ _lock = threading.RLock()
 @lru_cache
 def words(target: str) -> dict[str, Any]:
     """vmath, vcmath and rng for `target`, by name."""
-    module = load(f"{HEADER[target]}\n\n{vocabulary()}")
+    module = load(kept(lambda: f"{HEADER[target]}\n\n{vocabulary()}", "words", target))
     return {name: word for name, word in vars(module).items() if not name.startswith("__")}
 
 
-@lru_cache
 def vocabulary() -> str:
     """vmath, vcmath and rng as kernel source."""
     from gpuquant import rng, vcmath, vmath
@@ -94,11 +93,12 @@ def vocabulary() -> str:
 
 @lru_cache
 def _meaning() -> str:
-    """A hash of what gives a kernel's words their meaning: numba, and the targets' vocabularies."""
+    """A hash of what gives a kernel's words their meaning: numba, the vocabulary and the targets'."""
     import numba
 
-    here = Path(__file__).parent
-    return _hash(numba.__version__, vocabulary(), *(here.joinpath(f"{name}.py").read_text() for name in ("cpu", "cuda_words", "scalars")))
+    here = Path(__file__).parents[1]
+    names = ("vmath", "vcmath", "rng", "device/compile", "device/language", "device/cpu", "device/lean", "device/cuda_words", "device/scalars")
+    return _hash(numba.__version__, *(here.joinpath(f"{name}.py").read_text() for name in names))
 
 
 @lru_cache

@@ -27,17 +27,25 @@ WIDTH = LANES
 FLAGS = {"contract", "nsz"}
 
 
+TESTED = numba.__version__.startswith("0.68.")  # numba's own parts are used: another version takes its ordinary, slower way
+
+
+def _compiler(name):
+    if not TESTED:
+        return {}
+    from gpuquant.device import lean
+
+    return {"pipeline_class": getattr(lean, name)}
+
+
 def jit(function):
     """A function inlined into its kernel; without the wrappers Python would need, which would double the time to compile."""
-    return njit(fastmath=FLAGS, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return njit(fastmath=FLAGS, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_compiler("Word"))(function)
 
 
 def apart(function):
     """A function that is called: what is seldom done stays out of the loop that seldom does it."""
-    return njit(fastmath=FLAGS, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-
-
-TESTED = "0.68."  # numba's own parts are used below: another version takes its ordinary, slower way
+    return njit(fastmath=FLAGS, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, **_compiler("Lean"))(function)
 
 
 class Kept(FunctionCache):
@@ -56,8 +64,8 @@ class Kept(FunctionCache):
 
 def kernel(function):
     """A tile: compiled without the GIL, kept on disk beside its generated module."""
-    tile = njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)(function)
-    if numba.__version__.startswith(TESTED):
+    tile = njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True, **_compiler("Lean"))(function)
+    if TESTED:
         tile._cache = Kept(function)
     return tile
 

@@ -49,10 +49,9 @@ PRECISIONS = {p.name: p for p in (Precision("single", "f32", "32"), Precision("m
 def parse(function: Callable[..., Any]) -> ast.FunctionDef:
     """The syntax tree of a function, without decorators and docstring."""
     try:
-        lines = textwrap.dedent(inspect.getsource(function))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     except (OSError, TypeError) as failure:
         raise MemberError(f"{function.__qualname__}: its source cannot be read ({failure}); define it in a file or a notebook cell") from failure
-    tree = ast.parse(lines).body[0]
     if not isinstance(tree, ast.FunctionDef):
         raise MemberError(f"{function.__qualname__}: must be a plain function")
     tree.decorator_list = []
@@ -75,7 +74,7 @@ class Narrow(ast.NodeTransformer):
 
 
 class Body(ast.NodeTransformer):
-    """Give a kernel body the target's form of `lanes`, `unrolled`, `part` and `array`."""
+    """Give a kernel body the target's form of `lanes`, `unrolled`, `part` and `array`, and the run's constants their values."""
 
     def __init__(self, gpu: bool, constants: Mapping[str, int | float]) -> None:
         self.gpu, self.constants = gpu, constants
@@ -122,6 +121,18 @@ class Body(ast.NodeTransformer):
     def _turns(self, body: list[ast.stmt], name: str, count: int) -> list[ast.stmt]:
         """The body once for each turn, with the turn's number in place of its name."""
         return [Rename({name: ast.Constant(turn)}).visit(copy.deepcopy(line)) for turn in range(count) for line in body]
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        known = self.constants.get(node.id) if isinstance(node.ctx, ast.Load) else None
+        return node if known is None or isinstance(known, str) else ast.Constant(known)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """`START + 2 * 3` is one number: numba would type and lower each step."""
+        self.generic_visit(node)
+        whole = isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.FloorDiv) and all(
+            isinstance(n, ast.Constant) and isinstance(n.value, int) for n in (node.left, node.right)
+        )
+        return ast.Constant(eval(ast.unparse(node))) if whole else node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)

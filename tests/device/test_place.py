@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 
-import numba
 import numpy as np
 import pytest
 
@@ -139,8 +138,22 @@ def test_a_new_process_uses_the_kept_kernel(python, tmp_path):
     assert first[0] == second[0]
     assert int(first[1]) > 0
     assert int(second[1]) == 0  # nothing was compiled
-    assert numba.__version__.startswith(TESTED), "try the kept kernels with this numba, then name it in TESTED"
+    assert TESTED, "try the kept kernels and the lean compiler with this numba, then name it in device/cpu.py"
     assert second[2] == "False"
+
+
+def test_the_lean_compiler_makes_the_same_numbers_as_numbas_own(python, tmp_path):
+    source = """
+        import gpuquant as gq
+        from gpuquant.device import cpu
+        cpu.TESTED = LEAN
+        asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0)
+        price = gq.price(asian, gq.models.Heston(spot=100.0, rate=0.02, v0=0.04, kappa=1.0, long_variance=0.05, vol_of_vol=0.4, correlation=-0.6), paths=1000, precision="single")
+        grid = gq.backtest(gq.data.us20(), gq.rules.MovingAverageCross(fast=range(5, 8), slow=30), costs=gq.costs.Proportional(rate=0.001))
+        print(price.price.hex(), price.std_error.hex(), {name: values.tobytes().hex() for name, values in grid.measures.items()})
+        """
+    lean, ordinary = (python(source.replace("LEAN", str(way)), GPUQUANT_CACHE=str(tmp_path / str(way))) for way in (True, False))
+    assert lean == ordinary
 
 
 def test_a_member_that_changes_between_processes_is_compiled_anew(python, tmp_path):
