@@ -106,6 +106,7 @@ class Account:
             "RANGES": {"open", "high", "low"} <= set(held),
             "CLOSE_ONLY": stops is not None and word(stops, "watch") == "close",
             "TIMED": "bars" in self.parameters,
+            "TRAILS": "trailing" in self.parameters,
             "BASE_CLOSE": stops is not None and word(stops, "base") == "close",
             "ENTRY_BAR": stops is not None and word(stops, "entry_bar") == "yes",
             "STOP_SLIPS": stops is None or word(stops, "slippage") == "yes",

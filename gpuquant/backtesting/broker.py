@@ -2,7 +2,7 @@
 
 The functions are kernel source, as those of `walk.py`, and are put in place of their calls; `deal`, through which every fill goes, stays a
 function. `book` holds the account: the tallies by their names, then PER numbers for each asset: the units HELD, their BASIS (what they
-cost), the WANT of the last bar, the SIZE to trade, the bar of ENTRY, and where stops are watched the best
+cost), the SIZE to trade, the bar of ENTRY, and where stops are watched the best
 price since (TOP) and the levels LOSS, STOP (of the two stops the nearer) and GOAL.
 
 A fill is recorded in eight numbers: bar, asset, signed units, price, fee, units wanted, why it was sent, and why it was not filled in full.
@@ -11,8 +11,8 @@ A fill is recorded in eight numbers: bar, asset, signed units, price, fee, units
 # ruff: noqa: F821
 
 
-def start(block, book, cash0, first):
-    """An account that holds nothing, before bar `first`."""
+def start(block, book, want, cash0, first):
+    """An account that holds nothing and wants nothing, before bar `first`."""
     for k in unrolled(HELD + PER * ASSETS):
         book[k, 0] = 0.0
     for k in unrolled(SUMMED):
@@ -23,7 +23,11 @@ def start(block, book, cash0, first):
     book[PEAK, 0] = cash0
     book[PEAK_AT, 0] = first - 1.0
     book[FLOOR, 0] = cash0
+    book[SINCE, 0] = first
     block[EQUITY, 0] = cash0
+    block[DUE, 0] = 0.0
+    for j in range(ASSETS):
+        want[u64(j), 0] = HOLD
 
 
 def value_of(units, price):
@@ -132,13 +136,7 @@ def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, 
     if had * now <= 0.0:
         book[ENTRY + PER * j, 0] = t
         if STOPS:
-            side = 1.0 if now > 0.0 else -1.0
-            base = close[u64(asset0 + j), u64(lead + t)] if BASE_CLOSE else paid
-            loss = base * (1.0 - side * r[STOP_LOSS])
-            book[TOP + PER * j, 0] = base
-            book[LOSS + PER * j, 0] = loss
-            book[STOP + PER * j, 0] = side * max(side * loss, side * (base * (1.0 - side * r[TRAILING])))
-            book[GOAL + PER * j, 0] = base * (1.0 + side * r[TAKE_PROFIT])
+            guard(r, book, close[u64(asset0 + j), u64(lead + t)] if BASE_CLOSE else paid, j, now)
 
 
 def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips, why, recorded, column, orders, order_at):
@@ -218,8 +216,8 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
     return side * size
 
 
-def trade(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders, order_at):
-    """Turn the wishes into fills at bar `t`: sells first, since their cash pays for the buys."""
+def trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at):
+    """Turn the wishes in place `q` into fills at bar `t`: sells first, since their cash pays for the buys."""
     worth = book[CASH, 0]
     for j in range(ASSETS):
         price = fill[u64(asset0 + j), u64(lead + t)]
@@ -231,10 +229,11 @@ def trade(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders
     covering = 0.0
     for j in range(ASSETS):
         price = fill[u64(asset0 + j), u64(lead + t)]
-        size = wanted_units(r, book[WANT + PER * j, 0], book[HELD + PER * j, 0], book[CASH, 0], worth, price)
+        wish = want[u64(j), u64(q)]
+        size = wanted_units(r, wish, book[HELD + PER * j, 0], book[CASH, 0], worth, price)
         if HALTS and not (price > 0.0):  # what cannot trade is recorded, and its units are unknown
             size = 0.0
-            if book[WANT + PER * j, 0] < HOLD and (book[WANT + PER * j, 0] != 0.0 or book[HELD + PER * j, 0] != 0.0):
+            if wish < HOLD and (wish != 0.0 or book[HELD + PER * j, 0] != 0.0):
                 _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, NAN, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
         book[SIZE + PER * j, 0] = size if abs(size) >= 1e-8 else 0.0
         if size > 0.0 and not IN_ORDER:  # a short is always bought back; where cash is short, the other buys are cut by one factor
@@ -255,25 +254,8 @@ def trade(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders
             if best >= 0:
                 size = book[SIZE + PER * best, 0]
                 book[SIZE + PER * best, 0] = 0.0
-                _ = deal(
-                    r,
-                    book,
-                    close,
-                    extra,
-                    lead,
-                    asset0,
-                    ASSETS,
-                    best,
-                    t,
-                    size,
-                    fill[u64(asset0 + best), u64(lead + t)],
-                    1.0,
-                    book[WHY, 0],
-                    recorded,
-                    column,
-                    orders,
-                    order_at,
-                )
+                price = fill[u64(asset0 + best), u64(lead + t)]
+                _ = deal(r, book, close, extra, lead, asset0, ASSETS, best, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
     else:
         share = 1.0
         for turn in range(2):
@@ -287,66 +269,5 @@ def trade(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders
                         cover = min(size, max(-book[HELD + PER * j, 0], 0.0))
                         size = cover + share * (size - cover)
                     if abs(size) >= 1e-8:
-                        _ = deal(
-                            r,
-                            book,
-                            close,
-                            extra,
-                            lead,
-                            asset0,
-                            ASSETS,
-                            j,
-                            t,
-                            size,
-                            fill[u64(asset0 + j), u64(lead + t)],
-                            1.0,
-                            book[WHY, 0],
-                            recorded,
-                            column,
-                            orders,
-                            order_at,
-                        )
-
-
-def protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, orders, order_at):
-    """Close the holding of asset `j` where bar `t` has met its stop-loss, trailing stop or take-profit; whether it did.
-
-    A bar that opens beyond a stop fills at its open. Where a bar meets both sides, the loss comes first: the bar does not say.
-    """
-    had = book[HELD + PER * j, 0]
-    hit = 0.0
-    trades = True
-    if HALTS:
-        trades = fill[u64(asset0 + j), u64(lead + t)] > 0.0
-    if trades and had != 0.0 and (ENTRY_BAR or book[ENTRY + PER * j, 0] < t):
-        side = 1.0 if had > 0.0 else -1.0
-        low = close[u64(asset0 + j), u64(lead + t)]
-        high = low
-        if RANGES and not CLOSE_ONLY:
-            low = extra[LOW, u64(asset0 + j), u64(lead + t)]
-            high = extra[HIGH, u64(asset0 + j), u64(lead + t)]
-        worst = low if had > 0.0 else high
-        best = high if had > 0.0 else low
-        stop = book[STOP + PER * j, 0]
-        goal = book[GOAL + PER * j, 0]
-        if side * worst <= side * stop:
-            hit = BY_TRAIL if book[LOSS + PER * j, 0] != stop else BY_LOSS
-        elif side * best >= side * goal:
-            hit = BY_PROFIT
-        if TIMED and hit == 0.0 and t - book[ENTRY + PER * j, 0] >= r[MOST_BARS]:
-            hit = BY_TIME
-        if side * best > side * book[TOP + PER * j, 0]:
-            book[TOP + PER * j, 0] = best
-            book[STOP + PER * j, 0] = side * max(side * book[LOSS + PER * j, 0], side * (best * (1.0 - side * r[TRAILING])))
-        if hit > 0.0:
-            last = close[u64(asset0 + j), u64(lead + t)]
-            first = last
-            if RANGES and not CLOSE_ONLY:
-                first = extra[OPEN, u64(asset0 + j), u64(lead + t)]
-            level = goal if hit == BY_PROFIT else stop
-            way = -side if hit == BY_PROFIT else side
-            price = first if way * first <= way * level else level
-            price = last if hit == BY_TIME else price
-            slips = GOAL_SLIPS if hit == BY_PROFIT else (1.0 if hit == BY_TIME else STOP_SLIPS)
-            _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, -had, price, slips, hit, recorded, column, orders, order_at)
-    return hit
+                        price = fill[u64(asset0 + j), u64(lead + t)]
+                        _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)

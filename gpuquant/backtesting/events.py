@@ -66,6 +66,13 @@ def mark(book, close, lead, asset0, t):
     return worth
 
 
+def expose(book, t):
+    """Count the bars before `t` at which something was held; what is held now counts from there on."""
+    book[EXPOSED, 0] += book[INVESTED, 0] * (t - book[SINCE, 0])
+    book[INVESTED, 0] = 1.0 if book[ACTIVE, 0] > 0.0 else 0.0
+    book[SINCE, 0] = t
+
+
 def end(book, worth):
     """Close an account that has lost everything: nothing can be traded any more, and no return of a debt has a meaning."""
     book[CASH, 0] = worth

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from inspect import isfunction
 from typing import Any
 
-from gpuquant.backtesting import broker, events, tickets, walk, weave
+from gpuquant.backtesting import broker, events, moments, stops, tickets, walk, weave
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops
 from gpuquant.columns import cached, domains, offered
 from gpuquant.costs.base import Cost
@@ -25,12 +25,13 @@ TALLIES = (
 )  # fmt: skip
 DETAILS = ("against", "along", "most_against", "low5", "mean5", "high5")  # need the changes of a whole column, which a GPU's thread has no room for
 SUMS = ("growth", *MOMENTS, *TALLIES)
-OWN = ("cash", "active", "alive", "peak", "peak_at", "floor", "worth", "run", "why", "reason", "debt")  # what the walk keeps beside them
+OWN = ("cash", "active", "alive", "peak", "peak_at", "floor", "worth", "run", "why", "reason", "debt", "invested", "since")  # what the walk keeps beside them
 REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "not enough volume", "nothing to close")
 CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting")
 DEALT = 8  # numbers of a recorded order
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
 BLOCK = {"cpu": 64, "cuda": 1}  # bars
+EVERY_BAR = {"LEVERED", "CARRIES", "ACTIONS", "DELISTS", "TICKETS"}  # may touch an account at any bar
 PLACES = 16  # of each moment's partial sums
 FILLS = ("next", "same_close", "same_open")
 
@@ -108,7 +109,7 @@ NUMBERS = {
 }
 RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST", "splits": "SPLIT", "dividends": "DIVIDEND", "delistings": "GONE"}
 FLAGS = (
-    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "BASE_CLOSE", "ENTRY_BAR", "STOP_SLIPS", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
+    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "TRAILS", "BASE_CLOSE", "ENTRY_BAR", "STOP_SLIPS", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
     "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "PATHS",
 )  # fmt: skip
 
@@ -149,7 +150,15 @@ def _text(kind: Kind, target: str) -> str:
     ]
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
     constants = {**_constants(kind, target, seen, place), **woven}
-    rooms = (broker, events, *((tickets,) if "TICKETS" in kind.flags else ()), *((weave,) if "PATHS" in kind.flags else ()), walk)
+    rooms = (
+        broker,
+        events,
+        moments,
+        *((stops,) if "STOPS" in kind.flags else ()),
+        *((tickets,) if "TICKETS" in kind.flags else ()),
+        *((weave,) if "PATHS" in kind.flags else ()),
+        walk,
+    )
     inside = [f for room in rooms for f in vars(room).values() if isfunction(f) and not f.__name__.startswith(("wish_of_", "walk"))]
     return compiler.source(
         walk.walk,
@@ -169,19 +178,19 @@ def _constants(kind: Kind, target: str, seen: int, place: Mapping[str, int]) -> 
     each = [
         "HELD",
         "BASIS",
-        "WANT",
         "SIZE",
         "ENTRY",
         *(("TOP", "LOSS", "STOP", "GOAL") if "STOPS" in kind.flags else ()),
         *(("DEBT_OF",) if "LOCKED" in kind.flags else ()),
     ]
-    wider = {"EQUITY": seen, "MOVED": seen + 1, "MOMENTS": seen + 2}
+    wider = {"EQUITY": seen, "MOVED": seen + 1, "DUE": seen + 2, "MOMENTS": seen + 3}
     found: dict[str, Any] = {
         **{flag: int(flag in kind.flags) for flag in FLAGS},
         **{word.upper(): int(kind.fill == word) for word in FILLS},
         "OF": Size.__dataclass_fields__["of"].metadata["domain"].words.index(kind.of),
         **{f"OF_{w.upper()}": k for k, w in enumerate(Size.__dataclass_fields__["of"].metadata["domain"].words)},
         "GOAL_SLIPS": 0.0,
+        "SKIPS": int(target == "cpu" and not EVERY_BAR & set(kind.flags)),
         "HOLD": HOLD,
         "NAN": "f64('nan')",
         "BLOCK": BLOCK[target],

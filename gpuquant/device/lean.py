@@ -49,6 +49,7 @@ class Lean(CompilerBase):
     library = JITCodeLibrary
 
     def define_pipelines(self):
+        """The passes, and the library that the function's code goes to."""
         self.state.library = self.library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         self.state.library.enable_object_caching()
         manager = PassManager("lean")
@@ -74,6 +75,7 @@ class Word(Lean):
     library = Part
 
     def define_pipelines(self):
+        """The same passes, without machine code at their end."""
         self.state.targetctx.get_executable = _handle  # of this function alone: each has a context of its own
         return super().define_pipelines()
 

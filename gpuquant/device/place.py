@@ -72,9 +72,24 @@ class Place:
         return special
 
     def each(self, work: Callable[[slice], None], n: int, size: int) -> None:
-        """The work on every part of `n` rows: parts of `size` on the threads of a CPU, for numpy lets go of the lock; all at once on a GPU."""
-        parts = [slice(begin, begin + size) for begin in range(0, n, size)] if self.kind != "cuda" else [slice(0, n)]
-        list(map(work, parts) if self.threads == 1 or len(parts) == 1 else pool(self.threads).map(work, parts))
+        """The work on every part of `n` rows: parts of `size` on the threads of a CPU, for numpy lets go of the lock; all at once on a GPU.
+
+        The calling thread is one of them: it need not wait for another to wake.
+        """
+        if self.kind == "cuda":
+            return work(slice(0, n))
+        parts = iter([slice(begin, begin + size) for begin in range(0, n, size)])  # shared: next() of a list's iterator is atomic
+
+        def some() -> None:
+            for part in parts:
+                work(part)
+
+        helpers = min(self.threads, -(-n // size)) - 1
+        waking = [pool(self.threads).submit(some) for _ in range(helpers)]
+        some()
+        for helper in waking:
+            if not helper.cancel():  # what has not begun by now has nothing left to do
+                helper.result()
 
     def put(self, array: Any, name: str, dtype: Any = None) -> Any:
         """The array on this device, contiguous; the ledger notes it under `name` unless it was there already."""

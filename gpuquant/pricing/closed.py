@@ -6,7 +6,6 @@ The formulas live with the payoffs, the lognormal facts with the models; this mo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +32,7 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
         found.append(some is not None)
         out[which] = np.nan if some is None else some
 
-    (place if n >= 8 * PART else replace(place, threads=1)).each(part, n, PART)  # waking a thread takes as long as a part
+    place.each(part, n, PART)
     return out if any(found) else None
 
 
