@@ -25,7 +25,6 @@ def start(block, book, want, cash0, first):
     book[FLOOR, 0] = cash0
     book[SINCE, 0] = first
     block[EQUITY, 0] = cash0
-    block[DUE, 0] = 0.0
     for j in range(ASSETS):
         want[u64(j), 0] = HOLD
 
@@ -256,6 +255,11 @@ def trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, colum
                 book[SIZE + PER * best, 0] = 0.0
                 price = fill[u64(asset0 + best), u64(lead + t)]
                 _ = deal(r, book, close, extra, lead, asset0, ASSETS, best, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
+    elif ASSETS == 1:
+        size = book[SIZE, 0]
+        if size != 0.0:
+            price = fill[u64(asset0), u64(lead + t)]
+            _ = deal(r, book, close, extra, lead, asset0, ASSETS, 0, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
     else:
         share = 1.0
         for turn in range(2):

@@ -149,7 +149,8 @@ def _text(kind: Kind, target: str) -> str:
         Member("afford", cost.afford, of_cost, accurate=True, offered=4),
     ]
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
-    constants = {**_constants(kind, target, seen, place), **woven}
+    remembered = len(offered(rule.begin, sample(rule), 0)[0])
+    constants = {**_constants(kind, target, seen, remembered, place), **woven}
     rooms = (
         broker,
         events,
@@ -168,11 +169,11 @@ def _text(kind: Kind, target: str) -> str:
         constants=constants,
         helpers={"wish_of": walk.wish_of_array if given else walk.wish_of_rule, **{f.__name__: f for f in inside}},
         apart=("select",),
-        extra=f"{load}@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}\n{decide}\n",
+        extra=f"{load}@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}{compiler.accessors('was', remembered)}\n{decide}\n",
     )
 
 
-def _constants(kind: Kind, target: str, seen: int, place: Mapping[str, int]) -> dict[str, Any]:
+def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mapping[str, int]) -> dict[str, Any]:
     """The names that a kernel's body reads: its choices, and the places of its numbers."""
     book = {name.upper(): float(k) for k, name in enumerate((*TALLIES, *OWN))}
     each = [
@@ -183,7 +184,7 @@ def _constants(kind: Kind, target: str, seen: int, place: Mapping[str, int]) -> 
         *(("TOP", "LOSS", "STOP", "GOAL") if "STOPS" in kind.flags else ()),
         *(("DEBT_OF",) if "LOCKED" in kind.flags else ()),
     ]
-    wider = {"EQUITY": seen, "MOVED": seen + 1, "DUE": seen + 2, "MOMENTS": seen + 3}
+    wider = {"EQUITY": seen, "MOVED": seen + 1, "DUE": seen + 2, "WAS": seen + 3, "MOMENTS": seen + 3 + remembered}
     found: dict[str, Any] = {
         **{flag: int(flag in kind.flags) for flag in FLAGS},
         **{word.upper(): int(kind.fill == word) for word in FILLS},

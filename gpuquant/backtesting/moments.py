@@ -66,16 +66,20 @@ def measure(block, book, market, moves, t0, here):
         book[WORST, 0] = worst
     inverse = 1.0 / peak
     if levels > 0:
+        peak_at = book[PEAK_AT, 0]
+        longest = book[LONGEST, 0]
         for q in part(BLOCK, 0, here):
             worth = block[EQUITY, u64(q + 1)]
             if worth >= peak:
-                book[LONGEST, 0] = max(book[LONGEST, 0], t0 + q - 1.0 - book[PEAK_AT, 0])
-                book[PEAK_AT, 0] = t0 + q
+                longest = max(longest, t0 + q - 1.0 - peak_at)
+                peak_at = f64(t0 + q)
                 floor = worth * (floor / peak)  # where a fall becomes the deepest
                 peak = worth
                 inverse = 1.0 / peak
             floor = min(floor, worth)
             block[MOVED, q] = inverse
+        book[PEAK_AT, 0] = peak_at
+        book[LONGEST, 0] = longest
         book[PEAK, 0] = peak
         book[FLOOR, 0] = floor
         for q in part(BLOCK, here, BLOCK):

@@ -18,6 +18,17 @@ def guard(r, book, base, j, now):
     book[GOAL + PER * j, 0] = base * (1.0 + side * r[TAKE_PROFIT])
 
 
+def ahead(close, extra, lead, asset0, t):
+    """Ask for the prices of the block from bar `t` on: read by one column alone, they would be waited for, line by line."""
+    for j in range(ASSETS):
+        for q in range(0, BLOCK, 8):
+            touch(close, (asset0 + j, lead + t + q))
+            if RANGES and not CLOSE_ONLY:
+                touch(extra, (OPEN, asset0 + j, lead + t + q))
+                touch(extra, (HIGH, asset0 + j, lead + t + q))
+                touch(extra, (LOW, asset0 + j, lead + t + q))
+
+
 def watch(r, book, close, fill, extra, lead, asset0, t0, q, to):
     """The first place from `q` at which a bar meets a level of any asset, or `to`; trailing stops follow the bars before it."""
     for j in range(ASSETS):

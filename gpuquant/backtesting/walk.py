@@ -9,8 +9,8 @@ Bars go by in blocks (of one bar on a GPU). What a rule sees of the past without
 trades and its moments are loops over a block without a branch, which a CPU turns into vector instructions. Only what remembers, the rule's
 state, goes bar by bar; the account goes from one bar at which something is due to the next, unless every bar may touch it.
 
-`block` holds what is seen, the equity at each bar (place 0: before the block), whether a bar has a wish due, and the moments, each by place
-in the block; `want[j]` the wishes for asset `j`, by the place of the bar at which they are due.
+`block` holds what is seen, the equity at each bar (place 0: before the block) and the moments, each by place in the block, and a list of
+the places at which a wish is due; `want[j]` the wishes for asset `j`, by the place of the bar at which they are due.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -30,26 +30,71 @@ def wish_of_array(r, state, seen, past, wishes, asset, t):
 def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here):
     """Ask for the wishes at the closes of a block, each in the place of the bar at which it is due; the state after them.
 
-    They rest on prices alone, never on the account: so they are known before the account has come so far.
+    They rest on prices alone, never on the account: so they are known before the account has come so far. Also returned: how many
+    places have a wish due, which `block[DUE]` lists.
     """
-    for q in part(BLOCK, 0, here):
-        due = 0.0
+    if BLOCK == 1:
         for j in range(ASSETS):
-            state, wish = wish_of(r, state, load_seen(block, 0, q), (sums, close, extra, lead, asset0 + j, t0 + q), wishes, asset0 + j, t0 + q)
-            want[u64(j), u64(q + NEXT)] = wish
-            due = 1.0 if wish < HOLD else due
-        block[DUE, u64(q + NEXT)] = due
-    return state
+            state, wish = wish_of(r, state, load_seen(block, 0, 0), (sums, close, extra, lead, asset0 + j, t0), wishes, asset0 + j, t0)
+            want[u64(j), NEXT] = wish
+    else:  # asked twice: for its state, bar by bar, and knowing that for its wishes, which is vector code
+        for q in range(here):
+            store_was(block, WAS, q, state)
+            state, wish = wish_of(r, state, load_seen(block, 0, q), (sums, close, extra, lead, asset0, t0 + q), wishes, asset0, t0 + q)
+        for j in range(ASSETS):
+            for q in range(here):
+                past = (sums, close, extra, lead, asset0 + j, t0 + q)
+                _later, wish = wish_of(r, load_was(block, WAS, q), load_seen(block, 0, q), past, wishes, asset0 + j, t0 + q)
+                want[u64(j), u64(q + NEXT)] = wish
+    count = 0
+    if SKIPS:
+        for q in range(here + NEXT):  # where a wish fills at the next bar, place 0 has those of the block before
+            due = 0
+            for j in range(ASSETS):
+                due = 1 if want[u64(j), u64(q)] < HOLD else due
+            block[DUE, u64(count)] = q
+            count += due
+    return state, count
 
 
-def quiet(book, block, close, lead, asset0, t0, q, here):
-    """Mark to market from place `q` up to the next at which something is due, which is returned; no bar before that trades.
+def quiet(book, block, close, lead, asset0, t0, q, to, here):
+    """Mark to market from place `q` to before `to`, where nothing trades; the place of the first bar that loses the account, or `to`."""
+    lost = 0
+    if ASSETS == 1:
+        if here == BLOCK:
+            lost = mark_one(book, block, close, lead, asset0, t0, q, BLOCK)
+        else:
+            lost = mark_one(book, block, close, lead, asset0, t0, q, to)
+    else:
+        lost = mark_all(book, block, close, lead, asset0, t0, q, to)
+    if lost > 0 and book[ALIVE, 0] > 0.0:
+        p = q
+        while p < to and block[EQUITY, u64(p + 1)] > 0.0:
+            p += 1
+        to = p
+    return to
 
-    An account that is lost on the way is lost at the place that is returned.
+
+def mark_one(book, block, close, lead, asset0, t0, q, to):
+    """The equity from place `q` to before `to` with one asset; how often it is gone. What is marked too far is marked again.
+
+    Every place of the block is looked at: a loop of a fixed length is all vector code, without the remains of one that begins at `q`.
     """
-    to = q
-    while to < here and block[DUE, u64(to)] == 0.0:
-        to += 1
+    cash = book[CASH, 0]
+    units = book[HELD, 0]
+    lost = 0
+    for p in range(to):
+        if HALTS:
+            worth = cash + value_of(units, close[u64(asset0), u64(lead + t0 + p)])
+        else:
+            worth = cash + units * close[u64(asset0), u64(lead + t0 + p)]
+        block[EQUITY, u64(p + 1)] = worth if p >= q else block[EQUITY, u64(p + 1)]
+        lost += 1 if (p >= q) & (worth <= 0.0) else 0
+    return lost
+
+
+def mark_all(book, block, close, lead, asset0, t0, q, to):
+    """The equity from place `q` to before `to` with any number of assets; how often it is gone."""
     cash = book[CASH, 0]
     for p in range(q, to):
         block[EQUITY, u64(p + 1)] = cash
@@ -61,19 +106,12 @@ def quiet(book, block, close, lead, asset0, t0, q, here):
     lost = 0
     for p in range(q, to):
         lost += 1 if block[EQUITY, u64(p + 1)] <= 0.0 else 0
-    if lost > 0 and book[ALIVE, 0] > 0.0:
-        to = q
-        while block[EQUITY, u64(to + 1)] > 0.0:
-            to += 1
-    return to
+    return lost
 
 
-def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, tickets, fates, begun, recorded, column, orders, order_at):
+def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, due, tickets, fates, begun, recorded, column, orders, order_at):
     """One bar of the account, in place `q` of its block: what happens to it, its stops and orders, its value at the close, and whether it trades."""
     acted = False
-    due = 0.0
-    if not TICKETS:
-        due = block[DUE, u64(q)]
     if ACTIONS or DELISTS or STOPS or TICKETS:
         book[WORTH, 0] = block[EQUITY, u64(q)]
         dealt = book[ORDERS, 0]
@@ -84,7 +122,7 @@ def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, tickets, 
     if CARRIES and book[ALIVE, 0] > 0.0:
         carry(r, book, close, lead, asset0, t)
     if LEVERED and book[WHY, 0] > 0.0:  # what the margin calls for comes before any wish
-        due = 1.0
+        due = 1
         for j in range(ASSETS):
             want[u64(j), u64(q)] = 0.0
     if STOPS and not NEXT:
@@ -92,7 +130,7 @@ def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, tickets, 
             hit = protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, orders, order_at)
             if hit > 0.0:  # a bar that stops out has no other signal
                 want[u64(j), u64(q)] = HOLD
-    if due > 0.0 and book[ALIVE, 0] > 0.0:
+    if due > 0 and book[ALIVE, 0] > 0.0:
         trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at)
         acted = True
     if STOPS and NEXT:
@@ -169,26 +207,56 @@ def walk(
                 here = min(BLOCK, bars - t0)
                 for q in part(BLOCK, 0, here):  # indices are unsigned: a signed one would be tested for counting from the end
                     store_seen(block, 0, q, look(r, 0, (sums, close, extra, lead, asset0, t0 + q), F(t0 + q)))
+                count = 0
                 if not TICKETS:
-                    state = plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here)
+                    state, count = plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here)
                 moved = CARRIES > 0 or book[ACTIVE, 0] > 0.0
                 if SKIPS:
+                    if STOPS:
+                        ahead(close, extra, lead, asset0, t0 + BLOCK)
                     q = 0
+                    n = 0
                     while q < here:
-                        begin_q = q
-                        q = quiet(book, block, close, lead, asset0, t0, begin_q, here)
-                        if STOPS:
-                            q = watch(r, book, close, fill, extra, lead, asset0, t0, begin_q, q)
-                        if q < here:
+                        next_q = min(i64(block[DUE, u64(n)]), here) if n < count else here
+                        to = next_q
+                        if to > q:
+                            to = quiet(book, block, close, lead, asset0, t0, q, to, here)
+                            if STOPS:
+                                to = watch(r, book, close, fill, extra, lead, asset0, t0, q, to)
+                        due = 1 if (to == next_q) and (n < count) else 0
+                        if to < here:
                             begun, acted = step(
-                                r, book, block, want, close, fill, extra, lead, asset0, q, t0 + q, tickets, fates, begun, recorded, column, orders, order_at
+                                r,
+                                book,
+                                block,
+                                want,
+                                close,
+                                fill,
+                                extra,
+                                lead,
+                                asset0,
+                                to,
+                                t0 + to,
+                                due,
+                                tickets,
+                                fates,
+                                begun,
+                                recorded,
+                                column,
+                                orders,
+                                order_at,
                             )
                             moved = moved or acted
-                            q += 1
+                        n += due
+                        q = to + 1
                 else:
                     for q in part(BLOCK, 0, here):
+                        due = 0
+                        if not TICKETS:
+                            for j in range(ASSETS):
+                                due = 1 if want[u64(j), u64(q)] < HOLD else due
                         begun, acted = step(
-                            r, book, block, want, close, fill, extra, lead, asset0, q, t0 + q, tickets, fates, begun, recorded, column, orders, order_at
+                            r, book, block, want, close, fill, extra, lead, asset0, q, t0 + q, due, tickets, fates, begun, recorded, column, orders, order_at
                         )
                         moved = moved or acted
                 if BLOCK == 1:
@@ -210,7 +278,6 @@ def walk(
                         equity[column, t0 + q] = block[EQUITY, u64(q + 1)]
                 block[EQUITY, 0] = worth
                 if NEXT and not TICKETS:
-                    block[DUE, 0] = block[DUE, BLOCK]
                     for j in range(ASSETS):
                         want[u64(j), 0] = want[u64(j), BLOCK]
             expose(book, bars)

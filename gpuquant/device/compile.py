@@ -34,7 +34,7 @@ from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Precision
 from gpuquant.device.rearrange import Inliner
 
 HEADER = {
-    "cpu": "import numpy as np\nfrom gpuquant.device.cpu import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
+    "cpu": "import numpy as np\nfrom gpuquant.device.cpu import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, touch, u32, u64",
     "cuda": "from numba import cuda\nfrom gpuquant.device.cuda_words import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
 }
 POWERS = """

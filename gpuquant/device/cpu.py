@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.core.caching import FunctionCache
 from numba.core.runtime import rtsys
 from numba.extending import intrinsic
@@ -108,6 +109,21 @@ def from_bits64(b):
 
 
 sqrt = np.sqrt
+
+
+@intrinsic
+def touch(context, array, index):
+    """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond the array's end it does nothing."""
+
+    def generate(context, builder, signature, arguments):
+        shape = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = cgutils.get_item_pointer(context, builder, signature.args[0], shape, cgutils.unpack_tuple(builder, arguments[1]), wraparound=False)
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        prefetch = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), (byte, flag, flag, flag)), "llvm.prefetch.p0")
+        builder.call(prefetch, (builder.bitcast(place, byte), flag(0), flag(3), flag(1)))
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
 
 
 @jit
