@@ -19,6 +19,7 @@ from gpuquant.errors import DataError, InputError, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
+TAIL = 64  # places after the last bar, which loops of a fixed length read
 EXACT = 2.0**53
 LONGEST_WINDOW = 512  # a sum over this many bars, times as many, stays exact
 
@@ -262,7 +263,8 @@ class Panel:
 
             def up(values: np.ndarray, name: str) -> Any:
                 """On the device, one row for each asset."""
-                return place.put(np.concatenate([np.full((lead, values.shape[1]), np.nan), values]).T, name)
+                beyond = np.full((TAIL, values.shape[1]), np.nan)
+                return place.put(np.concatenate([np.full((lead, values.shape[1]), np.nan), values, beyond]).T, name)
 
             sums = np.concatenate([np.zeros((1, len(self.assets))), np.cumsum(np.nan_to_num(self.ticks), axis=0)])
             if self.halts:  # before an asset's first price there is nothing to sum

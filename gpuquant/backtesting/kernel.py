@@ -15,6 +15,7 @@ from gpuquant.device import compile as compiler
 from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint
 from gpuquant.device.rearrange import hoist
 from gpuquant.models.base import Model
+from gpuquant.panel import TAIL
 from gpuquant.pricing.kernel import sample
 from gpuquant.rules.base import HOLD, Rule
 
@@ -30,7 +31,7 @@ REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "n
 CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting")
 DEALT = 8  # numbers of a recorded order
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
-BLOCK = {"cpu": 64, "cuda": 1}  # bars
+BLOCK = {"cpu": TAIL, "cuda": 1}  # bars
 EVERY_BAR = {"LEVERED", "CARRIES", "ACTIONS", "DELISTS", "TICKETS"}  # may touch an account at any bar
 PLACES = 16  # of each moment's partial sums
 FILLS = ("next", "same_close", "same_open")

@@ -57,14 +57,10 @@ def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, he
     return state, count
 
 
-def quiet(book, block, close, lead, asset0, t0, q, to, here):
+def quiet(book, block, close, lead, asset0, t0, q, to):
     """Mark to market from place `q` to before `to`, where nothing trades; the place of the first bar that loses the account, or `to`."""
-    lost = 0
     if ASSETS == 1:
-        if here == BLOCK:
-            lost = mark_one(book, block, close, lead, asset0, t0, q, BLOCK)
-        else:
-            lost = mark_one(book, block, close, lead, asset0, t0, q, to)
+        lost = mark_one(book, block, close, lead, asset0, t0, q)
     else:
         lost = mark_all(book, block, close, lead, asset0, t0, q, to)
     if lost > 0 and book[ALIVE, 0] > 0.0:
@@ -75,15 +71,15 @@ def quiet(book, block, close, lead, asset0, t0, q, to, here):
     return to
 
 
-def mark_one(book, block, close, lead, asset0, t0, q, to):
-    """The equity from place `q` to before `to` with one asset; how often it is gone. What is marked too far is marked again.
+def mark_one(book, block, close, lead, asset0, t0, q):
+    """The equity from place `q` to the end of the block with one asset; how often it is gone. What is marked too far is marked again.
 
     Every place of the block is looked at: a loop of a fixed length is all vector code, without the remains of one that begins at `q`.
     """
     cash = book[CASH, 0]
     units = book[HELD, 0]
     lost = 0
-    for p in range(to):
+    for p in range(BLOCK):
         if HALTS:
             worth = cash + value_of(units, close[u64(asset0), u64(lead + t0 + p)])
         else:
@@ -174,7 +170,7 @@ def walk(
     else:
         moves = block
     if PATHS:
-        close = array((1, lead + bars), f64)
+        close = array((1, lead + bars + BLOCK), f64)
         sums = array((1, lead + bars + 1), f64)
         draws = array((4 * (NORMALS + UNIFORMS + 1), 1), f64)
         fill = close
@@ -220,7 +216,7 @@ def walk(
                         next_q = min(i64(block[DUE, u64(n)]), here) if n < count else here
                         to = next_q
                         if to > q:
-                            to = quiet(book, block, close, lead, asset0, t0, q, to, here)
+                            to = quiet(book, block, close, lead, asset0, t0, q, to)
                             if STOPS:
                                 to = watch(r, book, close, fill, extra, lead, asset0, t0, q, to)
                         due = 1 if (to == next_q) and (n < count) else 0
