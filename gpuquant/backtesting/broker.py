@@ -62,6 +62,10 @@ def wanted_units(r, wish, had, cash, worth, price):
             units = floored(units / r[LOT] + 1e-9) * r[LOT]
         turned = side * units - had if (had * side <= 0.0 and not ADDS) or had == 0.0 else side * units
         wanted = -had if wish == 0.0 else turned
+        if LONG_ONLY or SHORT_ONLY:  # a signal of the other side closes what is held, at most
+            other = wish * (LONG_ONLY - SHORT_ONLY) < 0.0
+            idle = idle or (other and wish * had >= 0.0)
+            wanted = -had if other and abs(wanted) > abs(had) else wanted
     else:
         wanted = (wish if TARGETS else wish * worth / price) - had
     return 0.0 if idle else wanted
@@ -135,7 +139,10 @@ def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, 
     if had * now <= 0.0:
         book[ENTRY + PER * j, 0] = t
         if STOPS:
-            guard(r, book, close[u64(asset0 + j), u64(lead + t)] if BASE_CLOSE else paid, j, now)
+            base = paid
+            if BASE_CLOSE or BASE_SIGNAL:
+                base = close[u64(asset0 + j), u64(lead + t - BASE_SIGNAL)]
+            guard(r, book, base, j, now)
 
 
 def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips, why, recorded, column, orders, order_at):
@@ -158,6 +165,10 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
         share = size / volume if volume > 0.0 else 0.0
     paid = fill_price(r, 0, price, side * slips, share)
     closing = min(size, max(-side * had, 0.0))
+    if LONG_ONLY or SHORT_ONLY:
+        if size > closing and side * (LONG_ONLY - SHORT_ONLY) < 0.0:
+            size = closing
+            reason = NOTHING
     opening = size - closing
     if opening > 0.0 and price > 0.0:
         left = book[CASH, 0] - side * closing * paid

@@ -74,7 +74,7 @@ def backtest(
         Target shares of equity, or target units; NaN changes nothing. One account, sells before buys, buys cut to the cash there is.
     orders : DataFrame, optional
         A row for each order, of one account: `bar` or `date` at whose close it is sent, `asset`, signed `size` (missing: what closes the holding, or the
-        parent's fill), `of` (units, value, equity or cash), `limit`, `stop`, `bars` it lives, `group` of which one fill cancels the others, `parent`
+        parent's fill), `of` (units, value, equity, cash, or holding: a share of the units held), `limit`, `stop`, `bars` it lives, `group` of which one fill cancels the others, `parent`
         (the row whose fill it waits for). Both prices make a stop-limit.
     size : Size, optional
         Of a signal's order, and the lots of every order.

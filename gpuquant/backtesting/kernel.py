@@ -110,7 +110,7 @@ NUMBERS = {
 }
 RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST", "splits": "SPLIT", "dividends": "DIVIDEND", "delistings": "GONE"}
 FLAGS = (
-    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "TRAILS", "BASE_CLOSE", "ENTRY_BAR", "STOP_SLIPS", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
+    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "TRAILS", "BASE_CLOSE", "BASE_SIGNAL", "ENTRY_BAR", "STOP_SLIPS", "GOAL_SLIPS", "LONG_ONLY", "SHORT_ONLY", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
     "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "PATHS",
 )  # fmt: skip
 
@@ -190,8 +190,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{flag: int(flag in kind.flags) for flag in FLAGS},
         **{word.upper(): int(kind.fill == word) for word in FILLS},
         "OF": Size.__dataclass_fields__["of"].metadata["domain"].words.index(kind.of),
-        **{f"OF_{w.upper()}": k for k, w in enumerate(Size.__dataclass_fields__["of"].metadata["domain"].words)},
-        "GOAL_SLIPS": 0.0,
+        **{f"OF_{w.upper()}": k for k, w in enumerate((*Size.__dataclass_fields__["of"].metadata["domain"].words, "holding"))},
         "SKIPS": int(target == "cpu" and not EVERY_BAR & set(kind.flags)),
         "HOLD": HOLD,
         "NAN": "f64('nan')",

@@ -37,6 +37,8 @@ class Size(Member):
         yes: an order is filled as far as it can be; no: all or nothing.
     add : Column, shape (1,)
         yes: a signal in the direction that is held adds to it (pyramiding), and one in the other takes off as much; no: it does nothing.
+    sides : Column, shape (1,)
+        both; long or short: what would open the other side is cut to what closes this one.
     """
 
     amount: Column = positive(default=1.0)
@@ -46,6 +48,7 @@ class Size(Member):
     participation: Column = within(0.0, 1.0, default=1.0, sample=1.0)
     partial: Column = choice(*NO_YES, default="yes")
     add: Column = choice(*NO_YES, default="no")
+    sides: Column = choice("both", "long", "short", default="both")
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,11 @@ class Stops(Member):
     watch : Column, shape (1,)
         range: the bar's high and low, where the panel knows them; close: its close alone, which is where it fills.
     base : Column, shape (1,)
-        What the entry is: the fill's price, or the close of its bar.
+        What the entry is: fill, its price; close, that of its bar; signal, the close of the bar before, at which a bracket is written.
     entry_bar : Column, shape (1,)
         Whether the rest of the entry's own bar is watched.
     slippage : Column, shape (1,)
-        Whether stops slip as market orders do. A take-profit is a limit, which does not.
+        yes: stops slip as market orders do, and a take-profit, which is a limit, does not; all: a take-profit does, too; no: neither.
     """
 
     stop_loss: Column = if_known(sample=0.05)
@@ -77,9 +80,9 @@ class Stops(Member):
     trailing: Column = if_known(sample=0.1)
     bars: Column = if_known(sample=10.0)
     watch: Column = choice("range", "close", default="range")
-    base: Column = choice("fill", "close", default="fill")
+    base: Column = choice("fill", "close", "signal", default="fill")
     entry_bar: Column = choice(*NO_YES, default="no")
-    slippage: Column = choice(*NO_YES, default="yes")
+    slippage: Column = choice(*NO_YES, "all", default="yes")
 
     def __post_init__(self) -> None:
         for name in GRIDDED:  # their lengths may differ: they make a grid

@@ -79,7 +79,7 @@ def tickets_of(orders: Any, panel: Panel, fill: str) -> np.ndarray:
         raise InputError("orders lack the column 'asset'")
     for name in ("size", "limit", "stop", "bars"):
         out[:, place["until" if name == "bars" else name]] = _numbers(orders, name, above=0.0 if name != "size" else -np.inf)
-    words = domains(Size)["of"].words
+    words = (*domains(Size)["of"].words, "holding")
     out[:, place["of"]] = [_of(word, row, words) for row, word in enumerate(orders["of"])] if "of" in orders else float(words.index("units"))
     out[:, place["group"]] = pd.factorize(orders["group"])[0] if "group" in orders else -1.0
     parent = _numbers(orders, "parent", above=-1.0)
@@ -120,7 +120,7 @@ def _sent(orders: pd.DataFrame, panel: Panel) -> np.ndarray:
 
 
 def _of(word: Any, row: int, words: tuple[str, ...]) -> float:
-    allowed = words[:-1]  # a resting order has no stop-loss to measure risk by
+    allowed = tuple(w for w in words if w != "risk")  # a resting order has no stop-loss to measure risk by
     if word not in allowed:
         raise InputError(f"orders of[{row}] = {word!r}: must be one of {', '.join(allowed)}")
     return float(words.index(word))

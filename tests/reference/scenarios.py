@@ -36,7 +36,17 @@ def run(folder, scenario_id, out_folder):
     found = (of_backtesting if told["tool"].startswith("backtesting") else of_vectorbt)(told, panel, inputs(folder, told))
     out_folder.mkdir(parents=True, exist_ok=True)
     fifo = told["tool"].startswith("backtesting")
-    orders, trades, equity = found.orders(), found.trades(matching="fifo" if fifo else "average"), found.equity().sum(axis=1)
+    orders, trades, equity = found.orders(), found.trades(matching="fifo" if fifo else "average"), found.equity().sum(axis=1).to_numpy(copy=True)
+    if fifo and equity.min() <= 0.0:  # a lost account closes there and then, and is worth nothing ever after
+        lost = int(np.argmax(equity <= 0.0))
+        equity[lost:] = 0.0
+        open_ = trades["closed"] == 0
+        trades.loc[open_, "exit_bar"], trades.loc[open_, "exit_price"] = lost, panel.close[lost, 0]
+        side = np.where(trades["direction"] == "long", 1.0, -1.0)
+        fee = told["params"].get("commission", 0.0) * panel.close[lost, 0] * trades["size"]
+        trades.loc[open_, "exit_fee"] = fee[open_]
+        gain = side * trades["size"] * (trades["exit_price"] - trades["entry_price"]) - trades["entry_fee"] - trades["exit_fee"]
+        trades.loc[open_, "pnl"] = gain[open_]
     orders.rename(columns={"fee": "fees"})[["bar", "asset", "side", "size", "price", "fees"]].to_csv(out_folder / "orders.csv", index=False)
     names = {"entry_fee": "entry_fees", "exit_fee": "exit_fees", "return": "ret"}
     trades = trades.rename(columns=names).astype({"closed": int})
@@ -50,7 +60,7 @@ def run(folder, scenario_id, out_folder):
         trades.loc[gone, ["exit_price", "pnl", "ret"]] = np.nan  # vectorbt values no holding whose last price is missing
         trades = trades.sort_values(["column", "asset"], key=lambda c: c.map(panel.assets.index) if c.name == "asset" else c, kind="stable")
     trades.to_csv(out_folder / "trades.csv", index=False)
-    pd.DataFrame({"date": panel.dates.astype("datetime64[D]"), "equity": equity.to_numpy()}).to_csv(out_folder / "equity.csv", index=False)
+    pd.DataFrame({"date": panel.dates.astype("datetime64[D]"), "equity": equity}).to_csv(out_folder / "equity.csv", index=False)
     return found
 
 
@@ -110,6 +120,7 @@ def of_vectorbt(told, panel, given):
     fees = {"rate": p.get("fees", 0.0), "fixed": p.get("fixed_fees", 0.0), "slippage": p.get("slippage", 0.0)}
     costs = gq.costs.Commission(**fees) if fees["fixed"] else gq.costs.Proportional(rate=fees["rate"], slippage=fees["slippage"])
     kind, amount = _size(p, words)
+    sides = p.get("direction", "longonly" if "signal" in given else "both").lower().replace("_", "")
     size = gq.Size(
         amount=amount,
         of=kind,
@@ -117,6 +128,7 @@ def of_vectorbt(told, panel, given):
         minimum=p.get("min_size") or 0.0,
         partial="no" if p.get("allow_partial") is False or "all-or-nothing" in words or "all or nothing" in words else "yes",
         add="yes" if p.get("accumulate") or "pyramid" in words else "no",
+        sides={"longonly": "long", "shortonly": "short"}.get(sides, "both"),
     )
     run_ = {
         "costs": costs,
@@ -128,15 +140,25 @@ def of_vectorbt(told, panel, given):
         "stops": _stops(p, words),
         "short_of_cash": "in_order",
     }
+    sells_first = str(p.get("call_seq", "")).lower() == "auto" or "sells first" in words or "sells release" in words
+    if "signal" in given and (p.get("cash_sharing") or len(panel.assets) > 1):
+        return _shared(given, kind, amount, sells_first, lambda orders: gq.backtest(panel, orders=orders, **run_))
     if "signal" in given:
-        return gq.backtest(panel, signals=_signals(given, panel, p.get("direction", "longonly").lower().replace("_", "")), **run_)
+        takes_off = p.get("accumulate") in (True, "both", "Both") or ("pyramid" in words and "accumulate" not in p)
+        return gq.backtest(panel, signals=_signals(given, panel, sides, takes_off=takes_off), **run_)
     column = next(name for name in given if name not in ("bar", "asset"))
     if column in ("target_percent", "target_amount", "target_units"):
         wishes = np.full(panel.close.shape, np.nan)
         wishes[given["bar"], [panel.asset(name) for name in given["asset"]]] = given[column]
         return gq.backtest(panel, **{"weights" if column == "target_percent" else "amounts": wishes}, **run_)
-    unit = {"size": kind if kind in ("value", "cash") else "units", "amount": "units", "units": "units", "value": "value", "percent": "cash"}[column]
+    kind = {"value": "value", "percent": "cash"}.get(str(p.get("size_type", "value" if "by value" in words else "amount")).lower(), "units")
+    unit = {"size": kind, "amount": "units", "units": "units", "value": "value", "percent": "cash"}[column]
     orders = given.rename(columns={column: "size"}).assign(of=unit, bars=1)
+    if sells_first:
+        worth = panel.close[orders["bar"], [panel.asset(name) for name in orders["asset"]]] if unit == "units" else 1.0
+        orders = orders.assign(by=orders["size"] * worth).sort_values(["bar", "by"], kind="stable")
+    if unit == "cash":  # a share of the cash to buy, a share of the holding to sell
+        orders.loc[orders["size"] < 0.0, "of"] = "holding"
     orders = orders[["bar", "size", "of", "bars", *(("asset",) if "asset" in orders else ())]]
     return gq.backtest(panel, orders=orders, **run_)
 
@@ -162,34 +184,71 @@ def _stops(p, words):
         trailing=trailing,
         take_profit=profit,
         base="fill" if "fill price" in words or str(p.get("stop_entry_price", "")).lower() in ("price", "fillprice") else "close",
-        slippage="yes" if "market" in str(p.get("stop_exit_price", "")).lower() or "stop-market" in words or "stopmarket" in words else "no",
+        slippage="all" if "market" in str(p.get("stop_exit_price", "")).lower() or "stop-market" in words or "stopmarket" in words else "no",
         watch="close" if "close-based" in words else "range",
     )
 
 
-def _signals(given, panel, direction):
-    """Entries and exits as directions: what an exit means follows from the sides that are traded."""
-    entry, exit_ = {"longonly": (1.0, 0.0), "shortonly": (-1.0, 0.0), "both": (1.0, -1.0)}[direction]
+def _signals(given, panel, sides, *, takes_off=False):
+    """Entries and exits as directions: what an exit means follows from the sides that are traded, and on whether it `takes_off` a part."""
+    entry, exit_ = {"longonly": (1.0, 0.0), "shortonly": (-1.0, 0.0), "both": (1.0, -1.0)}[sides]
+    exit_ = -entry if takes_off else exit_
     signals = np.full(panel.close.shape, np.nan)
     signals[given["bar"], 0] = np.where(given["signal"] == "entry", entry, exit_)
     return signals
 
 
+def _shared(given, kind, amount, sells_first, run_orders):
+    """Signals on assets that share a purse, run as orders: an entry where an asset is flat, and an exit that closes it.
+
+    Whether it is flat rests on whether its last entry found cash: the orders are run again after each that did not.
+    """
+    signals = given[["bar", "asset", "signal"]]
+    if sells_first:
+        signals = signals.assign(enters=signals["signal"] == "entry").sort_values(["bar", "enters"], kind="stable")
+    refused = set()
+    while True:
+        rows, held = [], set()
+        for bar, asset, signal in signals[["bar", "asset", "signal"]].itertuples(index=False):
+            if (signal == "entry") != (asset in held) and (bar, asset) not in refused:
+                held ^= {asset}
+                rows.append({"bar": bar, "asset": asset, "size": amount if signal == "entry" else np.nan, "of": kind, "bars": 1})
+        orders = pd.DataFrame(rows)
+        found = run_orders(orders)
+        empty = np.flatnonzero((found.tickets()["filled"].to_numpy() == 0.0) & orders["size"].notna().to_numpy())
+        if not empty.size:
+            return found
+        refused.add((rows[empty[0]]["bar"], rows[empty[0]]["asset"]))
+
+
 def of_backtesting(told, panel, given):
     """A scenario of backtesting.py's: whole units, filled at the next bar's open."""
-    p, rule = told["params"], told["params"]["rule"]
+    p, rule = told["params"], told["params"].get("rule", "")
     costs = gq.costs.Proportional(rate=p.get("commission", 0.0))
     run_ = {"costs": costs, "cash": float(p["cash"]), "margin": gq.Margin(initial=p["margin"]) if p.get("margin", 1) < 1 else None}
-    share = re.search(r"size (\.\d+) of equity", rule)
-    if share:
-        signals = _signals(given, panel, "both")
-        if "closed on the last bar" in rule:  # by an order of the last bar but one, as its own engine sends it
-            signals[-1, 0] = np.nan
-            signals[-2, 0] = 0.0
-        # ".9999" is all of it: two of B01's sizes (entries at bars 267 and 459) are those of the whole, one unit above those of the share
-        whole = 1.0 if share[1] == ".9999" else float(share[1])
-        return gq.backtest(panel, signals=signals, size=gq.Size(amount=whole, of="cash", lot=1.0), **run_)
-    return gq.backtest(panel, orders=_resting(rule, panel), size=gq.Size(partial="no"), **run_)
+    if "limit -" in rule:
+        return gq.backtest(panel, orders=_resting(rule, panel), size=gq.Size(partial="no"), **run_)
+    stops = _bracket(p, f"{told['title']} {rule}".lower())
+    signals = _signals(given, panel, "longonly" if stops else "both")
+    if stops:  # what closes is its bracket
+        signals[signals == 0.0] = np.nan
+    if "closed on the last bar" in rule:  # by an order of the last bar but one, as its own engine sends it
+        signals[-1, 0] = np.nan
+        signals[-2, 0] = 0.0
+    size = p.get("size") or float((re.search(r"size (\d*\.?\d+)", rule) or ["", ".9999"])[1])
+    # ".9999" is how its documentation prints "all of it": two of B01's sizes (entries at bars 267 and 459) are one unit above the share's
+    size = {"amount": 1.0 if size == 0.9999 else size, "of": "cash"} if size < 1.0 else {"amount": size, "of": "units"}
+    return gq.backtest(panel, signals=signals, size=gq.Size(**size, lot=1.0), stops=stops, **run_)
+
+
+def _bracket(p, words):
+    """A stop-loss and a take-profit, written at the signal's close and live from the fill on, the fill's own bar included."""
+    found = {}
+    for name, keys, pattern in (("stop_loss", ("sl", "sl_stop"), r"(?:\bsl|stop[- ]loss)"), ("take_profit", ("tp", "tp_stop"), r"(?:\btp|take[- ]profit)")):
+        said = re.search(pattern + r"[^\d]{0,16}(\d+(?:\.\d+)?) ?%", words) or re.search(r"(\d+(?:\.\d+)?) ?% (?:below|above|away)? ?" + pattern, words)
+        given = next((p[key] for key in keys if p.get(key)), None)
+        found[name] = given or (float(said[1]) / 100.0 if said else None)
+    return gq.Stops(**found, base="signal", entry_bar="yes", slippage="no") if any(found.values()) else None
 
 
 def _resting(rule, panel):
