@@ -21,6 +21,7 @@ class Terms:
     participation: float = 1.0
     partial: bool = True
     add: bool = False
+    sides: str = "both"
     in_order: bool = False
     rate: float = 0.0
     fixed: float = 0.0
@@ -32,6 +33,8 @@ class Terms:
     trailing: float = math.inf
     stops: bool = False
     entry_bar: bool = False
+    base: str = "fill"
+    goal_slips: bool = False
     initial: float = 1.0
     maintenance: float = 0.0
     financing: float = 0.0
@@ -89,6 +92,8 @@ class Oracle:
             share = size / volume if volume > 0 else 0.0
         paid = self.paid(price, side * slips, share)
         closing = min(size, max(-side * had, 0.0))
+        if side == {"long": -1.0, "short": 1.0}.get(t.sides):
+            size = closing
         opening = size - closing
         if opening > 0.0:
             left = self.cash - side * closing * paid - (self.fee(closing * paid) if closing > 0 else 0.0)
@@ -121,7 +126,7 @@ class Oracle:
         else:
             self.debt[j] = self.debt[j] * max(-now, 0.0) / -had if had < 0 else 0.0
         if had * now <= 0.0:
-            self.base[j] = self.top[j] = paid
+            self.base[j] = self.top[j] = {"fill": paid, "close": self.panel.close[bar, j], "signal": self.last[j]}[t.base]
             self.entry[j] = bar
         self.held[j] = now
         self.fills.append((bar, j, side * size, paid, fee))
@@ -149,7 +154,10 @@ class Oracle:
             units = {"units": t.amount, "value": t.amount / price, "equity": t.amount * worth / price}.get(t.of) or t.amount * worth / (price * t.stop_loss)
         if t.lot:
             units = math.floor(units / t.lot + 1e-9) * t.lot
-        return side * units - (had if not t.add or had == 0.0 else 0.0)
+        wanted = side * units - (had if not t.add or had == 0.0 else 0.0)
+        if side == {"long": -1.0, "short": 1.0}.get(t.sides):
+            return 0.0 if side * had >= 0.0 else side * min(abs(wanted), abs(had))
+        return wanted
 
     def trade(self, bar, prices):
         """All wishes at once: sales first."""
@@ -194,7 +202,7 @@ class Oracle:
         if side * worst <= side * stop:
             self.deal(bar, j, -had, first if side * first <= side * stop else stop)
         elif side * best >= side * goal:
-            self.deal(bar, j, -had, first if side * first >= side * goal else goal, slips=0.0)
+            self.deal(bar, j, -had, first if side * first >= side * goal else goal, slips=float(t.goal_slips))
         else:
             return False
         return True

@@ -57,12 +57,13 @@ def ours(panel, given, t):
     """The back-test with these terms."""
     cost = gq.costs.Commission(rate=t.rate, fixed=t.fixed, minimum=t.least_fee, slippage=t.slippage, impact=t.impact)
     size = gq.Size(
-        amount=t.amount, of=t.of, lot=t.lot, minimum=t.minimum, participation=t.participation, partial="yes" if t.partial else "no", add="yes" if t.add else "no"
+        amount=t.amount, of=t.of, lot=t.lot, minimum=t.minimum, participation=t.participation, partial="yes" if t.partial else "no", add="yes" if t.add else "no",
+        sides=t.sides,
     )  # fmt: skip
     stops = None
     if t.stops:
         known = {name: getattr(t, name) for name in ("stop_loss", "take_profit", "trailing") if math.isfinite(getattr(t, name))}
-        stops = gq.Stops(**known, entry_bar="yes" if t.entry_bar else "no")
+        stops = gq.Stops(**known, entry_bar="yes" if t.entry_bar else "no", base=t.base, slippage="all" if t.goal_slips else "yes")
     margin = None
     if t.levered or t.locked:
         rates = {"financing": t.financing, "interest": t.interest, "borrow": t.borrow}
@@ -95,11 +96,15 @@ def check(panel, given, t, name):
 
 KINDS = {
     "sizes": lambda d: (Terms("signals", of=d.choice(["equity", "cash", "units", "value"]), amount=1.0, lot=d.choice([0.0, 1.0, 10.0]), rate=0.002), {}),
-    "pyramids": lambda d: (Terms("signals", of="units", amount=20.0, add=True, rate=0.001, fixed=1.0, partial=bool(d.random() < 0.5)), {}),
+    "pyramids": lambda d: (Terms("signals", of="units", amount=20.0, add=True, rate=0.001, fixed=1.0, partial=bool(d.random() < 0.5), sides=str(d.choice(["both", "long", "short"]))), {}),
+    "sides": lambda d: (Terms(d.choice(["signals", "amounts"]), of="equity", rate=0.001, sides=str(d.choice(["long", "short"]))), {}),
     "fees": lambda d: (Terms("weights", rate=0.001, fixed=2.0, least_fee=5.0, slippage=0.001, minimum=3.0, in_order=bool(d.random() < 0.5)), {}),
     "lots": lambda d: (Terms("amounts", lot=5.0, rate=0.001, partial=bool(d.random() < 0.5), in_order=bool(d.random() < 0.5)), {}),
     "stops": lambda d: (
-        Terms("signals", of="cash", stops=True, stop_loss=0.04, take_profit=0.06, rate=0.001, slippage=0.0005, entry_bar=bool(d.random() < 0.5)),
+        Terms(
+            "signals", of="cash", stops=True, stop_loss=0.04, take_profit=0.06, rate=0.001, slippage=0.0005, entry_bar=bool(d.random() < 0.5),
+            base=str(d.choice(["fill", "close", "signal"])), goal_slips=bool(d.random() < 0.5),
+        ),
         {"ranges": True},
     ),
     "trails": lambda d: (Terms("weights", stops=True, trailing=0.05, stop_loss=d.choice([0.03, math.inf]), rate=0.001), {"ranges": True}),
@@ -128,7 +133,8 @@ def books(name, count, seed, kernels):
         t.fill = choices.choice(["next", "same_close"])
         t.of, t.lot = str(t.of), float(t.lot)
         assets = int(draw.integers(2, 5)) if choices.random() < 0.7 else 1
-        panel = bars(draw, int(draw.integers(3, 40)), assets, **more)
+        length = draw.integers(3, 40) if draw.random() < 0.8 else draw.integers(60, 200)  # of one block of the walk, or some
+        panel = bars(draw, int(length), assets, **more)
         given = wishes(draw, panel.close.shape, t.mode)
         if t.mode == "weights" and t.levered:
             given *= 2.0
