@@ -226,20 +226,41 @@ def test_an_account_that_stands_at_exactly_nothing_has_measures():
 
 SIMULATED = """
     import warnings; warnings.simplefilter("ignore")
-    import json, numpy as np, gpuquant as gq
+    import json, numpy as np, pandas as pd, gpuquant as gq
     from gpuquant import costs, rules
     from tests.backtesting.test_backtest import panel_of
+    from tests.backtesting.test_terms import bars, wishes
     draw = np.random.default_rng(1)
     panel = panel_of(30 * np.exp(np.cumsum(draw.normal(0, 0.03, (60, 2)), axis=0)))
     fees = costs.Proportional(rate=0.001, slippage=0.0005)
-    grid = gq.backtest(panel, rules.MovingAverageCross(fast=(2, 3), slow=(5, 8)), costs=fees, detail=False, device=DEVICE)
-    weights = draw.dirichlet([1, 1], 60)
-    shared = gq.backtest(panel, weights=weights, costs=fees, detail=False, device=DEVICE)
-    print(json.dumps([{k: v.tolist() for k, v in r.sums.items()} for r in (grid, shared)]))
+    ranged, halted = bars(draw, 60, 2, ranges=True, volume=True, actions=True), bars(draw, 60, 2, halts=True, gone=True)
+    signals, weights = wishes(draw, (60, 2), "signals"), draw.dirichlet([1, 1], 60)
+    stops = gq.Stops(stop_loss=[0.02, 0.04], take_profit=0.05, trailing=0.03)
+    broker = costs.Commission(rate=0.001, fixed=1.0, minimum=2.0, slippage=0.001, impact=0.01)
+    orders = pd.DataFrame([
+        {"bar": 3, "asset": "S0", "size": 50.0, "limit": float(ranged.close[3, 0]) * 0.99, "bars": 20},
+        {"bar": 3, "asset": "S0", "limit": float(ranged.close[3, 0]) * 1.04, "parent": 0, "group": "out"},
+        {"bar": 3, "asset": "S0", "stop": float(ranged.close[3, 0]) * 0.95, "parent": 0, "group": "out"},
+        {"bar": 20, "asset": "S1", "size": -30.0},
+        {"bar": 30, "asset": "S1", "size": 60.0, "stop": float(ranged.close[30, 1]) * 1.01, "limit": float(ranged.close[30, 1]) * 1.03},
+    ])
+    runs = {
+        "grid": (panel, {"rule": rules.MovingAverageCross(fast=(2, 3), slow=(5, 8)), "costs": fees}),
+        "weights": (panel, {"weights": weights, "costs": fees}),
+        "stops": (ranged, {"signals": signals, "stops": stops, "costs": broker, "size": gq.Size(amount=0.5, lot=5.0, participation=0.3)}),
+        "brackets": (ranged, {"signals": signals, "stops": gq.Stops(stop_loss=0.02, base="signal", entry_bar="yes"), "size": gq.Size(sides="long")}),
+        "orders": (ranged, {"orders": orders, "costs": broker}),
+        "halts": (halted, {"weights": wishes(draw, (60, 2), "weights"), "costs": fees, "fill": "same_close"}),
+        "margin": (panel, {"weights": 3.0 * weights, "margin": gq.Margin(initial=0.2, maintenance=0.15, financing=0.1, interest=0.01), "costs": fees}),
+        "locked": (panel, {"amounts": wishes(draw, (60, 2), "amounts"), "margin": gq.Margin(locked="yes", borrow=0.1), "costs": fees}),
+        "benchmark": (panel, {"signals": signals, "benchmark": "equal_weight"}),
+    }
+    found = {name: gq.backtest(prices, detail=False, device=DEVICE, **terms).sums for name, (prices, terms) in runs.items()}
+    print(json.dumps({name: {k: v.tolist() for k, v in sums.items()} for name, sums in found.items()}))
 """
 
 
-def test_the_simulator_gives_the_same_account(python):
+def test_the_simulator_gives_the_same_accounts(python):
     import json
     import textwrap
 
@@ -247,9 +268,10 @@ def test_the_simulator_gives_the_same_account(python):
     source = textwrap.dedent(SIMULATED)
     gpu = json.loads(python("DEVICE = 'simulator'\n" + source, NUMBA_ENABLE_CUDASIM="1"))
     cpu = json.loads(python("DEVICE = 'cpu'\n" + source))
-    for one, other in zip(gpu, cpu, strict=True):
-        for name in one:
-            np.testing.assert_allclose(one[name], other[name], rtol=1e-12, atol=1e-15, err_msg=name)
+    for run, sums in cpu.items():
+        assert min(sums["orders"]) > 0, run
+        for name in sums:
+            np.testing.assert_allclose(gpu[run][name], sums[name], rtol=1e-12, atol=1e-12, err_msg=f"{run} {name}")
 
 
 def walk_ptx(kind):
@@ -285,6 +307,24 @@ def test_every_rule_and_cost_compiles_to_ptx(fill):
         for cost in family.members(Cost, "gpuquant.costs").values():
             if rule.__module__.startswith("gpuquant.") and cost.__module__.startswith("gpuquant."):
                 assert ".local" not in walk_ptx(Kind(rule, cost, 1, fill, "equity", ("SIGNALS", "PARTIAL"), ())), (rule, cost)
+
+
+def test_every_kind_of_account_compiles_to_ptx():
+    """With every term that goes together; an account of several assets keeps them in its thread's own memory."""
+    from gpuquant import costs
+    from gpuquant.backtesting.kernel import Amounts, Kind, Signals, Tickets, Weights
+
+    ohlc = ("open", "high", "low", "volume", "splits", "dividends", "delistings")
+    stops = ("STOPS", "RANGES", "TIMED", "TRAILS", "BASE_SIGNAL", "ENTRY_BAR", "STOP_SLIPS", "GOAL_SLIPS")
+    kinds = (
+        Kind(Signals, costs.Commission, 1, "next", "cash", ("SIGNALS", "ADDS", *stops, "LOTS", "VOLUMES", "PARTIAL", "LONG_ONLY"), ohlc),
+        Kind(Signals, costs.Commission, 1, "same_close", "risk", ("SIGNALS", "STOPS", "CLOSE_ONLY", "BASE_CLOSE", "HALTS", "SHORT_ONLY"), ()),
+        Kind(Weights, costs.Commission, 3, "next", "equity", ("LEVERED", "CARRIES", "ACTIONS", "DELISTS", "HALTS", "BENCH", "PARTIAL"), ohlc),
+        Kind(Amounts, costs.Proportional, 3, "same_close", "equity", ("TARGETS", "LOCKED", "CARRIES", "IN_ORDER", "PARTIAL"), ()),
+        Kind(Tickets, costs.Commission, 3, "next", "units", ("TICKETS", "SIGNALS", "RANGES", "VOLUMES", "PARTIAL", "ENTRY_BAR"), ohlc),
+    )
+    for kind in kinds:
+        assert ".entry" in walk_ptx(kind), kind
 
 
 @pytest.mark.parametrize(
