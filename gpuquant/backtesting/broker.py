@@ -165,10 +165,9 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
         share = size / volume if volume > 0.0 else 0.0
     paid = fill_price(r, 0, price, side * slips, share)
     closing = min(size, max(-side * had, 0.0))
-    if LONG_ONLY or SHORT_ONLY:
-        if size > closing and side * (LONG_ONLY - SHORT_ONLY) < 0.0:
-            size = closing
-            reason = NOTHING
+    if (LONG_ONLY or SHORT_ONLY) and size > closing and side * (LONG_ONLY - SHORT_ONLY) < 0.0:
+        size = closing
+        reason = NOTHING
     opening = size - closing
     if opening > 0.0 and price > 0.0:
         left = book[CASH, 0] - side * closing * paid

@@ -15,6 +15,7 @@ import numpy as np
 from gpuquant import measures
 from gpuquant._version import __version__
 from gpuquant.backtesting.account import Account, NoCost, exact
+from gpuquant.backtesting.honesty import counted
 from gpuquant.backtesting.kernel import CPU_COLUMNS, FILLS, SHARED, SUMS, Amounts, Signals, Tickets, Weights
 from gpuquant.backtesting.parts import best, parts, spread
 from gpuquant.backtesting.paths import Paths
@@ -187,7 +188,10 @@ def launched(account: Account, device: str | Place, top: int | None, by: str, wo
         **meter.meta(),
     }
     labels = {name: values[kept] for name, values in _labels(account).items()}
-    return Backtest(account, {name: out[:, k] for k, name in enumerate(SUMS)}, labels, kept, fates, meta)
+    found = Backtest(account, {name: out[:, k] for k, name in enumerate(SUMS)}, labels, kept, fates, meta)
+    if account.paths is None:  # the paths of a model are no trials
+        counted(found)
+    return found
 
 
 def _woven_on(device: str | Place) -> Place:

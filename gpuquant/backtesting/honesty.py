@@ -10,6 +10,9 @@ import hashlib
 import itertools
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +25,15 @@ from gpuquant.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("when", "trial", "description", "sharpe", "bars")
+COLUMNS = ("when", "trial", "description", "sharpe", "bars", "count", "spread")
+_open: ContextVar[tuple[Ledger, ...]] = ContextVar("gpuquant_trials", default=())
 
 
 @dataclass(frozen=True)
 class Ledger:
     """Trials kept in a file: one Parquet file, one row per trial, with a hash of what was tried; trying the same thing twice counts once.
+
+    `with Ledger(path):` counts every column of every back-test inside by itself.
 
     Parameters
     ----------
@@ -36,6 +42,13 @@ class Ledger:
     """
 
     path: str | Path
+
+    def __enter__(self) -> Ledger:
+        _open.set((*_open.get(), self))
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        _open.set(_open.get()[:-1])
 
     def record(self, description: Any, returns: np.ndarray) -> str:
         """Add a trial and give its hash; `description` is anything JSON holds."""
@@ -46,18 +59,28 @@ class Ledger:
     def record_grid(self, found: Any, description: Any = "") -> int:
         """Add every column of a back-test as a trial of its own; how many there are now.
 
-        `description` says what the columns have in common; each adds its asset and parameters.
+        `description` says what the columns have in common; their terms, and each one's asset and parameters, are added. Of a grid of which
+        the best columns were kept all are counted, in one row.
         """
-        ratios, bars = found.measures["sharpe"] / math.sqrt(found.account.periods), found.account.panel.bars
-        common = {"what": description, "rule": found.account.rule.__name__, "dates": [str(found.account.panel.dates[k]) for k in (0, -1)]}
+        account, root = found.account, math.sqrt(found.account.periods)
+        terms = {name: repr(getattr(account, name)) for name in ("cost", "size", "stops", "margin", "fill", "cash")}
+        wished = None if account.wishes is None else hashlib.sha256(np.ascontiguousarray(account.wishes).tobytes()).hexdigest()
+        common = {"what": description, "rule": account.rule.__name__, "dates": [str(account.panel.dates[k]) for k in (0, -1)], "wishes": wished, **terms}
+        if len(found) < account.columns:
+            tried = {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in account.parameters.items()}
+            level, spread = (found.meta[f"sharpe_{name}"] / root for name in ("mean", "spread"))
+            self._add([self._row({**common, **tried}, level, account.panel.bars, account.columns, spread)])
+            return self.trials()[0]
         labels = [dict(zip(found.labels, map(str, values), strict=True)) for values in zip(*found.labels.values(), strict=True)]
-        self._add([self._row({**common, **own}, float(ratio), bars) for own, ratio in zip(labels, ratios, strict=True)])
+        ratios = found.measures["sharpe"] / root
+        self._add([self._row({**common, **own}, float(ratio), account.panel.bars) for own, ratio in zip(labels, ratios, strict=True)])
         return self.trials()[0]
 
-    def _row(self, description: Any, sharpe: float, bars: int) -> dict[str, Any]:
+    def _row(self, description: Any, sharpe: float, bars: int, count: int = 1, spread: float = 0.0) -> dict[str, Any]:
         text = json.dumps(description, sort_keys=True, default=str)
+        trial = hashlib.sha256(text.encode()).hexdigest()[:16]
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        return {"when": when, "trial": hashlib.sha256(text.encode()).hexdigest()[:16], "description": text, "sharpe": sharpe, "bars": bars}
+        return dict(zip(COLUMNS, (when, trial, text, sharpe, bars, count, spread), strict=True))
 
     def _add(self, rows: list[dict[str, Any]]) -> None:
         import pandas as pd
@@ -77,12 +100,34 @@ class Ledger:
     def trials(self) -> tuple[int, float]:
         """How many different things were tried, and the standard deviation of their Sharpe ratios per bar."""
         latest = self.frame().drop_duplicates("trial", keep="last")
-        ratios = latest["sharpe"].to_numpy(float)
-        return len(ratios), float(np.nanstd(ratios, ddof=1)) if len(ratios) > 1 else 0.0
+        tried = int(latest["count"].sum())
+        count, ratios, spread = (latest.loc[latest["sharpe"].notna(), name].to_numpy(float) for name in ("count", "sharpe", "spread"))
+        n = count.sum()
+        if n < 2:
+            return tried, 0.0
+        level = (count * ratios).sum() / n
+        square = ((count - 1.0) * spread**2 + count * (ratios - level) ** 2).sum()
+        return tried, math.sqrt(square / (n - 1.0))
 
     def deflated_sharpe(self, returns: np.ndarray) -> float:
         """Probability that the true Sharpe ratio beats the best that luck gives among the trials recorded."""
         return measures.deflated_sharpe(returns, *self.trials())
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Leave what runs inside, or in a function decorated with this, out of every open ledger: it is a check, not a trial."""
+    token = _open.set(())
+    try:
+        yield
+    finally:
+        _open.reset(token)
+
+
+def counted(found: Any) -> None:
+    """Add a back-test to every ledger that is open."""
+    for ledger in _open.get():
+        ledger.record_grid(found)
 
 
 @dataclass(frozen=True)

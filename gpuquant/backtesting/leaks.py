@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.backtesting.honesty import uncounted
 from gpuquant.errors import InputError, LeakFound, unknown
 from gpuquant.panel import MORE, Panel
 from gpuquant.progress import bar as progress_bar
@@ -63,6 +64,7 @@ class Leaks:
             raise LeakFound(str(self))
 
 
+@uncounted()
 def check(strategy: Any, prices: Any, *, knows: str = "close", cuts: int | None = None, progress: bool | None = None) -> Leaks:
     """Whether a strategy knows at a bar what comes after it.
 

@@ -74,7 +74,7 @@ def best(account: Account, place: Place, top: int, by: str, tick: Any) -> tuple[
             order = np.argsort(-np.nan_to_num(found[by], nan=-np.inf), kind="stable")[:top]
             kept, numbers = kept[order], numbers[order]
     spread = np.sqrt(max(square - level * level / max(count, 1), 0.0) / max(count - 1, 1))
-    return kept, numbers, {"sharpe_spread": float(spread), "kept": f"the best {len(numbers)} by {by}"}
+    return kept, numbers, {"sharpe_mean": level / max(count, 1), "sharpe_spread": float(spread), "kept": f"the best {len(numbers)} by {by}"}
 
 
 def client_of(workers: Any) -> Any:

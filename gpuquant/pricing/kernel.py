@@ -77,7 +77,7 @@ class Pair:
         return takes(self.payoff.between) > 7 if self.bridged else takes(self.payoff.observe) > 5
 
 
-def sample(cls: type[Model] | type[Payoff], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
+def sample(cls: type[Any], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
     """A member with one row inside every domain, its lists of these lengths, or of those it says, or two."""
     long = dict(lengths)
     usual = getattr(cls, "sample_lengths", {})

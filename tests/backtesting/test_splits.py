@@ -155,6 +155,27 @@ def test_a_ledger_counts_every_column_of_a_grid(tmp_path, walk_panel):
     assert grid.summary().startswith("deflated Sharpe")
 
 
+def test_an_open_ledger_counts_by_itself(tmp_path, walk_panel):
+    """Every column, those that `top` drops too, and other terms as other trials."""
+    import gpuquant as gq
+
+    rule = gq.rules.MovingAverageCross(fast=(3, 5), slow=(10, 20))
+    with honesty.Ledger(tmp_path / "trials.parquet") as ledger:
+        grid = gq.backtest(walk_panel, rule)
+        gq.backtest(walk_panel, rule)
+        assert ledger.trials()[0] == 24
+        assert ledger.trials()[1] == pytest.approx(np.std(grid.measures["sharpe"] / np.sqrt(252.0), ddof=1))
+        gq.backtest(walk_panel, rule, costs=gq.costs.Proportional(rate=0.001))
+        assert ledger.trials()[0] == 48
+        gq.leaks.check(gq.rules.MovingAverageCross(fast=3, slow=10), walk_panel, cuts=3)
+        assert ledger.trials()[0] == 48
+    gq.backtest(walk_panel, rule, fill="same_close")
+    assert ledger.trials()[0] == 48
+    with honesty.Ledger(tmp_path / "best.parquet") as best:
+        gq.backtest(walk_panel, rule, top=3)
+    assert best.trials() == pytest.approx((24, np.std(grid.measures["sharpe"] / np.sqrt(252.0), ddof=1)))
+
+
 def test_bad_splits_are_named():
     for make, words in (
         (lambda: Purged(1), "folds_number = 1: must be a whole number >= 2"),
