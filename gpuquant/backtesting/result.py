@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -233,6 +234,12 @@ class Backtest:
 
     def _repr_html_(self) -> str:
         return f"{self.frame.head(20).to_html()}<p>{len(self)} columns</p>"
+
+    def report(self, path: str | Path) -> Path:
+        """Write the best column and where it lies among all as one offline HTML page, the deflated figure first; its path."""
+        from gpuquant.report.html import backtest_page
+
+        return backtest_page(self, Path(path))
 
     def names(self, which: Any) -> list[str]:
         """What columns are called in a picture."""

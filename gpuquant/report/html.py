@@ -1,4 +1,4 @@
-"""Pages: a tear sheet of a back-test and a risk report, each one offline HTML file below 500 kB."""
+"""Pages: a tear sheet of a fund, a back-test and a risk report, each one offline HTML file below 500 kB."""
 
 from __future__ import annotations
 
@@ -93,6 +93,36 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Path) -> Path:
     body = headline + "".join(charts[:2]) + "<h2>Monthly returns</h2>" + monthly(dates, returns) + "".join(charts[2:]) + "<h2>Figures</h2>"
     body += svg.table(["", "fund", "equal weight"], figures)
     return page("Tear sheet", lead, body, fund.meta, path)
+
+
+def backtest_page(found: Backtest, path: Path) -> Path:
+    """The best column of a back-test, what remains of it when all that were tried are counted, and where it lies among them."""
+    m, account = found.measures, found.account
+    best = found.honest()
+    column, trials = int(best["column"]), int(best["trials"])
+    dates, equity = account.panel.dates, found.equity([column]).to_numpy()[:, 0]
+    returns = found.returns([column]).to_numpy()[:, 0]
+    span = dates.astype("datetime64[D]")
+    lead = f"{span[0]} to {span[-1]}, {trials} column{'s' if trials != 1 else ''} tried; shown is {found.names([column])[0]}."
+    years = account.panel.bars / account.periods
+    headline = (
+        f"<p class='headline'>Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio above the luck of {trials} trial{'s' if trials != 1 else ''}. "
+        f"Sharpe {best['sharpe']:.2f} &plusmn; {m['sharpe_error'][column]:.2f}; to stand out so good a one needs {best['minimum_years']:.1f} years, and there are {years:.1f}.</p>"
+    )
+    body = headline + svg.lines(
+        dates, {"equity": equity / account.cash}, title="Equity, multiple of the start (logarithmic)", form=".3g", log=bool(equity.min() > 0.0)
+    )
+    body += svg.lines(dates, {"drawdown": drawdown(equity)}, title="Drawdown", form=".0%", fill=True) + "<h2>Monthly returns</h2>" + monthly(dates, returns)
+    known = m["sharpe"][np.isfinite(m["sharpe"])]
+    if known.size > 1:
+        body += svg.bars(known, title="Sharpe ratio of every column", form=".1f", marks={"shown": best["sharpe"], "median": float(np.median(known))})
+    body += "<h2>Figures</h2>" + svg.table(["", "shown"], [(label, format(float(m[k][column]), form)) for label, k, form in FIGURES])
+    if len(found) > 1:
+        order = np.argsort(-np.nan_to_num(m["sharpe"], nan=-np.inf), kind="stable")[:20]
+        shown = [(label, k, form) for label, k, form in FIGURES if k in ("sharpe", "total_return", "max_drawdown", "orders")]
+        rows = [[found.names([c])[0], *(format(float(m[k][c]), form) for _, k, form in shown)] for c in order]
+        body += "<h2>The best by Sharpe ratio</h2>" + svg.table(["", *(label for label, _, _ in shown)], rows)
+    return page("Back-test", lead, body, found.meta, path)
 
 
 def drawdown(equity: np.ndarray) -> np.ndarray:

@@ -47,3 +47,15 @@ def test_a_picture_that_cannot_be_drawn_says_why(grid, walk_panel):
         grid.plot(kind="distribution", measure="sharp")
     with pytest.raises(InputError, match="needs a grid over two parameters"):
         gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=3, slow=15)).plot(kind="heatmap")
+
+
+def test_the_page_leads_with_what_remains_of_the_best(grid, tmp_path):
+    page = grid.report(tmp_path / "grid.html").read_text()
+    found = grid.honest()
+    shown = grid.names([int(found["column"])])[0]
+    assert page.index(f"<b>{found['deflated_sharpe']:.2f}</b>") < page.index("<svg")
+    assert f"of {len(grid)} trials" in page and page.count(shown) == 2 and "<h2>The best by Sharpe ratio</h2>" in page
+    assert "http" not in page and len(page) < 500_000
+    alone = grid.account.of(int(found["column"]))
+    single = gq.backtest(alone.panel, gq.rules.MovingAverageCross(fast=3, slow=15)).report(tmp_path / "one.html").read_text()
+    assert "of 1 trial." in single and "The best by" not in single
