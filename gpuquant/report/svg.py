@@ -90,7 +90,8 @@ def bars(values: np.ndarray, *, title: str, marks: Mapping[str, float], form: st
     for k, (name, value) in enumerate(marks.items()):
         at = min(max(x(value), LEFT), WIDTH - RIGHT)
         parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{COLOURS[2]}" stroke-width="2"/>')
-        parts.append(f'<text class="tick" x="{at + 4:.1f}" y="{TOP + 12 + 14 * k}">{html.escape(name)}</text>')
+        side, anchor = (-4, "end") if at > 0.85 * WIDTH else (4, "start")  # inside the picture
+        parts.append(f'<text class="tick" x="{at + side:.1f}" y="{TOP + 12 + 14 * k}" text-anchor="{anchor}">{html.escape(name)}</text>')
     return f"<figure><figcaption>{html.escape(title)}</figcaption>{''.join(parts)}</svg></figure>"
 
 
