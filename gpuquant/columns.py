@@ -193,6 +193,8 @@ def call_or_put() -> Any:
 def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     """Words or codes of a choice as codes."""
     table = dict(zip(domain.words, domain.codes, strict=True))
+    if isinstance(values, str) and values.lower() in table:
+        return np.full(1, table[values.lower()])
     flat = np.atleast_1d(np.asarray(values, dtype=object))
     if flat.ndim != 1 or not flat.size:
         raise InputError(f"{kind} {name} has shape {flat.shape}: must be a word or a list of at least one")

@@ -12,6 +12,8 @@ from gpuquant.columns import domains
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.panel import Panel, dates_of
 
+PART = 1 << 15  # numbers looked at together: what is made of them stays in the cache
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -49,9 +51,14 @@ def wishes_of(values: Any, panel: Panel, name: str) -> np.ndarray:
 def directions(signals: Any, panel: Panel) -> np.ndarray:
     """Signals as an array, each 1, 0, -1 or NaN."""
     wishes = wishes_of(signals, panel, "signals")
-    bad = (np.abs(wishes) != 1.0) & (wishes != 0.0) & (wishes == wishes)
-    if bad.any():
+    some = max(1, PART // max(1, wishes.shape[1]))
+    for first in range(0, len(wishes), some):
+        part = wishes[first : first + some]
+        bad = (np.abs(part) != 1.0) & (part != 0.0) & (part == part)
+        if not bad.any():
+            continue
         row, col = map(int, np.argwhere(bad)[0])
+        row += first
         raise InputError(f"signals[{panel.dates[row]}, {panel.assets[col]}] = {float(wishes[row, col])!r}: must be 1, 0, -1 or NaN")
     return wishes
 

@@ -8,7 +8,6 @@ in the L1 cache and LLVM turns each loop over lanes into vector instructions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, wait
 
 import numba
 import numpy as np
@@ -19,7 +18,7 @@ from numba.core.caching import FunctionCache
 from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
-from gpuquant.device.place import pool
+from gpuquant.device.place import share
 from gpuquant.device.scalars import f32, f64, i32, i64, u32, u64  # noqa: F401  the vocabulary
 
 LANES = 256
@@ -142,30 +141,11 @@ def combine(stats, output, width):
 
 
 def run_tiles(tile: Callable[[int, int], None], count: int, threads: int, chunk: int, progress: Callable[[int], None] | None) -> None:
-    """Call `tile(first, length)` over `range(count)` in chunks on a thread pool.
+    """Call `tile(first, length)` over `range(count)` in chunks, each a fraction of a second, on so many threads."""
 
-    The calling thread only waits, so that ctrl-C is seen between chunks: what has not begun is dropped, what runs
-    ends (a chunk is a fraction of a second), and KeyboardInterrupt goes on to the caller.
-    """
-    starts = range(0, count, chunk)
-    if threads == 1 or len(starts) == 1:
-        for first in starts:
-            length = min(chunk, count - first)
-            tile(first, length)
-            if progress:
-                progress(length)
-        return
-    pending = {pool(threads).submit(tile, first, min(chunk, count - first)): min(chunk, count - first) for first in starts}
-    try:
-        while pending:
-            done, _ = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)  # few wake-ups: the cores are the workers'
-            for future in done:
-                length = pending.pop(future)
-                future.result()
-                if progress:
-                    progress(length)
-    except BaseException:
-        for future in pending:
-            future.cancel()
-        wait(pending)
-        raise
+    def work(first: int) -> int:
+        length = min(chunk, count - first)
+        tile(first, length)
+        return length
+
+    share(work, range(0, count, chunk), threads, progress)

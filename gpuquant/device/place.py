@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,24 +73,8 @@ class Place:
         return special
 
     def each(self, work: Callable[[slice], None], n: int, size: int) -> None:
-        """The work on every part of `n` rows: parts of `size` on the threads of a CPU, for numpy lets go of the lock; all at once on a GPU.
-
-        The calling thread is one of them: it need not wait for another to wake.
-        """
-        if self.kind == "cuda":
-            return work(slice(0, n))
-        parts = iter([slice(begin, begin + size) for begin in range(0, n, size)])  # shared: next() of a list's iterator is atomic
-
-        def some() -> None:
-            for part in parts:
-                work(part)
-
-        helpers = min(self.threads, -(-n // size)) - 1
-        waking = [pool(self.threads).submit(some) for _ in range(helpers)]
-        some()
-        for helper in waking:
-            if not helper.cancel():  # what has not begun by now has nothing left to do
-                helper.result()
+        """The work on every part of `n` rows: parts of `size` on the threads of a CPU, for numpy lets go of the lock; all at once on a GPU."""
+        share(work, [slice(0, n)] if self.kind == "cuda" else [slice(begin, begin + size) for begin in range(0, n, size)], self.threads)
 
     def put(self, array: Any, name: str, dtype: Any = None) -> Any:
         """The array on this device, contiguous; the ledger notes it under `name` unless it was there already."""
@@ -103,6 +88,45 @@ class Place:
         """The array on the host; the ledger notes it under `name`."""
         crossed("down", name, array.nbytes)
         return array if isinstance(array, np.ndarray) else array.get()
+
+
+def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: Callable[[Any], Any] | None = None) -> None:
+    """Do the work of every item on so many threads, the calling one among them: it need not wait for another to wake.
+
+    `done` is called with each result, in the calling thread. Where an item fails, and at ctrl-C, which the calling thread sees between two
+    items, what has not begun is dropped, and what runs ends before the error goes on.
+    """
+    left, results = iter(list(items)), deque[Any]()  # next() and append() are atomic
+
+    def some(report: Callable[[], None] | None = None) -> None:
+        try:
+            for item in left:
+                results.append(work(item))
+                if report:
+                    report()
+        except BaseException:
+            for _ in left:
+                pass
+            raise
+
+    def report() -> None:
+        while results and done:
+            done(results.popleft())
+
+    helpers = [pool(threads).submit(some) for _ in range(min(threads, len(items)) - 1)]
+    try:
+        some(report)
+        for helper in helpers:
+            while not helper.cancel() and not wait([helper], timeout=0.1).done:
+                report()
+            if not helper.cancelled():
+                helper.result()
+    except BaseException:
+        for _ in left:
+            pass
+        wait([helper for helper in helpers if not helper.cancel()])
+        raise
+    report()
 
 
 _pools: dict[int, ThreadPoolExecutor] = {}

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -77,6 +78,21 @@ def test_a_failing_tile_stops_the_run():
 
     with pytest.raises(ValueError, match="broken tile"):
         run_tiles(tile, 1000, 2, 1, None)
+
+
+def test_a_tile_that_fails_on_another_thread_stops_the_run():
+    """The rest is dropped, and the error is the caller's."""
+    here, begun = threading.get_ident(), []
+
+    def tile(first, count):
+        begun.append(first)
+        if threading.get_ident() != here:
+            raise ValueError("broken tile")
+        time.sleep(0.01)
+
+    with pytest.raises(ValueError, match="broken tile"):
+        run_tiles(tile, 10_000, 2, 1, None)
+    assert len(begun) < 1000
 
 
 def test_interrupt_stops_within_a_second():
