@@ -33,7 +33,7 @@ def watch(r, book, close, fill, extra, lead, asset0, t0, q, to):
     """The first place from `q` at which a bar meets a level of any asset, or `to`; trailing stops follow the bars before it."""
     for j in range(ASSETS):
         to = met(r, book, close, fill, extra, lead, asset0, j, t0, q, to)
-    if TRAILS:
+    if TRAILS and ASSETS > 1:  # how far was not known before the last asset was asked
         for j in range(ASSETS):
             follow(r, book, close, fill, extra, lead, asset0, j, t0, q, to)
     return to
@@ -72,6 +72,9 @@ def met(r, book, close, fill, extra, lead, asset0, j, t0, q, to):
                 top = max(top, best)
             p += 1
         to = p
+        if TRAILS and ASSETS == 1:
+            book[TOP + PER * j, 0] = side * top
+            book[STOP + PER * j, 0] = side * stop
     return to
 
 
