@@ -1,9 +1,8 @@
 """The broker's side of the back-test walk: how a wish becomes a fill, and what a fill does to the account.
 
-The functions are kernel source, as those of `walk.py`, and are put in place of their calls; `deal`, through which every fill goes, stays a
-function. `book` holds the account: the tallies by their names, then PER numbers for each asset: the units HELD, their BASIS (what they
-cost), the SIZE to trade, the bar of ENTRY, and where stops are watched the best
-price since (TOP) and the levels LOSS, STOP (of the two stops the nearer) and GOAL.
+The functions are kernel source, as those of `walk.py`, and are put in place of their calls. `book` holds the account: the tallies by
+their names, then PER numbers for each asset: the units HELD, their BASIS (what they cost), the SIZE to trade, the bar of ENTRY, and
+where stops are watched the levels of `stops.py`. Every fill goes through `deal`.
 
 A fill is recorded in eight numbers: bar, asset, signed units, price, fee, units wanted, why it was sent, and why it was not filled in full.
 """
@@ -227,6 +226,20 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
 
 def trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at):
     """Turn the wishes in place `q` into fills at bar `t`: sells first, since their cash pays for the buys."""
+    wanted, covering = size_wishes(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at)
+    if ASSETS == 1:
+        size = book[SIZE, 0]
+        if size != 0.0:
+            price = fill[u64(asset0), u64(lead + t)]
+            _ = deal(r, book, close, extra, lead, asset0, ASSETS, 0, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
+    elif IN_ORDER:
+        trade_in_order(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders, order_at)
+    else:
+        trade_pro_rata(r, book, close, fill, extra, lead, asset0, t, wanted, covering, recorded, column, orders, order_at)
+
+
+def size_wishes(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at):
+    """Put down the SIZE to trade of every asset at bar `t`; what the buys that open would cost, and those that cover."""
     worth = book[CASH, 0]
     for j in range(ASSETS):
         price = fill[u64(asset0 + j), u64(lead + t)]
@@ -245,43 +258,45 @@ def trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, colum
             if wish < HOLD and (wish != 0.0 or book[HELD + PER * j, 0] != 0.0):
                 _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, NAN, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
         book[SIZE + PER * j, 0] = size if abs(size) >= 1e-8 else 0.0
-        if size > 0.0 and not IN_ORDER:  # a short is always bought back; where cash is short, the other buys are cut by one factor
+        if size > 0.0 and ASSETS > 1 and not IN_ORDER:
             paid = fill_price(r, 0, price, 1.0, 0.0)
             cover = min(size, max(-book[HELD + PER * j, 0], 0.0))
             covering += cover * paid + (charge(r, 0, cover * paid, cover) if cover > 0.0 else 0.0)
             wanted += (size - cover) * paid
-    if IN_ORDER:
-        for _turn in range(ASSETS):  # from the largest sale to the largest purchase
-            best = -1
-            least = 1e300
-            for j in range(ASSETS):
-                size = book[SIZE + PER * j, 0]
-                value = size * fill[u64(asset0 + j), u64(lead + t)]
-                if size != 0.0 and value < least:
-                    least = value
-                    best = j
-            if best >= 0:
-                size = book[SIZE + PER * best, 0]
-                book[SIZE + PER * best, 0] = 0.0
-                price = fill[u64(asset0 + best), u64(lead + t)]
-                _ = deal(r, book, close, extra, lead, asset0, ASSETS, best, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
-    elif ASSETS == 1:
-        size = book[SIZE, 0]
-        if size != 0.0:
-            price = fill[u64(asset0), u64(lead + t)]
-            _ = deal(r, book, close, extra, lead, asset0, ASSETS, 0, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
-    else:
-        share = 1.0
-        for turn in range(2):
-            side = 2.0 * turn - 1.0
-            if turn == 1 and wanted > 0.0 and not LEVERED and ASSETS > 1:
-                share = min(1.0, afford(r, 0, max(book[CASH, 0] - covering, 0.0), 1e300) / wanted)
-            for j in range(ASSETS):
-                size = book[SIZE + PER * j, 0]
-                if size * side > 0.0:
-                    if turn == 1:
-                        cover = min(size, max(-book[HELD + PER * j, 0], 0.0))
-                        size = cover + share * (size - cover)
-                    if abs(size) >= 1e-8:
-                        price = fill[u64(asset0 + j), u64(lead + t)]
-                        _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
+    return wanted, covering
+
+
+def trade_in_order(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders, order_at):
+    """Deal from the largest sale to the largest purchase, until the cash is gone."""
+    for _turn in range(ASSETS):
+        best = -1
+        least = 1e300
+        for j in range(ASSETS):
+            size = book[SIZE + PER * j, 0]
+            value = size * fill[u64(asset0 + j), u64(lead + t)]
+            if size != 0.0 and value < least:
+                least = value
+                best = j
+        if best >= 0:
+            size = book[SIZE + PER * best, 0]
+            book[SIZE + PER * best, 0] = 0.0
+            price = fill[u64(asset0 + best), u64(lead + t)]
+            _ = deal(r, book, close, extra, lead, asset0, ASSETS, best, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
+
+
+def trade_pro_rata(r, book, close, fill, extra, lead, asset0, t, wanted, covering, recorded, column, orders, order_at):
+    """Deal the sells, then the buys: a short is always bought back, and where cash is short the others are cut by one factor."""
+    share = 1.0
+    for turn in range(2):
+        side = 2.0 * turn - 1.0
+        if turn == 1 and wanted > 0.0 and not LEVERED:
+            share = min(1.0, afford(r, 0, max(book[CASH, 0] - covering, 0.0), 1e300) / wanted)
+        for j in range(ASSETS):
+            size = book[SIZE + PER * j, 0]
+            if size * side > 0.0:
+                if turn == 1:
+                    cover = min(size, max(-book[HELD + PER * j, 0], 0.0))
+                    size = cover + share * (size - cover)
+                if abs(size) >= 1e-8:
+                    price = fill[u64(asset0 + j), u64(lead + t)]
+                    _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from inspect import isfunction
 from typing import Any
 
-from gpuquant.backtesting import broker, events, moments, stops, tickets, walk, weave
+from gpuquant.backtesting import broker, events, moments, past, stops, tickets, walk, weave
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops
 from gpuquant.columns import cached, domains, offered
 from gpuquant.costs.base import Cost
@@ -153,6 +153,7 @@ def _text(kind: Kind, target: str) -> str:
     remembered = len(offered(rule.begin, sample(rule), 0)[0])
     constants = {**_constants(kind, target, seen, remembered, place), **woven}
     rooms = (
+        past,
         broker,
         events,
         moments,

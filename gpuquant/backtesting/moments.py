@@ -102,6 +102,15 @@ def measure(block, book, market, moves, t0, here):
         block[UNDER2, 0] -= (BLOCK - here) * below * below
 
 
+def rest(block, book, worth, t0, here):
+    """What a block adds in which the equity stood still."""
+    below = 1.0 - worth / book[PEAK, 0]
+    block[UNDER, 0] += here * below
+    block[UNDER2, 0] += here * below * below
+    if worth >= book[PEAK, 0]:
+        book[PEAK_AT, 0] = t0 + here - 1.0
+
+
 def select(values, row, last, k):
     """Put the k-th smallest of `values[row, 0 .. last]` in its place, no larger ones before it and no smaller ones after it (Hoare, 1961)."""
     first = 0

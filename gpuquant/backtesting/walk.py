@@ -152,6 +152,42 @@ def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, due, tick
     return begun, acted
 
 
+def live(r, book, block, want, close, fill, extra, lead, asset0, t0, here, count, tickets, fates, begun, recorded, column, orders, order_at):
+    """Take the account through a block: from one bar at which something is due to the next, or bar by bar; whether its equity may have moved."""
+    moved = CARRIES > 0 or book[ACTIVE, 0] > 0.0
+    if SKIPS:
+        if STOPS:
+            ahead(close, extra, lead, asset0, t0 + BLOCK)
+        q = 0
+        n = 0
+        while q < here:
+            next_q = min(i64(block[DUE, u64(n)]), here) if n < count else here
+            to = next_q
+            if to > q:
+                to = quiet(book, block, close, lead, asset0, t0, q, to)
+                if STOPS:
+                    to = watch(r, book, close, fill, extra, lead, asset0, t0, q, to)
+            due = 1 if (to == next_q) and (n < count) else 0
+            if to < here:
+                begun, acted = step(
+                    r, book, block, want, close, fill, extra, lead, asset0, to, t0 + to, due, tickets, fates, begun, recorded, column, orders, order_at
+                )
+                moved = moved or acted
+            n += due
+            q = to + 1
+    else:
+        for q in part(BLOCK, 0, here):
+            due = 0
+            if not TICKETS:
+                for j in range(ASSETS):
+                    due = 1 if want[u64(j), u64(q)] < HOLD else due
+            begun, acted = step(
+                r, book, block, want, close, fill, extra, lead, asset0, q, t0 + q, due, tickets, fates, begun, recorded, column, orders, order_at
+            )
+            moved = moved or acted
+    return begun, moved
+
+
 def walk(
     unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close, fill, extra, wishes, tickets, fates, market, source, path0, dt, tick, k0, k1, cash0, out,
     recorded, equity, orders, order_at
@@ -206,55 +242,9 @@ def walk(
                 count = 0
                 if not TICKETS:
                     state, count = plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here)
-                moved = CARRIES > 0 or book[ACTIVE, 0] > 0.0
-                if SKIPS:
-                    if STOPS:
-                        ahead(close, extra, lead, asset0, t0 + BLOCK)
-                    q = 0
-                    n = 0
-                    while q < here:
-                        next_q = min(i64(block[DUE, u64(n)]), here) if n < count else here
-                        to = next_q
-                        if to > q:
-                            to = quiet(book, block, close, lead, asset0, t0, q, to)
-                            if STOPS:
-                                to = watch(r, book, close, fill, extra, lead, asset0, t0, q, to)
-                        due = 1 if (to == next_q) and (n < count) else 0
-                        if to < here:
-                            begun, acted = step(
-                                r,
-                                book,
-                                block,
-                                want,
-                                close,
-                                fill,
-                                extra,
-                                lead,
-                                asset0,
-                                to,
-                                t0 + to,
-                                due,
-                                tickets,
-                                fates,
-                                begun,
-                                recorded,
-                                column,
-                                orders,
-                                order_at,
-                            )
-                            moved = moved or acted
-                        n += due
-                        q = to + 1
-                else:
-                    for q in part(BLOCK, 0, here):
-                        due = 0
-                        if not TICKETS:
-                            for j in range(ASSETS):
-                                due = 1 if want[u64(j), u64(q)] < HOLD else due
-                        begun, acted = step(
-                            r, book, block, want, close, fill, extra, lead, asset0, q, t0 + q, due, tickets, fates, begun, recorded, column, orders, order_at
-                        )
-                        moved = moved or acted
+                begun, moved = live(
+                    r, book, block, want, close, fill, extra, lead, asset0, t0, here, count, tickets, fates, begun, recorded, column, orders, order_at
+                )  # fmt: skip
                 if BLOCK == 1:
                     worth = block[EQUITY, 1]
                 else:
@@ -264,11 +254,7 @@ def walk(
                         block[EQUITY, u64(q + 1)] = worth
                     measure(block, book, market, moves, t0, here)
                 else:
-                    below = 1.0 - worth / book[PEAK, 0]
-                    block[UNDER, 0] += here * below
-                    block[UNDER2, 0] += here * below * below
-                    if worth >= book[PEAK, 0]:
-                        book[PEAK_AT, 0] = t0 + here - 1.0
+                    rest(block, book, worth, t0, here)
                 if recorded:
                     for q in part(BLOCK, 0, here):
                         equity[column, t0 + q] = block[EQUITY, u64(q + 1)]
@@ -285,44 +271,3 @@ def walk(
                 out[column, 1 + k] = block[MOMENTS + k, 0]
             for k in unrolled(TALLIES):
                 out[column, 1 + SUMMED + k] = book[k, 0]
-
-
-def bars_back(n, lead):
-    """n, or so many bars that they reach into the NaN before the first: never into the future."""
-    return i64(n) if (n >= 0.0) and (n < lead) else lead
-
-
-def past_sum(past, n):
-    """Sum of the last n closes in whole ticks; NaN before there are n."""
-    sums, _close, _extra, lead, asset, t = past
-    return sums[u64(asset), u64(lead + t + 1)] - sums[u64(asset), u64(lead + t + 1 - bars_back(n, lead))]
-
-
-def past_close(past, n):
-    """The close n bars ago; NaN before the first."""
-    _sums, close, _extra, lead, asset, t = past
-    return close[u64(asset), u64(lead + t - bars_back(n, lead))]
-
-
-def past_open(past, n):
-    """The open n bars ago; NaN before the first."""
-    _sums, _close, extra, lead, asset, t = past
-    return extra[OPEN, u64(asset), u64(lead + t - bars_back(n, lead))]
-
-
-def past_high(past, n):
-    """The high n bars ago; NaN before the first."""
-    _sums, _close, extra, lead, asset, t = past
-    return extra[HIGH, u64(asset), u64(lead + t - bars_back(n, lead))]
-
-
-def past_low(past, n):
-    """The low n bars ago; NaN before the first."""
-    _sums, _close, extra, lead, asset, t = past
-    return extra[LOW, u64(asset), u64(lead + t - bars_back(n, lead))]
-
-
-def past_volume(past, n):
-    """The volume n bars ago; NaN before the first."""
-    _sums, _close, extra, lead, asset, t = past
-    return extra[VOLUME, u64(asset), u64(lead + t - bars_back(n, lead))]
