@@ -9,6 +9,23 @@ same whatever the machine.
 
 def measure(block, book, market, moves, t0, here):
     """Add the block's changes of equity to the moments, place by place; where one is new, the best and worst bar and the drawdown."""
+    extremes, levels = add_changes(block, book)
+    if BENCH:
+        for q in unrolled(PLACES):
+            cross = 0.0
+            for g in unrolled(BLOCK // PLACES):  # the market goes on with nothing after its last bar
+                cross += block[MOVED, g * PLACES + q] * market[t0 + g * PLACES + q]
+            block[CROSS, q] += cross
+    if DETAIL:
+        for q in part(BLOCK, 0, here):
+            moves[0, t0 + q] = block[MOVED, q]
+    if extremes > 0:
+        add_extremes(block, book, here)
+    add_falls(block, book, t0, here, levels)
+
+
+def add_changes(block, book):
+    """Add the powers of the block's changes, which stay in MOVED; how many are new extremes, and how many new levels of the equity."""
     peak = book[PEAK, 0]
     floor = book[FLOOR, 0]
     best = book[BEST, 0]
@@ -48,22 +65,25 @@ def measure(block, book, market, moves, t0, here):
         block[UP, q] += up
         block[UPS, q] += ups
         block[DOWNS, q] += downs
-    if BENCH:
-        for q in unrolled(PLACES):
-            cross = 0.0
-            for g in unrolled(BLOCK // PLACES):  # the market goes on with nothing after its last bar
-                cross += block[MOVED, g * PLACES + q] * market[t0 + g * PLACES + q]
-            block[CROSS, q] += cross
-    if DETAIL:
-        for q in part(BLOCK, 0, here):
-            moves[0, t0 + q] = block[MOVED, q]
-    if extremes > 0:
-        for q in part(BLOCK, 0, here):
-            change = block[MOVED, q]
-            best = max(best, change)
-            worst = min(worst, change)
-        book[BEST, 0] = best
-        book[WORST, 0] = worst
+    return extremes, levels
+
+
+def add_extremes(block, book, here):
+    """The best and the worst bar."""
+    best = book[BEST, 0]
+    worst = book[WORST, 0]
+    for q in part(BLOCK, 0, here):
+        change = block[MOVED, q]
+        best = max(best, change)
+        worst = min(worst, change)
+    book[BEST, 0] = best
+    book[WORST, 0] = worst
+
+
+def add_falls(block, book, t0, here, levels):
+    """The peaks and floors of the equity where it has new ones, and how far each bar is below its peak."""
+    peak = book[PEAK, 0]
+    floor = book[FLOOR, 0]
     inverse = 1.0 / peak
     if levels > 0:
         peak_at = book[PEAK_AT, 0]
