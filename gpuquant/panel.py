@@ -255,6 +255,11 @@ class Panel:
         """Closes in whole ticks, shape (bars, assets)."""
         return np.asarray(np.rint(self.known / self.tick[0]))
 
+    @cached_property
+    def highest(self) -> float:
+        """The highest close in whole ticks."""
+        return float(np.nanmax(self.ticks))
+
     def on(self, device: str | Place = "auto") -> Resident:
         """The panel's arrays on a device; they go up the first time and stay."""
         place = choose(device)

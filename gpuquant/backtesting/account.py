@@ -16,7 +16,7 @@ from gpuquant.costs.base import Cost
 from gpuquant.device import Place, choose
 from gpuquant.device import compile as compiler
 from gpuquant.errors import DataError
-from gpuquant.panel import Panel
+from gpuquant.panel import EXACT, Panel
 from gpuquant.pricing.kernel import pack
 from gpuquant.rules.base import Rule
 
@@ -149,6 +149,7 @@ class Account:
 
     def run(self, place: Place, progress: Any = None, *, record: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Running sums (columns, sums), and with `record` (what each column deals) equity and orders too; the fates of tickets."""
+        self._exact()
         resident = self.panel.on(place)
         fields, at = self.fields()
         xp = place.xp
@@ -176,6 +177,13 @@ class Account:
         if not self.detail or place.kind != "cpu":
             found[:, [SUMS.index(name) for name in DETAILS]] = np.nan
         return found, place.get(equity, "equity"), place.get(orders, "orders"), place.get(fates, "fates")
+
+    def _exact(self) -> None:
+        """Refuse windows so long that sums of whole ticks would round."""
+        own = [self.parameters[name] for name in domains(self.rule)]
+        longest = max((float(v[np.isfinite(v)].max(initial=1.0)) for v in own), default=1.0)
+        if self.panel.highest * longest * longest >= EXACT:
+            raise DataError(f"a window of {longest:.0f} bars is too long for exact sums: give prices with fewer decimals")
 
     def of(self, column: int) -> Account:
         """The account of one column."""
@@ -216,10 +224,3 @@ def record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         orders.append(fills)
         numbers.append(number[0])
     return np.array(equity), np.concatenate(orders), np.array(numbers)
-
-
-def exact(panel: Panel, parameters: dict[str, np.ndarray], most: float) -> None:
-    """Windows so long that whole-tick sums would round are refused."""
-    longest = max((float(v[np.isfinite(v)].max(initial=1.0)) for v in parameters.values()), default=1.0)
-    if float(np.nanmax(panel.ticks)) * longest * longest >= most:
-        raise DataError(f"a window of {longest:.0f} bars is too long for exact sums: give prices with fewer decimals")

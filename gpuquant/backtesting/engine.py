@@ -14,7 +14,7 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant._version import __version__
-from gpuquant.backtesting.account import Account, NoCost, exact
+from gpuquant.backtesting.account import Account, NoCost
 from gpuquant.backtesting.honesty import counted
 from gpuquant.backtesting.kernel import CPU_COLUMNS, FILLS, SHARED, SUMS, Amounts, Signals, Tickets, Weights
 from gpuquant.backtesting.parts import best, parts, spread
@@ -27,7 +27,7 @@ from gpuquant.costs.base import Cost
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
 from gpuquant.errors import DataError, DeviceUnavailable, InputError, unknown
 from gpuquant.meter import Meter
-from gpuquant.panel import EXACT, Panel
+from gpuquant.panel import Panel
 from gpuquant.progress import bar
 from gpuquant.rules.base import Rule
 from gpuquant.store import Store
@@ -141,10 +141,7 @@ def backtest(
             raise InputError(f"rule = {rule!r}: must be a rule such as gpuquant.rules.MovingAverageCross(fast=5, slow=20)")
         if fill == "same_open":
             raise InputError("fill = 'same_open': a rule decides at the close, and that open is past")
-        parameters = rule.grid()
-        if not stored:
-            exact(panel, parameters, EXACT)
-        account = replace(account, rule=type(rule), parameters=parameters)
+        account = replace(account, rule=type(rule), parameters=rule.grid())
     elif signals is not None:
         account = replace(account, rule=Signals, wishes=directions(signals, panel))
     elif orders is not None:

@@ -113,6 +113,14 @@ def test_a_store_gives_what_its_panel_gives(walk_panel, tmp_path, monkeypatch):
         gq.Store("absent.parquet")
 
 
+def test_a_window_too_long_for_exact_sums_is_refused(walk_panel, tmp_path):
+    """Of prices in memory and in a store."""
+    walk_panel.to_parquet(tmp_path / "prices.parquet")
+    for prices in (walk_panel, gq.Store(tmp_path / "prices.parquet")):
+        with pytest.raises(DataError, match="a window of 100000000 bars is too long for exact sums"):
+            gq.backtest(prices, gq.rules.MovingAverageCross(fast=3, slow=1e8))
+
+
 @pytest.mark.slow
 def test_workers_give_the_same_bits(walk_panel):
     pytest.importorskip("distributed")
