@@ -69,7 +69,7 @@ def timed(mine: gq.Stops | None, theirs: dict[str, object]) -> dict[str, tuple[f
 
 
 def run() -> list[Row]:
-    """Verify, then time; the bars are for all cores, which is what a user gets."""
+    """Verify, then time; the bars are for two threads: all the cores of this machine, which is what a user gets."""
     rows = []
     plain = {"base": "close", "slippage": "no"}
     for question, mine, theirs, bar in (

@@ -31,9 +31,9 @@ MORE = (*PRICES, "volume", "splits", "dividends", "delistings")  # what a panel 
 
 @dataclass(frozen=True)
 class Resident:
-    """A panel on a device: prices of shape (assets, lead + bars) and prefix sums of ticks, shape (assets, lead + bars + 1).
+    """A panel on a device: prices of shape (assets, lead + bars + TAIL) and prefix sums of ticks, one place longer.
 
-    Each begins with `lead` places of NaN: what a rule finds that looks back beyond the first bar. Where assets halt, `close` holds
+    Each begins with `lead` places of NaN, what a rule finds that looks back beyond the first bar, and ends with TAIL more. Where assets halt, `close` holds
     the last known price and `traded` NaN; `more` has, one after the other, what else the panel knows.
     """
 
@@ -258,7 +258,7 @@ class Panel:
     @cached_property
     def highest(self) -> float:
         """The highest close in whole ticks."""
-        return float(np.nanmax(self.ticks))
+        return float(np.nanmax(self.ticks, initial=0.0))
 
     def on(self, device: str | Place = "auto") -> Resident:
         """The panel's arrays on a device; they go up the first time and stay."""

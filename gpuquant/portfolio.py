@@ -12,7 +12,7 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant.backtesting.engine import backtest
-from gpuquant.backtesting.honesty import Ledger
+from gpuquant.backtesting.honesty import Ledger, uncounted
 from gpuquant.backtesting.result import Backtest
 from gpuquant.costs.base import Cost
 from gpuquant.errors import DataError, InputError, unknown
@@ -101,6 +101,7 @@ class FundBacktest:
         """The same as `frame`."""
         return self.frame
 
+    @uncounted()
     def benchmark(self, name: str = "equal_weight") -> Backtest:
         """A naive account over the same bars and costs: every asset the same share, bought once a month."""
         if name != "equal_weight":

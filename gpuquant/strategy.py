@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.backtesting.engine import backtest
-from gpuquant.backtesting.honesty import Ledger
+from gpuquant.backtesting.honesty import Ledger, uncounted
 from gpuquant.backtesting.result import Backtest
 from gpuquant.costs.base import Cost
 from gpuquant.device import Place, choose
@@ -130,7 +130,8 @@ class Strategy:
         done = replace(self, trained=Trained(states, forecast, information, seconds))
         if ledger is not None:
             book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
-            returns = done.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
+            with uncounted():  # it is recorded by what it is
+                returns = done.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
             book.record({**self.describe(), "costs": repr(costs), "splits": vars(splits), "dates": [str(panel.dates[0]), str(panel.dates[-1])]}, returns)
         return done
 

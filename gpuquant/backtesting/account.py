@@ -181,7 +181,7 @@ class Account:
     def _exact(self) -> None:
         """Refuse windows so long that sums of whole ticks would round."""
         own = [self.parameters[name] for name in domains(self.rule)]
-        longest = max((float(v[np.isfinite(v)].max(initial=1.0)) for v in own), default=1.0)
+        longest = max((float(v[np.isfinite(v)].max(initial=0.0)) for v in own), default=0.0)
         if self.panel.highest * longest * longest >= EXACT:
             raise DataError(f"a window of {longest:.0f} bars is too long for exact sums: give prices with fewer decimals")
 

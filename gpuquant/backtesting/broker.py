@@ -141,6 +141,7 @@ def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, 
             base = paid
             if BASE_CLOSE or BASE_SIGNAL:
                 base = close[u64(asset0 + j), u64(lead + t - BASE_SIGNAL)]
+                base = base if base > 0.0 else paid  # before the first close there was none
             guard(r, book, base, j, now)
 
 

@@ -29,7 +29,7 @@ from gpuquant.errors import DataError, DeviceUnavailable, InputError, unknown
 from gpuquant.meter import Meter
 from gpuquant.panel import Panel
 from gpuquant.progress import bar
-from gpuquant.rules.base import Rule
+from gpuquant.rules.base import HOLD, Rule
 from gpuquant.store import Store
 
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
@@ -148,7 +148,11 @@ def backtest(
         account = replace(account, rule=Tickets, wishes=tickets_of(orders, panel, fill))
     else:
         name, kind = ("weights", Weights) if weights is not None else ("amounts", Amounts)
-        account = replace(account, rule=kind, wishes=wishes_of(given[name], panel, name))
+        wishes = wishes_of(given[name], panel, name)
+        if (wishes >= HOLD).any():
+            row, col = map(int, np.argwhere(wishes >= HOLD)[0])
+            raise InputError(f"{name}[{panel.dates[row]}, {panel.assets[col]}] = {float(wishes[row, col])!r}: must be below {HOLD:g}")
+        account = replace(account, rule=kind, wishes=wishes)
     if stops is not None:
         account = replace(account, parameters=_with_stops(account.parameters, stops))
     if workers is not None and top is not None:
@@ -226,7 +230,7 @@ def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: st
 def _with_stops(parameters: dict[str, np.ndarray], stops: Stops) -> dict[str, np.ndarray]:
     """Every row of parameters with every combination of stops."""
     own = stops.grid()
-    for name in own:
+    for name in GRIDDED:
         if name in parameters:
             raise InputError(f"the rule has a parameter called {name!r}, as a stop is: rename it")
     rows = max((v.size for v in parameters.values()), default=1)

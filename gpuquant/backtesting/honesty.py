@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,20 +21,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import measures
+from gpuquant.backtesting.terms import GRIDDED
 from gpuquant.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("when", "trial", "description", "sharpe", "bars", "count", "spread")
+_lock = threading.Lock()
 _open: ContextVar[tuple[Ledger, ...]] = ContextVar("gpuquant_trials", default=())
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Trials kept in a file: one Parquet file, one row per trial, with a hash of what was tried; trying the same thing twice counts once.
+    """Trials kept in a Parquet file, each with a hash of what was tried; trying the same thing twice counts once.
 
-    `with Ledger(path):` counts every column of every back-test inside by itself.
+    `with Ledger(path):` counts every column of every back-test that its own thread runs inside, unasked; price paths, checks for leaks
+    and what the library runs for itself are no trials.
 
     Parameters
     ----------
@@ -59,15 +63,17 @@ class Ledger:
     def record_grid(self, found: Any, description: Any = "") -> int:
         """Add every column of a back-test as a trial of its own; how many there are now.
 
-        `description` says what the columns have in common; their terms, and each one's asset and parameters, are added. Of a grid of which
-        the best columns were kept all are counted, in one row.
+        `description` says what the columns have in common; their terms, and each one's asset and parameters, are added. Where only
+        the best columns of a grid were kept, one row counts them all.
         """
         account, root = found.account, math.sqrt(found.account.periods)
-        terms = {name: repr(getattr(account, name)) for name in ("cost", "size", "stops", "margin", "fill", "cash")}
+        terms = {name: repr(getattr(account, name)) for name in ("cost", "size", "margin", "fill", "cash", "in_order")}
+        if account.stops is not None:  # their numbers are among the parameters
+            terms |= {f"stops {name}": repr(value) for name, value in account.stops.columns().items() if name not in GRIDDED}
         wished = None if account.wishes is None else hashlib.sha256(np.ascontiguousarray(account.wishes).tobytes()).hexdigest()
         common = {"what": description, "rule": account.rule.__name__, "dates": [str(account.panel.dates[k]) for k in (0, -1)], "wishes": wished, **terms}
         if len(found) < account.columns:
-            tried = {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in account.parameters.items()}
+            tried = {"assets": list(account.panel.assets)} | {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in account.parameters.items()}
             level, spread = (found.meta[f"sharpe_{name}"] / root for name in ("mean", "spread"))
             self._add([self._row({**common, **tried}, level, account.panel.bars, account.columns, spread)])
             return self.trials()[0]
@@ -85,17 +91,19 @@ class Ledger:
     def _add(self, rows: list[dict[str, Any]]) -> None:
         import pandas as pd
 
-        known, new = self.frame(), pd.DataFrame(rows, columns=list(COLUMNS))
-        everything = new if known.empty else pd.concat([known, new], ignore_index=True)
-        scratch = Path(self.path).with_suffix(".tmp")
-        everything.to_parquet(scratch)
-        scratch.replace(self.path)
+        with _lock:
+            known, new = self.frame(), pd.DataFrame(rows, columns=list(COLUMNS))
+            everything = new if known.empty else pd.concat([known, new], ignore_index=True)
+            scratch = Path(self.path).with_suffix(".tmp")
+            everything.to_parquet(scratch)
+            scratch.replace(self.path)
 
     def frame(self) -> pd.DataFrame:
         """Every trial, oldest first."""
         import pandas as pd
 
-        return pd.read_parquet(self.path) if Path(self.path).exists() else pd.DataFrame(columns=list(COLUMNS))
+        kept = pd.read_parquet(self.path) if Path(self.path).exists() else pd.DataFrame()
+        return kept.reindex(columns=list(COLUMNS)).fillna({"count": 1, "spread": 0.0})  # a file of before counts one by one
 
     def trials(self) -> tuple[int, float]:
         """How many different things were tried, and the standard deviation of their Sharpe ratios per bar."""

@@ -228,7 +228,7 @@ class Backtest:
         return (
             f"deflated Sharpe {found['deflated_sharpe']:.2f}: the probability that the best of {found['trials']:.0f} columns is more than their luck\n"
             f"best Sharpe {found['sharpe']:.2f} ({label}); median {np.nanmedian(m['sharpe']):.2f}; "
-            f"so good a one needs {found['minimum_years']:.1f} years to stand out, there are {self.account.panel.bars / self.account.periods:.1f}\n"
+            f"a ratio this good needs {found['minimum_years']:.1f} years to stand out, and there are {self.account.panel.bars / self.account.periods:.1f}\n"
             f"{len(self)} columns over {self.account.panel.bars} bars in {self.meta.get('seconds', float('nan')):.3g} s"
         )
 

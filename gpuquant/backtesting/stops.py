@@ -1,8 +1,8 @@
 """Stop-losses, trailing stops and take-profits: the levels that a holding is watched for, and what happens at one.
 
 Kernel source, as `walk.py`. A level is kept from the entry on: LOSS of the stop-loss, STOP of the nearer of the two stops, GOAL of the
-take-profit, TOP the best price since, which the trailing stop follows. Times `side`, 1 for a holding and -1 for a short, all of
-them read as those of a holding.
+take-profit, TOP the best price since, which the trailing stop follows. Multiplied by `side`, 1 for a
+long holding and -1 for a short, all of them read as those of a long one.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821

@@ -26,9 +26,10 @@ def ticket_units(r, book, tickets, fates, k, j, price):
     if of == OF_CASH:
         side = 1.0 if size > 0.0 else -1.0
         paid = fill_price(r, 0, price, side, 0.0)
-        units = side * afford(r, 0, abs(size) * max(book[CASH, 0], 0.0), paid) / paid
+        spent = max(side * fates[k, FATE_FILLED], 0.0) * paid if side > 0.0 else 0.0  # a share of what there was, not of what is left
+        units = side * afford(r, 0, abs(size) * max(book[CASH, 0] + spent, 0.0), paid) / paid
     if of == OF_HOLDING:
-        units = size * abs(book[HELD + PER * j, 0])
+        units = size * abs(book[HELD + PER * j, 0] - fates[k, FATE_FILLED])
     if size != size:  # no size: what closes the parent's fill, or the holding
         units = -fates[parent, FATE_FILLED] if parent >= 0 else -book[HELD + PER * j, 0]
     return units - (fates[k, FATE_FILLED] if size == size else 0.0)

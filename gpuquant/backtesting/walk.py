@@ -146,7 +146,7 @@ def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, due, tick
     if LEVERED:
         book[WHY, 0] = 0.0
         called = call(r, book, close, lead, asset0, t, worth)
-        if called > 0.0:
+        if called > 0.0 and book[ALIVE, 0] > 0.0:
             book[WHY, 0] = BY_MARGIN
             book[CALLS, 0] += 1.0
     return begun, acted
@@ -196,7 +196,7 @@ def walk(
 
     Column c is asset group `c // rows` under parameter row `c % rows`. `out[c]` receives the running sums in the order of
     `backtesting/kernel.SUMS`. Where `recorded`, `equity[c, t]` the equity at each close; rows `order_at[c]`
-    to `order_at[c + 1] - 1` of `orders` what was dealt. The prices, `sums` and `extra` begin with `lead` places of NaN.
+    to `order_at[c + 1] - 1` of `orders` what was dealt. The prices, `sums` and `extra` begin with `lead` places of NaN, and the closes end with BLOCK more.
     """
     block = array((MOMENTS + SUMMED, BLOCK + 1), f64)
     book = array((HELD + PER * ASSETS, 1), f64)

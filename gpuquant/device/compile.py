@@ -93,7 +93,7 @@ def vocabulary() -> str:
 
 @lru_cache
 def _meaning() -> str:
-    """A hash of what gives a kernel's words their meaning: numba, the vocabulary and the targets'."""
+    """A hash of what gives a kernel's words their meaning: numba, the vocabulary and each target's own words."""
     import numba
 
     here = Path(__file__).parents[1]
@@ -172,7 +172,6 @@ def source(
         else f"@kernel\ndef run(unit0, units, {', '.join(arguments)}):\n    lane0 = 0\n    for unit in range(unit0, unit0 + units):\n"
     )
     parts = [f"from gpuquant.device.compile import words\nglobals().update(words({target!r}))"]
-    parts += [f"{name} = {value}" for name, value in constants.items()]
     parts.append(f"F = {kind.state}\nD = f{kind.draw}\nnormals = normals{kind.draw}\nuniform = uniform{kind.draw}")
     procedures = {name: Body(gpu, constants).visit(parse(function)) for name, function in (helpers or {}).items()}
     # the body goes into the entry itself: as a function of its own it would be compiled twice
@@ -187,6 +186,8 @@ def source(
         if any(re.search(rf"\b{name}\(", text) for text in (inside, *rest, *kept)):
             tree.name = name
             kept.insert(0, f"@{'apart' if name in apart else 'jit'}\n" + ast.unparse(ast.fix_missing_locations(tree)))
+    used = set(re.findall(r"\w+", "\n".join([inside, *kept, *rest]))) | {"LANES", "WIDTH"}
+    parts += [f"{name} = {value}" for name, value in constants.items() if name in used]
     return "\n\n".join([*parts, *kept, *rest, entry + textwrap.indent(inside, "    " if gpu else "        ")]) + "\n"
 
 

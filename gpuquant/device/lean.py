@@ -1,11 +1,11 @@
-"""numba's compiler with what a kernel does not need left out: not much more than half the time of a cold compile.
+"""numba's compiler with what a kernel does not need left out: a cold compile takes two thirds of the time.
 
 A kernel's text has no closures, no array expressions and no objects, and each of its words goes into its caller. So the
 passes that look for such things are not run, a variable is not split into versions (LLVM does that again), and a word is lowered
 and simplified (which its callers' loops need to become vector code), but not made into machine code by itself. Python's garbage collector, which would walk over the
 compiler's objects again and again, rests until the kernel is done.
 
-These are numba's own parts: `cpu.py` uses them in the version tested alone, and another compiles the ordinary way.
+These are numba's own parts: `cpu.py` uses them only in the version that was tested; another compiles the ordinary way.
 """
 
 # mypy: ignore-errors

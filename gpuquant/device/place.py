@@ -10,7 +10,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +91,7 @@ class Place:
 
 
 def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: Callable[[Any], Any] | None = None) -> None:
-    """Do the work of every item on so many threads, the calling one among them: it need not wait for another to wake.
+    """Do the work of every item on so many threads, the calling one among them, so that a short run need not wait for a thread to wake.
 
     `done` is called with each result, in the calling thread. Where an item fails, and at ctrl-C, which the calling thread sees between two
     items, what has not begun is dropped, and what runs ends before the error goes on.
@@ -113,8 +113,9 @@ def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: 
         while results and done:
             done(results.popleft())
 
-    helpers = [pool(threads).submit(some) for _ in range(min(threads, len(items)) - 1)]
+    helpers: list[Future[None]] = []
     try:
+        helpers += [pool(threads).submit(some) for _ in range(min(threads, len(items)) - 1)]
         some(report)
         for helper in helpers:
             while not helper.cancel() and not wait([helper], timeout=0.1).done:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gpuquant.backtesting.engine import backtest
+from gpuquant.backtesting.honesty import uncounted
 from gpuquant.device import Place
 from gpuquant.features.base import Feature, bars
 from gpuquant.models.base import rolling_mean
@@ -49,6 +50,7 @@ class RuleReturns(Feature):
     def columns(self) -> tuple[str, ...]:
         return (f"rule_return_{self.window}", f"rule_dispersion_{self.window}")
 
+    @uncounted()
     def compute(self, panel: Panel, place: Place) -> np.ndarray:
         returns = backtest(panel, self.rule, device=place, progress=False).returns().to_numpy()
         trailing = rolling_mean(returns, self.window).reshape(panel.bars, len(panel.assets), -1) * self.window

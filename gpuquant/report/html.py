@@ -107,7 +107,7 @@ def backtest_page(found: Backtest, path: Path) -> Path:
     years = account.panel.bars / account.periods
     headline = (
         f"<p class='headline'>Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio above the luck of {trials} trial{'s' if trials != 1 else ''}. "
-        f"Sharpe {best['sharpe']:.2f} &plusmn; {m['sharpe_error'][column]:.2f}; to stand out so good a one needs {best['minimum_years']:.1f} years, and there are {years:.1f}.</p>"
+        f"Sharpe {best['sharpe']:.2f} &plusmn; {m['sharpe_error'][column]:.2f}; a ratio this good needs {best['minimum_years']:.1f} years to stand out, and there are {years:.1f}.</p>"
     )
     body = headline + svg.lines(
         dates, {"equity": equity / account.cash}, title="Equity, multiple of the start (logarithmic)", form=".3g", log=bool(equity.min() > 0.0)
@@ -115,7 +115,12 @@ def backtest_page(found: Backtest, path: Path) -> Path:
     body += svg.lines(dates, {"drawdown": drawdown(equity)}, title="Drawdown", form=".0%", fill=True) + "<h2>Monthly returns</h2>" + monthly(dates, returns)
     known = m["sharpe"][np.isfinite(m["sharpe"])]
     if known.size > 1:
-        body += svg.bars(known, title="Sharpe ratio of every column", form=".1f", marks={"shown": best["sharpe"], "median": float(np.median(known))})
+        body += svg.bars(
+            known,
+            title=f"Sharpe ratio of the {len(known)} columns{' kept' if len(found) < account.columns else ''}",
+            form=".1f",
+            marks={"shown": best["sharpe"], "median": float(np.median(known))},
+        )
     body += "<h2>Figures</h2>" + svg.table(["", "shown"], [(label, format(float(m[k][column]), form)) for label, k, form in FIGURES])
     if len(found) > 1:
         order = np.argsort(-np.nan_to_num(m["sharpe"], nan=-np.inf), kind="stable")[:20]
@@ -133,7 +138,7 @@ def drawdown(equity: np.ndarray) -> np.ndarray:
 def monthly(dates: np.ndarray, returns: np.ndarray) -> str:
     """A table of compound returns, years by months."""
     month = dates.astype("datetime64[M]").astype(int)
-    growth = np.log1p(returns)
+    growth = np.log1p(np.maximum(returns, -1.0 + 1e-15))  # what loses everything stays finite
     kinds, inverse = np.unique(month, return_inverse=True)
     by_month = dict(zip(kinds.tolist(), np.expm1(np.bincount(inverse, growth)).tolist(), strict=True))
     rows, styles = [], []

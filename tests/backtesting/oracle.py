@@ -126,7 +126,7 @@ class Oracle:
         else:
             self.debt[j] = self.debt[j] * max(-now, 0.0) / -had if had < 0 else 0.0
         if had * now <= 0.0:
-            self.base[j] = self.top[j] = {"fill": paid, "close": self.panel.close[bar, j], "signal": self.last[j]}[t.base]
+            self.base[j] = self.top[j] = {"fill": paid, "close": self.panel.close[bar, j], "signal": self.last[j] if self.last[j] > 0.0 else paid}[t.base]
             self.entry[j] = bar
         self.held[j] = now
         self.fills.append((bar, j, side * size, paid, fee))

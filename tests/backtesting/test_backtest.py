@@ -335,6 +335,7 @@ def test_every_kind_of_account_compiles_to_ptx():
         (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=0, slow=4)), InputError, r"fast\[0\] = 0.0: must be a whole number >= 1"),
         (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=2, slow=4, below="shrt")), InputError, "did you mean 'short'"),
         (lambda p: gq.backtest(p, "sma"), InputError, "rule = 'sma'"),
+        (lambda p: gq.backtest(p, amounts=np.full(p.close.shape, 1e9)), InputError, r"amounts\[.*\] = 1000000000.0: must be below 1e\+09"),
         (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=2, slow=4), cash=-1), InputError, "cash = -1"),
         (lambda p: gq.backtest(p, rules.MovingAverageCross(fast=2, slow=4), costs=0.001), InputError, "costs = 0.001"),
         (lambda p: gq.backtest(p, weights=np.ones((3, 2))), DataError, r"weights have shape \(3, 2\)"),

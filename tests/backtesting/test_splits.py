@@ -176,6 +176,31 @@ def test_an_open_ledger_counts_by_itself(tmp_path, walk_panel):
     assert best.trials() == pytest.approx((24, np.std(grid.measures["sharpe"] / np.sqrt(252.0), ddof=1)))
 
 
+def test_what_is_the_same_trial(tmp_path, walk_panel):
+    """A stop alone is the stop of a grid; another asset, another way to be short of cash, are other trials; a feature's rules are none."""
+    import gpuquant as gq
+    from gpuquant.device import choose
+
+    rule = gq.rules.MovingAverageCross(fast=3, slow=10)
+    one, other = walk_panel.columns(slice(0, 1)), walk_panel.columns(slice(1, 2))
+    with honesty.Ledger(tmp_path / "stops.parquet") as ledger:
+        gq.backtest(one, rule, stops=gq.Stops(stop_loss=[0.03, 0.06]))
+        gq.backtest(one, rule, stops=gq.Stops(stop_loss=0.03))
+        assert ledger.trials()[0] == 2
+        grid = gq.rules.MovingAverageCross(fast=(3, 5), slow=10)
+        for panel in (one, other):
+            gq.backtest(panel, grid, top=1)
+        assert ledger.trials()[0] == 6
+        for short in ("pro_rata", "in_order"):
+            gq.backtest(walk_panel, weights=np.full(walk_panel.close.shape, 0.1), short_of_cash=short)
+        assert ledger.trials()[0] == 8
+        gq.features.RuleReturns(window=5).compute(one, choose("cpu"))
+        assert ledger.trials()[0] == 8
+    old = ledger.frame().drop(columns=["count", "spread"])
+    old.to_parquet(tmp_path / "old.parquet")
+    assert honesty.Ledger(tmp_path / "old.parquet").trials()[0] == old["trial"].nunique()
+
+
 def test_bad_splits_are_named():
     for make, words in (
         (lambda: Purged(1), "folds_number = 1: must be a whole number >= 2"),

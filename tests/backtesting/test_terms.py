@@ -133,7 +133,7 @@ def books(name, count, seed, kernels):
         t.fill = choices.choice(["next", "same_close"])
         t.of, t.lot = str(t.of), float(t.lot)
         assets = int(draw.integers(2, 5)) if choices.random() < 0.7 else 1
-        length = draw.integers(3, 40) if draw.random() < 0.8 else draw.integers(60, 200)  # of one block of the walk, or some
+        length = draw.integers(3, 40) if draw.random() < 0.8 else draw.integers(60, 200)  # of one block of the walk, or of several
         panel = bars(draw, int(length), assets, **more)
         given = wishes(draw, panel.close.shape, t.mode)
         if t.mode == "weights" and t.levered:
@@ -362,3 +362,22 @@ def test_tails_excursions_and_a_benchmark_are_what_they_say():
 def test_bad_terms_are_named(make, words):
     with pytest.raises(GpuquantError, match=words):
         make(one())
+
+
+def test_a_share_of_a_holding_is_one_of_what_was_held():
+    """Whatever the volume leaves for later bars."""
+    draw = np.random.default_rng(0)
+    panel = bars(draw, 30, 1, volume=True)
+    panel = gq.Panel(panel.close, panel.dates, panel.assets, volume=np.full(panel.close.shape, 40.0))
+    orders = pd.DataFrame([{"bar": 0, "size": 100.0, "of": "units", "bars": 10}, {"bar": 12, "size": -0.6, "of": "holding", "bars": 10}])
+    found = gq.backtest(panel, orders=orders, size=gq.Size(participation=0.5), cash=1e6)
+    assert found.orders()["size"].tolist() == [20.0] * 8
+    assert found.tickets()["filled"].tolist() == [100.0, -60.0]
+    spent = gq.backtest(panel, orders=orders.iloc[:1].assign(size=0.001, of="cash"), size=gq.Size(participation=0.5), cash=1e6).orders()
+    assert (spent["size"] * spent["price"]).sum() == pytest.approx(1000.0, rel=0.2)
+
+
+def test_a_lost_account_is_not_called_again():
+    panel = gq.Panel(np.array([[100.0], [100.0], [20.0], [20.0], [20.0], [20.0]]), bars(np.random.default_rng(0), 6, 1).dates, ("A",))
+    found = gq.backtest(panel, weights=np.array([[2.0], *[[np.nan]] * 5]), margin=gq.Margin(initial=0.5, maintenance=0.3))
+    assert found.equity()[0].iloc[-1] < 0.0 and found.measures["margin_calls"][0] == 0.0
