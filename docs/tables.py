@@ -93,7 +93,7 @@ def grade_all() -> None:
     rows = []
     for name, cases in families().items():
         found = grade(cases)
-        reasons = sorted({reason.split("; engine")[0].split("; did you")[0] for _, reason in found.lost}, key=len)
+        reasons = sorted({reason.split("; engine")[0].split("; did you")[0] for _, reason in found.lost}, key=lambda text: (len(text), text))
         engines = ", ".join(f"{k} {n}" for k, n in sorted(found.engines.items()) if k != "none")
         rows.append({"family": name, "cases": found.cases, "passed": found.passed, "engines": engines, "reason": reasons[0][:160] if reasons else ""})
     GRADES.write_text(json.dumps(rows, indent=1) + "\n")
