@@ -23,25 +23,27 @@ def past_close(past, n):
     return close[u64(asset), u64(lead + t - bars_back(n, lead))]
 
 
+def past_of(past, what, n):
+    """What else is known of the bar n bars ago, by its place; NaN before the first."""
+    _sums, _close, extra, lead, asset, t = past
+    return extra[what, u64(asset), u64(lead + t - bars_back(n, lead))]
+
+
 def past_open(past, n):
     """The open n bars ago; NaN before the first."""
-    _sums, _close, extra, lead, asset, t = past
-    return extra[OPEN, u64(asset), u64(lead + t - bars_back(n, lead))]
+    return past_of(past, OPEN, n)
 
 
 def past_high(past, n):
     """The high n bars ago; NaN before the first."""
-    _sums, _close, extra, lead, asset, t = past
-    return extra[HIGH, u64(asset), u64(lead + t - bars_back(n, lead))]
+    return past_of(past, HIGH, n)
 
 
 def past_low(past, n):
     """The low n bars ago; NaN before the first."""
-    _sums, _close, extra, lead, asset, t = past
-    return extra[LOW, u64(asset), u64(lead + t - bars_back(n, lead))]
+    return past_of(past, LOW, n)
 
 
 def past_volume(past, n):
     """The volume n bars ago; NaN before the first."""
-    _sums, _close, extra, lead, asset, t = past
-    return extra[VOLUME, u64(asset), u64(lead + t - bars_back(n, lead))]
+    return past_of(past, VOLUME, n)

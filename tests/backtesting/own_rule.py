@@ -51,3 +51,27 @@ class BuyWhenSeen(Rule):
     def decide(r, i, state, past, k):
         seen = past.close(r.back[i]) + past.sum(r.back[i])
         return state, 1.0 if seen == seen else HOLD
+
+
+@dataclass(frozen=True)
+class Breakout(Rule):
+    """Long where a bar on more volume than the last closes above the last high; out below the last low, or below its own open by `fade`.
+
+    Parameters
+    ----------
+    fade : Column
+        Share of the open.
+    """
+
+    fade: Column = real(sample=0.01)
+
+    @staticmethod
+    def begin(r, i):
+        return (0.0,), 1.0
+
+    @staticmethod
+    def decide(r, i, state, past, k):
+        close = past.close(0)
+        rises = (close > past.high(1)) and (past.volume(0) > past.volume(1))
+        falls = (close < past.low(1)) or (close < past.open(0) * (1.0 - r.fade[i]))
+        return state, 1.0 if rises else (0.0 if falls else HOLD)

@@ -145,8 +145,8 @@ def books(name, count, seed, kernels):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_random_books(name):
-    filled, _ = books(name, 30, 1, 1)
-    assert filled > 80
+    filled, _ = books(name, 40, 1, 1)
+    assert filled > 100
 
 
 @pytest.mark.slow
