@@ -12,6 +12,7 @@ system's temporary files. `gpuquant doctor --clear-cache` empties it.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.util
 import inspect
@@ -33,10 +34,7 @@ from gpuquant.device.formula import Formula
 from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Precision, Rewriter, parse
 from gpuquant.device.rearrange import Inliner
 
-HEADER = {
-    "cpu": "import numpy as np\nfrom gpuquant.device.cpu import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, touch, u32, u64",
-    "cuda": "from numba import cuda\nfrom gpuquant.device.cuda_words import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64",
-}
+HEADER = "from numba import cuda\nfrom gpuquant.device.cuda_words import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64"
 POWERS = """
 @jit
 def larger(a, b):
@@ -72,14 +70,18 @@ _lock = threading.RLock()
 
 
 @lru_cache
-def words(target: str) -> dict[str, Any]:
-    """vmath, vcmath and rng for `target`, by name."""
-    module = load(kept(lambda: f"{HEADER[target]}\n\n{vocabulary()}", "words", target))
+def words() -> dict[str, Any]:
+    """vmath, vcmath and rng for a GPU, by name."""
+    module = load(f"{HEADER}\n\n{vocabulary()}")
     return {name: word for name, word in vars(module).items() if not name.startswith("__")}
 
 
 def vocabulary() -> str:
-    """vmath, vcmath and rng as kernel source."""
+    """vmath, vcmath and rng as kernel source; made once for a library."""
+    return kept(_vocabulary, "vocabulary")
+
+
+def _vocabulary() -> str:
     from gpuquant import rng, vcmath, vmath
 
     text = []
@@ -91,14 +93,26 @@ def vocabulary() -> str:
     return "\n\n".join([*text, POWERS, SPECIAL.format(s="32", f="f32"), SPECIAL.format(s="64", f="f64")])
 
 
-@lru_cache
-def _meaning() -> str:
-    """A hash of what gives a kernel's words their meaning: numba, the vocabulary and each target's own words."""
-    import numba
+WORDS = ("vmath", "vcmath", "rng", "device/compile", "device/language")
+OWN = {
+    "cpu": ("device/cpu", "device/lower", "device/expressions", "device/reckon", "device/kinds", "device/machine"),
+    "cuda": ("device/cuda_words", "device/scalars"),
+}
 
+
+@lru_cache
+def meaning(target: str) -> str:
+    """A hash of what gives the words of a kernel for `target` their meaning: the vocabulary, the target's own words and its compiler."""
+    if target == "cpu":
+        from gpuquant.device.machine import host
+
+        made_by = host().name
+    else:
+        import numba
+
+        made_by = numba.__version__
     here = Path(__file__).parents[1]
-    names = ("vmath", "vcmath", "rng", "device/compile", "device/language", "device/cpu", "device/lean", "device/cuda_words", "device/scalars")
-    return _hash(numba.__version__, *(here.joinpath(f"{name}.py").read_text() for name in names))
+    return _hash(made_by, *(here.joinpath(f"{name}.py").read_text() for name in (*WORDS, *OWN[target])))
 
 
 @lru_cache
@@ -126,16 +140,23 @@ def kept(make: Callable[[], str], *identity: Any) -> str:
 
     Making a text takes as long as loading the machine code made from it.
     """
-    path = folder() / f"{_hash(_package(), _stable(identity))}.text"
-    if not path.exists():
-        _write(path, make())
-    return path.read_text()
+    return keep("text", lambda: make().encode(), _package(), _stable(identity)).decode()
 
 
-def _write(path: Path, text: str) -> None:
+def keep(ending: str, make: Callable[[], bytes], *identity: str) -> bytes:
+    """What `make` gives, from the cache folder or put there under a name made of `identity`."""
+    path = folder() / f"{_hash(*identity)}.{ending}"
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_bytes()
+    made = make()
+    _write(path, made)
+    return made
+
+
+def _write(path: Path, content: bytes) -> None:
     """In one step, so that another process never reads half of it."""
     scratch = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
-    scratch.write_text(text)
+    scratch.write_bytes(content)
     scratch.replace(path)
 
 
@@ -171,7 +192,7 @@ def source(
         if gpu
         else f"@kernel\ndef run(unit0, units, {', '.join(arguments)}):\n    lane0 = 0\n    for unit in range(unit0, unit0 + units):\n"
     )
-    parts = [f"from gpuquant.device.compile import words\nglobals().update(words({target!r}))"]
+    parts = ["from gpuquant.device.compile import words\nglobals().update(words())"] if gpu else []
     parts.append(f"F = {kind.state}\nD = f{kind.draw}\nnormals = normals{kind.draw}\nuniform = uniform{kind.draw}")
     procedures = {name: Body(gpu, constants).visit(parse(function)) for name, function in (helpers or {}).items()}
     # the body goes into the entry itself: as a function of its own it would be compiled twice
@@ -219,14 +240,14 @@ def clear() -> int:
 
 @lru_cache(maxsize=512)
 def load(text: str) -> ModuleType:
-    """The module with this text, from the cache folder or written there."""
-    name = "gpuquant_kernel_" + _hash(_meaning(), text)
+    """The module of a GPU's kernel with this text, from the cache folder or written there."""
+    name = "gpuquant_kernel_" + _hash(meaning("cuda"), text)
     with _lock:
         if name in sys.modules:
             return sys.modules[name]
         path = folder() / f"{name}.py"
         if not path.exists():
-            _write(path, text)
+            _write(path, text.encode())
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
@@ -245,10 +266,9 @@ def run(
     if units == 0:
         return
     if place.kind == "cpu":
-        from gpuquant.device.cpu import run_tiles
+        from gpuquant.device import cpu
 
-        entry = load(text_of("cpu")).run
-        run_tiles(lambda first, count: entry(first, count, *arguments), units, place.threads, max(1, chunk), progress)
+        cpu.run_tiles(cpu.tile(text_of("cpu"), arguments), units, place.threads, max(1, chunk), progress)
         return
     from gpuquant.device import cuda
 

@@ -1,133 +1,27 @@
-"""The CPU target: numba, lanes innermost, tiles on a thread pool.
+"""The CPU target: LLVM, lanes innermost, tiles on a thread pool.
 
-A kernel module made by `compile.py` imports its vocabulary from here. A block keeps its state as (fields, lanes) arrays
-in the L1 cache and LLVM turns each loop over lanes into vector instructions.
+A block keeps its state as (fields, lanes) arrays in the L1 cache, and LLVM turns each loop over lanes into vector instructions. The
+kernel's source becomes LLVM's language in `lower.py` and machine code in `machine.py`.
 """
-# mypy: ignore-errors
 
 from __future__ import annotations
 
+import ast
+import ctypes
+import inspect
+import threading
 from collections.abc import Callable
-
-import numba
-import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.core.caching import FunctionCache
-from numba.core.runtime import rtsys
-from numba.extending import intrinsic
+from functools import lru_cache
+from typing import Any
 
 from gpuquant.device.place import share
-from gpuquant.device.scalars import f32, f64, i32, i64, u32, u64  # noqa: F401  the vocabulary
 
 LANES = 256
 WIDTH = LANES
-# Not fastmath=True: its `reassoc` folds the rounding trick of exp away and gives wrong prices without a word.
-FLAGS = {"contract", "nsz"}
 
 
-TESTED = numba.__version__.startswith("0.68.")  # numba's own parts are used: another version takes its ordinary, slower way
-
-
-def _compiler(name):
-    if not TESTED:
-        return {}
-    from gpuquant.device import lean
-
-    return {"pipeline_class": getattr(lean, name)}
-
-
-def jit(function):
-    """A function inlined into its kernel; without the wrappers Python would need, which would double the time to compile."""
-    return njit(fastmath=FLAGS, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_compiler("Word"))(function)
-
-
-def apart(function):
-    """A function that is called: what is seldom done stays out of the loop that seldom does it."""
-    return njit(fastmath=FLAGS, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, **_compiler("Lean"))(function)
-
-
-class Kept(FunctionCache):
-    """numba's cache on disk, without first registering all that numba could compile.
-
-    That takes most of a kernel's first call (it imports scipy.linalg, too), and machine code that is there needs none of it;
-    where there is none, compiling does it.
-    """
-
-    def load_overload(self, sig, target_context):
-        """The kept machine code for these types, or None."""
-        rtsys.initialize(target_context)  # what allocates its scratch
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
-
-
-def kernel(function):
-    """A tile: compiled without the GIL, kept on disk beside its generated module."""
-    tile = njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True, **_compiler("Lean"))(function)
-    if TESTED:
-        tile._cache = Kept(function)
-    return tile
-
-
-def _bitcast(source, target, llvm):
-    @intrinsic
-    def cast(context, x):
-        def generate(context, builder, signature, arguments):
-            return builder.bitcast(arguments[0], llvm)
-
-        return target(source), generate
-
-    return cast
-
-
-_f32_u32 = _bitcast(types.float32, types.uint32, ir.IntType(32))
-_u32_f32 = _bitcast(types.uint32, types.float32, ir.FloatType())
-_f64_u64 = _bitcast(types.float64, types.uint64, ir.IntType(64))
-_u64_f64 = _bitcast(types.uint64, types.float64, ir.DoubleType())
-
-
-@jit
-def bits32(x):
-    return _f32_u32(f32(x))
-
-
-@jit
-def from_bits32(b):
-    return _u32_f32(u32(b))
-
-
-@jit
-def bits64(x):
-    return _f64_u64(f64(x))
-
-
-@jit
-def from_bits64(b):
-    return _u64_f64(u64(b))
-
-
-sqrt = np.sqrt
-
-
-@intrinsic
-def touch(context, array, index):
-    """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond the array's end it does nothing."""
-
-    def generate(context, builder, signature, arguments):
-        shape = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = cgutils.get_item_pointer(context, builder, signature.args[0], shape, cgutils.unpack_tuple(builder, arguments[1]), wraparound=False)
-        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
-        prefetch = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), (byte, flag, flag, flag)), "llvm.prefetch.p0")
-        builder.call(prefetch, (builder.bitcast(place, byte), flag(0), flag(3), flag(1)))
-        return context.get_dummy_value()
-
-    return types.void(array, index), generate
-
-
-@jit
-def combine(stats, output, width):
-    """Merge the lanes' (count, mean, sum of squares about it) in a fixed tree (Chan, Golub and LeVeque, 1979)."""
+def combine(stats, output, width):  # type: ignore[no-untyped-def]
+    """Kernel source: merge the lanes' (count, mean, sum of squares about it) in a fixed tree (Chan, Golub and LeVeque, 1979)."""
     while width > 1:
         width //= 2
         for lane in range(width):
@@ -138,6 +32,55 @@ def combine(stats, output, width):
             stats[output, 0, lane] = total
             stats[output, 1, lane] += delta * share
             stats[output, 2, lane] += stats[output, 2, lane + width] + delta * delta * n * share
+
+
+@lru_cache
+def _words() -> dict[str, Any]:
+    """What every kernel's source may call, and what its names stand for."""
+    from gpuquant.device.compile import vocabulary
+    from gpuquant.device.lower import definitions
+
+    return {"LANES": LANES, "WIDTH": WIDTH, **dict(definitions(ast.parse(f"{vocabulary()}\n\n{inspect.getsource(combine)}")))}
+
+
+def lowered(text: str, kinds: tuple[Any, ...]) -> str:
+    """A kernel's source in LLVM's language, for arguments of these kinds."""
+    from gpuquant.device.lower import Program, definitions
+
+    return Program({**_words(), **dict(definitions(ast.parse(text)))}).entry("run", kinds)
+
+
+_lock = threading.Lock()
+
+
+@lru_cache(maxsize=1024)
+def _machine_code(text: str, kinds: tuple[Any, ...]) -> Callable[[int, int, Any], int]:
+    """The kernel, from the cache folder or made and put there."""
+    from gpuquant.device import machine
+    from gpuquant.device.compile import keep, meaning
+
+    with _lock:
+        return machine.loaded(keep("o", lambda: machine.compiled(lowered(text, kinds)), meaning("cpu"), text, repr(kinds)), "run")
+
+
+def tile(text: str, arguments: tuple[Any, ...]) -> Callable[[int, int], None]:
+    """What runs units `first` to `first + count - 1` of a kernel; it lets go of Python's lock.
+
+    A whole number must fit 64 bits. Arrays are passed as they are: none of those that a kernel writes may overlap another of its arguments.
+    """
+    from gpuquant.device.machine import taken
+
+    kinds, numbers = zip(*(taken(argument) for argument in arguments), strict=True)
+    call = _machine_code(text, kinds)
+    packed = b"".join(number for some in numbers for number in some)
+    slots = ctypes.create_string_buffer(packed, len(packed))
+
+    def run(first: int, count: int) -> None:
+        if call(first, count, ctypes.addressof(slots)):
+            raise MemoryError(f"a kernel's scratch does not fit into memory, {count} units at once")
+        arguments  # noqa: B018  alive as long as they are read
+
+    return run
 
 
 def run_tiles(tile: Callable[[int, int], None], count: int, threads: int, chunk: int, progress: Callable[[int], None] | None) -> None:

@@ -53,7 +53,7 @@ def apply_normals(unit, lane0, keys, out, n):
     for lane in lanes():
         i = unit * WIDTH + lane0 + lane
         if i < n:
-            c0, c1, c2, c3 = counter(keys[2] + i, 0, 0, 0)
+            c0, c1, c2, c3 = counter(keys[2] + u64(i), 0, 0, 0)
             a, b, c, d = philox(c0, c1, c2, c3, u32(keys[0]), u32(keys[1]))
             out[0, i], out[1, i] = normals(a, b)
             out[2, i], out[3, i] = normals(c, d)

@@ -96,7 +96,7 @@ def hoist(kernel: str, name: str, state: int) -> tuple[str, int]:
     look.name = "look"
     del look.args.args[state]
     look.body = [*moved.values(), *ast.parse(f"return ({''.join(f'{n}, ' for n in moved)})").body]
-    function.args.args.append(ast.arg("seen"))
-    taken = [ast.parse(f"{n} = seen[{k}]").body[0] for k, n in enumerate(moved)]
+    function.args.args.append(ast.arg("_seen"))
+    taken = [ast.parse(f"{n} = _seen[{k}]").body[0] for k, n in enumerate(moved)]
     function.body = [*taken, *(line for line in function.body if line not in moved.values())]
     return ast.unparse(ast.fix_missing_locations(ast.Module([*module.body, look], []))), len(moved)

@@ -1,0 +1,297 @@
+"""The expressions of kernel source in LLVM's language."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from gpuquant.device.kinds import COMPLEX, SCALARS, SIZES, Array, Kind, Value, joined, literal, number, returned, scalars
+from gpuquant.device.reckon import Reckoner
+
+CASTS = tuple(SCALARS)[1:]
+QUICK = {*CASTS, "min", "max", "abs", "sqrt", "complex", "bits32", "bits64", "from_bits32", "from_bits64"}
+SMALL = 1 << 16  # bytes of an array on the stack, at most
+
+
+class Words(Protocol):
+    """What is around a function: the others by name, what other names stand for, and the one that a call comes to."""
+
+    @property
+    def functions(self) -> Mapping[str, ast.FunctionDef]:
+        """The functions by name."""
+
+    @property
+    def meanings(self) -> Mapping[str, Any]:
+        """What other names stand for: a number, or another name."""
+
+    def called(self, name: str, kinds: tuple[Kind, ...]) -> tuple[str, Kind]:
+        """The symbol and the kind of the result of a word for arguments of these kinds."""
+
+
+class Expressions(Reckoner):
+    """One function on its way into LLVM's language: its blocks, its names and the values of its expressions."""
+
+    def __init__(self, name: str, program: Words, given: Mapping[str, Value]) -> None:
+        super().__init__(name)
+        self.program = program
+        self.given = given  # its arguments
+        self.kinds: dict[str, Kind] = {}  # of names that are assigned to
+        self.places: dict[str, tuple[str, ...]] = {}  # and where they lie
+        self.slots: list[str] = []  # what is done before the first line
+        self.heaps: list[str] = []  # scratch to give back
+        self.block = ""
+        self.open = True
+
+    # blocks
+
+    def label(self, word: str) -> str:
+        """A new label."""
+        self.count += 1
+        return f"{word}{self.count}"
+
+    def go(self, label: str) -> None:
+        """Leave the block for another, unless it has been left."""
+        if self.open:
+            self.do(f"br label %{label}")
+        self.open = False
+
+    def split(self, test: str, yes: str, no: str) -> None:
+        """Leave the block for one of two others."""
+        if self.open:
+            self.do(f"br i1 {test}, label %{yes}, label %{no}")
+        self.open = False
+
+    def begin(self, label: str) -> None:
+        """Begin a block."""
+        self.go(label)
+        self.lines.append(f"{label}:")
+        self.block, self.open = label, True
+
+    def room(self, types: Sequence[str]) -> tuple[str, ...]:
+        """New places in memory, which LLVM turns into registers."""
+        made = []
+        for type_ in types:
+            self.count += 1
+            made.append(f"%at{self.count}")
+            self.slots.append(f"  %at{self.count} = alloca {type_}")
+        return tuple(made)
+
+    def load(self, kind: Kind, places: Sequence[str]) -> Value:
+        """What lies at these places."""
+        return Value(kind, tuple(self.op(f"load {t}, ptr {p}") for t, p in zip(scalars(kind), places, strict=True)))
+
+    def store(self, value: Value, kind: Kind, places: Sequence[str]) -> None:
+        """Put a value at these places."""
+        for type_, part, place in zip(scalars(kind), self.cast(value, kind).parts, places, strict=True):
+            self.do(f"store {type_} {part}, ptr {place}")
+
+    # values
+
+    def value(self, node: ast.expr) -> Value:
+        """The value of an expression."""
+        of: Callable[..., Value] | None = getattr(self, f"_{type(node).__name__.lower()}_value", None)
+        if of is None:
+            raise self.wrong(f"'{ast.unparse(node)}' is not known to a kernel")
+        return of(node)
+
+    def truth(self, node: ast.expr) -> str:
+        """Whether an expression is true, as a bit."""
+        return self.cast(self.value(node), "bool").parts[0]
+
+    def _constant_value(self, node: ast.Constant) -> Value:
+        if not isinstance(node.value, int | float | complex):
+            raise self.wrong(f"{node.value!r} is not a number")
+        return number(node.value)
+
+    def _name_value(self, node: ast.Name) -> Value:
+        name = node.id
+        if name in self.places:
+            return self.load(self.kinds[name], self.places[name])
+        if name in self.given:
+            return self.given[name]
+        meaning = self.program.meanings.get(name)
+        if not isinstance(meaning, int | float):
+            raise self.wrong(f"the name '{name}' has no value here")
+        return number(meaning)
+
+    def _tuple_value(self, node: ast.Tuple) -> Value:
+        return joined([self.value(n) for n in node.elts])
+
+    def _subscript_value(self, node: ast.Subscript) -> Value:
+        held = self.value(node.value)
+        if not isinstance(held.kind, tuple):
+            kind, place = self.element(node, held)
+            return self.load(kind, (place,))
+        items = held.items()
+        if isinstance(node.slice, ast.Slice):
+            first, last = (None if end is None else self.value(end).known() for end in (node.slice.lower, node.slice.upper))
+            return joined(items[first:last])
+        at = self.value(node.slice)
+        known = at.known()
+        if known is None:
+            return self._one_of(items, at)
+        if not -len(items) <= known < len(items):
+            raise self.wrong(f"'{ast.unparse(node)}' asks for number {known} of {len(items)} values")
+        return items[known]
+
+    def _one_of(self, items: Sequence[Value], at: Value) -> Value:
+        """One of some values of the same kind, which one being known only when the kernel runs; the last, if it is none of them."""
+        kind = items[0].kind
+        for item in items:
+            kind = self.alike(kind, item.kind)
+        found = self.cast(items[-1], kind)
+        for k, item in enumerate(items[:-1]):
+            found = self.chosen(self.compared(ast.Eq(), at, number(k)), self.cast(item, kind), found)
+        return found
+
+    def element(self, node: ast.Subscript, array: Value) -> tuple[str, str]:
+        """The kind and the place in memory of an element."""
+        return self.place(array, [self.value(n) for n in (node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice])])
+
+    def _attribute_value(self, node: ast.Attribute) -> Value:
+        value = self.value(node.value)
+        if node.attr == "shape" and isinstance(value.kind, Array):
+            extents = self.shape(value)
+            return Value(("i64",) * len(extents), tuple(extents))
+        if node.attr in ("real", "imag") and value.kind == COMPLEX:
+            return Value("f64", (value.parts[node.attr == "imag"],))
+        raise self.wrong(f"'{ast.unparse(node)}' is not known to a kernel")
+
+    def _unaryop_value(self, node: ast.UnaryOp) -> Value:
+        if isinstance(node.op, ast.Not):
+            return Value("bool", (self.op(f"xor i1 {self.truth(node.operand)}, true"),))
+        if not isinstance(node.op, ast.USub):
+            raise self.wrong(f"'{ast.unparse(node)}' is not known to a kernel")
+        if isinstance(node.operand, ast.Constant) and isinstance(node.operand.value, int | float):
+            return number(-node.operand.value)
+        return self.negated(self.value(node.operand))
+
+    def _binop_value(self, node: ast.BinOp) -> Value:
+        return self.binary(node.op, self.value(node.left), self.value(node.right))
+
+    def _compare_value(self, node: ast.Compare) -> Value:
+        values = [self.value(n) for n in (node.left, *node.comparators)]
+        bits = [self.compared(op, a, b) for op, a, b in zip(node.ops, values, values[1:], strict=False)]
+        whole = bits[0]
+        for bit in bits[1:]:
+            whole = self.op(f"select i1 {whole}, i1 {bit}, i1 false")
+        return Value("bool", (whole,))
+
+    def _boolop_value(self, node: ast.BoolOp) -> Value:
+        """`a and b`, `a or b` as a truth."""
+        both = isinstance(node.op, ast.And)
+        found = self.truth(node.values[0])
+        for other in node.values[1:]:
+            if self.quick(other):
+                right = self.truth(other)
+                found = self.op(f"select i1 {found}, i1 {right}, i1 false" if both else f"select i1 {found}, i1 true, i1 {right}")
+                continue
+            look, end, before = self.label("look"), self.label("end"), self.block
+            self.split(found, *((look, end) if both else (end, look)))
+            self.begin(look)
+            right, after = self.truth(other), self.block
+            self.begin(end)
+            found = self.op(f"phi i1 [{literal(not both, 'bool')}, %{before}], [{right}, %{after}]")
+        return Value("bool", (found,))
+
+    def _ifexp_value(self, node: ast.IfExp) -> Value:
+        test = self.truth(node.test)
+        if self.quick(node.body) and self.quick(node.orelse):
+            a, b = self.value(node.body), self.value(node.orelse)
+            kind = self.alike(a.kind, b.kind)
+            return self.chosen(test, self.cast(a, kind), self.cast(b, kind))
+        yes, no, one, other, end = (self.label(word) for word in ("then", "else", "one", "other", "end"))
+        self.split(test, yes, no)
+        self.begin(yes)
+        a = self.value(node.body)
+        self.go(one)
+        self.begin(no)
+        b = self.value(node.orelse)
+        self.go(other)
+        kind = self.alike(a.kind, b.kind)
+        self.begin(one)
+        a = self.cast(a, kind)
+        self.go(end)
+        self.begin(other)
+        b = self.cast(b, kind)
+        self.begin(end)
+        return Value(kind, tuple(self.op(f"phi {t} [{x}, %{one}], [{y}, %{other}]") for t, x, y in zip(scalars(kind), a.parts, b.parts, strict=True)))
+
+    def quick(self, node: ast.expr) -> bool:
+        """Whether an expression may be worked out without need: it reads no memory and ends for every number. Then no branch is needed."""
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Call) and not (isinstance(inner.func, ast.Name) and self.word(inner.func.id) in QUICK):
+                return False
+            if isinstance(inner, ast.FloorDiv | ast.Mod) or (isinstance(inner, ast.Subscript) and not self._holds_values(inner.value)):
+                return False
+        return True
+
+    def _holds_values(self, node: ast.expr) -> bool:
+        """Whether an expression is plainly a tuple."""
+        if not isinstance(node, ast.Name):
+            return isinstance(node, ast.Tuple)
+        kind = self.kinds[node.id] if node.id in self.places else self.given[node.id].kind if node.id in self.given else None
+        return isinstance(kind, tuple)
+
+    # calls
+
+    def word(self, name: str) -> str:
+        """What a name that is called stands for."""
+        meaning = self.program.meanings.get(name)
+        return meaning if isinstance(meaning, str) else name
+
+    def _call_value(self, node: ast.Call) -> Value:
+        if ast.unparse(node.func) == "np.empty":
+            return self._empty(node)
+        if not isinstance(node.func, ast.Name) or node.keywords:
+            raise self.wrong(f"'{ast.unparse(node)}' cannot be called")
+        name, given = self.word(node.func.id), [self.value(a) for a in node.args]
+        if name in self.program.functions:
+            return self._of_function(name, given)
+        if name in CASTS and len(given) == 1:
+            return self.cast(given[0], name)
+        own: Callable[..., Value] | None = getattr(self, f"word_{name}", None)
+        if own is None:
+            raise self.wrong(f"'{ast.unparse(node)}': '{name}' is not known to a kernel")
+        return own(*given)
+
+    def _of_function(self, name: str, given: Sequence[Value]) -> Value:
+        symbol, kind = self.program.called(name, tuple(v.kind for v in given))
+        call = f"call {returned(kind)} {symbol}({', '.join(f'{t} {p}' for v in given for t, p in zip(scalars(v.kind), v.parts, strict=True))})"
+        size = len(scalars(kind))
+        if size == 0:
+            self.do(call)
+            return Value(kind)
+        whole = self.op(call)
+        return Value(kind, (whole,) if size == 1 else tuple(self.op(f"extractvalue {returned(kind)} {whole}, {k}") for k in range(size)))
+
+    def _empty(self, node: ast.Call) -> Value:
+        """Scratch: on the stack where it is small, which shows LLVM that nothing else lies there, else from the heap."""
+        shape, kind = node.args[0], self.word(ast.unparse(node.args[1]))
+        extents = [self.cast(self.value(n), "i64").parts[0] for n in (shape.elts if isinstance(shape, ast.Tuple) else [shape])]
+        array = Array(kind, tuple(None if n.startswith("%") else int(n) for n in extents))
+        size = str(SIZES[kind])
+        for extent in extents:
+            size = self.integer("mul", size, extent)
+        if not size.startswith("%") and int(size) <= SMALL:
+            self.count += 1
+            self.slots.append(f"  %stack{self.count} = alloca [{size} x i8], align 64")
+            return Value(array, (f"%stack{self.count}",))
+        return Value(array, (self._from_heap(size), *(n for n in extents if n.startswith("%"))))
+
+    def _from_heap(self, size: str) -> str:
+        """So many bytes, at an address that a vector likes; where there are none the kernel ends and says so."""
+        (heap,) = self.room(["ptr"])
+        self.slots.append(f"  store ptr null, ptr {heap}")
+        self.heaps.append(heap)
+        self.do(f"call void @free(ptr {self.op(f'load ptr, ptr {heap}')})")  # of the turn before
+        raw = self.op(f"call noalias ptr @malloc(i64 {self.integer('add', size, '64')})")
+        self.do(f"store ptr {raw}, ptr {heap}")
+        none, some = self.label("none"), self.label("some")
+        self.split(self.op(f"icmp eq ptr {raw}, null"), none, some)
+        self.begin(none)
+        self.do("store i32 1, ptr %failed")
+        self.go("leave")
+        self.begin(some)
+        return self.op(f"call ptr @llvm.ptrmask.p0.i64(ptr {self.op(f'getelementptr inbounds i8, ptr {raw}, i64 63')}, i64 -64)")

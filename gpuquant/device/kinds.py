@@ -1,0 +1,123 @@
+"""The kinds of values that a kernel's source has, and how LLVM writes them.
+
+A kind is the name of a number (NumPy's types: `i64`, `f32`, ...; `c128` is two float64), an `Array`, a tuple of kinds, or None for
+nothing. A value is a kind and the scalars it is made of, each LLVM's name of a register or a literal.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True)
+class Array:
+    """Elements of one kind, in rows or `strides` bytes apart; an extent that is not known when the kernel is compiled is None."""
+
+    of: str
+    shape: tuple[int | None, ...]
+    packed: bool = True
+
+
+Kind = Any
+COMPLEX = "c128"
+FLOATS = ("f32", "f64")
+SCALARS = {"bool": "i1", "i32": "i32", "u32": "i32", "i64": "i64", "u64": "i64", "f32": "float", "f64": "double"}
+SIZES = {"i32": 4, "u32": 4, "i64": 8, "u64": 8, "f32": 4, "f64": 8}
+RECKONED = {"bool": "i64", "i32": "i64", "u32": "u64"}  # a whole number has 64 bits once something is done with it
+
+
+class Value(NamedTuple):
+    """A value of a kernel's source."""
+
+    kind: Kind
+    parts: tuple[str, ...] = ()
+
+    def items(self) -> list[Value]:
+        """What a tuple holds."""
+        parts = iter(self.parts)
+        return [Value(kind, tuple(next(parts) for _ in scalars(kind))) for kind in self.kind]
+
+    def known(self) -> Any:
+        """The number that is written here, or None where it is known only when the kernel runs."""
+        (part,) = self.parts
+        if part.startswith("%"):
+            return None
+        if self.kind in FLOATS:
+            return struct.unpack("<d", struct.pack("<Q", int(part, 16)))[0]
+        return part == "true" if self.kind == "bool" else int(part)
+
+
+NOTHING = Value(None)
+
+
+def joined(values: Sequence[Value]) -> Value:
+    """A tuple of values."""
+    return Value(tuple(v.kind for v in values), tuple(chain.from_iterable(v.parts for v in values)))
+
+
+def number(value: complex) -> Value:
+    """A constant."""
+    if isinstance(value, complex):
+        return Value(COMPLEX, (literal(value.real, "f64"), literal(value.imag, "f64")))
+    kind = "bool" if isinstance(value, bool) else "i64" if isinstance(value, int) else "f64"
+    return Value(kind, (literal(value, kind),))
+
+
+def literal(value: float, kind: str) -> str:
+    """A number as LLVM writes it: a float by the bits of the float64 of the same value."""
+    if kind == "bool":
+        return "true" if value else "false"
+    if kind not in FLOATS:
+        return str(int(value))
+    if kind == "f32" and abs(value) < 3.4e38:  # beyond it are infinity and what becomes infinity
+        value = struct.unpack("f", struct.pack("f", value))[0]
+    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+
+
+def scalars(kind: Kind) -> list[str]:
+    """LLVM's types of what a value of this kind is made of."""
+    if kind is None:
+        return []
+    if isinstance(kind, tuple):
+        return [part for inner in kind for part in scalars(inner)]
+    if isinstance(kind, Array):
+        return ["ptr"] + ["i64"] * (kind.shape.count(None) + (0 if kind.packed else len(kind.shape)))
+    return ["double", "double"] if kind == COMPLEX else [SCALARS[kind]]
+
+
+def returned(kind: Kind) -> str:
+    """LLVM's type of a result of this kind."""
+    types = scalars(kind)
+    return "void" if not types else types[0] if len(types) == 1 else f"{{{', '.join(types)}}}"
+
+
+def wider(a: Kind, b: Kind) -> Kind:
+    """The kind that holds the values of both; TypeError where there is none."""
+    if a == b:
+        return a
+    if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
+        return tuple(map(wider, a, b))
+    if isinstance(a, str) and isinstance(b, str):
+        both = {a, b}
+        if COMPLEX in both:
+            return COMPLEX
+        if both & {*FLOATS}:
+            return "f64"
+        if both <= {"bool", "i32", "u32", "i64"}:
+            return "i64"
+        if both <= {"bool", "u32", "u64"}:
+            return "u64"
+    raise TypeError(f"{shown(a)} and {shown(b)} do not mix")
+
+
+def shown(kind: Kind) -> str:
+    """A kind in words."""
+    if isinstance(kind, tuple):
+        return f"a tuple ({', '.join(map(shown, kind))})"
+    if isinstance(kind, Array):
+        return f"an array of {kind.of}"
+    return "nothing" if kind is None else str(kind)

@@ -1,0 +1,244 @@
+"""Kernel source in LLVM's language, in one pass over the syntax tree.
+
+What a word takes decides its kinds, and each way in which it is called makes one function of it. A name has one kind in all of its
+function: where a later line gives it a wider one, the function is written again with that. An index counts from the front.
+
+numba reads the same source for a GPU, and in the tests for a CPU: it gives the same numbers, and takes ten times as long to type and
+lower a back-test's kernel.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gpuquant.device.expressions import Expressions
+from gpuquant.device.kinds import Kind, Value, returned, scalars, shown, wider
+from gpuquant.device.reckon import DECLARED
+from gpuquant.errors import MemberError
+
+
+def definitions(tree: ast.Module) -> Iterator[tuple[str, Any]]:
+    """The functions of a module's source by name, and what its other names stand for: a number, or another name."""
+    for line in tree.body:
+        if isinstance(line, ast.FunctionDef):
+            yield line.name, line
+        elif isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+            name, value = line.targets[0].id, line.value
+            if isinstance(value, ast.Call):  # f64('nan')
+                yield name, float(ast.literal_eval(value.args[0]))
+            else:
+                yield name, value.id if isinstance(value, ast.Name) else ast.literal_eval(value)
+
+
+class Program:
+    """The functions that a kernel's entry needs, written as they are asked for."""
+
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        self.functions = {name: word for name, word in known.items() if isinstance(word, ast.FunctionDef)}
+        self.meanings = {name: word for name, word in known.items() if name not in self.functions}
+        self.done: dict[Any, tuple[str, Kind]] = {}
+        self.texts = [DECLARED]
+
+    def entry(self, name: str, kinds: Sequence[Kind]) -> str:
+        """The whole module: `i32 NAME(i64 first, i64 count, ptr slots)` runs the function `name` for so many units.
+
+        Its other arguments lie in `slots`, eight bytes to a scalar. It returns 1 where there is not enough memory, else 0.
+        """
+        types = [part for kind in kinds for part in scalars(kind)]
+        loads = [f"  %at.{k} = getelementptr inbounds i64, ptr %slots, i64 {k}\n  %p{k} = load {part}, ptr %at.{k}" for k, part in enumerate(types)]
+        given = [Value("i64", ("%first",)), Value("i64", ("%count",)), *self._given(kinds)]
+        body = Function(self, self.functions[name], given, entry=True).write()
+        head = f"define i32 @{name}(i64 %first, i64 %count, ptr noalias readonly %slots) nounwind {{"
+        return "\n\n".join([*self.texts, "\n".join([head, *loads, body, "}"])])
+
+    def called(self, name: str, kinds: tuple[Kind, ...]) -> tuple[str, Kind]:
+        """The symbol and the kind of the result of a word for arguments of these kinds."""
+        if (name, kinds) not in self.done:
+            tree = self.functions[name]
+            if len(tree.args.args) != len(kinds):
+                raise MemberError(f"{name} takes {len(tree.args.args)} arguments, {len(kinds)} are given")
+            function = Function(self, tree, self._given(kinds))
+            body = function.write()
+            heads = ", ".join(f"{part} %p{k}" for k, part in enumerate(part for kind in kinds for part in scalars(kind)))
+            way = "noinline" if any(isinstance(d, ast.Name) and d.id == "apart" for d in tree.decorator_list) else "alwaysinline"
+            symbol = f"@{name}.{len(self.done)}"
+            self.texts.append(f"define internal {returned(function.result)} {symbol}({heads}) {way} nounwind {{\n{body}\n}}")
+            self.done[name, kinds] = (symbol, function.result)
+        return self.done[name, kinds]
+
+    def _given(self, kinds: Sequence[Kind]) -> list[Value]:
+        """The arguments of a function, whose scalars are %p0, %p1, ..."""
+        found, count = [], 0
+        for kind in kinds:
+            size = len(scalars(kind))
+            found.append(Value(kind, tuple(f"%p{count + k}" for k in range(size))))
+            count += size
+        return found
+
+
+class Function(Expressions):
+    """The statements of one function; `entry` is a kernel's first."""
+
+    def __init__(self, program: Program, tree: ast.FunctionDef, given: Sequence[Value], *, entry: bool = False) -> None:
+        super().__init__(tree.name, program, {argument.arg: value for argument, value in zip(tree.args.args, given, strict=True)})
+        self.tree = tree
+        self.entry = entry
+        self.changed = False
+        self.loops: list[tuple[str, str]] = []  # where `continue` and `break` go
+
+    @property
+    def result(self) -> Kind:
+        """The kind of what it returns."""
+        return self.kinds.get("return")
+
+    def write(self) -> str:
+        """The text of the body."""
+        stored = {n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        self.changed = True
+        while self.changed:
+            self.changed, self.open = False, True
+            self.lines, self.heaps, self.places, self.count = [], [], {}, 0
+            self.slots = ["  %failed = alloca i32", "  store i32 0, ptr %failed"] if self.entry else []
+            self.begin("start")
+            for name, value in self.given.items():
+                if name in stored:
+                    self.keep(name, value)
+            self.run(self.tree.body)
+            self.leave()
+        return "\n".join([*self.slots, *self.lines])
+
+    def keep(self, name: str, value: Value) -> None:
+        """Give a name a value."""
+        try:
+            kind = wider(self.kinds.get(name, value.kind), value.kind)
+        except TypeError:
+            raise self.wrong(f"'{name}' is {shown(self.kinds[name])} in one line and {shown(value.kind)} in another") from None
+        if self.kinds.setdefault(name, kind) != kind:
+            self.changed = True
+            self.places.pop(name, None)
+        self.kinds[name] = kind
+        if name not in self.places:
+            self.places[name] = self.room(scalars(kind))
+        self.store(value, kind, self.places[name])
+
+    def leave(self) -> None:
+        """The end of the function, to which every return goes."""
+        self.begin("leave")
+        for heap in self.heaps:
+            self.do(f"call void @free(ptr {self.op(f'load ptr, ptr {heap}')})")
+        if self.entry:
+            self.do(f"ret i32 {self.op('load i32, ptr %failed')}")
+            return
+        result = self.load(self.result, self.places.get("return", ()))
+        type_ = returned(self.result)
+        if len(result.parts) < 2:
+            self.do(f"ret {type_} {''.join(result.parts)}")
+            return
+        whole = "undef"
+        for k, (part, of) in enumerate(zip(result.parts, scalars(self.result), strict=True)):
+            whole = self.op(f"insertvalue {type_} {whole}, {of} {part}, {k}")
+        self.do(f"ret {type_} {whole}")
+
+    # statements
+
+    def run(self, lines: Sequence[ast.stmt]) -> None:
+        """Write statements, up to one that leaves."""
+        for line in lines:
+            if self.open:
+                self.line = line
+                getattr(self, f"_{type(line).__name__.lower()}", self._unknown)(line)
+
+    def _unknown(self, line: ast.stmt) -> None:
+        raise self.wrong(f"{type(line).__name__} is not known to a kernel")
+
+    def _pass(self, line: ast.Pass) -> None:
+        pass
+
+    def _expr(self, line: ast.Expr) -> None:
+        if not isinstance(line.value, ast.Constant):
+            self.value(line.value)
+
+    def _return(self, line: ast.Return) -> None:
+        if line.value is not None:
+            self.keep("return", self.value(line.value))
+        self.go("leave")
+
+    def _assign(self, line: ast.Assign) -> None:
+        value = self.value(line.value)
+        for target in line.targets:
+            self._put(target, value)
+
+    def _put(self, target: ast.expr, value: Value) -> None:
+        if isinstance(target, ast.Name):
+            self.keep(target.id, value)
+        elif isinstance(target, ast.Subscript):
+            kind, place = self.element(target, self.value(target.value))
+            self.store(value, kind, (place,))
+        elif isinstance(target, ast.Tuple) and isinstance(value.kind, tuple) and len(value.kind) == len(target.elts):
+            for inner, part in zip(target.elts, value.items(), strict=True):
+                self._put(inner, part)
+        else:
+            raise self.wrong(f"{shown(value.kind)} cannot go to '{ast.unparse(target)}'")
+
+    def _augassign(self, line: ast.AugAssign) -> None:
+        if isinstance(line.target, ast.Subscript):
+            kind, place = self.element(line.target, self.value(line.target.value))
+            self.store(self.binary(line.op, self.load(kind, (place,)), self.value(line.value)), kind, (place,))
+        elif isinstance(line.target, ast.Name):
+            self.keep(line.target.id, self.binary(line.op, self._name_value(line.target), self.value(line.value)))
+        else:
+            raise self.wrong(f"'{ast.unparse(line.target)}' cannot be assigned to")
+
+    def _if(self, line: ast.If) -> None:
+        yes, no, end = self.label("then"), self.label("else"), self.label("end")
+        self.split(self.truth(line.test), yes, no)
+        for label, lines in ((yes, line.body), (no, line.orelse)):
+            self.begin(label)
+            self.run(lines)
+            self.go(end)
+        self.begin(end)
+
+    def _while(self, line: ast.While) -> None:
+        head, body, end = self.label("while"), self.label("do"), self.label("end")
+        self.begin(head)
+        self.split(self.truth(line.test), body, end)
+        self.begin(body)
+        self._turn(line.body, head, end)
+        self.go(head)
+        self.begin(end)
+
+    def _for(self, line: ast.For) -> None:
+        loop = line.iter
+        if not (isinstance(loop, ast.Call) and ast.unparse(loop.func) == "range" and isinstance(line.target, ast.Name)):
+            raise self.wrong("a kernel's loop is over range(...)")
+        limits = [self.cast(self.value(a), "i64").parts[0] for a in loop.args]
+        start, stop, step = (["0", *limits, "1"] if len(limits) == 1 else [*limits, "1"])[:3]
+        if not step.isdigit() or step == "0":
+            raise self.wrong("the step of a loop must be a positive constant")
+        head, body, after, end = (self.label(word) for word in ("for", "do", "next", "end"))
+        (turn,) = self.room(["i64"])
+        self.do(f"store i64 {start}, ptr {turn}")
+        self.begin(head)
+        now = self.op(f"load i64, ptr {turn}")
+        self.split(self.op(f"icmp slt i64 {now}, {stop}"), body, end)
+        self.begin(body)
+        self.keep(line.target.id, Value("i64", (now,)))
+        self._turn(line.body, after, end)
+        self.begin(after)
+        self.do(f"store i64 {self.op(f'add nsw i64 {now}, {step}')}, ptr {turn}")
+        self.go(head)
+        self.begin(end)
+
+    def _turn(self, lines: Sequence[ast.stmt], after: str, end: str) -> None:
+        """One turn of a loop: where it goes on, and where it ends."""
+        self.loops.append((after, end))
+        self.run(lines)
+        self.loops.pop()
+
+    def _continue(self, line: ast.Continue) -> None:
+        self.go(self.loops[-1][0])
+
+    def _break(self, line: ast.Break) -> None:
+        self.go(self.loops[-1][1])

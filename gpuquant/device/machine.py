@@ -1,0 +1,85 @@
+"""LLVM's language to machine code of this CPU: optimised, kept on disk, called without Python's lock.
+
+The file of a kernel is named by the hash of what it was made from, the kinds of its arguments, this CPU and LLVM's version.
+"""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from gpuquant.device.kinds import Array, Kind
+
+CALL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+OF_DTYPE = {np.dtype(word).str: kind for kind, word in (("i32", "i4"), ("u32", "u4"), ("i64", "i8"), ("u64", "u8"), ("f32", "f4"), ("f64", "f8"))}
+
+
+class Host(NamedTuple):
+    """The machine that code is made for."""
+
+    name: str
+    cpu: str
+    features: str
+
+    def machine(self) -> Any:
+        """A new target machine: one serves one thread and one engine."""
+        settings = {"opt": 3, "reloc": "default", "codemodel": "jitdefault", "jit": True}
+        return llvm.Target.from_default_triple().create_target_machine(cpu=self.cpu, features=self.features, **settings)
+
+
+@lru_cache
+def host() -> Host:
+    """This machine: its CPU, what it can do, and LLVM's version."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return Host(f"{llvm.llvm_version_info} {llvm.get_default_triple()} {cpu} {features}", cpu, features)
+
+
+def compiled(text: str) -> bytes:
+    """Machine code, as an object file, for a module in LLVM's language."""
+    machine = host().machine()
+    module = llvm.parse_assembly(text)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+_engines: list[Any] = []  # hold the code that is in use
+
+
+def loaded(code: bytes, name: str) -> Callable[[int, int, Any], int]:
+    """The function `name` of an object file."""
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine())
+    engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engines.append(engine)
+    return CALL(engine.get_function_address(name))
+
+
+def taken(argument: Any) -> tuple[Kind, list[bytes]]:
+    """The kind of an argument, and its scalars, eight bytes each."""
+    if isinstance(argument, np.ndarray):
+        kind = OF_DTYPE[argument.dtype.str]
+        packed = argument.flags.c_contiguous
+        numbers = [argument.ctypes.data, *argument.shape, *(() if packed else argument.strides)]
+        return Array(kind, (None,) * argument.ndim, packed), [struct.pack("<q", n) for n in numbers]
+    if isinstance(argument, bool | np.bool_):
+        return "bool", [struct.pack("<q", int(argument))]
+    if isinstance(argument, np.generic):
+        kind = OF_DTYPE[argument.dtype.str]
+        return kind, [argument.tobytes().ljust(8, b"\0")]
+    if isinstance(argument, int):
+        return "i64", [struct.pack("<q", argument)]
+    return "f64", [struct.pack("<d", argument)]
