@@ -6,6 +6,7 @@ nothing. A value is a kind and the scalars it is made of, each LLVM's name of a 
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,8 +74,8 @@ def literal(value: float, kind: str) -> str:
         return "true" if value else "false"
     if kind not in FLOATS:
         return str(int(value))
-    if kind == "f32" and abs(value) < 3.4e38:  # beyond it are infinity and what becomes infinity
-        value = struct.unpack("f", struct.pack("f", value))[0]
+    if kind == "f32":
+        value = ctypes.c_float(value).value
     return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
 
 
