@@ -30,7 +30,7 @@ class Host(NamedTuple):
 
     def machine(self) -> Any:
         """A new target machine: one serves one thread and one engine."""
-        settings = {"opt": 3, "reloc": "default", "codemodel": "jitdefault", "jit": True}
+        settings = {"opt": 3, "reloc": "pic", "codemodel": "small", "jit": True}
         return llvm.Target.from_default_triple().create_target_machine(cpu=self.cpu, features=self.features, **settings)
 
 
@@ -56,16 +56,19 @@ def compiled(text: str) -> bytes:
     return machine.emit_object(module)
 
 
-_engines: list[Any] = []  # hold the code that is in use
+@lru_cache
+def _linker() -> Any:
+    return llvm.create_lljit_compiler(host().machine(), use_jit_link=True)
+
+
+_libraries: list[Any] = []  # hold the code that is in use
 
 
 def loaded(code: bytes, name: str) -> Callable[[int, int, Any], int]:
     """The function `name` of an object file."""
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine())
-    engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    _engines.append(engine)
-    return CALL(engine.get_function_address(name))
+    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name).link(_linker(), f"kernel{len(_libraries)}")
+    _libraries.append(library)
+    return CALL(library[name])
 
 
 def taken(argument: Any) -> tuple[Kind, list[bytes]]:
