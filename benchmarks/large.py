@@ -39,7 +39,7 @@ CODE = """
     print(time.perf_counter() - start, peak() - before, len(found), panel.bars, peak())
 """
 COLD = """
-    import numba, pandas, scipy.special, time
+    import pandas, scipy.special, time
     from gpuquant import backtest, costs, data, rules
     panel = data.us20()
     start = time.perf_counter()

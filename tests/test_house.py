@@ -27,7 +27,16 @@ FLOORS = (
     {"strategy", "scenarios", "risk", "optimize", "portfolio", "report", "cli", "demo"},
 )
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
-HOMES = {"cupy": "device", "cupyx": "device", "numba": "device", "torch": "learn", "safetensors": "learn", "cvxpy": "optimize.py", "matplotlib": "report"}
+HOMES = {
+    "cupy": "device",
+    "cupyx": "device",
+    "numba": "device",
+    "llvmlite": "device",
+    "torch": "learn",
+    "safetensors": "learn",
+    "cvxpy": "optimize.py",
+    "matplotlib": "report",
+}
 # A lazy import inside a function may look up where the noun of the lower floor has a face of the upper one.
 FACES = {("result.py", "report"), ("backtesting/result.py", "report"), ("risk.py", "report")}
 
@@ -91,7 +100,7 @@ def test_importing_is_light(python):
     heavy = python(
         """
         import sys, gpuquant
-        print([m for m in ("torch", "cupy", "numba", "pandas", "scipy", "pyarrow", "numpy", "tqdm") if m in sys.modules])
+        print([m for m in ("torch", "cupy", "numba", "llvmlite", "pandas", "scipy", "pyarrow", "numpy", "tqdm") if m in sys.modules])
         """
     )
     assert heavy.strip() == "[]"

@@ -44,7 +44,7 @@ def weave(r, close, sums, source, draws, bars, lead, path, dt, tick, k0, k1):
         # stationary bootstrap: from bar to bar of history, and with probability `dt` on to any other
         log_price = source[0]
         quote(close, sums, lead, 0, exp64(log_price), tick)
-        count = source.size - 1
+        count = source.shape[0] - 1
         at = count
         for group in range((bars + 1) // 2):
             c0, c1, c2, c3 = counter(path, group, 0, 2)

@@ -1,9 +1,9 @@
-"""From members and a walk to a compiled kernel: one generated module per combination, kept on disk.
+"""From members and a walk to the source of a kernel, one for each combination, and from there to where it runs.
 
-The module's text is the members rewritten by `language.py` and the body of the walk; the words they use (the target's own,
-vmath, vcmath and rng) are a module of their own, so that a process compiles those once for all its kernels. A module's name is the hash of
-its text, of the words' source and of numba's version, so an edit anywhere makes a new module and an old one is never stale. numba keeps the machine code beside it, and `kept` the text: a new process has
-both in a fraction of a second.
+The source is the members rewritten by `language.py` and the body of the walk; the words they use (vmath, vcmath, rng and the target's own)
+are around it. For a CPU it becomes machine code in `cpu.py`, for a GPU a module that numba compiles. Source and machine code are kept on
+disk, under names that are hashes of all they were made from, so that an edit anywhere makes new ones and an old one is never stale: a new process
+has both in a fraction of a second.
 
 The folder is `$GPUQUANT_CACHE`, else `~/.cache/gpuquant`, else (a read-only home) a folder of this user under the
 system's temporary files. `gpuquant doctor --clear-cache` empties it.

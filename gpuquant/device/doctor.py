@@ -18,6 +18,7 @@ from gpuquant.device import cuda, place
 PACKAGES = (
     "numpy",
     "scipy",
+    "llvmlite",
     "numba",
     "pandas",
     "pyarrow",

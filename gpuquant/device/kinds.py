@@ -102,6 +102,8 @@ def wider(a: Kind, b: Kind) -> Kind:
         return a
     if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
         return tuple(map(wider, a, b))
+    if isinstance(a, Array) and isinstance(b, Array) and a.of == b.of and len(a.shape) == len(b.shape) and a.packed and b.packed:
+        return Array(a.of, tuple(n if n == m else None for n, m in zip(a.shape, b.shape, strict=True)))
     if isinstance(a, str) and isinstance(b, str):
         both = {a, b}
         if COMPLEX in both:

@@ -127,7 +127,7 @@ class Body(ast.NodeTransformer):
         return node if known is None or isinstance(known, str) else ast.Constant(known)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """`START + 2 * 3` is one number: numba would type and lower each step."""
+        """`START + 2 * 3` is one number: a compiler would type and lower each step."""
         self.generic_visit(node)
         whole = isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.FloorDiv) and all(
             isinstance(n, ast.Constant) and isinstance(n.value, int) for n in (node.left, node.right)

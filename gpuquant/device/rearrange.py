@@ -1,7 +1,6 @@
 """Rearranging kernel source: procedures put in place of their calls, and what needs no state taken out of a function.
 
-Both leave the numbers as they are. `inline` saves numba a function to type and lower, which is most of the time a kernel takes to
-compile, and arrays passed on, which it counts; `hoist` gives LLVM a loop it can turn into vector instructions.
+Both leave the numbers as they are. `Inliner` saves a compiler a function to type and lower, and arrays passed on, which numba counts; `hoist` gives LLVM a loop it can turn into vector instructions.
 """
 
 from __future__ import annotations

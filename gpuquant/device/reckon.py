@@ -64,6 +64,8 @@ class Reckoner:
             return value
         if isinstance(kind, tuple) and isinstance(value.kind, tuple) and len(kind) == len(value.kind):
             return joined([self.cast(part, inner) for part, inner in zip(value.items(), kind, strict=True)])
+        if isinstance(kind, Array) and isinstance(value.kind, Array):  # an extent that was known is one that is not
+            return Value(kind, (value.parts[0], *(extent for extent, n in zip(self.shape(value), kind.shape, strict=True) if n is None)))
         if not isinstance(kind, str) or not isinstance(value.kind, str) or value.kind == COMPLEX:
             raise self.wrong(f"{shown(value.kind)} cannot become {shown(kind)}")
         if kind == COMPLEX:
