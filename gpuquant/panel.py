@@ -29,6 +29,11 @@ NOTHING = {"volume": 0.0, "splits": 1.0, "dividends": 0.0, "delistings": -2.0}  
 MORE = (*PRICES, "volume", "splits", "dividends", "delistings")  # what a panel may hold besides its closes
 
 
+def lead_of(bars: int) -> int:
+    """The places of NaN before the first of so many bars: no window reaches further."""
+    return bars + 1
+
+
 @dataclass(frozen=True)
 class Resident:
     """A panel on a device: prices of shape (assets, lead + bars + TAIL) and prefix sums of ticks, one place longer.
@@ -264,7 +269,7 @@ class Panel:
         """The panel's arrays on a device; they go up the first time and stay."""
         place = choose(device)
         if place.name not in self._on:
-            lead = self.bars + 1  # no window reaches further
+            lead = lead_of(self.bars)
 
             def up(values: np.ndarray, name: str) -> Any:
                 """On the device, one row for each asset."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.backtesting import tickets
-from gpuquant.backtesting.kernel import BLOCK, CPU_COLUMNS, DEALT, DETAILS, FLAGS, NUMBERS, SHARED, SUMS, Amounts, Kind, Tickets, Weights
+from gpuquant.backtesting.kernel import BLOCK, CPU_COLUMNS, DEALT, DETAILS, FLAGS, NUMBERS, SHARED, SUMS, TAILS, Amounts, Kind, Tickets, Weights
 from gpuquant.backtesting.paths import Paths
 from gpuquant.backtesting.terms import Margin, Size, Stops, word
 from gpuquant.columns import domains
@@ -127,10 +127,12 @@ class Account:
             "TICKETS": self.rule is Tickets,
             "BENCH": self.market is not None,
             "DETAIL": self.detail,
+            "TAILS": self.detail,
             "PATHS": self.paths is not None,
         }
         model = None if self.paths is None or self.paths.model is None else type(self.paths.model)
-        return Kind(self.rule, type(self.cost), self.assets, self.fill, word(size, "of"), tuple(f for f in FLAGS if flags[f]), tuple(held), model)
+        woven = 0 if self.paths is None else self.panel.bars
+        return Kind(self.rule, type(self.cost), self.assets, self.fill, word(size, "of"), tuple(f for f in FLAGS if flags[f]), tuple(held), model, woven)
 
     def fields(self) -> tuple[np.ndarray, np.ndarray]:
         """Every number a row reads, packed, and where each begins."""
@@ -174,8 +176,8 @@ class Account:
         chunk = max(1, min(int(3e7 / (width * bars)), units // (16 * place.threads)))
         compiler.run(self.kind.text, place, units, arguments, chunk=chunk, progress=progress)
         found = place.get(out, "sums")
-        if not self.detail or place.kind != "cpu":
-            found[:, [SUMS.index(name) for name in DETAILS]] = np.nan
+        absent = DETAILS if not self.detail else TAILS if place.kind != "cpu" else ()
+        found[:, [SUMS.index(name) for name in absent]] = np.nan
         return found, place.get(equity, "equity"), place.get(orders, "orders"), place.get(fates, "fates")
 
     def _exact(self) -> None:

@@ -25,7 +25,7 @@ from gpuquant.backtesting.wishes import directions, tickets_of, wishes_of
 from gpuquant.columns import Domain, domains
 from gpuquant.costs.base import Cost
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
-from gpuquant.errors import DataError, DeviceUnavailable, InputError, unknown
+from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.meter import Meter
 from gpuquant.panel import Panel
 from gpuquant.progress import bar
@@ -34,6 +34,7 @@ from gpuquant.store import Store
 
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
 SHORT_OF_CASH = ("pro_rata", "in_order")
+WOVEN = 1000  # bars of a path on a GPU: the driver reserves 32 bytes of each for every thread that may run at once
 
 
 def backtest(
@@ -96,7 +97,7 @@ def backtest(
     benchmark : array or Series, shape (bars,), or "equal_weight", optional
         Prices that alpha, beta and the information ratio are measured against.
     detail : bool
-        Measure tails and excursions, too, which takes about as long as the rest.
+        Measure tails and excursions, too, which takes about as long as the rest; tails on a CPU alone.
     top : int, optional
         Keep only so many columns, the best `by` a measure: a grid of any size in bounded memory.
     workers : Dask client or address, optional
@@ -164,7 +165,7 @@ def backtest(
 
 def launched(account: Account, device: str | Place, top: int | None, by: str, workers: Any, progress: bool | None) -> Backtest:
     """Run an account's columns, all of them or in parts of which the best stay."""
-    place = choose(device, work=float(account.columns), crossover=CROSSOVER_COLUMNS) if account.paths is None else _woven_on(device)
+    place = choose(device, work=float(account.columns), crossover=CROSSOVER_COLUMNS) if account.paths is None else _woven_on(device, account.panel.bars)
     panel = account.panel
     more: dict[str, Any] = {}
     with Meter(place) as meter, bar(-(-account.columns // CPU_COLUMNS), "back-test", progress) as tick:
@@ -195,11 +196,13 @@ def launched(account: Account, device: str | Place, top: int | None, by: str, wo
     return found
 
 
-def _woven_on(device: str | Place) -> Place:
-    """Where paths are made: a GPU's thread has no room for one."""
-    place = choose("cpu") if device == "auto" else choose(device)
-    if place.kind != "cpu":
-        raise DeviceUnavailable(f"device = {device!r}: paths are made on a CPU, where a thread has room for one; device='cpu'")
+def _woven_on(device: str | Place, bars: int) -> Place:
+    """Where paths are made: on a CPU, unless a GPU is asked for whose threads have room for one each."""
+    if device == "auto":
+        return replace(choose("cpu"), reason="auto: where a GPU is the faster for paths has not been measured")
+    place = choose(device)
+    if place.kind != "cpu" and bars > WOVEN:
+        raise InputError(f"device = {device!r}: a thread of a GPU has room for a path of {WOVEN} bars, not of {bars}; device='cpu' has")
     return place
 
 

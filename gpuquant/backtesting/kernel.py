@@ -15,7 +15,7 @@ from gpuquant.device import compile as compiler
 from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint
 from gpuquant.device.rearrange import hoist
 from gpuquant.models.base import Model
-from gpuquant.panel import TAIL
+from gpuquant.panel import TAIL, lead_of
 from gpuquant.pricing.kernel import sample
 from gpuquant.rules.base import HOLD, Rule
 
@@ -24,7 +24,8 @@ TALLIES = (
     "best", "worst", "depth", "longest", "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares", "best_trade", "worst_trade",
     "win_run", "loss_run", "kept", "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends", "calls", "low5", "mean5", "high5",
 )  # fmt: skip
-DETAILS = ("against", "along", "most_against", "low5", "mean5", "high5")  # need the changes of a whole column, which a GPU's thread has no room for
+TAILS = ("low5", "mean5", "high5")  # need the changes of a whole column, which a GPU's thread has no room for
+DETAILS = ("against", "along", "most_against", *TAILS)
 SUMS = ("growth", *MOMENTS, *TALLIES)
 OWN = ("cash", "active", "alive", "peak", "peak_at", "floor", "worth", "run", "why", "reason", "debt", "invested", "since")  # what the walk keeps beside them
 REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "not enough volume", "nothing to close")
@@ -87,12 +88,13 @@ class Kind:
     flags: tuple[str, ...]
     holds: tuple[str, ...]
     model: type[Model] | None = None
+    bars: int = 0  # of a path, whose room a GPU must know when its kernel is compiled
 
     def text(self, target: str) -> str:
         """The source of the kernel for `target`; made anew when a function or a number it reads has changed."""
         assets = self.assets if target == "cuda" else min(self.assets, 2)  # on a CPU one kernel serves any number above one
-        flags = tuple(f for f in self.flags if f != "DETAIL" or target == "cpu")  # a GPU's thread has no room for its column's changes
-        kind = replace(self, assets=assets, flags=flags)
+        flags = tuple(f for f in self.flags if f != "TAILS" or target == "cpu")
+        kind = replace(self, assets=assets, flags=flags, bars=self.bars if target == "cuda" else 0)
         functions = ((self.rule, ("begin", "decide")), (self.cost, ("fill", "charge", "afford")), (self.model, ("begin", "step", "log_spots")))
         return _kept(kind, target, tuple(fingerprint(getattr(c, n, None)) for c, names in functions for n in names))
 
@@ -111,7 +113,7 @@ NUMBERS = {
 RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST", "splits": "SPLIT", "dividends": "DIVIDEND", "delistings": "GONE"}
 FLAGS = (
     "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "TRAILS", "BASE_CLOSE", "BASE_SIGNAL", "ENTRY_BAR", "STOP_SLIPS", "GOAL_SLIPS", "LONG_ONLY", "SHORT_ONLY", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
-    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "PATHS",
+    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "TAILS", "PATHS",
 )  # fmt: skip
 
 
@@ -214,6 +216,8 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
     }
     if kind.assets == 1 or target == "cuda":  # a GPU's arrays need their sizes when it is compiled
         found["ASSETS"] = kind.assets
+    if kind.bars:
+        found |= {"bars": kind.bars, "lead": lead_of(kind.bars)}
     if target == "cpu":
         found |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
     return found

@@ -16,7 +16,7 @@ def measure(block, book, market, moves, t0, here):
             for g in unrolled(BLOCK // PLACES):  # the market goes on with nothing after its last bar
                 cross += block[MOVED, g * PLACES + q] * market[t0 + g * PLACES + q]
             block[CROSS, q] += cross
-    if DETAIL:
+    if TAILS:
         for q in part(BLOCK, 0, here):
             moves[0, t0 + q] = block[MOVED, q]
     if extremes > 0:

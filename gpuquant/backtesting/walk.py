@@ -201,7 +201,7 @@ def walk(
     block = array((MOMENTS + SUMMED, BLOCK + 1), f64)
     book = array((HELD + PER * ASSETS, 1), f64)
     want = array((ASSETS, BLOCK + 1), f64)
-    if DETAIL:
+    if TAILS:
         moves = array((2, bars + 1), f64)
     else:
         moves = block
@@ -231,7 +231,7 @@ def walk(
             if recorded:
                 for t in range(first):
                     equity[column, t] = cash0
-            if DETAIL:
+            if TAILS:
                 for t in range(bars):
                     moves[0, t] = 0.0
             begun = 0
@@ -264,7 +264,7 @@ def walk(
                         want[u64(j), 0] = want[u64(j), BLOCK]
             expose(book, bars)
             conclude(block, book, worth, bars)
-            if DETAIL:
+            if TAILS:
                 tails(block, book, moves, bars)
             out[column, 0] = worth / cash0
             for k in unrolled(SUMMED):
