@@ -2,7 +2,6 @@
 
 The file of a kernel is named by the hash of what it was made from, the kinds of its arguments, this CPU and LLVM's version.
 """
-# mypy: ignore-errors
 
 from __future__ import annotations
 

@@ -283,7 +283,11 @@ SIMULATED = """
 
 
 @pytest.mark.parametrize(
-    "names", [("grid", "weights", "paths"), pytest.param(("stops", "brackets", "orders", "halts", "margin", "locked", "benchmark", "resampled"), marks=pytest.mark.slow)]
+    "names",
+    [
+        ("grid", "weights", "paths"),
+        pytest.param(("stops", "brackets", "orders", "halts", "margin", "locked", "benchmark", "resampled"), marks=pytest.mark.slow),
+    ],
 )
 def test_the_simulator_gives_the_same_accounts(python, names):
     import json
