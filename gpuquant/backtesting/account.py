@@ -129,6 +129,7 @@ class Account:
             "DETAIL": self.detail,
             "TAILS": self.detail,
             "PATHS": self.paths is not None,
+            "PRICED": self.rule.priced,
         }
         model = None if self.paths is None or self.paths.model is None else type(self.paths.model)
         woven = 0 if self.paths is None else self.panel.bars

@@ -200,7 +200,7 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
         reason = reason if reason > 0.0 else TOO_SMALL
     if not (price > 0.0):
         size = 0.0
-        reason = NO_PRICE
+        reason = NOT_REACHED if PRICED and price < 0.0 else NO_PRICE
     elif size < 1e-8 or (size < r[LEAST] and not whole):
         size = 0.0
         reason = reason if reason > 0.0 else TOO_SMALL
@@ -232,11 +232,49 @@ def trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, colum
         size = book[SIZE, 0]
         if size != 0.0:
             price = fill[u64(asset0), u64(lead + t)]
-            _ = deal(r, book, close, extra, lead, asset0, ASSETS, 0, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
+            why = book[WHY, 0]
+            slips = 1.0
+            if PRICED and why == 0.0:  # a margin call takes any price
+                price, slips, why = priced(want, close, extra, lead, asset0, q, t, size, price)
+            _ = deal(r, book, close, extra, lead, asset0, ASSETS, 0, t, size, price, slips, why, recorded, column, orders, order_at)
     elif IN_ORDER:
         trade_in_order(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders, order_at)
     else:
         trade_pro_rata(r, book, close, fill, extra, lead, asset0, t, wanted, covering, recorded, column, orders, order_at)
+
+
+def priced(want, close, extra, lead, asset, q, t, size, first):
+    """The price at which the wish in place `q` fills at bar `t`, -1.0 where it does not; whether it slips, and what filled it."""
+    limit = want[1, u64(q)]
+    stop = want[2, u64(q)]
+    low = first
+    high = first
+    if NEXT and RANGES:
+        low = extra[LOW, u64(asset), u64(lead + t)]
+        high = extra[HIGH, u64(asset), u64(lead + t)]
+    elif NEXT:
+        low = min(first, close[u64(asset), u64(lead + t)])
+        high = max(first, close[u64(asset), u64(lead + t)])
+    price = price_within(1.0 if size > 0.0 else -1.0, first, low, high, limit, stop)
+    why = BY_LIMIT if limit == limit else (BY_STOP if stop == stop else 0.0)
+    return price if price > 0.0 else -1.0, 0.0 if limit == limit else 1.0, why
+
+
+def price_within(side, first, low, high, limit, stop):
+    """The price at which a bar fills an order with this limit and stop, NaN for none, and 0.0 where it does not.
+
+    A stop-limit fills, within its bar, where the stop was met, if the limit allows that.
+    """
+    price = first
+    reached = True
+    if stop == stop:
+        price = max(first, stop) if side > 0.0 else min(first, stop)
+        allowed = limit != limit or ((price <= limit) if side > 0.0 else (price >= limit))
+        reached = allowed and ((high >= stop) if side > 0.0 else (low <= stop))
+    elif limit == limit:
+        price = min(first, limit) if side > 0.0 else max(first, limit)
+        reached = (low <= limit) if side > 0.0 else (high >= limit)
+    return price if reached else 0.0
 
 
 def size_wishes(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at):

@@ -28,7 +28,7 @@ TAILS = ("low5", "mean5", "high5")  # need the changes of a whole column, which 
 DETAILS = ("against", "along", "most_against", *TAILS)
 SUMS = ("growth", *MOMENTS, *TALLIES)
 OWN = ("cash", "active", "alive", "peak", "peak_at", "floor", "worth", "run", "why", "reason", "debt", "invested", "since")  # what the walk keeps beside them
-REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "not enough volume", "nothing to close")
+REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "not enough volume", "nothing to close", "its price was not reached")
 CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting")
 DEALT = 8  # numbers of a recorded order
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
@@ -113,7 +113,7 @@ NUMBERS = {
 RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST", "splits": "SPLIT", "dividends": "DIVIDEND", "delistings": "GONE"}
 FLAGS = (
     "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "TRAILS", "BASE_CLOSE", "BASE_SIGNAL", "ENTRY_BAR", "STOP_SLIPS", "GOAL_SLIPS", "LONG_ONLY", "SHORT_ONLY", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
-    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "TAILS", "PATHS",
+    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "TAILS", "PATHS", "PRICED",
 )  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{name: len(book) + k for k, name in enumerate(each)},
         **{RENAMED.get(name, name.upper()): place[f"{part.__name__}.{name}"] for part, numbers in NUMBERS.items() for name in numbers},
         **{RENAMED.get(name, name.upper()): k for k, name in enumerate(kind.holds)},
-        **dict(zip(("NO_PRICE", "NO_CASH", "TOO_SMALL", "NO_VOLUME", "NOTHING"), (float(k) for k in range(1, 6)), strict=True)),
+        **dict(zip(("NO_PRICE", "NO_CASH", "TOO_SMALL", "NO_VOLUME", "NOTHING", "NOT_REACHED"), (float(k) for k in range(1, 7)), strict=True)),
         **{f"BY_{name}": float(k) for k, name in enumerate(("LOSS", "TRAIL", "PROFIT", "TIME", "LIMIT", "STOP", "MARGIN", "DELISTING"), start=1)},
         **{f"TICKET_{name.upper()}": k for k, name in enumerate(tickets.TICKET)},
         **{f"FATE_{name.upper()}": k for k, name in enumerate(tickets.FATE)},

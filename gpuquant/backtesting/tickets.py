@@ -37,22 +37,10 @@ def ticket_units(r, book, tickets, fates, k, j, price):
 
 def reached(tickets, fates, k, side, first, low, high):
     """The price at which bar prices fill ticket `k`, and 0.0 where they do not; a stop that is met stays met."""
-    limit = tickets[k, TICKET_LIMIT]
-    stop = tickets[k, TICKET_STOP]
-    price = first
-    open_ = True
-    if stop == stop and fates[k, FATE_MET] == 0.0:
-        met = (high >= stop) if side > 0.0 else (low <= stop)
-        open_ = met
-        price = max(first, stop) if side > 0.0 else min(first, stop)
-        if met:
-            fates[k, FATE_MET] = 1.0
-        if met and limit == limit:  # a stop-limit: within its bar it fills where it was met, if the limit allows that
-            open_ = (price <= limit) if side > 0.0 else (price >= limit)
-    elif limit == limit:
-        open_ = (low <= limit) if side > 0.0 else (high >= limit)
-        price = min(first, limit) if side > 0.0 else max(first, limit)
-    return price if open_ else 0.0
+    stop = tickets[k, TICKET_STOP] if fates[k, FATE_MET] == 0.0 else NAN
+    if stop == stop and ((high >= stop) if side > 0.0 else (low <= stop)):
+        fates[k, FATE_MET] = 1.0
+    return price_within(side, first, low, high, tickets[k, TICKET_LIMIT], stop)
 
 
 def work(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begun, recorded, column, orders, order_at):
@@ -85,13 +73,13 @@ def work_some(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begu
             j = i64(tickets[k, TICKET_ASSET])
             last = close[u64(asset0 + j), u64(lead + t)]
             first = fill[u64(asset0 + j), u64(lead + t)]
-            low = last
-            high = last
+            if tickets[k, TICKET_AT_CLOSE] > 0.0:
+                first = last
+            low = min(first, last)
+            high = max(first, last)
             if RANGES:
                 low = extra[LOW, u64(asset0 + j), u64(lead + t)]
                 high = extra[HIGH, u64(asset0 + j), u64(lead + t)]
-            if tickets[k, TICKET_AT_CLOSE] > 0.0:
-                first = last
             units = ticket_units(r, book, tickets, fates, k, j, first)
             side = 1.0 if units > 0.0 else -1.0
             price = reached(tickets, fates, k, side, first, low, high) if first > 0.0 else 0.0

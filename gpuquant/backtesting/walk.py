@@ -10,14 +10,15 @@ trades and its moments are loops over a block without a branch, which a CPU turn
 state, goes bar by bar; the account goes from one bar at which something is due to the next, unless every bar may touch it.
 
 `block` holds what is seen, the equity at each bar (place 0: before the block) and the moments, each by place in the block, and a list of
-the places at which a wish is due; `want[j]` the wishes for asset `j`, by the place of the bar at which they are due.
+the places at which a wish is due; `want[j]` the wishes for asset `j`, by the place of the bar at which they are due, and where a rule prices them,
+below them their limits and their stops.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
 
 
 def wish_of_rule(r, state, seen, past, wishes, asset, t):
-    """The rule's decision at the close of bar `t`."""
+    """The rule's decision at the close of bar `t`: its state, its wish, and where it is PRICED the wish's limit and stop."""
     return decide(r, 0, state, past, F(t), seen)
 
 
@@ -25,6 +26,19 @@ def wish_of_array(r, state, seen, past, wishes, asset, t):
     """The caller's wish at bar `t`: NaN is no wish."""
     wish = wishes[u64(asset), u64(t)]
     return state, HOLD if wish != wish else wish
+
+
+def ask(r, state, seen, past, wishes, want, asset, j, t, q):
+    """Put the wish for asset `j` at the close of bar `t` in place `q`, and its prices below all wishes; the state after it."""
+    if PRICED:
+        state, wish, limit, stop = wish_of(r, state, seen, past, wishes, asset, t)
+        wish = wish if limit == limit and stop == stop else HOLD  # a price that is not known is no price to wait for
+        want[u64(ASSETS + j), u64(q)] = limit if limit > 0.0 else NAN
+        want[u64(2 * ASSETS + j), u64(q)] = stop if stop > 0.0 else NAN
+    else:
+        state, wish = wish_of(r, state, seen, past, wishes, asset, t)
+    want[u64(j), u64(q)] = wish
+    return state
 
 
 def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here):
@@ -35,17 +49,17 @@ def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, he
     """
     if BLOCK == 1:
         for j in range(ASSETS):
-            state, wish = wish_of(r, state, load_seen(block, 0, 0), (sums, close, extra, lead, asset0 + j, t0), wishes, asset0 + j, t0)
-            want[u64(j), NEXT] = wish
+            past = (sums, close, extra, lead, asset0 + j, t0)
+            state = ask(r, state, load_seen(block, 0, 0), past, wishes, want, asset0 + j, j, t0, NEXT)
     else:  # asked twice: for its state, bar by bar, and knowing that for its wishes, which is vector code
         for q in range(here):
             store_was(block, WAS, q, state)
-            state, wish = wish_of(r, state, load_seen(block, 0, q), (sums, close, extra, lead, asset0, t0 + q), wishes, asset0, t0 + q)
+            after = wish_of(r, state, load_seen(block, 0, q), (sums, close, extra, lead, asset0, t0 + q), wishes, asset0, t0 + q)
+            state = after[0]
         for j in range(ASSETS):
             for q in range(here):
                 past = (sums, close, extra, lead, asset0 + j, t0 + q)
-                _later, wish = wish_of(r, load_was(block, WAS, q), load_seen(block, 0, q), past, wishes, asset0 + j, t0 + q)
-                want[u64(j), u64(q + NEXT)] = wish
+                _later = ask(r, load_was(block, WAS, q), load_seen(block, 0, q), past, wishes, want, asset0 + j, j, t0 + q, q + NEXT)
     count = 0
     if SKIPS:
         for q in range(here + NEXT):  # where a wish fills at the next bar, place 0 has those of the block before
@@ -200,7 +214,7 @@ def walk(
     """
     block = array((MOMENTS + SUMMED, BLOCK + 1), f64)
     book = array((HELD + PER * ASSETS, 1), f64)
-    want = array((ASSETS, BLOCK + 1), f64)
+    want = array((ASSETS * (1 + 2 * PRICED), BLOCK + 1), f64)
     if TAILS:
         moves = array((2, bars + 1), f64)
     else:
@@ -260,7 +274,7 @@ def walk(
                         equity[column, t0 + q] = block[EQUITY, u64(q + 1)]
                 block[EQUITY, 0] = worth
                 if NEXT and not TICKETS:
-                    for j in range(ASSETS):
+                    for j in range(ASSETS * (1 + 2 * PRICED)):
                         want[u64(j), 0] = want[u64(j), BLOCK]
             expose(book, bars)
             conclude(block, book, worth, bars)

@@ -18,13 +18,17 @@ class Rule(Member):
     """The base of every rule: a frozen dataclass of parameters; sequences make a grid of all their combinations.
 
     - `begin(r, i) -> (state, first)`, the state before the first decision and the bar of it;
-    - `decide(r, i, state, past, k) -> (state, wish)` at the close of bar k: wish 1.0 long, 0.0 flat, -1.0 short or HOLD.
+    - `decide(r, i, state, past, k) -> (state, wish)` at the close of bar k: wish 1.0 long, 0.0 flat, -1.0 short or HOLD;
+    - where the class says `priced = True`, `-> (state, wish, limit, stop)`: prices that the wish waits for at the bar it is due, 0.0 for none (with NaN it
+      is no wish). It fills at its limit or better, at its stop or worse, with both at the stop if the limit allows that; else it is refused, and may
+      be wished again. Its size is worked out at that bar's open.
 
     `past.sum(n)` is the sum of the last n closes in whole ticks, exactly; `past.close(n)` the close n bars ago, and `past.open(n)`, `past.high(n)`,
     `past.low(n)`, `past.volume(n)` where the panel has them.
     """
 
     abstract: ClassVar[bool] = True
+    priced: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name, domain in domains(type(self)).items():
@@ -45,6 +49,6 @@ class Rule(Member):
         raise NotImplementedError
 
     @staticmethod
-    def decide(r: Any, i: int, state: tuple[float, ...], past: Any, k: float) -> tuple[tuple[float, ...], float]:
-        """The state after bar k, and the wish."""
+    def decide(r: Any, i: int, state: tuple[float, ...], past: Any, k: float) -> tuple[Any, ...]:
+        """The state after bar k, the wish, and where it is priced its limit and its stop."""
         raise NotImplementedError

@@ -75,3 +75,34 @@ class Breakout(Rule):
         rises = (close > past.high(1)) and (past.volume(0) > past.volume(1))
         falls = (close < past.low(1)) or (close < past.open(0) * (1.0 - r.fade[i]))
         return state, 1.0 if rises else (0.0 if falls else HOLD)
+
+
+@dataclass(frozen=True)
+class Patient(Rule):
+    """By turns long, flat, short and flat, a turn every third bar, each at a limit and a stop so far from the close.
+
+    Parameters
+    ----------
+    limit : Column
+        Share of the close by which a limit is better than it; 0 for none.
+    stop : Column
+        Share of the close by which a stop is worse than it; 0 for none.
+    """
+
+    limit: Column = real(sample=0.01)
+    stop: Column = real(sample=0.0)
+    priced = True
+
+    @staticmethod
+    def begin(r, i):
+        return (0.0,), 1.0
+
+    @staticmethod
+    def decide(r, i, state, past, k):
+        turn = state[0]
+        side = 1.0 if turn == 0.0 or turn == 9.0 else -1.0
+        wish = 1.0 if turn == 0.0 else (-1.0 if turn == 6.0 else (0.0 if turn == 3.0 or turn == 9.0 else HOLD))
+        close = past.close(0)
+        limit = close * (1.0 - side * r.limit[i]) if r.limit[i] != 0.0 else 0.0
+        stop = close * (1.0 + side * r.stop[i]) if r.stop[i] != 0.0 else 0.0
+        return (turn + 1.0 if turn < 11.0 else 0.0,), wish, limit, stop
