@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from inspect import isfunction
@@ -12,8 +13,9 @@ from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops
 from gpuquant.columns import cached, domains, offered
 from gpuquant.costs.base import Cost
 from gpuquant.device import compile as compiler
-from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint
+from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint, parse
 from gpuquant.device.rearrange import hoist
+from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.panel import TAIL, lead_of
 from gpuquant.pricing.kernel import sample
@@ -140,11 +142,7 @@ def _text(kind: Kind, target: str) -> str:
     place = {name: k for k, name in enumerate(names)}
     of_rule, of_cost = ({name: place[f"{part.__name__}.{name}"] for name in domains(part)} for part in (rule, cost))
     given = issubclass(rule, Given)
-    decide, seen = (
-        ("@jit\ndef look(r, i, past, k):\n    return ()\n", 0)
-        if given
-        else hoist(Rewriter(Member("decide", rule.decide, of_rule, accurate=True), PRECISIONS["double"]).rewrite(), "decide", 2)
-    )
+    decide, seen = ("@jit\ndef look(r, i, past, k):\n    return ()\n", 0) if given else _decision(rule, of_rule)
     members += [
         Member("begin", rule.begin, of_rule, accurate=True),
         Member("fill_price", cost.fill, of_cost, accurate=True, offered=5),
@@ -175,6 +173,15 @@ def _text(kind: Kind, target: str) -> str:
         apart=("select",),
         extra=f"{load}@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}{compiler.accessors('was', remembered)}\n{decide}\n",
     )
+
+
+def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[str, int]:
+    """The source of a rule's `decide`, and of what it sees of the past for many bars at once: how many numbers."""
+    answer = "(state, wish, limit, stop)" if rule.priced else "(state, wish)"
+    for node in ast.walk(parse(rule.decide)):
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) != answer.count(",") + 1:
+            raise MemberError(f"{rule.__name__}.decide returns {ast.unparse(node.value)}: must be {answer}, as priced = {rule.priced}")
+    return hoist(Rewriter(Member("decide", rule.decide, places, accurate=True), PRECISIONS["double"]).rewrite(), "decide", 2)
 
 
 def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mapping[str, int]) -> dict[str, Any]:

@@ -96,5 +96,5 @@ def test_a_rule_that_forgets_its_prices_is_named():
         def decide(r, i, state, past, k):
             return state, 1.0
 
-    with pytest.raises(MemberError, match="state.*wish.*limit.*stop"):
+    with pytest.raises(MemberError, match=r"Forgets.decide returns \(state, 1.0\): must be \(state, wish, limit, stop\), as priced = True"):
         gq.backtest(bars(np.random.default_rng(6), 60, 1), Forgets(limit=0.0, stop=0.0))
