@@ -21,7 +21,7 @@ from gpuquant.backtesting.parts import best, parts, spread
 from gpuquant.backtesting.paths import Paths
 from gpuquant.backtesting.result import Backtest
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops, word
-from gpuquant.backtesting.wishes import directions, tickets_of, wishes_of
+from gpuquant.backtesting.wishes import directions, goals, tickets_of
 from gpuquant.columns import Domain, domains
 from gpuquant.costs.base import Cost
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
@@ -29,7 +29,7 @@ from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.meter import Meter
 from gpuquant.panel import Panel
 from gpuquant.progress import bar
-from gpuquant.rules.base import HOLD, Rule
+from gpuquant.rules.base import Rule
 from gpuquant.store import Store
 
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
@@ -144,16 +144,12 @@ def backtest(
             raise InputError("fill = 'same_open': a rule decides at the close, and that open is past")
         account = replace(account, rule=type(rule), parameters=rule.grid())
     elif signals is not None:
-        account = replace(account, rule=Signals, wishes=directions(signals, panel))
+        account = replace(account, rule=Signals, wishes=directions(signals, panel, choose(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)))
     elif orders is not None:
         account = replace(account, rule=Tickets, wishes=tickets_of(orders, panel, fill))
     else:
         name, kind = ("weights", Weights) if weights is not None else ("amounts", Amounts)
-        wishes = wishes_of(given[name], panel, name)
-        if (wishes >= HOLD).any():
-            row, col = map(int, np.argwhere(wishes >= HOLD)[0])
-            raise InputError(f"{name}[{panel.dates[row]}, {panel.assets[col]}] = {float(wishes[row, col])!r}: must be below {HOLD:g}")
-        account = replace(account, rule=kind, wishes=wishes)
+        account = replace(account, rule=kind, wishes=goals(given[name], panel, name))
     if stops is not None:
         account = replace(account, parameters=_with_stops(account.parameters, stops))
     if workers is not None and top is not None:

@@ -9,17 +9,17 @@ import numpy as np
 from gpuquant.backtesting.terms import Size
 from gpuquant.backtesting.tickets import TICKET
 from gpuquant.columns import domains
+from gpuquant.device import Place
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.panel import Panel, dates_of
-
-PART = 1 << 15  # numbers looked at together: what is made of them stays in the cache
+from gpuquant.rules.base import HOLD
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def wishes_of(values: Any, panel: Panel, name: str) -> np.ndarray:
-    """Weights or signals as an array of the panel's shape, aligned by date and asset where they are a frame."""
+def aligned(values: Any, panel: Panel, name: str) -> np.ndarray:
+    """An array of the panel's shape, aligned by date and asset where it is a frame."""
     if hasattr(values, "reindex") and not hasattr(values, "columns"):
         raise InputError(f"{name} is a Series: must be a frame of dates by assets, or an array")
     if hasattr(values, "reindex"):
@@ -37,30 +37,49 @@ def wishes_of(values: Any, panel: Panel, name: str) -> np.ndarray:
             raise DataError(f"{name}: none of the dates is a date of the prices")
         values = frame.reindex(index=pd.DatetimeIndex(panel.dates), columns=list(panel.assets))
     try:
-        array = np.ascontiguousarray(values, dtype=np.float64)
+        array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as failure:
         raise InputError(f"{name} must be numbers: {failure}") from failure
     if array.shape != panel.close.shape:
         raise DataError(f"{name} have shape {array.shape}: must be {panel.close.shape}, as the prices")
-    if np.isinf(array).any():
-        row, col = map(int, np.argwhere(np.isinf(array))[0])
-        raise InputError(f"{name}[{panel.dates[row]}, {panel.assets[col]}] = {float(array[row, col])!r}: must be finite, or NaN for no change")
     return array
 
 
-def directions(signals: Any, panel: Panel) -> np.ndarray:
-    """Signals as an array, each 1, 0, -1 or NaN."""
-    wishes = wishes_of(signals, panel, "signals")
-    some = max(1, PART // max(1, wishes.shape[1]))
-    for first in range(0, len(wishes), some):
-        part = wishes[first : first + some]
-        bad = (np.abs(part) != 1.0) & (part != 0.0) & (part == part)
-        if not bad.any():
-            continue
+def goals(values: Any, panel: Panel, name: str) -> np.ndarray:
+    """Target weights or amounts as an array, each a number below HOLD, or NaN."""
+    array = aligned(values, panel, name)
+    for bad, allowed in ((np.isinf, "finite, or NaN for no change"), (lambda x: x >= HOLD, f"below {HOLD:g}")):
+        _refuse(bad(array), array, panel, name, allowed)
+    return array
+
+
+def _refuse(bad: np.ndarray, array: np.ndarray, panel: Panel, name: str, allowed: str) -> None:
+    """Raise for the first number that is bad."""
+    if bad.any():
         row, col = map(int, np.argwhere(bad)[0])
-        row += first
-        raise InputError(f"signals[{panel.dates[row]}, {panel.assets[col]}] = {float(wishes[row, col])!r}: must be 1, 0, -1 or NaN")
-    return wishes
+        raise InputError(f"{name}[{panel.dates[row]}, {panel.assets[col]}] = {float(array[row, col])!r}: must be {allowed}")
+
+
+def directions(signals: Any, panel: Panel, place: Place) -> np.ndarray:
+    """Signals as an array, each 1, 0, -1 or NaN; one asset after the other in memory, as the walk reads them."""
+    array = aligned(signals, panel, "signals")
+    turned = np.empty(array.shape[::-1])
+    wrong = []
+
+    def turn(part: slice) -> None:
+        turned[part] = array.T[part]
+        some = turned[part]
+        if _no_direction(some).any():
+            wrong.append(part)
+
+    place.each(turn, len(turned), 16)
+    if wrong:
+        _refuse(_no_direction(array), array, panel, "signals", "1, 0, -1 or NaN")
+    return turned.T
+
+
+def _no_direction(x: np.ndarray) -> np.ndarray:
+    return np.asarray((np.abs(x) != 1.0) & (x != 0.0) & (x == x))
 
 
 def tickets_of(orders: Any, panel: Panel, fill: str) -> np.ndarray:
