@@ -10,7 +10,7 @@ import math
 import sys
 import time
 
-from benchmarks.common import RESULTS, machine, vector
+from benchmarks.common import RESULTS, core, machine
 from gpuquant.errors import GpuquantError
 
 CPU = ("asian", "heston", "threads", "body", "rows", "memory", "grid", "stops", "large", "startup", "europeans", "fourier", "pairs")
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("names", nargs="*")
     a = parser.parse_args()
-    target = "gpu" if a.gpu else f"cpu-{vector()}"
+    target = "gpu" if a.gpu else f"cpu-{core()}"
     path = RESULTS / f"{target}.json"
     kept = json.loads(path.read_text()) if path.exists() and a.names else {}
     rows = {row["question"]: row for row in kept.get("rows", [])}

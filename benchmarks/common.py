@@ -59,9 +59,16 @@ def ratio(
 
 
 def vector() -> str:
-    """The widest vector instructions of this CPU, which decide most ratios: 16 float32 at once, or 8."""
+    """The widest vector instructions of this CPU: 16 float32 at once, or 8."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     return next((name for name in ("avx512f", "avx2", "asimd") if name in info.split()), platform.machine())
+
+
+def core() -> str:
+    """The kind of this CPU's cores, as LLVM calls it: it decides most ratios."""
+    from gpuquant.device.machine import host
+
+    return host().cpu
 
 
 def commit() -> str:
@@ -78,7 +85,7 @@ def machine() -> dict[str, object]:
 
     from gpuquant.device.place import cores
 
-    names = ("numpy", "numba", "torch", "QuantLib", "vectorbt", "pandas", "scipy")
+    names = ("numpy", "llvmlite", "torch", "QuantLib", "vectorbt", "pandas", "scipy")
     versions = {}
     for name in names:
         try:

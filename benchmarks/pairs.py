@@ -1,6 +1,6 @@
 """How many path-steps a second does every model make with every payoff, in float32 on one core, and is that what its arithmetic takes?
 
-A table of its own, `results/pairs-<vector>.json`, with the operations of a path-step, the registers of its GPU kernel where
+A table of its own, `results/pairs-<core>.json`, with the operations of a path-step, the registers of its GPU kernel where
 there is an assembler to ask, and the cause where a pair is far from what its operations let expect.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.common import RESULTS, Row, machine, seconds, vector
+from benchmarks.common import RESULTS, Row, core, machine, seconds
 from benchmarks.operations import operations
 from gpuquant.device import choose
 from gpuquant.pricing.grid import Grid
@@ -70,7 +70,7 @@ def run() -> list[Row]:
     for row in rows:
         row["of_expected"] = row["path_steps_per_second"] * row["operations"] / (plain["path_steps_per_second"] * plain["operations"])
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"pairs-{vector()}.json").write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+    (RESULTS / f"pairs-{core()}.json").write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
     worst = min(rows, key=lambda r: r["of_expected"])
     question = "every pair, float32, one core: the least of the speed its operations let expect"
     found_rows = [Row(question, worst["of_expected"], "x", None, True, f"{worst['payoff']} under {worst['model']}, of {len(rows)} pairs")]

@@ -18,7 +18,7 @@ GRADES = ROOT / "tests" / "reference" / "grades.json"
 def speed() -> str:
     """The benchmark results of each target as a page."""
     parts = [
-        "# Speed\n\nMade by `make docs` from `benchmarks/results/`, which `make bench` writes. Each rival runs in the same process and minute; medians.\nA CPU with AVX-512 moves 16 float32 at once and one with AVX2 eight: our kernels gain from that, most rivals do not, so the ratios differ.\n"
+        "# Speed\n\nMade by `make docs` from `benchmarks/results/`, which `make bench` writes. Each rival runs in the same process and minute; medians.\nThe ratios differ from machine to machine: our kernels gain from wide vector instructions (AVX-512 moves 16 float32 at once, AVX2 eight), most rivals do not.\n"
     ]
     for path in sorted((ROOT / "benchmarks" / "results").glob("[!p]*.json")):
         kept = json.loads(path.read_text())
