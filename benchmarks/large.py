@@ -52,8 +52,11 @@ RIVAL = """
         return [np.asarray(m) for m in (held.total_return(), held.sharpe_ratio(), held.max_drawdown(), held.orders.count())]
     chunk(pairs[:1])  # compiled
     start = time.perf_counter()
-    theirs = np.concatenate([chunk(pairs[k : k + 5])[0] for k in range(0, len(pairs), 5)])
-    print(time.perf_counter() - start, np.isclose(theirs, found.measures["total_return"], rtol=1e-9).mean())
+    parts = [chunk(pairs[k : k + 5]) for k in range(0, len(pairs), 5)]
+    took = time.perf_counter() - start
+    returns, orders = (np.concatenate([part[k] for part in parts]) for k in (0, 3))
+    same = np.isclose(returns, found.measures["total_return"], rtol=1e-9).mean()
+    print(took, same, np.abs(orders / found.measures["orders"] - 1.0).max())
 """
 COLD = """
     import pandas, scipy.special, time
@@ -84,9 +87,9 @@ def run() -> list[Row]:
         detail = f"{seconds:.2f} s, {columns * bars / seconds / 1e6:.0f} M bar-columns/s on two threads; the whole process {peak:.0f} MB"
         rows.append(Row(f"moving-average grid, {name}: extra memory", extra, "MB", bar, False, detail))
         if other:
-            took, same = other
-            assert same > 0.8, same
-            detail = f"{took:.1f} s at chunks of 5; equal to ours in {same:.0%}: its rounded averages decide ties"
+            took, same, apart = other
+            assert apart < 0.01, apart  # the number of orders: long averages tie often
+            detail = f"{took:.1f} s at chunks of 5; returns equal in {same:.0%} of columns, orders within {apart:.2%}: its rounded averages decide ties"
             rows.append(Row(f"moving-average grid, {name}, two threads, against vectorbt", took / seconds, "x", None, True, detail))
     with tempfile.TemporaryDirectory() as empty:
         cold = alone(COLD, GPUQUANT_CACHE=empty)[0]

@@ -145,6 +145,42 @@ def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, 
             guard(r, book, base, j, now)
 
 
+def openable(r, book, close, lead, asset0, ASSETS, j, t, side, had, closing, price, paid):
+    """The units that cash, margin and the locked proceeds of shorts allow to be opened, once `closing` units are closed."""
+    left = book[CASH, 0] - side * closing * paid
+    if closing > 0.0:
+        left -= charge(r, 0, closing * paid, closing)
+    room = left  # value that may be opened, with its fee
+    if LEVERED:
+        gross = 0.0
+        worth = left
+        for q in range(ASSETS):
+            units = book[HELD + PER * q, 0] + (side * closing if q == j else 0.0)
+            mark = price if q == j else close[u64(asset0 + q), u64(lead + t - 1)]
+            worth += value_of(units, mark)
+            gross += abs(value_of(units, mark))
+        room = (worth - r[INITIAL] * gross) / r[INITIAL]
+    elif LOCKED:  # the proceeds of a short, and as much again, stay where they are
+        room = left - 2.0 * (book[DEBT, 0] - (closing * book[DEBT_OF + PER * j, 0] / abs(had) if had < 0.0 and closing > 0.0 else 0.0))
+    elif side < 0.0:
+        room = 1e300
+    return afford(r, 0, max(room, 0.0), paid) / paid if room < 1e299 else 1e300
+
+
+def note(book, t, asset, size, paid, fee, wanted, why, reason, column, orders, order_at):
+    """Write down what was dealt, in its column's next row."""
+    place = order_at[column] + i64(book[ORDERS, 0] + book[REJECTS, 0]) - 1
+    if place < order_at[column + 1]:
+        orders[place, 0] = t
+        orders[place, 1] = asset
+        orders[place, 2] = size
+        orders[place, 3] = paid
+        orders[place, 4] = fee
+        orders[place, 5] = wanted
+        orders[place, 6] = why
+        orders[place, 7] = reason
+
+
 def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips, why, recorded, column, orders, order_at):
     """Trade `wanted` units of asset `j` at `price`, as far as price, cash, margin, lots and volume allow; the signed units that were traded.
 
@@ -170,24 +206,7 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
         reason = NOTHING
     opening = size - closing
     if opening > 0.0 and price > 0.0:
-        left = book[CASH, 0] - side * closing * paid
-        if closing > 0.0:
-            left -= charge(r, 0, closing * paid, closing)
-        room = left  # value that may be opened, with its fee
-        if LEVERED:
-            gross = 0.0
-            worth = left
-            for q in range(ASSETS):
-                units = book[HELD + PER * q, 0] + (side * closing if q == j else 0.0)
-                mark = price if q == j else close[u64(asset0 + q), u64(lead + t - 1)]
-                worth += value_of(units, mark)
-                gross += abs(value_of(units, mark))
-            room = (worth - r[INITIAL] * gross) / r[INITIAL]
-        elif LOCKED:  # the proceeds of a short, and as much again, stay where they are
-            room = left - 2.0 * (book[DEBT, 0] - (closing * book[DEBT_OF + PER * j, 0] / abs(had) if had < 0.0 and closing > 0.0 else 0.0))
-        elif side < 0.0:
-            room = 1e300
-        most = afford(r, 0, max(room, 0.0), paid) / paid if room < 1e299 else 1e300
+        most = openable(r, book, close, lead, asset0, ASSETS, j, t, side, had, closing, price, paid)
         if opening > most:
             reason = NO_CASH if opening > most * (1.0 + 1e-12) else reason
             opening = most
@@ -200,7 +219,7 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
         reason = reason if reason > 0.0 else TOO_SMALL
     if not (price > 0.0):
         size = 0.0
-        reason = NOT_REACHED if PRICED and price < 0.0 else NO_PRICE
+        reason = NOT_REACHED if PRICED and wanted == wanted else NO_PRICE  # a bar without prices leaves the units unknown, too
     elif size < 1e-8 or (size < r[LEAST] and not whole):
         size = 0.0
         reason = reason if reason > 0.0 else TOO_SMALL
@@ -212,16 +231,7 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
         book[REJECTS, 0] += 1.0
     book[REASON, 0] = reason
     if recorded:
-        place = order_at[column] + i64(book[ORDERS, 0] + book[REJECTS, 0]) - 1
-        if place < order_at[column + 1]:
-            orders[place, 0] = t
-            orders[place, 1] = asset0 + j
-            orders[place, 2] = side * size
-            orders[place, 3] = paid
-            orders[place, 4] = fee
-            orders[place, 5] = wanted
-            orders[place, 6] = why
-            orders[place, 7] = reason
+        note(book, t, asset0 + j, side * size, paid, fee, wanted, why, reason, column, orders, order_at)
     return side * size
 
 
@@ -244,7 +254,7 @@ def trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, colum
 
 
 def priced(want, close, extra, lead, asset, q, t, size, first):
-    """The price at which the wish in place `q` fills at bar `t`, -1.0 where it does not; whether it slips, and what filled it."""
+    """The price at which the wish in place `q` fills at bar `t`, NaN where it does not; whether it slips, and what filled it."""
     limit = want[1, u64(q)]
     stop = want[2, u64(q)]
     low = first
@@ -257,7 +267,7 @@ def priced(want, close, extra, lead, asset, q, t, size, first):
         high = max(first, close[u64(asset), u64(lead + t)])
     price = price_within(1.0 if size > 0.0 else -1.0, first, low, high, limit, stop)
     why = BY_LIMIT if limit == limit else (BY_STOP if stop == stop else 0.0)
-    return price if price > 0.0 else -1.0, 0.0 if limit == limit else 1.0, why
+    return price if price > 0.0 else NAN, 0.0 if limit == limit else 1.0, why
 
 
 def price_within(side, first, low, high, limit, stop):

@@ -137,19 +137,7 @@ def backtest(
     )  # fmt: skip
     if (paths is not None or stored) and (rule is None or benchmark is not None):
         raise InputError("paths and stores are walked by a rule, without a benchmark: arrays and orders belong to prices in memory")
-    if rule is not None:
-        if not isinstance(rule, Rule):
-            raise InputError(f"rule = {rule!r}: must be a rule such as gpuquant.rules.MovingAverageCross(fast=5, slow=20)")
-        if fill == "same_open":
-            raise InputError("fill = 'same_open': a rule decides at the close, and that open is past")
-        account = replace(account, rule=type(rule), parameters=rule.grid())
-    elif signals is not None:
-        account = replace(account, rule=Signals, wishes=directions(signals, panel, choose(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)))
-    elif orders is not None:
-        account = replace(account, rule=Tickets, wishes=tickets_of(orders, panel, fill))
-    else:
-        name, kind = ("weights", Weights) if weights is not None else ("amounts", Amounts)
-        account = replace(account, rule=kind, wishes=goals(given[name], panel, name))
+    account = _wished(account, given, device)
     if stops is not None:
         account = replace(account, parameters=_with_stops(account.parameters, stops))
     if workers is not None and top is not None:
@@ -190,6 +178,24 @@ def launched(account: Account, device: str | Place, top: int | None, by: str, wo
     if account.paths is None:  # the paths of a model are no trials
         counted(found)
     return found
+
+
+def _wished(account: Account, given: Mapping[str, Any], device: str | Place) -> Account:
+    """The account with the one of the entries that is given."""
+    panel, fill = account.panel, account.fill
+    name, value = next((name, value) for name, value in given.items() if value is not None)
+    if name == "rule":
+        if not isinstance(value, Rule):
+            raise InputError(f"rule = {value!r}: must be a rule such as gpuquant.rules.MovingAverageCross(fast=5, slow=20)")
+        if fill == "same_open":
+            raise InputError("fill = 'same_open': a rule decides at the close, and that open is past")
+        return replace(account, rule=type(value), parameters=value.grid())
+    if name == "signals":
+        place = choose(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)
+        return replace(account, rule=Signals, wishes=directions(value, panel, place))
+    if name == "orders":
+        return replace(account, rule=Tickets, wishes=tickets_of(value, panel, fill))
+    return replace(account, rule={"weights": Weights, "amounts": Amounts}[name], wishes=goals(value, panel, name))
 
 
 def _woven_on(device: str | Place, bars: int) -> Place:

@@ -177,9 +177,9 @@ def _text(kind: Kind, target: str) -> str:
 
 def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[str, int]:
     """The source of a rule's `decide`, and of what it sees of the past for many bars at once: how many numbers."""
-    answer = "(state, wish, limit, stop)" if rule.priced else "(state, wish)"
+    count, answer = (4, "(state, wish, limit, stop)") if rule.priced else (2, "(state, wish)")
     for node in ast.walk(parse(rule.decide)):
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) != answer.count(",") + 1:
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) != count:
             raise MemberError(f"{rule.__name__}.decide returns {ast.unparse(node.value)}: must be {answer}, as priced = {rule.priced}")
     return hoist(Rewriter(Member("decide", rule.decide, places, accurate=True), PRECISIONS["double"]).rewrite(), "decide", 2)
 

@@ -29,6 +29,16 @@ def ahead(close, extra, lead, asset0, t):
                 touch(extra, (LOW, asset0 + j, lead + t + q))
 
 
+def reach(close, extra, lead, asset, t):
+    """The lowest and the highest price of bar `t` that is watched."""
+    low = close[u64(asset), u64(lead + t)]
+    high = low
+    if RANGES and not CLOSE_ONLY:
+        low = extra[LOW, u64(asset), u64(lead + t)]
+        high = extra[HIGH, u64(asset), u64(lead + t)]
+    return low, high
+
+
 def watch(r, book, close, fill, extra, lead, asset0, t0, q, to):
     """The first place from `q` at which a bar meets a level of any asset, or `to`; trailing stops follow the bars before it."""
     for j in range(ASSETS):
@@ -51,13 +61,9 @@ def met(r, book, close, fill, extra, lead, asset0, j, t0, q, to):
         keeps = 1.0 - side * r[TRAILING]
         p = q
         while p < to:
-            worst = side * close[u64(asset0 + j), u64(lead + t0 + p)]
-            best = worst
-            if RANGES and not CLOSE_ONLY:
-                low = extra[LOW, u64(asset0 + j), u64(lead + t0 + p)]
-                high = extra[HIGH, u64(asset0 + j), u64(lead + t0 + p)]
-                worst = low if had > 0.0 else -high
-                best = high if had > 0.0 else -low
+            low, high = reach(close, extra, lead, asset0 + j, t0 + p)
+            worst = low if had > 0.0 else -high
+            best = high if had > 0.0 else -low
             ends = (worst <= stop) | (best >= goal)
             if TIMED:
                 ends = ends | (t0 + p - book[ENTRY + PER * j, 0] >= r[MOST_BARS])
@@ -85,12 +91,8 @@ def follow(r, book, close, fill, extra, lead, asset0, j, t0, q, to):
         side = 1.0 if had > 0.0 else -1.0
         top = side * book[TOP + PER * j, 0]
         for p in range(q, to):
-            best = side * close[u64(asset0 + j), u64(lead + t0 + p)]
-            if RANGES and not CLOSE_ONLY:
-                if had > 0.0:
-                    best = extra[HIGH, u64(asset0 + j), u64(lead + t0 + p)]
-                else:
-                    best = -extra[LOW, u64(asset0 + j), u64(lead + t0 + p)]
+            low, high = reach(close, extra, lead, asset0 + j, t0 + p)
+            best = high if had > 0.0 else -low
             if HALTS:
                 best = best if fill[u64(asset0 + j), u64(lead + t0 + p)] > 0.0 else top
             top = max(top, best)
@@ -116,11 +118,7 @@ def protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, o
         trades = fill[u64(asset0 + j), u64(lead + t)] > 0.0
     if trades and had != 0.0 and (ENTRY_BAR or book[ENTRY + PER * j, 0] < t):
         side = 1.0 if had > 0.0 else -1.0
-        low = close[u64(asset0 + j), u64(lead + t)]
-        high = low
-        if RANGES and not CLOSE_ONLY:
-            low = extra[LOW, u64(asset0 + j), u64(lead + t)]
-            high = extra[HIGH, u64(asset0 + j), u64(lead + t)]
+        low, high = reach(close, extra, lead, asset0 + j, t)
         worst = low if had > 0.0 else high
         best = high if had > 0.0 else low
         stop = book[STOP + PER * j, 0]

@@ -32,7 +32,7 @@ def ask(r, state, seen, past, wishes, want, asset, j, t, q):
     """Put the wish for asset `j` at the close of bar `t` in place `q`, and its prices below all wishes; the state after it."""
     if PRICED:
         state, wish, limit, stop = wish_of(r, state, seen, past, wishes, asset, t)
-        wish = wish if limit == limit and stop == stop else HOLD  # a price that is not known is no price to wait for
+        wish = wish if limit >= 0.0 and stop >= 0.0 else HOLD  # what is not known, or below zero, is no price to wait for
         want[u64(ASSETS + j), u64(q)] = limit if limit > 0.0 else NAN
         want[u64(2 * ASSETS + j), u64(q)] = stop if stop > 0.0 else NAN
     else:
@@ -251,7 +251,7 @@ def walk(
             begun = 0
             for t0 in range(first, bars, BLOCK):
                 here = min(BLOCK, bars - t0)
-                for q in part(BLOCK, 0, here):  # indices are unsigned: a signed one would be tested for counting from the end
+                for q in part(BLOCK, 0, here):  # indices are unsigned: numba, on a GPU, tests a signed one for counting from the end
                     store_seen(block, 0, q, look(r, 0, (sums, close, extra, lead, asset0, t0 + q), F(t0 + q)))
                 count = 0
                 if not TICKETS:

@@ -1,8 +1,8 @@
 """Price paths made as a back-test goes: simulated by a pricing model, or drawn from history.
 
 Kernel source, as `walk.py`: a column's path is written over the last one's in its thread's scratch, and walked at once, so that no more
-than one path a thread is ever held. A path is the same whatever the device, the threads and the parameters that walk it; its draws are those of the
-pricing engine at the same seed.
+than one path a thread is ever held. A path is the same whatever the threads and the parameters that walk it, and on a GPU but for the last bit of what two compilers
+contract; its draws are those of the pricing engine at the same seed.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821

@@ -14,6 +14,8 @@ from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.panel import Panel, dates_of
 from gpuquant.rules.base import HOLD
 
+BARS = 4096
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -67,13 +69,13 @@ def directions(signals: Any, panel: Panel, place: Place) -> np.ndarray:
     wrong = []
 
     def turn(part: slice) -> None:
-        turned[part] = array.T[part]
-        some = turned[part]
-        if _no_direction(some).any():
-            wrong.append(part)
+        for first in range(0, panel.bars, BARS):  # what is made of so many stays in the cache
+            some = turned[part, first : first + BARS]
+            some[:] = array.T[part, first : first + BARS]
+            wrong.append(_no_direction(some).any())
 
     place.each(turn, len(turned), 16)
-    if wrong:
+    if any(wrong):
         _refuse(_no_direction(array), array, panel, "signals", "1, 0, -1 or NaN")
     return turned.T
 

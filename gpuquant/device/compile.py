@@ -101,7 +101,7 @@ OWN = {
 
 
 @lru_cache
-def meaning(target: str) -> str:
+def identity(target: str) -> str:
     """A hash of what gives the words of a kernel for `target` their meaning: the vocabulary, the target's own words and its compiler."""
     if target == "cpu":
         from gpuquant.device.machine import host
@@ -143,13 +143,16 @@ def kept(make: Callable[[], str], *identity: Any) -> str:
     return keep("text", lambda: make().encode(), _package(), _stable(identity)).decode()
 
 
-def keep(ending: str, make: Callable[[], bytes], *identity: str) -> bytes:
-    """What `make` gives, from the cache folder or put there under a name made of `identity`."""
-    path = folder() / f"{_hash(*identity)}.{ending}"
+def keep(ending: str, make: Callable[[], bytes], *made_of: str) -> bytes:
+    """What `make` gives, from the cache folder or put there under a name made of `made_of`; a file that was cut short is made anew."""
+    path = folder() / f"{_hash(*made_of)}.{ending}"
     with contextlib.suppress(FileNotFoundError):
-        return path.read_bytes()
+        held = path.read_bytes()
+        if held[:32] == hashlib.sha256(held[32:]).digest():
+            return held[32:]
     made = make()
-    _write(path, made)
+    with contextlib.suppress(OSError):  # a full disk costs the next process its time, not this one its answer
+        _write(path, hashlib.sha256(made).digest() + made)
     return made
 
 
@@ -195,7 +198,6 @@ def source(
     parts = ["from gpuquant.device.compile import words\nglobals().update(words())"] if gpu else []
     parts.append(f"F = {kind.state}\nD = f{kind.draw}\nnormals = normals{kind.draw}\nuniform = uniform{kind.draw}")
     procedures = {name: Body(gpu, constants).visit(parse(function)) for name, function in (helpers or {}).items()}
-    # the body goes into the entry itself: as a function of its own it would be compiled twice
     inliner = Inliner({name: tree for name, tree in procedures.items() if name not in apart})
     inside = ast.unparse(ast.fix_missing_locations(ast.Module(inliner.visit(Body(gpu, constants).visit(parse(body))).body, [])))
     for name in apart:
@@ -241,7 +243,7 @@ def clear() -> int:
 @lru_cache(maxsize=512)
 def load(text: str) -> ModuleType:
     """The module of a GPU's kernel with this text, from the cache folder or written there."""
-    name = "gpuquant_kernel_" + _hash(meaning("cuda"), text)
+    name = "gpuquant_kernel_" + _hash(identity("cuda"), text)
     with _lock:
         if name in sys.modules:
             return sys.modules[name]

@@ -57,16 +57,16 @@ _lock = threading.Lock()
 def _machine_code(text: str, kinds: tuple[Any, ...]) -> Callable[[int, int, Any], int]:
     """The kernel, from the cache folder or made and put there."""
     from gpuquant.device import machine
-    from gpuquant.device.compile import keep, meaning
+    from gpuquant.device.compile import identity, keep
 
     with _lock:
-        return machine.loaded(keep("o", lambda: machine.compiled(lowered(text, kinds)), meaning("cpu"), text, repr(kinds)), "run")
+        return machine.loaded(keep("o", lambda: machine.compiled(lowered(text, kinds)), identity("cpu"), text, repr(kinds)), "run")
 
 
 def tile(text: str, arguments: tuple[Any, ...]) -> Callable[[int, int], None]:
     """What runs units `first` to `first + count - 1` of a kernel; it lets go of Python's lock.
 
-    A whole number must fit 64 bits. Arrays are passed as they are: none of those that a kernel writes may overlap another of its arguments.
+    Arrays are passed as they are: what a kernel writes to must be the caller's to write.
     """
     from gpuquant.device.machine import taken
 

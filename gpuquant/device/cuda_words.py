@@ -1,4 +1,4 @@
-"""The CUDA target's vocabulary, and the simulator's: what a generated kernel module imports in place of `cpu.py`.
+"""The CUDA target's vocabulary, and the simulator's: what a generated kernel module imports.
 
 One lane per thread: arrays over lanes have length one and constant indices, so the compiler keeps them in registers.
 With NUMBA_ENABLE_CUDASIM=1 the same words run as plain Python.

@@ -6,15 +6,15 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from gpuquant.device.kinds import COMPLEX, SCALARS, SIZES, Array, Kind, Value, joined, literal, number, returned, scalars
-from gpuquant.device.reckon import Reckoner
+from gpuquant.device.kinds import COMPLEX, SCALARS, SIZES, Array, Kind, Value, joined, literal, number, returned, scalars, shown
+from gpuquant.device.reckon import INDICES, Reckoner
 
 CASTS = tuple(SCALARS)[1:]
 QUICK = {*CASTS, "min", "max", "abs", "sqrt", "complex", "bits32", "bits64", "from_bits32", "from_bits64"}
 SMALL = 1 << 16  # bytes of an array on the stack, at most
 
 
-class Words(Protocol):
+class Scope(Protocol):
     """What is around a function: the others by name, what other names stand for, and the one that a call comes to."""
 
     @property
@@ -32,10 +32,13 @@ class Words(Protocol):
 class Expressions(Reckoner):
     """One function on its way into LLVM's language: its blocks, its names and the values of its expressions."""
 
-    def __init__(self, name: str, program: Words, given: Mapping[str, Value]) -> None:
+    def __init__(self, name: str, program: Scope, given: Mapping[str, Value]) -> None:
         super().__init__(name)
         self.program = program
         self.given = given  # its arguments
+        self.entry = False  # whether it is a kernel's first
+        self.stored: set[str] = set()  # the names that are assigned to
+        self.sure: set[str] = set()  # those of them that have a value by now
         self.kinds: dict[str, Kind] = {}  # of names that are assigned to
         self.places: dict[str, tuple[str, ...]] = {}  # and where they lie
         self.slots: list[str] = []  # what is done before the first line
@@ -74,7 +77,7 @@ class Expressions(Reckoner):
         for type_ in types:
             self.count += 1
             made.append(f"%at{self.count}")
-            self.slots.append(f"  %at{self.count} = alloca {type_}")
+            self.slots.append(f"  %at{self.count} = alloca {type_}\n  store {type_} zeroinitializer, ptr %at{self.count}")
         return tuple(made)
 
     def load(self, kind: Kind, places: Sequence[str]) -> Value:
@@ -97,17 +100,19 @@ class Expressions(Reckoner):
 
     def truth(self, node: ast.expr) -> str:
         """Whether an expression is true, as a bit."""
-        return self.cast(self.value(node), "bool").parts[0]
+        return self._both(node, self.truth) if isinstance(node, ast.BoolOp) else self.cast(self.value(node), "bool").parts[0]
 
     def _constant_value(self, node: ast.Constant) -> Value:
-        if not isinstance(node.value, int | float | complex):
-            raise self.wrong(f"{node.value!r} is not a number")
+        if not isinstance(node.value, int | float | complex) or (isinstance(node.value, int) and not -(1 << 63) <= node.value < 1 << 64):
+            raise self.wrong(f"{node.value!r} is not a number of 64 bits")
         return number(node.value)
 
     def _name_value(self, node: ast.Name) -> Value:
         name = node.id
-        if name in self.places:
+        if name in self.places and name in self.sure:
             return self.load(self.kinds[name], self.places[name])
+        if name in self.stored:
+            raise self.wrong(f"'{name}' is read before a line gives it a value, or where only one side of an `if` has")
         if name in self.given:
             return self.given[name]
         meaning = self.program.meanings.get(name)
@@ -125,15 +130,23 @@ class Expressions(Reckoner):
             return self.load(kind, (place,))
         items = held.items()
         if isinstance(node.slice, ast.Slice):
-            first, last = (None if end is None else self.value(end).known() for end in (node.slice.lower, node.slice.upper))
-            return joined(items[first:last])
+            return joined(items[self._ends(node.slice)])
         at = self.value(node.slice)
+        if at.kind not in INDICES:
+            raise self.wrong(f"'{ast.unparse(node)}': an index must be a whole number, not {shown(at.kind)}")
         known = at.known()
         if known is None:
             return self._one_of(items, at)
         if not -len(items) <= known < len(items):
             raise self.wrong(f"'{ast.unparse(node)}' asks for number {known} of {len(items)} values")
         return items[known]
+
+    def _ends(self, node: ast.Slice) -> slice:
+        """The ends of a slice of a tuple, which must be known here."""
+        ends = [None if end is None else self.value(end).known() for end in (node.lower, node.upper)]
+        if node.step is not None or any(end is not None and known is None for end, known in zip((node.lower, node.upper), ends, strict=True)):
+            raise self.wrong(f"'[{ast.unparse(node)}]': the ends of a slice must be constants, without a step")
+        return slice(*ends)
 
     def _one_of(self, items: Sequence[Value], at: Value) -> Value:
         """One of some values of the same kind, which one being known only when the kernel runs; the last, if it is none of them."""
@@ -161,6 +174,8 @@ class Expressions(Reckoner):
     def _unaryop_value(self, node: ast.UnaryOp) -> Value:
         if isinstance(node.op, ast.Not):
             return Value("bool", (self.op(f"xor i1 {self.truth(node.operand)}, true"),))
+        if isinstance(node.op, ast.UAdd):
+            return self.value(node.operand)
         if not isinstance(node.op, ast.USub):
             raise self.wrong(f"'{ast.unparse(node)}' is not known to a kernel")
         if isinstance(node.operand, ast.Constant) and isinstance(node.operand.value, int | float):
@@ -171,6 +186,8 @@ class Expressions(Reckoner):
         return self.binary(node.op, self.value(node.left), self.value(node.right))
 
     def _compare_value(self, node: ast.Compare) -> Value:
+        if not all(map(self.quick, node.comparators[1:])):
+            raise self.wrong(f"'{ast.unparse(node)}': write `a < b and b < c`, which looks at c only where it must")
         values = [self.value(n) for n in (node.left, *node.comparators)]
         bits = [self.compared(op, a, b) for op, a, b in zip(node.ops, values, values[1:], strict=False)]
         whole = bits[0]
@@ -179,21 +196,31 @@ class Expressions(Reckoner):
         return Value("bool", (whole,))
 
     def _boolop_value(self, node: ast.BoolOp) -> Value:
-        """`a and b`, `a or b` as a truth."""
+        return Value("bool", (self._both(node, self._bit),))
+
+    def _bit(self, node: ast.expr) -> str:
+        """A truth that is a value: of a number `a or b` would be a number."""
+        value = self.value(node)
+        if value.kind != "bool" and value.known() not in (0, 1):
+            raise self.wrong(f"'{ast.unparse(node)}' is no truth: write `a if test else b`")
+        return self.cast(value, "bool").parts[0]
+
+    def _both(self, node: ast.BoolOp, of: Callable[[ast.expr], str]) -> str:
+        """`a and b`, `a or b`, each operand being a truth by `of`."""
         both = isinstance(node.op, ast.And)
-        found = self.truth(node.values[0])
+        found = of(node.values[0])
         for other in node.values[1:]:
             if self.quick(other):
-                right = self.truth(other)
+                right = of(other)
                 found = self.op(f"select i1 {found}, i1 {right}, i1 false" if both else f"select i1 {found}, i1 true, i1 {right}")
                 continue
             look, end, before = self.label("look"), self.label("end"), self.block
             self.split(found, *((look, end) if both else (end, look)))
             self.begin(look)
-            right, after = self.truth(other), self.block
+            right, after = of(other), self.block
             self.begin(end)
             found = self.op(f"phi i1 [{literal(not both, 'bool')}, %{before}], [{right}, %{after}]")
-        return Value("bool", (found,))
+        return found
 
     def _ifexp_value(self, node: ast.IfExp) -> Value:
         test = self.truth(node.test)
@@ -254,9 +281,14 @@ class Expressions(Reckoner):
         own: Callable[..., Value] | None = getattr(self, f"word_{name}", None)
         if own is None:
             raise self.wrong(f"'{ast.unparse(node)}': '{name}' is not known to a kernel")
+        if len(given) != own.__code__.co_argcount - 1:  # type: ignore[attr-defined]
+            raise self.wrong(f"'{ast.unparse(node)}': {name} takes {own.__code__.co_argcount - 1} arguments")  # type: ignore[attr-defined]
         return own(*given)
 
-    def _of_function(self, name: str, given: Sequence[Value]) -> Value:
+    def _of_function(self, name: str, given: list[Value]) -> Value:
+        arguments = self.program.functions[name].args
+        left_out = len(arguments.args) - len(given)
+        given += [self.value(default) for default in (arguments.defaults[-left_out:] if left_out > 0 else ())]
         symbol, kind = self.program.called(name, tuple(v.kind for v in given))
         call = f"call {returned(kind)} {symbol}({', '.join(f'{t} {p}' for v in given for t, p in zip(scalars(v.kind), v.parts, strict=True))})"
         size = len(scalars(kind))
@@ -267,7 +299,10 @@ class Expressions(Reckoner):
         return Value(kind, (whole,) if size == 1 else tuple(self.op(f"extractvalue {returned(kind)} {whole}, {k}") for k in range(size)))
 
     def _empty(self, node: ast.Call) -> Value:
-        """Scratch: on the stack where it is small, which shows LLVM that nothing else lies there, else from the heap."""
+        """Scratch: on the stack where it is small, which shows LLVM that nothing else lies there, else from the heap.
+
+        Where its line is passed again, what it gave before is gone.
+        """
         shape, kind = node.args[0], self.word(ast.unparse(node.args[1]))
         extents = [self.cast(self.value(n), "i64").parts[0] for n in (shape.elts if isinstance(shape, ast.Tuple) else [shape])]
         array = Array(kind, tuple(None if n.startswith("%") else int(n) for n in extents))
@@ -282,8 +317,9 @@ class Expressions(Reckoner):
 
     def _from_heap(self, size: str) -> str:
         """So many bytes, at an address that a vector likes; where there are none the kernel ends and says so."""
+        if not self.entry:
+            raise self.wrong("scratch that is large, or of a size that is not known, belongs to the kernel itself")
         (heap,) = self.room(["ptr"])
-        self.slots.append(f"  store ptr null, ptr {heap}")
         self.heaps.append(heap)
         self.do(f"call void @free(ptr {self.op(f'load ptr, ptr {heap}')})")  # of the turn before
         raw = self.op(f"call noalias ptr @malloc(i64 {self.integer('add', size, '64')})")

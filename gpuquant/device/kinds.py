@@ -73,7 +73,7 @@ def literal(value: float, kind: str) -> str:
     if kind == "bool":
         return "true" if value else "false"
     if kind not in FLOATS:
-        return str(int(value))
+        return str(int(value) % (1 << 8 * SIZES[kind]) if kind[0] == "u" else int(value))
     if kind == "f32":
         value = ctypes.c_float(value).value
     return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"

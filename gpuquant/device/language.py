@@ -237,6 +237,7 @@ class Rewriter(ast.NodeTransformer):
                 self._reject(node, f"{type(node).__name__} cannot run on both targets")
         for argument in tree.args.args:
             argument.arg += "_" if argument.arg in RESERVED else ""
+        tree.args.defaults = [self.visit(default) for default in tree.args.defaults]
         tree.args.args += [ast.arg(f"_unused{k}") for k in range(len(tree.args.args), offered)]
         tree.body = [self.visit(line) for line in tree.body]
         self.lines.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))

@@ -39,6 +39,7 @@ class Program:
         self.functions = {name: word for name, word in known.items() if isinstance(word, ast.FunctionDef)}
         self.meanings = {name: word for name, word in known.items() if name not in self.functions}
         self.done: dict[Any, tuple[str, Kind]] = {}
+        self.begun: set[Any] = set()
         self.texts = [DECLARED]
 
     def entry(self, name: str, kinds: Sequence[Kind]) -> str:
@@ -59,6 +60,9 @@ class Program:
             tree = self.functions[name]
             if len(tree.args.args) != len(kinds):
                 raise MemberError(f"{name} takes {len(tree.args.args)} arguments, {len(kinds)} are given")
+            if (name, kinds) in self.begun:
+                raise MemberError(f"{name} calls itself, which a kernel cannot")
+            self.begun.add((name, kinds))
             function = Function(self, tree, self._given(kinds))
             body = function.write()
             heads = ", ".join(f"{part} %p{k}" for k, part in enumerate(part for kind in kinds for part in scalars(kind)))
@@ -85,6 +89,8 @@ class Function(Expressions):
         super().__init__(tree.name, program, {argument.arg: value for argument, value in zip(tree.args.args, given, strict=True)})
         self.tree = tree
         self.entry = entry
+        self.stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        self.ends: set[bool] = set()  # whether its returns have a value
         self.changed = False
         self.loops: list[tuple[str, str]] = []  # where `continue` and `break` go
 
@@ -95,21 +101,23 @@ class Function(Expressions):
 
     def write(self) -> str:
         """The text of the body."""
-        stored = {n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         self.changed = True
         while self.changed:
             self.changed, self.open = False, True
-            self.lines, self.heaps, self.places, self.count = [], [], {}, 0
+            self.lines, self.heaps, self.places, self.sure, self.ends, self.count = [], [], {}, set(), set(), 0
             self.slots = ["  %failed = alloca i32", "  store i32 0, ptr %failed"] if self.entry else []
             self.begin("start")
             for name, value in self.given.items():
-                if name in stored:
-                    self.keep(name, value)
+                if name in self.stored:
+                    self.give(name, value)
             self.run(self.tree.body)
+            self.ends |= {False} if self.open else set()
+            if len(self.ends) > 1 and not self.entry:
+                raise MemberError(f"{self.name} may end without a value")
             self.leave()
         return "\n".join([*self.slots, *self.lines])
 
-    def keep(self, name: str, value: Value) -> None:
+    def give(self, name: str, value: Value) -> None:
         """Give a name a value."""
         try:
             kind = wider(self.kinds.get(name, value.kind), value.kind)
@@ -122,6 +130,7 @@ class Function(Expressions):
         if name not in self.places:
             self.places[name] = self.room(scalars(kind))
         self.store(value, kind, self.places[name])
+        self.sure.add(name)
 
     def leave(self) -> None:
         """The end of the function, to which every return goes."""
@@ -161,8 +170,12 @@ class Function(Expressions):
             self.value(line.value)
 
     def _return(self, line: ast.Return) -> None:
+        self.ends.add(line.value is not None)
         if line.value is not None:
-            self.keep("return", self.value(line.value))
+            value = self.value(line.value)
+            if "ptr" in scalars(value.kind):
+                raise self.wrong("an array cannot be returned")
+            self.give("return", value)
         self.go("leave")
 
     def _assign(self, line: ast.Assign) -> None:
@@ -172,7 +185,7 @@ class Function(Expressions):
 
     def _put(self, target: ast.expr, value: Value) -> None:
         if isinstance(target, ast.Name):
-            self.keep(target.id, value)
+            self.give(target.id, value)
         elif isinstance(target, ast.Subscript):
             kind, place = self.element(target, self.value(target.value))
             self.store(value, kind, (place,))
@@ -187,20 +200,26 @@ class Function(Expressions):
             kind, place = self.element(line.target, self.value(line.target.value))
             self.store(self.binary(line.op, self.load(kind, (place,)), self.value(line.value)), kind, (place,))
         elif isinstance(line.target, ast.Name):
-            self.keep(line.target.id, self.binary(line.op, self._name_value(line.target), self.value(line.value)))
+            self.give(line.target.id, self.binary(line.op, self._name_value(line.target), self.value(line.value)))
         else:
             raise self.wrong(f"'{ast.unparse(line.target)}' cannot be assigned to")
 
     def _if(self, line: ast.If) -> None:
         yes, no, end = self.label("then"), self.label("else"), self.label("end")
         self.split(self.truth(line.test), yes, no)
+        before, after = self.sure, []
         for label, lines in ((yes, line.body), (no, line.orelse)):
             self.begin(label)
+            self.sure = set(before)
             self.run(lines)
+            after += [self.sure] if self.open else []
             self.go(end)
-        self.begin(end)
+        if after:  # else both sides have left
+            self.begin(end)
+            self.sure = set.intersection(*after)
 
     def _while(self, line: ast.While) -> None:
+        self._without_else(line)
         head, body, end = self.label("while"), self.label("do"), self.label("end")
         self.begin(head)
         self.split(self.truth(line.test), body, end)
@@ -210,21 +229,22 @@ class Function(Expressions):
         self.begin(end)
 
     def _for(self, line: ast.For) -> None:
+        self._without_else(line)
         loop = line.iter
         if not (isinstance(loop, ast.Call) and ast.unparse(loop.func) == "range" and isinstance(line.target, ast.Name)):
             raise self.wrong("a kernel's loop is over range(...)")
         limits = [self.cast(self.value(a), "i64").parts[0] for a in loop.args]
         start, stop, step = (["0", *limits, "1"] if len(limits) == 1 else [*limits, "1"])[:3]
-        if not step.isdigit() or step == "0":
-            raise self.wrong("the step of a loop must be a positive constant")
+        if step.startswith("%") or step == "0":
+            raise self.wrong("the step of a loop must be a constant")
         head, body, after, end = (self.label(word) for word in ("for", "do", "next", "end"))
         (turn,) = self.room(["i64"])
         self.do(f"store i64 {start}, ptr {turn}")
         self.begin(head)
         now = self.op(f"load i64, ptr {turn}")
-        self.split(self.op(f"icmp slt i64 {now}, {stop}"), body, end)
+        self.split(self.op(f"icmp {'sgt' if step.startswith('-') else 'slt'} i64 {now}, {stop}"), body, end)
         self.begin(body)
-        self.keep(line.target.id, Value("i64", (now,)))
+        self.give(line.target.id, Value("i64", (now,)))
         self._turn(line.body, after, end)
         self.begin(after)
         self.do(f"store i64 {self.op(f'add nsw i64 {now}, {step}')}, ptr {turn}")
@@ -232,10 +252,14 @@ class Function(Expressions):
         self.begin(end)
 
     def _turn(self, lines: Sequence[ast.stmt], after: str, end: str) -> None:
-        """One turn of a loop: where it goes on, and where it ends."""
+        """One turn of a loop: where it goes on, and where it ends. What it gives a value counts as given after it, and is zero after no turn."""
         self.loops.append((after, end))
         self.run(lines)
         self.loops.pop()
+
+    def _without_else(self, line: ast.For | ast.While) -> None:
+        if line.orelse:
+            raise self.wrong("a loop has no else in a kernel")
 
     def _continue(self, line: ast.Continue) -> None:
         self.go(self.loops[-1][0])

@@ -6,11 +6,13 @@ The file of a kernel is named by the hash of what it was made from, the kinds of
 from __future__ import annotations
 
 import ctypes
+import itertools
 import struct
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
@@ -39,7 +41,7 @@ def host() -> Host:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    return Host(f"{llvm.llvm_version_info} {llvm.get_default_triple()} {cpu} {features}", cpu, features)
+    return Host(f"{llvmlite.__version__} {llvm.llvm_version_info} {llvm.get_default_triple()} {cpu} {features}", cpu, features)
 
 
 def compiled(text: str) -> bytes:
@@ -61,11 +63,12 @@ def _linker() -> Any:
 
 
 _libraries: list[Any] = []  # hold the code that is in use
+_numbers = itertools.count()
 
 
 def loaded(code: bytes, name: str) -> Callable[[int, int, Any], int]:
     """The function `name` of an object file."""
-    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name).link(_linker(), f"kernel{len(_libraries)}")
+    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name).link(_linker(), f"kernel{next(_numbers)}")
     _libraries.append(library)
     return CALL(library[name])
 
@@ -73,15 +76,23 @@ def loaded(code: bytes, name: str) -> Callable[[int, int, Any], int]:
 def taken(argument: Any) -> tuple[Kind, list[bytes]]:
     """The kind of an argument, and its scalars, eight bytes each."""
     if isinstance(argument, np.ndarray):
-        kind = OF_DTYPE[argument.dtype.str]
+        kind = _of(argument.dtype)
         packed = argument.flags.c_contiguous
         numbers = [argument.ctypes.data, *argument.shape, *(() if packed else argument.strides)]
         return Array(kind, (None,) * argument.ndim, packed), [struct.pack("<q", n) for n in numbers]
     if isinstance(argument, bool | np.bool_):
         return "bool", [struct.pack("<q", int(argument))]
     if isinstance(argument, np.generic):
-        kind = OF_DTYPE[argument.dtype.str]
+        kind = _of(argument.dtype)
         return kind, [argument.tobytes().ljust(8, b"\0")]
-    if isinstance(argument, int):
+    if isinstance(argument, int) and -(1 << 63) <= argument < 1 << 63:
         return "i64", [struct.pack("<q", argument)]
-    return "f64", [struct.pack("<d", argument)]
+    if isinstance(argument, float):
+        return "f64", [struct.pack("<d", argument)]
+    raise TypeError(f"a kernel cannot be given {argument!r}: a number of 64 bits, a truth or an array")
+
+
+def _of(dtype: np.dtype[Any]) -> str:
+    if dtype.str not in OF_DTYPE:
+        raise TypeError(f"a kernel cannot be given {dtype}: its numbers are {', '.join(OF_DTYPE.values())}")
+    return OF_DTYPE[dtype.str]

@@ -1,6 +1,7 @@
 """Rearranging kernel source: procedures put in place of their calls, and what needs no state taken out of a function.
 
-Both leave the numbers as they are. `Inliner` saves a compiler a function to type and lower, and arrays passed on, which numba counts; `hoist` gives LLVM a loop it can turn into vector instructions.
+Both leave the numbers as they are. `Inliner` saves a compiler a function to type and lower, and arrays passed on, which numba counts;
+`hoist` gives LLVM a loop it can turn into vector instructions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Reckoning in LLVM's language: casts, arithmetic, comparisons and the elementary words, on values whose kinds are known.
 
-The rules are NumPy's. A whole number has 64 bits once something is done with it, and with a fraction it becomes a float64; whole
-numbers with a sign and without do not mix. Two floats are contracted to one instruction where the machine has it, never reordered.
+The rules are numba's. A whole number has 64 bits once something is done with it, and with a float it becomes a float64; two of 64 bits, one
+with a sign and one without, do not mix. One with a sign never leaves its range, and nothing is divided by zero: that is the source's affair. A
+product and a sum are contracted to one instruction where the machine has it, and nothing is reordered.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from gpuquant.device.kinds import COMPLEX, FLOATS, NOTHING, RECKONED, SCALARS, Array, Kind, Value, joined, literal, scalars, shown, wider
 from gpuquant.errors import MemberError
 
-EXACT = "contract nsz"  # never reassoc: it folds the rounding trick of exp away and gives wrong prices without a word
+FLAGS = "contract nsz"  # never reassoc: it folds the rounding trick of exp away and gives wrong prices without a word
 ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
+INDICES = ("i32", "u32", "i64", "u64")
 BITWISE = {ast.BitAnd: "and", ast.BitOr: "or", ast.BitXor: "xor", ast.LShift: "shl", ast.RShift: "shr"}
 COMPARED = {ast.Lt: ("olt", "lt"), ast.LtE: ("ole", "le"), ast.Gt: ("ogt", "gt"), ast.GtE: ("oge", "ge"), ast.Eq: ("oeq", "eq"), ast.NotEq: ("une", "ne")}
 DECLARED = """declare float @llvm.fabs.f32(float)
@@ -84,7 +86,7 @@ class Reckoner:
         elif kind in FLOATS:
             word = "sitofp" if value.kind[0] == "i" else "uitofp"
         else:
-            word = "trunc" if new == "i32" else "sext" if value.kind == "i32" else "zext"
+            word = "trunc" if old == "i64" else "sext" if value.kind == "i32" else "zext"
         return Value(kind, (self.op(f"{word} {old} {part} to {new}"),))
 
     # arithmetic
@@ -107,7 +109,7 @@ class Reckoner:
         if kind in FLOATS:
             if type(op) not in ARITHMETIC:
                 raise self.wrong("floats are added, subtracted, multiplied and divided, and nothing else")
-            return Value(kind, (self.op(f"f{ARITHMETIC[type(op)]} {EXACT} {SCALARS[kind]} {x}, {y}"),))
+            return Value(kind, (self.op(f"f{ARITHMETIC[type(op)]} {FLAGS} {SCALARS[kind]} {x}, {y}"),))
         if type(op) in ARITHMETIC:
             return Value(kind, (self.integer(ARITHMETIC[type(op)], x, y, " nsw" if kind == "i64" else ""),))
         if type(op) in BITWISE:
@@ -141,7 +143,7 @@ class Reckoner:
 
     def _complex(self, op: ast.operator, a: Value, b: Value) -> Value:
         def f(word: str, x: str, y: str) -> str:
-            return self.op(f"f{word} {EXACT} double {x}, {y}")
+            return self.op(f"f{word} {FLAGS} double {x}, {y}")
 
         if isinstance(op, ast.Add | ast.Sub):
             x, y, word = self.cast(a, COMPLEX).parts, self.cast(b, COMPLEX).parts, ARITHMETIC[type(op)]
@@ -158,7 +160,7 @@ class Reckoner:
     def negated(self, x: Value) -> Value:
         """`-x`."""
         if x.kind in FLOATS or x.kind == COMPLEX:
-            return Value(x.kind, tuple(self.op(f"fneg {EXACT} {t} {p}") for t, p in zip(scalars(x.kind), x.parts, strict=True)))
+            return Value(x.kind, tuple(self.op(f"fneg {FLAGS} {t} {p}") for t, p in zip(scalars(x.kind), x.parts, strict=True)))
         return self.binary(ast.Sub(), Value("i64", ("0",)), x)
 
     def compared(self, op: ast.cmpop, a: Value, b: Value) -> str:
@@ -181,23 +183,25 @@ class Reckoner:
 
     # arrays
 
-    def place(self, array: Value, index: Sequence[Value]) -> tuple[str, str]:
-        """The kind and the place in memory of an element."""
+    def place(self, array: Value, index: Sequence[Value], inside: str = "inbounds ") -> tuple[str, str]:
+        """The kind and the place in memory of an element, which is `inside` the array unless nothing will be read there."""
         kind = array.kind
         if not isinstance(kind, Array) or len(index) != len(kind.shape):
             raise self.wrong(f"{shown(kind)} has no element at {len(index)} indices")
-        if any(value.kind not in RECKONED and value.kind not in ("i64", "u64") for value in index):
-            raise self.wrong(f"an index must be a whole number, not {shown(next(v.kind for v in index if v.kind in FLOATS))}")
+        if any(value.kind not in INDICES for value in index):
+            raise self.wrong(f"an index must be a whole number, not {shown(next(v.kind for v in index if v.kind not in INDICES))}")
+        if any((value.known() or 0) < 0 for value in index):
+            raise self.wrong("an index counts from the front")
         at = [self.cast(value, RECKONED.get(value.kind, value.kind)).parts[0] for value in index]
         if kind.packed:
             where = at[0]
             for step, extent in zip(at[1:], self.shape(array)[1:], strict=True):
                 where = self.integer("add", self.integer("mul", where, extent), step)
-            return kind.of, self.op(f"getelementptr inbounds {SCALARS[kind.of]}, ptr {array.parts[0]}, i64 {where}")
+            return kind.of, self.op(f"getelementptr {inside}{SCALARS[kind.of]}, ptr {array.parts[0]}, i64 {where}")
         where = "0"
         for step, stride in zip(at, array.parts[-len(at) :], strict=True):
             where = self.integer("add", where, self.integer("mul", step, stride))
-        return kind.of, self.op(f"getelementptr inbounds i8, ptr {array.parts[0]}, i64 {where}")
+        return kind.of, self.op(f"getelementptr {inside}i8, ptr {array.parts[0]}, i64 {where}")
 
     def shape(self, array: Value) -> list[str]:
         """The extents of an array."""
@@ -208,14 +212,16 @@ class Reckoner:
 
     def word_abs(self, x: Value) -> Value:
         """`abs(x)`."""
+        if x.kind in ("u32", "u64"):
+            return x
         if x.kind in FLOATS:
-            return Value(x.kind, (self.op(f"call {EXACT} {SCALARS[x.kind]} @llvm.fabs.{x.kind}({SCALARS[x.kind]} {x.parts[0]})"),))
+            return Value(x.kind, (self.op(f"call {FLAGS} {SCALARS[x.kind]} @llvm.fabs.{x.kind}({SCALARS[x.kind]} {x.parts[0]})"),))
         return Value("i64", (self.op(f"call i64 @llvm.abs.i64(i64 {self.cast(x, 'i64').parts[0]}, i1 false)"),))
 
     def word_sqrt(self, x: Value) -> Value:
         """The square root, in the type of `x`."""
         x = x if x.kind in FLOATS else self.cast(x, "f64")
-        return Value(x.kind, (self.op(f"call {EXACT} {SCALARS[x.kind]} @llvm.sqrt.{x.kind}({SCALARS[x.kind]} {x.parts[0]})"),))
+        return Value(x.kind, (self.op(f"call {FLAGS} {SCALARS[x.kind]} @llvm.sqrt.{x.kind}({SCALARS[x.kind]} {x.parts[0]})"),))
 
     def word_max(self, a: Value, b: Value) -> Value:
         """Python's `max`: the first, unless the second is beyond it."""
@@ -255,6 +261,6 @@ class Reckoner:
 
     def word_touch(self, array: Value, index: Value) -> Value:
         """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond the array's end it does nothing."""
-        _, place = self.place(array, index.items())
+        _, place = self.place(array, index.items(), inside="")
         self.do(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
         return NOTHING

@@ -1,6 +1,6 @@
 """The scalar words of a kernel, in plain numpy: what a function means before any target compiles it.
 
-Each target (cpu.py, cuda.py) offers the same names. These are the slow reference, and what the CUDA simulator runs.
+Each target has the same words, in `reckon.py` for a CPU and in `cuda_words.py` for a GPU. These are the slow reference, and what the CUDA simulator runs.
 """
 
 # mypy: ignore-errors
