@@ -64,9 +64,41 @@ def test_a_priced_wish_fills_where_a_slow_loop_fills_it(ranges):
         none = refused[refused["column"] == column]
         assert list(none["bar"]) == [t for t, _ in want_refused], where
         assert set(none["reason"]) <= {"its price was not reached"}, where
+        assert none["price"].isna().all(), where
         seen["fills"] += len(want_fills)
         seen["refusals"] += len(want_refused)
     assert min(seen.values()) > 100
+
+
+def test_at_the_close_a_limit_sees_the_close_alone():
+    """The bar's low is past by then: a limit better than the close is never reached, one that the close is within always."""
+    panel = bars(np.random.default_rng(7), 200, 1, ranges=True)
+    terms = {"size": gq.Size(of="units", amount=UNITS), "cash": 1e6, "fill": "same_close"}
+    never, always = (gq.backtest(panel, Patient(limit=limit, stop=0.0), **terms) for limit in (0.0001, -0.0001))
+    assert never.measures["orders"][0] == 0.0 < never.measures["rejects"][0]
+    assert always.measures["rejects"][0] == 0.0 < always.measures["orders"][0]
+    np.testing.assert_array_equal(always.orders()["price"], panel.close[always.orders()["bar"], 0])
+
+
+def test_a_margin_call_waits_for_no_price():
+    class Greedy(Patient):
+        @staticmethod
+        def decide(r, i, state, past, k):
+            return (state[0] + 1.0,), 1.0, past.close(0) * (1.5 if state[0] == 0.0 else 0.01), 0.0  # buys at once, then at no price that comes
+
+    close = np.array([100.0, 100.0, 100.0, 60.0, 58.0, 55.0])[:, None]
+    panel = gq.Panel(close, np.arange("2020-01-01", "2020-01-07", dtype="datetime64[D]").astype("datetime64[ns]"), ("A",))
+    found = gq.backtest(panel, Greedy(limit=0.0, stop=0.0), size=gq.Size(of="equity", amount=2.0), margin=gq.Margin(initial=0.4, maintenance=0.3), cash=1e4)
+    assert list(found.orders()["cause"]) == ["limit", "margin call"]
+
+
+@pytest.mark.parametrize("halts", [True, False])
+def test_a_bar_without_prices_says_so(halts):
+    panel = bars(np.random.default_rng(8), 300, 1, ranges=True, halts=halts)
+    refused = gq.backtest(panel, Patient(limit=0.002, stop=0.0), size=gq.Size(of="units", amount=UNITS), cash=1e6).rejects()
+    for bar, reason in zip(refused["bar"], refused["reason"], strict=True):
+        assert reason == ("no price" if np.isnan(panel.close[bar, 0]) else "its price was not reached")
+    assert ("no price" in set(refused["reason"])) == halts
 
 
 def test_a_limit_does_not_slip_and_a_stop_does():
@@ -84,10 +116,11 @@ def test_a_price_that_is_not_known_is_no_wish():
     class Blind(Patient):
         @staticmethod
         def decide(r, i, state, past, k):
-            return state, 1.0, past.close(1e6), 0.0  # a close before the first bar
+            return state, 1.0, r.limit[i] * past.close(1e6 * r.stop[i]), 0.0  # a close before the first bar, or a price below zero
 
-    found = gq.backtest(bars(np.random.default_rng(6), 60, 1), Blind(limit=0.0, stop=0.0))
-    assert found.measures["orders"][0] == found.measures["rejects"][0] == 0.0
+    for limit, stop in ((1.0, 1.0), (-1.0, 0.0)):
+        found = gq.backtest(bars(np.random.default_rng(6), 60, 1), Blind(limit=limit, stop=stop))
+        assert found.measures["orders"][0] == found.measures["rejects"][0] == 0.0
 
 
 def test_a_rule_that_forgets_its_prices_is_named():

@@ -1,7 +1,9 @@
 """Kernel source in LLVM's language means what it means in Python, and what numba makes of it."""
 
 import math
+import re
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -246,6 +248,57 @@ def test_arrays_of_any_layout():
     np.testing.assert_array_equal(out.T[:3, 2], [0.0, 1.0, 2.0])
 
 
+def test_signs_of_whole_numbers():
+    big = np.uint64((1 << 63) + 1)
+    assert result("1.0 if a > u64(5) else 0.0", big) == 1.0
+    assert result("f64(a)", big) == float(big)
+    assert result("a // u64(3)", big, of=np.uint64) == int(big) // 3
+    assert result("a % u64(10)", big, of=np.uint64) == int(big) % 10
+    assert result("f64(u32(-1))", 0.0) == 2.0**32 - 1
+    for kind in (np.int32, np.uint32):
+        values = np.array([-5 % 2**32], np.uint32).view(kind)
+        assert result("a[0] + 0", values, of=np.int64) == int(values[0])
+    assert result("i32(a) + u32(a)", np.bool_(True), of=np.int64) == 2
+
+
+def test_a_loop_counts_by_itself():
+    """Backwards, and whatever its body does with its name."""
+    words = """
+@jit
+def backwards(n, step=2):
+    s = 0
+    for k in range(n, 0, -3):
+        s = 10 * s + k
+        k = 100
+    return +s * step
+"""
+    assert result("backwards(a)", 10, words=words, of=np.int64) == 2 * 10741
+    assert result("backwards(a, 1)", 10, words=words, of=np.int64) == 10741
+
+
+def test_both_sides_may_return():
+    words = "\n@jit\ndef sign(x):\n    if x > 0.0:\n        return 1.0\n    else:\n        return -1.0\n"
+    assert [result("sign(a)", x, words=words) for x in (3.0, -3.0)] == [1.0, -1.0]
+
+
+def test_scratch_from_the_heap_is_given_back():
+    out = np.zeros(3)
+    body = "big = np.empty((a, 8), f64)\nbig[a - 1, 7] = unit\nif unit == 1:\n    continue\nb[unit] = big[a - 1, 7] + 1.0"
+    run(body, 3000, out, units=3)
+    np.testing.assert_array_equal(out, [1.0, 0.0, 3.0])
+    text = KERNEL.format(arguments="a, b", body="\n".join("        " + line for line in body.splitlines()))
+    made = cpu.lowered(text, ("i64", Array("f64", (None,))))
+    assert made.count("call void @free(") == 2  # of the turn before, and at the end
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"), [(np.zeros(2, bool), "bool: its numbers are i32"), (1 << 63, "a number of 64 bits"), (None, "cannot be given None")]
+)
+def test_an_argument_that_is_no_number_is_refused(argument, words):
+    with pytest.raises(TypeError, match=words):
+        run("pass", argument)
+
+
 def test_too_little_memory_is_an_error():
     with pytest.raises(MemoryError, match="scratch"):
         run("big = np.empty((a, 8), f64)\nbig[0, 0] = 1.0", 1 << 50)
@@ -263,13 +316,89 @@ WRONG = {
     "b.T[0]": "is not known to a kernel",
     "2.0 ** 0.5": "floats are added, subtracted",
     "one(a, a)": "one takes 1 arguments, 2 are given",
+    "1.0 if (2.0 or 3.0) == 2.0 else 0.0": "'2.0' is no truth: write `a if test else b`",
+    "(1.0, 2.0, 3.0)[::2][1]": "the ends of a slice must be constants, without a step",
+    "(1.0, 2.0, 3.0)[b[0]:][1]": "the ends of a slice must be constants",
+    "(1.0, 2.0)[1.0]": "an index must be a whole number, not f64",
+    "b[b]": "an index must be a whole number, not an array",
+    "b[-1]": "an index counts from the front",
+    "1.0 if 0 < 5 < b[0] else 0.0": "write `a < b and b < c`",
+    "min(1.0, 2.0, 3.0)": "min takes 2 arguments",
+    "18446744073709551617": "is not a number of 64 bits",
+    "endless(1.0)": "endless calls itself",
+    "some(1.0)": "some may end without a value",
+    "later(1.0)": "'y' is read before a line gives it a value",
+    "either(1.0)": "'y' is read before a line gives it a value, or where only one side",
+    "scratch()": "belongs to the kernel itself",
+    "kept()": "an array cannot be returned",
+    "unwound(3)": "a loop has no else in a kernel",
 }
+MADE_WRONG = """
+@jit
+def one(x):
+    return x
+
+@jit
+def endless(x):
+    return endless(x)
+
+@jit
+def some(x):
+    if x > 0.0:
+        return x
+
+@jit
+def later(x):
+    s = 0.0
+    for k in range(3):
+        if k > 0:
+            s += y
+        y = x
+    return s
+
+@jit
+def either(x):
+    if x > 0.0:
+        y = x
+    return y
+
+@jit
+def scratch():
+    big = np.empty((100000,), f64)
+    return big[0]
+
+@jit
+def kept():
+    return np.empty((3,), f64)
+
+@jit
+def unwound(n):
+    for k in range(n):
+        pass
+    else:
+        n = 5
+    return n
+"""
 
 
 @pytest.mark.parametrize("expression", WRONG)
 def test_what_a_kernel_cannot_say_is_refused_by_its_line(expression):
     with pytest.raises(MemberError, match=WRONG[expression]):
-        result(expression, np.uint64(1), np.zeros(3, np.int64), words="\n@jit\ndef one(x):\n    return x\n")
+        result(expression, np.uint64(1), np.zeros(3, np.int64), words=MADE_WRONG)
+
+
+def test_what_machine_code_rests_on_is_in_its_name():
+    """Every part of the compiler that a CPU's kernel goes through is hashed: an edit makes new code."""
+    known = {name.removeprefix("device/") for name in (*compiler.WORDS, *compiler.OWN["cpu"])}
+    names, seen = {"cpu"}, set()
+    while names - seen:
+        name = (names - seen).pop()
+        seen.add(name)
+        source = Path(compiler.__file__).with_name(f"{name}.py").read_text()
+        if name in compiler.OWN["cpu"] or f"device/{name}" in compiler.OWN["cpu"]:
+            names |= set(re.findall(r"from gpuquant\.device\.(\w+) import", source))
+            names |= set(re.findall(r"from gpuquant\.device import (\w+)", source))
+    assert seen - known == {"place"}  # threads
 
 
 def test_kinds():

@@ -150,6 +150,20 @@ def test_a_new_process_uses_the_kept_kernel(python, tmp_path):
     assert second[1:] == ["0", "False"]
 
 
+def test_a_kept_file_that_was_cut_short_is_made_anew(python, tmp_path):
+    source = """
+        import gpuquant as gq
+        call = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)
+        print(gq.price(call, gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2), paths=1000, engine="monte_carlo", device="cpu").price)
+        """
+    first = python(source, GPUQUANT_CACHE=str(tmp_path))
+    files = [path for path in (tmp_path / "kernels").iterdir() if path.suffix in (".o", ".text")]
+    assert {path.suffix for path in files} == {".o", ".text"}
+    for path in files:
+        path.write_bytes(path.read_bytes()[:-100])
+    assert python(source, GPUQUANT_CACHE=str(tmp_path)) == first
+
+
 def test_a_member_that_changes_between_processes_is_compiled_anew(python, tmp_path):
     source = """
         import sys, gpuquant as gq
