@@ -195,7 +195,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         *(("TOP", "LOSS", "STOP", "GOAL") if "STOPS" in kind.flags else ()),
         *(("DEBT_OF",) if "LOCKED" in kind.flags else ()),
     ]
-    wider = {"EQUITY": seen, "MOVED": seen + 1, "DUE": seen + 2, "WAS": seen + 3, "MOMENTS": seen + 3 + remembered}
+    wider = {"EQUITY": seen, "MOVED": seen + 1, "WAS": seen + 2, "MOMENTS": seen + 2 + remembered}
     found: dict[str, Any] = {
         **{flag: int(flag in kind.flags) for flag in FLAGS},
         **{word.upper(): int(kind.fill == word) for word in FILLS},

@@ -9,9 +9,8 @@ Bars go by in blocks (of one bar on a GPU). What a rule sees of the past without
 trades and its moments are loops over a block without a branch, which a CPU turns into vector instructions. Only what remembers, the rule's
 state, goes bar by bar; the account goes from one bar at which something is due to the next, unless every bar may touch it.
 
-`block` holds what is seen, the equity at each bar (place 0: before the block) and the moments, each by place in the block, and a list of
-the places at which a wish is due; `want[j]` the wishes for asset `j`, by the place of the bar at which they are due, and where a rule prices them,
-below them their limits and their stops.
+`block` holds what is seen, the equity at each bar (place 0: before the block) and the moments, each by place in the block; `want[j]` the
+wishes for asset `j`, by the place of the bar at which they are due, and where a rule prices them, below them their limits and their stops.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -44,8 +43,8 @@ def ask(r, state, seen, past, wishes, want, asset, j, t, q):
 def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here):
     """Ask for the wishes at the closes of a block, each in the place of the bar at which it is due; the state after them.
 
-    They rest on prices alone, never on the account: so they are known before the account has come so far. Also returned: how many
-    places have a wish due, which `block[DUE]` lists.
+    They rest on prices alone, never on the account: so they are known before the account has come so far. Also returned: the places that have
+    a wish due, a bit for each.
     """
     if BLOCK == 1:
         for j in range(ASSETS):
@@ -60,15 +59,14 @@ def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, he
             for q in range(here):
                 past = (sums, close, extra, lead, asset0 + j, t0 + q)
                 _later = ask(r, load_was(block, WAS, q), load_seen(block, 0, q), past, wishes, want, asset0 + j, j, t0 + q, q + NEXT)
-    count = 0
+    due = u64(0)
     if SKIPS:
-        for q in range(here + NEXT):  # where a wish fills at the next bar, place 0 has those of the block before
-            due = 0
-            for j in range(ASSETS):
-                due = 1 if want[u64(j), u64(q)] < HOLD else due
-            block[DUE, u64(count)] = q
-            count += due
-    return state, count
+        for j in range(ASSETS):
+            for q in range(BLOCK):
+                due |= u64(want[u64(j), u64(q)] < HOLD) << u64(q)
+        if here < BLOCK:  # beyond the last bar is what the block before had there
+            due &= (u64(1) << u64(here)) - u64(1)
+    return state, due
 
 
 def quiet(book, block, close, lead, asset0, t0, q, to):
@@ -166,28 +164,28 @@ def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, due, tick
     return begun, acted
 
 
-def live(r, book, block, want, close, fill, extra, lead, asset0, t0, here, count, tickets, fates, begun, recorded, column, orders, order_at):
+def live(r, book, block, want, close, fill, extra, lead, asset0, t0, here, dues, tickets, fates, begun, recorded, column, orders, order_at):
     """Take the account through a block: from one bar at which something is due to the next, or bar by bar; whether its equity may have moved."""
     moved = CARRIES > 0 or book[ACTIVE, 0] > 0.0
     if SKIPS:
         if STOPS:
             ahead(close, extra, lead, asset0, t0 + BLOCK)
         q = 0
-        n = 0
         while q < here:
-            next_q = min(i64(block[DUE, u64(n)]), here) if n < count else here
+            next_q = min(i64(lowest(dues)), here)
             to = next_q
             if to > q:
                 to = quiet(book, block, close, lead, asset0, t0, q, to)
                 if STOPS:
                     to = watch(r, book, close, fill, extra, lead, asset0, t0, q, to)
-            due = 1 if (to == next_q) and (n < count) else 0
+            due = 1 if to == next_q else 0
             if to < here:
                 begun, acted = step(
                     r, book, block, want, close, fill, extra, lead, asset0, to, t0 + to, due, tickets, fates, begun, recorded, column, orders, order_at
                 )
                 moved = moved or acted
-            n += due
+            if due > 0:
+                dues &= dues - u64(1)
             q = to + 1
     else:
         for q in part(BLOCK, 0, here):
@@ -253,11 +251,11 @@ def walk(
                 here = min(BLOCK, bars - t0)
                 for q in part(BLOCK, 0, here):  # indices are unsigned: numba, on a GPU, tests a signed one for counting from the end
                     store_seen(block, 0, q, look(r, 0, (sums, close, extra, lead, asset0, t0 + q), F(t0 + q)))
-                count = 0
+                due = u64(0)
                 if not TICKETS:
-                    state, count = plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here)
+                    state, due = plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here)
                 begun, moved = live(
-                    r, book, block, want, close, fill, extra, lead, asset0, t0, here, count, tickets, fates, begun, recorded, column, orders, order_at
+                    r, book, block, want, close, fill, extra, lead, asset0, t0, here, due, tickets, fates, begun, recorded, column, orders, order_at
                 )  # fmt: skip
                 if BLOCK == 1:
                     worth = block[EQUITY, 1]

@@ -10,7 +10,7 @@ from gpuquant.device.kinds import COMPLEX, SCALARS, SIZES, Array, Kind, Value, j
 from gpuquant.device.reckon import INDICES, Reckoner
 
 CASTS = tuple(SCALARS)[1:]
-QUICK = {*CASTS, "min", "max", "abs", "sqrt", "complex", "bits32", "bits64", "from_bits32", "from_bits64"}
+QUICK = {*CASTS, "lowest", "min", "max", "abs", "sqrt", "complex", "bits32", "bits64", "from_bits32", "from_bits64"}
 SMALL = 1 << 16  # bytes of an array on the stack, at most
 
 

@@ -23,6 +23,7 @@ declare double @llvm.fabs.f64(double)
 declare float @llvm.sqrt.f32(float)
 declare double @llvm.sqrt.f64(double)
 declare i64 @llvm.abs.i64(i64, i1)
+declare i64 @llvm.cttz.i64(i64, i1)
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 declare ptr @llvm.ptrmask.p0.i64(ptr, i64)
 declare noalias ptr @malloc(i64)
@@ -258,6 +259,10 @@ class Reckoner:
 
     def _bits(self, x: Value, of: str, kind: str) -> Value:
         return Value(kind, (self.op(f"bitcast {SCALARS[of]} {self.cast(x, of).parts[0]} to {SCALARS[kind]}"),))
+
+    def word_lowest(self, x: Value) -> Value:
+        """The place of the lowest bit of a u64 that is set, 64 where none is."""
+        return Value("u64", (self.op(f"call i64 @llvm.cttz.i64(i64 {self.cast(x, 'u64').parts[0]}, i1 false)"),))
 
     def word_touch(self, array: Value, index: Value) -> Value:
         """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond the array's end it does nothing."""

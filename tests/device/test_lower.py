@@ -48,6 +48,7 @@ def with_numba(text):
     for name in ("bits32", "from_bits32", "bits64", "from_bits64"):
         known[name] = jit(getattr(scalars, name))
     known["combine"] = jit(cpu.combine)
+    known["lowest"] = jit(lambda x: np.uint64(64) if x == 0 else np.uint64(np.round(np.log2(float(x & (~x + np.uint64(1)))))))
     exec(compiler.vocabulary(), known)
     exec(text, known)
     return known["run"]
@@ -258,6 +259,7 @@ def test_signs_of_whole_numbers():
     for kind in (np.int32, np.uint32):
         values = np.array([-5 % 2**32], np.uint32).view(kind)
         assert result("a[0] + 0", values, of=np.int64) == int(values[0])
+    assert [result("lowest(u64(a))", x, of=np.uint64) for x in (0, 1, 40, 1 << 62)] == [64, 0, 3, 62]
     assert result("i32(a) + u32(a)", np.bool_(True), of=np.int64) == 2
 
 
