@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -281,8 +282,9 @@ class Expressions(Reckoner):
         own: Callable[..., Value] | None = getattr(self, f"word_{name}", None)
         if own is None:
             raise self.wrong(f"'{ast.unparse(node)}': '{name}' is not known to a kernel")
-        if len(given) != own.__code__.co_argcount - 1:  # type: ignore[attr-defined]
-            raise self.wrong(f"'{ast.unparse(node)}': {name} takes {own.__code__.co_argcount - 1} arguments")  # type: ignore[attr-defined]
+        takes = len(inspect.signature(own).parameters)
+        if len(given) != takes:
+            raise self.wrong(f"'{ast.unparse(node)}': {name} takes {takes} arguments")
         return own(*given)
 
     def _of_function(self, name: str, given: list[Value]) -> Value:
