@@ -43,9 +43,6 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
         ratio = mean / deviation
         skew, fourth = central3 / biased**1.5, central4 / biased**2
         lower = sums["up"] - sums["s1"]  # what was lost in the bars that lost
-        trades, losers = sums["trades"], sums["trades"] - sums["wins"]
-        gain = sums["gained"] - sums["lost"]
-        spread = np.sqrt(np.maximum(sums["gain_squares"] / trades - (gain / trades) ** 2, 0.0))
         ulcer = np.sqrt(sums["under2"] / n)
         out = {
             "total_return": sums["growth"] - 1.0,
@@ -71,30 +68,7 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
             "expected_shortfall": -sums["mean5"],
             "tail_ratio": sums["high5"] / -sums["low5"],
             "exposure": sums["exposed"] / n,
-            "orders": sums["orders"],
-            "rejects": sums["rejects"],
-            "trades": trades,
-            "win_rate": sums["wins"] / trades,
-            "profit_factor": sums["gained"] / sums["lost"],
-            "expectancy": gain / trades,
-            "average_win": sums["gained"] / sums["wins"],
-            "average_loss": -sums["lost"] / losers,
-            "payoff": sums["gained"] / sums["wins"] / (sums["lost"] / losers),
-            "quality": np.sqrt(trades) * gain / trades / spread,
-            "best_trade": sums["best_trade"],
-            "worst_trade": sums["worst_trade"],
-            "win_streak": sums["win_run"],
-            "loss_streak": sums["loss_run"],
-            "average_bars": sums["kept"] / trades,
-            "longest_trade": sums["longest_trade"],
-            "adverse_excursion": sums["against"] / trades,
-            "worst_excursion": sums["most_against"],
-            "favourable_excursion": sums["along"] / trades,
-            "fees": sums["fees"],
-            "turnover": sums["turnover"] / years,
-            "carried": sums["carried"],
-            "dividends": sums["dividends"],
-            "margin_calls": sums["calls"],
+            **_of_trades(sums, years),
         }
         if market is not None:
             square = float((market * market).sum()) / n
@@ -117,6 +91,39 @@ TRADED = (
     "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares", "best_trade", "worst_trade", "win_run", "loss_run", "kept",
     "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends", "calls",
 )  # fmt: skip
+
+
+def _of_trades(sums: dict[str, np.ndarray], years: float) -> dict[str, np.ndarray]:
+    """What the orders and trades of each column came to, and what they cost."""
+    trades, losers = sums["trades"], sums["trades"] - sums["wins"]
+    gain = sums["gained"] - sums["lost"]
+    spread = np.sqrt(np.maximum(sums["gain_squares"] / trades - (gain / trades) ** 2, 0.0))
+    return {
+        "orders": sums["orders"],
+        "rejects": sums["rejects"],
+        "trades": trades,
+        "win_rate": sums["wins"] / trades,
+        "profit_factor": sums["gained"] / sums["lost"],
+        "expectancy": gain / trades,
+        "average_win": sums["gained"] / sums["wins"],
+        "average_loss": -sums["lost"] / losers,
+        "payoff": sums["gained"] / sums["wins"] / (sums["lost"] / losers),
+        "quality": np.sqrt(trades) * gain / trades / spread,
+        "best_trade": sums["best_trade"],
+        "worst_trade": sums["worst_trade"],
+        "win_streak": sums["win_run"],
+        "loss_streak": sums["loss_run"],
+        "average_bars": sums["kept"] / trades,
+        "longest_trade": sums["longest_trade"],
+        "adverse_excursion": sums["against"] / trades,
+        "worst_excursion": sums["most_against"],
+        "favourable_excursion": sums["along"] / trades,
+        "fees": sums["fees"],
+        "turnover": sums["turnover"] / years,
+        "carried": sums["carried"],
+        "dividends": sums["dividends"],
+        "margin_calls": sums["calls"],
+    }
 
 
 def sums_of(returns: np.ndarray, market: np.ndarray | None = None) -> dict[str, np.ndarray]:

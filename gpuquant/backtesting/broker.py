@@ -253,18 +253,24 @@ def trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, colum
         trade_pro_rata(r, book, close, fill, extra, lead, asset0, t, wanted, covering, recorded, column, orders, order_at)
 
 
+def span(close, extra, lead, asset, t, first):
+    """The lowest and the highest price of bar `t` that is known, whose first is `first`."""
+    low = min(first, close[u64(asset), u64(lead + t)])
+    high = max(first, close[u64(asset), u64(lead + t)])
+    if RANGES:
+        low = extra[LOW, u64(asset), u64(lead + t)]
+        high = extra[HIGH, u64(asset), u64(lead + t)]
+    return low, high
+
+
 def priced(want, close, extra, lead, asset, q, t, size, first):
     """The price at which the wish in place `q` fills at bar `t`, NaN where it does not; whether it slips, and what filled it."""
     limit = want[1, u64(q)]
     stop = want[2, u64(q)]
     low = first
     high = first
-    if NEXT and RANGES:
-        low = extra[LOW, u64(asset), u64(lead + t)]
-        high = extra[HIGH, u64(asset), u64(lead + t)]
-    elif NEXT:
-        low = min(first, close[u64(asset), u64(lead + t)])
-        high = max(first, close[u64(asset), u64(lead + t)])
+    if NEXT:  # at a close the rest of its bar is past
+        low, high = span(close, extra, lead, asset, t, first)
     price = price_within(1.0 if size > 0.0 else -1.0, first, low, high, limit, stop)
     why = BY_LIMIT if limit == limit else (BY_STOP if stop == stop else 0.0)
     return price if price > 0.0 else NAN, 0.0 if limit == limit else 1.0, why

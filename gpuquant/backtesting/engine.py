@@ -122,14 +122,7 @@ def backtest(
     given = dict(zip(ENTRIES, (rule, signals, weights, amounts, orders), strict=True))
     if sum(x is not None for x in given.values()) != 1:
         raise InputError(f"give exactly one of {', '.join(ENTRIES[:-1])} and {ENTRIES[-1]}")
-    for name, value, allowed in (("fill", fill, FILLS), ("short_of_cash", short_of_cash, SHORT_OF_CASH)):
-        if value not in allowed:
-            raise unknown(name, value, allowed)
-    for name, number in (("cash", cash), ("periods", periods)):
-        if isinstance(number, str) or not (np.isfinite(number) and number > 0):
-            raise InputError(f"{name} = {number!r}: must be finite and > 0")
-    if top is not None and (not isinstance(top, int) or top < 1):
-        raise InputError(f"top = {top!r}: must be a whole number >= 1")
+    _check_choices(fill, short_of_cash, cash, periods, top, workers)
     size, cost = size or Size(), NoCost() if costs is None else costs
     _check(size, stops, margin, cost, panel, fill)
     account = Account(
@@ -140,8 +133,6 @@ def backtest(
     account = _wished(account, given, device)
     if stops is not None:
         account = replace(account, parameters=_with_stops(account.parameters, stops))
-    if workers is not None and top is not None:
-        raise InputError("workers and top: give one of them")
     if workers is not None and account.rule in SHARED:
         raise InputError("workers: one account with shared cash is walked in one piece")
     return launched(account, device, top, by, workers, progress)
@@ -206,6 +197,20 @@ def _woven_on(device: str | Place, bars: int) -> Place:
     if place.kind != "cpu" and bars > WOVEN:
         raise InputError(f"device = {device!r}: a thread of a GPU has room for a path of {WOVEN} bars, not of {bars}; device='cpu' has")
     return place
+
+
+def _check_choices(fill: str, short_of_cash: str, cash: float, periods: float, top: int | None, workers: Any) -> None:
+    """The words and numbers of a run are what they should be."""
+    for name, value, allowed in (("fill", fill, FILLS), ("short_of_cash", short_of_cash, SHORT_OF_CASH)):
+        if value not in allowed:
+            raise unknown(name, value, allowed)
+    for name, number in (("cash", cash), ("periods", periods)):
+        if isinstance(number, str) or not (np.isfinite(number) and number > 0):
+            raise InputError(f"{name} = {number!r}: must be finite and > 0")
+    if top is not None and (not isinstance(top, int) or top < 1):
+        raise InputError(f"top = {top!r}: must be a whole number >= 1")
+    if workers is not None and top is not None:
+        raise InputError("workers and top: give one of them")
 
 
 def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: str) -> None:

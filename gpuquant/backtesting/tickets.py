@@ -75,11 +75,7 @@ def work_some(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begu
             first = fill[u64(asset0 + j), u64(lead + t)]
             if tickets[k, TICKET_AT_CLOSE] > 0.0:
                 first = last
-            low = min(first, last)
-            high = max(first, last)
-            if RANGES:
-                low = extra[LOW, u64(asset0 + j), u64(lead + t)]
-                high = extra[HIGH, u64(asset0 + j), u64(lead + t)]
+            low, high = span(close, extra, lead, asset0 + j, t, first)
             units = ticket_units(r, book, tickets, fates, k, j, first)
             side = 1.0 if units > 0.0 else -1.0
             price = reached(tickets, fates, k, side, first, low, high) if first > 0.0 else 0.0

@@ -200,6 +200,41 @@ def live(r, book, block, want, close, fill, extra, lead, asset0, t0, here, dues,
     return begun, moved
 
 
+def leave(block, book, want, market, moves, t0, here, moved, recorded, equity, column, ASSETS):
+    """Measure a block that the account has gone through, and carry over what the next begins with; the equity at its end."""
+    if BLOCK == 1:
+        worth = block[EQUITY, 1]
+    else:
+        worth = block[EQUITY, u64(here)]
+    if moved:
+        for q in part(BLOCK, here, BLOCK):  # after the last bar nothing moves
+            block[EQUITY, u64(q + 1)] = worth
+        measure(block, book, market, moves, t0, here)
+    else:
+        rest(block, book, worth, t0, here)
+    if recorded:
+        for q in part(BLOCK, 0, here):
+            equity[column, t0 + q] = block[EQUITY, u64(q + 1)]
+    block[EQUITY, 0] = worth
+    if NEXT and not TICKETS:
+        for j in range(ASSETS * (1 + 2 * PRICED)):
+            want[u64(j), 0] = want[u64(j), BLOCK]
+    return worth
+
+
+def tell(block, book, moves, bars, worth, cash0, out, column):
+    """What a column comes to, in the order of `backtesting/kernel.SUMS`."""
+    expose(book, bars)
+    conclude(block, book, worth, bars)
+    if TAILS:
+        tails(block, book, moves, bars)
+    out[column, 0] = worth / cash0
+    for k in unrolled(SUMMED):
+        out[column, 1 + k] = block[MOMENTS + k, 0]
+    for k in unrolled(TALLIES):
+        out[column, 1 + SUMMED + k] = book[k, 0]
+
+
 def walk(
     unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close, fill, extra, wishes, tickets, fates, market, source, path0, dt, tick, k0, k1, cash0, out,
     recorded, equity, orders, order_at
@@ -257,29 +292,5 @@ def walk(
                 begun, moved = live(
                     r, book, block, want, close, fill, extra, lead, asset0, t0, here, due, tickets, fates, begun, recorded, column, orders, order_at
                 )  # fmt: skip
-                if BLOCK == 1:
-                    worth = block[EQUITY, 1]
-                else:
-                    worth = block[EQUITY, u64(here)]
-                if moved:
-                    for q in part(BLOCK, here, BLOCK):  # after the last bar nothing moves
-                        block[EQUITY, u64(q + 1)] = worth
-                    measure(block, book, market, moves, t0, here)
-                else:
-                    rest(block, book, worth, t0, here)
-                if recorded:
-                    for q in part(BLOCK, 0, here):
-                        equity[column, t0 + q] = block[EQUITY, u64(q + 1)]
-                block[EQUITY, 0] = worth
-                if NEXT and not TICKETS:
-                    for j in range(ASSETS * (1 + 2 * PRICED)):
-                        want[u64(j), 0] = want[u64(j), BLOCK]
-            expose(book, bars)
-            conclude(block, book, worth, bars)
-            if TAILS:
-                tails(block, book, moves, bars)
-            out[column, 0] = worth / cash0
-            for k in unrolled(SUMMED):
-                out[column, 1 + k] = block[MOMENTS + k, 0]
-            for k in unrolled(TALLIES):
-                out[column, 1 + SUMMED + k] = book[k, 0]
+                worth = leave(block, book, want, market, moves, t0, here, moved, recorded, equity, column, ASSETS)
+            tell(block, book, moves, bars, worth, cash0, out, column)

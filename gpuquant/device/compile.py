@@ -95,7 +95,7 @@ def _vocabulary() -> str:
 
 WORDS = ("vmath", "vcmath", "rng", "device/compile", "device/language")
 OWN = {
-    "cpu": ("device/cpu", "device/lower", "device/expressions", "device/reckon", "device/kinds", "device/machine"),
+    "cpu": ("device/cpu", "device/cpu_words", "device/lower", "device/expressions", "device/reckon", "device/kinds", "device/machine"),
     "cuda": ("device/cuda_words", "device/scalars"),
 }
 
@@ -285,7 +285,7 @@ def run(
 def width(place: Any) -> int:
     """Lanes of one unit of work at `place`."""
     if place.kind == "cpu":
-        from gpuquant.device.cpu import WIDTH
+        from gpuquant.device.cpu_words import WIDTH
     else:
         from gpuquant.device.cuda_words import WIDTH
     return int(WIDTH)

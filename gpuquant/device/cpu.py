@@ -1,37 +1,21 @@
 """The CPU target: LLVM, lanes innermost, tiles on a thread pool.
 
 A block keeps its state as (fields, lanes) arrays in the L1 cache, and LLVM turns each loop over lanes into vector instructions. The
-kernel's source becomes LLVM's language in `lower.py` and machine code in `machine.py`.
+kernel's source becomes LLVM's language in `lower.py` and machine code in `machine.py`; what it may call besides is in `cpu_words.py`.
 """
 
 from __future__ import annotations
 
 import ast
 import ctypes
-import inspect
 import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from gpuquant.device import cpu_words
+from gpuquant.device.language import parse
 from gpuquant.device.place import share
-
-LANES = 256
-WIDTH = LANES
-
-
-def combine(stats, output, width):  # type: ignore[no-untyped-def]
-    """Kernel source: merge the lanes' (count, mean, sum of squares about it) in a fixed tree (Chan, Golub and LeVeque, 1979)."""
-    while width > 1:
-        width //= 2
-        for lane in range(width):
-            n, other = stats[output, 0, lane], stats[output, 0, lane + width]
-            total = n + other
-            share = other / max(total, 1.0)
-            delta = stats[output, 1, lane + width] - stats[output, 1, lane]
-            stats[output, 0, lane] = total
-            stats[output, 1, lane] += delta * share
-            stats[output, 2, lane] += stats[output, 2, lane + width] + delta * delta * n * share
 
 
 @lru_cache
@@ -40,7 +24,8 @@ def _words() -> dict[str, Any]:
     from gpuquant.device.compile import vocabulary
     from gpuquant.device.lower import definitions
 
-    return {"LANES": LANES, "WIDTH": WIDTH, **dict(definitions(ast.parse(f"{vocabulary()}\n\n{inspect.getsource(combine)}")))}
+    own = {"LANES": cpu_words.LANES, "WIDTH": cpu_words.WIDTH, "combine": parse(cpu_words.combine)}
+    return {**dict(definitions(ast.parse(vocabulary()))), **own}
 
 
 def lowered(text: str, kinds: tuple[Any, ...]) -> str:

@@ -3,8 +3,8 @@
 What a word takes decides its kinds, and each way in which it is called makes one function of it. A name has one kind in all of its
 function: where a later line gives it a wider one, the function is written again with that. An index counts from the front.
 
-numba reads the same source for a GPU, and in the tests for a CPU: it gives the same numbers, and takes ten times as long to type and
-lower a back-test's kernel.
+numba reads the same source for a GPU, and in the tests for a CPU: it gives the same numbers, but spends a second and more on a kernel
+before LLVM has it, which a first call waits for.
 """
 
 from __future__ import annotations

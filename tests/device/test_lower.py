@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import gpuquant as gq
 from gpuquant.device import compile as compiler
-from gpuquant.device import cpu, scalars
+from gpuquant.device import cpu, cpu_words, scalars
 from gpuquant.device.kinds import Array, literal, wider
 from gpuquant.errors import MemberError
 
@@ -40,14 +40,23 @@ def with_numba(text):
     import numba
 
     jit = numba.njit(error_model="numpy")
-    known = {"np": np, "jit": jit, "apart": jit, "kernel": jit, "LANES": cpu.LANES, "WIDTH": cpu.WIDTH, "sqrt": np.sqrt, "touch": jit(lambda array, at: None)}
+    known = {
+        "np": np,
+        "jit": jit,
+        "apart": jit,
+        "kernel": jit,
+        "LANES": cpu_words.LANES,
+        "WIDTH": cpu_words.WIDTH,
+        "sqrt": np.sqrt,
+        "touch": jit(lambda array, at: None),
+    }
     known |= {
         name: getattr(np, kind)
         for name, kind in (("f32", "float32"), ("f64", "float64"), ("i32", "int32"), ("i64", "int64"), ("u32", "uint32"), ("u64", "uint64"))
     }
     for name in ("bits32", "from_bits32", "bits64", "from_bits64"):
         known[name] = jit(getattr(scalars, name))
-    known["combine"] = jit(cpu.combine)
+    known["combine"] = jit(cpu_words.combine)
     known["lowest"] = jit(lambda x: np.uint64(64) if x == 0 else np.uint64(np.round(np.log2(float(x & (~x + np.uint64(1)))))))
     exec(compiler.vocabulary(), known)
     exec(text, known)
@@ -400,7 +409,7 @@ def test_what_machine_code_rests_on_is_in_its_name():
         if name in compiler.OWN["cpu"] or f"device/{name}" in compiler.OWN["cpu"]:
             names |= set(re.findall(r"from gpuquant\.device\.(\w+) import", source))
             names |= set(re.findall(r"from gpuquant\.device import (\w+)", source))
-    assert seen - known == {"place"}  # threads
+    assert seen - known == {"place"}, seen - known  # threads
 
 
 def test_kinds():
