@@ -14,7 +14,7 @@ from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.panel import Panel, dates_of
 from gpuquant.rules.base import HOLD
 
-BARS = 4096
+BARS = 4096  # looked at together: what is made of them stays in the cache
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ def directions(signals: Any, panel: Panel, place: Place) -> np.ndarray:
     wrong = []
 
     def turn(part: slice) -> None:
-        for first in range(0, panel.bars, BARS):  # what is made of so many stays in the cache
+        for first in range(0, panel.bars, BARS):
             some = turned[part, first : first + BARS]
             some[:] = array.T[part, first : first + BARS]
             wrong.append(_no_direction(some).any())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gpuquant as gq
+from gpuquant.backtesting import leaks
 from gpuquant.errors import MemberError
 from tests.backtesting.own_rule import Patient
 from tests.backtesting.test_terms import bars
@@ -121,6 +122,13 @@ def test_a_price_that_is_not_known_is_no_wish():
     for limit, stop in ((1.0, 1.0), (-1.0, 0.0)):
         found = gq.backtest(bars(np.random.default_rng(6), 60, 1), Blind(limit=limit, stop=stop))
         assert found.measures["orders"][0] == found.measures["rejects"][0] == 0.0
+
+
+def test_a_priced_rule_knows_no_future():
+    """Its limit is met within the next bar, whose low it does not know: the check must see neither a leak there nor an error."""
+    panel = bars(np.random.default_rng(1), 120, 2, ranges=True)
+    found = leaks.check(Patient(limit=0.01, stop=0.0), panel)
+    assert not found, found
 
 
 def test_a_rule_that_forgets_its_prices_is_named():
