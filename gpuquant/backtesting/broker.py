@@ -22,6 +22,7 @@ def start(block, book, want, cash0, first):
     book[PEAK, 0] = cash0
     book[PEAK_AT, 0] = first - 1.0
     book[FLOOR, 0] = cash0
+    book[DEEPEST, 0] = 1.0
     book[SINCE, 0] = first
     block[EQUITY, 0] = cash0
     for j in range(ASSETS):

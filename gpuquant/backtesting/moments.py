@@ -25,7 +25,7 @@ def measure(block, book, market, moves, t0, here):
 
 
 def add_changes(block, book):
-    """Add the powers of the block's changes, which stay in MOVED; how many are new extremes, and how many new levels of the equity."""
+    """Add the powers of the block's changes, which stay in MOVED; how many places have a new extreme, and how many a new level of the equity."""
     peak = book[PEAK, 0]
     floor = book[FLOOR, 0]
     best = book[BEST, 0]
@@ -41,6 +41,10 @@ def add_changes(block, book):
         up = 0.0
         ups = 0.0
         downs = 0.0
+        most = best
+        least = worst
+        highest = 0.0
+        lowest_ = floor
         for g in unrolled(BLOCK // PLACES):
             worth = block[EQUITY, g * PLACES + q + 1]
             before = block[EQUITY, g * PLACES + q]
@@ -54,9 +58,13 @@ def add_changes(block, book):
             up += change if change > 0.0 else 0.0
             ups += 1.0 if change > 0.0 else 0.0
             downs += 1.0 if change < 0.0 else 0.0
-            extremes += 1 if (change > best) | (change < worst) else 0
-            levels += 1 if (worth >= peak) | (worth < floor) else 0
+            most = max(most, change)
+            least = min(least, change)
+            highest = max(highest, worth)
+            lowest_ = min(lowest_, worth)
             block[MOVED, g * PLACES + q] = change
+        extremes += 1 if (most > best) | (least < worst) else 0
+        levels += 1 if (highest >= peak) | (lowest_ < floor) else 0
         block[S1, q] += s1
         block[S2, q] += s2
         block[S3, q] += s3
@@ -83,9 +91,10 @@ def add_extremes(block, book, here):
 def add_falls(block, book, t0, here, levels):
     """The peaks and floors of the equity where it has new ones, and how far each bar is below its peak."""
     peak = book[PEAK, 0]
-    floor = book[FLOOR, 0]
     inverse = 1.0 / peak
     if levels > 0:
+        deepest = book[DEEPEST, 0]
+        floor = book[FLOOR, 0]
         peak_at = book[PEAK_AT, 0]
         longest = book[LONGEST, 0]
         for q in part(BLOCK, 0, here):
@@ -93,31 +102,31 @@ def add_falls(block, book, t0, here, levels):
             if worth >= peak:
                 longest = max(longest, t0 + q - 1.0 - peak_at)
                 peak_at = f64(t0 + q)
-                floor = worth * (floor / peak)  # where a fall becomes the deepest
                 peak = worth
                 inverse = 1.0 / peak
-            floor = min(floor, worth)
+                floor = worth * deepest
+            if worth < floor:
+                floor = worth
+                deepest = worth / peak
             block[MOVED, q] = inverse
+        book[DEEPEST, 0] = deepest
+        book[FLOOR, 0] = floor
+        book[PEAK, 0] = peak
         book[PEAK_AT, 0] = peak_at
         book[LONGEST, 0] = longest
-        book[PEAK, 0] = peak
-        book[FLOOR, 0] = floor
         for q in part(BLOCK, here, BLOCK):
-            block[MOVED, q] = inverse
-    else:
-        for q in unrolled(BLOCK):
             block[MOVED, q] = inverse
     for q in unrolled(PLACES):
         under = 0.0
         under2 = 0.0
         for g in unrolled(BLOCK // PLACES):
-            below = 1.0 - block[EQUITY, g * PLACES + q + 1] * block[MOVED, g * PLACES + q]
+            below = 1.0 - block[EQUITY, g * PLACES + q + 1] * (block[MOVED, g * PLACES + q] if levels > 0 else inverse)
             under += below
             under2 += below * below
         block[UNDER, q] += under
         block[UNDER2, q] += under2
     if here < BLOCK:  # the places after the last bar
-        below = 1.0 - block[EQUITY, BLOCK] * block[MOVED, BLOCK - 1]
+        below = 1.0 - block[EQUITY, BLOCK] * inverse
         block[UNDER, 0] -= (BLOCK - here) * below
         block[UNDER2, 0] -= (BLOCK - here) * below * below
 
@@ -200,4 +209,4 @@ def conclude(block, book, worth, bars):
                 block[MOMENTS + k, q] += block[MOMENTS + k, q + width]
     if worth < book[PEAK, 0]:
         book[LONGEST, 0] = max(book[LONGEST, 0], bars - 1.0 - book[PEAK_AT, 0])
-    book[DEPTH, 0] = book[FLOOR, 0] / book[PEAK, 0] - 1.0
+    book[DEPTH, 0] = book[DEEPEST, 0] - 1.0
