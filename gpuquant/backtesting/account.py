@@ -40,6 +40,9 @@ class NoCost(Cost):
         return cash
 
 
+NO_MARGIN = Margin()
+
+
 @dataclass(frozen=True)
 class Account:
     """One launch of the walk: what is traded, how it fills and what it costs.
@@ -137,7 +140,7 @@ class Account:
 
     def fields(self) -> tuple[np.ndarray, np.ndarray]:
         """Every number a row reads, packed, and where each begins."""
-        size, margin = self.size, self.margin or Margin()
+        size, margin = self.size, self.margin or NO_MARGIN
         numbers: dict[str, np.ndarray] = {f"rule {name}": self.parameters[name] for name in domains(self.rule)}
         numbers |= {f"cost {name}": value for name, value in self.cost.columns().items()}
         for name in NUMBERS[Stops]:

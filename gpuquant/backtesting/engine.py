@@ -183,7 +183,7 @@ def _wished(account: Account, given: Mapping[str, Any], device: str | Place) -> 
         return replace(account, rule=type(value), parameters=value.grid())
     if name == "signals":
         place = choose(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)
-        return replace(account, rule=Signals, wishes=directions(value, panel, place))
+        return replace(account, rule=Signals, wishes=directions(value, panel, place.threads))
     if name == "orders":
         return replace(account, rule=Tickets, wishes=tickets_of(value, panel, fill))
     return replace(account, rule={"weights": Weights, "amounts": Amounts}[name], wishes=goals(value, panel, name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from inspect import isfunction
 from typing import Any
@@ -37,6 +37,7 @@ CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after th
 BLOCK = {"cpu": TAIL, "cuda": 1}  # bars
 EVERY_BAR = {"LEVERED", "CARRIES", "ACTIONS", "DELISTS", "TICKETS"}  # may touch an account at any bar
 PLACES = 16  # of each moment's partial sums
+NO_SIGNAL = 2  # the code of a bar without one
 FILLS = ("next", "same_close", "same_open")
 
 
@@ -169,10 +170,14 @@ def _text(kind: Kind, target: str) -> str:
         target=target,
         precision="double",
         constants=constants,
-        helpers={"wish_of": walk.wish_of_array if given else walk.wish_of_rule, **{f.__name__: f for f in inside}},
+        helpers={"wish_of": _wish(kind.rule), **{f.__name__: f for f in inside}},
         apart=("select",),
         extra=f"{load}@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}{compiler.accessors('was', remembered)}\n{decide}\n",
     )
+
+
+def _wish(rule: type[Rule]) -> Callable[..., Any]:
+    return walk.wish_of_signal if rule is Signals else walk.wish_of_array if issubclass(rule, Given) else walk.wish_of_rule
 
 
 def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[str, int]:
@@ -203,6 +208,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{f"OF_{w.upper()}": k for k, w in enumerate((*Size.__dataclass_fields__["of"].metadata["domain"].words, "holding"))},
         "SKIPS": int(target == "cpu" and not EVERY_BAR & set(kind.flags)),
         "HOLD": HOLD,
+        "NO_SIGNAL": NO_SIGNAL,
         "NAN": "f64('nan')",
         "BLOCK": BLOCK[target],
         "PLACES": min(BLOCK[target], PLACES),

@@ -21,6 +21,12 @@ def wish_of_rule(r, state, seen, past, wishes, asset, t):
     return decide(r, 0, state, past, F(t), seen)
 
 
+def wish_of_signal(r, state, seen, past, wishes, asset, t):
+    """The caller's signal at bar `t`."""
+    signal = wishes[u64(asset), u64(t)]
+    return state, HOLD if signal == NO_SIGNAL else f64(signal)
+
+
 def wish_of_array(r, state, seen, past, wishes, asset, t):
     """The caller's wish at bar `t`: NaN is no wish."""
     wish = wishes[u64(asset), u64(t)]

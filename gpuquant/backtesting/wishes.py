@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuquant.backtesting.coded import coded
 from gpuquant.backtesting.terms import Size
 from gpuquant.backtesting.tickets import TICKET
 from gpuquant.columns import domains
-from gpuquant.device import Place
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.panel import Panel, dates_of
 from gpuquant.rules.base import HOLD
-
-BARS = 4096  # looked at together: what is made of them stays in the cache
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,26 +60,13 @@ def _refuse(bad: np.ndarray, array: np.ndarray, panel: Panel, name: str, allowed
         raise InputError(f"{name}[{panel.dates[row]}, {panel.assets[col]}] = {float(array[row, col])!r}: must be {allowed}")
 
 
-def directions(signals: Any, panel: Panel, place: Place) -> np.ndarray:
-    """Signals as an array, each 1, 0, -1 or NaN; one asset after the other in memory, as the walk reads them."""
+def directions(signals: Any, panel: Panel, threads: int) -> np.ndarray:
+    """Signals as the codes that the walk reads, each of 1, 0, -1 or NaN."""
     array = aligned(signals, panel, "signals")
-    turned = np.empty(array.shape[::-1])
-    wrong = []
-
-    def turn(part: slice) -> None:
-        for first in range(0, panel.bars, BARS):
-            some = turned[part, first : first + BARS]
-            some[:] = array.T[part, first : first + BARS]
-            wrong.append(_no_direction(some).any())
-
-    place.each(turn, len(turned), 16)
-    if any(wrong):
-        _refuse(_no_direction(array), array, panel, "signals", "1, 0, -1 or NaN")
-    return turned.T
-
-
-def _no_direction(x: np.ndarray) -> np.ndarray:
-    return np.asarray((np.abs(x) != 1.0) & (x != 0.0) & (x == x))
+    codes, sound = coded(array, threads)
+    if not sound:
+        _refuse(~np.isin(array, (1.0, 0.0, -1.0)) & ~np.isnan(array), array, panel, "signals", "1, 0, -1 or NaN")
+    return codes
 
 
 def tickets_of(orders: Any, panel: Panel, fill: str) -> np.ndarray:

@@ -26,9 +26,9 @@ class Array:
 Kind = Any
 COMPLEX = "c128"
 FLOATS = ("f32", "f64")
-SCALARS = {"bool": "i1", "i32": "i32", "u32": "i32", "i64": "i64", "u64": "i64", "f32": "float", "f64": "double"}
-SIZES = {"i32": 4, "u32": 4, "i64": 8, "u64": 8, "f32": 4, "f64": 8}
-RECKONED = {"bool": "i64", "i32": "i64", "u32": "u64"}  # a whole number has 64 bits once something is done with it
+SCALARS = {"bool": "i1", "i8": "i8", "i32": "i32", "u32": "i32", "i64": "i64", "u64": "i64", "f32": "float", "f64": "double"}
+SIZES = {"i8": 1, "i32": 4, "u32": 4, "i64": 8, "u64": 8, "f32": 4, "f64": 8}
+RECKONED = {"bool": "i64", "i8": "i64", "i32": "i64", "u32": "u64"}  # a whole number has 64 bits once something is done with it
 
 
 class Value(NamedTuple):
@@ -110,7 +110,7 @@ def wider(a: Kind, b: Kind) -> Kind:
             return COMPLEX
         if both & {*FLOATS}:
             return "f64"
-        if both <= {"bool", "i32", "u32", "i64"}:
+        if both <= {"bool", "i8", "i32", "u32", "i64"}:
             return "i64"
         if both <= {"bool", "u32", "u64"}:
             return "u64"

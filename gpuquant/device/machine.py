@@ -19,7 +19,7 @@ import numpy as np
 from gpuquant.device.kinds import Array, Kind
 
 CALL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
-OF_DTYPE = {np.dtype(word).str: kind for kind, word in (("i32", "i4"), ("u32", "u4"), ("i64", "i8"), ("u64", "u8"), ("f32", "f4"), ("f64", "f8"))}
+OF_DTYPE = {np.dtype(word).str: kind for kind, word in (("i8", "i1"), ("i32", "i4"), ("u32", "u4"), ("i64", "i8"), ("u64", "u8"), ("f32", "f4"), ("f64", "f8"))}
 
 
 class Host(NamedTuple):
