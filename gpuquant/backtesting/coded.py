@@ -2,6 +2,8 @@
 
 They are the walk's own from then on, an eighth of the size: what the caller does to the array later changes no back-test.
 """
+# mypy: ignore-errors
+# ruff: noqa: F821
 
 from __future__ import annotations
 
@@ -14,26 +16,26 @@ from gpuquant.device import Place
 from gpuquant.device import compile as compiler
 
 
-def code(unit, lane0, bars, assets, given, codes, wrong):  # type: ignore[no-untyped-def]
+def code(unit, lane0, bars, assets, given, codes, wrong):
     """Kernel source: the signals of a block of bars as codes, eight bars to a word, and how many are no signals.
 
     Some assets at a time, so that a line of memory that is read or written is still at hand for its next number.
     """
-    words = array((SOME, 1), u64)  # noqa: F821
+    words = array((SOME, 1), u64)
     bad = 0
-    for first in range(0, assets, SOME):  # noqa: F821
-        for at in range(unit * WORDS, min(unit * WORDS + WORDS, codes.shape[1])):  # noqa: F821
-            here = min(SOME, assets - first)  # noqa: F821
+    for first in range(0, assets, SOME):
+        for at in range(unit * WORDS, min(unit * WORDS + WORDS, codes.shape[1])):
+            here = min(SOME, assets - first)
             for lane in range(here):
-                word = u64(0)  # noqa: F821
-                for k in unrolled(8):  # noqa: F821
-                    x = given[u64(min(8 * at + k, bars - 1)), u64(first + lane)]  # noqa: F821
-                    signal = u64(1) if x == 1.0 else u64(0) if x == 0.0 else u64(255) if x == -1.0 else u64(NO_SIGNAL)  # noqa: F821
-                    bad += 1 if (signal == u64(NO_SIGNAL)) & (x == x) else 0  # noqa: F821
-                    word |= signal << u64(8 * k)  # noqa: F821
+                word = u64(0)
+                for k in unrolled(8):
+                    x = given[u64(min(8 * at + k, bars - 1)), u64(first + lane)]
+                    signal = u64(1) if x == 1.0 else u64(0) if x == 0.0 else u64(255) if x == -1.0 else u64(NO_SIGNAL)
+                    bad += 1 if (signal == u64(NO_SIGNAL)) & (x == x) else 0
+                    word |= signal << u64(8 * k)
                 words[lane, 0] = word
             for lane in range(here):
-                codes[u64(first + lane), u64(at)] = words[lane, 0]  # noqa: F821
+                codes[u64(first + lane), u64(at)] = words[lane, 0]
     wrong[unit] = bad
 
 

@@ -14,7 +14,7 @@ from gpuquant.columns import cached, domains, offered
 from gpuquant.costs.base import Cost
 from gpuquant.device import compile as compiler
 from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint, parse
-from gpuquant.device.rearrange import hoist
+from gpuquant.device.rearrange import hoist, latch
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.panel import TAIL, lead_of
@@ -29,7 +29,9 @@ TALLIES = (
 TAILS = ("low5", "mean5", "high5")  # need the changes of a whole column, which a GPU's thread has no room for
 DETAILS = ("against", "along", "most_against", *TAILS)
 SUMS = ("growth", *MOMENTS, *TALLIES)
-OWN = ("cash", "active", "alive", "peak", "peak_at", "floor", "deepest", "worth", "run", "why", "reason", "debt", "invested", "since")  # what the walk keeps beside them
+OWN = (  # what the walk keeps beside them
+    "cash", "active", "alive", "peak", "peak_at", "floor", "deepest", "worth", "run", "why", "reason", "debt", "invested", "since",
+)  # fmt: skip
 REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "not enough volume", "nothing to close", "its price was not reached")
 CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting")
 DEALT = 8  # numbers of a recorded order
@@ -144,6 +146,7 @@ def _text(kind: Kind, target: str) -> str:
     of_rule, of_cost = ({name: place[f"{part.__name__}.{name}"] for name in domains(part)} for part in (rule, cost))
     given = issubclass(rule, Given)
     decide, seen = ("@jit\ndef look(r, i, past, k):\n    return ()\n", 0) if given else _decision(rule, of_rule)
+    settled = "" if given else latch(decide, "decide", 2)
     members += [
         Member("begin", rule.begin, of_rule, accurate=True),
         Member("fill_price", cost.fill, of_cost, accurate=True, offered=5),
@@ -152,7 +155,7 @@ def _text(kind: Kind, target: str) -> str:
     ]
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
     remembered = len(offered(rule.begin, sample(rule), 0)[0])
-    constants = {**_constants(kind, target, seen, remembered, place), **woven}
+    constants = {**_constants(kind, target, seen, remembered, place), **woven, "LATCHES": int(bool(settled))}
     rooms = (
         past,
         broker,
@@ -172,7 +175,7 @@ def _text(kind: Kind, target: str) -> str:
         constants=constants,
         helpers={"wish_of": _wish(kind.rule), **{f.__name__: f for f in inside}},
         apart=("select",),
-        extra=f"{load}@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}{compiler.accessors('was', remembered)}\n{decide}\n",
+        extra=f"{load}@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}{compiler.accessors('was', remembered)}\n{decide}\n{settled}\n",
     )
 
 

@@ -56,11 +56,21 @@ def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, he
         for j in range(ASSETS):
             past = (sums, close, extra, lead, asset0 + j, t0)
             state = ask(r, state, load_seen(block, 0, 0), past, wishes, want, asset0 + j, j, t0, NEXT)
-    else:  # asked twice: for its state, bar by bar, and knowing that for its wishes, which is vector code
-        for q in range(here):
-            store_was(block, WAS, q, state)
-            after = wish_of(r, state, load_seen(block, 0, q), (sums, close, extra, lead, asset0, t0 + q), wishes, asset0, t0 + q)
-            state = after[0]
+    else:  # asked twice: for its state, bar by bar unless none is kept, and knowing that for its wishes, which is vector code
+        store_was(block, WAS, 0, state)
+        kept = 1 - LATCHES
+        if LATCHES:
+            for q in range(here):
+                sure, after = settled(r, 0, (sums, close, extra, lead, asset0, t0 + q), F(t0 + q), load_seen(block, 0, q))
+                store_was(block, WAS, q + 1, after)
+                kept += 0 if sure else 1
+        if kept > 0:
+            for q in range(here):
+                result = wish_of(r, state, load_seen(block, 0, q), (sums, close, extra, lead, asset0, t0 + q), wishes, asset0, t0 + q)
+                state = result[0]
+                store_was(block, WAS, q + 1, state)
+        else:
+            state = load_was(block, WAS, here)
         for j in range(ASSETS):
             for q in range(here):
                 past = (sums, close, extra, lead, asset0 + j, t0 + q)

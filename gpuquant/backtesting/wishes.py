@@ -46,8 +46,9 @@ def aligned(values: Any, panel: Panel, name: str) -> np.ndarray:
 
 
 def goals(values: Any, panel: Panel, name: str) -> np.ndarray:
-    """Target weights or amounts as an array, each a number below HOLD, or NaN."""
+    """Target weights or amounts as an array of their own, each a number below HOLD, or NaN."""
     array = aligned(values, panel, name)
+    array = array.copy() if np.may_share_memory(array, values) else array  # columns that are looked into are walked again
     for bad, allowed in ((np.isinf, "finite, or NaN for no change"), (lambda x: x >= HOLD, f"below {HOLD:g}")):
         _refuse(bad(array), array, panel, name, allowed)
     return array

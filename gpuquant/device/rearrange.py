@@ -1,7 +1,7 @@
 """Rearranging kernel source: procedures put in place of their calls, and what needs no state taken out of a function.
 
 Both leave the numbers as they are. `Inliner` saves a compiler a function to type and lower, and arrays passed on, which numba counts;
-`hoist` gives LLVM a loop it can turn into vector instructions.
+`hoist` and `latch` give LLVM loops it can turn into vector instructions.
 """
 
 from __future__ import annotations
@@ -100,3 +100,36 @@ def hoist(kernel: str, name: str, state: int) -> tuple[str, int]:
     taken = [ast.parse(f"{n} = _seen[{k}]").body[0] for k, n in enumerate(moved)]
     function.body = [*taken, *(line for line in function.body if line not in moved.values())]
     return ast.unparse(ast.fix_missing_locations(ast.Module([*module.body, look], []))), len(moved)
+
+
+def latch(split: str, name: str, state: int) -> str:
+    """The source of `settled`, from a function that `hoist` has split; nothing where the state after a bar may rest on the state before it.
+
+    It may be kept, though: where each number is either worked out from what is seen or the one before, as in `gap if gap != 0.0 else state[0]`,
+    `settled` takes what `name` takes but the state, and returns whether none is kept, and the numbers that there are then.
+    """
+    function = next(f for f in ast.parse(split).body if isinstance(f, ast.FunctionDef) and f.name == name)
+    before, last = function.args.args[state].arg, function.body[-1]
+    returns = [n for n in ast.walk(function) if isinstance(n, ast.Return)]
+    if returns != [last] or not (isinstance(last, ast.Return) and isinstance(last.value, ast.Tuple) and isinstance(last.value.elts[0], ast.Tuple)):
+        return ""
+    taken = [line for line in function.body if isinstance(line, ast.Assign) and ast.unparse(line.value).startswith("_seen[")]
+    unknown = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} | {before}
+    unknown -= {ast.unparse(line.targets[0]) for line in taken}
+    tests, values = [], []
+    for k, value in enumerate(last.value.elts[0].elts):
+        kept = f"{before}[{k}]"
+        if isinstance(value, ast.IfExp) and ast.unparse(value.orelse) == kept:
+            tests.append(ast.unparse(value.test))
+            value = value.body
+        elif isinstance(value, ast.IfExp) and ast.unparse(value.body) == kept:
+            tests.append(f"not ({ast.unparse(value.test)})")
+            value = value.orelse
+        values.append(ast.unparse(value))
+    sure = " and ".join(f"({test})" for test in tests) or "True"
+    del function.args.args[state]
+    function.name = "settled"
+    function.body = [*taken, *ast.parse(f"return ({sure}, ({', '.join(values)},))").body]
+    if any(isinstance(n, ast.Name) and n.id in unknown for n in ast.walk(function)):
+        return ""
+    return ast.unparse(ast.fix_missing_locations(function))

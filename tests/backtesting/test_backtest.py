@@ -163,6 +163,15 @@ def test_the_same_bits_for_any_threads_and_chunks(walk_panel, monkeypatch):
             np.testing.assert_array_equal(values, results[0][name])
 
 
+@pytest.mark.parametrize("entry", ["signals", "weights", "amounts"])
+def test_an_array_that_is_changed_afterwards_changes_no_result(entry, walk_panel):
+    given = np.random.default_rng(11).choice([1.0, 0.0, np.nan], walk_panel.close.shape, p=[0.1, 0.1, 0.8]) * (1.0 if entry == "signals" else 0.1)
+    found, untouched = (gq.backtest(walk_panel, **{entry: array}) for array in (given, given.copy()))
+    given[:] = 0.0
+    assert len(found.orders()) > 5
+    pd.testing.assert_frame_equal(found.orders(), untouched.orders())
+
+
 def test_signals_are_a_rule_written_out(walk_panel):
     """The crossing rule's own wishes, given as an array, make the same account."""
     rule = rules.MovingAverageCross(fast=3, slow=15)

@@ -303,11 +303,18 @@ def test_scratch_from_the_heap_is_given_back():
 
 
 @pytest.mark.parametrize(
-    ("argument", "words"), [(np.zeros(2, bool), "bool: its numbers are i32"), (1 << 63, "a number of 64 bits"), (None, "cannot be given None")]
+    ("argument", "words"), [(np.zeros(2, bool), "bool: its numbers are i8, i32"), (1 << 63, "a number of 64 bits"), (None, "cannot be given None")]
 )
 def test_an_argument_that_is_no_number_is_refused(argument, words):
     with pytest.raises(TypeError, match=words):
         run("pass", argument)
+
+
+def test_bytes_are_read_and_written():
+    given, out, back = np.array([-128, -1, 0, 127], np.int8), np.zeros(4), np.zeros(4, np.int8)
+    run("b[unit] = a[unit] * 2 + 0.5\nc[unit] = -a[unit] if unit > 0 else a[unit]", given, out, back, units=4)
+    np.testing.assert_array_equal(out, [-255.5, -1.5, 0.5, 254.5])
+    np.testing.assert_array_equal(back, [-128, 1, 0, -127])
 
 
 def test_too_little_memory_is_an_error():
