@@ -107,7 +107,7 @@ def add_falls(block, book, t0, here, levels):
                 floor = worth * deepest
             if worth < floor:
                 floor = worth
-                deepest = worth / peak
+                deepest = worth * inverse
             block[MOVED, q] = inverse
         book[DEEPEST, 0] = deepest
         book[FLOOR, 0] = floor
