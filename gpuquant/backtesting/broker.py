@@ -24,7 +24,7 @@ def start(block, book, want, cash0, first):
     book[FLOOR, 0] = cash0
     book[DEEPEST, 0] = 1.0
     book[SINCE, 0] = first
-    block[EQUITY, 0] = cash0
+    block[EQUITY, FRONT - 1] = cash0
     for j in range(ASSETS):
         want[u64(j), 0] = HOLD
 

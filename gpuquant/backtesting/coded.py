@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from gpuquant.backtesting.kernel import BLOCK, CPU_COLUMNS, NO_SIGNAL
+from gpuquant.backtesting.kernel import NO_SIGNAL
 from gpuquant.device import Place
 from gpuquant.device import compile as compiler
 
@@ -68,5 +68,7 @@ CONSTANTS = {"WORDS": 8, "SOME": 256, "NO_SIGNAL": NO_SIGNAL}
 @lru_cache
 def _text(target: str, turned: bool) -> str:
     constants = {**CONSTANTS, "TURNED": int(turned)}
-    make = lambda: compiler.source(code, [], target=target, precision="double", constants=constants, helpers={"code_of": code_of})
-    return compiler.kept(make, "signals", target, *constants.values())
+    helpers = {"code_of": code_of}
+    return compiler.kept(
+        lambda: compiler.source(code, [], target=target, precision="double", constants=constants, helpers=helpers), "signals", *constants.values()
+    )

@@ -37,6 +37,7 @@ CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit",
 DEALT = 8  # numbers of a recorded order
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
 BLOCK = {"cpu": TAIL, "cuda": 1}  # bars
+FRONT = {"cpu": 8, "cuda": 1}  # where the equity of a block's first bar stands: at the beginning of a vector
 EVERY_BAR = {"LEVERED", "CARRIES", "ACTIONS", "DELISTS", "TICKETS"}  # may touch an account at any bar
 PLACES = 16  # of each moment's partial sums
 NO_SIGNAL = 2  # the code of a bar without one
@@ -214,6 +215,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         "NO_SIGNAL": NO_SIGNAL,
         "NAN": "f64('nan')",
         "BLOCK": BLOCK[target],
+        "FRONT": FRONT[target],
         "PLACES": min(BLOCK[target], PLACES),
         **wider,
         "SUMMED": len(MOMENTS),

@@ -46,8 +46,8 @@ def add_changes(block, book):
         highest = 0.0
         lowest_ = floor
         for g in unrolled(BLOCK // PLACES):
-            worth = block[EQUITY, g * PLACES + q + 1]
-            before = block[EQUITY, g * PLACES + q]
+            worth = block[EQUITY, g * PLACES + q + FRONT]
+            before = block[EQUITY, g * PLACES + q + FRONT - 1]
             change = worth / before - 1.0 if worth != before else 0.0  # a ruined account may stand at zero
             square = change * change
             s1 += change
@@ -98,7 +98,7 @@ def add_falls(block, book, t0, here, levels):
         peak_at = book[PEAK_AT, 0]
         longest = book[LONGEST, 0]
         for q in part(BLOCK, 0, here):
-            worth = block[EQUITY, u64(q + 1)]
+            worth = block[EQUITY, u64(q + FRONT)]
             if worth >= peak:
                 longest = max(longest, t0 + q - 1.0 - peak_at)
                 peak_at = f64(t0 + q)
@@ -120,13 +120,13 @@ def add_falls(block, book, t0, here, levels):
         under = 0.0
         under2 = 0.0
         for g in unrolled(BLOCK // PLACES):
-            below = 1.0 - block[EQUITY, g * PLACES + q + 1] * (block[MOVED, g * PLACES + q] if levels > 0 else inverse)
+            below = 1.0 - block[EQUITY, g * PLACES + q + FRONT] * (block[MOVED, g * PLACES + q] if levels > 0 else inverse)
             under += below
             under2 += below * below
         block[UNDER, q] += under
         block[UNDER2, q] += under2
     if here < BLOCK:  # the places after the last bar
-        below = 1.0 - block[EQUITY, BLOCK] * inverse
+        below = 1.0 - block[EQUITY, BLOCK + FRONT - 1] * inverse
         block[UNDER, 0] -= (BLOCK - here) * below
         block[UNDER2, 0] -= (BLOCK - here) * below * below
 

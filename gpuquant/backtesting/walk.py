@@ -93,7 +93,7 @@ def quiet(book, block, close, lead, asset0, t0, q, to):
         lost = mark_all(book, block, close, lead, asset0, t0, q, to)
     if lost > 0 and book[ALIVE, 0] > 0.0:
         p = q
-        while p < to and block[EQUITY, u64(p + 1)] > 0.0:
+        while p < to and block[EQUITY, u64(p + FRONT)] > 0.0:
             p += 1
         to = p
     return to
@@ -112,7 +112,7 @@ def mark_one(book, block, close, lead, asset0, t0, q):
             worth = cash + value_of(units, close[u64(asset0), u64(lead + t0 + p)])
         else:
             worth = cash + units * close[u64(asset0), u64(lead + t0 + p)]
-        block[EQUITY, u64(p + 1)] = worth if p >= q else block[EQUITY, u64(p + 1)]
+        block[EQUITY, u64(p + FRONT)] = worth if p >= q else block[EQUITY, u64(p + FRONT)]
         lost += 1 if (p >= q) & (worth <= 0.0) else 0
     return lost
 
@@ -121,15 +121,15 @@ def mark_all(book, block, close, lead, asset0, t0, q, to):
     """The equity from place `q` to before `to` with any number of assets; how often it is gone."""
     cash = book[CASH, 0]
     for p in range(q, to):
-        block[EQUITY, u64(p + 1)] = cash
+        block[EQUITY, u64(p + FRONT)] = cash
     for j in range(ASSETS):
         units = book[HELD + PER * j, 0]
         if units != 0.0:
             for p in range(q, to):
-                block[EQUITY, u64(p + 1)] += units * close[u64(asset0 + j), u64(lead + t0 + p)]
+                block[EQUITY, u64(p + FRONT)] += units * close[u64(asset0 + j), u64(lead + t0 + p)]
     lost = 0
     for p in range(q, to):
-        lost += 1 if block[EQUITY, u64(p + 1)] <= 0.0 else 0
+        lost += 1 if block[EQUITY, u64(p + FRONT)] <= 0.0 else 0
     return lost
 
 
@@ -137,7 +137,7 @@ def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, due, tick
     """One bar of the account, in place `q` of its block: what happens to it, its stops and orders, its value at the close, and whether it trades."""
     acted = False
     if ACTIONS or DELISTS or STOPS or TICKETS:
-        book[WORTH, 0] = block[EQUITY, u64(q)]
+        book[WORTH, 0] = block[EQUITY, u64(q + FRONT - 1)]
         dealt = book[ORDERS, 0]
     if ACTIONS:
         act(book, extra, lead, asset0, t)
@@ -167,7 +167,7 @@ def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, due, tick
     if acted:
         expose(book, t)
     worth = mark(book, close, lead, asset0, t)
-    block[EQUITY, u64(q + 1)] = worth
+    block[EQUITY, u64(q + FRONT)] = worth
     if worth <= 0.0 and book[ALIVE, 0] > 0.0:
         end(book, worth)
         expose(book, t + 1)
@@ -219,19 +219,19 @@ def live(r, book, block, want, close, fill, extra, lead, asset0, t0, here, dues,
 def leave(block, book, want, market, moves, t0, here, moved, recorded, equity, column, ASSETS):
     """Measure a block that the account has gone through, and carry over what the next begins with; the equity at its end."""
     if BLOCK == 1:
-        worth = block[EQUITY, 1]
+        worth = block[EQUITY, FRONT]
     else:
-        worth = block[EQUITY, u64(here)]
+        worth = block[EQUITY, u64(here + FRONT - 1)]
     if moved:
         for q in part(BLOCK, here, BLOCK):  # after the last bar nothing moves
-            block[EQUITY, u64(q + 1)] = worth
+            block[EQUITY, u64(q + FRONT)] = worth
         measure(block, book, market, moves, t0, here)
     else:
         rest(block, book, worth, t0, here)
     if recorded:
         for q in part(BLOCK, 0, here):
-            equity[column, t0 + q] = block[EQUITY, u64(q + 1)]
-    block[EQUITY, 0] = worth
+            equity[column, t0 + q] = block[EQUITY, u64(q + FRONT)]
+    block[EQUITY, FRONT - 1] = worth
     if NEXT and not TICKETS:
         for j in range(ASSETS * (1 + 2 * PRICED)):
             want[u64(j), 0] = want[u64(j), BLOCK]
@@ -261,7 +261,7 @@ def walk(
     `backtesting/kernel.SUMS`. Where `recorded`, `equity[c, t]` the equity at each close; rows `order_at[c]`
     to `order_at[c + 1] - 1` of `orders` what was dealt. The prices, `sums` and `extra` begin with `lead` places of NaN, and the closes end with BLOCK more.
     """
-    block = array((MOMENTS + SUMMED, BLOCK + 1), f64)
+    block = array((MOMENTS + SUMMED, BLOCK + FRONT), f64)
     book = array((HELD + PER * ASSETS, 1), f64)
     want = array((ASSETS * (1 + 2 * PRICED), BLOCK + 1), f64)
     if TAILS:
