@@ -40,9 +40,14 @@ def floored(x):
 
 
 def wanted_units(r, wish, had, cash, worth, price):
-    """Units to trade for a wish; the sizing is the run's."""
+    """Units to trade for a wish; the sizing is the run's. What needs no sizing is seen before anything is divided, which takes long."""
+    wanted = 0.0
     idle = (wish == HOLD) or (wish == 0.0 and had == 0.0) or (SIGNALS and not ADDS and wish * had > 0.0)
-    if SIGNALS:
+    if idle:
+        pass
+    elif wish == 0.0:
+        wanted = -had
+    elif SIGNALS:
         side = 1.0 if wish > 0.0 else -1.0
         units = r[AMOUNT]  # of them
         if OF == OF_VALUE:
@@ -60,15 +65,14 @@ def wanted_units(r, wish, had, cash, worth, price):
                 units = units / r[INITIAL]
         if LOTS:
             units = floored(units / r[LOT] + 1e-9) * r[LOT]
-        turned = side * units - had if (had * side <= 0.0 and not ADDS) or had == 0.0 else side * units
-        wanted = -had if wish == 0.0 else turned
+        wanted = side * units - had if (had * side <= 0.0 and not ADDS) or had == 0.0 else side * units
         if LONG_ONLY or SHORT_ONLY:  # a signal of the other side closes what is held, at most
             other = wish * (LONG_ONLY - SHORT_ONLY) < 0.0
-            idle = idle or (other and wish * had >= 0.0)
             wanted = -had if other and abs(wanted) > abs(had) else wanted
+            wanted = 0.0 if other and wish * had >= 0.0 else wanted
     else:
         wanted = (wish if TARGETS else wish * worth / price) - had
-    return 0.0 if idle else wanted
+    return wanted
 
 
 def count_trade(book, close, extra, lead, asset0, j, t, gain, had):
