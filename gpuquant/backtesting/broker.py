@@ -135,8 +135,12 @@ def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, 
         book[BASIS + PER * j, 0] += size * paid + fee
     else:
         basis = book[BASIS + PER * j, 0]
-        shut = 1.0 if now * had <= 0.0 else abs(size / had)  # of the holding, which takes its share of the cost with it
-        part = 1.0 if now * had >= 0.0 else abs(had / size)  # of the fee; the rest is what the turned holding costs
+        shut = 1.0  # of the holding, which takes its share of the cost with it
+        part = 1.0  # of the fee; the rest is what the turned holding costs
+        if now * had > 0.0:
+            shut = abs(size / had)
+        elif now * had < 0.0:
+            part = abs(had / size)
         count_trade(book, close, extra, lead, asset0, j, t, shut * had * paid - part * fee - shut * basis, had)
         book[ACTIVE, 0] -= 1.0 if now == 0.0 else 0.0
         book[BASIS + PER * j, 0] = now * paid + (1.0 - part) * fee if shut == 1.0 else (1.0 - shut) * basis
