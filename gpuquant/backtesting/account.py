@@ -110,6 +110,7 @@ class Account:
             "CLOSE_ONLY": stops is not None and word(stops, "watch") == "close",
             "TIMED": "bars" in self.parameters,
             "TRAILS": "trailing" in self.parameters,
+            "FOLLOW_CLOSE": stops is not None and word(stops, "follow") == "close",
             "BASE_CLOSE": stops is not None and word(stops, "base") == "close",
             "BASE_SIGNAL": stops is not None and word(stops, "base") == "signal",
             "ENTRY_BAR": stops is not None and word(stops, "entry_bar") == "yes",

@@ -39,6 +39,11 @@ def reach(close, extra, lead, asset, t):
     return low, high
 
 
+def followed(close, lead, asset, t, side, best):
+    """The price of bar `t` that the trailing stop follows, times `side`: the best that is watched, which is `best`, or its close."""
+    return side * close[u64(asset), u64(lead + t)] if FOLLOW_CLOSE else best
+
+
 def watch(r, book, close, fill, extra, lead, asset0, t0, q, to):
     """The first place from `q` at which a bar meets a level of any asset, or `to`; trailing stops follow the bars before it."""
     for j in range(ASSETS):
@@ -64,18 +69,19 @@ def met(r, book, close, fill, extra, lead, asset0, j, t0, q, to):
             low, high = reach(close, extra, lead, asset0 + j, t0 + p)
             worst = low if had > 0.0 else -high
             best = high if had > 0.0 else -low
+            new = followed(close, lead, asset0 + j, t0 + p, side, best)
             ends = (worst <= stop) | (best >= goal)
             if TIMED:
                 ends = ends | (t0 + p - book[ENTRY + PER * j, 0] >= r[MOST_BARS])
             if HALTS:
                 trades = fill[u64(asset0 + j), u64(lead + t0 + p)] > 0.0
                 ends = ends & trades
-                best = best if trades else top
+                new = new if trades else top
             if ends:
                 break
             if TRAILS:
-                stop = max(loss, best * keeps) if best > top else stop
-                top = max(top, best)
+                stop = max(loss, new * keeps) if new > top else stop
+                top = max(top, new)
             p += 1
         to = p
         if TRAILS and ASSETS == 1:
@@ -92,10 +98,10 @@ def follow(r, book, close, fill, extra, lead, asset0, j, t0, q, to):
         top = side * book[TOP + PER * j, 0]
         for p in range(q, to):
             low, high = reach(close, extra, lead, asset0 + j, t0 + p)
-            best = high if had > 0.0 else -low
+            new = followed(close, lead, asset0 + j, t0 + p, side, high if had > 0.0 else -low)
             if HALTS:
-                best = best if fill[u64(asset0 + j), u64(lead + t0 + p)] > 0.0 else top
-            top = max(top, best)
+                new = new if fill[u64(asset0 + j), u64(lead + t0 + p)] > 0.0 else top
+            top = max(top, new)
         trail(r, book, j, side, top)
 
 
@@ -130,7 +136,7 @@ def protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, o
         if TIMED and hit == 0.0 and t - book[ENTRY + PER * j, 0] >= r[MOST_BARS]:
             hit = BY_TIME
         if TRAILS:
-            trail(r, book, j, side, side * best)
+            trail(r, book, j, side, followed(close, lead, asset0 + j, t, side, side * best))
         if hit > 0.0:
             last = close[u64(asset0 + j), u64(lead + t)]
             first = last

@@ -67,6 +67,8 @@ class Stops(Member):
         Close at the close of the bar that is so many after the entry; not given: never.
     watch : Column, shape (1,)
         range: the bar's high and low, where the panel knows them; close: its close alone, which is where it fills.
+    follow : Column, shape (1,)
+        What a trailing stop follows: range, the best price that is watched; close, the best close.
     base : Column, shape (1,)
         What the entry is: fill, its price; close, that of its bar; signal, the close of the bar before, at which a bracket is written.
     entry_bar : Column, shape (1,)
@@ -80,6 +82,7 @@ class Stops(Member):
     trailing: Column = if_known(sample=0.1)
     bars: Column = if_known(sample=10.0)
     watch: Column = choice("range", "close", default="range")
+    follow: Column = choice("range", "close", default="range")
     base: Column = choice("fill", "close", "signal", default="fill")
     entry_bar: Column = choice(*NO_YES, default="no")
     slippage: Column = choice(*NO_YES, "all", default="yes")

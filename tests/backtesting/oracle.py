@@ -35,6 +35,8 @@ class Terms:
     entry_bar: bool = False
     base: str = "fill"
     goal_slips: bool = False
+    watch: str = "range"
+    follow: str = "range"
     initial: float = 1.0
     maintenance: float = 0.0
     financing: float = 0.0
@@ -193,12 +195,13 @@ class Oracle:
         if had == 0.0 or not (self.entry[j] < bar or t.entry_bar) or not traded:
             return False
         side = math.copysign(1.0, had)
-        first, high, low = (panel.open[bar, j], panel.high[bar, j], panel.low[bar, j]) if panel.high is not None else (panel.close[bar, j],) * 3
+        first, high, low = (panel.open[bar, j], panel.high[bar, j], panel.low[bar, j]) if panel.high is not None and t.watch == "range" else (panel.close[bar, j],) * 3
         worst, best = (low, high) if side > 0 else (high, low)
         levels = [self.base[j] * (1.0 - side * t.stop_loss), self.top[j] * (1.0 - side * t.trailing)]
         stop = max(levels) if side > 0 else min(levels)
         goal = self.base[j] * (1.0 + side * t.take_profit)
-        self.top[j] = max(self.top[j], best) if side > 0 else min(self.top[j], best)
+        lead = panel.close[bar, j] if t.follow == "close" else best
+        self.top[j] = max(self.top[j], lead) if side > 0 else min(self.top[j], lead)
         if side * worst <= side * stop:
             self.deal(bar, j, -had, first if side * first <= side * stop else stop)
         elif side * best >= side * goal:

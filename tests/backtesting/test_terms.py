@@ -63,7 +63,7 @@ def ours(panel, given, t):
     stops = None
     if t.stops:
         known = {name: getattr(t, name) for name in ("stop_loss", "take_profit", "trailing") if math.isfinite(getattr(t, name))}
-        stops = gq.Stops(**known, entry_bar="yes" if t.entry_bar else "no", base=t.base, slippage="all" if t.goal_slips else "yes")
+        stops = gq.Stops(**known, entry_bar="yes" if t.entry_bar else "no", base=t.base, slippage="all" if t.goal_slips else "yes", watch=t.watch, follow=t.follow)
     margin = None
     if t.levered or t.locked:
         rates = {"financing": t.financing, "interest": t.interest, "borrow": t.borrow}
@@ -108,6 +108,10 @@ KINDS = {
         {"ranges": True},
     ),
     "trails": lambda d: (Terms("weights", stops=True, trailing=0.05, stop_loss=d.choice([0.03, math.inf]), rate=0.001), {"ranges": True}),
+    "close trails": lambda d: (
+        Terms(d.choice(["signals", "weights"]), of="value", amount=3000.0, stops=True, trailing=0.03, take_profit=0.08, base=str(d.choice(["fill", "close"])), follow="close", watch=str(d.choice(["range", "close"]))),
+        {"ranges": True, "halts": bool(d.random() < 0.5)},
+    ),
     "close stops": lambda d: (Terms("signals", of="value", amount=3000.0, stops=True, trailing=0.05, take_profit=0.08), {}),
     "risk": lambda d: (Terms("signals", of="risk", amount=0.02, stops=True, stop_loss=0.05, rate=0.001), {"ranges": True}),
     "volume": lambda d: (Terms("weights", participation=0.2, impact=0.02, rate=0.001, partial=bool(d.random() < 0.7)), {"volume": True}),
