@@ -195,7 +195,9 @@ class Oracle:
         if had == 0.0 or not (self.entry[j] < bar or t.entry_bar) or not traded:
             return False
         side = math.copysign(1.0, had)
-        first, high, low = (panel.open[bar, j], panel.high[bar, j], panel.low[bar, j]) if panel.high is not None and t.watch == "range" else (panel.close[bar, j],) * 3
+        first, high, low = (
+            (panel.open[bar, j], panel.high[bar, j], panel.low[bar, j]) if panel.high is not None and t.watch == "range" else (panel.close[bar, j],) * 3
+        )
         worst, best = (low, high) if side > 0 else (high, low)
         levels = [self.base[j] * (1.0 - side * t.stop_loss), self.top[j] * (1.0 - side * t.trailing)]
         stop = max(levels) if side > 0 else min(levels)

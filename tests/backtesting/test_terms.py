@@ -63,7 +63,9 @@ def ours(panel, given, t):
     stops = None
     if t.stops:
         known = {name: getattr(t, name) for name in ("stop_loss", "take_profit", "trailing") if math.isfinite(getattr(t, name))}
-        stops = gq.Stops(**known, entry_bar="yes" if t.entry_bar else "no", base=t.base, slippage="all" if t.goal_slips else "yes", watch=t.watch, follow=t.follow)
+        stops = gq.Stops(
+            **known, entry_bar="yes" if t.entry_bar else "no", base=t.base, slippage="all" if t.goal_slips else "yes", watch=t.watch, follow=t.follow
+        )
     margin = None
     if t.levered or t.locked:
         rates = {"financing": t.financing, "interest": t.interest, "borrow": t.borrow}

@@ -1,4 +1,4 @@
-"""How the scenarios X01 to X18 of `backtest/` were made: by vectorbt 1.2.0 and backtesting.py 0.6.6, on the prices of V01 and V09.
+"""How the scenarios X01 to X21 of `backtest/` were made: by vectorbt 1.2.0 and backtesting.py 0.6.6, on the prices of V01 and V09.
 
     python -m tests.reference.make_scenarios vectorbt tests/reference/backtest
     python tests/reference/make_scenarios.py backtesting tests/reference/backtest
@@ -112,7 +112,7 @@ def by_vectorbt(folder):
 
 
 def by_backtesting(folder):
-    """X15 to X18."""
+    """X15 to X21."""
     from backtesting import Backtest, Strategy
     from backtesting.test import GOOG
 
@@ -136,14 +136,54 @@ def by_backtesting(folder):
             if signal.get(len(self.data) - 1) == "entry" and not self.position:
                 self.buy(size=self.size, sl=price * 0.95, tp=price * 1.08)
 
+    class Both(Flip):
+        def next(self):
+            price, now = self.data.Close[-1], signal.get(len(self.data) - 1)
+            if now == "entry":
+                self.buy(size=self.size, sl=price * 0.94, tp=price * 1.1)
+            elif now:
+                self.sell(size=self.size, sl=price * 1.06, tp=price * 0.9)
+
+    class Trail(Flip):
+        leaves, keeps = False, 0.96
+
+        def next(self):
+            price, now = self.data.Close[-1], signal.get(len(self.data) - 1)
+            for trade in self.trades:
+                trade.sl = max(trade.sl or 0.0, price * self.keeps)
+            if now == "entry" and not self.position:
+                self.buy(size=self.size)
+            elif now == "exit" and self.leaves:
+                self.position.close()
+
+    class TrailOrLeave(Trail):
+        leaves, keeps = True, 0.88
+
     flips = "exclusive orders; the last trade is closed on the last bar"
     for name, title, strategy, size, rule, params in (
         ("X15", "brackets", Bracket, 0.5, "buy size .5 of equity when flat, bracket: sl 5% below and tp 8% above the signal's close", {"commission": 0.001}),
         ("X16", "30x margin", Flip, 0.1, f"size .1 of equity; {flips}", {"commission": 0.0002, "margin": 1 / 30}),
         ("X17", "30x margin, lost", Flip, 0.5, f"size .5 of equity; {flips}", {"commission": 0.0002, "margin": 1 / 30}),
         ("X18", "30x margin, in units", Flip, 20, f"size 20 units; {flips}", {"commission": 0.0002, "margin": 1 / 30}),
+        (
+            "X19",
+            "brackets on both sides",
+            Both,
+            0.5,
+            f"size .5 of equity, long and short, sl 6% and tp 10% from the signal's close; {flips}",
+            {"commission": 0.001},
+        ),
+        ("X20", "trailing stop on closes", Trail, 0.9, "buy size .9 of equity when flat; the stop trails 4% below the best close", {"commission": 0.001}),
+        (
+            "X21",
+            "trailing stop on closes, or an exit signal",
+            TrailOrLeave,
+            0.9,
+            "buy size .9 of equity when flat; the stop trails 12% below the best close; an exit signal closes",
+            {"commission": 0.001},
+        ),
     ):
-        run = Backtest(GOOG, strategy, cash=10_000, exclusive_orders=strategy is Flip, finalize_trades=True, **params).run(size=size)
+        run = Backtest(GOOG, strategy, cash=10_000, exclusive_orders=strategy in (Flip, Both), finalize_trades=True, **params).run(size=size)
         names = {"size": "Size", "entry_bar": "EntryBar", "exit_bar": "ExitBar", "entry_price": "EntryPrice", "exit_price": "ExitPrice", "pnl": "PnL"}
         trades = pd.DataFrame({to: run["_trades"][of] for to, of in names.items()})
         write(folder, name, like, "backtesting.py 0.6.6", title, {"cash": 10_000, **params, "rule": rule}, inputs, {"trades": trades})

@@ -228,17 +228,24 @@ def of_backtesting(told, panel, given):
     run_ = {"costs": costs, "cash": float(p["cash"]), "margin": gq.Margin(initial=p["margin"]) if p.get("margin", 1) < 1 else None}
     if "limit -" in rule:
         return gq.backtest(panel, orders=_resting(rule, panel), size=gq.Size(partial="no"), **run_)
-    stops = _bracket(p, f"{told['title']} {rule}".lower())
-    signals = _signals(given, panel, "longonly" if stops else "both")
-    if stops:  # what closes is its bracket
+    words = f"{told['title']} {rule}".lower()
+    stops = _trail(p, words) or _bracket(p, words)
+    signals = _signals(given, panel, "both" if not stops or re.search(r"flip|both|short", words) else "longonly")
+    if stops and not re.search(r"exit signal", words):  # what closes is a stop
         signals[signals == 0.0] = np.nan
-    if "closed on the last bar" in rule:  # by an order of the last bar but one, as its own engine sends it
-        signals[-1, 0] = np.nan
-        signals[-2, 0] = 0.0
+    signals[-2:, 0] = 0.0, np.nan  # what is open at the end is closed on the last bar
     size = p.get("size") or float((re.search(r"size (\d*\.?\d+)", rule) or ["", ".9999"])[1])
     # ".9999" is how its documentation prints "all of it": two of B01's sizes (entries at bars 267 and 459) are one unit above the share's
     size = {"amount": 1.0 if size == 0.9999 else size, "of": "cash"} if size < 1.0 else {"amount": size, "of": "units"}
     return gq.backtest(panel, signals=signals, size=gq.Size(**size, lot=1.0), stops=stops, **run_)
+
+
+def _trail(p, words):
+    """A stop that is drawn after every close of the holding, the entry bar's the first, and is live on the next bar; None where none is told of."""
+    said = re.search(r"trail[^\d]{0,40}(\d+(?:\.\d+)?) ?%", words) or re.search(r"(\d+(?:\.\d+)?) ?%[^\d]{0,40}trail", words)
+    given = next((float(p[key]) for key in ("trailing", "trail", "trail_pct", "trailing_pct", "trailing_stop", "sl_trail") if p.get(key)), None)
+    by = given or (float(said[1]) / 100.0 if said else None)
+    return gq.Stops(trailing=by, base="close", follow="close", slippage="no") if by else None
 
 
 def _bracket(p, words):
