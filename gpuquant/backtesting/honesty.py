@@ -29,15 +29,16 @@ if TYPE_CHECKING:
 
 COLUMNS = ("when", "trial", "description", "sharpe", "bars", "count", "spread")
 _lock = threading.Lock()
-_open: ContextVar[tuple[Ledger, ...]] = ContextVar("gpuquant_trials", default=())
+_open: list[Ledger] = []  # of the whole process, whose threads' trials are all somebody's
+_checking: ContextVar[bool] = ContextVar("gpuquant_checking", default=False)
 
 
 @dataclass(frozen=True)
 class Ledger:
     """Trials kept in a Parquet file, each with a hash of what was tried; trying the same thing twice counts once.
 
-    `with Ledger(path):` counts every column of every back-test that its own thread runs inside, unasked; price paths, checks for leaks
-    and what the library runs for itself are no trials.
+    `with Ledger(path):` counts every column of every back-test that this process runs meanwhile, in any thread, unasked; price paths, checks
+    for leaks and what the library runs for itself are no trials.
 
     Parameters
     ----------
@@ -48,11 +49,13 @@ class Ledger:
     path: str | Path
 
     def __enter__(self) -> Ledger:
-        _open.set((*_open.get(), self))
+        with _lock:
+            _open.append(self)
         return self
 
     def __exit__(self, *failure: object) -> None:
-        _open.set(_open.get()[:-1])
+        with _lock:
+            _open.remove(self)
 
     def record(self, description: Any, returns: np.ndarray) -> str:
         """Add a trial and give its hash; `description` is anything JSON holds."""
@@ -125,16 +128,16 @@ class Ledger:
 @contextmanager
 def uncounted() -> Iterator[None]:
     """Leave what runs inside, or in a function decorated with this, out of every open ledger: it is a check, not a trial."""
-    token = _open.set(())
+    token = _checking.set(True)
     try:
         yield
     finally:
-        _open.reset(token)
+        _checking.reset(token)
 
 
 def counted(found: Any) -> None:
     """Add a back-test to every ledger that is open."""
-    for ledger in _open.get():
+    for ledger in () if _checking.get() else tuple(_open):
         ledger.record_grid(found)
 
 

@@ -1,5 +1,8 @@
 """Splits purge what a label would know; the ledger counts what was tried; deflation believes it."""
 
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -174,6 +177,23 @@ def test_an_open_ledger_counts_by_itself(tmp_path, walk_panel):
     with honesty.Ledger(tmp_path / "best.parquet") as best:
         gq.backtest(walk_panel, rule, top=3)
     assert best.trials() == pytest.approx((24, np.std(grid.measures["sharpe"] / np.sqrt(252.0), ddof=1)))
+
+
+def test_a_ledger_counts_what_other_threads_try(tmp_path, walk_panel):
+    """But for the checks that a thread runs; what has closed counts no more."""
+    import gpuquant as gq
+
+    def tried(fast):
+        with honesty.uncounted() if fast == 6 else contextlib.nullcontext():
+            gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=fast, slow=20))
+
+    with honesty.Ledger(tmp_path / "outer.parquet") as outer, ThreadPoolExecutor(3) as pool:
+        list(pool.map(tried, (3, 4, 5, 6)))
+        with honesty.Ledger(tmp_path / "inner.parquet") as inner:
+            list(pool.map(tried, (5, 7)))
+        list(pool.map(tried, (8, 9)))
+    tried(10)
+    assert (outer.trials()[0], inner.trials()[0]) == (6 * 6, 2 * 6)
 
 
 def test_what_is_the_same_trial(tmp_path, walk_panel):
