@@ -6,12 +6,12 @@ size bars x columns exists unless `recorded` asks for it. As in `pricing/walk.py
 generated module; what a run does not use is a constant of it, and is left out of its kernel.
 
 Bars go by in blocks (of one bar on a GPU). What a rule sees of the past without remembering anything, the equity between two
-trades and its moments are loops over a block without a branch, which a CPU turns into vector instructions. Only what remembers, the rule's
-state, goes bar by bar, where it keeps what was before (`settled` says so); the account goes from one bar at which something is due to the next, unless every bar may touch it.
+trades and its moments are loops over a block without a branch, which a CPU turns into vector instructions. Only a state that rests on
+the one before goes bar by bar; the account goes from one bar at which something is due to the next, unless every bar may touch it.
 
-`block` holds what is seen, the equity at each bar (from column FRONT on, and before the block in the one before) and the moments, each by
-place in the block; `want[j]` the
-wishes for asset `j`, by the place of the bar at which they are due, and where a rule prices them, below them their limits and their stops.
+`block` holds what is seen and the moments, each by place in the block, and the equity, of place 0 in column FRONT and before the block in the
+one before it; `want[j]` the wishes for asset `j`, by the place of the bar at which they are due, and where a rule prices them, below them
+their limits and their stops.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821

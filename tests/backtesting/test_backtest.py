@@ -327,9 +327,10 @@ def walk_ptx(kind):
 
     whole, real = types.int64, types.float64
     table = array(real)
+    wishes = array(types.int8) if kind.rule.__name__ == "Signals" else table
     line, word = array(real, 1), types.uint32
     signature = types.void(
-        *[whole] * 6, line, array(whole), *[table] * 3, array(real, 3), *[table] * 3, line, line, whole, real, real, word, word, real, table, types.boolean,
+        *[whole] * 6, line, array(whole), *[table] * 3, array(real, 3), wishes, *[table] * 2, line, line, whole, real, real, word, word, real, table, types.boolean,
         *[table] * 2, array(whole, 1),
     )  # fmt: skip
     return cuda.ptx(compiler.load(kind.text("cuda")).run.py_func, signature)
