@@ -75,7 +75,7 @@ def wanted_units(r, wish, had, cash, worth, price):
     return wanted
 
 
-def count_trade(book, close, extra, lead, asset0, j, t, gain, had):
+def count_trade(book, prices, j, t, gain, had):
     """Count a trade that has ended with `gain`: runs of winners and losers, how long it was held and how far it went."""
     book[TRADES, 0] += 1.0
     book[WINS, 0] += 1.0 if gain > 0.0 else 0.0
@@ -93,15 +93,15 @@ def count_trade(book, close, extra, lead, asset0, j, t, gain, had):
     book[KEPT, 0] += t - entry
     book[LONGEST_TRADE, 0] = max(book[LONGEST_TRADE, 0], f64(t - entry))
     if DETAIL:
-        low = close[u64(asset0 + j), u64(lead + entry)]
+        low = close_of(prices, j, entry)
         high = low
         entered = abs(book[BASIS + PER * j, 0] / had)
         for q in range(entry + 1, t + 1):
             if RANGES:
-                low = min(low, extra[LOW, u64(asset0 + j), u64(lead + q)])
-                high = max(high, extra[HIGH, u64(asset0 + j), u64(lead + q)])
+                low = min(low, extra_of(prices, LOW, j, q))
+                high = max(high, extra_of(prices, HIGH, j, q))
             else:
-                price = close[u64(asset0 + j), u64(lead + q)]
+                price = close_of(prices, j, q)
                 low = min(low, price)
                 high = max(high, price)
         against = low / entered - 1.0 if had > 0.0 else 1.0 - high / entered
@@ -111,7 +111,7 @@ def count_trade(book, close, extra, lead, asset0, j, t, gain, had):
         book[MOST_AGAINST, 0] = min(book[MOST_AGAINST, 0], against)
 
 
-def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, fee):
+def settle(r, book, prices, j, t, size, whole, price, paid, fee):
     """Book one fill of asset `j`; a trade ends when its holding is closed or turns round."""
     had = book[HELD + PER * j, 0]
     now = 0.0 if whole else had + size
@@ -141,7 +141,7 @@ def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, 
             shut = abs(size / had)
         elif now * had < 0.0:
             part = abs(had / size)
-        count_trade(book, close, extra, lead, asset0, j, t, shut * had * paid - part * fee - shut * basis, had)
+        count_trade(book, prices, j, t, shut * had * paid - part * fee - shut * basis, had)
         book[ACTIVE, 0] -= 1.0 if now == 0.0 else 0.0
         book[BASIS + PER * j, 0] = now * paid + (1.0 - part) * fee if shut == 1.0 else (1.0 - shut) * basis
     if had * now <= 0.0:
@@ -149,12 +149,12 @@ def settle(r, book, close, extra, lead, asset0, j, t, size, whole, price, paid, 
         if STOPS:
             base = paid
             if BASE_CLOSE or BASE_SIGNAL:
-                base = close[u64(asset0 + j), u64(lead + t - BASE_SIGNAL)]
+                base = close_of(prices, j, t - BASE_SIGNAL)
                 base = base if base > 0.0 else paid  # before the first close there was none
             guard(r, book, base, j, now)
 
 
-def openable(r, book, close, lead, asset0, ASSETS, j, t, side, had, closing, price, paid):
+def openable(r, book, prices, ASSETS, j, t, side, had, closing, price, paid):
     """The units that cash, margin and the locked proceeds of shorts allow to be opened, once `closing` units are closed."""
     left = book[CASH, 0] - side * closing * paid
     if closing > 0.0:
@@ -165,7 +165,7 @@ def openable(r, book, close, lead, asset0, ASSETS, j, t, side, had, closing, pri
         worth = left
         for q in range(ASSETS):
             units = book[HELD + PER * q, 0] + (side * closing if q == j else 0.0)
-            mark = price if q == j else close[u64(asset0 + q), u64(lead + t - 1)]
+            mark = price if q == j else close_of(prices, q, t - 1)
             worth += value_of(units, mark)
             gross += abs(value_of(units, mark))
         room = (worth - r[INITIAL] * gross) / r[INITIAL]
@@ -176,8 +176,9 @@ def openable(r, book, close, lead, asset0, ASSETS, j, t, side, had, closing, pri
     return afford(r, 0, max(room, 0.0), paid) / paid if room < 1e299 else 1e300
 
 
-def note(book, t, asset, size, paid, fee, wanted, why, reason, column, orders, order_at):
+def note(book, notes, t, asset, size, paid, fee, wanted, why, reason):
     """Write down what was dealt, in its column's next row."""
+    _recorded, column, _equity, orders, order_at = notes
     place = order_at[column] + i64(book[ORDERS, 0] + book[REJECTS, 0]) - 1
     if place < order_at[column + 1]:
         orders[place, 0] = t
@@ -190,7 +191,7 @@ def note(book, t, asset, size, paid, fee, wanted, why, reason, column, orders, o
         orders[place, 7] = reason
 
 
-def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips, why, recorded, column, orders, order_at):
+def deal(r, book, prices, ASSETS, j, t, wanted, price, slips, why, notes):
     """Trade `wanted` units of asset `j` at `price`, as far as price, cash, margin, lots and volume allow; the signed units that were traded.
 
     What is not filled is recorded with its reason. `slips` is 0.0 where the price is a limit, which no slippage moves.
@@ -201,7 +202,7 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
     reason = 0.0
     share = 0.0
     if VOLUMES:
-        volume = extra[VOLUME, u64(asset0 + j), u64(lead + t)]
+        volume = extra_of(prices, VOLUME, j, t)
         if not (volume > 0.0):
             volume = 0.0
         if size > r[PARTICIPATION] * volume:
@@ -215,7 +216,7 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
         reason = NOTHING
     opening = size - closing
     if opening > 0.0 and price > 0.0:
-        most = openable(r, book, close, lead, asset0, ASSETS, j, t, side, had, closing, price, paid)
+        most = openable(r, book, prices, ASSETS, j, t, side, had, closing, price, paid)
         if opening > most:
             reason = NO_CASH if opening > most * (1.0 + 1e-12) else reason
             opening = most
@@ -235,51 +236,52 @@ def deal(r, book, close, extra, lead, asset0, ASSETS, j, t, wanted, price, slips
     fee = 0.0
     if size > 0.0:
         fee = charge(r, 0, size * paid, size)
-        settle(r, book, close, extra, lead, asset0, j, t, side * size, whole, price, paid, fee)
+        settle(r, book, prices, j, t, side * size, whole, price, paid, fee)
     else:
         book[REJECTS, 0] += 1.0
     book[REASON, 0] = reason
+    recorded, _column, _equity, _orders, _order_at = notes
     if recorded:
-        note(book, t, asset0 + j, side * size, paid, fee, wanted, why, reason, column, orders, order_at)
+        note(book, notes, t, asset_of(prices, j), side * size, paid, fee, wanted, why, reason)
     return side * size
 
 
-def trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at):
+def trade(r, book, want, prices, q, t, notes):
     """Turn the wishes in place `q` into fills at bar `t`: sells first, since their cash pays for the buys."""
-    wanted, covering = size_wishes(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at)
+    wanted, covering = size_wishes(r, book, want, prices, q, t, notes)
     if ASSETS == 1:
         size = book[SIZE, 0]
         if size != 0.0:
-            price = fill[u64(asset0), u64(lead + t)]
+            price = fill_of(prices, 0, t)
             why = book[WHY, 0]
             slips = 1.0
             if PRICED and why == 0.0:  # a margin call takes any price
-                price, slips, why = priced(want, close, extra, lead, asset0, q, t, size, price)
-            _ = deal(r, book, close, extra, lead, asset0, ASSETS, 0, t, size, price, slips, why, recorded, column, orders, order_at)
+                price, slips, why = priced(want, prices, 0, q, t, size, price)
+            _ = deal(r, book, prices, ASSETS, 0, t, size, price, slips, why, notes)
     elif IN_ORDER:
-        trade_in_order(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders, order_at)
+        trade_in_order(r, book, prices, t, notes)
     else:
-        trade_pro_rata(r, book, close, fill, extra, lead, asset0, t, wanted, covering, recorded, column, orders, order_at)
+        trade_pro_rata(r, book, prices, t, wanted, covering, notes)
 
 
-def span(close, extra, lead, asset, t, first):
+def span(prices, j, t, first):
     """The lowest and the highest price of bar `t` that is known, whose first is `first`."""
-    low = min(first, close[u64(asset), u64(lead + t)])
-    high = max(first, close[u64(asset), u64(lead + t)])
+    low = min(first, close_of(prices, j, t))
+    high = max(first, close_of(prices, j, t))
     if RANGES:
-        low = extra[LOW, u64(asset), u64(lead + t)]
-        high = extra[HIGH, u64(asset), u64(lead + t)]
+        low = extra_of(prices, LOW, j, t)
+        high = extra_of(prices, HIGH, j, t)
     return low, high
 
 
-def priced(want, close, extra, lead, asset, q, t, size, first):
+def priced(want, prices, j, q, t, size, first):
     """The price at which the wish in place `q` fills at bar `t`, NaN where it does not; whether it slips, and what filled it."""
     limit = want[1, u64(q)]
     stop = want[2, u64(q)]
     low = first
     high = first
     if NEXT:  # at a close the rest of its bar is past
-        low, high = span(close, extra, lead, asset, t, first)
+        low, high = span(prices, j, t, first)
     price = price_within(1.0 if size > 0.0 else -1.0, first, low, high, limit, stop)
     why = BY_LIMIT if limit == limit else (BY_STOP if stop == stop else 0.0)
     return price if price > 0.0 else NAN, 0.0 if limit == limit else 1.0, why
@@ -302,25 +304,25 @@ def price_within(side, first, low, high, limit, stop):
     return price if reached else 0.0
 
 
-def size_wishes(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at):
+def size_wishes(r, book, want, prices, q, t, notes):
     """Put down the SIZE to trade of every asset at bar `t`; what the buys that open would cost, and those that cover."""
     worth = book[CASH, 0]
     for j in range(ASSETS):
-        price = fill[u64(asset0 + j), u64(lead + t)]
+        price = fill_of(prices, j, t)
         if HALTS:
-            price = price if price > 0.0 else close[u64(asset0 + j), u64(lead + t - 1)]
+            price = price if price > 0.0 else close_of(prices, j, t - 1)
         worth += value_of(book[HELD + PER * j, 0], price)
     book[WORTH, 0] = worth
     wanted = 0.0
     covering = 0.0
     for j in range(ASSETS):
-        price = fill[u64(asset0 + j), u64(lead + t)]
+        price = fill_of(prices, j, t)
         wish = want[u64(j), u64(q)]
         size = wanted_units(r, wish, book[HELD + PER * j, 0], book[CASH, 0], worth, price)
         if HALTS and not (price > 0.0):  # what cannot trade is recorded, and its units are unknown
             size = 0.0
             if wish < HOLD and (wish != 0.0 or book[HELD + PER * j, 0] != 0.0):
-                _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, NAN, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
+                _ = deal(r, book, prices, ASSETS, j, t, NAN, price, 1.0, book[WHY, 0], notes)
         book[SIZE + PER * j, 0] = size if abs(size) >= 1e-8 else 0.0
         if size > 0.0 and ASSETS > 1 and not IN_ORDER:
             paid = fill_price(r, 0, price, 1.0, 0.0)
@@ -330,25 +332,25 @@ def size_wishes(r, book, want, close, fill, extra, lead, asset0, q, t, recorded,
     return wanted, covering
 
 
-def trade_in_order(r, book, close, fill, extra, lead, asset0, t, recorded, column, orders, order_at):
+def trade_in_order(r, book, prices, t, notes):
     """Deal from the largest sale to the largest purchase, until the cash is gone."""
     for _turn in range(ASSETS):
         best = -1
         least = 1e300
         for j in range(ASSETS):
             size = book[SIZE + PER * j, 0]
-            value = size * fill[u64(asset0 + j), u64(lead + t)]
+            value = size * fill_of(prices, j, t)
             if size != 0.0 and value < least:
                 least = value
                 best = j
         if best >= 0:
             size = book[SIZE + PER * best, 0]
             book[SIZE + PER * best, 0] = 0.0
-            price = fill[u64(asset0 + best), u64(lead + t)]
-            _ = deal(r, book, close, extra, lead, asset0, ASSETS, best, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
+            price = fill_of(prices, best, t)
+            _ = deal(r, book, prices, ASSETS, best, t, size, price, 1.0, book[WHY, 0], notes)
 
 
-def trade_pro_rata(r, book, close, fill, extra, lead, asset0, t, wanted, covering, recorded, column, orders, order_at):
+def trade_pro_rata(r, book, prices, t, wanted, covering, notes):
     """Deal the sells, then the buys: a short is always bought back, and where cash is short the others are cut by one factor."""
     share = 1.0
     for turn in range(2):
@@ -362,5 +364,5 @@ def trade_pro_rata(r, book, close, fill, extra, lead, asset0, t, wanted, coverin
                     cover = min(size, max(-book[HELD + PER * j, 0], 0.0))
                     size = cover + share * (size - cover)
                 if abs(size) >= 1e-8:
-                    price = fill[u64(asset0 + j), u64(lead + t)]
-                    _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, size, price, 1.0, book[WHY, 0], recorded, column, orders, order_at)
+                    price = fill_of(prices, j, t)
+                    _ = deal(r, book, prices, ASSETS, j, t, size, price, 1.0, book[WHY, 0], notes)

@@ -6,25 +6,25 @@ Kernel source, as `walk.py`; the numbers in `book` are those of `broker.py`.
 # ruff: noqa: F821
 
 
-def carry(r, book, close, lead, asset0, t):
+def carry(r, book, prices, t):
     """Interest of a bar: on cash and on debt, and what borrowed shares cost, by the prices of the bar before."""
     cash = book[CASH, 0]
     paid = cash * (r[INTEREST] if cash > 0.0 else r[FINANCING])
     for j in range(ASSETS):
         units = book[HELD + PER * j, 0]
         if units < 0.0:
-            paid += value_of(units, close[u64(asset0 + j), u64(lead + t - 1)]) * r[BORROW]
+            paid += value_of(units, close_of(prices, j, t - 1)) * r[BORROW]
     book[CASH, 0] += paid
     book[CARRIED, 0] += paid
 
 
-def act(book, extra, lead, asset0, t):
+def act(book, prices, t):
     """Splits and dividends that go ex at bar `t`: the holder of a share gets both, who is short pays."""
     for j in range(ASSETS):
         units = book[HELD + PER * j, 0]
         if units != 0.0:
-            paid = units * extra[DIVIDEND, u64(asset0 + j), u64(lead + t)]
-            ratio = extra[SPLIT, u64(asset0 + j), u64(lead + t)]
+            paid = units * extra_of(prices, DIVIDEND, j, t)
+            ratio = extra_of(prices, SPLIT, j, t)
             book[CASH, 0] += paid
             book[DIVIDENDS, 0] += paid
             book[BASIS + PER * j, 0] -= paid
@@ -36,29 +36,29 @@ def act(book, extra, lead, asset0, t):
                 book[GOAL + PER * j, 0] /= ratio
 
 
-def delist(r, book, close, extra, lead, asset0, t, recorded, column, orders, order_at):
+def delist(r, book, prices, t, notes):
     """Holdings whose last bar was the one before `t` are paid out at their last price and the return of the delisting."""
     for j in range(ASSETS):
-        last = extra[GONE, u64(asset0 + j), u64(lead + t)]
+        last = extra_of(prices, GONE, j, t)
         if last > -2.0 and book[HELD + PER * j, 0] != 0.0:
-            price = max(close[u64(asset0 + j), u64(lead + t - 1)] * (1.0 + last), 1e-12)
-            _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, -book[HELD + PER * j, 0], price, 0.0, BY_DELISTING, recorded, column, orders, order_at)
+            price = max(close_of(prices, j, t - 1) * (1.0 + last), 1e-12)
+            _ = deal(r, book, prices, ASSETS, j, t, -book[HELD + PER * j, 0], price, 0.0, BY_DELISTING, notes)
 
 
-def call(r, book, close, lead, asset0, t, worth):
+def call(r, book, prices, t, worth):
     """Whether the account is below its maintenance margin at the close of bar `t`: then everything is sold."""
     gross = 0.0
     for j in range(ASSETS):
-        gross += abs(value_of(book[HELD + PER * j, 0], close[u64(asset0 + j), u64(lead + t)]))
+        gross += abs(value_of(book[HELD + PER * j, 0], close_of(prices, j, t)))
     called = 1.0 if worth < r[MAINTENANCE] * gross else 0.0
     return called
 
 
-def mark(book, close, lead, asset0, t):
+def mark(book, prices, t):
     """Equity at the close of bar `t`."""
     worth = book[CASH, 0]
     for j in range(ASSETS):
-        price = close[u64(asset0 + j), u64(lead + t)]
+        price = close_of(prices, j, t)
         if HALTS:
             worth += value_of(book[HELD + PER * j, 0], price)
         else:

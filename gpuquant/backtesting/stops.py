@@ -18,8 +18,9 @@ def guard(r, book, base, j, now):
     book[GOAL + PER * j, 0] = base * (1.0 + side * r[TAKE_PROFIT])
 
 
-def ahead(close, extra, lead, asset0, t):
+def ahead(prices, t):
     """Ask for the prices of the block from bar `t` on: read by one column alone, they would be waited for, line by line."""
+    _sums, close, _fill, extra, lead, asset0 = prices
     for j in range(ASSETS):
         for q in range(0, BLOCK, 8):
             touch(close, (asset0 + j, lead + t + q))
@@ -29,32 +30,32 @@ def ahead(close, extra, lead, asset0, t):
                 touch(extra, (LOW, asset0 + j, lead + t + q))
 
 
-def reach(close, extra, lead, asset, t):
+def reach(prices, j, t):
     """The lowest and the highest price of bar `t` that is watched."""
-    low = close[u64(asset), u64(lead + t)]
+    low = close_of(prices, j, t)
     high = low
     if RANGES and not CLOSE_ONLY:
-        low = extra[LOW, u64(asset), u64(lead + t)]
-        high = extra[HIGH, u64(asset), u64(lead + t)]
+        low = extra_of(prices, LOW, j, t)
+        high = extra_of(prices, HIGH, j, t)
     return low, high
 
 
-def followed(close, lead, asset, t, side, best):
+def followed(prices, j, t, side, best):
     """The price of bar `t` that the trailing stop follows, times `side`: the best that is watched, which is `best`, or its close."""
-    return side * close[u64(asset), u64(lead + t)] if FOLLOW_CLOSE else best
+    return side * close_of(prices, j, t) if FOLLOW_CLOSE else best
 
 
-def watch(r, book, close, fill, extra, lead, asset0, t0, q, to):
+def watch(r, book, prices, t0, q, to):
     """The first place from `q` at which a bar meets a level of any asset, or `to`; trailing stops follow the bars before it."""
     for j in range(ASSETS):
-        to = met(r, book, close, fill, extra, lead, asset0, j, t0, q, to)
+        to = met(r, book, prices, j, t0, q, to)
     if TRAILS and ASSETS > 1:  # how far was not known before the last asset was asked
         for j in range(ASSETS):
-            follow(r, book, close, fill, extra, lead, asset0, j, t0, q, to)
+            follow(r, book, prices, j, t0, q, to)
     return to
 
 
-def met(r, book, close, fill, extra, lead, asset0, j, t0, q, to):
+def met(r, book, prices, j, t0, q, to):
     """The first place from `q` at which a bar meets a level of asset `j`, or `to`."""
     had = book[HELD + PER * j, 0]
     if had != 0.0:
@@ -66,15 +67,15 @@ def met(r, book, close, fill, extra, lead, asset0, j, t0, q, to):
         keeps = 1.0 - side * r[TRAILING]
         p = q
         while p < to:
-            low, high = reach(close, extra, lead, asset0 + j, t0 + p)
+            low, high = reach(prices, j, t0 + p)
             worst = low if had > 0.0 else -high
             best = high if had > 0.0 else -low
-            new = followed(close, lead, asset0 + j, t0 + p, side, best)
+            new = followed(prices, j, t0 + p, side, best)
             ends = (worst <= stop) | (best >= goal)
             if TIMED:
                 ends = ends | (t0 + p - book[ENTRY + PER * j, 0] >= r[MOST_BARS])
             if HALTS:
-                trades = fill[u64(asset0 + j), u64(lead + t0 + p)] > 0.0
+                trades = fill_of(prices, j, t0 + p) > 0.0
                 ends = ends & trades
                 new = new if trades else top
             if ends:
@@ -90,17 +91,17 @@ def met(r, book, close, fill, extra, lead, asset0, j, t0, q, to):
     return to
 
 
-def follow(r, book, close, fill, extra, lead, asset0, j, t0, q, to):
+def follow(r, book, prices, j, t0, q, to):
     """Move the trailing stop of asset `j` on by the bars from place `q` to before `to`."""
     had = book[HELD + PER * j, 0]
     if had != 0.0:
         side = 1.0 if had > 0.0 else -1.0
         top = side * book[TOP + PER * j, 0]
         for p in range(q, to):
-            low, high = reach(close, extra, lead, asset0 + j, t0 + p)
-            new = followed(close, lead, asset0 + j, t0 + p, side, high if had > 0.0 else -low)
+            low, high = reach(prices, j, t0 + p)
+            new = followed(prices, j, t0 + p, side, high if had > 0.0 else -low)
             if HALTS:
-                new = new if fill[u64(asset0 + j), u64(lead + t0 + p)] > 0.0 else top
+                new = new if fill_of(prices, j, t0 + p) > 0.0 else top
             top = max(top, new)
         trail(r, book, j, side, top)
 
@@ -112,7 +113,7 @@ def trail(r, book, j, side, top):
         book[STOP + PER * j, 0] = side * max(side * book[LOSS + PER * j, 0], top * (1.0 - side * r[TRAILING]))
 
 
-def protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, orders, order_at):
+def protect(r, book, prices, j, t, notes):
     """Close the holding of asset `j` where bar `t` has met its stop-loss, trailing stop or take-profit; whether it did.
 
     A bar that opens beyond a stop fills at its open. Where a bar meets both sides, the loss comes first: the bar does not say.
@@ -121,10 +122,10 @@ def protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, o
     hit = 0.0
     trades = True
     if HALTS:
-        trades = fill[u64(asset0 + j), u64(lead + t)] > 0.0
+        trades = fill_of(prices, j, t) > 0.0
     if trades and had != 0.0 and (ENTRY_BAR or book[ENTRY + PER * j, 0] < t):
         side = 1.0 if had > 0.0 else -1.0
-        low, high = reach(close, extra, lead, asset0 + j, t)
+        low, high = reach(prices, j, t)
         worst = low if had > 0.0 else high
         best = high if had > 0.0 else low
         stop = book[STOP + PER * j, 0]
@@ -136,16 +137,16 @@ def protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, o
         if TIMED and hit == 0.0 and t - book[ENTRY + PER * j, 0] >= r[MOST_BARS]:
             hit = BY_TIME
         if TRAILS:
-            trail(r, book, j, side, followed(close, lead, asset0 + j, t, side, side * best))
+            trail(r, book, j, side, followed(prices, j, t, side, side * best))
         if hit > 0.0:
-            last = close[u64(asset0 + j), u64(lead + t)]
+            last = close_of(prices, j, t)
             first = last
             if RANGES and not CLOSE_ONLY:
-                first = extra[OPEN, u64(asset0 + j), u64(lead + t)]
+                first = extra_of(prices, OPEN, j, t)
             level = goal if hit == BY_PROFIT else stop
             way = -side if hit == BY_PROFIT else side
             price = first if way * first <= way * level else level
             price = last if hit == BY_TIME else price
             slips = GOAL_SLIPS if hit == BY_PROFIT else (1.0 if hit == BY_TIME else STOP_SLIPS)
-            _ = deal(r, book, close, extra, lead, asset0, ASSETS, j, t, -had, price, slips, hit, recorded, column, orders, order_at)
+            _ = deal(r, book, prices, ASSETS, j, t, -had, price, slips, hit, notes)
     return hit

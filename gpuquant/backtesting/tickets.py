@@ -43,17 +43,17 @@ def reached(tickets, fates, k, side, first, low, high):
     return price_within(side, first, low, high, tickets[k, TICKET_LIMIT], stop)
 
 
-def work(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begun, recorded, column, orders, order_at):
+def work(r, book, prices, t, tickets, fates, begun, notes):
     """Try every ticket that lives at bar `t`; the number of the first that is left.
 
     Orders at the market fill at the open, before those that wait for a price within the bar.
     """
     for resting in range(2):
-        begun = work_some(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begun, resting, recorded, column, orders, order_at)
+        begun = work_some(r, book, prices, t, tickets, fates, begun, resting, notes)
     return begun
 
 
-def work_some(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begun, resting, recorded, column, orders, order_at):
+def work_some(r, book, prices, t, tickets, fates, begun, resting, notes):
     """Try the tickets at the market (`resting` 0), or those that wait for a price."""
     ended = True
     for k in range(begun, tickets.shape[0]):
@@ -71,11 +71,11 @@ def work_some(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begu
                 fates[k, FATE_BAR] = t
         if turn and state == LIVE:
             j = i64(tickets[k, TICKET_ASSET])
-            last = close[u64(asset0 + j), u64(lead + t)]
-            first = fill[u64(asset0 + j), u64(lead + t)]
+            last = close_of(prices, j, t)
+            first = fill_of(prices, j, t)
             if tickets[k, TICKET_AT_CLOSE] > 0.0:
                 first = last
-            low, high = span(close, extra, lead, asset0 + j, t, first)
+            low, high = span(prices, j, t, first)
             units = ticket_units(r, book, tickets, fates, k, j, first)
             side = 1.0 if units > 0.0 else -1.0
             price = reached(tickets, fates, k, side, first, low, high) if first > 0.0 else 0.0
@@ -86,9 +86,7 @@ def work_some(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begu
             elif price > 0.0:
                 limit = tickets[k, TICKET_LIMIT]
                 why = BY_LIMIT if limit == limit else (BY_STOP if tickets[k, TICKET_STOP] == tickets[k, TICKET_STOP] else 0.0)
-                done = 1.0 * deal(
-                    r, book, close, extra, lead, asset0, ASSETS, j, t, units, price, 0.0 if limit == limit else 1.0, why, recorded, column, orders, order_at
-                )
+                done = 1.0 * deal(r, book, prices, ASSETS, j, t, units, price, 0.0 if limit == limit else 1.0, why, notes)
                 fates[k, FATE_FILLED] += done
                 fates[k, FATE_BAR] = t
                 fates[k, FATE_REASON] = book[REASON, 0]

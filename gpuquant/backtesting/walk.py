@@ -17,37 +17,40 @@ their limits and their stops.
 # ruff: noqa: F821
 
 
-def wish_of_rule(r, state, seen, past, wishes, asset, t):
-    """The rule's decision at the close of bar `t`: its state, its wish, and where it is PRICED the wish's limit and stop."""
+def wish_of_rule(r, state, seen, past, wishes):
+    """The rule's decision at the close of its bar: its state, its wish, and where it is PRICED the wish's limit and stop."""
+    _prices, _j, t = past
     return decide(r, 0, state, past, F(t), seen)
 
 
-def wish_of_signal(r, state, seen, past, wishes, asset, t):
-    """The caller's signal at bar `t`."""
-    signal = wishes[u64(asset), u64(t)]
+def wish_of_signal(r, state, seen, past, wishes):
+    """The caller's signal at the bar."""
+    prices, j, t = past
+    signal = wishes[u64(asset_of(prices, j)), u64(t)]
     return state, HOLD if signal == NO_SIGNAL else f64(signal)
 
 
-def wish_of_array(r, state, seen, past, wishes, asset, t):
-    """The caller's wish at bar `t`: NaN is no wish."""
-    wish = wishes[u64(asset), u64(t)]
+def wish_of_array(r, state, seen, past, wishes):
+    """The caller's wish at the bar: NaN is no wish."""
+    prices, j, t = past
+    wish = wishes[u64(asset_of(prices, j)), u64(t)]
     return state, HOLD if wish != wish else wish
 
 
-def ask(r, state, seen, past, wishes, want, asset, j, t, q):
-    """Put the wish for asset `j` at the close of bar `t` in place `q`, and its prices below all wishes; the state after it."""
+def ask(r, state, seen, past, wishes, want, j, q):
+    """Put the wish for asset `j` at the close of its bar in place `q`, and its prices below all wishes; the state after it."""
     if PRICED:
-        state, wish, limit, stop = wish_of(r, state, seen, past, wishes, asset, t)
+        state, wish, limit, stop = wish_of(r, state, seen, past, wishes)
         wish = wish if limit >= 0.0 and stop >= 0.0 else HOLD  # what is not known, or below zero, is no price to wait for
         want[u64(ASSETS + j), u64(q)] = limit if limit > 0.0 else NAN
         want[u64(2 * ASSETS + j), u64(q)] = stop if stop > 0.0 else NAN
     else:
-        state, wish = wish_of(r, state, seen, past, wishes, asset, t)
+        state, wish = wish_of(r, state, seen, past, wishes)
     want[u64(j), u64(q)] = wish
     return state
 
 
-def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here):
+def plan(r, state, block, want, prices, wishes, t0, here):
     """Ask for the wishes at the closes of a block, each in the place of the bar at which it is due; the state after them.
 
     They rest on prices alone, never on the account: so they are known before the account has come so far. Also returned: the places that have
@@ -55,27 +58,25 @@ def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, he
     """
     if BLOCK == 1:
         for j in range(ASSETS):
-            past = (sums, close, extra, lead, asset0 + j, t0)
-            state = ask(r, state, load_seen(block, 0, 0), past, wishes, want, asset0 + j, j, t0, NEXT)
+            state = ask(r, state, load_seen(block, 0, 0), (prices, j, t0), wishes, want, j, NEXT)
     else:  # asked twice: for its state, bar by bar unless none is kept, and knowing that for its wishes, which is vector code
         store_was(block, WAS, 0, state)
         kept = 1 - LATCHES
         if LATCHES:
             for q in range(here):
-                sure, after = settled(r, 0, (sums, close, extra, lead, asset0, t0 + q), F(t0 + q), load_seen(block, 0, q))
+                sure, after = settled(r, 0, (prices, 0, t0 + q), F(t0 + q), load_seen(block, 0, q))
                 store_was(block, WAS, q + 1, after)
                 kept += 0 if sure else 1
         if kept > 0:
             for q in range(here):
-                result = wish_of(r, state, load_seen(block, 0, q), (sums, close, extra, lead, asset0, t0 + q), wishes, asset0, t0 + q)
+                result = wish_of(r, state, load_seen(block, 0, q), (prices, 0, t0 + q), wishes)
                 state = result[0]
                 store_was(block, WAS, q + 1, state)
         else:
             state = load_was(block, WAS, here)
         for j in range(ASSETS):
             for q in range(here):
-                past = (sums, close, extra, lead, asset0 + j, t0 + q)
-                _later = ask(r, load_was(block, WAS, q), load_seen(block, 0, q), past, wishes, want, asset0 + j, j, t0 + q, q + NEXT)
+                _later = ask(r, load_was(block, WAS, q), load_seen(block, 0, q), (prices, j, t0 + q), wishes, want, j, q + NEXT)
     due = u64(0)
     if SKIPS:
         for j in range(ASSETS):
@@ -86,12 +87,12 @@ def plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, he
     return state, due
 
 
-def quiet(book, block, close, lead, asset0, t0, q, to):
+def quiet(book, block, prices, t0, q, to):
     """Mark to market from place `q` to before `to`, where nothing trades; the place of the first bar that loses the account, or `to`."""
     if ASSETS == 1:
-        lost = mark_one(book, block, close, lead, asset0, t0, q)
+        lost = mark_one(book, block, prices, t0, q)
     else:
-        lost = mark_all(book, block, close, lead, asset0, t0, q, to)
+        lost = mark_all(book, block, prices, t0, q, to)
     if lost > 0 and book[ALIVE, 0] > 0.0:
         p = q
         while p < to and block[EQUITY, u64(p + FRONT)] > 0.0:
@@ -100,7 +101,7 @@ def quiet(book, block, close, lead, asset0, t0, q, to):
     return to
 
 
-def mark_one(book, block, close, lead, asset0, t0, q):
+def mark_one(book, block, prices, t0, q):
     """The equity from place `q` to the end of the block with one asset; how often it is gone. What is marked too far is marked again.
 
     Every place of the block is looked at: a loop of a fixed length is all vector code, without the remains of one that begins at `q`.
@@ -110,15 +111,15 @@ def mark_one(book, block, close, lead, asset0, t0, q):
     lost = 0
     for p in range(BLOCK):
         if HALTS:
-            worth = cash + value_of(units, close[u64(asset0), u64(lead + t0 + p)])
+            worth = cash + value_of(units, close_of(prices, 0, t0 + p))
         else:
-            worth = cash + units * close[u64(asset0), u64(lead + t0 + p)]
+            worth = cash + units * close_of(prices, 0, t0 + p)
         block[EQUITY, u64(p + FRONT)] = worth if p >= q else block[EQUITY, u64(p + FRONT)]
         lost += 1 if (p >= q) & (worth <= 0.0) else 0
     return lost
 
 
-def mark_all(book, block, close, lead, asset0, t0, q, to):
+def mark_all(book, block, prices, t0, q, to):
     """The equity from place `q` to before `to` with any number of assets; how often it is gone."""
     cash = book[CASH, 0]
     for p in range(q, to):
@@ -127,79 +128,77 @@ def mark_all(book, block, close, lead, asset0, t0, q, to):
         units = book[HELD + PER * j, 0]
         if units != 0.0:
             for p in range(q, to):
-                block[EQUITY, u64(p + FRONT)] += units * close[u64(asset0 + j), u64(lead + t0 + p)]
+                block[EQUITY, u64(p + FRONT)] += units * close_of(prices, j, t0 + p)
     lost = 0
     for p in range(q, to):
         lost += 1 if block[EQUITY, u64(p + FRONT)] <= 0.0 else 0
     return lost
 
 
-def step(r, book, block, want, close, fill, extra, lead, asset0, q, t, due, tickets, fates, begun, recorded, column, orders, order_at):
+def step(r, book, block, want, prices, q, t, due, tickets, fates, begun, notes):
     """One bar of the account, in place `q` of its block: what happens to it, its stops and orders, its value at the close, and whether it trades."""
     acted = False
     if ACTIONS or DELISTS or STOPS or TICKETS:
         book[WORTH, 0] = block[EQUITY, u64(q + FRONT - 1)]
         dealt = book[ORDERS, 0]
     if ACTIONS:
-        act(book, extra, lead, asset0, t)
+        act(book, prices, t)
     if DELISTS:
-        delist(r, book, close, extra, lead, asset0, t, recorded, column, orders, order_at)
+        delist(r, book, prices, t, notes)
     if CARRIES and book[ALIVE, 0] > 0.0:
-        carry(r, book, close, lead, asset0, t)
+        carry(r, book, prices, t)
     if LEVERED and book[WHY, 0] > 0.0:  # what the margin calls for comes before any wish
         due = 1
         for j in range(ASSETS):
             want[u64(j), u64(q)] = 0.0
     if STOPS and not NEXT:
         for j in range(ASSETS):
-            hit = protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, orders, order_at)
+            hit = protect(r, book, prices, j, t, notes)
             if hit > 0.0:  # a bar that stops out has no other signal
                 want[u64(j), u64(q)] = HOLD
     if due > 0 and book[ALIVE, 0] > 0.0:
-        trade(r, book, want, close, fill, extra, lead, asset0, q, t, recorded, column, orders, order_at)
+        trade(r, book, want, prices, q, t, notes)
         acted = True
     if STOPS and NEXT:
         for j in range(ASSETS):
-            hit = protect(r, book, close, fill, extra, lead, asset0, j, t, recorded, column, orders, order_at)
+            hit = protect(r, book, prices, j, t, notes)
     if TICKETS and book[ALIVE, 0] > 0.0:
-        begun = work(r, book, close, fill, extra, lead, asset0, t, tickets, fates, begun, recorded, column, orders, order_at)
+        begun = work(r, book, prices, t, tickets, fates, begun, notes)
     if ACTIONS or DELISTS or STOPS or TICKETS:
         acted = acted or book[ORDERS, 0] != dealt
     if acted:
         expose(book, t)
-    worth = mark(book, close, lead, asset0, t)
+    worth = mark(book, prices, t)
     block[EQUITY, u64(q + FRONT)] = worth
     if worth <= 0.0 and book[ALIVE, 0] > 0.0:
         end(book, worth)
         expose(book, t + 1)
     if LEVERED:
         book[WHY, 0] = 0.0
-        called = call(r, book, close, lead, asset0, t, worth)
+        called = call(r, book, prices, t, worth)
         if called > 0.0 and book[ALIVE, 0] > 0.0:
             book[WHY, 0] = BY_MARGIN
             book[CALLS, 0] += 1.0
     return begun, acted
 
 
-def live(r, book, block, want, close, fill, extra, lead, asset0, t0, here, dues, tickets, fates, begun, recorded, column, orders, order_at):
+def live(r, book, block, want, prices, t0, here, dues, tickets, fates, begun, notes):
     """Take the account through a block: from one bar at which something is due to the next, or bar by bar; whether its equity may have moved."""
     moved = CARRIES > 0 or book[ACTIVE, 0] > 0.0
     if SKIPS:
         if STOPS:
-            ahead(close, extra, lead, asset0, t0 + BLOCK)
+            ahead(prices, t0 + BLOCK)
         q = 0
         while q < here:
             next_q = min(i64(lowest(dues)), here)
             to = next_q
             if to > q:
-                to = quiet(book, block, close, lead, asset0, t0, q, to)
+                to = quiet(book, block, prices, t0, q, to)
                 if STOPS:
-                    to = watch(r, book, close, fill, extra, lead, asset0, t0, q, to)
+                    to = watch(r, book, prices, t0, q, to)
             due = 1 if to == next_q else 0
             if to < here:
-                begun, acted = step(
-                    r, book, block, want, close, fill, extra, lead, asset0, to, t0 + to, due, tickets, fates, begun, recorded, column, orders, order_at
-                )
+                begun, acted = step(r, book, block, want, prices, to, t0 + to, due, tickets, fates, begun, notes)
                 moved = moved or acted
             if due > 0:
                 dues &= dues - u64(1)
@@ -210,14 +209,12 @@ def live(r, book, block, want, close, fill, extra, lead, asset0, t0, here, dues,
             if not TICKETS:
                 for j in range(ASSETS):
                     due = 1 if want[u64(j), u64(q)] < HOLD else due
-            begun, acted = step(
-                r, book, block, want, close, fill, extra, lead, asset0, q, t0 + q, due, tickets, fates, begun, recorded, column, orders, order_at
-            )
+            begun, acted = step(r, book, block, want, prices, q, t0 + q, due, tickets, fates, begun, notes)
             moved = moved or acted
     return begun, moved
 
 
-def leave(block, book, want, market, moves, t0, here, moved, recorded, equity, column, ASSETS):
+def leave(block, book, want, market, moves, t0, here, moved, notes, ASSETS):
     """Measure a block that the account has gone through, and carry over what the next begins with; the equity at its end."""
     if BLOCK == 1:
         worth = block[EQUITY, FRONT]
@@ -229,6 +226,7 @@ def leave(block, book, want, market, moves, t0, here, moved, recorded, equity, c
         measure(block, book, market, moves, t0, here)
     else:
         rest(block, book, worth, t0, here)
+    recorded, column, equity, _orders, _order_at = notes
     if recorded:
         for q in part(BLOCK, 0, here):
             equity[column, t0 + q] = block[EQUITY, u64(q + FRONT)]
@@ -288,6 +286,8 @@ def walk(
                     weave(r, close, sums, source, draws, bars, lead, path0 + asset0, dt, tick, k0, k1)
                     woven = asset0
                 asset0 = 0
+            prices = (sums, close, fill, extra, lead, asset0)
+            notes = (recorded, column, equity, orders, order_at)
             state, begin_at = begin(r, 0)
             first = max(min(i64(begin_at), bars), 0)
             worth = cash0
@@ -302,12 +302,10 @@ def walk(
             for t0 in range(first, bars, BLOCK):
                 here = min(BLOCK, bars - t0)
                 for q in part(BLOCK, 0, here):  # indices are unsigned: numba, on a GPU, tests a signed one for counting from the end
-                    store_seen(block, 0, q, look(r, 0, (sums, close, extra, lead, asset0, t0 + q), F(t0 + q)))
+                    store_seen(block, 0, q, look(r, 0, (prices, 0, t0 + q), F(t0 + q)))
                 due = u64(0)
                 if not TICKETS:
-                    state, due = plan(r, state, block, want, sums, close, extra, lead, wishes, asset0, t0, here)
-                begun, moved = live(
-                    r, book, block, want, close, fill, extra, lead, asset0, t0, here, due, tickets, fates, begun, recorded, column, orders, order_at
-                )  # fmt: skip
-                worth = leave(block, book, want, market, moves, t0, here, moved, recorded, equity, column, ASSETS)
+                    state, due = plan(r, state, block, want, prices, wishes, t0, here)
+                begun, moved = live(r, book, block, want, prices, t0, here, due, tickets, fates, begun, notes)
+                worth = leave(block, book, want, market, moves, t0, here, moved, notes, ASSETS)
             tell(block, book, moves, bars, worth, cash0, out, column)
