@@ -11,7 +11,7 @@ the one before goes bar by bar; the account goes from one bar at which something
 
 `block` holds what is seen and the moments, each by place in the block, and the equity, of place 0 in column FRONT and before the block in the
 one before it; `want[j]` the wishes for asset `j`, by the place of the bar at which they are due, and where a rule prices them, below them
-their limits and their stops.
+their limits and their stops. `prices` is told of in `past.py`; `notes` is whether the column is recorded, its number, and where to.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
