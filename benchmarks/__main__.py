@@ -14,7 +14,7 @@ from benchmarks.common import RESULTS, core, machine
 from gpuquant.errors import GpuquantError
 
 CPU = ("asian", "heston", "threads", "body", "rows", "memory", "grid", "stops", "large", "startup", "europeans", "fourier", "pairs")
-GPU = ("gpu_paths",)
+GPU = ("gpu_paths", "gpu_grid")
 
 
 def main() -> int:

@@ -58,6 +58,16 @@ def test_the_same_orders(walk_panel):
     np.testing.assert_allclose(gpu.measures["total_return"], cpu.measures["total_return"], rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "name", ["grid", "weights", "stops", "trails", "brackets", "orders", "halts", "margin", "locked", "benchmark", "paths", "resampled", "priced"]
+)
+def test_every_kind_of_account_is_the_cpus(name):
+    from tests.backtesting.accounts import accounts, agree
+
+    prices, terms = accounts()[name]
+    agree(name, *(gq.backtest(prices, device=device, **terms).sums for device in ("cpu", "cuda")))
+
+
 def test_a_panel_goes_up_once(walk_panel):
     walk_panel._on.clear()
     with ledger() as book:

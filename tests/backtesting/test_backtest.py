@@ -1,5 +1,7 @@
 """Back-tests: V16 in all its columns, accounting against a slow oracle, and the laws of an honest account."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,6 @@ from hypothesis import strategies as st
 
 import gpuquant as gq
 from gpuquant import costs, measures, rules
-from gpuquant.backtesting.kernel import TAILS
 from gpuquant.errors import DataError, GpuquantError, InputError, NameUnknown
 from gpuquant.panel import Panel
 from tests.conftest import ROOT
@@ -252,44 +253,12 @@ def test_an_account_that_stands_at_exactly_nothing_has_measures():
 
 SIMULATED = """
     import warnings; warnings.simplefilter("ignore")
-    import json, numpy as np, pandas as pd, gpuquant as gq
-    from gpuquant import costs, rules
-    from tests.backtesting.own_rule import Patient
-    from tests.backtesting.test_backtest import panel_of
-    from tests.backtesting.test_terms import bars, wishes
-    draw = np.random.default_rng(1)
-    panel = panel_of(30 * np.exp(np.cumsum(draw.normal(0, 0.03, (60, 2)), axis=0)))
-    fees = costs.Proportional(rate=0.001, slippage=0.0005)
-    ranged, halted = bars(draw, 60, 2, ranges=True, volume=True, actions=True), bars(draw, 60, 2, halts=True, gone=True)
-    signals, weights = wishes(draw, (60, 2), "signals"), draw.dirichlet([1, 1], 60)
-    stops = gq.Stops(stop_loss=[0.02, 0.04], take_profit=0.05, trailing=0.03)
-    broker = costs.Commission(rate=0.001, fixed=1.0, minimum=2.0, slippage=0.001, impact=0.01)
-    orders = pd.DataFrame([
-        {"bar": 3, "asset": "S0", "size": 50.0, "limit": float(ranged.close[3, 0]) * 0.99, "bars": 20},
-        {"bar": 3, "asset": "S0", "limit": float(ranged.close[3, 0]) * 1.04, "parent": 0, "group": "out"},
-        {"bar": 3, "asset": "S0", "stop": float(ranged.close[3, 0]) * 0.95, "parent": 0, "group": "out"},
-        {"bar": 20, "asset": "S1", "size": -30.0},
-        {"bar": 30, "asset": "S1", "size": 60.0, "stop": float(ranged.close[30, 1]) * 1.01, "limit": float(ranged.close[30, 1]) * 1.03},
-    ])
-    runs = {
-        "grid": (panel, {"rule": rules.MovingAverageCross(fast=(2, 3), slow=(5, 8)), "costs": fees}),
-        "weights": (panel, {"weights": weights, "costs": fees}),
-        "stops": (ranged, {"signals": signals, "stops": stops, "costs": broker, "size": gq.Size(amount=0.5, lot=5.0, participation=0.3)}),
-        "brackets": (ranged, {"signals": signals, "stops": gq.Stops(stop_loss=0.02, base="signal", entry_bar="yes"), "size": gq.Size(sides="long")}),
-        "orders": (ranged, {"orders": orders, "costs": broker}),
-        "halts": (halted, {"weights": wishes(draw, (60, 2), "weights"), "costs": fees, "fill": "same_close"}),
-        "margin": (panel, {"weights": 3.0 * weights, "margin": gq.Margin(initial=0.2, maintenance=0.15, financing=0.1, interest=0.01), "costs": fees}),
-        "locked": (panel, {"amounts": wishes(draw, (60, 2), "amounts"), "margin": gq.Margin(locked="yes", borrow=0.1), "costs": fees}),
-        "benchmark": (panel, {"signals": signals, "benchmark": "equal_weight"}),
-    }
-    history = pd.DataFrame({"A": panel.close[:, 0]}, index=panel.dates)
-    heston = gq.models.Heston(spot=100.0, rate=0.02, v0=0.04, kappa=1.0, long_variance=0.05, vol_of_vol=0.4, correlation=-0.6)
-    crosses = rules.MovingAverageCross(fast=(2, 3), slow=5)
-    runs["paths"] = (gq.Simulated(dynamics=heston, paths=3, bars=40), {"rule": crosses, "costs": fees})
-    runs["resampled"] = (gq.Bootstrapped(prices=history, paths=3, bars=40, block=4.0), {"rule": crosses, "stops": gq.Stops(stop_loss=0.02)})
-    runs["priced"] = (ranged, {"rule": Patient(limit=(0.01, 0.02), stop=(0.0, 0.015)), "costs": broker})
-    found = {name: gq.backtest(prices, device=DEVICE, **terms).sums for name, (prices, terms) in runs.items() if name in NAMES}
-    print(json.dumps({name: {k: v.tolist() for k, v in sums.items()} for name, sums in found.items()}))
+    import gpuquant as gq
+    from tests.backtesting.accounts import accounts, agree
+    made = accounts()
+    for name in NAMES:
+        prices, terms = made[name]
+        agree(name, *(gq.backtest(prices, device=device, **terms).sums for device in ("cpu", "simulator")))
 """
 
 
@@ -297,21 +266,12 @@ SIMULATED = """
     "names",
     [
         ("grid", "weights", "paths"),
-        pytest.param(("stops", "brackets", "orders", "halts", "margin", "locked", "benchmark", "resampled", "priced"), marks=pytest.mark.slow),
+        pytest.param(("stops", "trails", "brackets", "orders", "halts", "margin", "locked", "benchmark", "resampled", "priced"), marks=pytest.mark.slow),
     ],
 )
 def test_the_simulator_gives_the_same_accounts(python, names):
-    import json
-    import textwrap
-
     pytest.importorskip("numba_cuda")
-    source = f"NAMES = {names}\n" + textwrap.dedent(SIMULATED)
-    gpu = json.loads(python("DEVICE = 'simulator'\n" + source, NUMBA_ENABLE_CUDASIM="1"))
-    cpu = json.loads(python("DEVICE = 'cpu'\n" + source))
-    for run, sums in cpu.items():
-        assert sum(sums["orders"]) > 0, run
-        for name in sums.keys() - {*TAILS}:  # which a GPU leaves unmeasured
-            np.testing.assert_allclose(gpu[run][name], sums[name], rtol=1e-12, atol=60 * 2.0**-53, err_msg=f"{run} {name}")  # a rounding for each bar
+    python(f"NAMES = {names}\n" + textwrap.dedent(SIMULATED), NUMBA_ENABLE_CUDASIM="1")
 
 
 def walk_ptx(kind):
