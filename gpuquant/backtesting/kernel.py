@@ -211,6 +211,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         "OF": Size.__dataclass_fields__["of"].metadata["domain"].words.index(kind.of),
         **{f"OF_{w.upper()}": k for k, w in enumerate((*Size.__dataclass_fields__["of"].metadata["domain"].words, "holding"))},
         "SKIPS": int(target == "cpu" and not EVERY_BAR & set(kind.flags)),
+        "IDLES": int("SIGNALS" in kind.flags and not {"ADDS", "HALTS"} & set(kind.flags) and kind.assets == 1),
         "HOLD": HOLD,
         "NO_SIGNAL": NO_SIGNAL,
         "NAN": "f64('nan')",

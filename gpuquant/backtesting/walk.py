@@ -80,8 +80,7 @@ def plan(r, state, block, want, prices, wishes, t0, here):
     due = u64(0)
     if SKIPS:
         for j in range(ASSETS):
-            for q in range(BLOCK):
-                due |= u64(want[u64(j), u64(q)] < HOLD) << u64(q)
+            due |= below(want, (u64(j), u64(0)), HOLD)
         if here < BLOCK:  # beyond the last bar is what the block before had there
             due &= (u64(1) << u64(here)) - u64(1)
     return state, due
@@ -182,15 +181,33 @@ def step(r, book, block, want, prices, q, t, due, tickets, fates, begun, notes):
     return begun, acted
 
 
+def pending(book, dues, ups, downs):
+    """Of the places that have a wish due, those whose wish may change what is held: not long where it is long already, nor flat where it is flat."""
+    had = book[HELD, 0]
+    flats = dues ^ (dues & (ups | downs))
+    idle = ups if had > 0.0 else (downs if had < 0.0 else flats)
+    return dues ^ (dues & idle)
+
+
 def live(r, book, block, want, prices, t0, here, dues, tickets, fates, begun, notes):
     """Take the account through a block: from one bar at which something is due to the next, or bar by bar; whether its equity may have moved."""
     moved = CARRIES > 0 or book[ACTIVE, 0] > 0.0
     if SKIPS:
         if STOPS:
             ahead(prices, t0 + BLOCK)
+        if IDLES:
+            ups = u64(0)
+            downs = u64(0)
+            later = dues & (dues - u64(1))
+            crowded = later & (later - u64(1)) != u64(0)
+            if crowded:  # by more than two wishes, among which it pays to look for those that count, and wait for what is held
+                ups = dues ^ (dues & below(want, (u64(0), u64(0)), 5e-324))
+                downs = dues & below(want, (u64(0), u64(0)), 0.0)
         q = 0
         while q < here:
             next_q = min(i64(lowest(dues)), here)
+            if IDLES and crowded:
+                next_q = min(i64(lowest(pending(book, dues, ups, downs))), here)
             to = next_q
             if to > q:
                 to = quiet(book, block, prices, t0, q, to)
@@ -200,8 +217,7 @@ def live(r, book, block, want, prices, t0, here, dues, tickets, fates, begun, no
             if to < here:
                 begun, acted = step(r, book, block, want, prices, to, t0 + to, due, tickets, fates, begun, notes)
                 moved = moved or acted
-            if due > 0:
-                dues &= dues - u64(1)
+            dues &= u64(0) - (u64(2) << u64(min(to, BLOCK - 1)))  # those that are still to come
             q = to + 1
     else:
         for q in part(BLOCK, 0, here):

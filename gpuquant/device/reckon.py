@@ -264,6 +264,17 @@ class Reckoner:
         """The place of the lowest bit of a u64 that is set, 64 where none is."""
         return Value("u64", (self.op(f"call i64 @llvm.cttz.i64(i64 {self.cast(x, 'u64').parts[0]}, i1 false)"),))
 
+    def word_below(self, array: Value, index: Value, bound: Value) -> Value:
+        """Which of 64 float64 in a row, from an element on, are below a bound: a bit of a u64 for each."""
+        kind, place = self.place(array, index.items())
+        if kind != "f64" or not array.kind.packed:
+            raise self.wrong(f"below looks at f64 that lie side by side, not at {shown(array.kind)}")
+        (limit,) = self.cast(bound, "f64").parts
+        numbers = self.op(f"load <64 x double>, ptr {place}, align 8")
+        first = self.op(f"insertelement <64 x double> undef, double {limit}, i64 0")
+        limits = self.op(f"shufflevector <64 x double> {first}, <64 x double> undef, <64 x i32> zeroinitializer")
+        return Value("u64", (self.op(f"bitcast <64 x i1> {self.op(f'fcmp olt <64 x double> {numbers}, {limits}')} to i64"),))
+
     def word_touch(self, array: Value, index: Value) -> Value:
         """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond the array's end it does nothing."""
         _, place = self.place(array, index.items(), inside="")

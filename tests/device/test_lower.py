@@ -34,6 +34,15 @@ def result(expression, *arguments, words="", of=np.float64):
     return out[0]
 
 
+def below(array, at, bound):
+    """Which of 64 numbers from a place on are below a bound."""
+    bits = np.uint64(0)
+    for k in range(64):
+        if array[at[0], at[1] + np.uint64(k)] < bound:
+            bits |= np.uint64(1) << np.uint64(k)
+    return bits
+
+
 @lru_cache
 def with_numba(text):
     """The same kernel as numba compiles it."""
@@ -58,6 +67,7 @@ def with_numba(text):
         known[name] = jit(getattr(scalars, name))
     known["combine"] = jit(cpu_words.combine)
     known["lowest"] = jit(lambda x: np.uint64(64) if x == 0 else np.uint64(np.round(np.log2(float(x & (~x + np.uint64(1)))))))
+    known["below"] = jit(below)
     exec(compiler.vocabulary(), known)
     exec(text, known)
     return known["run"]
@@ -308,6 +318,16 @@ def test_scratch_from_the_heap_is_given_back():
 def test_an_argument_that_is_no_number_is_refused(argument, words):
     with pytest.raises(TypeError, match=words):
         run("pass", argument)
+
+
+def test_which_of_64_numbers_are_below_a_bound():
+    numbers = np.random.default_rng(4).choice([-1.0, -0.0, 0.0, 5e-324, 1.0, np.nan, np.inf], (3, 70))
+    for bound in (-1.0, 0.0, 5e-324, 1.0, np.inf, np.nan):
+        for row, at in ((0, 0), (1, 3), (2, 6)):
+            found = result(f"below(a, (u64({row}), u64({at})), b)", numbers, bound, of=np.uint64)
+            assert [int(found) >> k & 1 for k in range(64)] == list(numbers[row, at : at + 64] < bound), (bound, row, at)
+    with pytest.raises(MemberError, match="below looks at f64 that lie side by side"):
+        result("below(a, (u64(0), u64(0)), 1.0)", np.zeros((1, 64), np.float32), of=np.uint64)
 
 
 def test_bytes_are_read_and_written():
