@@ -245,7 +245,9 @@ def _with_stops(parameters: dict[str, np.ndarray], stops: Stops) -> dict[str, np
             raise InputError(f"the rule has a parameter called {name!r}, as a stop is: rename it")
     rows = max((v.size for v in parameters.values()), default=1)
     times = max((v.size for v in own.values()), default=1)
-    return {**{k: np.repeat(v, times) if v.size == rows else v for k, v in parameters.items()}, **{k: np.tile(v, rows) for k, v in own.items()}}
+    if rows > 1:
+        own = {k: np.tile(v, rows) for k, v in own.items()}
+    return {**{k: np.repeat(v, times) if v.size == rows else v for k, v in parameters.items()}, **own}
 
 
 def _market(benchmark: Any, panel: Panel) -> np.ndarray | None:

@@ -76,10 +76,9 @@ def loaded(code: bytes, name: str) -> Callable[[int, int, Any], int]:
 def taken(argument: Any) -> tuple[Kind, list[bytes]]:
     """The kind of an argument, and its scalars, eight bytes each."""
     if isinstance(argument, np.ndarray):
-        kind = _of(argument.dtype)
         packed = argument.flags.c_contiguous
-        numbers = [argument.ctypes.data, *argument.shape, *(() if packed else argument.strides)]
-        return Array(kind, (None,) * argument.ndim, packed), [struct.pack("<q", n) for n in numbers]
+        numbers = (argument.__array_interface__["data"][0], *argument.shape, *(() if packed else argument.strides))
+        return _array(argument.dtype, argument.ndim, packed), [struct.pack(f"<{len(numbers)}q", *numbers)]
     if isinstance(argument, bool | np.bool_):
         return "bool", [struct.pack("<q", int(argument))]
     if isinstance(argument, np.generic):
@@ -90,6 +89,11 @@ def taken(argument: Any) -> tuple[Kind, list[bytes]]:
     if isinstance(argument, float):
         return "f64", [struct.pack("<d", argument)]
     raise TypeError(f"a kernel cannot be given {argument!r}: a number of 64 bits, a truth or an array")
+
+
+@lru_cache
+def _array(dtype: np.dtype[Any], dimensions: int, packed: bool) -> Array:
+    return Array(_of(dtype), (None,) * dimensions, packed)
 
 
 def _of(dtype: np.dtype[Any]) -> str:
