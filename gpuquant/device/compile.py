@@ -216,8 +216,9 @@ def source(
 
 def folder() -> Path:
     """Where compiled kernels live; made if need be."""
+    named = os.environ.get("GPUQUANT_CACHE")
     choices: tuple[Callable[[], Path], ...] = (
-        lambda: Path(os.environ["GPUQUANT_CACHE"]),
+        *((lambda: Path(named),) if named else ()),
         lambda: Path.home() / ".cache" / "gpuquant",
         lambda: Path(tempfile.gettempdir()) / f"gpuquant-{os.getuid()}",
     )
@@ -227,7 +228,7 @@ def folder() -> Path:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             if os.access(path, os.W_OK) and path.stat().st_uid == os.getuid():  # what is in it will be run
                 return path
-        except (OSError, KeyError, RuntimeError):
+        except (OSError, RuntimeError):
             continue
     return Path(tempfile.mkdtemp(prefix="gpuquant-"))
 
