@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from inspect import isfunction
 from typing import Any
 
+import numpy as np
+
 from gpuquant.backtesting import broker, events, moments, past, stops, tickets, walk, weave
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops
 from gpuquant.columns import cached, domains, offered
@@ -214,6 +216,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         "IDLES": int("SIGNALS" in kind.flags and not {"ADDS", "HALTS"} & set(kind.flags) and kind.assets == 1),
         "HOLD": HOLD,
         "NO_SIGNAL": NO_SIGNAL,
+        "LEAST_WISH": float(np.finfo(np.float64).tiny),  # above zero even where a process has told its CPU to flush what is smaller
         "NAN": "f64('nan')",
         "BLOCK": BLOCK[target],
         "FRONT": FRONT[target],

@@ -201,7 +201,7 @@ def live(r, book, block, want, prices, t0, here, dues, tickets, fates, begun, no
             later = dues & (dues - u64(1))
             crowded = later & (later - u64(1)) != u64(0)
             if crowded:  # by more than two wishes, among which it pays to look for those that count, and wait for what is held
-                ups = dues ^ (dues & below(want, (u64(0), u64(0)), 5e-324))
+                ups = dues ^ (dues & below(want, (u64(0), u64(0)), LEAST_WISH))
                 downs = dues & below(want, (u64(0), u64(0)), 0.0)
         q = 0
         while q < here:

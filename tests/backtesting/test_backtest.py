@@ -185,6 +185,23 @@ def test_signals_are_a_rule_written_out(walk_panel):
     np.testing.assert_allclose(by_array.measures["total_return"], by_rule.measures["total_return"], rtol=1e-12)
 
 
+def test_a_process_that_flushes_small_numbers_sells_all_the_same(python):
+    """As torch does when it is told to: what is next to nothing is then nothing to every comparison."""
+    pytest.importorskip("torch")
+    python(
+        """
+        import numpy as np, torch, gpuquant as gq
+        from tests.backtesting.test_backtest import panel_of
+        draw = np.random.default_rng(3)
+        panel = panel_of(30 * np.exp(np.cumsum(draw.normal(0, 0.03, (200, 2)), axis=0)))
+        signals = draw.choice([1.0, 0.0, -1.0], (200, 2))
+        orders = gq.backtest(panel, signals=signals, device="cpu:1").orders()
+        assert torch.set_flush_denormal(True) and len(orders) > 100
+        assert orders.equals(gq.backtest(panel, signals=signals, device="cpu:1").orders())
+        """
+    )
+
+
 def test_shorts_gain_when_prices_fall():
     falling = panel_of(np.linspace(100, 50, 26)[:, None])
     signals = np.full((26, 1), np.nan)
