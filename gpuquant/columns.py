@@ -22,7 +22,7 @@ from gpuquant.errors import InputError, unknown
 Column: TypeAlias = Any  # a number, a sequence or an array on the way in; a float64 array of length 1 or n after
 
 Function = TypeVar("Function")
-NONE = np.zeros(1, bool)
+NO_ROW = np.zeros(1, bool)
 
 
 def cached(function: Function) -> Function:
@@ -282,7 +282,7 @@ class Member:
         for name, domain in domains(type(self)).items():
             value = getattr(self, name)
             array = as_column(value, domain, name, type(self).__name__)
-            wrong = domain.bad(array) if not domain.words else NONE  # a word that is none has been refused
+            wrong = domain.bad(array) if not domain.words else NO_ROW  # a word that is none has been refused
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
                 raise InputError(f"{type(self).__name__} {name}[{row}] = {array[row].tolist()!r}: {domain.rule}{_unit(type(self), name)}")

@@ -59,7 +59,23 @@ def test_the_same_orders(walk_panel):
 
 
 @pytest.mark.parametrize(
-    "name", ["grid", "weights", "stops", "trails", "brackets", "orders", "halts", "margin", "locked", "benchmark", "paths", "resampled", "priced"]
+    "name",
+    [
+        "grid",
+        "weights",
+        "stops",
+        "trails",
+        "wishes at every bar",
+        "brackets",
+        "orders",
+        "halts",
+        "margin",
+        "locked",
+        "benchmark",
+        "paths",
+        "resampled",
+        "priced",
+    ],
 )
 def test_every_kind_of_account_is_the_cpus(name):
     from tests.backtesting.accounts import accounts, agree

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.backtesting import tickets
+from gpuquant.backtesting.coded import decoded
 from gpuquant.backtesting.kernel import BLOCK, CPU_COLUMNS, DEALT, DETAILS, FLAGS, NUMBERS, SHARED, SUMS, TAILS, Amounts, Kind, Tickets, Weights
 from gpuquant.backtesting.paths import Paths
 from gpuquant.backtesting.terms import Margin, Size, Stops, word
@@ -55,7 +56,7 @@ class Account:
     parameters : dict of arrays, shape (rows,)
         Those of the rule and of the stops, a row for each combination.
     wishes : array, optional
-        Shape (bars, assets), or of the tickets.
+        Shape (bars, assets), or of the tickets; signals as `coded`, with a few bars more.
     """
 
     panel: Panel
@@ -74,6 +75,10 @@ class Account:
     periods: float = 252.0
     paths: Paths | None = None
     first_path: int = 0
+
+    def wanted(self) -> np.ndarray | None:
+        """The wishes as the caller gave them, in float64."""
+        return self.wishes if self.wishes is None or self.wishes.dtype != np.int8 else decoded(self.wishes[: self.panel.bars])
 
     @property
     def rows(self) -> int:
@@ -110,7 +115,7 @@ class Account:
             "CLOSE_ONLY": stops is not None and word(stops, "watch") == "close",
             "TIMED": "bars" in self.parameters,
             "TRAILS": "trailing" in self.parameters,
-            "FOLLOW_CLOSE": stops is not None and word(stops, "follow") == "close",
+            "FOLLOW_CLOSE": stops is not None and "trailing" in self.parameters and word(stops, "follow") == "close",
             "BASE_CLOSE": stops is not None and word(stops, "base") == "close",
             "BASE_SIGNAL": stops is not None and word(stops, "base") == "signal",
             "ENTRY_BAR": stops is not None and word(stops, "entry_bar") == "yes",

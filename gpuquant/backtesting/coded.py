@@ -51,7 +51,7 @@ def code(unit, lane0, bars, assets, given, codes, wrong):
 
 
 def coded(signals: np.ndarray, threads: int) -> tuple[np.ndarray, bool]:
-    """The codes of signals, shape (bars, assets), and whether each is 1, 0, -1 or NaN."""
+    """The codes of signals, shape (bars, assets) with bars up to a multiple of eight, and whether each is 1, 0, -1 or NaN."""
     bars, assets = signals.shape
     turned = signals.flags.f_contiguous and not signals.flags.c_contiguous
     given = np.require(signals.T if turned else signals, np.float64, "CA")
@@ -60,6 +60,11 @@ def coded(signals: np.ndarray, threads: int) -> tuple[np.ndarray, bool]:
     codes, wrong = np.empty((assets, words), np.uint64), np.empty(units, np.int64)
     compiler.run(lambda target: _text(target, turned), Place("cpu", threads=threads), units, (bars, assets, given, codes, wrong), chunk=8)
     return codes.view(np.int8).T, not wrong.any()
+
+
+def decoded(codes: np.ndarray) -> np.ndarray:
+    """The signals of codes."""
+    return np.where(codes == NO_SIGNAL, np.nan, codes.astype(np.float64))
 
 
 CONSTANTS = {"WORDS": 8, "SOME": 256, "NO_SIGNAL": NO_SIGNAL}

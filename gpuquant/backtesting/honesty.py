@@ -72,8 +72,9 @@ class Ledger:
         account, root = found.account, math.sqrt(found.account.periods)
         terms = {name: repr(getattr(account, name)) for name in ("cost", "size", "margin", "fill", "cash", "in_order")}
         if account.stops is not None:  # their numbers are among the parameters
-            terms |= {f"stops {name}": repr(value) for name, value in account.stops.columns().items() if name not in GRIDDED}
-        wished = None if account.wishes is None else hashlib.sha256(np.ascontiguousarray(account.wishes).tobytes()).hexdigest()
+            known = account.stops.columns().items()  # without what did not exist when older trials were recorded, at its default
+            terms |= {f"stops {name}": repr(value) for name, value in known if name not in GRIDDED and (name, value[0]) != ("follow", 0.0)}
+        wished = None if account.wishes is None else hashlib.sha256(np.ascontiguousarray(account.wanted()).tobytes()).hexdigest()
         common = {"what": description, "rule": account.rule.__name__, "dates": [str(account.panel.dates[k]) for k in (0, -1)], "wishes": wished, **terms}
         if len(found) < account.columns:
             tried = {"assets": list(account.panel.assets)} | {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in account.parameters.items()}
@@ -127,7 +128,7 @@ class Ledger:
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """Leave what runs inside, or in a function decorated with this, out of every open ledger: it is a check, not a trial."""
+    """Leave what this thread runs inside, or in a function decorated with this, out of every open ledger: it is a check, not a trial."""
     token = _checking.set(True)
     try:
         yield

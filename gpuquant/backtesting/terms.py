@@ -68,7 +68,7 @@ class Stops(Member):
     watch : Column, shape (1,)
         range: the bar's high and low, where the panel knows them; close: its close alone, which is where it fills.
     follow : Column, shape (1,)
-        What a trailing stop follows: range, the best price that is watched; close, the best close.
+        What a trailing stop follows: range, the best price that is watched; close, the best close. Of the entry's bar where `entry_bar` says so.
     base : Column, shape (1,)
         What the entry is: fill, its price; close, that of its bar; signal, the close of the bar before, at which a bracket is written.
     entry_bar : Column, shape (1,)

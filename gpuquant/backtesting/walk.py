@@ -159,6 +159,7 @@ def step(r, book, block, want, prices, q, t, due, tickets, fates, begun, notes):
         trade(r, book, want, prices, q, t, notes)
         acted = True
     if STOPS and NEXT:
+        book[WORTH, 0] = block[EQUITY, u64(q + FRONT - 1)]  # what a stop's turnover is a share of, whether or not a wish was due
         for j in range(ASSETS):
             hit = protect(r, book, prices, j, t, notes)
     if TICKETS and book[ALIVE, 0] > 0.0:
@@ -182,7 +183,7 @@ def step(r, book, block, want, prices, q, t, due, tickets, fates, begun, notes):
 
 
 def pending(book, dues, ups, downs):
-    """Of the places that have a wish due, those whose wish may change what is held: not long where it is long already, nor flat where it is flat."""
+    """Of the places that have a wish due, those whose wish may change what is held: not long where it is long already, nor short or flat."""
     had = book[HELD, 0]
     flats = dues ^ (dues & (ups | downs))
     idle = ups if had > 0.0 else (downs if had < 0.0 else flats)

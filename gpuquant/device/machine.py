@@ -74,7 +74,7 @@ def loaded(code: bytes, name: str) -> Callable[[int, int, Any], int]:
 
 
 def taken(argument: Any) -> tuple[Kind, list[bytes]]:
-    """The kind of an argument, and its scalars, eight bytes each."""
+    """The kind of an argument, and its scalars as bytes, eight for each."""
     if isinstance(argument, np.ndarray):
         packed = argument.flags.c_contiguous
         numbers = (argument.__array_interface__["data"][0], *argument.shape, *(() if packed else argument.strides))

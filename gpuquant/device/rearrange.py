@@ -126,7 +126,7 @@ def latch(split: str, name: str, state: int) -> str:
             tests.append(f"not ({ast.unparse(value.test)})")
             value = value.orelse
         values.append(ast.unparse(value))
-    sure = " and ".join(f"({test})" for test in tests) or "True"
+    sure = " and ".join(f"(True if {test} else False)" for test in tests) or "True"  # a number may be a test, but not of two
     del function.args.args[state]
     function.name = "settled"
     function.body = [*taken, *ast.parse(f"return ({sure}, ({', '.join(values)},))").body]

@@ -87,7 +87,7 @@ class Reckoner:
         elif kind in FLOATS:
             word = "sitofp" if value.kind[0] == "i" else "uitofp"
         else:
-            word = "trunc" if old == "i64" else "sext" if value.kind in ("i8", "i32") else "zext"
+            word = "trunc" if int(old[1:]) > int(new[1:]) else "sext" if value.kind in ("i8", "i32") else "zext"
         return Value(kind, (self.op(f"{word} {old} {part} to {new}"),))
 
     # arithmetic

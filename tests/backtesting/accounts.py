@@ -15,6 +15,7 @@ def accounts():
     draw = np.random.default_rng(1)
     panel = panel_of(30 * np.exp(np.cumsum(draw.normal(0, 0.03, (60, 2)), axis=0)))
     fees = costs.Proportional(rate=0.001, slippage=0.0005)
+    plain = bars(np.random.default_rng(2), 60, 2, ranges=True)  # without what may touch an account at any bar
     ranged, halted = bars(draw, 60, 2, ranges=True, volume=True, actions=True), bars(draw, 60, 2, halts=True, gone=True)
     signals, weights = wishes(draw, (60, 2), "signals"), draw.dirichlet([1, 1], 60)
     stops = gq.Stops(stop_loss=[0.02, 0.04], take_profit=0.05, trailing=0.03)
@@ -36,7 +37,7 @@ def accounts():
         "grid": (panel, {"rule": rules.MovingAverageCross(fast=(2, 3), slow=(5, 8)), "costs": fees}),
         "weights": (panel, {"weights": weights, "costs": fees}),
         "stops": (ranged, {"signals": signals, "stops": stops, "costs": broker, "size": gq.Size(amount=0.5, lot=5.0, participation=0.3)}),
-        "trails": (ranged, {"signals": signals, "stops": gq.Stops(trailing=0.02, base="close", follow="close"), "costs": fees}),
+        "trails": (plain, {"signals": signals, "stops": gq.Stops(trailing=0.02, base="close", follow="close"), "costs": fees}),
         "brackets": (ranged, {"signals": signals, "stops": gq.Stops(stop_loss=0.02, base="signal", entry_bar="yes"), "size": gq.Size(sides="long")}),
         "orders": (ranged, {"orders": orders, "costs": broker}),
         "halts": (halted, {"weights": wishes(draw, (60, 2), "weights"), "costs": fees, "fill": "same_close"}),
@@ -45,6 +46,7 @@ def accounts():
         "benchmark": (panel, {"signals": signals, "benchmark": "equal_weight"}),
         "paths": (gq.Simulated(dynamics=heston, paths=3, bars=40), {"rule": crosses, "costs": fees}),
         "resampled": (gq.Bootstrapped(prices=history, paths=3, bars=40, block=4.0), {"rule": crosses, "stops": gq.Stops(stop_loss=0.02)}),
+        "wishes at every bar": (plain, {"signals": np.nan_to_num(signals, nan=1.0), "stops": gq.Stops(stop_loss=0.02, take_profit=0.03), "costs": fees}),
         "priced": (ranged, {"rule": Patient(limit=(0.01, 0.02), stop=(0.0, 0.015)), "costs": broker}),
     }
 

@@ -185,6 +185,27 @@ def test_signals_are_a_rule_written_out(walk_panel):
     np.testing.assert_allclose(by_array.measures["total_return"], by_rule.measures["total_return"], rtol=1e-12)
 
 
+def test_to_wish_for_what_is_held_changes_nothing(walk_panel):
+    """A direction at every bar is the account of its changes alone; a stop's turnover does not rest on how many wishes its block has."""
+    draw = np.random.default_rng(12)
+    changes = draw.choice([1.0, 0.0, -1.0, np.nan], walk_panel.close.shape, p=[0.04, 0.04, 0.04, 0.88])
+    always = pd.DataFrame(changes).ffill().to_numpy()
+    for fill in ("next", "same_close"):
+        one, other = (gq.backtest(walk_panel, signals=array, costs=FEES, fill=fill) for array in (changes, always))
+        pd.testing.assert_frame_equal(one.orders(), other.orders())
+        for name, values in one.sums.items():
+            np.testing.assert_allclose(other.sums[name], values, rtol=1e-12, atol=1e-12, err_msg=name)
+    first, close = np.array([100.0, 100, 101, 102, 101, 90, 90, 90]), np.array([100.0, 100, 102, 103, 90, 90, 90, 90])
+    days = walk_panel.dates[:8]
+    bars = Panel(close[:, None], days, ("A",), open=first[:, None], high=np.maximum(first, close)[:, None], low=np.minimum(first, close)[:, None])
+    turnovers = []
+    for wished in (1, 2, 3, 4):
+        signals = np.full((8, 1), np.nan)
+        signals[:wished] = 1.0
+        turnovers.append(gq.backtest(bars, signals=signals, stops=gq.Stops(stop_loss=0.05)).measures["turnover"][0])
+    assert len(set(turnovers)) == 1, turnovers
+
+
 def test_a_process_that_flushes_small_numbers_sells_all_the_same(python):
     """As torch does when it is told to: what is next to nothing is then nothing to every comparison."""
     pytest.importorskip("torch")
@@ -283,7 +304,10 @@ SIMULATED = """
     "names",
     [
         ("grid", "weights", "paths"),
-        pytest.param(("stops", "trails", "brackets", "orders", "halts", "margin", "locked", "benchmark", "resampled", "priced"), marks=pytest.mark.slow),
+        pytest.param(
+            ("stops", "trails", "wishes at every bar", "brackets", "orders", "halts", "margin", "locked", "benchmark", "resampled", "priced"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_simulator_gives_the_same_accounts(python, names):

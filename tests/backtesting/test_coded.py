@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpuquant.backtesting.coded import coded
+from gpuquant.backtesting.coded import coded, decoded
 from gpuquant.backtesting.kernel import NO_SIGNAL
 
 SIGNALS = np.array([1.0, 0.0, -0.0, -1.0, np.nan])
@@ -24,6 +24,7 @@ def test_each_signal_has_its_code(order, shape):
     codes, sound = coded(order(signals), 2)
     assert sound and codes.dtype == np.int8 and codes.T.flags.c_contiguous
     np.testing.assert_array_equal(codes[: shape[0]], np.where(np.isnan(signals), NO_SIGNAL, signals))
+    np.testing.assert_array_equal(decoded(codes[: shape[0]]), signals)
 
 
 @pytest.mark.parametrize("wrong", [0.5, 2.0, -2.0, np.inf, -np.inf, 1e300, 5e-324, np.nextafter(1.0, 2.0)])

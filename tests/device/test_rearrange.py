@@ -75,6 +75,7 @@ LATCHES = {
     "kept in a tie": ("gap = past_sum(past, r[0]) - k\nreturn (gap if gap != 0.0 else state[0],), gap * state[0]", True),
     "kept where it holds": ("gap = past_sum(past, r[0]) - k\nreturn (state[0] if gap < 0.0 else gap + k,), gap", True),
     "two, of which one never is": ("a = k * 2.0\nb = k - 2.0\nreturn (a, b if b > 0.0 else state[1]), state[0]", True),
+    "by numbers": ("a = k - 2.0\nb = k * 2.0\nreturn (a if a else state[0], b if b > 3.0 else state[1]), k", True),
     "neither is": ("a = k * 2.0\nreturn (a,), state[0]", True),
     "counted": ("return (state[0] + 1.0,), k", False),
     "the other's": ("a = k * 2.0\nreturn (a if a > 3.0 else state[1], state[0]), k", False),
@@ -97,7 +98,7 @@ def test_a_state_that_is_kept_or_seen_is_known_without_the_one_before(body, latc
             seen = look(r, 0, past, float(k))
             sure, after = settled(r, 0, past, float(k), seen)
             known = [decide(r, 0, (state, 2.0 * state), past, float(k), seen)[0] for state in (-7.5, 11.25)]
-            assert sure == (known[0] == known[1]), text
+            assert sure is (known[0] == known[1]), text
             assert not sure or after == known[0], text
 
 
