@@ -1,6 +1,8 @@
 """Splits purge what a label would know; the ledger counts what was tried; deflation believes it."""
 
 import contextlib
+import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -194,6 +196,19 @@ def test_a_ledger_counts_what_other_threads_try(tmp_path, walk_panel):
         list(pool.map(tried, (8, 9)))
     tried(10)
     assert (outer.trials()[0], inner.trials()[0]) == (6 * 6, 2 * 6)
+
+
+def test_a_trial_of_signals_is_known_by_what_the_caller_gave(tmp_path, walk_panel):
+    """So that a ledger begun before signals became bytes, and before stops could follow closes, does not count them anew."""
+    import gpuquant as gq
+
+    signals = np.random.default_rng(5).choice([1.0, 0.0, np.nan], walk_panel.close.shape)
+    with honesty.Ledger(tmp_path / "trials.parquet") as ledger:
+        gq.backtest(walk_panel, signals=signals, stops=gq.Stops(trailing=0.05))
+        gq.backtest(walk_panel, signals=signals, stops=gq.Stops(trailing=0.05, follow="close"))
+    told = [json.loads(text) for text in ledger.frame()["description"]]
+    assert {one["wishes"] for one in told} == {hashlib.sha256(signals.tobytes()).hexdigest()}
+    assert ["stops follow" in one for one in told] == [False] * len(walk_panel.assets) + [True] * len(walk_panel.assets)
 
 
 def test_what_is_the_same_trial(tmp_path, walk_panel):
