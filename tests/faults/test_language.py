@@ -1,0 +1,102 @@
+"""What a member's Python means once it is compiled: each function is run by Python and by the library."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import gpuquant as gq
+from gpuquant.errors import GpuquantError
+from gpuquant.payoffs.base import Payoff
+from tests.faults import pending
+
+
+def negative_index_of_a_tuple(p, i, acc, log_spots):
+    weights = (1.0, 10.0, 100.0)
+    total = 0.0
+    for j in range(3):
+        total = total + weights[j - 2]
+    return total
+
+
+def index_beyond_a_tuple(p, i, acc, log_spots):
+    weights = (1.0, 10.0, 100.0)
+    total = 0.0
+    for j in range(4):
+        total = total + weights[j]
+    return total
+
+
+def name_of_a_loop_that_makes_no_turn(p, i, acc, log_spots):
+    for _ in range(0):
+        y = 5.0
+    return y
+
+
+def name_given_in_a_loop(p, i, acc, log_spots):
+    for j in range(3):
+        y = 5.0 * j
+    return y + j
+
+
+def truth_as_a_number(p, i, acc, log_spots):
+    a = 3.0 > 2.0
+    return a * 2.0 + (1.0 > 2.0) + (not a) * 7.0
+
+
+def loop_downwards(p, i, acc, log_spots):
+    total = 0.0
+    for j in range(5, 0, -2):
+        total = total * 10.0 + j
+    return total
+
+
+def nan_and_extremes(p, i, acc, log_spots):
+    n = 1e308 * 10.0 * 0.0
+    return max(n, 3.0) + min(3.0, n)
+
+
+def large_whole_number(p, i, acc, log_spots):
+    x = 3000000000
+    return x * x
+
+
+def whole_number_divided(p, i, acc, log_spots):
+    x = 1
+    x = x / 3
+    return x
+
+
+def index_to_a_power(p, i, acc, log_spots):
+    total = 0.0
+    for j in range(4):
+        total += j**2
+    return total
+
+
+NOT_YET = (negative_index_of_a_tuple, index_beyond_a_tuple, name_of_a_loop_that_makes_no_turn)
+RIGHT = (name_given_in_a_loop, truth_as_a_number, loop_downwards, nan_and_extremes, large_whole_number, whole_number_divided, index_to_a_power)
+
+
+def price(function):
+    made = dataclass(frozen=True)(
+        type(function.__name__, (Payoff,), {"finish": staticmethod(function), "__doc__": "A case.", "__module__": __name__, "abstract": False})
+    )
+    model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
+    return gq.price(made(maturity=1.0), model, paths=512, engine="monte_carlo", device="cpu:1", precision="double")
+
+
+@pytest.mark.parametrize("function", [*(pytest.param(f, marks=pending(15)) for f in NOT_YET), *RIGHT], ids=lambda f: f.__name__)
+def test_a_function_means_what_python_means(function):
+    try:
+        right = function(None, 0, (0.0,), (4.6,))
+    except Exception:
+        right = None
+    if right is None:
+        with pytest.raises(GpuquantError):
+            found = price(function)
+            raise AssertionError(f"priced {found.price}") from None
+    elif np.isnan(right):
+        assert np.isnan(price(function).price)
+    else:
+        assert price(function).price == pytest.approx(float(right), rel=1e-15)
