@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant import data, features, learn, measures, rules, sizing
+from gpuquant import data, features, learn, measures, rules, sizing, sums
 from gpuquant.arrow import Words
 from gpuquant.backtesting.engine import backtest
 from gpuquant.backtesting.splits import WalkForward
@@ -109,7 +109,7 @@ def book(panel: Panel, count: int) -> tuple[Contracts, Market]:
     asset = draw.integers(0, len(panel.assets), count)
     product = np.arange(count) % 3
     returns = np.diff(np.log(panel.close), axis=0)
-    volatility = np.sqrt(rolling_mean(returns * returns, min(252, len(returns)))[-1] * measures.PERIODS)
+    volatility = np.sqrt(rolling_mean(returns * returns, min(252, len(returns)))[-1] * sums.PERIODS)
     spot = panel.close[-1]
     up = draw.random(count) < 0.5
     level = np.where(up, draw.uniform(1.15, 1.4, count), draw.uniform(0.6, 0.85, count))

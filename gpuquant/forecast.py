@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.errors import DataError
+from gpuquant.timeline import index_of
 
 
 @dataclass(frozen=True)
@@ -20,18 +21,21 @@ class Forecast:
     values : array, shape (bars, assets)
     dates : datetime64 array, shape (bars,)
     assets : tuple of str
+    timezone : str, optional
+        In which dates are shown; `dates` are then UTC.
     """
 
     values: np.ndarray
     dates: np.ndarray
     assets: tuple[str, ...]
+    timezone: str | None = None
 
     @property
     def frame(self) -> Any:
         """Dates by assets."""
         import pandas as pd
 
-        return pd.DataFrame(self.values, index=pd.DatetimeIndex(self.dates, name="date"), columns=list(self.assets))
+        return pd.DataFrame(self.values, index=index_of(self.dates, self.timezone), columns=list(self.assets))
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the frame."""

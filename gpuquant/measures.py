@@ -1,7 +1,14 @@
-"""Measures of a return series or of a back-test's running sums, and the honesty of having tried many.
+"""Measures of returns, of trades, and of having tried many: each a function of a plain series.
 
-Conventions: simple returns per bar; standard deviations with ddof 1; annualised by `periods` bars a year (252 unless said);
-the risk-free rate is 0; drawdowns are negative. Every function takes arrays and works on all columns at once.
+Conventions, the same in back-tests, risk and reports:
+
+- simple returns, of which there is one fewer than prices; n returns are n / `periods` years;
+- standard deviations with ddof 1; annualised by `periods` bars a year (252 unless said); the risk-free rate is 0;
+- drawdowns are negative; a value at risk or an expected shortfall is positive for a loss;
+- the quantile at level a of n outcomes is the ceil((1 - a) n)-th from the worst, an outcome itself and not a point between two;
+- what is not defined is NaN: a ratio to nothing, a mean of no trades.
+
+A function takes a list, an array, a Series or a frame of returns: a float for one series, an array or Series with a number for each column of several.
 """
 
 from __future__ import annotations
@@ -11,182 +18,290 @@ from typing import Any
 
 import numpy as np
 
-PERIODS = 252.0
+from gpuquant.errors import InputError
+from gpuquant.sums import PERIODS, TRADED, from_sums, mean_of_worst, of_trades, sums_of, worst
+
 EULER = 0.5772156649015329
 
 
-def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, market: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Measures of many columns from the running sums of the back-test walk.
+def _values(returns: Any, name: str = "returns") -> np.ndarray:
+    """Returns as an array of float64, shape (bars,) or (bars, columns)."""
+    try:
+        values = np.asarray(returns, dtype=np.float64)
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"{name}: must be numbers: {failure}") from failure
+    if values.ndim not in (1, 2) or not values.size:
+        raise InputError(f"{name} have shape {values.shape}: must be a series, or a table of one series a column, of one bar at least")
+    if np.isinf(values).any():
+        raise InputError(f"{name}[{int(np.argwhere(np.isinf(values))[0][0])}] is infinite: must be finite, or NaN for no answer")
+    return values
 
-    Parameters
-    ----------
-    sums : dict of arrays, shape (columns,)
-        As named by `backtesting.kernel.SUMS`.
-    bars : int
-        Bars of every column, the flat ones before a rule's first decision among them.
-    periods : float
-        Bars a year.
-    market : array, shape (bars,), optional
-        Returns of a benchmark, for alpha and beta.
+
+def _said(found: Any, returns: Any) -> Any:
+    """A float for one series; for several, a number each, by name where they have names."""
+    if np.ndim(returns) == 1:
+        return float(np.ravel(found)[0])
+    if hasattr(returns, "columns"):
+        import pandas as pd
+
+        return pd.Series(np.ravel(found), index=returns.columns)
+    return np.ravel(found)
+
+
+def _measure(name: str, returns: Any, periods: float = PERIODS, benchmark: Any = None) -> Any:
+    """One measure of plain returns, by the definitions of the back-test."""
+    values = _values(returns)
+    market = None if benchmark is None else _values(benchmark, "benchmark")
+    if market is not None and market.shape != values.shape[:1]:
+        raise InputError(f"benchmark has shape {market.shape}: must be ({len(values)},), a return for each bar")
+    if not (isinstance(periods, int | float | np.number) and np.isfinite(periods) and periods > 0):
+        raise InputError(f"periods = {periods!r}: must be finite and > 0")
+    return _said(from_sums(sums_of(values, market), len(values), periods, market)[name], returns)
+
+
+def total_return(returns: Any) -> Any:
+    """Growth over all bars, less one."""
+    return _measure("total_return", returns)
+
+
+def cagr(returns: Any, periods: float = PERIODS) -> Any:
+    """Compound growth a year, (product of 1 + r)^(periods / n) - 1; -1 for what lost everything."""
+    return _measure("cagr", returns, periods)
+
+
+def volatility(returns: Any, periods: float = PERIODS) -> Any:
+    """Standard deviation of the returns, ddof 1, times the root of `periods`."""
+    return _measure("volatility", returns, periods)
+
+
+def sharpe(returns: Any, periods: float = PERIODS) -> Any:
+    """Mean over standard deviation (ddof 1), times the root of `periods` (Sharpe, 1994); NaN for returns that do not move."""
+    return _measure("sharpe", returns, periods)
+
+
+def sortino(returns: Any, periods: float = PERIODS) -> Any:
+    """Mean over the root of the mean of min(r, 0)^2 over all bars, annualised (Sortino and Price, 1994).
+
+    As empyrical; skfolio divides by the semi-deviation from the mean, with ddof 1.
     """
-    n = float(bars)
-    years = n / periods
-    root = math.sqrt(periods)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = sums["s1"] / n
-        second = np.maximum(sums["s2"] - n * mean * mean, 0.0)
-        deviation = np.sqrt(second / (n - 1.0))
-        central3 = sums["s3"] / n - 3.0 * mean * sums["s2"] / n + 2.0 * mean**3
-        central4 = sums["s4"] / n - 4.0 * mean * sums["s3"] / n + 6.0 * mean**2 * sums["s2"] / n - 3.0 * mean**4
-        biased = second / n
-        growth = np.maximum(sums["growth"], 0.0) ** (1.0 / years) - 1.0
-        ratio = mean / deviation
-        skew, fourth = central3 / biased**1.5, central4 / biased**2
-        lower = sums["up"] - sums["s1"]  # what was lost in the bars that lost
-        ulcer = np.sqrt(sums["under2"] / n)
-        out = {
-            "total_return": sums["growth"] - 1.0,
-            "cagr": growth,
-            "volatility": deviation * root,
-            "sharpe": ratio * root,
-            "sharpe_error": np.sqrt(np.maximum(1.0 - skew * ratio + 0.25 * (fourth - 1.0) * ratio**2, 0.0) / (n - 1.0) * periods),
-            "sortino": mean / np.sqrt(sums["down"] / n) * root,
-            "omega": sums["up"] / lower,
-            "max_drawdown": sums["depth"],
-            "max_drawdown_bars": sums["longest"],
-            "average_drawdown": -sums["under"] / n,
-            "ulcer": ulcer,
-            "calmar": growth / -sums["depth"],
-            "martin": growth / ulcer,
-            "recovery": (sums["growth"] - 1.0) / -sums["depth"],
-            "skew": skew,
-            "kurtosis": fourth - 3.0,
-            "best_bar": sums["best"],
-            "worst_bar": sums["worst"],
-            "hit_rate": sums["ups"] / (sums["ups"] + sums["downs"]),
-            "value_at_risk": -sums["low5"],
-            "expected_shortfall": -sums["mean5"],
-            "tail_ratio": sums["high5"] / -sums["low5"],
-            "exposure": sums["exposed"] / n,
-            **_of_trades(sums, years),
-        }
-        if market is not None:
-            square = float((market * market).sum()) / n
-            level = float(market.mean())
-            spread_m = square - level * level
-            together = sums["cross"] / n - mean * level
-            beta = together / spread_m
-            active = np.sqrt(np.maximum(biased - 2.0 * together + spread_m, 0.0) * n / (n - 1.0))
-            out |= {
-                "alpha": (mean - beta * level) * periods,
-                "beta": beta,
-                "correlation": together / np.sqrt(biased * spread_m),
-                "tracking_error": active * root,
-                "information_ratio": (mean - level) / active * root,
-            }
-    return out
+    return _measure("sortino", returns, periods)
 
 
-TRADED = (
-    "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares", "best_trade", "worst_trade", "win_run", "loss_run", "kept",
-    "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends", "calls",
-)  # fmt: skip
+def omega(returns: Any) -> Any:
+    """Sum of gains over sum of losses (Keating and Shadwick, 2002), as empyrical at a threshold of 0."""
+    return _measure("omega", returns)
 
 
-def _of_trades(sums: dict[str, np.ndarray], years: float) -> dict[str, np.ndarray]:
-    """What the orders and trades of each column came to, and what they cost."""
-    trades, losers = sums["trades"], sums["trades"] - sums["wins"]
-    gain = sums["gained"] - sums["lost"]
-    spread = np.sqrt(np.maximum(sums["gain_squares"] / trades - (gain / trades) ** 2, 0.0))
+def max_drawdown(returns: Any) -> Any:
+    """The deepest fall of compounded equity from its highest so far, the start among them; negative.
+
+    As empyrical; skfolio gives it positive, and of summed returns unless told to compound.
+    """
+    return _measure("max_drawdown", returns)
+
+
+def max_drawdown_bars(returns: Any) -> Any:
+    """Bars of the longest time below an earlier height of the equity."""
+    return _measure("max_drawdown_bars", returns)
+
+
+def average_drawdown(returns: Any) -> Any:
+    """Mean over all bars of the fall from the highest equity so far; negative.
+
+    skfolio's is positive; QuantStats' is the mean over the separate falls.
+    """
+    return _measure("average_drawdown", returns)
+
+
+def ulcer(returns: Any) -> Any:
+    """Root of the mean squared fall from the highest equity so far (Martin and McCann, 1989), as skfolio's with compounded returns."""
+    return _measure("ulcer", returns)
+
+
+def calmar(returns: Any, periods: float = PERIODS) -> Any:
+    """Compound growth a year over the deepest drawdown (Young, 1991), as empyrical."""
+    return _measure("calmar", returns, periods)
+
+
+def martin(returns: Any, periods: float = PERIODS) -> Any:
+    """Compound growth a year over the ulcer index (Martin and McCann, 1989)."""
+    return _measure("martin", returns, periods)
+
+
+def recovery(returns: Any) -> Any:
+    """Total return over the deepest drawdown."""
+    return _measure("recovery", returns)
+
+
+def skew(returns: Any) -> Any:
+    """Third central moment over the 1.5th power of the variance, ddof 0, as scipy and skfolio; pandas corrects for n."""
+    return _measure("skew", returns)
+
+
+def kurtosis(returns: Any) -> Any:
+    """Fourth central moment over the squared variance, ddof 0, less 3; skfolio does not subtract 3, pandas corrects for n."""
+    return _measure("kurtosis", returns)
+
+
+def best_bar(returns: Any) -> Any:
+    """The largest return."""
+    return _measure("best_bar", returns)
+
+
+def worst_bar(returns: Any) -> Any:
+    """The smallest return."""
+    return _measure("worst_bar", returns)
+
+
+def hit_rate(returns: Any) -> Any:
+    """Bars that gained, of those that gained or lost."""
+    return _measure("hit_rate", returns)
+
+
+def tail_ratio(returns: Any) -> Any:
+    """The return that 5 % of bars reach over the loss that 5 % reach; empyrical interpolates both."""
+    return _measure("tail_ratio", returns)
+
+
+def alpha(returns: Any, benchmark: Any, periods: float = PERIODS) -> Any:
+    """Mean return less beta times the benchmark's, times `periods` (Jensen, 1968); empyrical compounds it."""
+    return _measure("alpha", returns, periods, benchmark=benchmark)
+
+
+def beta(returns: Any, benchmark: Any) -> Any:
+    """Covariance with the benchmark over its variance, as empyrical."""
+    return _measure("beta", returns, benchmark=benchmark)
+
+
+def correlation(returns: Any, benchmark: Any) -> Any:
+    """With the benchmark's returns."""
+    return _measure("correlation", returns, benchmark=benchmark)
+
+
+def tracking_error(returns: Any, benchmark: Any, periods: float = PERIODS) -> Any:
+    """Standard deviation (ddof 1) of the returns less the benchmark's, annualised."""
+    return _measure("tracking_error", returns, periods, benchmark=benchmark)
+
+
+def information_ratio(returns: Any, benchmark: Any, periods: float = PERIODS) -> Any:
+    """Mean of the returns less the benchmark's over their standard deviation, annualised (Grinold and Kahn, 1999)."""
+    return _measure("information_ratio", returns, periods, benchmark=benchmark)
+
+
+def value_at_risk(returns: Any, level: float = 0.95) -> Any:
+    """The loss that is met or exceeded with probability 1 - `level`: the ceil((1 - level) n)-th worst outcome, as skfolio; NaN when one is NaN.
+
+    `returns` may be profits in money. empyrical interpolates, and gives a loss as negative.
+    """
+    ordered = np.sort(_values(returns), axis=0)
+    return _said(np.where(np.isnan(ordered[-1]), np.nan, -worst(ordered, _level(level))), returns)
+
+
+def expected_shortfall(returns: Any, level: float = 0.95) -> Any:
+    """Mean of the worst 1 - `level` of outcomes, positive for a loss, as skfolio's CVaR; NaN when one is NaN.
+
+    The outcome at the boundary counts by its share (Rockafellar and Uryasev, 2002), so that it is continuous in the level and never below the
+    value at risk.
+    """
+    ordered = np.sort(_values(returns), axis=0)
+    return _said(np.where(np.isnan(ordered[-1]), np.nan, -mean_of_worst(ordered, _level(level))), returns)
+
+
+def _level(level: float) -> float:
+    if not (isinstance(level, int | float | np.number) and 0.5 <= level < 1.0):
+        raise InputError(f"level = {level!r}: must be within 0.5 and 1, such as 0.99")
+    return float(level)
+
+
+def _trades(profits: Any) -> dict[str, np.ndarray]:
+    """The sums of trades' profits, in their order."""
+    gains = np.ravel(_values(profits, "profits"))[:, None] if np.size(profits) else np.zeros((0, 1))
+    won = gains > 0.0
+    runs = [np.diff(np.flatnonzero(np.concatenate([[True], ~side[:, 0], [True]]))).max(initial=1) - 1 for side in (won, ~won)]
+    nothing = np.full(1, np.nan)
     return {
-        "orders": sums["orders"],
-        "rejects": sums["rejects"],
-        "trades": trades,
-        "win_rate": sums["wins"] / trades,
-        "profit_factor": sums["gained"] / sums["lost"],
-        "expectancy": gain / trades,
-        "average_win": sums["gained"] / sums["wins"],
-        "average_loss": -sums["lost"] / losers,
-        "payoff": sums["gained"] / sums["wins"] / (sums["lost"] / losers),
-        "quality": np.sqrt(trades) * gain / trades / spread,
-        "best_trade": sums["best_trade"],
-        "worst_trade": sums["worst_trade"],
-        "win_streak": sums["win_run"],
-        "loss_streak": sums["loss_run"],
-        "average_bars": sums["kept"] / trades,
-        "longest_trade": sums["longest_trade"],
-        "adverse_excursion": sums["against"] / trades,
-        "worst_excursion": sums["most_against"],
-        "favourable_excursion": sums["along"] / trades,
-        "fees": sums["fees"],
-        "turnover": sums["turnover"] / years,
-        "carried": sums["carried"],
-        "dividends": sums["dividends"],
-        "margin_calls": sums["calls"],
-    }
-
-
-def sums_of(returns: np.ndarray, market: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The sums of return series, shape (bars, columns), by the walk's definitions; trading sums are NaN."""
-    returns = np.asarray(returns, dtype=float)
-    returns = returns[:, None] if returns.ndim == 1 else returns
-    growth = np.vstack([np.ones(returns.shape[1]), np.cumprod(1.0 + returns, axis=0)])
-    peak = np.maximum.accumulate(growth, axis=0)
-    high = growth >= peak
-    order = np.arange(len(growth))[:, None]
-    since = order - np.maximum.accumulate(np.where(high, order, 0), axis=0)
-    under = (1.0 - growth / peak)[1:]
-    nothing = np.full(returns.shape[1], np.nan)
-    ordered = np.sort(returns, axis=0)
-    n = len(returns)
-    return {
-        "growth": growth[-1],
-        "s1": returns.sum(0),
-        "s2": (returns**2).sum(0),
-        "s3": (returns**3).sum(0),
-        "s4": (returns**4).sum(0),
-        "down": (np.minimum(returns, 0.0) ** 2).sum(0),
-        "up": np.maximum(returns, 0.0).sum(0),
-        "ups": (returns > 0.0).sum(0).astype(float),
-        "downs": (returns < 0.0).sum(0).astype(float),
-        "under": under.sum(0),
-        "under2": (under**2).sum(0),
-        "cross": nothing if market is None else (returns * market[:, None]).sum(0),
-        "best": returns.max(0),
-        "worst": returns.min(0),
-        "depth": (growth / peak - 1.0).min(0),
-        "longest": since.max(0).astype(float),
-        "low5": ordered[max(math.ceil(0.05 * n - 1e-12) - 1, 0)],
-        "mean5": np.array([-expected_shortfall(column, 0.95) for column in returns.T]),
-        "high5": ordered[n - 1 - max(math.ceil(0.05 * n - 1e-12) - 1, 0)],
         **dict.fromkeys(TRADED, nothing),
+        "trades": np.full(1, float(len(gains))),
+        "wins": won.sum(0).astype(float),
+        "gained": np.maximum(gains, 0.0).sum(0),
+        "lost": -np.minimum(gains, 0.0).sum(0),
+        "gain_squares": (gains**2).sum(0),
+        "best_trade": gains.max(0, initial=-np.inf),
+        "worst_trade": gains.min(0, initial=np.inf),
+        "win_run": np.full(1, float(runs[0])),
+        "loss_run": np.full(1, float(runs[1])),
     }
 
 
-def sharpe(returns: Any, periods: float = PERIODS) -> float:
-    """Annualised Sharpe ratio of one series."""
-    returns = np.asarray(returns, dtype=float)
-    deviation = returns.std(ddof=1)
-    return float(returns.mean() / deviation * math.sqrt(periods)) if deviation > 0 else float("nan")
+def _of_profits(name: str, profits: Any) -> float:
+    found = float(of_trades(_trades(profits), 1.0)[name][0])
+    return found if math.isfinite(found) else float("nan")
 
 
-def sharpe_error(returns: Any, periods: float = PERIODS) -> float:
+def win_rate(profits: Any) -> float:
+    """Share of the trades that gained, of their profits in order."""
+    return _of_profits("win_rate", profits)
+
+
+def profit_factor(profits: Any) -> float:
+    """What the winners gained over what the losers lost; NaN where nothing was lost."""
+    return _of_profits("profit_factor", profits)
+
+
+def expectancy(profits: Any) -> float:
+    """Mean profit of a trade."""
+    return _of_profits("expectancy", profits)
+
+
+def average_win(profits: Any) -> float:
+    """Mean profit of the trades that gained."""
+    return _of_profits("average_win", profits)
+
+
+def average_loss(profits: Any) -> float:
+    """Mean loss of the trades that did not gain; negative."""
+    return _of_profits("average_loss", profits)
+
+
+def payoff(profits: Any) -> float:
+    """The average win over the average loss."""
+    return _of_profits("payoff", profits)
+
+
+def quality(profits: Any) -> float:
+    """Root of the number of trades times mean over standard deviation (ddof 0) of their profits (Tharp's system quality number)."""
+    return _of_profits("quality", profits)
+
+
+def best_trade(profits: Any) -> float:
+    """The largest profit."""
+    return _of_profits("best_trade", profits)
+
+
+def worst_trade(profits: Any) -> float:
+    """The smallest profit."""
+    return _of_profits("worst_trade", profits)
+
+
+def win_streak(profits: Any) -> float:
+    """The most trades in a row that gained."""
+    return _of_profits("win_streak", profits)
+
+
+def loss_streak(profits: Any) -> float:
+    """The most trades in a row that did not gain."""
+    return _of_profits("loss_streak", profits)
+
+
+def sharpe_error(returns: Any, periods: float = PERIODS) -> Any:
     """Standard error of the annualised Sharpe ratio (Lo, 2002; Mertens, 2002: skew and fat tails counted)."""
-    returns = np.asarray(returns, dtype=float)
-    n, deviation = len(returns), returns.std()
-    if n < 3 or deviation == 0:
-        return float("nan")
-    z = (returns - returns.mean()) / deviation
-    s = returns.mean() / deviation
-    skew, kurtosis = float((z**3).mean()), float((z**4).mean())
-    return math.sqrt(max(1.0 - skew * s + 0.25 * (kurtosis - 1.0) * s * s, 0.0) / (n - 1.0) * periods)
+    return _measure("sharpe_error", returns, periods)
 
 
 def probabilistic_sharpe(returns: Any, benchmark: float = 0.0) -> float:
     """Probability that the true Sharpe ratio per bar exceeds `benchmark` (Bailey and Lopez de Prado, 2012, eq. 9)."""
     from statistics import NormalDist
 
-    returns = np.asarray(returns, dtype=float)
     error = sharpe_error(returns, periods=1.0)
     return NormalDist().cdf((sharpe(returns, 1.0) - benchmark) / error) if error > 0 else float("nan")
 
@@ -215,22 +330,3 @@ def minimum_length(trials: int, sharpe: float) -> float:
     (E[max of trials standard normals] / sharpe)^2 (Bailey, Borwein, Lopez de Prado and Zhu, 2014, theorem 1).
     """
     return (expected_best_sharpe(trials, 1.0) / sharpe) ** 2 if sharpe > 0.0 else float("nan")
-
-
-def value_at_risk(pnl: np.ndarray, level: float) -> float:
-    """The loss that is exceeded with probability 1 - `level`: an empirical quantile, positive for a loss; NaN when an outcome is."""
-    if np.isnan(pnl).any():
-        return float("nan")
-    return float(-np.quantile(pnl, 1.0 - level, method="inverted_cdf"))
-
-
-def expected_shortfall(pnl: np.ndarray, level: float) -> float:
-    """Mean of the worst 1 - `level` of outcomes, positive for a loss; the boundary outcome counts by its share; NaN when one is."""
-    if np.isnan(pnl).any():
-        return float("nan")
-    ordered = np.sort(np.asarray(pnl, dtype=float))
-    mass = (1.0 - level) * len(ordered)
-    whole = math.floor(mass + 1e-12)
-    part = max(mass - whole, 0.0)
-    total = ordered[:whole].sum() + (part * ordered[whole] if part > 1e-12 else 0.0)
-    return float(-total / mass)

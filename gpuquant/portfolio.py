@@ -37,7 +37,7 @@ class Signals:
     """What a fund wants at the last date: `frame` with forecast, weight and shares; `holdings` as shares by asset."""
 
     frame: pd.DataFrame
-    date: np.datetime64
+    date: pd.Timestamp
 
     @property
     def holdings(self) -> dict[str, float]:
@@ -106,7 +106,7 @@ class FundBacktest:
         """A naive account over the same bars and costs: every asset the same share, bought once a month."""
         if name != "equal_weight":
             raise unknown("benchmark", name, ("equal_weight",))
-        months = self.panel.dates.astype("datetime64[M]")
+        months = self.panel.clock.astype("datetime64[M]")
         first = np.concatenate([[True], months[1:] != months[:-1]])
         weights = np.full(self.panel.close.shape, np.nan)
         weights[first] = 1.0 / len(self.panel.assets)
@@ -132,7 +132,7 @@ class FundBacktest:
             ),
         ]
         text = "\n".join(f"{a:<18}{b:>16}{c:>16}" for a, b, c in rows)
-        dates = self.panel.dates.astype("datetime64[D]")
+        dates = self.panel.clock.astype("datetime64[D]")
         return (
             f"out of sample {dates[0]} to {dates[-1]}, after costs, filled at the {'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{text}\n"
             f"information coefficient {self.ic[0]:+.4f} +- {self.ic[1]:.4f}\n"
@@ -217,7 +217,7 @@ class Portfolio:
         panel, forecast, weight = strategy.latest(prices, device)
         shares = np.trunc(weight * self.cash / panel.close[-1])
         frame = pd.DataFrame({"asset": list(panel.assets), "forecast": forecast, "weight": weight, "price": panel.close[-1], "shares": shares})
-        return Signals(frame, panel.dates[-1])
+        return Signals(frame, panel.index[-1])
 
     def backtest(self, prices: Any, *, costs: Cost | None = None, fill: str = "next") -> FundBacktest:
         """The strategy's out-of-sample dates, with the portfolio's cash."""

@@ -59,10 +59,10 @@ class Scenarios:
         silent = [name for name in MOVED if name not in hold and name != "spot"]
         if silent:
             raise InputError(f"history holds prices alone: name what stays fixed in hold=[...]; missing: {', '.join(silent)}")
-        moves = panel.close[horizon:] / panel.close[:-horizon] - 1.0
+        moves = panel.total_return_index[horizon:] / panel.total_return_index[:-horizon] - 1.0
         kept = range(max(len(moves) - last, 0), len(moves))
         rows = [{"spot": {asset: (float(moves[t, j]), 0.0) for j, asset in enumerate(panel.assets)}} for t in kept]
-        return cls(rows, [str(panel.dates[t + horizon].astype("datetime64[D]")) for t in kept], horizon)
+        return cls(rows, [str(panel.clock[t + horizon].astype("datetime64[D]")) for t in kept], horizon)
 
     @classmethod
     def grid(cls, **changes: Sequence[float]) -> Scenarios:

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from gpuquant.errors import DataError, InputError, unknown
-from gpuquant.panel import Panel, dates_of
+from gpuquant.panel import Panel
+from gpuquant.timeline import Dated, dates_of
 
 BUDGET = 256.0  # MB
 COPIES = 8  # of a close while its asset is walked: the file's, the panel's, ticks, sums and their lead
 
 
 @dataclass(frozen=True)
-class Store:
+class Store(Dated):
     """Closes of many assets in one Parquet file, a column for each beside that of the dates.
 
     Parameters
@@ -60,7 +61,20 @@ class Store:
         times = [field.name for field in schema if kinds.is_timestamp(field.type) or kinds.is_date(field.type)]
         if not times:
             raise DataError(f"price file {self.path} has no column of dates")
-        return times[0], tuple(field.name for field in schema if field.name != times[0] and kinds.is_floating(field.type))
+        strange = [
+            field.name
+            for field in schema
+            if field.name not in times and not (kinds.is_floating(field.type) or kinds.is_integer(field.type) or kinds.is_decimal(field.type))
+        ]
+        if strange:
+            raise DataError(
+                f"price file {self.path}: column {strange[0]!r} holds no numbers; a store has closes alone, a column for each asset: Panel.read takes other tables"
+            )
+        return times[0], tuple(
+            field.name
+            for field in schema
+            if field.name != times[0] and (kinds.is_floating(field.type) or kinds.is_integer(field.type) or kinds.is_decimal(field.type))
+        )
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -68,12 +82,22 @@ class Store:
         return self._columns[1]
 
     @cached_property
-    def dates(self) -> np.ndarray:
-        """The dates of all bars."""
+    def _dated(self) -> tuple[np.ndarray, str | None]:
         import pyarrow.parquet as parquet
 
         name = self._columns[0]
-        return dates_of(parquet.read_table(self.path, columns=[name]).column(name).to_pandas()).to_numpy()
+        index, zone = dates_of(parquet.read_table(self.path, columns=[name]).column(name).to_pandas())
+        return index.to_numpy(), zone
+
+    @cached_property
+    def dates(self) -> np.ndarray:  # type: ignore[override]
+        """The dates of all bars."""
+        return self._dated[0]
+
+    @cached_property
+    def timezone(self) -> str | None:  # type: ignore[override]
+        """The time zone of the dates, which are UTC."""
+        return self._dated[1]
 
     @property
     def bars(self) -> int:
@@ -82,6 +106,10 @@ class Store:
 
     def more(self) -> dict[str, np.ndarray]:
         """What it holds besides closes: nothing."""
+        return {}
+
+    def walked(self) -> dict[str, np.ndarray]:
+        """What a walk reads of each bar besides closes: nothing."""
         return {}
 
     def panel(self, names: Any) -> Panel:
@@ -93,7 +121,7 @@ class Store:
                 raise unknown("asset", name, self.assets)
         table = parquet.read_table(self.path, columns=list(names), memory_map=True)
         close = np.stack([table.column(name).to_numpy() for name in names], axis=1).astype(np.float64)
-        return Panel(close, self.dates, tuple(names), halts=self.halts)
+        return Panel(close, self.dates, tuple(names), halts=self.halts, timezone=self.timezone)
 
     def columns(self, names: slice) -> Panel:
         """The panel of assets by their numbers."""

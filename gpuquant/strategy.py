@@ -20,9 +20,10 @@ from gpuquant.device import Place, choose
 from gpuquant.errors import DataError, InputError, NotTrained
 from gpuquant.features.base import Feature
 from gpuquant.forecast import Forecast, information_coefficient
-from gpuquant.panel import Panel, dates_of
+from gpuquant.panel import Panel
 from gpuquant.progress import bar
 from gpuquant.sizing.base import Sizing
+from gpuquant.timeline import bars_at, dates_of
 
 FEWEST_BARS = 63  # of training with every feature
 
@@ -114,7 +115,7 @@ class Strategy:
         where = torch_device(place)
         seconds: dict[str, float] = {}
         features = self.compute(panel, place, seconds)
-        folds = list(splits.folds(panel.dates, self.learner.span))
+        folds = list(splits.folds(panel.clock, self.learner.span))
         known = np.isfinite(features).all(axis=2).all(axis=1)
         folds = [fold for fold in folds if known[fold.train].sum() >= max(FEWEST_BARS, len(fold.train) // 2)]
         if not folds:
@@ -122,11 +123,11 @@ class Strategy:
         start = time.perf_counter()
         with bar(len(folds), "training", progress) as tick:
             values, states = walk_forward(
-                self.learner, features, panel.close, folds, cost=0.0 if costs is None else costs.per_unit_turnover, device=where, tick=tick
+                self.learner, features, panel.total_return_index, folds, cost=0.0 if costs is None else costs.per_unit_turnover, device=where, tick=tick
             )
         seconds["training"] = time.perf_counter() - start
-        forecast = Forecast(values, panel.dates, panel.assets)
-        information = information_coefficient(values, self.learner.label(panel.close))
+        forecast = Forecast(values, panel.dates, panel.assets, panel.timezone)
+        information = information_coefficient(values, self.learner.label(panel.total_return_index))
         done = replace(self, trained=Trained(states, forecast, information, seconds))
         if ledger is not None:
             book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
@@ -154,7 +155,7 @@ class Strategy:
         if not rows.size:
             raise DataError("none of these dates has an out-of-sample forecast")
         span = slice(int(rows[0]), int(rows[-1]) + 1)
-        return panel.rows(span), self.sizing.size(forecast, panel.close)[span]
+        return panel.rows(span), self.sizing.size(forecast, panel.total_return_index)[span]
 
     def backtest(self, prices: Any, *, costs: Cost | None = None, fill: str = "next", cash: float = 1_000_000.0) -> tuple[Backtest, np.ndarray]:
         """The out-of-sample dates with shared cash, and the weights held."""
@@ -172,7 +173,7 @@ class Strategy:
         forecast[rows] = self.learner.predict(trained.states[-1], features, rows, device=torch_device(place))
         if np.isnan(forecast[-1]).all():
             raise DataError("no asset knows every feature at the last date: give longer prices")
-        return panel, forecast[-1], np.nan_to_num(self.sizing.size(forecast, panel.close)[-1])
+        return panel, forecast[-1], np.nan_to_num(self.sizing.size(forecast, panel.total_return_index)[-1])
 
     def save(self, folder: Path) -> None:
         """Weights in safetensors, forecasts in Parquet, the description in JSON."""
@@ -198,7 +199,8 @@ class Strategy:
 
         kept = json.loads((folder / "strategy.json").read_text())
         frame = pd.read_parquet(folder / "forecast.parquet")
-        forecast = Forecast(frame.to_numpy(), frame.index.to_numpy(), tuple(frame.columns))
+        dates, zone = dates_of(frame.index)
+        forecast = Forecast(frame.to_numpy(), dates.to_numpy(), tuple(frame.columns), zone)
         states = [Fitted.of_tensors(t) for t in checkpoint.load(folder / "weights.safetensors")]
         information = np.load(folder / "information.npy", allow_pickle=False)
         made: Strategy = decode(kept["strategy"])
@@ -209,10 +211,19 @@ def _own(values: Any, panel: Panel) -> np.ndarray:
     """A caller's frame as one feature."""
     if not hasattr(values, "reindex"):
         raise InputError(f"feature {type(values).__name__}: must be a feature or a frame of dates by assets")
-    import pandas as pd
 
-    values = values.set_axis(dates_of(values.index))
-    if not len(values.index.intersection(pd.DatetimeIndex(panel.dates))):
+    given = dates_of(values.index)[0]
+    if not given.is_unique:
+        raise DataError(f"a feature's frame: the date {given[given.duplicated()][0]} stands twice")
+    absent = [a for a in panel.assets if a not in {str(c) for c in values.columns}]
+    if absent:
+        raise DataError(f"a feature's frame lacks the asset {absent[0]!r}")
+    inside = np.asarray((given >= panel.dates[0]) & (given <= panel.dates[-1]))  # a longer history than the prices' is no mistake
+    if not inside.any():
         raise DataError("a feature's frame has none of the dates of the prices")
-    frame = values.reindex(index=pd.DatetimeIndex(panel.dates), columns=list(panel.assets))
-    return frame.to_numpy(dtype=np.float64)[..., None]
+    rows = values[inside]
+    out = np.full(panel.close.shape, np.nan)
+    out[bars_at(rows.index, panel.dates, panel.timezone, "a feature's dates")] = rows.set_axis([str(c) for c in values.columns], axis=1)[
+        list(panel.assets)
+    ].to_numpy(dtype=np.float64)
+    return out[..., None]

@@ -70,8 +70,8 @@ def test_rule_returns_are_those_of_the_rules(walk_panel):
     rule = gq.rules.MovingAverageCross(fast=(5, 10, 20), slow=(50, 100, 200))
     returns = gq.backtest(walk_panel, rule).returns().iloc[:, :9]
     rolled = returns.rolling(30).sum()
-    np.testing.assert_allclose(values[40:, 0, 0], rolled.mean(axis=1)[40:], rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(values[40:, 0, 1], rolled.std(axis=1, ddof=0)[40:], rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(values[40:, 0, 0], rolled.mean(axis=1)[39:], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(values[40:, 0, 1], rolled.std(axis=1, ddof=0)[39:], rtol=1e-6, atol=1e-10)
 
 
 def test_simulated_options_are_prices(walk_panel):

@@ -19,7 +19,7 @@ from gpuquant.rules.base import Rule
 PACKAGE = Path(gpuquant.__file__).parent
 FLOORS = (
     {"errors", "device", "vmath", "vcmath", "rng", "family", "meter", "progress", "_version"},
-    {"arrow", "columns", "market", "panel", "store", "data", "forecast", "measures", "result", "recipes"},
+    {"arrow", "columns", "market", "panel", "store", "data", "forecast", "measures", "sums", "readers", "timeline", "result", "recipes"},
     {"models", "payoffs", "rules", "costs", "sizing"},
     {"pricing", "backtesting"},
     {"features"},

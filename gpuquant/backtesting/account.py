@@ -103,7 +103,7 @@ class Account:
     @property
     def kind(self) -> Kind:
         """The kernel it needs."""
-        held = self.panel.more()
+        held = self.panel.walked()
         stops, margin, size = self.stops, self.margin, self.size
         rates = () if margin is None else (margin.financing, margin.interest, margin.borrow)
         flags = {
@@ -111,7 +111,7 @@ class Account:
             "TARGETS": self.rule is Amounts,
             "ADDS": word(size, "add") == "yes",
             "STOPS": stops is not None,
-            "RANGES": {"open", "high", "low"} <= set(held),
+            "RANGES": {"high", "low"} <= set(held),
             "CLOSE_ONLY": stops is not None and word(stops, "watch") == "close",
             "TIMED": "bars" in self.parameters,
             "TRAILS": "trailing" in self.parameters,
@@ -153,11 +153,29 @@ class Account:
             value = self.parameters.get(name, np.full(1, np.inf))
             numbers[f"stop {name}"] = np.where(np.isnan(value), np.inf, value)  # a stop that is not given is never met
         numbers |= {f"size {name}": getattr(size, name) for name in NUMBERS[Size]}
-        yearly = ("financing", "interest", "borrow")
-        numbers |= {f"margin {name}": getattr(margin, name) / (self.periods if name in yearly else 1.0) for name in NUMBERS[Margin]}
+        numbers |= {f"margin {name}": getattr(margin, name) for name in NUMBERS[Margin]}
         if self.paths is not None and self.paths.model is not None:
             numbers |= {f"model {name}": value for name, value in self.paths.model.columns().items()}
         return pack(numbers, tuple(numbers), np.float64)
+
+    @property
+    def origin(self) -> int:
+        """The bar from whose close the first return is measured; with fills at the same bar's open that is before the first."""
+        return int(self.fill != "same_open")
+
+    @property
+    def market_returns(self) -> np.ndarray | None:
+        """The benchmark's returns over the bars that have one."""
+        return None if self.market is None else self.market[self.origin :]
+
+    @property
+    def years(self) -> np.ndarray:
+        """Years from the bar before to each bar, shape (bars,); of made-up paths a bar's is that of their model."""
+        if self.paths is None:
+            return self.panel.years
+        steps = np.full(self.panel.bars, 1.0 / self.periods)
+        steps[0] = 0.0
+        return steps
 
     def run(self, place: Place, progress: Any = None, *, record: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Running sums (columns, sums), and with `record` (what each column deals) equity and orders too; the fates of tickets."""
@@ -178,7 +196,7 @@ class Account:
         source, dt, tick, seed = (np.zeros(1), 0.0, 1.0, 0) if self.paths is None else (self.paths.source, self.paths.step, self.paths.tick, self.paths.seed)
         arguments = (
             self.assets, count, self.rows, bars, resident.lead, place.put(fields, "fields"), place.put(at, "at"), resident.sums, resident.close, fill, resident.more,
-            place.put(wishes, "wishes", None), place.put(listed, "tickets"), fates, place.put(market, "market"), place.put(source, "source"), self.first_path,
+            place.put(wishes, "wishes", None), place.put(listed, "tickets"), fates, place.put(self.years, "years"), place.put(market, "market"), place.put(source, "source"), self.first_path,
             float(dt), float(tick), np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), float(self.cash), out, record is not None, equity, orders, place.put(at_order, "order_at"),
         )  # fmt: skip
         width = CPU_COLUMNS if place.kind == "cpu" else compiler.width(place)

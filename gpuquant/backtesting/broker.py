@@ -93,22 +93,40 @@ def count_trade(book, prices, j, t, gain, had):
     book[KEPT, 0] += t - entry
     book[LONGEST_TRADE, 0] = max(book[LONGEST_TRADE, 0], f64(t - entry))
     if DETAIL:
-        low = close_of(prices, j, entry)
-        high = low
         entered = abs(book[BASIS + PER * j, 0] / had)
-        for q in range(entry + 1, t + 1):
-            if RANGES:
-                low = min(low, extra_of(prices, LOW, j, q))
-                high = max(high, extra_of(prices, HIGH, j, q))
-            else:
-                price = close_of(prices, j, q)
-                low = min(low, price)
-                high = max(high, price)
+        low, high = furthest(prices, j, t, entry, entered)
         against = low / entered - 1.0 if had > 0.0 else 1.0 - high / entered
         along = high / entered - 1.0 if had > 0.0 else 1.0 - low / entered
         book[AGAINST, 0] += min(against, 0.0)
         book[ALONG, 0] += max(along, 0.0)
         book[MOST_AGAINST, 0] = min(book[MOST_AGAINST, 0], against)
+
+
+def furthest(prices, j, t, entry, entered):
+    """The lowest and the highest price of a holding from the close of its entry to bar `t`, of shares as they are now.
+
+    `entered` is what a share has cost less all its dividends; a price from before a dividend is lowered as what the share had cost by then is.
+    """
+    low = close_of(prices, j, entry)
+    if ACTIONS:
+        low = 1e300
+    high = low if not ACTIONS else 0.0
+    before = entered  # what a share had cost, less the dividends up to its bar
+    for n in range(t - entry + (1 if ACTIONS else 0)):
+        q = t - n
+        worst = close_of(prices, j, q)
+        best = worst
+        if RANGES and q > entry:
+            worst = extra_of(prices, LOW, j, q)
+            best = extra_of(prices, HIGH, j, q)
+        if ACTIONS:
+            scale = entered / before / shares_since(prices, j, q, t)
+            worst = worst * scale
+            best = best * scale
+            before += extra_of(prices, DIVIDEND, j, q) * extra_of(prices, SHARES, j, q) / extra_of(prices, SPLIT, j, q) / extra_of(prices, SHARES, j, t)
+        low = min(low, worst)
+        high = max(high, best)
+    return low, high
 
 
 def settle(r, book, prices, j, t, size, whole, price, paid, fee):
@@ -119,7 +137,7 @@ def settle(r, book, prices, j, t, size, whole, price, paid, fee):
     book[CASH, 0] -= size * paid + fee
     book[FEES, 0] += fee
     book[ORDERS, 0] += 1.0
-    book[TURNOVER, 0] += abs(size) * price / book[WORTH, 0]
+    book[TURNOVER, 0] += abs(size) * price / book[WORTH, 0] if book[WORTH, 0] > 0.0 else 0.0
     if LOCKED:
         debt = book[DEBT_OF + PER * j, 0]
         if size < 0.0:
@@ -149,7 +167,7 @@ def settle(r, book, prices, j, t, size, whole, price, paid, fee):
         if STOPS:
             base = paid
             if BASE_CLOSE or BASE_SIGNAL:
-                base = close_of(prices, j, t - BASE_SIGNAL)
+                base = last_close(prices, j, t) if BASE_SIGNAL else close_of(prices, j, t)
                 base = base if base > 0.0 else paid  # before the first close there was none
             guard(r, book, base, j, now)
 
@@ -165,15 +183,31 @@ def openable(r, book, prices, ASSETS, j, t, side, had, closing, price, paid):
         worth = left
         for q in range(ASSETS):
             units = book[HELD + PER * q, 0] + (side * closing if q == j else 0.0)
-            mark = price if q == j else close_of(prices, q, t - 1)
+            mark = price if q == j else last_close(prices, q, t)
             worth += value_of(units, mark)
             gross += abs(value_of(units, mark))
         room = (worth - r[INITIAL] * gross) / r[INITIAL]
     elif LOCKED:  # the proceeds of a short, and as much again, stay where they are
         room = left - 2.0 * (book[DEBT, 0] - (closing * book[DEBT_OF + PER * j, 0] / abs(had) if had < 0.0 and closing > 0.0 else 0.0))
-    elif side < 0.0:
-        room = 1e300
-    return afford(r, 0, max(room, 0.0), paid) / paid if room < 1e299 else 1e300
+    if side < 0.0 and not LEVERED and not LOCKED:
+        most = max(short_room(book, prices, ASSETS, j, t, side * closing, price, left), 0.0) / price
+    else:
+        most = afford(r, 0, max(room, 0.0), paid) / paid
+    return most
+
+
+def short_room(book, prices, ASSETS, j, t, closed, price, cash):
+    """The value that may still be sold short without margin, once `closed` units of asset `j` are dealt: all shorts together come to what the account is worth."""
+    room = cash
+    for q in range(ASSETS):
+        if q == j:
+            units = book[HELD + PER * q, 0] + closed
+            room += value_of(units, price) + value_of(min(units, 0.0), price)
+        else:
+            mark = fill_of(prices, q, t)
+            mark = mark if mark > 0.0 else last_close(prices, q, t)
+            room += value_of(book[HELD + PER * q, 0], mark) + value_of(min(once_covered(book, q), 0.0), mark)
+    return room
 
 
 def note(book, notes, t, asset, size, paid, fee, wanted, why, reason):
@@ -191,15 +225,19 @@ def note(book, notes, t, asset, size, paid, fee, wanted, why, reason):
         orders[place, 7] = reason
 
 
-def deal(r, book, prices, ASSETS, j, t, wanted, price, slips, why, notes):
+def deal(r, book, prices, ASSETS, j, t, wanted, share_of, price, slips, why, notes):
     """Trade `wanted` units of asset `j` at `price`, as far as price, cash, margin, lots and volume allow; the signed units that were traded.
 
-    What is not filled is recorded with its reason. `slips` is 0.0 where the price is a limit, which no slippage moves.
+    What is not filled is recorded with its reason. No more than `share_of` units are its share of the cash; `slips` is 0.0 where the price is a
+    limit, which no slippage moves.
     """
     side = 1.0 if wanted > 0.0 else -1.0
     had = book[HELD + PER * j, 0]
     size = abs(wanted)
     reason = 0.0
+    if size > share_of:
+        reason = NO_CASH if size > share_of * (1.0 + 1e-12) else 0.0
+        size = share_of
     share = 0.0
     if VOLUMES:
         volume = extra_of(prices, VOLUME, j, t)
@@ -224,13 +262,13 @@ def deal(r, book, prices, ASSETS, j, t, wanted, price, slips, why, notes):
     whole = size == abs(had) and wanted * had < 0.0  # a holding may be closed whatever its size
     if LOTS:
         size = size if whole else floored(size / r[LOT] * (1.0 + 1e-12)) * r[LOT]
-    if not PARTIAL and size < abs(wanted) * (1.0 - 1e-9):
+    if not PARTIAL and size < min(abs(wanted), share_of) * (1.0 - 1e-9):
         size = 0.0
         reason = reason if reason > 0.0 else TOO_SMALL
     if not (price > 0.0):
         size = 0.0
         reason = NOT_REACHED if PRICED and wanted == wanted else NO_PRICE  # a bar without prices leaves the units unknown, too
-    elif size < 1e-8 or (size < r[LEAST] and not whole):
+    elif size < LEAST_UNITS or (size < r[LEAST] and not whole):
         size = 0.0
         reason = reason if reason > 0.0 else TOO_SMALL
     fee = 0.0
@@ -257,11 +295,16 @@ def trade(r, book, want, prices, q, t, notes):
             slips = 1.0
             if PRICED and why == 0.0:  # a margin call takes any price
                 price, slips, why = priced(want, prices, 0, q, t, size, price)
-            _ = deal(r, book, prices, ASSETS, 0, t, size, price, slips, why, notes)
+            _ = deal(r, book, prices, ASSETS, 0, t, size, NO_LIMIT, price, slips, why, notes)
     elif IN_ORDER:
         trade_in_order(r, book, prices, t, notes)
     else:
         trade_pro_rata(r, book, prices, t, wanted, covering, notes)
+
+
+def opening_of(prices, j, t, fill):
+    """The first price of bar `t` that an order within it may meet: its open, or the price at which orders fill where no range is known."""
+    return extra_of(prices, OPENING, j, t) if RANGES else fill
 
 
 def span(prices, j, t, first):
@@ -278,9 +321,14 @@ def priced(want, prices, j, q, t, size, first):
     """The price at which the wish in place `q` fills at bar `t`, NaN where it does not; whether it slips, and what filled it."""
     limit = want[1, u64(q)]
     stop = want[2, u64(q)]
+    if ACTIONS and NEXT:  # they were said of a share before the split
+        limit = limit / extra_of(prices, SPLIT, j, t)
+        stop = stop / extra_of(prices, SPLIT, j, t)
     low = first
     high = first
     if NEXT:  # at a close the rest of its bar is past
+        if limit == limit or stop == stop:
+            first = opening_of(prices, j, t, first)
         low, high = span(prices, j, t, first)
     price = price_within(1.0 if size > 0.0 else -1.0, first, low, high, limit, stop)
     why = BY_LIMIT if limit == limit else (BY_STOP if stop == stop else 0.0)
@@ -310,7 +358,7 @@ def size_wishes(r, book, want, prices, q, t, notes):
     for j in range(ASSETS):
         price = fill_of(prices, j, t)
         if HALTS:
-            price = price if price > 0.0 else close_of(prices, j, t - 1)
+            price = price if price > 0.0 else last_close(prices, j, t)
         worth += value_of(book[HELD + PER * j, 0], price)
     book[WORTH, 0] = worth
     wanted = 0.0
@@ -318,12 +366,19 @@ def size_wishes(r, book, want, prices, q, t, notes):
     for j in range(ASSETS):
         price = fill_of(prices, j, t)
         wish = want[u64(j), u64(q)]
-        size = wanted_units(r, wish, book[HELD + PER * j, 0], book[CASH, 0], worth, price)
+        had = book[HELD + PER * j, 0]
+        if TARGETS and ACTIONS and NEXT:  # units said before the split
+            wish = wish * extra_of(prices, SPLIT, j, t) if wish < HOLD else wish
+        size = wanted_units(r, wish, had, book[CASH, 0], worth, price)
         if HALTS and not (price > 0.0):  # what cannot trade is recorded, and its units are unknown
             size = 0.0
-            if wish < HOLD and (wish != 0.0 or book[HELD + PER * j, 0] != 0.0):
-                _ = deal(r, book, prices, ASSETS, j, t, NAN, price, 1.0, book[WHY, 0], notes)
-        book[SIZE + PER * j, 0] = size if abs(size) >= 1e-8 else 0.0
+            if wish < HOLD and (wish != 0.0 or had != 0.0):
+                _ = deal(r, book, prices, ASSETS, j, t, NAN, NO_LIMIT, price, 1.0, book[WHY, 0], notes)
+        if abs(size) < LEAST_UNITS:
+            if abs(size) > ROUNDING * abs(had):  # too small to trade, but no rounding of a target that is held
+                _ = deal(r, book, prices, ASSETS, j, t, size, NO_LIMIT, price, 1.0, book[WHY, 0], notes)
+            size = 0.0
+        book[SIZE + PER * j, 0] = size
         if size > 0.0 and ASSETS > 1 and not IN_ORDER:
             paid = fill_price(r, 0, price, 1.0, 0.0)
             cover = min(size, max(-book[HELD + PER * j, 0], 0.0))
@@ -347,22 +402,49 @@ def trade_in_order(r, book, prices, t, notes):
             size = book[SIZE + PER * best, 0]
             book[SIZE + PER * best, 0] = 0.0
             price = fill_of(prices, best, t)
-            _ = deal(r, book, prices, ASSETS, best, t, size, price, 1.0, book[WHY, 0], notes)
+            _ = deal(r, book, prices, ASSETS, best, t, size, NO_LIMIT, price, 1.0, book[WHY, 0], notes)
+
+
+def opening_units(book, j):
+    """The units of the SIZE to trade of asset `j` that open, once what it held of the other side is closed."""
+    size = book[SIZE + PER * j, 0]
+    had = book[HELD + PER * j, 0]
+    return abs(size) - min(abs(size), max(-had if size > 0.0 else had, 0.0))
 
 
 def trade_pro_rata(r, book, prices, t, wanted, covering, notes):
-    """Deal the sells, then the buys: a short is always bought back, and where cash is short the others are cut by one factor."""
-    share = 1.0
+    """Deal the sells, then the buys: what closes a holding is never cut, what opens one is by one factor where the account is short of cash."""
     for turn in range(2):
-        side = 2.0 * turn - 1.0
+        share = 1.0
+        if turn == 0 and not LEVERED and not LOCKED:
+            share = short_share(book, prices, ASSETS, t)
         if turn == 1 and wanted > 0.0 and not LEVERED:
             share = min(1.0, afford(r, 0, max(book[CASH, 0] - covering, 0.0), 1e300) / wanted)
+        side = 2.0 * turn - 1.0
         for j in range(ASSETS):
             size = book[SIZE + PER * j, 0]
             if size * side > 0.0:
-                if turn == 1:
-                    cover = min(size, max(-book[HELD + PER * j, 0], 0.0))
-                    size = cover + share * (size - cover)
-                if abs(size) >= 1e-8:
-                    price = fill_of(prices, j, t)
-                    _ = deal(r, book, prices, ASSETS, j, t, size, price, 1.0, book[WHY, 0], notes)
+                kept = NO_LIMIT if share == 1.0 else abs(size) - (1.0 - share) * opening_units(book, j)
+                price = fill_of(prices, j, t)
+                book[SIZE + PER * j, 0] = 0.0
+                _ = deal(r, book, prices, ASSETS, j, t, size, kept, price, 1.0, book[WHY, 0], notes)
+
+
+def short_share(book, prices, ASSETS, t):
+    """The share of the new shorts wished for that the account may open without margin."""
+    shorting = 0.0
+    room = book[CASH, 0]
+    for j in range(ASSETS):
+        price = fill_of(prices, j, t)
+        if HALTS:
+            price = price if price > 0.0 else last_close(prices, j, t)
+        if book[SIZE + PER * j, 0] < 0.0:
+            shorting += opening_units(book, j) * price
+        room += value_of(book[HELD + PER * j, 0], price) + value_of(min(once_covered(book, j), 0.0), price)
+    return min(1.0, max(room, 0.0) / shorting) if shorting > 0.0 else 1.0
+
+
+def once_covered(book, j):
+    """The units of asset `j` once what buys back its short, which is dealt after new shorts, is dealt."""
+    had = book[HELD + PER * j, 0]
+    return had + min(max(book[SIZE + PER * j, 0], 0.0), max(-had, 0.0))

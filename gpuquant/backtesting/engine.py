@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant import measures
 from gpuquant._version import __version__
 from gpuquant.backtesting.account import Account, NoCost
 from gpuquant.backtesting.honesty import counted
@@ -31,6 +30,7 @@ from gpuquant.panel import Panel
 from gpuquant.progress import bar
 from gpuquant.rules.base import Rule
 from gpuquant.store import Store
+from gpuquant.timeline import ALIGN, dates_of, same_zone
 
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
 SHORT_OF_CASH = ("pro_rata", "in_order")
@@ -52,7 +52,8 @@ def backtest(
     fill: str = "next",
     short_of_cash: str = "pro_rata",
     cash: float = 1_000_000.0,
-    periods: float = measures.PERIODS,
+    align: str = "exact",
+    periods: float | None = None,
     benchmark: Any = None,
     detail: bool = True,
     top: int | None = None,
@@ -73,11 +74,12 @@ def backtest(
     signals : DataFrame or array, shape (bars, assets), optional
         1 long, 0 flat, -1 short, NaN no change: an account per asset, as for a rule.
     weights, amounts : DataFrame or array, shape (bars, assets), optional
-        Target shares of equity, or target units; NaN changes nothing. One account, sells before buys, buys cut to the cash there is.
+        Target shares of equity, or target units; NaN changes nothing. One account, sells before buys, buys cut to the cash there is. Without `margin`
+        new shorts are cut so that all shorts together come to what the account is worth.
     orders : DataFrame, optional
         A row for each order, of one account: `bar` or `date` at whose close it is sent, `asset`, signed `size` (missing: what closes the holding, or the
         parent's fill), `of` (units, value, equity, cash, or holding: a share of the units held), `limit`, `stop`, `bars` it lives, `group` of which one fill cancels the others, `parent`
-        (the row whose fill it waits for). Both prices make a stop-limit.
+        (the row whose fill it waits for). Both prices make a stop-limit. Prices and units are of shares as they are when the order is sent: a split restates both.
     size : Size, optional
         Of a signal's order, and the lots of every order.
     stops : Stops, optional
@@ -92,10 +94,13 @@ def backtest(
         pro_rata (all buys are cut by one factor) or in_order (the smallest buy first, until the cash is gone).
     cash : float
         Start of every account, in currency units.
-    periods : float
-        Bars a year, for annualised measures and yearly rates.
+    align : str
+        What becomes of a row of signals, weights, amounts or orders that is dated on no bar: exact, it is an error that names the first three; next, it
+        belongs to the next bar.
+    periods : float, optional
+        Bars a year, for annualised measures; by default as the dates have it (`Panel.frequency`). Yearly rates accrue by the time between bars.
     benchmark : array or Series, shape (bars,), or "equal_weight", optional
-        Prices that alpha, beta and the information ratio are measured against.
+        Prices that alpha, beta and the information ratio are measured against; a Series may have more dates than the prices.
     detail : bool
         Measure tails and excursions, too, which takes about as long as the rest; tails on a CPU alone.
     top : int, optional
@@ -122,15 +127,16 @@ def backtest(
     given = dict(zip(ENTRIES, (rule, signals, weights, amounts, orders), strict=True))
     if sum(x is not None for x in given.values()) != 1:
         raise InputError(f"give exactly one of {', '.join(ENTRIES[:-1])} and {ENTRIES[-1]}")
-    _check_choices(fill, short_of_cash, cash, periods, top, workers)
+    _check_choices(fill, short_of_cash, align, cash, top, workers)
+    a_year = _periods(periods, panel, paths)
     size, cost = size or Size(), NoCost() if costs is None else costs
     _check(size, stops, margin, cost, panel, fill)
     account = Account(
-        panel, Rule, {}, cost, None, fill, float(cash), size, stops, margin, short_of_cash == "in_order", _market(benchmark, panel), detail, float(periods), paths
+        panel, Rule, {}, cost, None, fill, float(cash), size, stops, margin, short_of_cash == "in_order", _market(benchmark, panel), detail, a_year, paths
     )  # fmt: skip
     if (paths is not None or stored) and (rule is None or benchmark is not None):
         raise InputError("paths and stores are walked by a rule, without a benchmark: arrays and orders belong to prices in memory")
-    account = _wished(account, given, device)
+    account = _wished(account, given, device, align)
     if stops is not None:
         account = replace(account, parameters=_with_stops(account.parameters, stops))
     if workers is not None and account.rule in SHARED:
@@ -171,7 +177,7 @@ def launched(account: Account, device: str | Place, top: int | None, by: str, wo
     return found
 
 
-def _wished(account: Account, given: Mapping[str, Any], device: str | Place) -> Account:
+def _wished(account: Account, given: Mapping[str, Any], device: str | Place, align: str) -> Account:
     """The account with the one of the entries that is given."""
     panel, fill = account.panel, account.fill
     name, value = next((name, value) for name, value in given.items() if value is not None)
@@ -183,10 +189,10 @@ def _wished(account: Account, given: Mapping[str, Any], device: str | Place) -> 
         return replace(account, rule=type(value), parameters=value.grid())
     if name == "signals":
         place = choose(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)
-        return replace(account, rule=Signals, wishes=directions(value, panel, place.threads))
+        return replace(account, rule=Signals, wishes=directions(value, panel, place.threads, align))
     if name == "orders":
-        return replace(account, rule=Tickets, wishes=tickets_of(value, panel, fill))
-    return replace(account, rule={"weights": Weights, "amounts": Amounts}[name], wishes=goals(value, panel, name))
+        return replace(account, rule=Tickets, wishes=tickets_of(value, panel, fill, align))
+    return replace(account, rule={"weights": Weights, "amounts": Amounts}[name], wishes=goals(value, panel, name, align))
 
 
 def _woven_on(device: str | Place, bars: int) -> Place:
@@ -199,18 +205,34 @@ def _woven_on(device: str | Place, bars: int) -> Place:
     return place
 
 
-def _check_choices(fill: str, short_of_cash: str, cash: float, periods: float, top: int | None, workers: Any) -> None:
+def _check_choices(fill: str, short_of_cash: str, align: str, cash: float, top: int | None, workers: Any) -> None:
     """The words and numbers of a run are what they should be."""
-    for name, value, allowed in (("fill", fill, FILLS), ("short_of_cash", short_of_cash, SHORT_OF_CASH)):
+    for name, value, allowed in (("fill", fill, FILLS), ("short_of_cash", short_of_cash, SHORT_OF_CASH), ("align", align, ALIGN)):
         if value not in allowed:
             raise unknown(name, value, allowed)
-    for name, number in (("cash", cash), ("periods", periods)):
-        if isinstance(number, str) or not (np.isfinite(number) and number > 0):
-            raise InputError(f"{name} = {number!r}: must be finite and > 0")
+    _positive("cash", cash)
     if top is not None and (not isinstance(top, int) or top < 1):
         raise InputError(f"top = {top!r}: must be a whole number >= 1")
     if workers is not None and top is not None:
         raise InputError("workers and top: give one of them")
+
+
+def _positive(name: str, number: Any) -> float:
+    """A number above zero, as a float."""
+    if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not (np.isfinite(number) and number > 0):
+        raise InputError(f"{name} = {number!r}: must be finite and > 0")
+    return float(number)
+
+
+def _periods(periods: Any, panel: Any, paths: Paths | None) -> float:
+    """Bars a year: as said, or as the dates or the paths have it; asked for where they do not say."""
+    if periods is not None:
+        return _positive("periods", periods)
+    if paths is not None and np.isfinite(paths.a_year):
+        return paths.a_year
+    if paths is not None or np.isnan(panel.frequency.periods):
+        raise InputError(f"periods: how many bars a year has cannot be read off the dates ({panel.frequency.label}): say it, such as periods=252")
+    return float(panel.frequency.periods)
 
 
 def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: str) -> None:
@@ -230,10 +252,7 @@ def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: st
         raise InputError(f"Size participation = {float(size.participation[0])!r}: needs a panel with volume")
     if getattr(cost, "impact", np.zeros(1))[0] > 0.0 and "volume" not in panel.more():
         raise InputError(f"{type(cost).__name__} impact: needs a panel with volume")
-    held = panel.more()
-    if ("splits" in held) != ("dividends" in held):
-        raise DataError("a panel with splits or dividends needs both: 1 and 0 where there are none")
-    if fill == "same_open" and "open" not in held:
+    if fill == "same_open" and "open" not in panel.more():
         raise InputError("fill = 'same_open': needs a panel with opens")
 
 
@@ -257,14 +276,19 @@ def _market(benchmark: Any, panel: Panel) -> np.ndarray | None:
     if isinstance(benchmark, str):
         if benchmark != "equal_weight":
             raise unknown("benchmark", benchmark, ("equal_weight",))
-        known = panel.known
+        known = panel.total_return
         with np.errstate(invalid="ignore"):
-            moves = known[1:] / known[:-1] - 1.0
-        return np.concatenate([[0.0], np.nan_to_num(np.nanmean(np.where(np.isfinite(moves).any(axis=1)[:, None], moves, 0.0), axis=1))])
+            moves = np.asarray(known[1:] / known[:-1] - 1.0)
+        anything = np.isfinite(moves).any(axis=1, keepdims=True)
+        return np.concatenate([[0.0], np.nan_to_num(np.nanmean(np.where(anything, moves, 0.0), axis=1))])
     if hasattr(benchmark, "reindex"):
-        import pandas as pd
-
-        benchmark = benchmark.reindex(pd.DatetimeIndex(panel.dates))
+        index, zone = dates_of(benchmark.index)
+        same_zone(panel.timezone, zone, "benchmark dates")
+        benchmark = benchmark.set_axis(index).reindex(panel.dates)
+        absent = np.flatnonzero(np.asarray(benchmark.isna()).reshape(panel.bars, -1).any(axis=1))
+        if absent.size:
+            raise DataError(f"benchmark: has no price at {panel.index[absent[0]]}, and at {absent.size - 1} other bars")
+        benchmark = np.squeeze(benchmark.to_numpy())
     values = np.asarray(benchmark, dtype=np.float64)
     if values.shape != (panel.bars,) or not (np.isfinite(values) & (values > 0.0)).all():
         raise InputError(f"benchmark: must be {panel.bars} prices > 0, one for each bar")

@@ -6,14 +6,15 @@ Kernel source, as `walk.py`; the numbers in `book` are those of `broker.py`.
 # ruff: noqa: F821
 
 
-def carry(r, book, prices, t):
-    """Interest of a bar: on cash and on debt, and what borrowed shares cost, by the prices of the bar before."""
+def carry(r, book, prices, t, years):
+    """Interest of the time since the bar before: on cash and on debt, and what borrowed shares cost, by the prices of that bar."""
     cash = book[CASH, 0]
     paid = cash * (r[INTEREST] if cash > 0.0 else r[FINANCING])
     for j in range(ASSETS):
         units = book[HELD + PER * j, 0]
         if units < 0.0:
-            paid += value_of(units, close_of(prices, j, t - 1)) * r[BORROW]
+            paid += value_of(units, last_close(prices, j, t)) * r[BORROW]
+    paid = paid * years[t] if years[t] > 0.0 else 0.0
     book[CASH, 0] += paid
     book[CARRIED, 0] += paid
 
@@ -41,8 +42,8 @@ def delist(r, book, prices, t, notes):
     for j in range(ASSETS):
         last = extra_of(prices, GONE, j, t)
         if last > -2.0 and book[HELD + PER * j, 0] != 0.0:
-            price = max(close_of(prices, j, t - 1) * (1.0 + last), 1e-12)
-            _ = deal(r, book, prices, ASSETS, j, t, -book[HELD + PER * j, 0], price, 0.0, BY_DELISTING, notes)
+            price = max(last_close(prices, j, t) * (1.0 + last), 1e-12)
+            _ = deal(r, book, prices, ASSETS, j, t, -book[HELD + PER * j, 0], NO_LIMIT, price, 0.0, BY_DELISTING, notes)
 
 
 def call(r, book, prices, t, worth):
@@ -73,10 +74,16 @@ def expose(book, t):
     book[SINCE, 0] = t
 
 
-def end(book, worth):
-    """Close an account that has lost everything: nothing can be traded any more, and no return of a debt has a meaning."""
+def end(r, book, prices, t, worth, notes):
+    """Close an account that has lost everything, at the closes of bar `t`: nothing can be traded any more."""
+    recorded, _column, _equity, _orders, _order_at = notes
+    for j in range(ASSETS):
+        units = book[HELD + PER * j, 0]
+        if units != 0.0:
+            price = close_of(prices, j, t)
+            settle(r, book, prices, j, t, -units, True, price, price, 0.0)
+            if recorded:
+                note(book, notes, t, asset_of(prices, j), -units, price, 0.0, -units, BY_RUIN, 0.0)
     book[CASH, 0] = worth
     book[ALIVE, 0] = 0.0
     book[ACTIVE, 0] = 0.0
-    for j in range(ASSETS):
-        book[HELD + PER * j, 0] = 0.0

@@ -35,7 +35,7 @@ OWN = (  # what the walk keeps beside them
     "cash", "active", "alive", "peak", "peak_at", "floor", "deepest", "worth", "run", "why", "reason", "debt", "invested", "since",
 )  # fmt: skip
 REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "not enough volume", "nothing to close", "its price was not reached")
-CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting")
+CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting", "ruin")
 DEALT = 8  # numbers of a recorded order
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
 BLOCK = {"cpu": TAIL, "cuda": 1}  # bars
@@ -43,6 +43,7 @@ FRONT = {"cpu": 8, "cuda": 1}  # where the equity of a block's first bar stands:
 EVERY_BAR = {"LEVERED", "CARRIES", "ACTIONS", "DELISTS", "TICKETS"}  # may touch an account at any bar
 PLACES = 16  # of each moment's partial sums
 NO_SIGNAL = 2  # the code of a bar without one
+LEAST_UNITS = 1e-8  # that an order may trade
 FILLS = ("next", "same_close", "same_open")
 
 
@@ -218,6 +219,11 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         "NO_SIGNAL": NO_SIGNAL,
         "LEAST_WISH": float(np.finfo(np.float64).tiny),  # above zero even where a process has told its CPU to flush what is smaller
         "NAN": "f64('nan')",
+        "NO_LIMIT": 1e300,
+        "LEAST_UNITS": LEAST_UNITS,
+        "ROUNDING": 1e-9,  # of a holding: a smaller order is what rounding makes of none
+        "ORIGIN": int(kind.fill != "same_open"),  # the bar of the first return's beginning
+        "OPENING": kind.holds.index("opening" if "opening" in kind.holds else "open") if {"opening", "open"} & set(kind.holds) else 0,
         "BLOCK": BLOCK[target],
         "FRONT": FRONT[target],
         "PLACES": min(BLOCK[target], PLACES),
@@ -231,7 +237,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{RENAMED.get(name, name.upper()): place[f"{part.__name__}.{name}"] for part, numbers in NUMBERS.items() for name in numbers},
         **{RENAMED.get(name, name.upper()): k for k, name in enumerate(kind.holds)},
         **dict(zip(("NO_PRICE", "NO_CASH", "TOO_SMALL", "NO_VOLUME", "NOTHING", "NOT_REACHED"), (float(k) for k in range(1, 7)), strict=True)),
-        **{f"BY_{name}": float(k) for k, name in enumerate(("LOSS", "TRAIL", "PROFIT", "TIME", "LIMIT", "STOP", "MARGIN", "DELISTING"), start=1)},
+        **{f"BY_{name}": float(k) for k, name in enumerate(("LOSS", "TRAIL", "PROFIT", "TIME", "LIMIT", "STOP", "MARGIN", "DELISTING", "RUIN"), start=1)},
         **{f"TICKET_{name.upper()}": k for k, name in enumerate(tickets.TICKET)},
         **{f"FATE_{name.upper()}": k for k, name in enumerate(tickets.FATE)},
         **{name.upper(): k for k, name in enumerate(tickets.STATES)},

@@ -192,7 +192,7 @@ def _other(data: Any, t: int, draw: np.random.Generator, *, whole_bar: bool) -> 
         for name, better in (("high", np.maximum), ("low", np.minimum)):
             if name in changed:
                 changed[name] = better(changed[name], better(close, changed.get("open", close)))
-        return Panel(close, data.dates, data.assets, halts=data.halts, **{name: changed[name] for name in MORE if name in changed})
+        return data.replaced(close, {name: changed[name] for name in MORE if name in changed})
     if isinstance(data, dict):
         return {name: part * 0.0 + moved(part.to_numpy(), begins(str(name))) for name, part in data.items()}
     if hasattr(data, "columns"):

@@ -170,24 +170,25 @@ def tails(block, book, moves, bars):
 
     Only what lies a standard deviation from the mean is looked through, unless there is too little of it.
     """
-    mean = block[S1, 0] / bars
-    width = sqrt(max(block[S2, 0] / bars - mean * mean, 0.0))
-    mass = 0.05 * bars
-    whole = i64(mass + 1e-12)
-    part = mass - whole if mass - whole > 1e-12 else 0.0
+    count_of = bars - ORIGIN  # of returns
+    mean = block[S1, 0] / count_of
+    width = sqrt(max(block[S2, 0] / count_of - mean * mean, 0.0))
+    mass = 0.05 * count_of
+    whole = i64(mass + 1e-9)
+    part = mass - whole if mass - whole > 1e-9 else 0.0
     worst = whole if part > 0.0 else whole - 1
     for side in unrolled(2):
         way = 1.0 - 2.0 * side
         edge = way * mean - width
         count = 0
-        for t in range(bars):
+        for t in range(ORIGIN, bars):
             change = way * moves[0, t]
             moves[1, count] = change
             count += 1 if change < edge else 0
         if count <= worst:
-            for t in range(bars):
-                moves[1, t] = way * moves[0, t]
-            count = bars
+            for t in range(ORIGIN, bars):
+                moves[1, t - ORIGIN] = way * moves[0, t]
+            count = count_of
         quantile = way * select(moves, 1, count - 1, worst)
         if side == 0:
             total = part * moves[1, worst]

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant import measures
 from gpuquant.backtesting.account import Account
 from gpuquant.backtesting.kernel import CPU_COLUMNS, SUMS
 from gpuquant.device import Place, choose
 from gpuquant.errors import missing, unknown
 from gpuquant.store import Store
+from gpuquant.sums import from_sums
 
 PART = 1 << 16  # columns of one launch where only the best are kept
 SPREAD = 32  # parts of a run that is spread over workers
@@ -65,7 +65,7 @@ def best(account: Account, place: Place, top: int, by: str, tick: Any) -> tuple[
             part = replace(whole, parameters={k: v if v.size == 1 else v[rows] for k, v in account.parameters.items()})
             out, _, _, _ = part.run(place, tick)
             kept, numbers = np.vstack([kept, out]), np.concatenate([numbers, group * account.rows + np.arange(rows.start, rows.stop)])
-            found = measures.from_sums({name: kept[:, k] for k, name in enumerate(SUMS)}, account.panel.bars, account.periods, account.market)
+            found = from_sums({name: kept[:, k] for k, name in enumerate(SUMS)}, account.panel.bars - account.origin, account.periods, account.market_returns)
             if by not in found:
                 raise unknown("measure", by, found)
             ratios = found["sharpe"][-len(out) :]

@@ -32,6 +32,22 @@ def extra_of(prices, what, j, t):
     return extra[what, u64(asset0 + j), u64(lead + t)]
 
 
+def shares_since(prices, j, since, t):
+    """How many shares one share of bar `since` has become at bar `t`, by the splits between."""
+    shares = 1.0
+    if ACTIONS:
+        shares = extra_of(prices, SHARES, j, t) / extra_of(prices, SHARES, j, since)
+    return shares
+
+
+def last_close(prices, j, t):
+    """The close before bar `t`, restated for a split at its beginning."""
+    price = close_of(prices, j, t - 1)
+    if ACTIONS:
+        price = price / extra_of(prices, SPLIT, j, t)
+    return price
+
+
 def bars_back(prices, n):
     """n, or so many bars that they reach into the NaN before the first: never into the future."""
     _sums, _close, _fill, _extra, lead, _asset0 = prices
@@ -39,22 +55,30 @@ def bars_back(prices, n):
 
 
 def past_sum(past, n):
-    """Sum of the last n closes in whole ticks; NaN before there are n."""
+    """Sum of the last n closes in whole ticks, all restated for the same splits; NaN before there are n."""
     prices, j, t = past
     sums, _close, _fill, _extra, lead, asset0 = prices
     return sums[u64(asset0 + j), u64(lead + t + 1)] - sums[u64(asset0 + j), u64(lead + t + 1 - bars_back(prices, n))]
 
 
 def past_close(past, n):
-    """The close n bars ago; NaN before the first."""
+    """The close n bars ago, of a share as it is now; NaN before the first."""
     prices, j, t = past
-    return close_of(prices, j, t - bars_back(prices, n))
+    then = t - bars_back(prices, n)
+    price = close_of(prices, j, then)
+    if ACTIONS:
+        price = price / shares_since(prices, j, then, t)
+    return price
 
 
 def past_of(past, what, n):
-    """What else is known of the bar n bars ago, by its place; NaN before the first."""
+    """A price of the bar n bars ago, by its place, of a share as it is now; NaN before the first."""
     prices, j, t = past
-    return extra_of(prices, what, j, t - bars_back(prices, n))
+    then = t - bars_back(prices, n)
+    price = extra_of(prices, what, j, then)
+    if ACTIONS:
+        price = price / shares_since(prices, j, then, t)
+    return price
 
 
 def past_open(past, n):
@@ -73,5 +97,10 @@ def past_low(past, n):
 
 
 def past_volume(past, n):
-    """The volume n bars ago; NaN before the first."""
-    return past_of(past, VOLUME, n)
+    """The volume n bars ago, in shares as they are now; NaN before the first."""
+    prices, j, t = past
+    then = t - bars_back(prices, n)
+    volume = extra_of(prices, VOLUME, j, then)
+    if ACTIONS:
+        volume = volume * shares_since(prices, j, then, t)
+    return volume

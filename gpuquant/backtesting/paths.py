@@ -55,6 +55,11 @@ class Paths:
         return None
 
     @property
+    def a_year(self) -> float:
+        """Bars a year."""
+        raise NotImplementedError
+
+    @property
     def source(self) -> np.ndarray:
         """What history holds: the log of today's price, and log returns."""
         return np.zeros(1)
@@ -102,10 +107,15 @@ class Simulated(Paths):
     def step(self) -> float:
         return 1.0 / self.periods
 
+    @property
+    def a_year(self) -> float:
+        """Bars a year."""
+        return self.periods
+
 
 @dataclass(frozen=True)
 class Bootstrapped(Paths):
-    """Paths of resampled returns: blocks of history, of random length and place, one after the other.
+    """Paths of resampled returns: blocks of history, of random length and place, one after the other; after its last return history begins anew.
 
     Parameters
     ----------
@@ -135,13 +145,18 @@ class Bootstrapped(Paths):
     @cached_property
     def history(self) -> np.ndarray:
         """The log of the last price, then every log return."""
-        log = np.log(Panel.of(self.prices).close[:, 0])
-        return np.concatenate([log[-1:], np.diff(log)])
+        panel = Panel.of(self.prices)
+        return np.concatenate([np.log(panel.close[-1:, 0]), np.diff(np.log(panel.total_return_index[:, 0]))])
 
     @property
     def source(self) -> np.ndarray:
         """The history."""
         return self.history
+
+    @property
+    def a_year(self) -> float:
+        """Bars a year, as the history's dates have it; NaN where they do not say."""
+        return float(Panel.of(self.prices).frequency.periods)
 
     @property
     def step(self) -> float:

@@ -15,6 +15,7 @@ from gpuquant.backtesting.account import Account, record
 from gpuquant.backtesting.kernel import CAUSES, REASONS, Tickets
 from gpuquant.backtesting.tickets import FATE, STATES
 from gpuquant.errors import InputError, unknown
+from gpuquant.sums import from_sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ class Backtest:
     @cached_property
     def measures(self) -> dict[str, np.ndarray]:
         """Every measure, shape (columns,)."""
-        return measures.from_sums(self.sums, self.account.panel.bars, self.account.periods, self.account.market)
+        return from_sums(self.sums, self.account.panel.bars - self.account.origin, self.account.periods, self.account.market_returns)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -81,13 +82,18 @@ class Backtest:
         import pandas as pd
 
         which, equity, _, _ = self._recorded(columns)
-        return pd.DataFrame(equity.T, index=pd.DatetimeIndex(self.account.panel.dates, name="date"), columns=which)
+        return pd.DataFrame(equity.T, index=self.account.panel.index, columns=which)
 
     def returns(self, columns: Any = None) -> pd.DataFrame:
-        """Simple returns per bar of the chosen columns; the first is measured from the starting cash."""
+        """Simple returns per bar of the chosen columns: one fewer than bars, the first from the starting cash to the close of the second bar.
+
+        Where orders fill at the open of the bar that decided (`fill="same_open"`) the first bar has a return, too.
+        """
         equity = self.equity(columns)
-        before = equity.shift(1).fillna(self.account.cash)
-        return equity / before - 1.0
+        first = self.account.origin
+        before = equity.shift(1)
+        before.iloc[first] = self.account.cash
+        return (equity / before - 1.0).iloc[first:]
 
     def _dealt(self, columns: Any) -> pd.DataFrame:
         """Everything that reached the market, filled or not."""
@@ -100,7 +106,7 @@ class Backtest:
             {
                 "column": np.repeat(which, count),
                 "bar": bars,
-                "date": panel.dates[bars],
+                "date": panel.index[bars],
                 "asset": np.array(panel.assets, dtype=object)[dealt[:, 1].astype(np.int64)],
                 "side": np.where(np.where(dealt[:, 2] != 0.0, dealt[:, 2], dealt[:, 5]) > 0.0, "buy", "sell"),
                 "size": np.abs(dealt[:, 2]),
@@ -146,8 +152,7 @@ class Backtest:
         """
         if matching not in ("average", "fifo", "position"):
             raise unknown("matching", matching, ("average", "fifo", "position"))
-        panel = self.account.panel
-        return matched.trades(self.orders(columns), panel.known[-1], panel.bars, matching, panel.assets)
+        return matched.trades(self.orders(columns), self.account.panel, matching)
 
     def positions(self, columns: Any = None) -> pd.DataFrame:
         """The units held at each close, shape (bars, columns x assets)."""
@@ -156,7 +161,7 @@ class Backtest:
         panel, orders = self.account.panel, self.orders(columns)
         which = np.arange(len(self)) if columns is None else np.atleast_1d(columns)
         out = {}
-        splits = np.ones(panel.close.shape) if panel.splits is None else np.nan_to_num(panel.splits, nan=1.0)
+        shares = np.ones(panel.close.shape) if panel.shares is None else panel.shares
         for column in which:
             own = orders[orders["column"] == column]
             assets = panel.assets if self.account.assets > 1 else (panel.assets[int(self.columns[column]) // self.account.rows],)
@@ -164,10 +169,10 @@ class Backtest:
                 moves = np.zeros(panel.bars)
                 fills = own[own["asset"] == asset]
                 np.add.at(moves, fills["bar"].to_numpy(), np.where(fills["side"] == "buy", 1.0, -1.0) * fills["size"])
-                grown = np.cumprod(splits[:, panel.asset(asset)])
+                grown = shares[:, panel.asset(asset)]
                 held = np.cumsum(moves / grown) * grown
                 out[column, asset] = np.where(np.abs(held) < 1e-9 * max(float(np.abs(moves).max(initial=0.0)), 1e-300), 0.0, held)
-        frame = pd.DataFrame(out, index=pd.DatetimeIndex(panel.dates, name="date"))
+        frame = pd.DataFrame(out, index=panel.index)
         frame.columns = pd.MultiIndex.from_tuples(list(out), names=["column", "asset"])
         return frame
 

@@ -25,7 +25,7 @@ def ahead(prices, t):
         for q in range(0, BLOCK, 8):
             touch(close, (asset0 + j, lead + t + q))
             if RANGES and not CLOSE_ONLY:
-                touch(extra, (OPEN, asset0 + j, lead + t + q))
+                touch(extra, (OPENING, asset0 + j, lead + t + q))
                 touch(extra, (HIGH, asset0 + j, lead + t + q))
                 touch(extra, (LOW, asset0 + j, lead + t + q))
 
@@ -142,11 +142,11 @@ def protect(r, book, prices, j, t, notes):
             last = close_of(prices, j, t)
             first = last
             if RANGES and not CLOSE_ONLY:
-                first = extra_of(prices, OPEN, j, t)
+                first = extra_of(prices, OPENING, j, t)
             level = goal if hit == BY_PROFIT else stop
             way = -side if hit == BY_PROFIT else side
             price = first if way * first <= way * level else level
             price = last if hit == BY_TIME else price
             slips = GOAL_SLIPS if hit == BY_PROFIT else (1.0 if hit == BY_TIME else STOP_SLIPS)
-            _ = deal(r, book, prices, ASSETS, j, t, -had, price, slips, hit, notes)
+            _ = deal(r, book, prices, ASSETS, j, t, -had, NO_LIMIT, price, slips, hit, notes)
     return hit

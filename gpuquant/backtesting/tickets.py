@@ -12,13 +12,20 @@ WAITING, LIVE, FILLED, CANCELLED, EXPIRED, REJECTED = range(6)
 STATES = ("waiting", "live", "filled", "cancelled", "expired", "rejected")
 
 
-def ticket_units(r, book, tickets, fates, k, j, price):
-    """Signed units that ticket `k` asks for."""
+def shares_since_sent(tickets, prices, k, j, t):
+    """How many shares one share of the bar at whose close ticket `k` was sent has become at bar `t`."""
+    return shares_since(prices, j, i64(tickets[k, TICKET_FROM]) - NEXT, t)
+
+
+def ticket_units(r, book, tickets, fates, prices, k, j, t, price):
+    """Signed units that ticket `k` asks for at bar `t`; units that are said, and filled, are those of its own day."""
     size = tickets[k, TICKET_SIZE]
+    shares = shares_since_sent(tickets, prices, k, j, t)
     of = tickets[k, TICKET_OF]
     parent = i64(tickets[k, TICKET_PARENT])
     worth = book[WORTH, 0]
-    units = size
+    filled = fates[k, FATE_FILLED] * shares
+    units = size * shares
     if of == OF_VALUE:
         units = size / price
     if of == OF_EQUITY:
@@ -26,21 +33,26 @@ def ticket_units(r, book, tickets, fates, k, j, price):
     if of == OF_CASH:
         side = 1.0 if size > 0.0 else -1.0
         paid = fill_price(r, 0, price, side, 0.0)
-        spent = max(side * fates[k, FATE_FILLED], 0.0) * paid if side > 0.0 else 0.0  # a share of what there was, not of what is left
+        spent = max(side * filled, 0.0) * paid if side > 0.0 else 0.0  # a share of what there was, not of what is left
         units = side * afford(r, 0, abs(size) * max(book[CASH, 0] + spent, 0.0), paid) / paid
     if of == OF_HOLDING:
-        units = size * abs(book[HELD + PER * j, 0] - fates[k, FATE_FILLED])
+        units = size * abs(book[HELD + PER * j, 0] - filled)
     if size != size:  # no size: what closes the parent's fill, or the holding
-        units = -fates[parent, FATE_FILLED] if parent >= 0 else -book[HELD + PER * j, 0]
-    return units - (fates[k, FATE_FILLED] if size == size else 0.0)
+        units = -book[HELD + PER * j, 0]
+        if parent >= 0:
+            units = -fates[parent, FATE_FILLED] * shares_since_sent(tickets, prices, parent, j, t)
+    return units - (filled if size == size else 0.0)
 
 
-def reached(tickets, fates, k, side, first, low, high):
-    """The price at which bar prices fill ticket `k`, and 0.0 where they do not; a stop that is met stays met."""
-    stop = tickets[k, TICKET_STOP] if fates[k, FATE_MET] == 0.0 else NAN
+def reached(tickets, fates, k, side, first, low, high, shares):
+    """The price at which bar prices fill ticket `k`, and 0.0 where they do not; a stop that is met stays met.
+
+    Its limit and its stop were said of one share, which has become `shares`.
+    """
+    stop = tickets[k, TICKET_STOP] / shares if fates[k, FATE_MET] == 0.0 else NAN
     if stop == stop and ((high >= stop) if side > 0.0 else (low <= stop)):
         fates[k, FATE_MET] = 1.0
-    return price_within(side, first, low, high, tickets[k, TICKET_LIMIT], stop)
+    return price_within(side, first, low, high, tickets[k, TICKET_LIMIT] / shares, stop)
 
 
 def work(r, book, prices, t, tickets, fates, begun, notes):
@@ -75,10 +87,12 @@ def work_some(r, book, prices, t, tickets, fates, begun, resting, notes):
             first = fill_of(prices, j, t)
             if tickets[k, TICKET_AT_CLOSE] > 0.0:
                 first = last
-            low, high = span(prices, j, t, first)
-            units = ticket_units(r, book, tickets, fates, k, j, first)
+            shares = shares_since_sent(tickets, prices, k, j, t)
+            units = ticket_units(r, book, tickets, fates, prices, k, j, t, first)
             side = 1.0 if units > 0.0 else -1.0
-            price = reached(tickets, fates, k, side, first, low, high) if first > 0.0 else 0.0
+            within = opening_of(prices, j, t, first) if waits and NEXT else first
+            low, high = span(prices, j, t, within)
+            price = reached(tickets, fates, k, side, within, low, high, shares) if first > 0.0 else 0.0
             if abs(units) < 1e-12 and first > 0.0:  # nothing to close
                 state = CANCELLED
                 fates[k, FATE_REASON] = NOTHING
@@ -86,8 +100,8 @@ def work_some(r, book, prices, t, tickets, fates, begun, resting, notes):
             elif price > 0.0:
                 limit = tickets[k, TICKET_LIMIT]
                 why = BY_LIMIT if limit == limit else (BY_STOP if tickets[k, TICKET_STOP] == tickets[k, TICKET_STOP] else 0.0)
-                done = 1.0 * deal(r, book, prices, ASSETS, j, t, units, price, 0.0 if limit == limit else 1.0, why, notes)
-                fates[k, FATE_FILLED] += done
+                done = 1.0 * deal(r, book, prices, ASSETS, j, t, units, NO_LIMIT, price, 0.0 if limit == limit else 1.0, why, notes)
+                fates[k, FATE_FILLED] += done / shares
                 fates[k, FATE_BAR] = t
                 fates[k, FATE_REASON] = book[REASON, 0]
                 whole = abs(done) >= abs(units) * (1.0 - 1e-9)

@@ -134,7 +134,7 @@ def mark_all(book, block, prices, t0, q, to):
     return lost
 
 
-def step(r, book, block, want, prices, q, t, due, tickets, fates, begun, notes):
+def step(r, book, block, want, prices, years, q, t, due, tickets, fates, begun, notes):
     """One bar of the account, in place `q` of its block: what happens to it, its stops and orders, its value at the close, and whether it trades."""
     acted = False
     if ACTIONS or DELISTS or STOPS or TICKETS:
@@ -145,7 +145,7 @@ def step(r, book, block, want, prices, q, t, due, tickets, fates, begun, notes):
     if DELISTS:
         delist(r, book, prices, t, notes)
     if CARRIES and book[ALIVE, 0] > 0.0:
-        carry(r, book, prices, t)
+        carry(r, book, prices, t, years)
     if LEVERED and book[WHY, 0] > 0.0:  # what the margin calls for comes before any wish
         due = 1
         for j in range(ASSETS):
@@ -171,7 +171,7 @@ def step(r, book, block, want, prices, q, t, due, tickets, fates, begun, notes):
     worth = mark(book, prices, t)
     block[EQUITY, u64(q + FRONT)] = worth
     if worth <= 0.0 and book[ALIVE, 0] > 0.0:
-        end(book, worth)
+        end(r, book, prices, t, worth, notes)
         expose(book, t + 1)
     if LEVERED:
         book[WHY, 0] = 0.0
@@ -190,7 +190,7 @@ def pending(book, dues, ups, downs):
     return dues ^ (dues & idle)
 
 
-def live(r, book, block, want, prices, t0, here, dues, tickets, fates, begun, notes):
+def live(r, book, block, want, prices, years, t0, here, dues, tickets, fates, begun, notes):
     """Take the account through a block: from one bar at which something is due to the next, or bar by bar; whether its equity may have moved."""
     moved = CARRIES > 0 or book[ACTIVE, 0] > 0.0
     if SKIPS:
@@ -216,7 +216,7 @@ def live(r, book, block, want, prices, t0, here, dues, tickets, fates, begun, no
                     to = watch(r, book, prices, t0, q, to)
             due = 1 if to == next_q else 0
             if to < here:
-                begun, acted = step(r, book, block, want, prices, to, t0 + to, due, tickets, fates, begun, notes)
+                begun, acted = step(r, book, block, want, prices, years, to, t0 + to, due, tickets, fates, begun, notes)
                 moved = moved or acted
             dues &= u64(0) - (u64(2) << u64(min(to, BLOCK - 1)))  # those that are still to come
             q = to + 1
@@ -226,27 +226,32 @@ def live(r, book, block, want, prices, t0, here, dues, tickets, fates, begun, no
             if not TICKETS:
                 for j in range(ASSETS):
                     due = 1 if want[u64(j), u64(q)] < HOLD else due
-            begun, acted = step(r, book, block, want, prices, q, t0 + q, due, tickets, fates, begun, notes)
+            begun, acted = step(r, book, block, want, prices, years, q, t0 + q, due, tickets, fates, begun, notes)
             moved = moved or acted
     return begun, moved
 
 
-def leave(block, book, want, market, moves, t0, here, moved, notes, ASSETS):
+def leave(block, book, want, market, moves, t0, here, moved, cash0, notes, ASSETS):
     """Measure a block that the account has gone through, and carry over what the next begins with; the equity at its end."""
     if BLOCK == 1:
         worth = block[EQUITY, FRONT]
     else:
         worth = block[EQUITY, u64(here + FRONT - 1)]
+    recorded, column, equity, _orders, _order_at = notes
+    if recorded:
+        for q in part(BLOCK, 0, here):
+            equity[column, t0 + q] = block[EQUITY, u64(q + FRONT)]
+    if ORIGIN:  # the first return is from the starting cash to the close of bar 1: what was paid at bar 0 is in it
+        if t0 == 0:
+            block[EQUITY, FRONT] = cash0
+        if t0 == 1:
+            block[EQUITY, FRONT - 1] = cash0
     if moved:
         for q in part(BLOCK, here, BLOCK):  # after the last bar nothing moves
             block[EQUITY, u64(q + FRONT)] = worth
         measure(block, book, market, moves, t0, here)
     else:
         rest(block, book, worth, t0, here)
-    recorded, column, equity, _orders, _order_at = notes
-    if recorded:
-        for q in part(BLOCK, 0, here):
-            equity[column, t0 + q] = block[EQUITY, u64(q + FRONT)]
     block[EQUITY, FRONT - 1] = worth
     if NEXT and not TICKETS:
         for j in range(ASSETS * (1 + 2 * PRICED)):
@@ -268,7 +273,7 @@ def tell(block, book, moves, bars, worth, cash0, out, column):
 
 
 def walk(
-    unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close, fill, extra, wishes, tickets, fates, market, source, path0, dt, tick, k0, k1, cash0, out,
+    unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close, fill, extra, wishes, tickets, fates, years, market, source, path0, dt, tick, k0, k1, cash0, out,
     recorded, equity, orders, order_at
 ):  # fmt: skip
     """Run the columns of one unit.
@@ -308,21 +313,28 @@ def walk(
             state, begin_at = begin(r, 0)
             first = max(min(i64(begin_at), bars), 0)
             worth = cash0
-            start(block, book, want, cash0, first)
+            begins = 0 if CARRIES else first  # interest does not wait for a rule's first decision
+            start(block, book, want, cash0, begins)
             if recorded:
-                for t in range(first):
+                for t in range(begins):
                     equity[column, t] = cash0
             if TAILS:
                 for t in range(bars):
                     moves[0, t] = 0.0
             begun = 0
-            for t0 in range(first, bars, BLOCK):
-                here = min(BLOCK, bars - t0)
+            t0 = begins
+            while t0 < bars:
+                here = min(BLOCK, (bars if t0 >= first else first) - t0)
                 for q in part(BLOCK, 0, here):  # indices are unsigned: numba, on a GPU, tests a signed one for counting from the end
                     store_seen(block, 0, q, look(r, 0, (prices, 0, t0 + q), F(t0 + q)))
                 due = u64(0)
-                if not TICKETS:
+                if t0 < first:
+                    for j in range(ASSETS):
+                        for q in range(BLOCK + 1):
+                            want[u64(j), u64(q)] = HOLD
+                elif not TICKETS:
                     state, due = plan(r, state, block, want, prices, wishes, t0, here)
-                begun, moved = live(r, book, block, want, prices, t0, here, due, tickets, fates, begun, notes)
-                worth = leave(block, book, want, market, moves, t0, here, moved, notes, ASSETS)
+                begun, moved = live(r, book, block, want, prices, years, t0, here, due, tickets, fates, begun, notes)
+                worth = leave(block, book, want, market, moves, t0, here, moved, cash0, notes, ASSETS)
+                t0 += here
             tell(block, book, moves, bars, worth, cash0, out, column)

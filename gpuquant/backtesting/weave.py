@@ -56,7 +56,8 @@ def weave(r, close, sums, source, draws, bars, lead, path, dt, tick, k0, k1):
             for k in range(2):
                 t = 2 * group + k + 1
                 if t < bars:
-                    jump = at >= count - 1 or draws[2 * k, 0] < dt
-                    at = min(i64(draws[2 * k + 1, 0] * count), count - 1) if jump or at == count else at + 1
+                    jump = at == count or draws[2 * k, 0] < dt  # the first bar is of no block
+                    following = at + 1 if at + 1 < count else 0  # after the last return comes the first: each is drawn equally often
+                    at = min(i64(draws[2 * k + 1, 0] * count), count - 1) if jump else following
                     log_price += source[1 + at]
                     quote(close, sums, lead, t, exp64(log_price), tick)

@@ -11,43 +11,53 @@ from gpuquant.backtesting.terms import Size
 from gpuquant.backtesting.tickets import TICKET
 from gpuquant.columns import domains
 from gpuquant.errors import DataError, InputError, unknown
-from gpuquant.panel import Panel, dates_of
+from gpuquant.panel import Panel
 from gpuquant.rules.base import HOLD
+from gpuquant.timeline import bars_at, dates_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def aligned(values: Any, panel: Panel, name: str) -> np.ndarray:
-    """An array of the panel's shape, aligned by date and asset where it is a frame."""
-    if hasattr(values, "reindex") and not hasattr(values, "columns"):
-        raise InputError(f"{name} is a Series: must be a frame of dates by assets, or an array")
+def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
+    """An array of the panel's shape, aligned by date and asset where it is a frame.
+
+    With `align="next"` a row dated between two bars belongs to the later one; of several rows that fall on one bar the last counts.
+    """
+    if not hasattr(values, "columns") and (hasattr(values, "reindex") or (hasattr(values, "dtype") and hasattr(values, "to_list"))):
+        raise InputError(f"{name} is a Series: must be a frame of dates by assets, series.to_frame('{panel.assets[0]}'), or an array")
     if hasattr(values, "reindex"):
-        extra = [c for c in values.columns if str(c) not in panel.assets]
+        columns = [str(c) for c in values.columns]
+        extra = [c for c in columns if c not in panel.assets]
         if extra:
             raise unknown(f"asset in {name}", extra[0], panel.assets)
-        import pandas as pd
-
-        frame = values.copy()
-        frame.columns = [str(c) for c in frame.columns]
-        frame.index = dates_of(frame.index)
-        if not frame.index.is_unique:
-            raise DataError(f"{name}: the date {frame.index[frame.index.duplicated()][0]} stands twice")
-        if not len(frame.index.intersection(pd.DatetimeIndex(panel.dates))):
-            raise DataError(f"{name}: none of the dates is a date of the prices")
-        values = frame.reindex(index=pd.DatetimeIndex(panel.dates), columns=list(panel.assets))
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as failure:
-        raise InputError(f"{name} must be numbers: {failure}") from failure
+        doubled = [c for c in columns if columns.count(c) > 1]
+        if doubled:
+            raise DataError(f"{name}: the asset {doubled[0]!r} stands twice")
+        given = dates_of(values.index)[0]
+        if not given.is_unique:
+            raise DataError(f"{name}: the date {given[given.duplicated()][0]} stands twice")
+        at = bars_at(values.index, panel.dates, panel.timezone, name, align)
+        array = np.full(panel.close.shape, np.nan)
+        order = np.argsort(given, kind="stable")
+        array[np.ix_(at[order], np.array([panel.asset(c) for c in columns]))] = _numbers_of(values, name)[order]
+        return array
+    array = _numbers_of(values, name)
     if array.shape != panel.close.shape:
         raise DataError(f"{name} have shape {array.shape}: must be {panel.close.shape}, as the prices")
     return array
 
 
-def goals(values: Any, panel: Panel, name: str) -> np.ndarray:
+def _numbers_of(values: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(values, "columns") else values, dtype=np.float64)
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"{name} must be numbers: {failure}") from failure
+
+
+def goals(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
     """Target weights or amounts as an array of their own, each a number below HOLD, or NaN."""
-    array = aligned(values, panel, name)
+    array = aligned(values, panel, name, align)
     array = array.copy() if np.may_share_memory(array, values) else array  # columns that are looked into are walked again
     for bad, allowed in ((np.isinf, "finite, or NaN for no change"), (lambda x: x >= HOLD, f"below {HOLD:g}")):
         _refuse(bad(array), array, panel, name, allowed)
@@ -58,19 +68,19 @@ def _refuse(bad: np.ndarray, array: np.ndarray, panel: Panel, name: str, allowed
     """Raise for the first number that is bad."""
     if bad.any():
         row, col = map(int, np.argwhere(bad)[0])
-        raise InputError(f"{name}[{panel.dates[row]}, {panel.assets[col]}] = {float(array[row, col])!r}: must be {allowed}")
+        raise InputError(f"{name}[{panel.index[row]}, {panel.assets[col]}] = {float(array[row, col])!r}: must be {allowed}")
 
 
-def directions(signals: Any, panel: Panel, threads: int) -> np.ndarray:
+def directions(signals: Any, panel: Panel, threads: int, align: str = "exact") -> np.ndarray:
     """Signals as the codes that the walk reads, each of 1, 0, -1 or NaN."""
-    array = aligned(signals, panel, "signals")
+    array = aligned(signals, panel, "signals", align)
     codes, sound = coded(array, threads)
     if not sound:
         _refuse(~np.isin(array, (1.0, 0.0, -1.0)) & ~np.isnan(array), array, panel, "signals", "1, 0, -1 or NaN")
     return codes
 
 
-def tickets_of(orders: Any, panel: Panel, fill: str) -> np.ndarray:
+def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np.ndarray:
     """A frame of orders as tickets, shape (orders, TICKET), in the order in which they are sent."""
     import pandas as pd
 
@@ -82,7 +92,7 @@ def tickets_of(orders: Any, panel: Panel, fill: str) -> np.ndarray:
             raise unknown("column of orders", str(name), known)
     if not len(orders):
         raise InputError("orders: the frame is empty")
-    sent = _sent(orders, panel)
+    sent = _sent(orders, panel, align)
     out = np.full((len(orders), len(TICKET)), np.nan)
     place = {name: k for k, name in enumerate(TICKET)}
     if "asset" in orders:
@@ -113,7 +123,7 @@ def tickets_of(orders: Any, panel: Panel, fill: str) -> np.ndarray:
     return np.ascontiguousarray(out[order])
 
 
-def _sent(orders: pd.DataFrame, panel: Panel) -> np.ndarray:
+def _sent(orders: pd.DataFrame, panel: Panel, align: str) -> np.ndarray:
     """The bar at which each order is sent."""
     if ("bar" in orders) == ("date" in orders):
         raise InputError("orders: give one of the columns 'bar' and 'date'")
@@ -124,13 +134,7 @@ def _sent(orders: pd.DataFrame, panel: Panel) -> np.ndarray:
             row = int(np.flatnonzero(wrong)[0])
             raise InputError(f"orders bar[{row}] = {float(bars[row])!r}: must be a whole number from 0 to {panel.bars - 1}")
         return bars
-    dates = dates_of(orders["date"]).to_numpy()
-    at = np.searchsorted(panel.dates, dates)
-    wrong = (at >= panel.bars) | (panel.dates[np.minimum(at, panel.bars - 1)] != dates)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise InputError(f"orders date[{row}] = {dates[row]}: is not a date of the prices")
-    return at.astype(float)
+    return bars_at(orders["date"], panel.dates, panel.timezone, "orders date", align).astype(float)
 
 
 def _of(word: Any, row: int, words: tuple[str, ...]) -> float:

@@ -204,14 +204,21 @@ def source(
         if name in procedures:
             procedures[name] = inliner.visit(procedures[name])
     rest = [*((Formula if member.formula else Rewriter)(member, kind).rewrite() for member in members), extra]
-    kept: list[str] = []  # what an expression calls is a function still; callers come after what they call
-    for name, tree in reversed(procedures.items()):
-        if any(re.search(rf"\b{name}\(", text) for text in (inside, *rest, *kept)):
+    kept: dict[str, str] = {}  # what an expression calls is a function still; callers come after what they call
+
+    def keep(text: str) -> None:
+        """Keep the functions that a text calls, each after those that it calls itself."""
+        for name in sorted(set(re.findall(r"\b(\w+)\(", text)) & set(procedures) - set(kept)):
+            tree = procedures[name]
             tree.name = name
-            kept.insert(0, f"@{'apart' if name in apart else 'jit'}\n" + ast.unparse(ast.fix_missing_locations(tree)))
-    used = set(re.findall(r"\w+", "\n".join([inside, *kept, *rest]))) | {"LANES", "WIDTH"}
+            own = ast.unparse(ast.fix_missing_locations(tree))
+            keep(own.split("\n", 1)[1])
+            kept.setdefault(name, f"@{'apart' if name in apart else 'jit'}\n{own}")
+
+    keep("\n".join([inside, *rest]))
+    used = set(re.findall(r"\w+", "\n".join([inside, *kept.values(), *rest]))) | {"LANES", "WIDTH"}
     parts += [f"{name} = {value}" for name, value in constants.items() if name in used]
-    return "\n\n".join([*parts, *kept, *rest, entry + textwrap.indent(inside, "    " if gpu else "        ")]) + "\n"
+    return "\n\n".join([*parts, *kept.values(), *rest, entry + textwrap.indent(inside, "    " if gpu else "        ")]) + "\n"
 
 
 def folder() -> Path:

@@ -38,9 +38,9 @@ class Feature:
 
 
 def log_returns(panel: Panel) -> np.ndarray:
-    """Log return of each bar, shape (bars, assets); the first is NaN."""
+    """Log return of each bar, splits, dividends and delistings counted, shape (bars, assets); the first is NaN."""
     out = np.full(panel.close.shape, np.nan)
-    out[1:] = np.diff(np.log(panel.close), axis=0)
+    out[1:] = np.diff(np.log(panel.total_return_index), axis=0)
     return out
 
 

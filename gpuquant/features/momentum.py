@@ -13,7 +13,7 @@ from gpuquant.panel import Panel
 
 @dataclass(frozen=True)
 class Momentum(Feature):
-    """log(close_t / close_{t - window}).
+    """log(close_t / close_{t - window}), splits, dividends and delistings counted.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Momentum(Feature):
         return (f"momentum_{self.window}",)
 
     def compute(self, panel: Panel, place: Place) -> np.ndarray:
-        log = np.log(panel.close)
+        log = np.log(panel.total_return_index)
         out = np.full((*log.shape, 1), np.nan)
         out[self.window :, :, 0] = log[self.window :] - log[: -self.window]
         return out

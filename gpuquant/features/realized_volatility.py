@@ -8,9 +8,9 @@ import numpy as np
 
 from gpuquant.device import Place
 from gpuquant.features.base import Feature, bars, log_returns
-from gpuquant.measures import PERIODS
 from gpuquant.models.base import rolling_mean
 from gpuquant.panel import Panel
+from gpuquant.sums import PERIODS
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ class RuleReturns(Feature):
 
     @uncounted()
     def compute(self, panel: Panel, place: Place) -> np.ndarray:
-        returns = backtest(panel, self.rule, device=place, progress=False).returns().to_numpy()
+        found = backtest(panel, self.rule, device=place, progress=False, detail=False).returns().to_numpy()
+        returns = np.vstack([np.zeros((panel.bars - len(found), found.shape[1])), found])
         trailing = rolling_mean(returns, self.window).reshape(panel.bars, len(panel.assets), -1) * self.window
         return np.stack([trailing.mean(axis=2), trailing.std(axis=2)], axis=2)

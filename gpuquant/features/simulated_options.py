@@ -10,10 +10,10 @@ import numpy as np
 from gpuquant.device import Place
 from gpuquant.errors import InputError
 from gpuquant.features.base import Feature, bars, log_returns
-from gpuquant.measures import PERIODS
 from gpuquant.models.base import Model
 from gpuquant.panel import Panel
 from gpuquant.pricing.engine import price
+from gpuquant.sums import PERIODS
 
 
 def _heston() -> type[Model]:

@@ -66,7 +66,7 @@ def page(title: str, lead: str, body: str, meta: dict[str, Any], path: Path) -> 
 
 def tear_sheet(fund: Any, baseline: Backtest, path: Path) -> Path:
     """Equity, drawdown, monthly returns, exposure and costs of a fund, with the baseline beside it."""
-    dates = fund.panel.dates
+    dates = fund.panel.clock
     own, naive = fund.equity.to_numpy(), baseline.equity()[0].to_numpy()
     returns = fund.returns.to_numpy()
     trials = fund.ledger.trials()[0] if fund.ledger else 1
@@ -100,7 +100,7 @@ def backtest_page(found: Backtest, path: Path) -> Path:
     m, account = found.measures, found.account
     best = found.honest()
     column, trials = int(best["column"]), int(best["trials"])
-    dates, equity = account.panel.dates, found.equity([column]).to_numpy()[:, 0]
+    dates, equity = account.panel.clock, found.equity([column]).to_numpy()[:, 0]
     returns = found.returns([column]).to_numpy()[:, 0]
     span = dates.astype("datetime64[D]")
     lead = f"{span[0]} to {span[-1]}, {trials} column{'s' if trials != 1 else ''} tried; shown is {found.names([column])[0]}."
@@ -137,7 +137,7 @@ def drawdown(equity: np.ndarray) -> np.ndarray:
 
 def monthly(dates: np.ndarray, returns: np.ndarray) -> str:
     """A table of compound returns, years by months."""
-    month = dates.astype("datetime64[M]").astype(int)
+    month = dates[-len(returns) :].astype("datetime64[M]").astype(int)  # the first bar has no return
     growth = np.log1p(np.maximum(returns, -1.0 + 1e-15))  # what loses everything stays finite
     kinds, inverse = np.unique(month, return_inverse=True)
     by_month = dict(zip(kinds.tolist(), np.expm1(np.bincount(inverse, growth)).tolist(), strict=True))

@@ -61,7 +61,7 @@ def account_plot(found: Any, columns: Any, ax: Any) -> Any:
     orders, panel = found.orders([column]), found.account.panel
     for asset in dict.fromkeys(orders["asset"]) or panel.assets[:1]:
         own = orders[orders["asset"] == asset]
-        line = bottom.plot(panel.dates, panel.close[:, panel.asset(asset)], linewidth=0.9, label=str(asset))[0]
+        line = bottom.plot(panel.index, panel.close[:, panel.asset(asset)], linewidth=0.9, label=str(asset))[0]
         for side, mark, colour in (("buy", "^", "#2a7f4f"), ("sell", "v", "#c44e52")):
             done = own[own["side"] == side]
             bottom.scatter(done["date"], done["price"], marker=mark, s=22, color=colour, zorder=3, edgecolors=line.get_color(), linewidths=0.4)

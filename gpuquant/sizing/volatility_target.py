@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpuquant.errors import InputError
-from gpuquant.measures import PERIODS
 from gpuquant.sizing.base import Sizing
+from gpuquant.sums import PERIODS
 
 
 @dataclass(frozen=True)

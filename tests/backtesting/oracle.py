@@ -81,13 +81,24 @@ class Oracle:
     def worth(self, prices):
         return self.cash + sum(h * p for h, p in zip(self.held, prices, strict=True) if h != 0.0)
 
-    def deal(self, bar, j, wanted, price, slips=1.0):
-        """Trade as much of `wanted` as the rules allow."""
+    def once_covered(self, j):
+        """Units of an asset once what buys back its short has been dealt."""
+        return self.held[j] + min(max(self.sizes[j], 0.0), max(-self.held[j], 0.0))
+
+    def short_room(self, j, price, closed, cash):
+        """What may still be sold short without margin: all shorts together come to the worth of the account."""
+        marks = [price if q == j else p if p > 0.0 else self.last[q] for q, p in enumerate(self.prices)]
+        after = [self.held[q] + (closed if q == j else 0.0) for q in range(len(marks))]
+        shorts = [min(after[q] if q == j else self.once_covered(q), 0.0) for q in range(len(marks))]
+        return cash + sum(a * m for a, m in zip(after, marks, strict=True) if a != 0.0) + sum(s * m for s, m in zip(shorts, marks, strict=True) if s != 0.0)
+
+    def deal(self, bar, j, wanted, price, slips=1.0, kept=math.inf):
+        """Trade as much of `wanted` as the rules allow, and no more than `kept` units."""
         t, side, had = self.terms, 1.0 if wanted > 0 else -1.0, self.held[j]
         if not price > 0.0:
             self.refused.append((bar, j))
             return
-        size, share = abs(wanted), 0.0
+        size, share = min(abs(wanted), kept), 0.0
         if self.panel.volume is not None and (t.participation < 1.0 or t.impact > 0.0):
             volume = np.nan_to_num(self.panel.volume[bar, j])
             size = min(size, t.participation * volume)
@@ -99,7 +110,7 @@ class Oracle:
         opening = size - closing
         if opening > 0.0:
             left = self.cash - side * closing * paid - (self.fee(closing * paid) if closing > 0 else 0.0)
-            room = math.inf if side < 0 else left
+            room = left
             if t.levered:
                 after = self.held.copy()
                 after[j] += side * closing
@@ -111,13 +122,15 @@ class Oracle:
             elif t.locked:
                 freed = self.debt[j] * closing / abs(had) if had < 0 and closing > 0 else 0.0
                 room = left - 2.0 * (self.debt.sum() - freed)
-            if room < math.inf:
+            if side < 0.0 and not t.levered and not t.locked:
+                opening = min(opening, max(self.short_room(j, price, side * closing, left), 0.0) / price)
+            else:
                 opening = min(opening, self.affordable(max(room, 0.0)) / paid)
         size = closing + opening
         whole = size == abs(had) and wanted * had < 0
         if t.lot and not whole:
             size = math.floor(size / t.lot * (1.0 + 1e-12)) * t.lot
-        if (not t.partial and size < abs(wanted) * (1.0 - 1e-9)) or size < TINY or (size < t.minimum and not whole):
+        if (not t.partial and size < min(abs(wanted), kept) * (1.0 - 1e-9)) or size < TINY or (size < t.minimum and not whole):
             self.refused.append((bar, j))
             return
         fee = self.fee(size * paid)
@@ -165,29 +178,39 @@ class Oracle:
         """All wishes at once: sales first."""
         known = np.where(prices > 0.0, prices, self.last)
         worth = self.worth(known)
-        sizes = np.zeros(len(prices))
+        sizes = self.sizes
         for j, wish in enumerate(self.wish):
             if prices[j] > 0.0:
                 sizes[j] = self.units(j, wish, prices[j], worth)
             elif not math.isnan(wish) and (wish != 0.0 or self.held[j] != 0.0):
                 self.refused.append((bar, j))
-        sizes[np.abs(sizes) < TINY] = 0.0
+        for j in np.flatnonzero((np.abs(sizes) < TINY) & (sizes != 0.0)):
+            if abs(sizes[j]) > 1e-9 * abs(self.held[j]):
+                self.refused.append((bar, j))
+            sizes[j] = 0.0
         if self.terms.in_order:
             for j in sorted(np.flatnonzero(sizes), key=lambda j: sizes[j] * prices[j]):
-                self.deal(bar, j, sizes[j], prices[j])
+                size, sizes[j] = sizes[j], 0.0
+                self.deal(bar, j, size, prices[j])
             return
         cover = np.clip(-self.held, 0.0, np.maximum(sizes, 0.0))
         covering = sum(c * self.paid(p, 1.0) + self.fee(c * self.paid(p, 1.0)) for c, p in zip(cover, prices, strict=True) if c > 0.0)
         wanted = sum((s - c) * self.paid(p, 1.0) for s, c, p in zip(sizes, cover, prices, strict=True) if s > 0.0)
+        share = 1.0
+        opening = np.maximum(np.abs(sizes) - np.maximum(self.held, 0.0), 0.0) * (sizes < 0.0)
+        shorting = sum(o * p for o, p in zip(opening, known, strict=True) if o > 0.0)
+        if shorting > 0.0 and not self.terms.levered and not self.terms.locked and len(sizes) > 1:
+            shorts = [min(self.once_covered(j), 0.0) for j in range(len(sizes))]
+            share = min(1.0, max(worth + sum(s * p for s, p in zip(shorts, known, strict=True) if s != 0.0), 0.0) / shorting)
         for j in np.flatnonzero(sizes < 0.0):
-            self.deal(bar, j, sizes[j], prices[j])
+            size, sizes[j] = sizes[j], 0.0
+            self.deal(bar, j, size, prices[j], kept=math.inf if share == 1.0 else abs(size) - (1.0 - share) * opening[j])
         share = 1.0
         if wanted > 0.0 and not self.terms.levered and len(sizes) > 1:
             share = min(1.0, self.affordable(max(self.cash - covering, 0.0)) / wanted)
         for j in np.flatnonzero(sizes > 0.0):
-            size = cover[j] + share * (sizes[j] - cover[j])
-            if size >= TINY:
-                self.deal(bar, j, size, prices[j])
+            size, sizes[j] = sizes[j], 0.0
+            self.deal(bar, j, size, prices[j], kept=math.inf if share == 1.0 else size - (1.0 - share) * (size - cover[j]))
 
     def protect(self, bar, j, traded):
         """Stops of one asset; whether one was met."""
@@ -216,7 +239,14 @@ class Oracle:
         """Walk the bars."""
         t, panel = self.terms, self.panel
         for bar in range(len(panel.close)):
+            closes = panel.close[bar]
+            self.prices = prices = closes if t.fill == "same_close" or panel.open is None else panel.open[bar]
+            self.sizes = np.zeros(len(closes))
             if panel.splits is not None:
+                ratio = np.nan_to_num(panel.splits[bar], nan=1.0)
+                self.last = self.last / ratio
+                if t.mode == "amounts" and t.fill == "next":
+                    self.wish = self.wish * ratio
                 for j in np.flatnonzero(self.held):
                     self.cash += self.held[j] * panel.dividends[bar, j]
                     self.held[j] *= panel.splits[bar, j]
@@ -228,9 +258,8 @@ class Oracle:
                         self.deal(bar, j, -self.held[j], max(self.last[j] * (1.0 + panel.delistings[bar, j]), 1e-12), slips=0.0)
             if self.alive:
                 short = sum(h * p for h, p in zip(self.held, self.last, strict=True) if h < 0.0)
-                self.cash += self.cash * (t.interest if self.cash > 0 else t.financing) / 252.0 + short * t.borrow / 252.0
-            closes = panel.close[bar]
-            prices = closes if t.fill == "same_close" or panel.open is None else panel.open[bar]
+                years = float((panel.dates[bar] - panel.dates[max(bar - 1, 0)]) / np.timedelta64(365, "D"))
+                self.cash += (self.cash * (t.interest if self.cash > 0 else t.financing) + short * t.borrow) * years
             if t.fill != "next":
                 self.wish = self.wishes[bar].copy()
                 if self.called:
@@ -248,7 +277,10 @@ class Oracle:
             worth = self.worth(self.last)
             self.equity.append(worth)
             if worth <= 0.0 and self.alive:
-                self.cash, self.alive = worth, False
+                self.alive = False
+                for j in np.flatnonzero(self.held):
+                    self.fills.append((bar, j, -self.held[j], self.last[j], 0.0))
+                self.cash = worth
                 self.held[:] = 0.0
             if t.fill == "next":
                 self.wish = self.wishes[bar].copy()

@@ -33,7 +33,7 @@ def test_the_pictures_show_the_numbers(grid):
     lowest = min(path.vertices[:, 1].min() for path in below.collections[0].get_paths())
     assert lowest == pytest.approx(grid.measures["max_drawdown"][4])
     curve = grid.plot([4], kind="rolling", window=100).lines[0].get_ydata()
-    assert curve[-1] == pytest.approx(gq.measures.sharpe(grid.returns([4]).to_numpy()[-100:, 0]))
+    assert curve[-1] == pytest.approx(gq.measures.sharpe(grid.returns([4]).to_numpy()[-100:, 0], 365.0))
     exposure = grid.plot([4], kind="exposure")
     assert {line.get_label().split(": ")[-1] for line in exposure.lines} == {"long", "short"}
     long = next(line for line in exposure.lines if line.get_label().endswith("long"))

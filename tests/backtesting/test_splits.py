@@ -169,7 +169,7 @@ def test_an_open_ledger_counts_by_itself(tmp_path, walk_panel):
         grid = gq.backtest(walk_panel, rule)
         gq.backtest(walk_panel, rule)
         assert ledger.trials()[0] == 24
-        assert ledger.trials()[1] == pytest.approx(np.std(grid.measures["sharpe"] / np.sqrt(252.0), ddof=1))
+        assert ledger.trials()[1] == pytest.approx(np.std(grid.measures["sharpe"] / np.sqrt(grid.account.periods), ddof=1))
         gq.backtest(walk_panel, rule, costs=gq.costs.Proportional(rate=0.001))
         assert ledger.trials()[0] == 48
         gq.leaks.check(gq.rules.MovingAverageCross(fast=3, slow=10), walk_panel, cuts=3)
@@ -178,7 +178,7 @@ def test_an_open_ledger_counts_by_itself(tmp_path, walk_panel):
     assert ledger.trials()[0] == 48
     with honesty.Ledger(tmp_path / "best.parquet") as best:
         gq.backtest(walk_panel, rule, top=3)
-    assert best.trials() == pytest.approx((24, np.std(grid.measures["sharpe"] / np.sqrt(252.0), ddof=1)))
+    assert best.trials() == pytest.approx((24, np.std(grid.measures["sharpe"] / np.sqrt(grid.account.periods), ddof=1)))
 
 
 def test_a_ledger_counts_what_other_threads_try(tmp_path, walk_panel):

@@ -8,7 +8,7 @@ import pytest
 
 import gpuquant as gq
 from gpuquant import measures
-from gpuquant.errors import DataError
+from gpuquant.errors import DataError, InputError
 from gpuquant.rules.base import Rule
 
 
@@ -149,8 +149,10 @@ def test_a_stationary_bootstrap_wraps_the_data_round():
 
 def test_interest_over_five_days_of_minutes():
     minutes = pd.DataFrame({"A": np.full(1950, 100.0)}, index=pd.date_range("2024-01-02 09:30", periods=1950, freq="min"))
-    earned = float(gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05)).measures["total_return"][0])
-    assert earned == pytest.approx(np.expm1(0.05 * 1949 / (365 * 24 * 60)), rel=1e-6)  # these minutes go on through the night: a day and a third
+    with pytest.raises(InputError, match="too few days to tell how many a year has"):  # they go on through the night: a day and a third
+        gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05))
+    earned = float(gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05), periods=525_600).measures["total_return"][0])
+    assert earned == pytest.approx(np.expm1(0.05 * 1949 / (365 * 24 * 60)), rel=1e-6)
     exchange = [day + pd.Timedelta(minutes=570 + k) for day in pd.bdate_range("2024-01-02", periods=5) for k in range(390)]
     minutes = pd.DataFrame({"A": np.full(1950, 100.0)}, index=pd.DatetimeIndex(exchange))
     earned = float(gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05)).measures["total_return"][0])

@@ -1,0 +1,181 @@
+"""Measures from running sums: what the back-test walk adds up bar by bar, or what a series of returns comes to.
+
+A measure that is not defined (a ratio to nothing, a mean of no trades) is NaN, never infinite.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+PERIODS = 252.0
+STILL = 1e-12  # of the sum of squares: below it what is left of a variance is rounding
+
+
+def tail_mass(level: float, count: int) -> float:
+    """How many of `count` outcomes are beyond a level, such as 5 of 500 at 0.99, whatever 1 - 0.99 rounds to."""
+    return round((1.0 - level) * count, 9)
+
+
+def worst(ordered: np.ndarray, level: float) -> np.ndarray:
+    """The outcome, of ascending ones along the first axis, that is met or fallen short of with probability 1 - `level`: the ceil((1 - level) n)-th."""
+    return np.asarray(ordered[max(math.ceil(tail_mass(level, len(ordered))), 1) - 1])
+
+
+def mean_of_worst(ordered: np.ndarray, level: float) -> np.ndarray:
+    """Mean of the worst 1 - `level` of ascending outcomes; the one at the boundary counts by its share (Rockafellar and Uryasev, 2002)."""
+    mass = tail_mass(level, len(ordered))
+    if mass <= 1.0:
+        return np.asarray(ordered[0])
+    whole = math.floor(mass)
+    total = ordered[:whole].sum(axis=0)
+    return np.asarray((total + (mass - whole) * ordered[whole] if mass > whole else total) / mass)
+
+
+def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, market: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Measures of many columns from the running sums of the back-test walk.
+
+    Parameters
+    ----------
+    sums : dict of arrays, shape (columns,)
+        As named by `backtesting.kernel.SUMS`.
+    bars : int
+        Returns of every column, the flat ones before a rule's first decision among them.
+    periods : float
+        Bars a year.
+    market : array, shape (bars,), optional
+        Returns of a benchmark, for alpha and beta.
+    """
+    n = float(bars)
+    years = n / periods
+    root = math.sqrt(periods)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = sums["s1"] / n
+        second = sums["s2"] - n * mean * mean
+        second = np.where(second > STILL * sums["s2"], second, 0.0)  # what stands still has no ratio
+        deviation = np.sqrt(second / (n - 1.0))
+        central3 = sums["s3"] / n - 3.0 * mean * sums["s2"] / n + 2.0 * mean**3
+        central4 = sums["s4"] / n - 4.0 * mean * sums["s3"] / n + 6.0 * mean**2 * sums["s2"] / n - 3.0 * mean**4
+        biased = second / n
+        growth = np.maximum(sums["growth"], 0.0) ** (1.0 / years) - 1.0
+        ratio = mean / deviation
+        skew, fourth = central3 / biased**1.5, central4 / biased**2
+        lower = sums["up"] - sums["s1"]  # what was lost in the bars that lost
+        ulcer = np.sqrt(sums["under2"] / n)
+        out = {
+            "total_return": sums["growth"] - 1.0,
+            "cagr": growth,
+            "volatility": deviation * root,
+            "sharpe": ratio * root,
+            "sharpe_error": np.sqrt(np.maximum(1.0 - skew * ratio + 0.25 * (fourth - 1.0) * ratio**2, 0.0) / (n - 1.0) * periods),
+            "sortino": mean / np.sqrt(sums["down"] / n) * root,
+            "omega": sums["up"] / lower,
+            "max_drawdown": sums["depth"],
+            "max_drawdown_bars": sums["longest"],
+            "average_drawdown": -sums["under"] / n,
+            "ulcer": ulcer,
+            "calmar": growth / -sums["depth"],
+            "martin": growth / ulcer,
+            "recovery": (sums["growth"] - 1.0) / -sums["depth"],
+            "skew": skew,
+            "kurtosis": fourth - 3.0,
+            "best_bar": sums["best"],
+            "worst_bar": sums["worst"],
+            "hit_rate": sums["ups"] / (sums["ups"] + sums["downs"]),
+            "value_at_risk": -sums["low5"],
+            "expected_shortfall": -sums["mean5"],
+            "tail_ratio": sums["high5"] / -sums["low5"],
+            "exposure": np.minimum(sums["exposed"] / n, 1.0),  # filled at a close, the last bar is held for no time
+            **of_trades(sums, years),
+        }
+        if market is not None:
+            square = float((market * market).sum()) / n
+            level = float(market.mean())
+            spread_m = square - level * level
+            together = sums["cross"] / n - mean * level
+            beta = together / spread_m
+            active = np.sqrt(np.maximum(biased - 2.0 * together + spread_m, 0.0) * n / (n - 1.0))
+            out |= {
+                "alpha": (mean - beta * level) * periods,
+                "beta": beta,
+                "correlation": together / np.sqrt(biased * spread_m),
+                "tracking_error": active * root,
+                "information_ratio": (mean - level) / active * root,
+            }
+    return {name: np.where(np.isfinite(value), value, np.nan) for name, value in out.items()}
+
+
+TRADED = (
+    "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares", "best_trade", "worst_trade", "win_run", "loss_run", "kept",
+    "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends", "calls",
+)  # fmt: skip
+
+
+def of_trades(sums: dict[str, np.ndarray], years: float) -> dict[str, np.ndarray]:
+    """What the orders and trades of each column came to, and what they cost."""
+    trades, losers = sums["trades"], sums["trades"] - sums["wins"]
+    gain = sums["gained"] - sums["lost"]
+    spread = np.sqrt(np.maximum(sums["gain_squares"] / trades - (gain / trades) ** 2, 0.0))
+    return {
+        "orders": sums["orders"],
+        "rejects": sums["rejects"],
+        "trades": trades,
+        "win_rate": sums["wins"] / trades,
+        "profit_factor": sums["gained"] / sums["lost"],
+        "expectancy": gain / trades,
+        "average_win": sums["gained"] / sums["wins"],
+        "average_loss": -sums["lost"] / losers,
+        "payoff": sums["gained"] / sums["wins"] / (sums["lost"] / losers),
+        "quality": np.sqrt(trades) * gain / trades / spread,
+        "best_trade": sums["best_trade"],
+        "worst_trade": sums["worst_trade"],
+        "win_streak": sums["win_run"],
+        "loss_streak": sums["loss_run"],
+        "average_bars": sums["kept"] / trades,
+        "longest_trade": sums["longest_trade"],
+        "adverse_excursion": sums["against"] / trades,
+        "worst_excursion": sums["most_against"],
+        "favourable_excursion": sums["along"] / trades,
+        "fees": sums["fees"],
+        "turnover": sums["turnover"] / years,
+        "carried": sums["carried"],
+        "dividends": sums["dividends"],
+        "margin_calls": sums["calls"],
+    }
+
+
+def sums_of(returns: np.ndarray, market: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The sums of return series, shape (bars, columns), by the walk's definitions; trading sums are NaN."""
+    returns = np.asarray(returns, dtype=float)
+    returns = returns[:, None] if returns.ndim == 1 else returns
+    growth = np.vstack([np.ones(returns.shape[1]), np.cumprod(1.0 + returns, axis=0)])
+    peak = np.maximum.accumulate(growth, axis=0)
+    high = growth >= peak
+    order = np.arange(len(growth))[:, None]
+    since = order - np.maximum.accumulate(np.where(high, order, 0), axis=0)
+    under = (1.0 - growth / peak)[1:]
+    nothing = np.full(returns.shape[1], np.nan)
+    ordered = np.sort(returns, axis=0)
+    return {
+        "growth": growth[-1],
+        "s1": returns.sum(0),
+        "s2": (returns**2).sum(0),
+        "s3": (returns**3).sum(0),
+        "s4": (returns**4).sum(0),
+        "down": (np.minimum(returns, 0.0) ** 2).sum(0),
+        "up": np.maximum(returns, 0.0).sum(0),
+        "ups": (returns > 0.0).sum(0).astype(float),
+        "downs": (returns < 0.0).sum(0).astype(float),
+        "under": under.sum(0),
+        "under2": (under**2).sum(0),
+        "cross": nothing if market is None else (returns * market[:, None]).sum(0),
+        "best": returns.max(0),
+        "worst": returns.min(0),
+        "depth": (growth / peak - 1.0).min(0),
+        "longest": since.max(0).astype(float),
+        "low5": worst(ordered, 0.95),
+        "mean5": mean_of_worst(ordered, 0.95),
+        "high5": -worst(-ordered[::-1], 0.95),
+        **dict.fromkeys(TRADED, nothing),
+    }

@@ -1,0 +1,227 @@
+"""Time as a table of prices has it: dates in one time zone, how long a bar is, how many of them make a year, and which bar a date belongs to.
+
+Dates are kept as UTC without a zone beside the name of the zone they came in, so that they can be compared, and given back as they were.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant.errors import DataError, InputError, missing, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALIGN = ("exact", "next")
+DAY = 86400.0  # seconds
+YEAR = 365.0  # days, by which interest is counted (ACT/365F)
+TRADING_DAYS = 252.0  # of an exchange in a year, by convention
+SAME_STEP = 0.5  # of the bars' usual length: by how much one may differ and count as like the others
+LIKE_OTHERS = 0.6  # the share of steps that must be like the usual one; overnight gaps are not
+SLOW = ((6.5, 7.5, 52.0, "weekly"), (13.0, 15.0, 26.0, "every two weeks"), (28.0, 31.5, 12.0, "monthly"), (88.0, 93.0, 4.0, "quarterly"), (180.0, 186.0, 2.0, "half-yearly"), (360.0, 372.0, 1.0, "yearly"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """How bars follow each other.
+
+    Attributes
+    ----------
+    label : str
+        In words.
+    periods : float
+        Bars a year; NaN where the dates do not say.
+    """
+
+    label: str
+    periods: float
+
+
+def dates_of(index: Any) -> tuple[pd.DatetimeIndex, str | None]:
+    """An index of dates as UTC without a zone, and the name of the zone it was in, None where it had none.
+
+    Raises
+    ------
+    DataError
+        It holds no dates, a missing one, or dates of several zones.
+    """
+    import pandas as pd
+
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp(how="end").normalize()
+    if not isinstance(index, pd.DatetimeIndex):
+        if getattr(index, "dtype", None) is not None and getattr(index.dtype, "kind", "O") in "iufb":
+            raise DataError(f"the index must hold dates, got {index.dtype}")
+        try:
+            index = pd.DatetimeIndex(index)
+        except (TypeError, ValueError) as failure:
+            raise DataError(f"the index must hold dates of one time zone: {failure}") from failure
+    if index.hasnans:
+        raise DataError(f"dates[{int(np.flatnonzero(index.isna())[0])}] is missing")
+    if index.tz is None:
+        return index, None
+    return index.tz_convert("UTC").tz_localize(None), str(index.tz)
+
+
+def index_of(dates: np.ndarray, timezone: str | None) -> pd.DatetimeIndex:
+    """Dates as an index in the zone they came in: the inverse of `dates_of`."""
+    import pandas as pd
+
+    index = pd.DatetimeIndex(dates, name="date")
+    return index if timezone is None else index.tz_localize("UTC").tz_convert(timezone)
+
+
+def wall_clock(dates: np.ndarray, timezone: str | None) -> np.ndarray:
+    """The time on a clock in their zone: what a calendar goes by."""
+    return dates if timezone is None else index_of(dates, timezone).tz_localize(None).to_numpy()
+
+
+def elapsed_years(dates: np.ndarray) -> np.ndarray:
+    """Years from the bar before to each bar, of 365 days, shape (bars,); nothing has passed at the first."""
+    steps = np.diff(dates) / np.timedelta64(1, "s")
+    return np.concatenate([[0.0], steps / (DAY * YEAR)])
+
+
+def frequency_of(dates: np.ndarray, timezone: str | None) -> Frequency:
+    """What the dates say of the length of a bar and of the bars a year.
+
+    Days on which an exchange trades count 252 a year, days of which some are at weekends 365; bars within a day count as many as most days have.
+    """
+    if len(dates) < 2:
+        return Frequency("a single bar", np.nan)
+    steps = np.diff(dates) / np.timedelta64(1, "s")
+    step = float(np.median(steps))
+    clock = wall_clock(dates, timezone)
+    if step > 3.5 * DAY:
+        like = (np.abs(steps - step) <= SAME_STEP * step).mean()
+        for low, high, periods, label in SLOW:
+            if low * DAY <= step <= high * DAY and like >= LIKE_OTHERS:
+                return Frequency(label, periods)
+        return Frequency(f"bars {steps.min() / DAY:.3g} to {steps.max() / DAY:.3g} days apart", np.nan)
+    weekdays = np.unique((clock.astype("datetime64[D]").astype(np.int64) + 3) % 7).size  # 1970-01-01 was a Thursday
+    all_week = weekdays >= 6
+    if step >= 0.9 * DAY:
+        return Frequency("daily, weekends among them" if all_week else "daily", YEAR if all_week else TRADING_DAYS)
+    like = (np.abs(steps - step) <= SAME_STEP * step).mean()
+    if like < LIKE_OTHERS:
+        return Frequency(f"bars {steps.min():.3g} to {steps.max():.3g} seconds apart", np.nan)
+    _, counts = np.unique(clock.astype("datetime64[D]"), return_counts=True)
+    length = f"{step / 60.0:g} minutes" if step >= 60.0 else f"{step:g} seconds"
+    label = f"{length}, " if step != 60.0 else "minutes, "
+    if len(counts) < 2 or (len(counts) < 7 and steps.max() < 2.0 * step):  # round the clock, or less than a day: a week has not been seen
+        return Frequency(f"{label}too few days to tell how many a year has", np.nan)
+    a_day = float(np.median(counts[1:-1] if len(counts) > 2 else counts))
+    return Frequency(f"{label}{a_day:g} a day", a_day * (YEAR if all_week else TRADING_DAYS))
+
+
+class Dated:
+    """The base of tables of prices by date: `dates` as UTC without a zone, and the `timezone` they came in."""
+
+    dates: Any
+    timezone: Any
+
+    @property
+    def index(self) -> pd.DatetimeIndex:
+        """The dates as an index, in the time zone they came in."""
+        return index_of(self.dates, self.timezone)
+
+    @cached_property
+    def clock(self) -> np.ndarray:
+        """The dates as a calendar on the wall there shows them, shape (bars,)."""
+        return wall_clock(self.dates, self.timezone)
+
+    @cached_property
+    def frequency(self) -> Frequency:
+        """How long a bar is, and how many of them make a year."""
+        return frequency_of(self.dates, self.timezone)
+
+    @cached_property
+    def years(self) -> np.ndarray:
+        """Years from the bar before to each bar, of 365 days, shape (bars,); 0 at the first."""
+        return elapsed_years(self.dates)
+
+
+def same_zone(timezone: str | None, other: str | None, name: str) -> None:
+    """Refuse dates in another time zone than the prices'."""
+    if timezone != other:
+        raise DataError(f"{name} have {_zone(other)}, the prices have {_zone(timezone)}: give both the same, with tz_localize or tz_convert")
+
+
+def _zone(name: str | None) -> str:
+    return "no time zone" if name is None else f"the time zone {name}"
+
+
+def bars_at(index: Any, dates: np.ndarray, timezone: str | None, name: str, align: str = "exact") -> np.ndarray:
+    """The bar of each date of a caller's index.
+
+    Parameters
+    ----------
+    index : index or Series of dates
+    dates, timezone : array and str
+        Those of the prices.
+    name : str
+        What the dates are of, for the error.
+    align : str
+        exact: each must be the date of a bar; next: one between two bars goes to the later.
+
+    Raises
+    ------
+    DataError
+        Dates that are no bars', the first three of them named; a date after the last bar, which has no next.
+    """
+    if align not in ALIGN:
+        raise unknown("align", align, ALIGN)
+    given, zone = dates_of(index)
+    same_zone(timezone, zone, name)
+    values = given.to_numpy()
+    at = np.searchsorted(dates, values)
+    inside = at < len(dates)
+    exact = inside & (dates[np.minimum(at, len(dates) - 1)] == values)
+    off = ~inside if align == "next" else ~exact
+    if off.any():
+        shown = index_of(values[off][:3], timezone)
+        named = ", ".join(_short(date) for date in shown) + (", ..." if off.sum() > 3 else "")
+        if align == "next":
+            raise DataError(f"{name}: {int(off.sum())} of {len(values)} dates come after the last bar, {_short(index_of(dates[-1:], timezone)[0])}: {named}")
+        advice = " align='next' moves each to the next bar;" if inside[off].any() else ""
+        raise DataError(f"{name}: {int(off.sum())} of {len(values)} dates are no dates of the prices: {named};{advice} rows outside the prices must be cut off")
+    return at
+
+
+def _short(date: Any) -> str:
+    """A date without a time of day that is midnight."""
+    return str(date.date()) if date == date.normalize() and date.tz is None else str(date)
+
+
+def check_calendar(dates: np.ndarray, timezone: str | None, exchange: str) -> None:
+    """Refuse dates that are not the sessions of an exchange, from the first to the last (`exchange_calendars`, from the `calendars` extra).
+
+    Raises
+    ------
+    DataError
+        Sessions without a bar, or bars on days without a session: the first three of each.
+    InputError
+        An exchange that is not known, or dates that its calendar does not reach.
+    """
+    if importlib.util.find_spec("exchange_calendars") is None:
+        raise missing("exchange_calendars", "calendars")
+    import exchange_calendars
+    import pandas as pd
+
+    days = pd.DatetimeIndex(np.unique(wall_clock(dates, timezone).astype("datetime64[D]")))
+    try:
+        calendar = exchange_calendars.get_calendar(exchange, start=days[0], end=days[-1] + pd.Timedelta(days=1))
+    except Exception as failure:
+        raise InputError(f"exchange = {exchange!r}: {str(failure).splitlines()[0]}") from failure
+    sessions = calendar.sessions_in_range(days[0], days[-1])
+    for found, what in (
+        (sessions.difference(days), f"sessions of {exchange} have no bar"),
+        (days.difference(sessions), f"bars are on no session of {exchange}"),
+    ):
+        if len(found):
+            raise DataError(f"{len(found)} {what}: {', '.join(str(d.date()) for d in found[:3])}{', ...' if len(found) > 3 else ''}")
