@@ -12,7 +12,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -191,11 +191,23 @@ def call_or_put() -> Any:
     return choice("call", "put", codes=(1.0, -1.0))
 
 
+def loose(word: Any) -> str:
+    """A word as people vary it: Down and Out, down-and-out and DOWN_AND_OUT are one."""
+    return re.sub(r"[^a-z0-9]", "", str(word).lower())
+
+
+@cache
+def spellings(domain: Domain) -> dict[str, float]:
+    """The codes of a choice by its words, loosely spelled; a single letter stands for a call or a put."""
+    table = {loose(word): code for word, code in zip(domain.words, domain.codes, strict=True)}
+    return {**({word[0]: table[word] for word in table} if set(table) == {"call", "put"} else {}), **table}
+
+
 def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     """Words or codes of a choice as codes."""
-    table = dict(zip(domain.words, domain.codes, strict=True))
-    if isinstance(values, str) and values.lower() in table:
-        return np.full(1, table[values.lower()])
+    table = spellings(domain)
+    if isinstance(values, str) and loose(values) in table:
+        return np.full(1, table[loose(values)])
     flat = np.atleast_1d(np.asarray(values, dtype=object))
     if flat.ndim != 1 or not flat.size:
         raise InputError(f"{kind} {name} has shape {flat.shape}: must be a word or a list of at least one")
@@ -211,9 +223,9 @@ def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     words, inverse = np.unique(flat.astype(str), return_inverse=True)
     codes = np.empty(len(words))
     for k, word in enumerate(words):
-        if word.lower() not in table:
-            raise InputError(f"{kind} {name}[{int(np.flatnonzero(inverse == k)[0])}] = {str(word)!r}: {unknown(name, str(word), table)}")
-        codes[k] = table[word.lower()]
+        if loose(word) not in table:
+            raise InputError(f"{kind} {name}[{int(np.flatnonzero(inverse == k)[0])}] = {str(word)!r}: {unknown(name, str(word), domain.words)}")
+        codes[k] = table[loose(word)]
     return codes[inverse]
 
 

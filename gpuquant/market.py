@@ -6,6 +6,7 @@ A value for an underlying wins over one for the whole market, and a model's own 
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -95,11 +96,7 @@ class Market:
     def __post_init__(self) -> None:
         if not isinstance(self.values, Mapping):
             raise InputError(f"market = {type(self.values).__name__}: must be a mapping of names to values, or the path of a file")
-        for name, value in self.values.items():
-            for column, number in value.items() if isinstance(value, Mapping) else [(name, value)]:
-                for inner, leaf in number.items() if isinstance(number, Mapping) else [(column, number)]:
-                    if isinstance(leaf, bool) or not isinstance(leaf, int | float | str) or (isinstance(leaf, float) and not np.isfinite(leaf)):
-                        raise InputError(f"market {name}.{inner} = {leaf!r}: {BAD}")
+        object.__setattr__(self, "values", {str(name): _plain(value, str(name)) for name, value in self.values.items()})
 
     @classmethod
     def read(cls, path: str | Path) -> Market:
@@ -158,6 +155,20 @@ class Market:
             out[rows] = self._surface(value).at(strike[rows], maturity[rows]) if isinstance(value, str) else float(value)
         return self.shocked(out, column, underlyings, codes)
 
+    def lists(self, column: str, names: np.ndarray, model: str, maturity: np.ndarray) -> np.ndarray:
+        """The column for each asset of each row's list of names, shape (n, longest), NaN where the market has none or a list has ended.
+
+        A surface is read at the asset's spot.
+        """
+        longest = max((len(row) for row in names if row is not None), default=1)
+        flat = np.array([name for row in names for name in [*(row or ()), *[""] * (longest - len(row or ()))]], dtype=object)
+        words, codes = np.unique(flat.astype(str), return_inverse=True)
+        at, times = np.full(len(flat), np.nan), np.repeat(maturity, longest)
+        if column != "spot":
+            at = self.lookup("spot", words, "", at, times, codes)
+        found = np.where(flat == "", np.nan, self.lookup(column, words, model, at, times, codes))
+        return np.asarray(found.reshape(len(names), longest))
+
     def shocked(self, values: np.ndarray, column: str, underlyings: Iterable[Any], codes: np.ndarray) -> np.ndarray:
         """Values after this market's shocks; a shock is one pair (relative, absolute) or one per underlying."""
         change = self.shocks.get(column)
@@ -181,9 +192,19 @@ class Market:
         return Market(self.values, self.asof, self.folder, shocks)
 
 
+def _plain(value: Any, path: str) -> Any:
+    """A market value as a number or text of Python's own, a table as a dict of them."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner, f"{path}.{name}") for name, inner in value.items()}
+    plain = value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0) else value
+    if isinstance(plain, bool) or not isinstance(plain, int | float | str) or (isinstance(plain, float) and not np.isfinite(plain)):
+        raise InputError(f"market {path} = {value!r}: {BAD}")
+    return plain
+
+
 def _toml(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)

@@ -20,13 +20,11 @@ from gpuquant.market import Market
 from gpuquant.optimize import Optimized, optimize
 from gpuquant.panel import Panel
 from gpuquant.pricing.contracts import Contracts
-from gpuquant.pricing.engine import price
-from gpuquant.pricing.greeks import NAMES
-from gpuquant.progress import bar
 from gpuquant.result import Priced
 from gpuquant.risk import Risk
 from gpuquant.scenarios import Scenarios
 from gpuquant.strategy import Strategy
+from gpuquant.valuation import revalued, value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,9 +132,13 @@ class FundBacktest:
         text = "\n".join(f"{a:<18}{b:>16}{c:>16}" for a, b, c in rows)
         dates = self.panel.clock.astype("datetime64[D]")
         return (
-            f"out of sample {dates[0]} to {dates[-1]}, after costs, filled at the {'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{text}\n"
+            f"out of sample {dates[0]} to {dates[-1]}, {'without costs: trading is free here' if self.costs is None else 'after costs'}, filled at the {'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{text}\n"
             f"information coefficient {self.ic[0]:+.4f} +- {self.ic[1]:.4f}\n"
-            f"deflated Sharpe: probability {self.deflated_sharpe():.2f} of a Sharpe ratio above the luck of {trials} recorded trial{'s' if trials != 1 else ''}"
+            + (
+                f"deflated Sharpe: probability {self.deflated_sharpe():.2f} of a Sharpe ratio above the luck of {trials} recorded trials"
+                if trials > 1
+                else "nothing is deflated: one trial is counted; ledger= counts all that is tried"
+            )
         )
 
     def _repr_html_(self) -> str:
@@ -236,37 +238,45 @@ class Portfolio:
         """As `price`, with the Greeks of each position."""
         return value(self, market, greeks=True, **how)
 
-    def risk(self, market: Market, moves: Scenarios, *, paths: int = 10_000, seed: int = 0, device: Any = "auto", progress: bool | None = None) -> Risk:
-        """Full revaluation of every position in every scenario, on the same draws."""
-        import pandas as pd
+    def risk(
+        self,
+        market: Market,
+        moves: Scenarios,
+        *,
+        paths: int = 10_000,
+        seed: int = 0,
+        device: Any = "auto",
+        partial: bool = False,
+        progress: bool | None = None,
+    ) -> Risk:
+        """Full revaluation of every position in every scenario, on the same draws.
 
-        how = {"paths": paths, "seed": seed, "device": device, "progress": False}
-        today = value(self, market, **how)
-        if today.failed.size:
-            row = int(today.failed[0])
-            raise DataError(f"position {today.source['position'].array()[row]!r} has no price: {today.columns['message'][row]}")
-        names = list(today.source["position"].array())
-        moves.check(self.underlyings(market))
-        rows = np.empty((len(moves), len(names)))
-        with bar(len(moves), "scenarios", progress) as tick:
-            for k, scenario in enumerate(moves.markets(market)):
-                rows[k] = value(self, scenario, **how).columns["value"] - today.columns["value"]
-                tick(1)
-        meta = {**today.meta, "scenarios": len(moves)}
-        return Risk(pd.DataFrame(rows, index=list(moves.labels), columns=names), pd.Series(today.columns["value"], index=names), moves.overlap, meta)
+        A position that has no price, today or in a scenario, has a status and a message (`Risk.failed`), and the others go on; totals are NaN then, unless
+        `partial=True` leaves it out.
 
-    def underlyings(self, market: Market) -> set[str]:
-        """Every underlying of the positions, `""` for a contract without one."""
+        Raises
+        ------
+        DataError
+            The book holds several currencies; a history that lacks one of its underlyings.
+        NameUnknown
+            A scenario moves a column that no model reads, or an underlying that neither the book nor the market has.
+        """
+        return revalued(self, market, moves, paths=paths, seed=seed, device=device, partial=partial, progress=progress)
+
+    def underlyings(self) -> set[str]:
+        """Every underlying of the positions, those of baskets among them; `""` for a contract without one."""
         found: set[str] = set()
         for position in self.positions.values():
             if isinstance(position, Contracts):
-                found |= {str(word or "") for word in position.text("underlying", "").array()}
+                baskets = position.columns.get("underlyings", np.full(len(position), None))
+                found |= {str(word or "") for word, basket in zip(position.text("underlying", "").array(), baskets, strict=True) if word or basket is None}
+                found |= {name for basket in baskets if basket is not None for name in basket}
             elif isinstance(position, Mapping):
                 found |= set(position)
         return found
 
     def optimize(self, risk: Risk, *, vary: str, objective: Any = "expected_shortfall", level: float = 0.975) -> Optimized:
-        """Vary the sizes inside one position to lower the risk of the whole book."""
+        """Vary the sizes inside one position to lower the risk of the whole book: no long becomes a short, see `gpuquant.optimize.optimize`."""
         if vary not in self.positions:
             raise unknown("position", vary, self.positions)
         return optimize(risk, [name for name in risk.pnl.columns if name.startswith(f"{vary}/")], objective=objective, level=level)
@@ -307,73 +317,3 @@ class Portfolio:
             else:
                 positions[name] = entry["value"]
         return cls(positions, Ledger(kept["ledger"]) if kept["ledger"] else None)
-
-
-def value(book: Portfolio, market: Market, *, greeks: bool = False, **how: Any) -> Priced:
-    """The positions of a book as one table: `NAME/id` per contract, `NAME/asset` per shareholding, `NAME` for cash."""
-    from gpuquant.arrow import Words
-
-    if not isinstance(market, Market):
-        market = Market.read(market) if isinstance(market, str | Path) else Market(market)
-    if not book.positions:
-        raise InputError("the portfolio is empty: it needs at least one position")
-    names: list[str] = []
-    currencies: list[str] = []
-    parts: list[dict[str, Any]] = []
-    meta: dict[str, Any] = {}
-    for name, position in book.positions.items():
-        if isinstance(position, Contracts):
-            priced = price(position, market=market, greeks=greeks, **how)
-            ids = position.columns.get("id")
-            labels = np.arange(len(position)) if ids is None else ids.array() if isinstance(ids, Words) else ids
-            names += [f"{name}/{label}" for label in labels]
-            amount = position.amounts()
-            currencies += position.text("currency", "").array().tolist()
-            parts.append(
-                {
-                    **priced.columns,
-                    **{g: priced.columns[g] * amount for g in NAMES if g in priced.columns},
-                    **{f"{g}_std_error": priced.columns[f"{g}_std_error"] * np.abs(amount) for g in NAMES if g in priced.columns},
-                }
-            )
-            meta = priced.meta
-        elif isinstance(position, Mapping):
-            names += [f"{name}/{asset}" for asset in position]
-            parts.append(_shares(position, market, greeks))
-        elif isinstance(position, int | float):
-            names.append(name)
-            parts.append(_plain(np.array([float(position)]), np.ones(1), greeks, "cash"))
-        else:
-            raise InputError(f"position {name!r} is a strategy: price its holdings, as in fund.signals(prices).holdings")
-    # shares and cash are in the book's own currency: the contracts' where that is one
-    kinds = {str(c) for c in currencies if c}
-    source: dict[str, Any] = {"position": Words.of(names)}
-    if len(kinds) > 1:
-        source["currency"] = Words.of([*(str(c) for c in currencies), *["?"] * (len(names) - len(currencies))])
-    keys = [k for k in parts[0] if all(k in part for part in parts)]
-    columns = {k: np.concatenate([part[k] for part in parts]) for k in keys}
-    return Priced(columns, source, None, meta)
-
-
-def _shares(position: Mapping[str, float], market: Market, greeks: bool) -> dict[str, Any]:
-    names = list(position)
-    nothing = np.full(len(names), np.nan)
-    spots = market.lookup("spot", names, "", nothing, nothing, np.arange(len(names)))
-    shares = np.array([float(position[name]) for name in names])
-    made = _plain(spots, shares, greeks, "spot")
-    for row in np.flatnonzero(~(np.isfinite(spots) & (spots > 0))):
-        made["status"][row], made["message"][row] = "failed", f"the market has no spot > 0 of {names[row]!r}"
-        made["value"][row] = np.nan
-    return made
-
-
-def _plain(prices: np.ndarray, amounts: np.ndarray, greeks: bool, engine: str) -> dict[str, Any]:
-    """Result columns of positions that need no model; their delta is their amount where they are shares."""
-    n = len(prices)
-    columns: dict[str, Any] = {"price": prices, "std_error": np.zeros(n)}
-    if greeks:
-        for name in NAMES:
-            columns[name] = amounts * 1.0 if name == "delta" and engine == "spot" else np.zeros(n)
-            columns[f"{name}_std_error"] = np.zeros(n)
-    text = {k: np.full(n, v, dtype=object) for k, v in (("engine", engine), ("status", "ok"), ("message", ""))}
-    return {**columns, "paths": np.zeros(n, np.int64), **text, "value": prices * amounts}

@@ -23,7 +23,7 @@ _GREEKS = ("delta", "gamma", "vega", "rho", "theta")
 RESULT_COLUMNS = ("price", "std_error", "value", "engine", "status", "message", "paths", *_GREEKS, *(f"{name}_std_error" for name in _GREEKS))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Priced:
     """Prices of contracts, one row each, in the caller's order.
 
@@ -106,6 +106,9 @@ class Priced:
 
         pq.write_table(table({**self.source, **self.columns}), path, compression="zstd")
 
+    def __repr__(self) -> str:
+        return self.summary()
+
     def _repr_html_(self) -> str:
         meta = ", ".join(f"{k}: {v}" for k, v in self.meta.items() if k in ("device", "precision", "seed", "seconds", "joules"))
         return f"{self.frame.head(20).to_html()}<p>{len(self.columns['price'])} rows; {meta}</p>"
@@ -119,7 +122,8 @@ class Priced:
     def _totals(self) -> list[str]:
         currencies = self.source.get("currency")
         if not isinstance(currencies, Words) or len(np.unique(currencies.codes)) == 1:
-            return [f"total value: {self.total:,.2f}"]
+            money = f" {currencies.words[0]}" if isinstance(currencies, Words) and len(currencies.words) else ""
+            return [f"total value: {self.total:,.2f}{money}"]
         names, values = currencies.array(), self.columns["value"]
         kinds = sorted(set(names.tolist()), key=str)
         return [f"total value in {kind}: {np.nansum(values[names == kind]) if self.partial else values[names == kind].sum():,.2f}" for kind in kinds]

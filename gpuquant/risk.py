@@ -11,12 +11,13 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant.errors import InputError, unknown
+from gpuquant.sums import tail_mass
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Risk:
     """Full revaluation of a book.
 
@@ -28,17 +29,41 @@ class Risk:
         Value today.
     overlap : int
         Bars by which neighbouring scenarios overlap plus one: they count for that many fewer.
+    messages : Series, shape (positions,)
+        What is said of each position: why it has no price, today or in the first scenario where it has none.
+    status : Series, shape (positions,)
+        ok, warning, or failed: without a price today or in any scenario.
+    partial : bool
+        Whether totals leave out what failed; else they are NaN where something did.
     """
 
     pnl: pd.DataFrame
     value: pd.Series
     overlap: int = 1
     meta: dict[str, Any] = field(default_factory=dict)
+    messages: pd.Series | None = None
+    status: pd.Series | None = None
+    partial: bool = False
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """The positions that have no price today or in a scenario, each with its message."""
+        import pandas as pd
+
+        lost = self.pnl.isna().any(axis=0) | self.value.isna()
+        said = pd.Series("", index=self.pnl.columns) if self.messages is None else self.messages
+        return pd.DataFrame({"position": self.pnl.columns[lost], "message": said[lost].to_numpy()})
+
+    @property
+    def _counted(self) -> np.ndarray:
+        """The positions that totals add up."""
+        lost = set(self.failed["position"]) if self.partial else set()
+        return np.array([name not in lost for name in self.pnl.columns], dtype=bool)
 
     @property
     def total(self) -> np.ndarray:
-        """Profit or loss of the whole book, shape (scenarios,)."""
-        return self.pnl.to_numpy().sum(axis=1)
+        """Profit or loss of the whole book, shape (scenarios,); NaN where a position has no price, unless `partial=True` was asked for."""
+        return self.pnl.to_numpy()[:, self._counted].sum(axis=1)
 
     def var(self, level: float = 0.99) -> float:
         """Value at risk: the loss exceeded with probability 1 - level, positive."""
@@ -81,19 +106,40 @@ class Risk:
         if np.isnan(total).any():
             return pd.Series(np.nan, index=self.pnl.columns, name="contribution")
         order = np.argsort(total, kind="stable")
-        mass = (1.0 - _level(level)) * len(total)
+        mass = max(tail_mass(_level(level), len(total)), 1.0)
         share = np.clip(mass - np.arange(len(total)), 0.0, 1.0)
         return pd.Series(-(self.pnl.to_numpy()[order] * share[:, None]).sum(axis=0) / mass, index=self.pnl.columns, name="contribution")
 
     def summary(self) -> str:
         """A few lines."""
-        return (
-            f"{len(self.pnl)} scenarios of {self.pnl.shape[1]} positions worth {self.value.sum():,.0f}\n"
-            f"VaR 99 %: {self.var(0.99):,.0f}; expected shortfall 97.5 %: {self.expected_shortfall(0.975):,.0f}; worst: {-self.total.min():,.0f}"
-        )
+        money = f" {self.currency}" if self.currency else ""
+        lines = [
+            f"{len(self.pnl)} scenarios of {self.pnl.shape[1]} positions worth {self.worth:,.0f}{money}",
+            f"VaR 99 %: {self.var(0.99):,.0f}; expected shortfall 97.5 %: {self.expected_shortfall(0.975):,.0f}; worst: {-self.total.min():,.0f}",
+        ]
+        lost = self.failed
+        if len(lost):
+            left_out = "left out" if self.partial else "totals are NaN unless partial=True"
+            lines.append(f"without a price: {', '.join(lost['position'][:5])}{', ...' if len(lost) > 5 else ''} ({left_out}); first: {lost['message'].iloc[0]}")
+        return "\n".join(lines)
+
+    @property
+    def currency(self) -> str:
+        """In which everything is, empty where nothing says so."""
+        return str(self.meta.get("currency", ""))
+
+    @property
+    def worth(self) -> float:
+        """Value of the book today; NaN where a position has none, unless `partial=True` was asked for."""
+        return float(self.value.to_numpy()[self._counted].sum())
+
+    def __repr__(self) -> str:
+        return self.summary()
 
     def _repr_html_(self) -> str:
-        return self.frame.to_html(index=False)
+        import html
+
+        return f"<pre>{html.escape(self.summary())}</pre>{self.frame.to_html(index=False)}"
 
     def plot(self, ax: Any = None) -> Any:
         """Distribution of the book's profit and loss with VaR and expected shortfall."""

@@ -12,6 +12,7 @@ import numpy as np
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.market import Market
 from gpuquant.panel import Panel
+from gpuquant.pricing.vocabulary import market_columns
 
 MOVED = ("spot", "volatility", "rate", "dividend_yield")
 RELATIVE = ("spot",)
@@ -25,13 +26,34 @@ class Scenarios:
     ----------
     moves : sequence of mappings
     labels : sequence of str
-    historical_span : int
+    overlap : int
         Bars by which neighbouring scenarios overlap plus one; 1 when they are independent.
+    complete : bool
+        Whether an underlying that a move does not name is a mistake, as in a history; else it stands still, as in a stress of one name.
+
+    Examples
+    --------
+    >>> from gpuquant import Scenarios
+    >>> len(Scenarios([{"spot": {"AAPL": (-0.3, 0.0)}}], ["AAPL falls"]))
+    1
     """
 
     moves: Sequence[Mapping[str, Any]]
     labels: Sequence[str]
     overlap: int = 1
+    complete: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != len(self.moves):
+            raise InputError(f"{len(self.labels)} labels for {len(self.moves)} moves: must be one for each")
+        if not len(self.moves):
+            raise InputError("scenarios need at least one move, such as {'spot': (-0.1, 0.0)}")
+        for move, label in zip(self.moves, self.labels, strict=True):
+            if not isinstance(move, Mapping):
+                raise InputError(f"scenario {label!r} = {move!r}: must map a column to (relative, absolute), or to one such pair by underlying")
+            for column, change in move.items():
+                for name, pair in change.items() if isinstance(change, Mapping) else [("", change)]:
+                    _check_pair(pair, f"scenario {label!r}, {column}{f' of {name}' if name else ''}")
 
     def __len__(self) -> int:
         return len(self.moves)
@@ -62,7 +84,7 @@ class Scenarios:
         moves = panel.total_return_index[horizon:] / panel.total_return_index[:-horizon] - 1.0
         kept = range(max(len(moves) - last, 0), len(moves))
         rows = [{"spot": {asset: (float(moves[t, j]), 0.0) for j, asset in enumerate(panel.assets)}} for t in kept]
-        return cls(rows, [str(panel.clock[t + horizon].astype("datetime64[D]")) for t in kept], horizon)
+        return cls(rows, [str(panel.clock[t + horizon].astype("datetime64[D]")) for t in kept], horizon, complete=True)
 
     @classmethod
     def grid(cls, **changes: Sequence[float]) -> Scenarios:
@@ -86,14 +108,41 @@ class Scenarios:
             labels.append(", ".join(f"{n} {v:+.4g}" for n, v in zip(changes, combination, strict=True)))
         return cls(rows, labels)
 
-    def check(self, underlyings: Iterable[str]) -> None:
-        """Refuse a history that lacks an underlying of the book: its price would stand still and nobody would know."""
-        spots = self.moves[0].get("spot")
-        if isinstance(spots, Mapping):
-            absent = sorted(name for name in underlyings if name not in spots)
-            if absent:
-                raise DataError(f"the scenarios have no history of the underlying {absent[0]!r}: its price would stand still unsaid")
+    def check(self, underlyings: Iterable[str], market: Market) -> None:
+        """Refuse names that neither the book nor the market has: what they stand for would stand still, and nobody would know.
+
+        Raises
+        ------
+        NameUnknown
+            A column that no model reads from a market, or an underlying that is in neither.
+        DataError
+            A history that lacks an underlying of the book.
+        """
+        held = set(underlyings)
+        columns, names = market_columns(), held | set(market.underlyings)
+        for move in self.moves:
+            for column, change in move.items():
+                if column not in columns:
+                    raise unknown("scenario column", column, columns)
+                if not isinstance(change, Mapping):
+                    continue
+                for name in change:
+                    if not self.complete and name not in names:
+                        raise unknown(f"underlying in a scenario of {column}:", name, names)
+                absent = sorted(name for name in held if name not in change) if self.complete else []
+                if absent:
+                    raise DataError(f"the scenarios have no history of the underlying {absent[0]!r}: its price would stand still unsaid")
 
     def markets(self, market: Market) -> list[Market]:
         """The market under each move."""
         return [market.shocked_by(move) for move in self.moves]
+
+
+def _check_pair(pair: Any, name: str) -> None:
+    """Refuse a change that is not (relative, absolute), both finite, the relative one above -1."""
+    try:
+        relative, absolute = (float(x) for x in pair)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} = {pair!r}: must be a pair (relative, absolute), such as (-0.1, 0.0)") from None
+    if not (np.isfinite(relative) and np.isfinite(absolute) and relative > -1.0):
+        raise InputError(f"{name} = {pair!r}: must be finite, the relative change above -1")

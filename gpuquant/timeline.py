@@ -146,6 +146,16 @@ class Dated:
         return elapsed_years(self.dates)
 
 
+def duration(years: float) -> str:
+    """A time in words, in the unit that has a number to show."""
+    if not np.isfinite(years):
+        return "an unknown time"
+    for unit, many in (("years", 1.0), ("days", YEAR), ("hours", YEAR * 24.0), ("minutes", YEAR * 1440.0)):
+        if years * many >= 1.0 or unit == "minutes":
+            return f"{years * many:.1f} {unit}"
+    return ""
+
+
 def same_zone(timezone: str | None, other: str | None, name: str) -> None:
     """Refuse dates in another time zone than the prices'."""
     if timezone != other:

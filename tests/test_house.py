@@ -24,7 +24,7 @@ FLOORS = (
     {"pricing", "backtesting"},
     {"features"},
     {"learn"},
-    {"strategy", "scenarios", "risk", "optimize", "portfolio", "report", "cli", "demo"},
+    {"strategy", "scenarios", "risk", "valuation", "optimize", "portfolio", "report", "cli", "demo"},
 )
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 HOMES = {

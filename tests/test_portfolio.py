@@ -58,8 +58,12 @@ def test_a_failed_position_makes_no_total(book):
     priced = lame.price(MARKET)
     assert np.isnan(priced.total)
     assert "no spot > 0 of 'Z'" in priced.frame["message"].iloc[-1]
+    risk = lame.risk(MARKET, gq.Scenarios.grid(spot=[0.0]))
+    assert risk.failed.to_numpy().tolist() == [["more/Z", "the market has no spot > 0 of 'Z'"]]
+    assert np.isnan(risk.total).all() and np.isnan(risk.var()) and "more/Z" in risk.summary()
+    assert lame.risk(MARKET, gq.Scenarios.grid(spot=[0.0]), partial=True).total[0] == pytest.approx(0.0, abs=1e-9)
     with pytest.raises(DataError, match="'more/Z' has no price"):
-        lame.risk(MARKET, gq.Scenarios.grid(spot=[0.0]))
+        lame.optimize(risk, vary="more")
 
 
 def test_no_move_no_profit_and_delta_explains_small_ones(book):

@@ -159,6 +159,11 @@ class Account:
         return pack(numbers, tuple(numbers), np.float64)
 
     @property
+    def free(self) -> bool:
+        """Whether trading costs nothing."""
+        return isinstance(self.cost, NoCost)
+
+    @property
     def origin(self) -> int:
         """The bar from whose close the first return is measured; with fills at the same bar's open that is before the first."""
         return int(self.fill != "same_open")

@@ -16,12 +16,13 @@ from gpuquant.backtesting.kernel import CAUSES, REASONS, Tickets
 from gpuquant.backtesting.tickets import FATE, STATES
 from gpuquant.errors import InputError, unknown
 from gpuquant.sums import from_sums
+from gpuquant.timeline import duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Backtest:
     """Results of a back-test, one column per account.
 
@@ -206,8 +207,22 @@ class Backtest:
             "minimum_years": measures.minimum_length(trials, float(ratios[best])),
         }
 
+    def needed(self, best: dict[str, float]) -> str:
+        """How long a record would have to be for the best ratio to be more than luck, and how long it is, in words."""
+        there = f"there are {duration((self.account.panel.bars - self.account.origin) / self.account.periods)}"
+        if not best["sharpe"] > 0.0:
+            return f"a ratio that is not above zero stands out in no record; {there}"
+        return f"a ratio this good needs {duration(best['minimum_years'])} to stand out, and {there}"
+
     def summary(self) -> str:
         """A few lines: the account, or the best and the middle of a grid, the deflated figure first; over paths, the distribution."""
+        text = self._summary()
+        return f"{text}\nwithout costs: trading is free here" if self.account.free else text
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _summary(self) -> str:
         m = self.measures
         if self.account.paths is not None:
             low, middle, high = np.nanquantile(m["sharpe"], (0.05, 0.5, 0.95))
@@ -233,12 +248,13 @@ class Backtest:
         return (
             f"deflated Sharpe {found['deflated_sharpe']:.2f}: the probability that the best of {found['trials']:.0f} columns is more than their luck\n"
             f"best Sharpe {found['sharpe']:.2f} ({label}); median {np.nanmedian(m['sharpe']):.2f}; "
-            f"a ratio this good needs {found['minimum_years']:.1f} years to stand out, and there are {self.account.panel.bars / self.account.periods:.1f}\n"
+            f"{self.needed(found)}\n"
             f"{len(self)} columns over {self.account.panel.bars} bars in {self.meta.get('seconds', float('nan')):.3g} s"
         )
 
     def _repr_html_(self) -> str:
-        return f"{self.frame.head(20).to_html()}<p>{len(self)} columns</p>"
+        free = "; without costs: trading is free here" if self.account.free else ""
+        return f"{self.frame.head(20).to_html()}<p>{len(self)} columns{free}</p>"
 
     def report(self, path: str | Path) -> Path:
         """Write the best column and where it lies among all as one offline HTML page, the deflated figure first; its path."""

@@ -137,7 +137,8 @@ class Model(Member):
 
     Class attributes: `normals`, `uniforms`, `assets` (a number, or the name of the list column that has as many); `steps_per_year`, the default time grid (0: exact on any grid);
     `weak_order` of the scheme (infinite: exact); `vega_column` and `rate_column`, what vega and rho shift (a list as a whole), and `vega_is_variance` where that column
-    is a squared volatility; `times`, columns of dates at which a step must end; `variance_columns`, all such columns, which a scenario's change of volatility moves;
+    is a squared volatility; `times`, columns of dates at which a step must end; `variance_columns`, all such columns, today's first: vega and a scenario's change of
+    volatility move the root of the first, and all of them in proportion; `by_asset`, columns of lists with a number for each asset, and what a market calls it for one;
     `careful`, where a step needs the elementary functions of the state's precision;
     `sample_lengths`, the lengths of lists that go together.
     """
@@ -152,6 +153,7 @@ class Model(Member):
     rate_column: ClassVar[str] = "rate"
     vega_is_variance: ClassVar[bool] = False
     variance_columns: ClassVar[tuple[str, ...]] = ()
+    by_asset: ClassVar[dict[str, str]] = {}
     careful: ClassVar[bool] = False
     times: ClassVar[tuple[str, ...]] = ()
     sample_lengths: ClassVar[dict[str, int]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class MultiBlackScholes(Model):
     normals = "spots"
     assets = "spots"
     vega_column = ""
+    by_asset: ClassVar[dict[str, str]] = {"spots": "spot", "dividend_yields": "dividend_yield", "volatilities": "volatility"}
 
     @staticmethod
     def begin(m, i, dt):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.arrow import Words
-from gpuquant.columns import Domain, counted, defaults, domains
+from gpuquant.columns import Domain, counted, defaults, domains, loose, spellings
 from gpuquant.errors import InputError, unknown
 from gpuquant.market import Market
 from gpuquant.models.base import Model
@@ -214,11 +214,9 @@ class _Rows:
 
     def batches(self, payoff: type[Payoff], model: type[Model], rows: np.ndarray) -> Iterator[Batch]:
         """The good ones among `rows`, all of one payoff and one model."""
-        held = [name for name, domain in domains(model).items() if not domain.listed] + ["volatility"] * bool(model.variance_columns)
-        for name in {"spot", "rate", "dividend_yield", "volatility"} & set(self.market.shocks):
-            if name not in held:  # a price that does not move would look right
-                self.messages[rows[self.messages[rows] == ""]] = f"the scenario moves {name}, which {model.__name__} does not hold as one number"
-                return
+        rows = self._moved_by_scenario(model, rows)
+        if not rows.size:
+            return
         columns = {"maturity": self.maturity[rows]}
         for name, domain in domains(payoff).items():
             if name != "maturity":
@@ -228,12 +226,17 @@ class _Rows:
         level = self.market.lookup("spot", self.underlying.words, "", np.full(len(rows), np.nan), columns["maturity"], codes)
         strike = columns.get("strike", level)
         for name, domain in domains(model).items():
+            if name in model.by_asset:
+                columns[name] = self._of_assets(model, name, domain, rows, columns["maturity"])
+                continue
             if domain.listed or domain.words:  # a market holds numbers
                 columns[name] = self._own(name, domain, defaults(model), rows)
                 continue
             own = self._own(name, domain, {}, rows)
             quoted = self.market.lookup(name, self.underlying.words, section(model), strike, columns["maturity"], codes)
             columns[name] = self._shocked(model, name, own, quoted, codes)
+        if model.variance_columns and "volatility" in self.market.shocks:
+            columns |= self._variances(model, columns, codes, rows)
         good = np.ones(len(rows), bool)
         for name, domain in {**domains(payoff), **domains(model)}.items():
             good &= self._check(columns[name], name, domain, rows)
@@ -256,23 +259,71 @@ class _Rows:
         market, words = self.market, self.underlying.words
         value = np.where(np.isnan(own), quoted, market.shocked(own, name, words, codes))
         fallback = np.full(len(own), float(defaults(model).get(name, np.nan)))
-        value = np.where(np.isnan(value), market.shocked(fallback, name, words, codes), value)
-        if name in model.variance_columns and "volatility" in market.shocks:  # a scenario moves volatility; here that is its square's root
-            moved = market.shocked(np.sqrt(np.maximum(value, 0.0)), "volatility", words, codes)
-            value = np.where(moved >= 0.0, moved * moved, -1.0)
-        return value
+        return np.where(np.isnan(value), market.shocked(fallback, name, words, codes), value)
+
+    def _moved_by_scenario(self, model: type[Model], rows: np.ndarray) -> np.ndarray:
+        """The rows that every move of the scenario reaches; for a price that does not move would look right."""
+        held = [name for name, domain in domains(model).items() if not domain.listed] + ["volatility"] * bool(model.variance_columns)
+        named = self._names(rows)
+        for name in sorted({"spot", "rate", "dividend_yield", "volatility"} & set(self.market.shocks)):
+            if name in held:
+                continue
+            lost = rows if name not in model.by_asset.values() else rows[np.array([names is None for names in named], dtype=bool)]
+            hint = ": name its assets in a column 'underlyings'" if name in model.by_asset.values() else ""
+            _note(
+                self.messages, np.isin(np.arange(len(self.book)), lost), f"the scenario moves {name}, which {model.__name__} does not hold as one number{hint}"
+            )
+            keep = ~np.isin(rows, lost)
+            rows, named = rows[keep], named[keep]
+        return rows
+
+    def _names(self, rows: np.ndarray) -> np.ndarray:
+        """The names of the assets of each row's basket, None where it has none."""
+        names = self.book.columns.get("underlyings")
+        return np.full(len(rows), None, dtype=object) if names is None else np.asarray(names[rows])
+
+    def _of_assets(self, model: type[Model], name: str, domain: Domain, rows: np.ndarray, maturity: np.ndarray) -> np.ndarray:
+        """A column with a number for each asset: the row's own list, or the market's by the names of the assets, moved by its scenario."""
+        own, names = self._own(name, domain, defaults(model), rows), self._names(rows)
+        if all(row is None for row in names):
+            return own
+        quoted = self.market.lists(model.by_asset[name], names, section(model), maturity)
+        longest = max(own.shape[1], quoted.shape[1])
+        own, quoted = (np.pad(v, ((0, 0), (0, longest - v.shape[1])), constant_values=np.nan) for v in (own, quoted))
+        given = np.isfinite(own).any(axis=1)
+        shocked = np.array([self._moved_list(model.by_asset[name], row, values) for row, values in zip(names, own, strict=True)])
+        return np.where(given[:, None], shocked, quoted)
+
+    def _moved_list(self, column: str, names: tuple[str, ...] | None, values: np.ndarray) -> np.ndarray:
+        """A row's own numbers, one for each of its assets or one for all, moved by the scenario."""
+        if names is None or column not in self.market.shocks:
+            return values
+        words = [*names, *[""] * (len(values) - len(names))][: len(values)]
+        return self.market.shocked(values, column, words, np.arange(len(values)))
+
+    def _variances(self, model: type[Model], columns: Mapping[str, np.ndarray], codes: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The variances of a model under a scenario of volatility: today's volatility moves as it says, and all variances in proportion."""
+        today = columns[model.variance_columns[0]]
+        volatility = np.sqrt(np.maximum(today, 0.0))
+        moved = self.market.shocked(volatility, "volatility", self.underlying.words, codes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = np.where(volatility > 0.0, moved / volatility, np.nan) ** 2
+        still = np.isnan(factor) & ~np.isnan(today)
+        said = f"{model.variance_columns[0]} is 0: a scenario of volatility moves all variances in proportion to it"
+        _note(self.messages, np.isin(np.arange(len(self.book)), rows[still]), said)
+        return {name: np.where(moved >= 0.0, columns[name] * factor, -1.0) for name in model.variance_columns}
 
     def _own(self, name: str, domain: Domain, fallback: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
         """The rows' own values of a column, the member's default where they have none, else NaN; unknown words are infinite."""
         value = self.book.columns.get(name)
         default = fallback.get(name, np.nan)
         if domain.words:
-            table = dict(zip(domain.words, domain.codes, strict=True))
-            start = table[default] if isinstance(default, str) else default
+            table = spellings(domain)
+            start = table[loose(default)] if isinstance(default, str) else default
             if value is None:
                 return np.full(len(rows), start)
             words = self.book.text(name, "")
-            codes = np.array([table.get(str(word).lower(), np.inf) for word in words.words] + [start])
+            codes = np.array([table.get(loose(word), np.inf) for word in words.words] + [start])
             return np.asarray(codes[words.codes[rows]])
         if domain.listed:
             lists = self.book.lists(name)

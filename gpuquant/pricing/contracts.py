@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,40 @@ from typing import Any
 import numpy as np
 
 from gpuquant.arrow import Words, numbers, objects, table
-from gpuquant.columns import Domain, as_lists
+from gpuquant.columns import Domain, as_lists, loose
 from gpuquant.errors import DataError, InputError, unknown
-from gpuquant.pricing.vocabulary import schema
+from gpuquant.pricing.vocabulary import models, payoffs, schema
 from gpuquant.result import RESULT_COLUMNS
 from gpuquant.rng import MAX_STREAMS
 
 DAYS = 365.0
 
 
+SLIP = 0.8  # of likeness to a column's name, above which another name is taken for a slip
+
+
+@lru_cache(maxsize=1)
+def _columns_known(count: int) -> frozenset[str]:
+    return frozenset(name for name, *_ in schema())
+
+
+def columns_known() -> frozenset[str]:
+    """Every column that a contract may have; members may be defined at any time."""
+    return _columns_known(len(models()) + len(payoffs()))
+
+
+def near_to(name: str, known: frozenset[str]) -> bool:
+    """Whether an unknown column is so like a known one that it must be meant for it."""
+    alike = {loose(one): one for one in known}
+    return loose(name) in alike or bool(get_close_matches(loose(name), alike, n=1, cutoff=SLIP))
+
+
 @dataclass(frozen=True)
 class Contracts:
     """A book of contracts, column by column.
+
+    Columns that no product and no model has are the caller's own: they are carried along untouched and come back with the results. One that
+    is nearly called as a column of ours is refused.
 
     Parameters
     ----------
@@ -42,11 +65,11 @@ class Contracts:
     def __post_init__(self) -> None:
         if len(self) == 0:
             raise InputError("the contracts are empty: needs at least one row")
-        known = {name for name, *_ in schema()}
+        known = columns_known()
         for name in self.columns:
-            if name in RESULT_COLUMNS:
+            if name in RESULT_COLUMNS or name in known:
                 continue  # a priced file may be priced again; its old results are not read
-            if name not in known:
+            if near_to(name, known):  # a column of the caller's own is carried along, but a slip of the pen is none
                 raise unknown("contract column", name, known)
         if "product" not in self.columns:
             raise InputError("the contracts lack the column 'product'")
@@ -78,12 +101,17 @@ class Contracts:
         import pyarrow as pa
 
         columns: dict[str, Any] = {}
+        known = columns_known() | {*RESULT_COLUMNS}
         for place, name in enumerate(table.column_names):
             if table.column_names.count(name) > 1:
                 raise InputError(f"contract column {name!r} stands twice")
             column = table.column(place)
             kind = column.type
-            if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+            if name == "underlyings":
+                columns[name] = names_of(column.to_pylist())
+            elif name not in known:
+                columns[name] = own_of(column)
+            elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
                 columns[name] = Words.of(column)
             elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
                 if getattr(kind, "tz", None):  # the date on the wall there
@@ -93,6 +121,8 @@ class Contracts:
                 columns[name] = column.to_numpy().astype("datetime64[D]")
             elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
                 columns[name] = numbers(column)
+            elif pa.types.is_decimal(kind):
+                columns[name] = numbers(column.cast(pa.float64()))
             elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
                 lists = [[np.nan] if one is None else one for one in column.to_pylist()]
                 columns[name] = as_lists(lists, Domain("must be a list of numbers"), name, "contract column")
@@ -116,9 +146,12 @@ class Contracts:
         for name in frame.columns:
             try:
                 arrays.append(pa.array(frame[name], from_pandas=True))
-            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as failure:
-                raise InputError(f"contract column {name!r} mixes kinds of values: {failure}") from failure
-        return cls(cls.from_arrow(pa.table(arrays, names=names)).columns, frame.index)
+            except (pa.ArrowException, OverflowError, TypeError, ValueError):  # several kinds of values: each row is read as what it says
+                arrays.append(pa.array([_as_text(value) for value in frame[name]], pa.string()))
+        made = cls.from_arrow(pa.table(arrays, names=names)).columns
+        known = columns_known() | {*RESULT_COLUMNS}
+        own = {str(c): frame[c].to_numpy() for c in frame.columns if str(c) not in known}
+        return cls({**made, **own}, frame.index)
 
     def to_frame(self) -> Any:
         """The rows as a pandas frame."""
@@ -181,12 +214,17 @@ class Contracts:
             return np.arange(len(self), dtype=np.int64)
         if isinstance(ids, Words):
             return np.array([hashed(word) for word in [*ids.words, ""]], dtype=np.int64)[ids.codes]
-        whole = self.numbers("id")
-        assert whole is not None
-        bad = ~(np.isfinite(whole) & (whole == np.floor(whole)) & (whole >= 0) & (whole < MAX_STREAMS // 2))
+        whole = np.asarray(ids)
+        if whole.dtype.kind not in "iuf":
+            raise InputError(f"contract column 'id' must be text or whole numbers, got {whole.dtype}")
+        bad = ~(np.isfinite(whole) & (whole == np.floor(whole))) if whole.dtype.kind == "f" else np.zeros(len(whole), bool)
         for row in np.flatnonzero(bad):
-            messages[row] = f"id[{row}] = {float(whole[row])!r}: must be text or a whole number from 0 to 2^51"
-        return np.where(bad, 0, whole).astype(np.int64)
+            messages[row] = f"id[{row}] = {float(whole[row])!r}: must be text or a whole number"
+        plain = ~bad & (whole >= 0) & (whole < MAX_STREAMS // 2)
+        streams = np.where(plain, whole, 0).astype(np.int64)
+        for row in np.flatnonzero(~plain & ~bad):  # a number that is no stream of its own is hashed, as text is
+            streams[row] = hashed(str(int(whole[row])))
+        return streams
 
     def maturities(self, asof: datetime.date | None, messages: np.ndarray) -> np.ndarray:
         """Years to maturity of each row; a passed expiry is noted in `messages`."""
@@ -196,6 +234,8 @@ class Contracts:
         if expiry is not None:
             if asof is None:
                 raise InputError("contracts have an 'expiry' date but the market has no 'asof' date to count from")
+            if np.asarray(expiry).dtype.kind in "iuf" if not isinstance(expiry, Words) else False:  # such as 20221228
+                expiry = Words.of([None if value != value else f"{value:.0f}" for value in np.asarray(expiry).tolist()])
             if isinstance(expiry, Words):
                 dates = np.array([_date(word) for word in [*expiry.words, None]], dtype="datetime64[D]")[expiry.codes]
                 for row in np.flatnonzero(np.isnat(dates) & (expiry.codes >= 0) & np.isnan(years)):
@@ -214,8 +254,54 @@ class Contracts:
 
 
 def _parsed(words: Words) -> np.ndarray:
-    """Text as numbers; what is no number is infinite, so that its row's check names it."""
-    return np.array([float(word) if _is_number(word) else np.inf for word in words.words] + [np.nan])[words.codes]
+    """Text as numbers, such as 1,000.00 and 20%; what is no number is infinite, so that its row's check names it."""
+    return np.array([*map(_number, words.words), np.nan])[words.codes]
+
+
+def _number(word: str) -> float:
+    """The number that a text says, infinite where it says none."""
+    text = word.strip().replace("_", "")
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
+        text = text.replace(",", "")
+    try:
+        return float(text[:-1]) / 100.0 if text.endswith("%") else float(text)
+    except ValueError:
+        return np.inf
+
+
+def _as_text(value: Any) -> str | None:
+    """A value among others of another kind, as text."""
+    if value is None or (isinstance(value, float) and value != value):
+        return None
+    return json.dumps([None if v is None else v for v in value], default=float) if isinstance(value, list | tuple | np.ndarray) else str(value)
+
+
+def names_of(values: list[Any]) -> np.ndarray:
+    """Lists of names, such as those of a basket's assets, as an object array, None where there is none; text is read as JSON, or as names between commas."""
+    out = np.full(len(values), None, dtype=object)
+    for row, value in enumerate(values):
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                value = value.split(",")
+        if value is not None and not isinstance(value, float):
+            out[row] = tuple(str(name).strip() for name in np.atleast_1d(value))
+    return out
+
+
+def own_of(column: Any) -> Any:
+    """A column of the caller's own, as it came."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return Words.of(column)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return numbers(column)
+    out = np.empty(len(column), dtype=object)
+    out[:] = column.to_pylist()
+    return out
 
 
 def _json(word: str | None) -> list[float]:
@@ -227,18 +313,10 @@ def _json(word: str | None) -> list[float]:
         return [np.inf]
 
 
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
 def _date(word: str | None) -> np.datetime64:
     """A date, or NaT when the text is none."""
     try:
-        return np.datetime64(word, "D") if re.fullmatch(r"\d{4}-\d\d-\d\d", word or "") else np.datetime64("NaT", "D")
+        return np.datetime64(datetime.datetime.fromisoformat((word or "").strip().replace("/", "-")).date(), "D")
     except ValueError:
         return np.datetime64("NaT", "D")
 

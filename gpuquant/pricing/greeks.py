@@ -48,7 +48,8 @@ def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps
     scale, shift = np.ones((9, len(names))), np.zeros((9, len(names)))
     clocks = clocks_of(model, payoff)
     for v, sign in enumerate((1.0, -1.0), start=1):
-        for variant, name, bump in ((v, "spot", bumps.spot), (2 + v, model.vega_column, bumps.volatility)):
+        volatile = model.variance_columns or (model.vega_column,)  # variances move in proportion
+        for variant, name, bump in ((v, "spot", bumps.spot), *((2 + v, name, bumps.volatility) for name in volatile)):
             if name in columns and not domains(model)[name].listed:  # several assets have a Greek each, which no column holds
                 scale[variant, columns[name]] += sign * bump
             elif name in columns:

@@ -18,6 +18,7 @@ OWN = {
     "model": "the dynamics, as in gpuquant.models; BlackScholes unless given",
     "exercise": "european",
     "underlying": "looked up in the market",
+    "underlyings": "names of a basket's assets, whose prices, yields and volatilities are looked up in the market",
     "currency": "of spot, strike and price",
     "quantity": "units held, negative when short; 1 unless given",
     "multiplier": "shares per unit; 1 unless given",
@@ -62,9 +63,14 @@ def section(cls: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
 
+def market_columns() -> set[str]:
+    """Every value that a model reads from a market."""
+    return {name for cls in models().values() for name in domains(cls)}
+
+
 def check_names(market: Market) -> None:
     """Refuse a market value that no model reads, with the nearest name: a typing error would price on a default."""
-    known = {name for cls in models().values() for name in domains(cls)}
+    known = market_columns()
     sections = {section(cls) for cls in models().values()}
     for name, value in market.values.items():
         if not isinstance(value, Mapping):

@@ -44,6 +44,7 @@ FIGURES = (
     ("orders", "orders", ",.0f"),
     ("fees", "fees", ",.0f"),
 )
+ONE_TRIAL = "Nothing is deflated: one trial is counted, and a ledger (ledger=, or with Ledger(path):) counts all that is tried."
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -52,7 +53,22 @@ def page(title: str, lead: str, body: str, meta: dict[str, Any], path: Path) -> 
     keep = {
         k: v
         for k, v in meta.items()
-        if k in ("device", "device_reason", "precision", "seed", "fill", "seconds", "joules", "joules_source", "version", "scenarios")
+        if k
+        in (
+            "device",
+            "device_reason",
+            "precision",
+            "seed",
+            "fill",
+            "seconds",
+            "joules",
+            "joules_source",
+            "version",
+            "scenarios",
+            "costs",
+            "currency",
+            "frequency",
+        )
     }
     foot = "; ".join(f"{k}: {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in keep.items())
     text = (
@@ -71,12 +87,14 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Path) -> Path:
     returns = fund.returns.to_numpy()
     trials = fund.ledger.trials()[0] if fund.ledger else 1
     span = dates.astype("datetime64[D]")
-    lead = f"Out of sample {span[0]} to {span[-1]}, {len(fund.panel.assets)} assets, after costs, filled at the {'next bar' if fund.meta['fill'] == 'next' else 'same close'}."
+    costs = "without costs: trading is free here" if fund.costs is None else "after costs"
+    lead = f"Out of sample {span[0]} to {span[-1]}, {len(fund.panel.assets)} assets, {costs}, filled at the {'next bar' if fund.meta['fill'] == 'next' else 'same close'}."
     ratio, error = measures.sharpe(returns), measures.sharpe_error(returns)
+    deflated = f"Deflated Sharpe: probability <b>{fund.deflated_sharpe():.2f}</b> of a Sharpe ratio above the luck of {trials} recorded trials; "
     headline = (
-        f"<p class='headline'>Deflated Sharpe: probability <b>{fund.deflated_sharpe():.2f}</b> of a Sharpe ratio above the luck of {trials} recorded trial{'s' if trials != 1 else ''}; "
-        "holding a rising market counts as skill here, so read it beside the baseline. "
-        f"Sharpe {ratio:.2f} &plusmn; {error:.2f}; information coefficient {fund.ic[0]:+.4f} &plusmn; {fund.ic[1]:.4f}.</p>"
+        f"<p class='headline'>{deflated if trials > 1 else ''}"
+        f"Sharpe {ratio:.2f} &plusmn; {error:.2f}; information coefficient {fund.ic[0]:+.4f} &plusmn; {fund.ic[1]:.4f}. "
+        f"Holding a rising market counts as skill here, so read it beside the baseline.{'' if trials > 1 else ' ' + ONE_TRIAL}</p>"
     )
     start = fund.account.account.cash
     weights = np.nan_to_num(fund.weights)
@@ -103,11 +121,12 @@ def backtest_page(found: Backtest, path: Path) -> Path:
     dates, equity = account.panel.clock, found.equity([column]).to_numpy()[:, 0]
     returns = found.returns([column]).to_numpy()[:, 0]
     span = dates.astype("datetime64[D]")
-    lead = f"{span[0]} to {span[-1]}, {trials} column{'s' if trials != 1 else ''} tried; shown is {found.names([column])[0]}."
-    years = account.panel.bars / account.periods
+    free = " Trading is free here: no costs were given." if account.free else ""
+    lead = f"{span[0]} to {span[-1]}, {trials} column{'s' if trials != 1 else ''} tried; shown is {found.names([column])[0]}.{free}"
+    deflated = f"Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio above the luck of {trials} trials. "
     headline = (
-        f"<p class='headline'>Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio above the luck of {trials} trial{'s' if trials != 1 else ''}. "
-        f"Sharpe {best['sharpe']:.2f} &plusmn; {m['sharpe_error'][column]:.2f}; a ratio this good needs {best['minimum_years']:.1f} years to stand out, and there are {years:.1f}.</p>"
+        f"<p class='headline'>{deflated if trials > 1 else ''}Sharpe {best['sharpe']:.2f} &plusmn; {m['sharpe_error'][column]:.2f}"
+        f"{'; ' + html.escape(found.needed(best)) if trials > 1 else ''}.{'' if trials > 1 else ' ' + ONE_TRIAL}</p>"
     )
     body = headline + svg.lines(
         dates, {"equity": equity / account.cash}, title="Equity, multiple of the start (logarithmic)", form=".3g", log=bool(equity.min() > 0.0)
@@ -172,5 +191,9 @@ def risk_page(risk: Risk, path: Path) -> Path:
     body = svg.bars(risk.total, title="Profit and loss over the scenarios", marks=marks)
     body += "<h2>Tail</h2>" + svg.table(["measure", "level", "loss", "90 % from", "to"], rows)
     body += "<h2>Contributions to the expected shortfall at 97.5 %</h2>" + svg.table(["position", "value", "contribution", "share"], who)
-    lead = f"{len(risk.pnl)} scenarios, {risk.pnl.shape[1]} positions worth {risk.value.sum():,.0f}, every position revalued in full."
+    lead = f"{len(risk.pnl)} scenarios, {risk.pnl.shape[1]} positions worth {risk.worth:,.0f}{f' {risk.currency}' if risk.currency else ''}, every position revalued in full."
+    lost = risk.failed
+    if len(lost):
+        body += "<h2>Without a price</h2>" + svg.table(["position", "why"], lost.astype(str).to_numpy().tolist())
+        lead += f" {len(lost)} without a price{' are left out' if risk.partial else ': totals are not known'}."
     return page("Risk", lead, body, risk.meta, path)

@@ -11,7 +11,7 @@ import numpy as np
 WIDTH, HEIGHT = 860, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 10, 26
 COLOURS = ("#2b6cb0", "#9aa5b1", "#c05621", "#2f855a")
-MOST_POINTS = 800
+TIMES = (("Y", 10), ("M", 10), ("D", 9), ("h", 7), ("m", 7), ("s", 7))  # units of time to label by, and how many labels fit beside each other
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -26,17 +26,16 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def lines(dates: np.ndarray, series: Mapping[str, np.ndarray], *, title: str, form: str = ",.2f", log: bool = False, fill: bool = False) -> str:
-    """A line chart of series over dates, at most 800 points each."""
-    keep = np.unique(np.linspace(0, len(dates) - 1, min(MOST_POINTS, len(dates))).astype(int))
-    drawn = {name: np.asarray(values, dtype=float)[keep] for name, values in series.items()}
-    shown = {name: np.log(v) if log else v for name, v in drawn.items()}
+    """A line chart of series over dates: of each pixel the lowest and the highest value, so that no extreme is lost."""
+    whole = {name: np.asarray(values, dtype=float) for name, values in series.items()}
+    shown = {name: np.log(v) if log else v for name, v in whole.items()}
     finite = np.concatenate([v[np.isfinite(v)] for v in shown.values()])
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if not log:
         low, high = min(low, 0.0), max(high, 0.0)
     if high <= low:
         high = low + 1.0
-    x = LEFT + (keep - keep[0]) / max(keep[-1] - keep[0], 1) * (WIDTH - LEFT - RIGHT)
+    x = LEFT + np.arange(len(dates)) / max(len(dates) - 1, 1) * (WIDTH - LEFT - RIGHT)
 
     def y(value: np.ndarray | float) -> np.ndarray:
         return np.asarray(TOP + (high - np.asarray(value)) / (high - low) * (HEIGHT - TOP - BOTTOM))
@@ -47,13 +46,11 @@ def lines(dates: np.ndarray, series: Mapping[str, np.ndarray], *, title: str, fo
         height = float(y(math.log(mark) if log else mark))
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{format(mark, form)}</text>')
-    years = dates[keep].astype("datetime64[Y]").astype(int) + 1970
-    every = max(1, (int(years[-1]) - int(years[0])) // 10)
-    for position in np.flatnonzero(np.diff(years)) + 1:
-        if years[position] % every == 0:
-            parts.append(f'<text class="tick" x="{x[position]:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{years[position]}</text>')
+    for position, label in date_marks(dates):
+        anchor = "start" if position == 0 else "end" if position == len(dates) - 1 else "middle"
+        parts.append(f'<text class="tick" x="{x[position]:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{label}</text>')
     for k, (name, values) in enumerate(shown.items()):
-        known = np.isfinite(values)
+        known = extremes(values, x)
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x[known], y(values[known]), strict=True))
         colour = COLOURS[k % len(COLOURS)]
         if fill and k == 0 and points:
@@ -65,6 +62,38 @@ def lines(dates: np.ndarray, series: Mapping[str, np.ndarray], *, title: str, fo
         "".join(f'<span><i style="background:{COLOURS[k % len(COLOURS)]}"></i>{html.escape(n)}</span>' for k, n in enumerate(series)) if len(series) > 1 else ""
     )
     return f'<figure><figcaption>{html.escape(title)}<span class="legend">{legend}</span></figcaption>{"".join(parts)}</figure>'
+
+
+def extremes(values: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The places of the first, the lowest, the highest and the last known value of each pixel of `x`, in order."""
+    known = np.flatnonzero(np.isfinite(values))
+    if not known.size:
+        return known
+    pixel = np.floor(x[known]).astype(int)
+    begins = np.flatnonzero(np.concatenate([[True], np.diff(pixel) > 0]))
+    ends = np.concatenate([begins[1:], [len(known)]])
+    order = np.lexsort((values[known], pixel))  # within a pixel from the lowest to the highest
+    return np.unique(known[np.concatenate([begins, ends - 1, order[begins], order[ends - 1]])])
+
+
+def date_marks(dates: np.ndarray) -> list[tuple[int, str]]:
+    """Places and labels of dates along an axis, by years, months, days or times of day, whichever the span has enough of."""
+    for unit, most in TIMES:
+        count = dates.astype(f"datetime64[{unit}]").astype(np.int64)
+        turns = np.flatnonzero(np.diff(count)) + 1
+        if len(turns) >= 3:
+            every = -(-len(turns) // most)
+            turns = turns[np.concatenate([[True], np.diff(count[turns] // every) > 0])] if every > 1 else turns
+            room = len(dates) // 20  # a label at the very edge would be cut off
+            marks = [(int(t), _time(dates[t], unit)) for t in turns if room <= t < len(dates) - room]
+            if marks:
+                return marks
+    return [(k, _time(dates[k], "D")) for k in sorted({0, len(dates) - 1})]
+
+
+def _time(date: np.datetime64, unit: str) -> str:
+    text = str(date.astype(f"datetime64[{'m' if unit in 'hm' else unit}]"))
+    return text.replace("T", " ")[5:] if unit in "hms" else text
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

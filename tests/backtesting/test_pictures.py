@@ -58,4 +58,4 @@ def test_the_page_leads_with_what_remains_of_the_best(grid, tmp_path):
     assert "http" not in page and len(page) < 500_000
     alone = grid.account.of(int(found["column"]))
     single = gq.backtest(alone.panel, gq.rules.MovingAverageCross(fast=3, slow=15)).report(tmp_path / "one.html").read_text()
-    assert "of 1 trial." in single and "The best by" not in single
+    assert "Nothing is deflated: one trial is counted" in single and "Deflated Sharpe" not in single and "The best by" not in single

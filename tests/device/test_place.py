@@ -97,7 +97,9 @@ def test_a_tile_that_fails_on_another_thread_stops_the_run():
 
 def test_interrupt_stops_within_a_second():
     source = """
+import signal
 import gpuquant as gq, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background is told to ignore it
 asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=252)
 model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
 gq.price(asian, model, paths=256)

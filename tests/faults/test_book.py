@@ -120,10 +120,13 @@ BOOK = [dict(CALL, id=f"T{k}", strike=90.0 + k, quantity=float(1 - 2 * (k % 2)))
 def test_more_contracts_than_scenarios(market, us20):
     few = gq.Scenarios.historical(us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=30)
     options = gq.Portfolio({"options": contracts(*BOOK)})
-    with pytest.warns(UserWarning, match="60 positions over 30 scenarios"):
-        found = options.optimize(options.risk(market, few), vary="options")
-    assert (found.frame.multiple >= -1e-9).all()
-    assert found.after > 0.0
+    with pytest.warns(UserWarning, match="60 positions over 30 scenarios"), pytest.raises(DataError, match="the optimum gains for sure"):
+        options.optimize(options.risk(market, few), vary="options")
+    many = gq.Scenarios.historical(us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=500)
+    book = gq.Portfolio({"options": contracts(*BOOK[:8]), "shares": {"AAPL": 10.0}})
+    found = book.optimize(book.risk(market, many), vary="options")
+    assert (found.frame.multiple >= 0.0).all() and (found.frame.multiple <= 10.0).all()
+    assert 0.0 < found.after <= found.before
 
 
 def test_seconds_of_a_risk_run(market, history):

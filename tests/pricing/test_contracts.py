@@ -174,7 +174,7 @@ def test_surface_is_linear_in_total_variance():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("rate = nan", "market rate.rate = nan"),
+        ("rate = nan", "market rate = nan"),
         ("rate = [1]", "a market value is a number"),
         ("rate = ", "market.toml"),
         ("asof = 3", "asof = 3"),
