@@ -194,7 +194,7 @@ def value_at_risk(returns: Any, level: float = 0.95) -> Any:
     `returns` may be profits in money. empyrical interpolates, and gives a loss as negative.
     """
     ordered = np.sort(_values(returns), axis=0)
-    return _said(np.where(np.isnan(ordered[-1]), np.nan, -worst(ordered, _level(level))), returns)
+    return _said(np.where(np.isnan(ordered[-1]), np.nan, -worst(ordered, level_of(level))), returns)
 
 
 def expected_shortfall(returns: Any, level: float = 0.95) -> Any:
@@ -204,10 +204,11 @@ def expected_shortfall(returns: Any, level: float = 0.95) -> Any:
     value at risk.
     """
     ordered = np.sort(_values(returns), axis=0)
-    return _said(np.where(np.isnan(ordered[-1]), np.nan, -mean_of_worst(ordered, _level(level))), returns)
+    return _said(np.where(np.isnan(ordered[-1]), np.nan, -mean_of_worst(ordered, level_of(level))), returns)
 
 
-def _level(level: float) -> float:
+def level_of(level: Any) -> float:
+    """A level of risk, refused where it is not within 0.5 and 1."""
     if not (isinstance(level, int | float | np.number) and 0.5 <= level < 1.0):
         raise InputError(f"level = {level!r}: must be within 0.5 and 1, such as 0.99")
     return float(level)

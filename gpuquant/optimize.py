@@ -104,10 +104,11 @@ def optimize(risk: Any, positions: list[str], *, objective: Any, level: float = 
 
     import pandas as pd
 
-    from gpuquant.measures import expected_shortfall
+    from gpuquant.measures import expected_shortfall, level_of
 
     if not positions:
         raise InputError("there is nothing to vary: the book holds no such position")
+    level = level_of(level)
     unit = risk.pnl[positions].to_numpy()
     values = risk.value[positions].to_numpy()
     if np.isnan(risk.total).any() or np.isnan(unit).any():

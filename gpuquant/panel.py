@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import readers
+from gpuquant.columns import flag
 from gpuquant.device import Place, choose
-from gpuquant.errors import DataError, unknown
+from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.timeline import Dated, check_calendar
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ class Panel(Dated):
             raise DataError("the panel is empty: needs at least one date and one asset")
         if len(set(self.assets)) != len(self.assets):
             raise DataError(f"asset {next(a for a in self.assets if self.assets.count(a) > 1)!r} stands twice")
-        steps = np.diff(self.dates)
-        for wrong, what in ((steps == np.timedelta64(0), "stands twice"), (steps < np.timedelta64(0), "comes after a later one")):
+        steps = np.diff(self.dates).astype(np.int64)
+        for wrong, what in ((steps == 0, "stands twice"), (steps < 0, "comes after a later one")):
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0]) + 1
                 raise DataError(f"dates[{row}] = {self.dates[row]} {what}: dates must increase")
@@ -164,6 +165,10 @@ class Panel(Dated):
         DataError
             What is not clearly prices; dates that do not increase; prices that are missing or not above zero: named by row and column.
         """
+        flag("halts", halts)
+        flag("adjusted", adjusted)
+        if not isinstance(asset, str):
+            raise InputError(f"asset = {asset!r}: must be a name")
         if isinstance(prices, cls):
             panel = prices
         elif isinstance(prices, str | Path):

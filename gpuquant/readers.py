@@ -28,6 +28,7 @@ FIELDS = {
 }  # fmt: skip
 DATES = ("date", "datetime", "timestamp", "time", "day")
 TICKERS = ("ticker", "symbol", "asset", "instrument", "tic", "security", "name")
+COUNTERS = ("", "index", "unnamed0", "level0", "indexlevel0")
 LOOSE = ("price", "value", "px")  # a tidy table's only column of numbers may be called so
 SUFFIXES = (".parquet", ".csv", ".gz")
 
@@ -162,6 +163,7 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
     doubled = data.columns[data.columns.duplicated()]
     if len(doubled):
         raise DataError(f"asset {str(doubled[0])!r} stands twice")
+    data = data.drop(columns=[c for c in data.columns if word(c) in COUNTERS and pd.api.types.is_integer_dtype(data[c])])  # an index that was written with it
     tickers = [c for c in data.columns if word(c) in TICKERS and not pd.api.types.is_numeric_dtype(data[c])]
     if tickers and not _price_like(data.index):
         return _of_tidy(data, tickers[0])
@@ -284,8 +286,6 @@ def _dated(frame: pd.DataFrame, name: str) -> pd.DataFrame:
             if not pd.api.types.is_numeric_dtype(frame[first]):
                 column = first
         if column is not None:
-            counter = [c for c in frame.columns if word(c) in ("", "index", "unnamed0") and pd.api.types.is_integer_dtype(frame[c])]
-            frame = frame.drop(columns=[c for c in counter if c != column])
             frame = frame.set_axis(pd.DatetimeIndex(_parsed(frame[column], str(column)))).drop(columns=[column])
         elif not pd.api.types.is_numeric_dtype(frame.index):
             frame = frame.set_axis(pd.DatetimeIndex(_parsed(frame.index.to_series(), f"index of {name}")))

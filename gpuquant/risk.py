@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import measures
-from gpuquant.errors import InputError, unknown
+from gpuquant.errors import unknown
 from gpuquant.sums import tail_mass
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ class Risk:
 
     def var(self, level: float = 0.99) -> float:
         """Value at risk: the loss exceeded with probability 1 - level, positive."""
-        return measures.value_at_risk(self.total, _level(level))
+        return measures.value_at_risk(self.total, measures.level_of(level))
 
     def expected_shortfall(self, level: float = 0.975) -> float:
         """Mean loss in the worst 1 - level of scenarios, positive."""
-        return measures.expected_shortfall(self.total, _level(level))
+        return measures.expected_shortfall(self.total, measures.level_of(level))
 
     def interval(self, measure: str, level: float, confidence: float = 0.9) -> tuple[float, float]:
         """A block-bootstrap interval of `var` or `expected_shortfall`; blocks as long as scenarios overlap."""
@@ -106,7 +106,7 @@ class Risk:
         if np.isnan(total).any():
             return pd.Series(np.nan, index=self.pnl.columns, name="contribution")
         order = np.argsort(total, kind="stable")
-        mass = max(tail_mass(_level(level), len(total)), 1.0)
+        mass = max(tail_mass(measures.level_of(level), len(total)), 1.0)
         share = np.clip(mass - np.arange(len(total)), 0.0, 1.0)
         return pd.Series(-(self.pnl.to_numpy()[order] * share[:, None]).sum(axis=0) / mass, index=self.pnl.columns, name="contribution")
 
@@ -152,9 +152,3 @@ class Risk:
         from gpuquant.report.html import risk_page
 
         return risk_page(self, Path(path))
-
-
-def _level(level: float) -> float:
-    if not 0.5 <= level < 1.0:
-        raise InputError(f"level = {level!r}: must be within 0.5 and 1, such as 0.99")
-    return level

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.columns import whole_number
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.market import Market
 from gpuquant.panel import Panel
@@ -73,8 +74,8 @@ class Scenarios:
             The most recent moves that are used.
         """
         panel = Panel.of(prices)
-        if not isinstance(horizon, int) or not 1 <= horizon < panel.bars:
-            raise InputError(f"horizon = {horizon!r}: must be a whole number from 1 to {panel.bars - 1} bars")
+        whole_number("horizon", horizon, 1, panel.bars - 1)
+        whole_number("last", last)
         for name in hold:
             if name not in MOVED[1:]:
                 raise unknown("held column", name, MOVED[1:])

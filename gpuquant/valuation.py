@@ -19,10 +19,10 @@ from gpuquant.pricing.greeks import NAMES
 from gpuquant.progress import bar
 from gpuquant.result import Priced
 from gpuquant.risk import Risk
+from gpuquant.scenarios import Scenarios
 
 if TYPE_CHECKING:
     from gpuquant.portfolio import Portfolio
-    from gpuquant.scenarios import Scenarios
 
 
 def revalued(
@@ -32,6 +32,8 @@ def revalued(
     import pandas as pd
 
     market = market_of(market)
+    if not isinstance(moves, Scenarios):
+        raise InputError(f"moves = {type(moves).__name__}: must be scenarios, such as gpuquant.Scenarios.grid(spot=[-0.1, 0.1])")
     place = choose(device)
     how: dict[str, Any] = {"paths": paths, "seed": seed, "device": place, "progress": False}
     moves.check(book.underlyings(), market)

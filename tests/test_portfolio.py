@@ -163,7 +163,7 @@ def test_the_tear_sheet_is_one_small_offline_page(walk_panel, tmp_path):
     text = result.report(tmp_path / "sheet.html").read_text()
     assert len(text) < 500_000
     assert "http" not in text.replace("http://www.w3.org", "") and "<script" not in text
-    for word in ("Equity", "Drawdown", "Monthly returns", "Exposure", "Costs", "equal weight", "Deflated Sharpe"):
+    for word in ("Equity", "Drawdown", "Monthly returns", "Exposure", "Costs", "equal weight", "Nothing is deflated"):
         assert word in text
     assert "Sharpe" in result.summary() and result._repr_html_().startswith("<pre>")
     risk = made_up()

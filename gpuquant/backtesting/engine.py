@@ -21,7 +21,7 @@ from gpuquant.backtesting.paths import Paths
 from gpuquant.backtesting.result import Backtest
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops, word
 from gpuquant.backtesting.wishes import directions, goals, tickets_of
-from gpuquant.columns import Domain, domains
+from gpuquant.columns import Domain, domains, scalar, whole_number
 from gpuquant.costs.base import Cost
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
 from gpuquant.errors import DataError, InputError, unknown
@@ -30,6 +30,7 @@ from gpuquant.panel import Panel
 from gpuquant.progress import bar
 from gpuquant.rules.base import Rule
 from gpuquant.store import Store
+from gpuquant.sums import NAMES
 from gpuquant.timeline import ALIGN, dates_of, same_zone
 
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
@@ -127,7 +128,7 @@ def backtest(
     given = dict(zip(ENTRIES, (rule, signals, weights, amounts, orders), strict=True))
     if sum(x is not None for x in given.values()) != 1:
         raise InputError(f"give exactly one of {', '.join(ENTRIES[:-1])} and {ENTRIES[-1]}")
-    _check_choices(fill, short_of_cash, align, cash, top, workers)
+    _check_choices(fill, short_of_cash, align, cash, top, by, workers)
     a_year = _periods(periods, panel, paths)
     size, cost = size or Size(), NoCost() if costs is None else costs
     _check(size, stops, margin, cost, panel, fill)
@@ -207,29 +208,24 @@ def _woven_on(device: str | Place, bars: int) -> Place:
     return place
 
 
-def _check_choices(fill: str, short_of_cash: str, align: str, cash: float, top: int | None, workers: Any) -> None:
+def _check_choices(fill: str, short_of_cash: str, align: str, cash: float, top: int | None, by: str, workers: Any) -> None:
     """The words and numbers of a run are what they should be."""
     for name, value, allowed in (("fill", fill, FILLS), ("short_of_cash", short_of_cash, SHORT_OF_CASH), ("align", align, ALIGN)):
         if value not in allowed:
             raise unknown(name, value, allowed)
-    _positive("cash", cash)
-    if top is not None and (not isinstance(top, int) or top < 1):
-        raise InputError(f"top = {top!r}: must be a whole number >= 1")
+    scalar("cash", cash)
+    if top is not None:
+        whole_number("top", top)
+    if by not in NAMES:
+        raise unknown("measure", by, NAMES)
     if workers is not None and top is not None:
         raise InputError("workers and top: give one of them")
-
-
-def _positive(name: str, number: Any) -> float:
-    """A number above zero, as a float."""
-    if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not (np.isfinite(number) and number > 0):
-        raise InputError(f"{name} = {number!r}: must be finite and > 0")
-    return float(number)
 
 
 def _periods(periods: Any, panel: Any, paths: Paths | None) -> float:
     """Bars a year: as said, or as the dates or the paths have it; asked for where they do not say."""
     if periods is not None:
-        return _positive("periods", periods)
+        return scalar("periods", periods)
     if paths is not None and np.isfinite(paths.a_year):
         return paths.a_year
     if paths is not None or np.isnan(panel.frequency.periods):
@@ -291,7 +287,10 @@ def _market(benchmark: Any, panel: Panel) -> np.ndarray | None:
         if absent.size:
             raise DataError(f"benchmark: has no price at {panel.index[absent[0]]}, and at {absent.size - 1} other bars")
         benchmark = np.squeeze(benchmark.to_numpy())
-    values = np.asarray(benchmark, dtype=np.float64)
+    try:
+        values = np.asarray(benchmark, dtype=np.float64)
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"benchmark = {benchmark!r}: must be 'equal_weight', or {panel.bars} prices > 0, one for each bar") from failure
     if values.shape != (panel.bars,) or not (np.isfinite(values) & (values > 0.0)).all():
         raise InputError(f"benchmark: must be {panel.bars} prices > 0, one for each bar")
     return np.concatenate([[0.0], values[1:] / values[:-1] - 1.0])

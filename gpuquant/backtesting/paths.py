@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import domains, takes
+from gpuquant.columns import domains, scalar, takes, whole_number
 from gpuquant.errors import InputError
 from gpuquant.models.base import Model
 from gpuquant.panel import Panel
@@ -35,13 +35,10 @@ class Paths:
 
     def __post_init__(self) -> None:
         for name, least in (("paths", 1), ("bars", 2)):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < least:
-                raise InputError(f"{name} = {value!r}: must be a whole number >= {least}")
+            whole_number(name, getattr(self, name), least)
         if not isinstance(self.seed, int | np.integer) or not 0 <= self.seed < 1 << 64:
             raise InputError(f"seed = {self.seed!r}: must be a whole number from 0 to 2^64 - 1")
-        if not (np.isfinite(self.tick) and self.tick > 0.0):
-            raise InputError(f"tick = {self.tick!r}: must be finite and > 0")
+        scalar("tick", self.tick)
 
     @cached_property
     def panel(self) -> Panel:
@@ -139,8 +136,7 @@ class Bootstrapped(Paths):
             raise InputError(f"prices have {len(panel.assets)} assets: must have one")
         if panel.bars < 3 or panel.halts:
             raise InputError("prices: must have three bars at least, and none missing")
-        if not (np.isfinite(self.block) and self.block >= 1.0):
-            raise InputError(f"block = {self.block!r}: must be finite and >= 1 bars")
+        scalar("block", self.block, 1.0, closed=True)
 
     @cached_property
     def history(self) -> np.ndarray:

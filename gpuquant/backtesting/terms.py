@@ -90,7 +90,10 @@ class Stops(Member):
     def __post_init__(self) -> None:
         for name in GRIDDED:  # their lengths may differ: they make a grid
             alone = np.atleast_1d(np.asarray(getattr(self, name), dtype=object))
-            object.__setattr__(self, name, np.array([np.nan if v is None else v for v in alone], dtype=float))
+            try:
+                object.__setattr__(self, name, np.array([np.nan if v is None else v for v in alone], dtype=float))
+            except (TypeError, ValueError) as failure:
+                raise InputError(f"Stops {name} = {getattr(self, name)!r}: {domains(type(self))[name].rule}") from failure
         given = {name: getattr(self, name) for name in GRIDDED}
         for name, values in given.items():
             object.__setattr__(self, name, values[:1])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpuquant.errors import InputError
+from gpuquant.columns import scalar, whole_number
 from gpuquant.sizing.base import Sizing
 from gpuquant.sums import PERIODS
 
@@ -40,11 +40,8 @@ class VolatilityTarget(Sizing):
 
     def __post_init__(self) -> None:
         for name, high in (("target", np.inf), ("max_gross", np.inf), ("smooth", 1.0)):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and 0 < value <= high):
-                raise InputError(f"VolatilityTarget {name} = {value!r}: must be > 0{'' if np.isinf(high) else f' and <= {high:g}'}")
-        if self.window < 2:
-            raise InputError(f"VolatilityTarget window = {self.window!r}: must be >= 2 bars")
+            scalar(f"VolatilityTarget {name}", getattr(self, name), high=high)
+        whole_number("VolatilityTarget window", self.window, 2)
 
     def size(self, forecast: np.ndarray, close: np.ndarray) -> np.ndarray:
         returns = np.zeros(close.shape)
