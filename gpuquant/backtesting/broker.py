@@ -108,25 +108,34 @@ def furthest(prices, j, t, entry, entered):
     `entered` is what a share has cost less all its dividends; a price from before a dividend is lowered as what the share had cost by then is.
     """
     low = close_of(prices, j, entry)
+    high = low
     if ACTIONS:
         low = 1e300
-    high = low if not ACTIONS else 0.0
-    before = entered  # what a share had cost, less the dividends up to its bar
-    for n in range(t - entry + (1 if ACTIONS else 0)):
-        q = t - n
-        worst = close_of(prices, j, q)
-        best = worst
-        if RANGES and q > entry:
-            worst = extra_of(prices, LOW, j, q)
-            best = extra_of(prices, HIGH, j, q)
-        if ACTIONS:
+        high = 0.0
+        before = entered  # what a share had cost, less the dividends up to its bar
+        for n in range(t - entry + 1):
+            q = t - n
+            worst, best = range_of(prices, j, q, entry)
             scale = entered / before / shares_since(prices, j, q, t)
-            worst = worst * scale
-            best = best * scale
+            low = min(low, worst * scale)
+            high = max(high, best * scale)
             before += extra_of(prices, DIVIDEND, j, q) * extra_of(prices, SHARES, j, q) / extra_of(prices, SPLIT, j, q) / extra_of(prices, SHARES, j, t)
-        low = min(low, worst)
-        high = max(high, best)
+    else:
+        for q in range(entry + 1, t + 1):
+            worst, best = range_of(prices, j, q, entry)
+            low = min(low, worst)
+            high = max(high, best)
     return low, high
+
+
+def range_of(prices, j, q, entry):
+    """The lowest and the highest price of bar `q` after the entry of a holding; of the entry's bar, its close."""
+    worst = close_of(prices, j, q)
+    best = worst
+    if RANGES and (q > entry):
+        worst = extra_of(prices, LOW, j, q)
+        best = extra_of(prices, HIGH, j, q)
+    return worst, best
 
 
 def settle(r, book, prices, j, t, size, whole, price, paid, fee):
@@ -374,9 +383,7 @@ def size_wishes(r, book, want, prices, q, t, notes):
             size = 0.0
             if wish < HOLD and (wish != 0.0 or had != 0.0):
                 _ = deal(r, book, prices, ASSETS, j, t, NAN, NO_LIMIT, price, 1.0, book[WHY, 0], notes)
-        if abs(size) < LEAST_UNITS:
-            if abs(size) > ROUNDING * abs(had):  # too small to trade, but no rounding of a target that is held
-                _ = deal(r, book, prices, ASSETS, j, t, size, NO_LIMIT, price, 1.0, book[WHY, 0], notes)
+        if abs(size) < LEAST_UNITS and abs(size) <= ROUNDING * abs(had):  # what rounding makes of a target that is held; else it is refused as too small
             size = 0.0
         book[SIZE + PER * j, 0] = size
         if size > 0.0 and ASSETS > 1 and not IN_ORDER:

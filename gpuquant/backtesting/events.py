@@ -81,7 +81,9 @@ def end(r, book, prices, t, worth, notes):
         units = book[HELD + PER * j, 0]
         if units != 0.0:
             price = close_of(prices, j, t)
-            settle(r, book, prices, j, t, -units, True, price, price, 0.0)
+            count_trade(book, prices, j, t, units * price - book[BASIS + PER * j, 0], units)
+            book[HELD + PER * j, 0] = 0.0
+            book[ORDERS, 0] += 1.0
             if recorded:
                 note(book, notes, t, asset_of(prices, j), -units, price, 0.0, -units, BY_RUIN, 0.0)
     book[CASH, 0] = worth

@@ -184,7 +184,7 @@ class Oracle:
                 sizes[j] = self.units(j, wish, prices[j], worth)
             elif not math.isnan(wish) and (wish != 0.0 or self.held[j] != 0.0):
                 self.refused.append((bar, j))
-        for j in np.flatnonzero((np.abs(sizes) < TINY) & (sizes != 0.0)):
+        for j in np.flatnonzero((np.abs(sizes) < TINY) & (sizes != 0.0)):  # refused, or what rounding makes of nothing
             if abs(sizes[j]) > 1e-9 * abs(self.held[j]):
                 self.refused.append((bar, j))
             sizes[j] = 0.0
