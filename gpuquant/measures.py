@@ -5,7 +5,8 @@ Conventions, the same in back-tests, risk and reports:
 - simple returns, of which there is one fewer than prices; n returns are n / `periods` years;
 - standard deviations with ddof 1; annualised by `periods` bars a year (252 unless said); the risk-free rate is 0;
 - drawdowns are negative; a value at risk or an expected shortfall is positive for a loss;
-- the quantile at level a of n outcomes is the ceil((1 - a) n)-th from the worst, an outcome itself and not a point between two;
+- the quantile at level a of n outcomes is the worst but floor((1 - a) n) of them, an outcome itself and not a point between two: of 100 at 95 % the
+  sixth worst, since five are worse (McNeil, Frey and Embrechts, 2005, definition 2.10);
 - what is not defined is NaN: a ratio to nothing, a mean of no trades.
 
 A function takes a list, an array, a Series or a frame of returns: a float for one series, an array or Series with a number for each column of several.
@@ -56,7 +57,8 @@ def _measure(name: str, returns: Any, periods: float = PERIODS, benchmark: Any =
         raise InputError(f"benchmark has shape {market.shape}: must be ({len(values)},), a return for each bar")
     if not (isinstance(periods, int | float | np.number) and np.isfinite(periods) and periods > 0):
         raise InputError(f"periods = {periods!r}: must be finite and > 0")
-    return _said(from_sums(sums_of(values, market), len(values), periods, market)[name], returns)
+    found = from_sums(sums_of(values, market), len(values), periods, market)[name]
+    return _said(np.where(np.isnan(values).any(axis=0), np.nan, found), returns)
 
 
 def total_return(returns: Any) -> Any:
@@ -189,7 +191,7 @@ def information_ratio(returns: Any, benchmark: Any, periods: float = PERIODS) ->
 
 
 def value_at_risk(returns: Any, level: float = 0.95) -> Any:
-    """The loss that is met or exceeded with probability 1 - `level`: the ceil((1 - level) n)-th worst outcome, as skfolio; NaN when one is NaN.
+    """The smallest loss that is exceeded with a probability of no more than 1 - `level`, as skfolio; NaN when an outcome is.
 
     `returns` may be profits in money. empyrical interpolates, and gives a loss as negative.
     """
@@ -235,7 +237,8 @@ def _trades(profits: Any) -> dict[str, np.ndarray]:
 
 
 def _of_profits(name: str, profits: Any) -> float:
-    found = float(of_trades(_trades(profits), 1.0)[name][0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = float(of_trades(_trades(profits), 1.0)[name][0])
     return found if math.isfinite(found) else float("nan")
 
 

@@ -19,8 +19,8 @@ def tail_mass(level: float, count: int) -> float:
 
 
 def worst(ordered: np.ndarray, level: float) -> np.ndarray:
-    """The outcome, of ascending ones along the first axis, that is met or fallen short of with probability 1 - `level`: the ceil((1 - level) n)-th."""
-    return np.asarray(ordered[max(math.ceil(tail_mass(level, len(ordered))), 1) - 1])
+    """The outcome, of ascending ones along the first axis, below which lie no more than 1 - `level` of them: the one after the floor((1 - level) n)-th."""
+    return np.asarray(ordered[min(math.floor(tail_mass(level, len(ordered))), len(ordered) - 1)])
 
 
 def mean_of_worst(ordered: np.ndarray, level: float) -> np.ndarray:
@@ -53,7 +53,7 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = sums["s1"] / n
         second = sums["s2"] - n * mean * mean
-        second = np.where(second > STILL * sums["s2"], second, 0.0)  # what stands still has no ratio
+        second = np.where(second <= STILL * sums["s2"], 0.0, second)  # what stands still has no ratio
         deviation = np.sqrt(second / (n - 1.0))
         central3 = sums["s3"] / n - 3.0 * mean * sums["s2"] / n + 2.0 * mean**3
         central4 = sums["s4"] / n - 4.0 * mean * sums["s3"] / n + 6.0 * mean**2 * sums["s2"] / n - 3.0 * mean**4

@@ -79,10 +79,10 @@ def end(r, book, prices, t, worth, notes):
     recorded, _column, _equity, _orders, _order_at = notes
     for j in range(ASSETS):
         units = book[HELD + PER * j, 0]
-        if units != 0.0:
+        book[HELD + PER * j, 0] = 0.0
+        if abs(units) >= LEAST_UNITS:
             price = close_of(prices, j, t)
             count_trade(book, prices, j, t, units * price - book[BASIS + PER * j, 0], units)
-            book[HELD + PER * j, 0] = 0.0
             book[ORDERS, 0] += 1.0
             if recorded:
                 note(book, notes, t, asset_of(prices, j), -units, price, 0.0, -units, BY_RUIN, 0.0)

@@ -176,7 +176,6 @@ def tails(block, book, moves, bars):
     mass = 0.05 * count_of
     whole = i64(mass + 1e-9)
     part = mass - whole if mass - whole > 1e-9 else 0.0
-    worst = whole if part > 0.0 else whole - 1
     for side in unrolled(2):
         way = 1.0 - 2.0 * side
         edge = way * mean - width
@@ -185,13 +184,13 @@ def tails(block, book, moves, bars):
             change = way * moves[0, t]
             moves[1, count] = change
             count += 1 if change < edge else 0
-        if count <= worst:
+        if count <= whole:
             for t in range(ORIGIN, bars):
                 moves[1, t - ORIGIN] = way * moves[0, t]
             count = count_of
-        quantile = way * select(moves, 1, count - 1, worst)
+        quantile = way * select(moves, 1, count - 1, whole)
         if side == 0:
-            total = part * moves[1, worst]
+            total = part * moves[1, whole]
             for q in range(whole):
                 total += moves[1, q]
             book[LOW5, 0] = quantile

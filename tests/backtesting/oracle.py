@@ -278,7 +278,7 @@ class Oracle:
             self.equity.append(worth)
             if worth <= 0.0 and self.alive:
                 self.alive = False
-                for j in np.flatnonzero(self.held):
+                for j in np.flatnonzero(np.abs(self.held) >= TINY):
                     self.fills.append((bar, j, -self.held[j], self.last[j], 0.0))
                 self.cash = worth
                 self.held[:] = 0.0
