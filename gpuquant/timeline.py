@@ -6,6 +6,7 @@ Dates are kept as UTC without a zone beside the name of the zone they came in, s
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -151,9 +152,9 @@ def duration(years: float) -> str:
     if not np.isfinite(years):
         return "an unknown time"
     for unit, many in (("years", 1.0), ("days", YEAR), ("hours", YEAR * 24.0), ("minutes", YEAR * 1440.0)):
-        if years * many >= 1.0 or unit == "minutes":
+        if years * many >= 1.0:
             return f"{years * many:.1f} {unit}"
-    return ""
+    return "less than a minute"
 
 
 def same_zone(timezone: str | None, other: str | None, name: str) -> None:
@@ -225,10 +226,12 @@ def check_calendar(dates: np.ndarray, timezone: str | None, exchange: str) -> No
 
     days = pd.DatetimeIndex(np.unique(wall_clock(dates, timezone).astype("datetime64[D]")))
     try:
-        calendar = exchange_calendars.get_calendar(exchange, start=days[0], end=days[-1] + pd.Timedelta(days=1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of its own use of pandas
+            calendar = exchange_calendars.get_calendar(exchange, start=days[0], end=days[-1] + pd.Timedelta(days=1))
+            sessions = calendar.sessions_in_range(days[0], days[-1])
     except Exception as failure:
         raise InputError(f"exchange = {exchange!r}: {str(failure).splitlines()[0]}") from failure
-    sessions = calendar.sessions_in_range(days[0], days[-1])
     for found, what in (
         (sessions.difference(days), f"sessions of {exchange} have no bar"),
         (days.difference(sessions), f"bars are on no session of {exchange}"),
