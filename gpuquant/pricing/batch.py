@@ -240,7 +240,7 @@ class _Rows:
         good = np.ones(len(rows), bool)
         for name, domain in {**domains(payoff), **domains(model)}.items():
             good &= self._check(columns[name], name, domain, rows)
-        kept = np.flatnonzero(good)
+        kept = np.flatnonzero(good & (self.messages[rows] == ""))
         if kept.size:
             columns = {name: value[kept] for name, value in columns.items()}
             dynamics = model.from_columns({k: columns[k] for k in domains(model)})
@@ -291,6 +291,10 @@ class _Rows:
         longest = max(own.shape[1], quoted.shape[1])
         own, quoted = (np.pad(v, ((0, 0), (0, longest - v.shape[1])), constant_values=np.nan) for v in (own, quoted))
         given = np.isfinite(own).any(axis=1)
+        for k in np.flatnonzero(~given & ~np.isin(rows, np.flatnonzero(self.messages != ""))):
+            absent = [asset for asset, value in zip(names[k] or (), quoted[k], strict=False) if np.isnan(value)]
+            if absent and name not in defaults(model):
+                self.messages[rows[k]] = f"{name}[{rows[k]}]: the market has no {model.by_asset[name]} of {absent[0]!r}"
         shocked = np.array([self._moved_list(model.by_asset[name], row, values) for row, values in zip(names, own, strict=True)])
         return np.where(given[:, None], shocked, quoted)
 
