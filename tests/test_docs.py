@@ -52,6 +52,12 @@ def test_backtesting_runs(capsys):
     assert f"{len(scope['grid'].measures)} measures, {len(told.measures)} with a benchmark" in text
 
 
+def test_reading_prints_what_it_says(capsys):
+    page = (ROOT / "docs" / "reading.md").read_text()
+    exec(compile(blocks(page, "python")[0], "<reading>", "exec"), {})
+    assert capsys.readouterr().out == blocks(page, "text")[0]
+
+
 @pytest.mark.parametrize("command", MAKE)
 def test_make_knows_its_targets(command):
     done = subprocess.run([*shlex.split(command), "-n"], cwd=ROOT, capture_output=True, text=True, check=False)
