@@ -83,7 +83,7 @@ def date_marks(dates: np.ndarray) -> list[tuple[int, str]]:
         turns = np.flatnonzero(np.diff(count)) + 1
         if len(turns) >= 3:
             every = -(-len(turns) // most)
-            turns = turns[np.concatenate([[True], np.diff(count[turns] // every) > 0])] if every > 1 else turns
+            turns = turns[::every]
             room = len(dates) // 20  # a label at the very edge would be cut off
             marks = [(int(t), _time(dates[t], unit)) for t in turns if room <= t < len(dates) - room]
             if marks:
