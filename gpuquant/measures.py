@@ -3,7 +3,7 @@
 Conventions, the same in back-tests, risk and reports:
 
 - simple returns, of which there is one fewer than prices; n returns are n / `periods` years;
-- standard deviations with ddof 1; annualised by `periods` bars a year (252 unless said); the risk-free rate is 0;
+- standard deviations with ddof 1; annualised by `periods` bars a year, by default as the dates of a Series have it, and 252 without dates; the risk-free rate is 0;
 - drawdowns are negative; a value at risk or an expected shortfall is positive for a loss;
 - the quantile at level a of n outcomes is the worst but floor((1 - a) n) of them, an outcome itself and not a point between two: of 100 at 95 % the
   sixth worst, since five are worse (McNeil, Frey and Embrechts, 2005, definition 2.10);
@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.columns import scalar
 from gpuquant.errors import InputError
 from gpuquant.sums import PERIODS, TRADED, from_sums, mean_of_worst, of_trades, sums_of, worst
+from gpuquant.timeline import dates_of, frequency_of
 
 EULER = 0.5772156649015329
 
@@ -49,14 +51,28 @@ def _said(found: Any, returns: Any) -> Any:
     return np.ravel(found)
 
 
-def _measure(name: str, returns: Any, periods: float = PERIODS, benchmark: Any = None) -> Any:
+def _a_year(periods: float | None, returns: Any) -> float:
+    """Bars a year: as said, as the dates have it where the returns have dates, else 252."""
+    if periods is not None:
+        return scalar("periods", periods)
+    if not hasattr(getattr(returns, "index", None), "tz"):
+        return PERIODS
+    dates, zone = dates_of(returns.index)
+    found = frequency_of(dates.to_numpy(), zone)
+    if math.isnan(found.periods):
+        raise InputError(f"periods: how many bars a year has cannot be read off the dates ({found.label}): say it, such as periods=252")
+    return found.periods
+
+
+def _measure(name: str, returns: Any, periods: float | None = None, benchmark: Any = None) -> Any:
     """One measure of plain returns, by the definitions of the back-test."""
     values = _values(returns)
     market = None if benchmark is None else _values(benchmark, "benchmark")
+    if benchmark is not None and hasattr(benchmark, "index") and hasattr(returns, "index") and not benchmark.index.equals(returns.index):
+        raise InputError("benchmark: its index must be that of the returns, date by date: benchmark.reindex(returns.index)")
     if market is not None and market.shape != values.shape[:1]:
         raise InputError(f"benchmark has shape {market.shape}: must be ({len(values)},), a return for each bar")
-    if not (isinstance(periods, int | float | np.number) and np.isfinite(periods) and periods > 0):
-        raise InputError(f"periods = {periods!r}: must be finite and > 0")
+    periods = _a_year(periods, returns)
     found = from_sums(sums_of(values, market), len(values), periods, market)[name]
     return _said(np.where(np.isnan(values).any(axis=0), np.nan, found), returns)
 
@@ -66,22 +82,22 @@ def total_return(returns: Any) -> Any:
     return _measure("total_return", returns)
 
 
-def cagr(returns: Any, periods: float = PERIODS) -> Any:
+def cagr(returns: Any, periods: float | None = None) -> Any:
     """Compound growth a year, (product of 1 + r)^(periods / n) - 1; -1 for what lost everything."""
     return _measure("cagr", returns, periods)
 
 
-def volatility(returns: Any, periods: float = PERIODS) -> Any:
+def volatility(returns: Any, periods: float | None = None) -> Any:
     """Standard deviation of the returns, ddof 1, times the root of `periods`."""
     return _measure("volatility", returns, periods)
 
 
-def sharpe(returns: Any, periods: float = PERIODS) -> Any:
+def sharpe(returns: Any, periods: float | None = None) -> Any:
     """Mean over standard deviation (ddof 1), times the root of `periods` (Sharpe, 1994); NaN for returns that do not move."""
     return _measure("sharpe", returns, periods)
 
 
-def sortino(returns: Any, periods: float = PERIODS) -> Any:
+def sortino(returns: Any, periods: float | None = None) -> Any:
     """Mean over the root of the mean of min(r, 0)^2 over all bars, annualised (Sortino and Price, 1994).
 
     As empyrical; skfolio divides by the semi-deviation from the mean, with ddof 1.
@@ -120,12 +136,12 @@ def ulcer(returns: Any) -> Any:
     return _measure("ulcer", returns)
 
 
-def calmar(returns: Any, periods: float = PERIODS) -> Any:
+def calmar(returns: Any, periods: float | None = None) -> Any:
     """Compound growth a year over the deepest drawdown (Young, 1991), as empyrical."""
     return _measure("calmar", returns, periods)
 
 
-def martin(returns: Any, periods: float = PERIODS) -> Any:
+def martin(returns: Any, periods: float | None = None) -> Any:
     """Compound growth a year over the ulcer index (Martin and McCann, 1989)."""
     return _measure("martin", returns, periods)
 
@@ -165,7 +181,7 @@ def tail_ratio(returns: Any) -> Any:
     return _measure("tail_ratio", returns)
 
 
-def alpha(returns: Any, benchmark: Any, periods: float = PERIODS) -> Any:
+def alpha(returns: Any, benchmark: Any, periods: float | None = None) -> Any:
     """Mean return less beta times the benchmark's, times `periods` (Jensen, 1968); empyrical compounds it."""
     return _measure("alpha", returns, periods, benchmark=benchmark)
 
@@ -180,12 +196,12 @@ def correlation(returns: Any, benchmark: Any) -> Any:
     return _measure("correlation", returns, benchmark=benchmark)
 
 
-def tracking_error(returns: Any, benchmark: Any, periods: float = PERIODS) -> Any:
+def tracking_error(returns: Any, benchmark: Any, periods: float | None = None) -> Any:
     """Standard deviation (ddof 1) of the returns less the benchmark's, annualised."""
     return _measure("tracking_error", returns, periods, benchmark=benchmark)
 
 
-def information_ratio(returns: Any, benchmark: Any, periods: float = PERIODS) -> Any:
+def information_ratio(returns: Any, benchmark: Any, periods: float | None = None) -> Any:
     """Mean of the returns less the benchmark's over their standard deviation, annualised (Grinold and Kahn, 1999)."""
     return _measure("information_ratio", returns, periods, benchmark=benchmark)
 
@@ -237,6 +253,8 @@ def _trades(profits: Any) -> dict[str, np.ndarray]:
 
 
 def _of_profits(name: str, profits: Any) -> float:
+    if np.isnan(np.asarray(profits, dtype=float)).any():
+        return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
         found = float(of_trades(_trades(profits), 1.0)[name][0])
     return found if math.isfinite(found) else float("nan")
@@ -297,7 +315,7 @@ def loss_streak(profits: Any) -> float:
     return _of_profits("loss_streak", profits)
 
 
-def sharpe_error(returns: Any, periods: float = PERIODS) -> Any:
+def sharpe_error(returns: Any, periods: float | None = None) -> Any:
     """Standard error of the annualised Sharpe ratio (Lo, 2002; Mertens, 2002: skew and fat tails counted)."""
     return _measure("sharpe_error", returns, periods)
 
@@ -306,6 +324,8 @@ def probabilistic_sharpe(returns: Any, benchmark: float = 0.0) -> float:
     """Probability that the true Sharpe ratio per bar exceeds `benchmark` (Bailey and Lopez de Prado, 2012, eq. 9)."""
     from statistics import NormalDist
 
+    if _values(returns).ndim != 1:
+        raise InputError("returns: must be one series: a probability is of one record")
     error = sharpe_error(returns, periods=1.0)
     return NormalDist().cdf((sharpe(returns, 1.0) - benchmark) / error) if error > 0 else float("nan")
 

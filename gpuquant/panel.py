@@ -7,7 +7,7 @@ same orders come out on every device.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from gpuquant import readers
 from gpuquant.columns import flag
 from gpuquant.device import Place, choose
 from gpuquant.errors import DataError, InputError, unknown
-from gpuquant.timeline import Dated, check_calendar
+from gpuquant.timeline import Dated, check_calendar, moment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,9 @@ class Panel(Dated):
         if not isinstance(asset, str):
             raise InputError(f"asset = {asset!r}: must be a name")
         if isinstance(prices, cls):
-            panel = prices
+            if adjusted is not None and adjusted != prices.adjusted:
+                raise InputError(f"adjusted = {adjusted!r}: this panel has been read already; it is said where its prices are read")
+            panel = prices if halts is None or halts == prices.halts else replace(prices, halts=halts)
         elif isinstance(prices, str | Path):
             panel = cls.read(prices, asset=asset if asset != "asset" else None, halts=halts, adjusted=adjusted)
         else:
@@ -193,7 +195,9 @@ class Panel(Dated):
         for name in frames:
             if name not in ("close", *MORE):
                 raise unknown("prices", name, ("close", *MORE))
-        return cls._from_tables(readers.tables(frames or {"close": {}}), halts=halts)
+        if not frames:
+            raise DataError("a panel needs closes: close=frame")
+        return cls._from_tables(readers.tables(frames), halts=halts)
 
     @classmethod
     def from_frame(cls, frame: Any, *, halts: bool = False) -> Panel:
@@ -274,9 +278,9 @@ class Panel(Dated):
         """The dates from `first` to `last`, both included, as the clock in their time zone shows them; a day without a time is the whole day."""
         keep = np.ones(self.bars, bool)
         if first is not None:
-            keep &= self.clock >= np.datetime64(first)
+            keep &= self.clock >= moment(first, self.timezone)
         if last is not None:
-            end = np.datetime64(last)
+            end = moment(last, self.timezone)
             keep &= (self.clock.astype(end.dtype) if np.datetime_data(end)[0] in "YMWD" else self.clock) <= end
         return self.rows(np.flatnonzero(keep))
 

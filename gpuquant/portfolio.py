@@ -118,15 +118,13 @@ class FundBacktest:
     def summary(self) -> str:
         """Out-of-sample figures after costs, beside the equal-weight baseline."""
         base = self.benchmark()
-        own, naive = self.returns.to_numpy(), base.returns()[0].to_numpy()
         trials = self.ledger.trials()[0] if self.ledger else 1
         rows = [
             ("", "fund", "equal weight"),
             *((label, f"{self.account.measures[k][0]:{form}}", f"{base.measures[k][0]:{form}}") for label, k, form in _LINES),
             (
                 "Sharpe",
-                f"{measures.sharpe(own):.2f} +- {measures.sharpe_error(own):.2f}",
-                f"{measures.sharpe(naive):.2f} +- {measures.sharpe_error(naive):.2f}",
+                *(f"{found.measures['sharpe'][0]:.2f} +- {found.measures['sharpe_error'][0]:.2f}" for found in (self.account, base)),
             ),
         ]
         text = "\n".join(f"{a:<18}{b:>16}{c:>16}" for a, b, c in rows)
@@ -279,6 +277,8 @@ class Portfolio:
         """Vary the sizes inside one position to lower the risk of the whole book: no long becomes a short, see `gpuquant.optimize.optimize`."""
         if vary not in self.positions:
             raise unknown("position", vary, self.positions)
+        if not isinstance(risk, Risk):
+            raise InputError(f"risk = {type(risk).__name__}: must be what risk(market, moves) gives")
         return optimize(risk, [name for name in risk.pnl.columns if name.startswith(f"{vary}/")], objective=objective, level=level)
 
     def save(self, folder: str | Path) -> None:

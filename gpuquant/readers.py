@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,9 @@ FIELDS = {
 }  # fmt: skip
 DATES = ("date", "datetime", "timestamp", "time", "day")
 TICKERS = ("ticker", "symbol", "asset", "instrument", "tic", "security", "name")
-COUNTERS = ("", "index", "unnamed0", "level0", "indexlevel0")
+COUNTERS = ("", "index", "unnamed: 0", "level_0", "__index_level_0__")
 LOOSE = ("price", "value", "px")  # a tidy table's only column of numbers may be called so
+MISSING = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "N/A", "#N/A", "n/a", "-")  # in a file; NA may be a ticker
 SUFFIXES = (".parquet", ".csv", ".gz")
 
 
@@ -50,7 +51,6 @@ class Tables:
     frames: dict[str, pd.DataFrame]
     timezone: str | None
     adjusted: bool | None = None
-    halts: bool = field(default=False)
 
 
 def tables(data: Any, *, name: str = "asset", adjusted: bool | None = None) -> Tables:
@@ -73,7 +73,7 @@ def tables(data: Any, *, name: str = "asset", adjusted: bool | None = None) -> T
     if isinstance(data, Mapping):
         found = _of_mapping(data)
     else:
-        found = _of_frame(_as_pandas(data), name)
+        found = _of_frame(as_pandas(data), name)
     return _finished(found, adjusted)
 
 
@@ -88,14 +88,34 @@ def read_file(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        head = pd.read_csv(path, nrows=1, header=None, sep="\0", engine="python", dtype=str).iloc[0, 0]
-        separator = max((",", ";", "\t", "|"), key=str(head).count)
-        return pd.read_csv(path, sep=separator, decimal="," if separator == ";" else ".")
+        top = [str(line) for line in pd.read_csv(path, nrows=2, header=None, sep="\0", engine="python", dtype=str)[0]]
+        separator = max((",", ";", "\t", "|"), key=top[0].count)
+        head = top[0].split(separator)
+        if len(top) > 1 and word(head[0]) == "price" and word(top[1].split(separator)[0]) in TICKERS:  # two levels, as a download tool writes them
+            return pd.read_csv(path, sep=separator, header=[0, 1], index_col=0)
+        names: Any = {name.strip('"'): str for name in head if word(name) in TICKERS}  # 005930 and NA are names of companies
+        european = separator == ";"
+        frame = pd.read_csv(path, sep=separator, dtype=str if european else names, keep_default_na=False, na_values=MISSING).dropna(how="all")
+        return _with_points(frame) if european else frame
     except (ValueError, OSError, IndexError) as failure:  # pandas' and Arrow's parsing errors are ValueErrors
         raise DataError(f"price file {path} cannot be read: {str(failure).splitlines()[0]}") from failure
 
 
-def _as_pandas(data: Any) -> Any:
+def dated(data: Any, name: str) -> pd.DataFrame:
+    """A table with dates of what a caller has, its dates as the index."""
+    return _dated(as_pandas(data), name)
+
+
+def _with_points(frame: pd.DataFrame) -> pd.DataFrame:
+    """Numbers such as 1.234,50 as 1234.50, where some number of the table has a comma before its decimals."""
+    cells = [value for name in frame for value in frame[name] if isinstance(value, str)]
+    if not any(re.fullmatch(r"[+-]?[\d.]+,\d+", value) for value in cells):
+        return frame
+    number = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?")
+    return frame.map(lambda v: v.replace(".", "").replace(",", ".") if isinstance(v, str) and number.fullmatch(v) else v)
+
+
+def as_pandas(data: Any) -> Any:
     """A pandas frame or series of what a caller has."""
     import pandas as pd
 
@@ -104,7 +124,10 @@ def _as_pandas(data: Any) -> Any:
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__dataframe__"):
         import pyarrow as pa
 
-        return pa.table(data).to_pandas()
+        try:
+            return pa.table(data).to_pandas()
+        except (pa.ArrowException, TypeError) as failure:
+            raise DataError(f"prices = {type(data).__name__}: must be a table with a column of dates: {failure}") from failure
     if isinstance(data, np.ndarray):
         raise InputError("prices = array: has no dates; give pandas.DataFrame(array, index=dates, columns=assets)")
     raise InputError(f"prices = {type(data).__name__}: must be a Panel, a frame, a series, a mapping of frames, Arrow data or the path of a file")
@@ -130,14 +153,20 @@ def _of_mapping(data: Mapping[Any, Any]) -> dict[str, pd.DataFrame]:
         frames = {}
         for field_name, (given, value) in zip(fields, data.items(), strict=True):
             assert field_name is not None
-            whole = _as_pandas(value)
+            whole = as_pandas(value)
             frame = _dated(whole.to_frame(str(whole.name) if whole.name is not None else "asset") if isinstance(whole, pd.Series) else whole, str(given))
             frames[field_name] = _numbers(frame.rename(columns=str), str(given))
         return frames
-    parts: dict[str, dict[str, pd.DataFrame]] = {str(ticker): _of_frame(_as_pandas(value), str(ticker)) for ticker, value in data.items()}
+    parts: dict[str, dict[str, pd.DataFrame]] = {str(ticker): _of_frame(as_pandas(value), str(ticker)) for ticker, value in data.items()}
+    zones = {ticker: dates_of(part["close"].index)[1] if "close" in part else None for ticker, part in parts.items()}
+    one, other = next(iter(zones)), next((t for t, zone in zones.items() if zone != next(iter(zones.values()))), None)
+    if other is not None:
+        raise DataError(f"prices[{one!r}] have the time zone {zones[one]}, prices[{other!r}] {zones[other]}: give all the same, with tz_localize or tz_convert")
     names = set.union(*(set(part) for part in parts.values()))
     for ticker, part in parts.items():
-        if part["close"].shape[1] != 1:
+        if "close" not in part or part["close"].shape[1] != 1:
+            if "close" not in part:
+                raise DataError(f"prices[{ticker!r}] has no close")
             raise DataError(f"prices[{ticker!r}] has {part['close'].shape[1]} assets: a mapping by ticker holds one ticker's table each")
         if set(part) != names:
             raise DataError(f"prices[{ticker!r}] lacks {', '.join(sorted(names - set(part)))}, which another ticker has")
@@ -163,9 +192,12 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
     doubled = data.columns[data.columns.duplicated()]
     if len(doubled):
         raise DataError(f"asset {str(doubled[0])!r} stands twice")
-    data = data.drop(columns=[c for c in data.columns if word(c) in COUNTERS and pd.api.types.is_integer_dtype(data[c])])  # an index that was written with it
-    tickers = [c for c in data.columns if word(c) in TICKERS and not pd.api.types.is_numeric_dtype(data[c])]
+    counters = [c for c in data.columns if str(c).lower() in COUNTERS and data[c].tolist() == list(range(len(data)))]
+    data = data.drop(columns=counters)  # an index that was written with it
+    tickers = [c for c in data.columns if word(c) in TICKERS[:3] or (word(c) in TICKERS and not pd.api.types.is_numeric_dtype(data[c]))]
     if tickers and not _price_like(data.index):
+        if isinstance(data.index, pd.DatetimeIndex | pd.PeriodIndex) and _date_column(data) is None:
+            data = data.rename_axis("date").reset_index()
         return _of_tidy(data, tickers[0])
     frame = _dated(data, "prices")
     fields = _known_fields(frame.columns)
@@ -176,6 +208,11 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
         if strange:
             raise DataError(_strange(strange[0], frame.columns))
         whose = frame.attrs.get("ticker") or name
+        named: dict[str, str] = {}
+        for f, c in zip(fields, frame.columns, strict=True):
+            if f is not None and f in named:
+                raise DataError(f"the columns {named[f]!r} and {str(c)!r} are both the {f}: drop one of them")
+            named[str(f)] = str(c)
         return {f: _numbers(frame[[c]].set_axis([str(whose)], axis=1), str(c)) for f, c in zip(fields, frame.columns, strict=True) if f is not None}
     if all(fields):
         raise DataError(
@@ -260,16 +297,31 @@ def _parsed(values: Any, name: str) -> Any:
         values = values.astype(str)
         if not values.str.fullmatch(r"(19|20)\d{6}").all():
             raise DataError(f"column {name!r} must hold dates, such as 2024-01-02 or 20240102")
+    text = values.dtype.kind not in "Mm" and all(isinstance(value, str) for value in values)
     try:
-        return pd.to_datetime(values, utc=True) if _mixed(values) else pd.to_datetime(values)
+        if text and values.str.match(r"\s*\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}").all():
+            return _by_day_or_month(values, name)
+        return pd.to_datetime(values, utc=True) if text and _mixed(values) else pd.to_datetime(values)
     except (ValueError, TypeError, OverflowError) as failure:
         raise DataError(f"column {name!r} must hold dates: {str(failure).splitlines()[0]}") from failure
 
 
+def _by_day_or_month(values: Any, name: str) -> Any:
+    """Dates such as 03/04/2024: with points the day comes first; with other signs whichever of the two all dates allow."""
+    import pandas as pd
+
+    if values.str.match(r"\s*\d{1,2}\.").all():
+        return pd.to_datetime(values, dayfirst=True)
+    first, second = (values.str.extract(r"(\d{1,2})[/.-](\d{1,2})")[k].astype(int) for k in (0, 1))
+    if (first <= 12).all() and (second <= 12).all() and (first != second).any():
+        raise DataError(
+            f"column {name!r}: {values.iloc[0]!r} may be a day of either month: pandas.to_datetime(column, dayfirst=True), or dayfirst=False, says which"
+        )
+    return pd.to_datetime(values, dayfirst=bool((first > 12).any()))
+
+
 def _mixed(values: Any) -> bool:
     """Whether text has times with several distances from UTC, as a zone with summer time writes them."""
-    if not all(isinstance(value, str) for value in values):
-        return False
     text = values.astype(str)
     return bool(text.str.contains(r"\d\d:\d\d.*[+-]\d\d:?\d\d$").all() and text.str[-6:].nunique() > 1)
 
@@ -287,7 +339,7 @@ def _dated(frame: pd.DataFrame, name: str) -> pd.DataFrame:
                 column = first
         if column is not None:
             frame = frame.set_axis(pd.DatetimeIndex(_parsed(frame[column], str(column)))).drop(columns=[column])
-        elif not pd.api.types.is_numeric_dtype(frame.index):
+        elif not pd.api.types.is_numeric_dtype(frame.index) or (pd.api.types.is_integer_dtype(frame.index) and frame.index.min() > 19000000):
             frame = frame.set_axis(pd.DatetimeIndex(_parsed(frame.index.to_series(), f"index of {name}")))
         else:
             raise DataError(f"the index must hold dates, got {frame.index.dtype}: frame.set_axis(dates), or a column called date")
@@ -310,7 +362,7 @@ def _numbers(frame: pd.DataFrame, name: str) -> pd.DataFrame:
         if pd.api.types.is_bool_dtype(values.dtype):
             raise DataError(f"{name}: column {str(column)!r} holds True and False, not prices: signals belong in backtest(prices, signals=frame)")
         if values.dtype.kind == "M" or not pd.api.types.is_numeric_dtype(values.dtype):
-            cleaned = values.map(lambda v: re.sub(r"[,$\s]", "", v) if isinstance(v, str) else v)
+            cleaned = values.map(_bare)
             try:
                 if values.dtype.kind == "M":
                     raise TypeError("dates")
@@ -322,9 +374,19 @@ def _numbers(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return out.astype(np.float64)
 
 
+def _bare(value: Any) -> Any:
+    """A text without a dollar sign, and without commas where they part thousands; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    text = re.sub(r"[$\s]", "", value)
+    if text == "NA":
+        return np.nan
+    return text.replace(",", "") if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text) else text
+
+
 def _is_number(value: Any) -> bool:
     try:
-        float(re.sub(r"[,$\s]", "", value) if isinstance(value, str) else value)
+        float(_bare(value))
     except (TypeError, ValueError):
         return False
     return True
@@ -340,14 +402,18 @@ def _finished(frames: dict[str, pd.DataFrame], adjusted: bool | None) -> Tables:
     scaled = frames.pop("adjusted", None)
     if scaled is not None:
         if "close" not in frames:
+            beside = next((f for f in ("open", "high", "low") if f in frames), None)
+            if adjusted is False or beside is not None:
+                raise DataError(f"there is an adjusted close alone: {'adjusted=False' if beside is None else beside} needs the close as it was traded, too")
             frames["close"], adjusted = scaled, True
         elif adjusted is None:
             adjusted = "dividends" not in frames
         if adjusted:
             factor = scaled / frames["close"]
             frames |= {f: frames[f] * factor for f in ("open", "high", "low") if f in frames} | {"close": scaled}
-            for taken in ("splits", "dividends"):  # they are in the adjusted prices
-                frames.pop(taken, None)
+    if adjusted:
+        for taken in ("splits", "dividends"):  # they are in the adjusted prices
+            frames.pop(taken, None)
     close = frames.get("close")
     if close is None:
         raise DataError("a panel needs closes: close=frame")
@@ -355,6 +421,8 @@ def _finished(frames: dict[str, pd.DataFrame], adjusted: bool | None) -> Tables:
         if not frame.index.equals(close.index) or list(frame.columns) != list(close.columns):
             raise DataError(f"{name}: must have the dates and the assets of close")
     _refuse_returns(close)
+    if "splits" in frames:
+        _refuse_adjusted(close, frames["splits"])
     index, zone = dates_of(close.index)
     return Tables({name: frame.set_axis(index) for name, frame in frames.items()}, zone, adjusted)
 
@@ -365,3 +433,20 @@ def _refuse_returns(close: pd.DataFrame) -> None:
     known = values[np.isfinite(values)]
     if known.size > 1 and (known < 0.0).mean() > 0.1 and np.median(np.abs(known)) < 0.5:
         raise DataError("these are returns, not prices (small, and of both signs): Panel.of(100.0 * (1.0 + frame).cumprod()) makes prices of them")
+
+
+def _refuse_adjusted(close: pd.DataFrame, splits: pd.DataFrame) -> None:
+    """Refuse a split that the prices do not show: they are adjusted for it already, and it would count twice."""
+    ratio = splits.to_numpy()[1:]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        moved = np.log(close.to_numpy()[1:] / close.to_numpy()[:-1])
+        split = np.log(ratio)
+        wrong = (np.abs(split) > 0.4) & (np.abs(moved + split) > np.abs(moved))
+    if wrong.any():
+        row, column = map(int, np.argwhere(wrong)[0])
+        day, asset = str(close.index[row + 1]), str(close.columns[column])
+        before, after = close.to_numpy(dtype=np.float64)[row : row + 2, column]
+        raise DataError(
+            f"splits[{day}, {asset}] = {ratio[row, column]:g}, but the close goes from {before:g} to {after:g}: "
+            "the prices are adjusted for it already; drop the column of splits, or say adjusted=True"
+        )

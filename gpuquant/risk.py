@@ -50,15 +50,19 @@ class Risk:
         """The positions that have no price today or in a scenario, each with its message."""
         import pandas as pd
 
-        lost = self.pnl.isna().any(axis=0) | self.value.isna()
-        said = pd.Series("", index=self.pnl.columns) if self.messages is None else self.messages
-        return pd.DataFrame({"position": self.pnl.columns[lost], "message": said[lost].to_numpy()})
+        lost = self._lost
+        said = np.full(len(lost), "") if self.messages is None else self.messages.to_numpy()
+        return pd.DataFrame({"position": self.pnl.columns[lost], "message": said[lost]})
+
+    @property
+    def _lost(self) -> np.ndarray:
+        """A mask of the positions without a price, today or in a scenario."""
+        return np.asarray(self.pnl.isna().any(axis=0).to_numpy() | self.value.isna().to_numpy())
 
     @property
     def _counted(self) -> np.ndarray:
-        """The positions that totals add up."""
-        lost = set(self.failed["position"]) if self.partial else set()
-        return np.array([name not in lost for name in self.pnl.columns], dtype=bool)
+        """The positions that totals add up; all of them where none has a price, so that there is no total."""
+        return ~self._lost if self.partial and not self._lost.all() else np.ones(len(self._lost), bool)
 
     @property
     def total(self) -> np.ndarray:

@@ -76,10 +76,10 @@ class Scenarios:
         panel = Panel.of(prices)
         whole_number("horizon", horizon, 1, panel.bars - 1)
         whole_number("last", last)
-        for name in hold:
+        for name in [hold] if isinstance(hold, str) else hold:
             if name not in MOVED[1:]:
                 raise unknown("held column", name, MOVED[1:])
-        silent = [name for name in MOVED if name not in hold and name != "spot"]
+        silent = [name for name in MOVED if name not in ([hold] if isinstance(hold, str) else hold) and name != "spot"]
         if silent:
             raise InputError(f"history holds prices alone: name what stays fixed in hold=[...]; missing: {', '.join(silent)}")
         moves = panel.total_return_index[horizon:] / panel.total_return_index[:-horizon] - 1.0
@@ -109,7 +109,7 @@ class Scenarios:
             labels.append(", ".join(f"{n} {v:+.4g}" for n, v in zip(changes, combination, strict=True)))
         return cls(rows, labels)
 
-    def check(self, underlyings: Iterable[str], market: Market) -> None:
+    def check(self, underlyings: Iterable[str], market: Market, read: set[str] | None = None) -> None:
         """Refuse names that neither the book nor the market has: what they stand for would stand still, and nobody would know.
 
         Raises
@@ -125,6 +125,8 @@ class Scenarios:
             for column, change in move.items():
                 if column not in columns:
                     raise unknown("scenario column", column, columns)
+                if read is not None and column not in read:
+                    raise InputError(f"a scenario moves {column}, which no position of the book reads: it would lose nothing, unsaid")
                 if not isinstance(change, Mapping):
                     continue
                 for name in change:

@@ -50,7 +50,7 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
     n = float(bars)
     years = n / periods
     root = math.sqrt(periods)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = sums["s1"] / n
         second = sums["s2"] - n * mean * mean
         second = np.where(second <= STILL * sums["s2"], 0.0, second)  # what stands still has no ratio
@@ -85,7 +85,7 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
             "hit_rate": sums["ups"] / (sums["ups"] + sums["downs"]),
             "value_at_risk": -sums["low5"],
             "expected_shortfall": -sums["mean5"],
-            "tail_ratio": sums["high5"] / -sums["low5"],
+            "tail_ratio": np.where(np.abs(sums["low5"]) > STILL * np.abs(sums["high5"]), sums["high5"] / -sums["low5"], np.nan),
             "exposure": np.minimum(sums["exposed"] / n, 1.0),  # filled at a close, the last bar is held for no time
             **of_trades(sums, years),
         }
@@ -116,7 +116,8 @@ def of_trades(sums: dict[str, np.ndarray], years: float) -> dict[str, np.ndarray
     """What the orders and trades of each column came to, and what they cost."""
     trades, losers = sums["trades"], sums["trades"] - sums["wins"]
     gain = sums["gained"] - sums["lost"]
-    spread = np.sqrt(np.maximum(sums["gain_squares"] / trades - (gain / trades) ** 2, 0.0))
+    second = sums["gain_squares"] / trades - (gain / trades) ** 2
+    spread = np.sqrt(np.where(second <= STILL * sums["gain_squares"], 0.0, second))  # trades that all gain the same have no ratio
     return {
         "orders": sums["orders"],
         "rejects": sums["rejects"],

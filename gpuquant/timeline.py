@@ -23,6 +23,7 @@ DAY = 86400.0  # seconds
 YEAR = 365.0  # days, by which interest is counted (ACT/365F)
 TRADING_DAYS = 252.0  # of an exchange in a year, by convention
 SAME_STEP = 0.5  # of the bars' usual length: by how much one may differ and count as like the others
+WEEKEND = 0.2  # share of the bars on Saturdays and Sundays, of 2 in 7, from which on the market never rests
 LIKE_OTHERS = 0.6  # the share of steps that must be like the usual one; overnight gaps are not
 SLOW = ((6.5, 7.5, 52.0, "weekly"), (13.0, 15.0, 26.0, "every two weeks"), (28.0, 31.5, 12.0, "monthly"), (88.0, 93.0, 4.0, "quarterly"), (180.0, 186.0, 2.0, "half-yearly"), (360.0, 372.0, 1.0, "yearly"))  # fmt: skip
 
@@ -104,8 +105,10 @@ def frequency_of(dates: np.ndarray, timezone: str | None) -> Frequency:
             if low * DAY <= step <= high * DAY and like >= LIKE_OTHERS:
                 return Frequency(label, periods)
         return Frequency(f"bars {steps.min() / DAY:.3g} to {steps.max() / DAY:.3g} days apart", np.nan)
-    weekdays = np.unique((clock.astype("datetime64[D]").astype(np.int64) + 3) % 7).size  # 1970-01-01 was a Thursday
-    all_week = weekdays >= 6
+    weekend = ((clock.astype("datetime64[D]").astype(np.int64) + 3) % 7 >= 5).mean()  # 1970-01-01 was a Thursday
+    all_week = weekend > WEEKEND
+    if step > 1.5 * DAY and len(dates) > 4:
+        return Frequency(f"bars {steps.min() / DAY:.3g} to {steps.max() / DAY:.3g} days apart", np.nan)
     if step >= 0.9 * DAY:
         return Frequency("daily, weekends among them" if all_week else "daily", YEAR if all_week else TRADING_DAYS)
     like = (np.abs(steps - step) <= SAME_STEP * step).mean()
@@ -118,6 +121,18 @@ def frequency_of(dates: np.ndarray, timezone: str | None) -> Frequency:
         return Frequency(f"{label}too few days to tell how many a year has", np.nan)
     a_day = float(np.median(counts[1:-1] if len(counts) > 2 else counts))
     return Frequency(f"{label}{a_day:g} a day", a_day * (YEAR if all_week else TRADING_DAYS))
+
+
+def moment(when: Any, timezone: str | None) -> np.datetime64:
+    """A date of the caller's, such as 2024-01-02, as the clock in the zone of the prices shows it."""
+    zone = getattr(when, "tzinfo", None)
+    if zone is not None:
+        same_zone(timezone, str(zone), "dates")
+        when = when.replace(tzinfo=None)
+    try:
+        return np.datetime64(when)
+    except (ValueError, TypeError) as failure:
+        raise InputError(f"{when!r}: must be a date such as 2024-01-02") from failure
 
 
 class Dated:
@@ -191,14 +206,17 @@ def bars_at(index: Any, dates: np.ndarray, timezone: str | None, name: str, alig
     same_zone(timezone, zone, name)
     values = given.to_numpy()
     at = np.searchsorted(dates, values)
-    inside = at < len(dates)
+    inside = (values >= dates[0]) & (at < len(dates))
     exact = inside & (dates[np.minimum(at, len(dates) - 1)] == values)
     off = ~inside if align == "next" else ~exact
     if off.any():
         shown = index_of(values[off][:3], timezone)
         named = ", ".join(_short(date) for date in shown) + (", ..." if off.sum() > 3 else "")
         if align == "next":
-            raise DataError(f"{name}: {int(off.sum())} of {len(values)} dates come after the last bar, {_short(index_of(dates[-1:], timezone)[0])}: {named}")
+            first, last = index_of(dates[[0, -1]], timezone)
+            raise DataError(
+                f"{name}: {int(off.sum())} of {len(values)} dates are not from {_short(first)} to {_short(last)}, as the bars are: {named}; cut them off"
+            )
         advice = " align='next' moves each to the next bar;" if inside[off].any() else ""
         raise DataError(f"{name}: {int(off.sum())} of {len(values)} dates are no dates of the prices: {named};{advice} rows outside the prices must be cut off")
     return at

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant.arrow import Words
+from gpuquant.columns import domains
 from gpuquant.device import choose
 from gpuquant.errors import DataError, InputError
 from gpuquant.market import Market
@@ -16,10 +17,11 @@ from gpuquant.meter import Meter
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.engine import price
 from gpuquant.pricing.greeks import NAMES
+from gpuquant.pricing.vocabulary import key, models
 from gpuquant.progress import bar
 from gpuquant.result import Priced
 from gpuquant.risk import Risk
-from gpuquant.scenarios import Scenarios
+from gpuquant.scenarios import MOVED, Scenarios
 
 if TYPE_CHECKING:
     from gpuquant.portfolio import Portfolio
@@ -36,7 +38,7 @@ def revalued(
         raise InputError(f"moves = {type(moves).__name__}: must be scenarios, such as gpuquant.Scenarios.grid(spot=[-0.1, 0.1])")
     place = choose(device)
     how: dict[str, Any] = {"paths": paths, "seed": seed, "device": place, "progress": False}
-    moves.check(book.underlyings(), market)
+    moves.check(book.underlyings(), market, read_by(book))
     with Meter(place) as meter, bar(len(moves), "scenarios", progress) as tick:
         today = value(book, market, **how)
         currency = one_currency(today)
@@ -69,6 +71,16 @@ def revalued(
         pd.Series(status, index=names, name="status"),
         partial,
     )
+
+
+def read_by(book: Portfolio) -> set[str]:
+    """Every value that the positions of a book read from a market."""
+    found = {*MOVED}
+    for position in book.positions.values():
+        if isinstance(position, Contracts):
+            for word in {*position.text("model", "black_scholes").words, "black_scholes"}:
+                found |= set(domains(models()[key(word)])) if key(word) in models() else set()
+    return found
 
 
 def market_of(market: Any) -> Market:

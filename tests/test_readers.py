@@ -181,19 +181,19 @@ def test_an_adjusted_close_scales_all_prices_unless_it_is_left_out(tmp_path):
     assert panel.close[:, 0].tolist() == [5.5, 6.0] and panel.open[:, 0].tolist() == [5.0, 5.5] and panel.volume[:, 0].tolist() == [100, 200]
     plain = gq.Panel.read(tmp_path / "X.csv", adjusted=False)
     assert plain.adjusted is False and plain.close[:, 0].tolist() == [11.0, 12.0] and "not adjusted" in repr(plain)
-    paid = pd.read_csv(io.StringIO(YAHOO)).assign(Dividends=[0.0, 0.5], **{"Stock Splits": [0.0, 2.0], "Capital Gains": [0.25, 0.0]})
+    paid = pd.read_csv(io.StringIO(YAHOO)).assign(Dividends=[0.0, 0.5], **{"Stock Splits": [0.0, 0.0], "Capital Gains": [0.25, 0.0]})
     known = gq.Panel.of(paid)
     assert known.adjusted is False and known.close[:, 0].tolist() == [11.0, 12.0]
-    assert known.dividends[:, 0].tolist() == [0.25, 0.5] and known.splits[:, 0].tolist() == [1.0, 2.0]
+    assert known.dividends[:, 0].tolist() == [0.25, 0.5] and known.splits[:, 0].tolist() == [1.0, 1.0]
 
 
-NASDAQ = 'Date,Close/Last,Volume,Open,High,Low\n01/03/2024,"$1,012.50","200","$1,011.00","$1,013.00","$1,010.00"\n01/02/2024,$990.25,100,$991,$995.10,$989\n'
+NASDAQ = 'Date,Close/Last,Volume,Open,High,Low\n01/31/2024,"$1,012.50","200","$1,011.00","$1,013.00","$1,010.00"\n01/30/2024,$990.25,100,$991,$995.10,$989\n'
 
 
 def test_dollars_thousands_and_the_newest_first(tmp_path):
     (tmp_path / "N.csv").write_text(NASDAQ)
     panel = gq.Panel.read(tmp_path / "N.csv")
-    assert panel.close[:, 0].tolist() == [990.25, 1012.5] and str(panel.index[0].date()) == "2024-01-02"
+    assert panel.close[:, 0].tolist() == [990.25, 1012.5] and str(panel.index[0].date()) == "2024-01-30"
 
 
 def test_what_was_taken_is_shown():
@@ -223,6 +223,12 @@ REFUSED = {
     "a missing ticker": (TIDY.assign(ticker=TIDY["ticker"].where(TIDY.index > 0)), r"ticker\[0\] is missing"),
     "a missing date of a ticker": (TIDY.drop(index=3), "halts=True takes a missing price for a halt"),
     "a dict of tickers, one without volume": ({"A": WIDE.set_axis(["close", "volume"], axis=1), "B": WIDE[["A"]].set_axis(["close"], axis=1)}, "lacks volume"),
+    "two closes": (WIDE.set_axis(["Close", "Last"], axis=1), "the columns 'Close' and 'Last' are both the close"),
+    "a split that the prices do not show": (WIDE[["A"]].set_axis(["Close"], axis=1).assign(**{"Stock Splits": [0.0, 2.0, 0.0]}), "adjusted for it already"),
+    "two time zones": ({"A": WIDE[["A"]].tz_localize("UTC"), "B": WIDE[["B"]]}, "the time zone UTC, prices\\['B'\\] None"),
+    "a day of either month": (WIDE.reset_index(names="Date").assign(Date=["03/01/2024", "04/01/2024", "05/01/2024"]), "dayfirst=True"),
+    "a comma for a point": (WIDE.assign(A=["10,5", "11,5", "12,5"]), "prices must be numbers"),
+    "an open beside an adjusted close alone": (WIDE.set_axis(["Open", "Adj Close"], axis=1), "needs the close as it was traded"),
     "an empty mapping": ({}, "mapping is empty"),
     "an array": (WIDE.to_numpy(), "has no dates"),
 }  # fmt: skip
@@ -241,3 +247,28 @@ def test_tickers_called_as_fields_are_closes_where_it_is_said():
         gq.Panel.of(frame)
     assert gq.Panel.from_frames(close=frame).assets == ("OPEN", "LOW")
     assert gq.Panel.of(WIDE.set_axis(["LOW", "HD"], axis=1)).assets == ("LOW", "HD")
+
+
+def test_dates_by_day_and_numbers_names_and_tickers_of_digits(tmp_path):
+    (tmp_path / "de.csv").write_text("Datum;Close\n".replace("Datum", "Date") + "01.02.2024;1.001,5\n02.02.2024;1.002,5\n05.02.2024;999,25\n")
+    panel = gq.Panel.read(tmp_path / "de.csv")
+    assert panel.close[:, 0].tolist() == [1001.5, 1002.5, 999.25] and str(panel.index[0].date()) == "2024-02-01"
+    (tmp_path / "kr.csv").write_text("date,ticker,close\n20240102,005930,70000\n20240102,NA,9\n20240103,005930,71000\n20240103,NA,8\n")
+    panel = gq.Panel.read(tmp_path / "kr.csv")
+    assert panel.assets == ("005930", "NA") and panel.close[1].tolist() == [71000.0, 8.0]
+    assert gq.Panel.of(WIDE.set_axis([20240101, 20240102, 20240103])).bars == 3
+    assert gq.Panel.of(WIDE.set_axis(["茅台", "index"], axis=1).astype(int)).assets == ("茅台", "index")
+
+
+def test_a_download_tools_own_csv(tmp_path):
+    frames = tables(8, 20, 2)
+    wide = leveled(frames, "fields")
+    wide.to_csv(tmp_path / "download.csv")
+    same(gq.Panel.read(tmp_path / "download.csv"), frames, "two levels in a CSV")
+
+
+def test_halts_of_a_panel_that_was_read():
+    panel = gq.Panel.of(WIDE)
+    assert gq.Panel.of(panel, halts=True).halts and not gq.Panel.of(panel).halts
+    with pytest.raises(GpuquantError, match="has been read already"):
+        gq.Panel.of(panel, adjusted=True)

@@ -28,6 +28,8 @@ FREQUENCIES = {
     "minutes of an exchange": (minutes(BUSINESS), "minutes, 390 a day", 390.0 * 252),
     "half hours of an exchange": (minutes(BUSINESS, 13, 30), "30 minutes, 13 a day", 13.0 * 252),
     "minutes in New York over a summer time": (minutes(pd.bdate_range("2024-03-04", periods=10), zone="America/New_York"), "minutes, 390 a day", 390.0 * 252),
+    "business days and one Saturday": (pd.bdate_range("2020-01-01", periods=60).append(pd.DatetimeIndex(["2020-03-28"])), "daily", 252.0),
+    "hours of a market that rests at weekends": (pd.DatetimeIndex([t for t in pd.date_range("2024-01-07 17:00", periods=24 * 28, freq="h") if (t.day_of_week, t.hour) >= (6, 17) or t.day_of_week < 4 or (t.day_of_week == 4 and t.hour <= 17)]), "60 minutes, 24 a day", 24.0 * 252),
     "hours round the clock": (pd.date_range("2024-01-01", periods=24 * 14, freq="h"), "60 minutes, 24 a day", 24.0 * 365),
 }  # fmt: skip
 
@@ -45,9 +47,9 @@ def test_a_frequency_is_read_off_the_dates(name):
 
 
 UNKNOWN = {
-    "one bar": pd.DatetimeIndex(["2020-01-01"]),
     "days far apart": pd.DatetimeIndex(["2020-01-01", "2020-02-17", "2020-07-01", "2021-01-05"]),
     "a single day of minutes": minutes(BUSINESS[:1]),
+    "three days a week": pd.date_range("2024-01-01", periods=90)[[d.day_of_week in (0, 2, 4) for d in pd.date_range("2024-01-01", periods=90)]],
     "ticks": pd.DatetimeIndex(np.datetime64("2024-01-02T09:30") + np.cumsum(np.random.default_rng(0).integers(1, 5000, 300)).astype("timedelta64[s]")),
 }
 
@@ -117,12 +119,34 @@ def test_of_rows_that_fall_on_one_bar_the_last_counts():
     assert found.orders()["size"].tolist() == [2.5]
 
 
+def test_rows_that_fall_on_one_bar_are_read_asset_by_asset():
+    """A missing number changes nothing, also where it comes later."""
+    prices = pd.DataFrame({"A": 100.0, "B": 50.0}, WEEK)
+    dated = pd.DataFrame({"A": [5.0, np.nan], "B": [np.nan, 8.0]}, pd.DatetimeIndex(["2024-01-06", "2024-01-07"]))
+    orders = gq.backtest(prices, amounts=dated, align="next").orders()
+    assert orders[["asset", "size"]].values.tolist() == [["A", 5.0], ["B", 8.0]]
+    early = dated.set_axis(pd.DatetimeIndex(["2019-01-31", "2024-01-06"]))
+    with pytest.raises(DataError, match="1 of 2 dates are not from 2024-01-01 to 2024-01-12, as the bars are: 2019-01-31"):
+        gq.backtest(prices, amounts=early, align="next")
+
+
+def test_tables_of_other_libraries_may_be_weights_and_orders():
+    import polars
+
+    weights = pd.DataFrame({"date": WEEK, "A": np.where(np.arange(10) < 5, 1.0, 0.0)})
+    right = gq.backtest(flat(WEEK), weights=weights.set_index("date"))
+    found = gq.backtest(flat(WEEK), weights=polars.from_pandas(weights))
+    pd.testing.assert_frame_equal(found.orders(), right.orders())
+    orders = pd.DataFrame({"bar": [0], "size": [1.0]})
+    assert len(gq.backtest(flat(WEEK), orders=polars.from_pandas(orders)).orders()) == 1
+
+
 def test_rows_outside_the_prices_are_never_dropped():
     for dates in (["2023-12-29", "2024-01-02"], ["2024-01-02", "2024-02-01"]):
         dated = pd.DataFrame({"A": [1.0, 0.0]}, pd.DatetimeIndex(dates))
         with pytest.raises(DataError, match="rows outside the prices must be cut off"):
             gq.backtest(flat(WEEK), weights=dated)
-    with pytest.raises(DataError, match="1 of 2 dates come after the last bar, 2024-01-12: 2024-02-01"):
+    with pytest.raises(DataError, match="1 of 2 dates are not from 2024-01-01 to 2024-01-12, as the bars are: 2024-02-01"):
         gq.backtest(flat(WEEK), weights=dated, align="next")
     with pytest.raises(NameUnknown, match="unknown align 'nxt'; did you mean 'next'"):
         gq.backtest(flat(WEEK), weights=dated, align="nxt")

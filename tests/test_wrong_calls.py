@@ -105,7 +105,7 @@ WRONG = {
     "Portfolio": {"x": ("x", True, np.nan, np.inf, {"A": "x"}, {"A": np.nan}, THING)},
     "risk": {"market": ("nowhere.toml", {"A": {"spto": 1.0}}), "moves": ("x", THING, [MOVES]), "paths": (0, "x"), "seed": (-1,), "device": ("gpu",)},
     "optimize": {"vary": ("nonsense", THING), "objective": ("nonsense", THING), "level": (0.2, 1.0, "x")},
-    "measures": {"returns": ("x", [], THING, [np.inf], [[[0.1]]]), "periods": NUMBER},
+    "measures": {"returns": ("x", [], THING, [np.inf], [[[0.1]]]), "periods": NUMBER[:6]},
     "value_at_risk": {"returns": ("x", []), "level": (0.2, 1.0, "x", np.nan)},
     "WalkForward": {"train": ("x", "", 3, None, "0Y", "-1Y"), "test": ("1Q1", THING), "embargo": (-1,)},
     "Learner": {"estimator": (THING, 3), "loss": WORD[:2], "horizon": (0, -1, 1.5, "x"), "ensemble": (0,), "window": (0, "x")},

@@ -24,6 +24,8 @@ def start(block, book, want, cash0, first):
     book[FLOOR, 0] = cash0
     book[DEEPEST, 0] = 1.0
     book[SINCE, 0] = first
+    book[BEST, 0] = 0.0 if first > ORIGIN else -1e300  # bars that nothing happens in have a return of 0
+    book[WORST, 0] = 0.0 if first > ORIGIN else 1e300
     block[EQUITY, FRONT - 1] = cash0
     for j in range(ASSETS):
         want[u64(j), 0] = HOLD
@@ -82,8 +84,9 @@ def count_trade(book, prices, j, t, gain, had):
     book[GAINED, 0] += max(gain, 0.0)
     book[LOST, 0] -= min(gain, 0.0)
     book[GAIN_SQUARES, 0] += gain * gain
-    book[BEST_TRADE, 0] = max(book[BEST_TRADE, 0], gain)
-    book[WORST_TRADE, 0] = min(book[WORST_TRADE, 0], gain)
+    first = book[TRADES, 0] == 1.0
+    book[BEST_TRADE, 0] = gain if first else max(book[BEST_TRADE, 0], gain)
+    book[WORST_TRADE, 0] = gain if first else min(book[WORST_TRADE, 0], gain)
     run = book[RUN, 0]
     run = (max(run, 0.0) + 1.0) if gain > 0.0 else (min(run, 0.0) - 1.0)
     book[RUN, 0] = run
@@ -92,8 +95,8 @@ def count_trade(book, prices, j, t, gain, had):
     entry = i64(book[ENTRY + PER * j, 0])
     book[KEPT, 0] += t - entry
     book[LONGEST_TRADE, 0] = max(book[LONGEST_TRADE, 0], f64(t - entry))
-    if DETAIL:
-        entered = abs(book[BASIS + PER * j, 0] / had)
+    entered = book[BASIS + PER * j, 0] / had
+    if DETAIL and (entered > 0.0):  # dividends may have paid back all that it cost
         low, high = furthest(prices, j, t, entry, entered)
         against = low / entered - 1.0 if had > 0.0 else 1.0 - high / entered
         along = high / entered - 1.0 if had > 0.0 else 1.0 - low / entered
@@ -181,44 +184,6 @@ def settle(r, book, prices, j, t, size, whole, price, paid, fee):
             guard(r, book, base, j, now)
 
 
-def openable(r, book, prices, ASSETS, j, t, side, had, closing, price, paid):
-    """The units that cash, margin and the locked proceeds of shorts allow to be opened, once `closing` units are closed."""
-    left = book[CASH, 0] - side * closing * paid
-    if closing > 0.0:
-        left -= charge(r, 0, closing * paid, closing)
-    room = left  # value that may be opened, with its fee
-    if LEVERED:
-        gross = 0.0
-        worth = left
-        for q in range(ASSETS):
-            units = book[HELD + PER * q, 0] + (side * closing if q == j else 0.0)
-            mark = price if q == j else last_close(prices, q, t)
-            worth += value_of(units, mark)
-            gross += abs(value_of(units, mark))
-        room = (worth - r[INITIAL] * gross) / r[INITIAL]
-    elif LOCKED:  # the proceeds of a short, and as much again, stay where they are
-        room = left - 2.0 * (book[DEBT, 0] - (closing * book[DEBT_OF + PER * j, 0] / abs(had) if had < 0.0 and closing > 0.0 else 0.0))
-    if side < 0.0 and not LEVERED and not LOCKED:
-        most = max(short_room(book, prices, ASSETS, j, t, side * closing, price, left), 0.0) / price
-    else:
-        most = afford(r, 0, max(room, 0.0), paid) / paid
-    return most
-
-
-def short_room(book, prices, ASSETS, j, t, closed, price, cash):
-    """The value that may still be sold short without margin, once `closed` units of asset `j` are dealt: all shorts together come to what the account is worth."""
-    room = cash
-    for q in range(ASSETS):
-        if q == j:
-            units = book[HELD + PER * q, 0] + closed
-            room += value_of(units, price) + value_of(min(units, 0.0), price)
-        else:
-            mark = fill_of(prices, q, t)
-            mark = mark if mark > 0.0 else last_close(prices, q, t)
-            room += value_of(book[HELD + PER * q, 0], mark) + value_of(min(once_covered(book, q), 0.0), mark)
-    return room
-
-
 def note(book, notes, t, asset, size, paid, fee, wanted, why, reason):
     """Write down what was dealt, in its column's next row."""
     _recorded, column, _equity, orders, order_at = notes
@@ -252,10 +217,11 @@ def deal(r, book, prices, ASSETS, j, t, wanted, share_of, price, slips, why, not
         volume = extra_of(prices, VOLUME, j, t)
         if not (volume > 0.0):
             volume = 0.0
-        if size > r[PARTICIPATION] * volume:
-            size = r[PARTICIPATION] * volume
-            reason = NO_VOLUME
-        share = size / volume if volume > 0.0 else 0.0
+        if why != BY_DELISTING:  # which pays out whatever trades
+            if size > r[PARTICIPATION] * volume:
+                size = r[PARTICIPATION] * volume
+                reason = NO_VOLUME
+            share = size / volume if volume > 0.0 else 0.0
     paid = fill_price(r, 0, price, side * slips, share)
     closing = min(size, max(-side * had, 0.0))
     if (LONG_ONLY or SHORT_ONLY) and size > closing and side * (LONG_ONLY - SHORT_ONLY) < 0.0:
@@ -412,13 +378,6 @@ def trade_in_order(r, book, prices, t, notes):
             _ = deal(r, book, prices, ASSETS, best, t, size, NO_LIMIT, price, 1.0, book[WHY, 0], notes)
 
 
-def opening_units(book, j):
-    """The units of the SIZE to trade of asset `j` that open, once what it held of the other side is closed."""
-    size = book[SIZE + PER * j, 0]
-    had = book[HELD + PER * j, 0]
-    return abs(size) - min(abs(size), max(-had if size > 0.0 else had, 0.0))
-
-
 def trade_pro_rata(r, book, prices, t, wanted, covering, notes):
     """Deal the sells, then the buys: what closes a holding is never cut, what opens one is by one factor where the account is short of cash."""
     for turn in range(2):
@@ -435,23 +394,3 @@ def trade_pro_rata(r, book, prices, t, wanted, covering, notes):
                 price = fill_of(prices, j, t)
                 book[SIZE + PER * j, 0] = 0.0
                 _ = deal(r, book, prices, ASSETS, j, t, size, kept, price, 1.0, book[WHY, 0], notes)
-
-
-def short_share(book, prices, ASSETS, t):
-    """The share of the new shorts wished for that the account may open without margin."""
-    shorting = 0.0
-    room = book[CASH, 0]
-    for j in range(ASSETS):
-        price = fill_of(prices, j, t)
-        if HALTS:
-            price = price if price > 0.0 else last_close(prices, j, t)
-        if book[SIZE + PER * j, 0] < 0.0:
-            shorting += opening_units(book, j) * price
-        room += value_of(book[HELD + PER * j, 0], price) + value_of(min(once_covered(book, j), 0.0), price)
-    return min(1.0, max(room, 0.0) / shorting) if shorting > 0.0 else 1.0
-
-
-def once_covered(book, j):
-    """The units of asset `j` once what buys back its short, which is dealt after new shorts, is dealt."""
-    had = book[HELD + PER * j, 0]
-    return had + min(max(book[SIZE + PER * j, 0], 0.0), max(-had, 0.0))

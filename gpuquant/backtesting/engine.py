@@ -128,6 +128,8 @@ def backtest(
     given = dict(zip(ENTRIES, (rule, signals, weights, amounts, orders), strict=True))
     if sum(x is not None for x in given.values()) != 1:
         raise InputError(f"give exactly one of {', '.join(ENTRIES[:-1])} and {ENTRIES[-1]}")
+    if panel.bars < 2:
+        raise DataError(f"prices have {panel.bars} bar: a back-test needs two at least")
     _check_choices(fill, short_of_cash, align, cash, top, by, workers)
     a_year = _periods(periods, panel, paths)
     size, cost = size or Size(), NoCost() if costs is None else costs
@@ -166,7 +168,7 @@ def launched(account: Account, device: str | Place, top: int | None, by: str, wo
         "fill": account.fill,
         "version": __version__,
         "exact_ticks": None if isinstance(panel, Store) else panel.tick[1],
-        "costs": "none: trading is free" if account.free else repr(account.cost),
+        "costs": "none: trading is free" if account.free else _said(account.cost),
         "periods": account.periods,
         "frequency": "made-up paths" if account.paths is not None else panel.frequency.label,
         "trials": account.columns,
@@ -281,6 +283,8 @@ def _market(benchmark: Any, panel: Panel) -> np.ndarray | None:
         return np.concatenate([[0.0], np.nan_to_num(np.nanmean(np.where(anything, moves, 0.0), axis=1))])
     if hasattr(benchmark, "reindex"):
         index, zone = dates_of(benchmark.index)
+        if not index.is_unique:
+            raise DataError(f"benchmark: the date {index[index.duplicated()][0]} stands twice")
         same_zone(panel.timezone, zone, "benchmark dates")
         benchmark = benchmark.set_axis(index).reindex(panel.dates)
         absent = np.flatnonzero(np.asarray(benchmark.isna()).reshape(panel.bars, -1).any(axis=1))
@@ -294,6 +298,11 @@ def _market(benchmark: Any, panel: Panel) -> np.ndarray | None:
     if values.shape != (panel.bars,) or not (np.isfinite(values) & (values > 0.0)).all():
         raise InputError(f"benchmark: must be {panel.bars} prices > 0, one for each bar")
     return np.concatenate([[0.0], values[1:] / values[:-1] - 1.0])
+
+
+def _said(cost: Cost) -> str:
+    """A cost as a person would write it."""
+    return f"{type(cost).__name__}({', '.join(f'{name}={float(value[0]):g}' for name, value in cost.columns().items())})"
 
 
 def _labels(account: Account) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ def carry(r, book, prices, t, years):
     for j in range(ASSETS):
         units = book[HELD + PER * j, 0]
         if units < 0.0:
-            paid += value_of(units, last_close(prices, j, t)) * r[BORROW]
+            paid += value_of(units, close_of(prices, j, t - 1)) * r[BORROW]
     paid = paid * years[t] if years[t] > 0.0 else 0.0
     book[CASH, 0] += paid
     book[CARRIED, 0] += paid
@@ -72,6 +72,17 @@ def expose(book, t):
     book[EXPOSED, 0] += book[INVESTED, 0] * (t - book[SINCE, 0])
     book[INVESTED, 0] = 1.0 if book[ACTIVE, 0] > 0.0 else 0.0
     book[SINCE, 0] = t
+
+
+def refuse(book, want, prices, q, t, notes):
+    """Write down that the wishes in place `q` come too late: the account has lost everything."""
+    recorded, _column, _equity, _orders, _order_at = notes
+    for j in range(ASSETS):
+        wish = want[u64(j), u64(q)]
+        if wish < HOLD and wish != 0.0:
+            book[REJECTS, 0] += 1.0
+            if recorded:
+                note(book, notes, t, asset_of(prices, j), 0.0, NAN, 0.0, wish, book[WHY, 0], RUINED)
 
 
 def end(r, book, prices, t, worth, notes):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.backtesting import broker, events, moments, past, stops, tickets, walk, weave
+from gpuquant.backtesting import broker, events, means, moments, past, stops, tickets, walk, weave
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops
 from gpuquant.columns import cached, domains, offered
 from gpuquant.costs.base import Cost
@@ -34,7 +34,16 @@ SUMS = ("growth", *MOMENTS, *TALLIES)
 OWN = (  # what the walk keeps beside them
     "cash", "active", "alive", "peak", "peak_at", "floor", "deepest", "worth", "run", "why", "reason", "debt", "invested", "since",
 )  # fmt: skip
-REASONS = ("", "no price", "not enough cash", "below the lot or the minimum", "not enough volume", "nothing to close", "its price was not reached")
+REASONS = (
+    "",
+    "no price",
+    "not enough cash",
+    "below the lot or the minimum",
+    "not enough volume",
+    "nothing to close",
+    "its price was not reached",
+    "the account is ruined",
+)
 CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting", "ruin")
 DEALT = 8  # numbers of a recorded order
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
@@ -162,6 +171,7 @@ def _text(kind: Kind, target: str) -> str:
     constants = {**_constants(kind, target, seen, remembered, place), **woven, "LATCHES": int(bool(settled))}
     rooms = (
         past,
+        means,
         broker,
         events,
         moments,
@@ -236,7 +246,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{name: len(book) + k for k, name in enumerate(each)},
         **{RENAMED.get(name, name.upper()): place[f"{part.__name__}.{name}"] for part, numbers in NUMBERS.items() for name in numbers},
         **{RENAMED.get(name, name.upper()): k for k, name in enumerate(kind.holds)},
-        **dict(zip(("NO_PRICE", "NO_CASH", "TOO_SMALL", "NO_VOLUME", "NOTHING", "NOT_REACHED"), (float(k) for k in range(1, 7)), strict=True)),
+        **dict(zip(("NO_PRICE", "NO_CASH", "TOO_SMALL", "NO_VOLUME", "NOTHING", "NOT_REACHED", "RUINED"), (float(k) for k in range(1, 8)), strict=True)),
         **{f"BY_{name}": float(k) for k, name in enumerate(("LOSS", "TRAIL", "PROFIT", "TIME", "LIMIT", "STOP", "MARGIN", "DELISTING", "RUIN"), start=1)},
         **{f"TICKET_{name.upper()}": k for k, name in enumerate(tickets.TICKET)},
         **{f"FATE_{name.upper()}": k for k, name in enumerate(tickets.FATE)},

@@ -20,7 +20,7 @@ def measure(block, book, market, moves, t0, here):
         for q in part(BLOCK, 0, here):
             moves[0, t0 + q] = block[MOVED, q]
     if extremes > 0:
-        add_extremes(block, book, here)
+        add_extremes(block, book, ORIGIN if t0 == 0 else 0, here)
     add_falls(block, book, t0, here, levels)
 
 
@@ -76,11 +76,11 @@ def add_changes(block, book):
     return extremes, levels
 
 
-def add_extremes(block, book, here):
-    """The best and the worst bar."""
+def add_extremes(block, book, begins, here):
+    """The best and the worst bar, from place `begins` on: bar 0 may have no return."""
     best = book[BEST, 0]
     worst = book[WORST, 0]
-    for q in part(BLOCK, 0, here):
+    for q in part(BLOCK, begins, here):
         change = block[MOVED, q]
         best = max(best, change)
         worst = min(worst, change)
@@ -136,6 +136,9 @@ def rest(block, book, worth, t0, here):
     below = 1.0 - worth / book[PEAK, 0]
     block[UNDER, 0] += here * below
     block[UNDER2, 0] += here * below * below
+    if t0 + here > ORIGIN:
+        book[BEST, 0] = max(book[BEST, 0], 0.0)
+        book[WORST, 0] = min(book[WORST, 0], 0.0)
     if worth >= book[PEAK, 0]:
         book[PEAK_AT, 0] = t0 + here - 1.0
 

@@ -197,7 +197,7 @@ class Backtest:
         if not np.isfinite(ratios).any():
             return {"column": 0, "trials": trials, "sharpe": float("nan"), "deflated_sharpe": float("nan"), "minimum_years": float("nan")}
         best = int(np.nanargmax(ratios))
-        spread = self.meta.get("sharpe_spread", float(np.nanstd(ratios, ddof=1)) if len(self) > 1 else 0.0) / np.sqrt(self.account.periods)
+        spread = self.meta.get("sharpe_spread", float(np.nanstd(ratios, ddof=1)) if np.isfinite(ratios).sum() > 1 else 0.0) / np.sqrt(self.account.periods)
         returns = self.returns([best]).to_numpy()[:, 0]
         return {
             "column": best,
@@ -243,6 +243,8 @@ class Backtest:
             ]
             return "\n".join(f"{name:<16}{value:>14}" for name, value in rows)
         found = self.honest()
+        if not np.isfinite(found["sharpe"]):
+            return f"none of {len(self)} columns over {self.account.panel.bars} bars has a Sharpe ratio: their returns do not move"
         best = int(found["column"])
         label = ", ".join(f"{k} {v[best]}" for k, v in self.labels.items())
         return (

@@ -140,12 +140,12 @@ def step(r, book, block, want, prices, years, q, t, due, tickets, fates, begun, 
     if ACTIONS or DELISTS or STOPS or TICKETS:
         book[WORTH, 0] = block[EQUITY, u64(q + FRONT - 1)]
         dealt = book[ORDERS, 0]
+    if CARRIES and book[ALIVE, 0] > 0.0:  # of what was held since the bar before, before anything happens to it
+        carry(r, book, prices, t, years)
     if ACTIONS:
         act(book, prices, t)
     if DELISTS:
         delist(r, book, prices, t, notes)
-    if CARRIES and book[ALIVE, 0] > 0.0:
-        carry(r, book, prices, t, years)
     if LEVERED and book[WHY, 0] > 0.0:  # what the margin calls for comes before any wish
         due = 1
         for j in range(ASSETS):
@@ -155,6 +155,8 @@ def step(r, book, block, want, prices, years, q, t, due, tickets, fates, begun, 
             hit = protect(r, book, prices, j, t, notes)
             if hit > 0.0:  # a bar that stops out has no other signal
                 want[u64(j), u64(q)] = HOLD
+    if due > 0 and not (book[ALIVE, 0] > 0.0):
+        refuse(book, want, prices, q, t, notes)
     if due > 0 and book[ALIVE, 0] > 0.0:
         trade(r, book, want, prices, q, t, notes)
         acted = True
@@ -172,6 +174,12 @@ def step(r, book, block, want, prices, years, q, t, due, tickets, fates, begun, 
     block[EQUITY, u64(q + FRONT)] = worth
     if worth <= 0.0 and book[ALIVE, 0] > 0.0:
         end(r, book, prices, t, worth, notes)
+        if TICKETS:
+            for k in range(tickets.shape[0]):
+                if fates[k, FATE_STATE] <= LIVE:
+                    fates[k, FATE_STATE] = REJECTED
+                    fates[k, FATE_REASON] = RUINED
+                    fates[k, FATE_BAR] = t
         expose(book, t + 1)
     if LEVERED:
         book[WHY, 0] = 0.0
@@ -246,6 +254,7 @@ def leave(block, book, want, market, moves, t0, here, moved, cash0, notes, ASSET
             block[EQUITY, FRONT] = cash0
         if t0 == 1:
             block[EQUITY, FRONT - 1] = cash0
+            moved = moved or worth != cash0
     if moved:
         for q in part(BLOCK, here, BLOCK):  # after the last bar nothing moves
             block[EQUITY, u64(q + FRONT)] = worth

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuquant import readers
 from gpuquant.backtesting.coded import coded
 from gpuquant.backtesting.terms import Size
 from gpuquant.backtesting.tickets import TICKET
@@ -26,6 +27,7 @@ def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.nd
     """
     if not hasattr(values, "columns") and (hasattr(values, "reindex") or (hasattr(values, "dtype") and hasattr(values, "to_list"))):
         raise InputError(f"{name} is a Series: must be a frame of dates by assets, series.to_frame('{panel.assets[0]}'), or an array")
+    values = readers.dated(values, name) if hasattr(values, "__arrow_c_stream__") and not hasattr(values, "reindex") else values
     if hasattr(values, "reindex"):
         columns = [str(c) for c in values.columns]
         extra = [c for c in columns if c not in panel.assets]
@@ -40,7 +42,12 @@ def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.nd
         at = bars_at(values.index, panel.dates, panel.timezone, name, align)
         array = np.full(panel.close.shape, np.nan)
         order = np.argsort(given, kind="stable")
-        array[np.ix_(at[order], np.array([panel.asset(c) for c in columns]))] = _numbers_of(values, name)[order]
+        given_numbers, places = _numbers_of(values, name), np.array([panel.asset(c) for c in columns])
+        for row in order if len(set(at.tolist())) < len(at) else ():  # rows that fall on one bar: of each asset the last that says anything
+            said = ~np.isnan(given_numbers[row])
+            array[at[row], places[said]] = given_numbers[row, said]
+        if len(set(at.tolist())) == len(at):
+            array[np.ix_(at, places)] = given_numbers
         return array
     array = _numbers_of(values, name)
     if array.shape != panel.close.shape:
@@ -84,6 +91,8 @@ def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np
     """A frame of orders as tickets, shape (orders, TICKET), in the order in which they are sent."""
     import pandas as pd
 
+    if hasattr(orders, "__arrow_c_stream__") and not isinstance(orders, pd.DataFrame):
+        orders = readers.as_pandas(orders)
     if not isinstance(orders, pd.DataFrame):
         raise InputError(f"orders = {type(orders).__name__}: must be a frame with a row for each order")
     known = ("bar", "date", "asset", "size", "of", "limit", "stop", "bars", "group", "parent")

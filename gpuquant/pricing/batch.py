@@ -161,9 +161,13 @@ def batches_of(contracts: Any, model: Model | None, market: Any) -> tuple[Contra
     if isinstance(contracts, str | Path):
         contracts = Contracts.read(contracts)
     elif not isinstance(contracts, Contracts):
-        if not hasattr(contracts, "columns") or not hasattr(contracts, "index"):
+        if hasattr(contracts, "__arrow_c_stream__") and not hasattr(contracts, "index"):
+            import pyarrow as pa
+
+            contracts = Contracts.from_arrow(pa.table(contracts))
+        elif not hasattr(contracts, "columns") or not hasattr(contracts, "index"):
             raise InputError(f"contracts = {type(contracts).__name__}: must be a payoff, a frame, Contracts or the path of a file")
-        contracts = Contracts.from_frame(contracts)
+        contracts = contracts if isinstance(contracts, Contracts) else Contracts.from_frame(contracts)
     if market is None or isinstance(market, Mapping):
         market = Market(market or {})
     elif not isinstance(market, Market):
@@ -311,7 +315,7 @@ class _Rows:
         volatility = np.sqrt(np.maximum(today, 0.0))
         moved = self.market.shocked(volatility, "volatility", self.underlying.words, codes)
         with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(volatility > 0.0, moved / volatility, np.nan) ** 2
+            factor = np.where(moved == volatility, 1.0, np.where(volatility > 0.0, moved / volatility, np.nan)) ** 2
         still = np.isnan(factor) & ~np.isnan(today)
         said = f"{model.variance_columns[0]} is 0: a scenario of volatility moves all variances in proportion to it"
         _note(self.messages, np.isin(np.arange(len(self.book)), rows[still]), said)

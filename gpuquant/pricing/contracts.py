@@ -23,19 +23,20 @@ from gpuquant.result import RESULT_COLUMNS
 from gpuquant.rng import MAX_STREAMS
 
 DAYS = 365.0
+LONGEST = 1000.0  # years to a maturity; a larger number is a date, or a mistake
 
 
 SLIP = 0.8  # of likeness to a column's name, above which another name is taken for a slip
 
 
 @lru_cache(maxsize=1)
-def _columns_known(count: int) -> frozenset[str]:
+def _columns_known(members: tuple[type, ...]) -> frozenset[str]:
     return frozenset(name for name, *_ in schema())
 
 
 def columns_known() -> frozenset[str]:
     """Every column that a contract may have; members may be defined at any time."""
-    return _columns_known(len(models()) + len(payoffs()))
+    return _columns_known((*models().values(), *payoffs().values()))
 
 
 def near_to(name: str, known: frozenset[str]) -> bool:
@@ -230,6 +231,8 @@ class Contracts:
         """Years to maturity of each row; a passed expiry is noted in `messages`."""
         years = self.numbers("maturity")
         years = np.full(len(self), np.nan) if years is None else years.copy()
+        for row in np.flatnonzero(np.isfinite(years) & (years > LONGEST)):
+            messages[row] = f"maturity[{row}] = {float(years[row]):g}: must be years, {LONGEST:g} at most; a date belongs in the column 'expiry'"
         expiry = self.columns.get("expiry")
         if expiry is not None:
             if asof is None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant import measures
 from gpuquant.report import svg
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Path) -> Path:
     span = dates.astype("datetime64[D]")
     costs = "without costs: trading is free here" if fund.costs is None else "after costs"
     lead = f"Out of sample {span[0]} to {span[-1]}, {len(fund.panel.assets)} assets, {costs}, filled at the {'next bar' if fund.meta['fill'] == 'next' else 'same close'}."
-    ratio, error = measures.sharpe(returns), measures.sharpe_error(returns)
+    ratio, error = (float(fund.account.measures[name][0]) for name in ("sharpe", "sharpe_error"))
     deflated = f"Deflated Sharpe: probability <b>{fund.deflated_sharpe():.2f}</b> of a Sharpe ratio above the luck of {trials} recorded trials; "
     headline = (
         f"<p class='headline'>{deflated if trials > 1 else ''}"
@@ -102,7 +101,7 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Path) -> Path:
     orders = fund.orders()
     np.add.at(fees, orders["bar"].to_numpy(), orders["fee"].to_numpy())
     charts = [
-        svg.lines(dates, {"fund": own / start, "equal weight": naive / start}, title="Equity, multiple of the start (logarithmic)", form=".3g", log=True),
+        svg.lines(dates, {"fund": own / start, "equal weight": naive / start}, title="Equity, multiple of the start (logarithmic)", form=",.4g", log=True),
         svg.lines(dates, {"fund": drawdown(own), "equal weight": drawdown(naive)}, title="Drawdown", form=".0%", fill=True),
         svg.lines(dates, {"gross": np.abs(weights).sum(1), "net": weights.sum(1)}, title="Exposure, target weights", form=".0%"),
         svg.lines(dates, {"costs": np.cumsum(fees)}, title="Costs paid so far", form=",.0f"),
@@ -129,7 +128,7 @@ def backtest_page(found: Backtest, path: Path) -> Path:
         f"{'; ' + html.escape(found.needed(best)) if trials > 1 else ''}.{'' if trials > 1 else ' ' + ONE_TRIAL}</p>"
     )
     body = headline + svg.lines(
-        dates, {"equity": equity / account.cash}, title="Equity, multiple of the start (logarithmic)", form=".3g", log=bool(equity.min() > 0.0)
+        dates, {"equity": equity / account.cash}, title="Equity, multiple of the start (logarithmic)", form=",.4g", log=bool(equity.min() > 0.0)
     )
     body += svg.lines(dates, {"drawdown": drawdown(equity)}, title="Drawdown", form=".0%", fill=True) + "<h2>Monthly returns</h2>" + monthly(dates, returns)
     known = m["sharpe"][np.isfinite(m["sharpe"])]
@@ -181,7 +180,7 @@ def risk_page(risk: Risk, path: Path) -> Path:
     """The distribution of profit and loss, the tail figures with intervals, and who contributes."""
     frame = risk.frame
     rows = [[str(r.measure), f"{r.level:.1%}", f"{r.value:,.0f}", f"{r.low:,.0f}", f"{r.high:,.0f}"] for r in frame.itertuples()]
-    share = risk.contributions().sort_values(ascending=False)
+    share = risk.contributions().dropna().sort_values(ascending=False)
     kept = share.head(30)
     total = float(share.sum())
     who = [[str(name), f"{risk.value[str(name)]:,.0f}", f"{v:,.0f}", f"{v / total:.1%}" if total else ""] for name, v in kept.items()]

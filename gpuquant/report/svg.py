@@ -99,7 +99,8 @@ def _time(date: np.datetime64, unit: str) -> str:
 def _log_ticks(low: float, high: float) -> list[float]:
     first, last = math.floor(low / math.log(10)), math.ceil(high / math.log(10))
     marks = [m * 10.0**k for k in range(first, last + 1) for m in (1.0, 2.0, 5.0)]
-    return [m for m in marks if low <= math.log(m) <= high]
+    inside = [m for m in marks if low <= math.log(m) <= high]
+    return inside if len(inside) > 2 else ticks(math.exp(low), math.exp(high))  # within a factor of two the axis is nearly even
 
 
 def bars(values: np.ndarray, *, title: str, marks: Mapping[str, float], form: str = ",.0f", bins: int = 50) -> str:

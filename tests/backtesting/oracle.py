@@ -123,7 +123,7 @@ class Oracle:
                 freed = self.debt[j] * closing / abs(had) if had < 0 and closing > 0 else 0.0
                 room = left - 2.0 * (self.debt.sum() - freed)
             if side < 0.0 and not t.levered and not t.locked:
-                opening = min(opening, max(self.short_room(j, price, side * closing, left), 0.0) / price)
+                opening = min(opening, max(self.short_room(j, price, side * closing, left), 0.0) / paid)
             else:
                 opening = min(opening, self.affordable(max(room, 0.0)) / paid)
         size = closing + opening
@@ -242,6 +242,10 @@ class Oracle:
             closes = panel.close[bar]
             self.prices = prices = closes if t.fill == "same_close" or panel.open is None else panel.open[bar]
             self.sizes = np.zeros(len(closes))
+            if self.alive:
+                short = sum(h * p for h, p in zip(self.held, self.last, strict=True) if h < 0.0)
+                years = float((panel.dates[bar] - panel.dates[max(bar - 1, 0)]) / np.timedelta64(365, "D"))
+                self.cash += (self.cash * (t.interest if self.cash > 0 else t.financing) + short * t.borrow) * years
             if panel.splits is not None:
                 ratio = np.nan_to_num(panel.splits[bar], nan=1.0)
                 self.last = self.last / ratio
@@ -256,10 +260,6 @@ class Oracle:
                 for j in np.flatnonzero(self.held):
                     if np.isfinite(panel.delistings[bar, j]):
                         self.deal(bar, j, -self.held[j], max(self.last[j] * (1.0 + panel.delistings[bar, j]), 1e-12), slips=0.0)
-            if self.alive:
-                short = sum(h * p for h, p in zip(self.held, self.last, strict=True) if h < 0.0)
-                years = float((panel.dates[bar] - panel.dates[max(bar - 1, 0)]) / np.timedelta64(365, "D"))
-                self.cash += (self.cash * (t.interest if self.cash > 0 else t.financing) + short * t.borrow) * years
             if t.fill != "next":
                 self.wish = self.wishes[bar].copy()
                 if self.called:
@@ -270,6 +270,8 @@ class Oracle:
                             self.wish[j] = np.nan
             if self.alive and np.isfinite(self.wish).any():
                 self.trade(bar, prices)
+            elif not self.alive:
+                self.refused += [(bar, j) for j in np.flatnonzero(np.isfinite(self.wish) & (self.wish != 0.0))]
             if t.fill == "next" and t.stops:
                 for j in range(len(closes)):
                     self.protect(bar, j, prices[j] > 0.0)
@@ -285,7 +287,7 @@ class Oracle:
             if t.fill == "next":
                 self.wish = self.wishes[bar].copy()
             gross = sum(abs(h * p) for h, p in zip(self.held, self.last, strict=True) if h != 0.0)
-            self.called = t.levered and worth < t.maintenance * gross
+            self.called = t.levered and self.alive and worth < t.maintenance * gross
             if self.called and t.fill == "next":
                 self.wish[:] = 0.0
         return self

@@ -223,3 +223,52 @@ def test_splits_alone_or_dividends_alone_will_do():
     close = pd.DataFrame({"A": [10.0, 11.0]}, pd.bdate_range("2020-01-01", periods=2))
     assert gq.Panel.from_frames(close=close, splits=close * 0 + 1).dividends.tolist() == [[0.0], [0.0]]
     assert gq.Panel.from_frames(close=close, dividends=close * 0).splits.tolist() == [[1.0], [1.0]]
+
+
+def test_ruin_refuses_what_is_still_to_come():
+    """Resting orders, and targets of later bars, end with a reason; nothing is left alive or waiting."""
+    close = np.array([[10.0, 20.0]] * 3 + [[25.0, 20.0]] * 2 + [[10.0, 20.0]] * 3)
+    panel = gq.Panel(close, pd.bdate_range("2024-01-02", periods=8).to_numpy(), ("A", "B"))
+    orders = pd.DataFrame(
+        [{"bar": 0, "asset": "A", "size": -900.0}, {"bar": 1, "asset": "B", "size": 1.0, "limit": 15.0}, {"bar": 5, "asset": "B", "size": 1.0}]
+    )
+    found = gq.backtest(panel, orders=orders, cash=10_000.0)
+    assert found.tickets()[["state", "reason"]].values.tolist() == [
+        ["filled", ""],
+        ["rejected", "the account is ruined"],
+        ["rejected", "the account is ruined"],
+    ]
+    weights = np.full(close.shape, np.nan)
+    weights[0, 0], weights[5, 1] = -0.9, 0.5
+    found = gq.backtest(panel, weights=weights, cash=10_000.0)
+    assert found.orders()["cause"].tolist() == ["order", "ruin"]
+    assert found.rejects()[["bar", "asset", "reason"]].values.tolist() == [[6, "B", "the account is ruined"]]
+
+
+def test_a_delisting_pays_out_whatever_volume_there_is():
+    close = np.array([[10.0], [11.0], [np.nan]])
+    dates = pd.bdate_range("2020-01-01", periods=3).to_numpy()
+    gone, volume = np.array([[np.nan], [np.nan], [-0.5]]), np.array([[1e9], [1e9], [np.nan]])
+    panel = gq.Panel(close, dates, ("A",), delistings=gone, volume=volume, halts=True)
+    found = gq.backtest(panel, weights=np.array([[1.0], [np.nan], [np.nan]]), fill="same_close", size=gq.Size(participation=0.5), cash=1000.0)
+    assert found.equity()[0].to_numpy() == pytest.approx([1000.0, 1100.0, 550.0])
+
+
+def test_a_payment_earns_no_interest_of_the_time_before_it():
+    close = pd.DataFrame({"A": [100.0, 100.0, 100.0]}, pd.date_range("2024-01-31", periods=3, freq="ME"))
+    paid = gq.Panel.from_frames(close=close, dividends=close * np.array([[0.0], [0.0], [0.005]]))
+    found = gq.backtest(paid, amounts=np.array([[10.0], [np.nan], [np.nan]]), fill="same_close", margin=gq.Margin(interest=0.12), cash=1000.0)
+    assert found.equity()[0].iloc[-1] == pytest.approx(1000.0 + 5.0)
+
+
+def test_the_best_and_the_worst_are_what_they_are():
+    """An account whose every bar gains has a worst bar above zero; one losing trade is the best."""
+    close = 100.0 * 1.01 ** np.arange(10)[:, None]
+    panel = gq.Panel(close, pd.bdate_range("2024-01-01", periods=10).to_numpy(), ("A",))
+    up = gq.backtest(panel, weights=np.ones((10, 1)), fill="same_close")
+    assert up.measures["worst_bar"][0] == pytest.approx(0.01) and up.measures["best_bar"][0] == pytest.approx(0.01)
+    down = np.full((10, 1), np.nan)
+    down[0], down[4] = -1.0, 0.0
+    lost = gq.backtest(panel, weights=down)
+    assert lost.measures["best_trade"][0] == lost.measures["worst_trade"][0] < 0.0
+    assert lost.measures["best_trade"][0] == pytest.approx(lost.trades()["pnl"][0])
