@@ -209,6 +209,7 @@ class Estimator:
 
 
 def test_no_side_is_turned_unasked(moves):
+    pytest.importorskip("cvxpy")
     risk = run(SHARES, moves)
     for objective in ("expected_shortfall", Estimator([0.2, 0.3, 0.5])):
         frame = SHARES.optimize(risk, vary="s", objective=objective).frame
@@ -234,6 +235,7 @@ def test_an_estimators_failure_is_one_of_ours(moves, told, match):
 
 
 def test_constraints_that_cannot_be_met_are_named(monkeypatch, moves):
+    pytest.importorskip("cvxpy")
     from gpuquant import optimize
 
     monkeypatch.setattr(optimize, "MOST", 0.5)
@@ -243,6 +245,7 @@ def test_constraints_that_cannot_be_met_are_named(monkeypatch, moves):
 
 
 def test_more_positions_than_scenarios_is_said():
+    pytest.importorskip("cvxpy")
     with pytest.warns(UserWarning, match="3 positions over 2 scenarios"):
         SHARES.optimize(run(SHARES, gq.Scenarios([{"spot": {"A": (-0.1, 0.0), "B": (0.1, 0.0), "C": (-0.2, 0.0)}}] * 2, ["a", "b"])), vary="s")
 

@@ -118,6 +118,7 @@ BOOK = [dict(CALL, id=f"T{k}", strike=90.0 + k, quantity=float(1 - 2 * (k % 2)))
 
 
 def test_more_contracts_than_scenarios(market, us20):
+    pytest.importorskip("cvxpy")
     few = gq.Scenarios.historical(us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=30)
     options = gq.Portfolio({"options": contracts(*BOOK)})
     with pytest.warns(UserWarning, match="60 positions over 30 scenarios"), pytest.raises(DataError, match="the optimum gains for sure"):
