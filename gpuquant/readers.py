@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuquant.columns import loose
 from gpuquant.errors import DataError, InputError
 from gpuquant.timeline import dates_of
 
@@ -91,9 +92,9 @@ def read_file(path: Path) -> pd.DataFrame:
         top = [str(line) for line in pd.read_csv(path, nrows=2, header=None, sep="\0", engine="python", dtype=str)[0]]
         separator = max((",", ";", "\t", "|"), key=top[0].count)
         head = top[0].split(separator)
-        if len(top) > 1 and word(head[0]) == "price" and word(top[1].split(separator)[0]) in TICKERS:  # two levels, as a download tool writes them
+        if len(top) > 1 and loose(head[0]) == "price" and loose(top[1].split(separator)[0]) in TICKERS:  # two levels, as a download tool writes them
             return pd.read_csv(path, sep=separator, header=[0, 1], index_col=0)
-        names: Any = {name.strip('"'): str for name in head if word(name) in TICKERS}  # 005930 and NA are names of companies
+        names: Any = {name.strip('"'): str for name in head if loose(name) in TICKERS}  # 005930 and NA are names of companies
         european = separator == ";"
         frame = pd.read_csv(path, sep=separator, dtype=str if european else names, keep_default_na=False, na_values=MISSING).dropna(how="all")
         return _with_points(frame) if european else frame
@@ -133,13 +134,8 @@ def as_pandas(data: Any) -> Any:
     raise InputError(f"prices = {type(data).__name__}: must be a Panel, a frame, a series, a mapping of frames, Arrow data or the path of a file")
 
 
-def word(label: Any) -> str:
-    """A column's name as people vary it: `Adj Close`, `adj_close` and `AdjClose` are one."""
-    return re.sub(r"[^a-z0-9]", "", str(label).lower())
-
-
 def _known_fields(labels: Any) -> list[str | None]:
-    return [FIELDS.get(word(label)) for label in labels]
+    return [FIELDS.get(loose(label)) for label in labels]
 
 
 def _of_mapping(data: Mapping[Any, Any]) -> dict[str, pd.DataFrame]:
@@ -194,7 +190,7 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
         raise DataError(f"asset {str(doubled[0])!r} stands twice")
     counters = [c for c in data.columns if str(c).lower() in COUNTERS and data[c].tolist() == list(range(len(data)))]
     data = data.drop(columns=counters)  # an index that was written with it
-    tickers = [c for c in data.columns if word(c) in TICKERS[:3] or (word(c) in TICKERS and not pd.api.types.is_numeric_dtype(data[c]))]
+    tickers = [c for c in data.columns if loose(c) in TICKERS[:3] or (loose(c) in TICKERS and not pd.api.types.is_numeric_dtype(data[c]))]
     if tickers and not _price_like(data.index):
         if isinstance(data.index, pd.DatetimeIndex | pd.PeriodIndex) and _date_column(data) is None:
             data = data.rename_axis("date").reset_index()
@@ -202,7 +198,7 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
     frame = _dated(data, "prices")
     fields = _known_fields(frame.columns)
     if sum(f is not None for f in fields) > 1 and not {"close", "adjusted"} & set(fields):  # one table in use calls the close its price
-        fields = ["close" if word(c) in LOOSE else f for c, f in zip(frame.columns, fields, strict=True)]
+        fields = ["close" if loose(c) in LOOSE else f for c, f in zip(frame.columns, fields, strict=True)]
     if "close" in fields or "adjusted" in fields or (sum(f is not None for f in fields) > 1 and not all(fields)):
         strange = [str(c) for c, f in zip(frame.columns, fields, strict=True) if f is None]
         if strange:
@@ -246,7 +242,7 @@ def _of_tidy(data: pd.DataFrame, ticker: Any) -> dict[str, pd.DataFrame]:
     if date is None:
         raise DataError(f"a table with a column {str(ticker)!r} needs one of dates, called date")
     rest = [c for c in data.columns if c not in (date, ticker)]
-    if len(rest) == 1 and word(rest[0]) in LOOSE:
+    if len(rest) == 1 and loose(rest[0]) in LOOSE:
         data, rest = data.rename(columns={rest[0]: "close"}), ["close"]
     fields = _known_fields(rest)
     strange = [str(c) for c, f in zip(rest, fields, strict=True) if f is None]
@@ -267,7 +263,7 @@ def _of_tidy(data: pd.DataFrame, ticker: Any) -> dict[str, pd.DataFrame]:
 
 
 def _strange(column: str, columns: Any) -> str:
-    near = get_close_matches(word(column), FIELDS, n=1, cutoff=0.75)
+    near = get_close_matches(loose(column), FIELDS, n=1, cutoff=0.75)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     others = ", ".join(str(c) for c in columns if str(c) != column)
     return f"column {column!r} is no field of prices, beside {others}{hint}: drop it, frame.drop(columns=[{column!r}]), or give closes alone, Panel.from_frames(close=frame)"
@@ -285,7 +281,7 @@ def _date_column(data: pd.DataFrame) -> Any:
     import pandas as pd
 
     kinds = [c for c in data.columns if pd.api.types.is_datetime64_any_dtype(data[c])]
-    named = [c for c in data.columns if word(c) in DATES]
+    named = [c for c in data.columns if loose(c) in DATES]
     return kinds[0] if len(kinds) == 1 else named[0] if named else kinds[0] if kinds else None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant.arrow import Words
-from gpuquant.columns import domains
+from gpuquant.columns import domains, loose
 from gpuquant.device import choose
 from gpuquant.errors import DataError, InputError
 from gpuquant.market import Market
@@ -17,7 +17,7 @@ from gpuquant.meter import Meter
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.engine import price
 from gpuquant.pricing.greeks import NAMES
-from gpuquant.pricing.vocabulary import key, models
+from gpuquant.pricing.vocabulary import models
 from gpuquant.progress import bar
 from gpuquant.result import Priced
 from gpuquant.risk import Risk
@@ -79,7 +79,7 @@ def read_by(book: Portfolio) -> set[str]:
     for position in book.positions.values():
         if isinstance(position, Contracts):
             for word in {*position.text("model", "black_scholes").words, "black_scholes"}:
-                found |= set(domains(models()[key(word)])) if key(word) in models() else set()
+                found |= set(domains(models()[loose(word)])) if loose(word) in models() else set()
     return found
 
 

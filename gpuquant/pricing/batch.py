@@ -22,7 +22,7 @@ from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.still import still
-from gpuquant.pricing.vocabulary import check_names, key, models, payoffs, section
+from gpuquant.pricing.vocabulary import check_names, models, payoffs, section
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def joined(book: Contracts, market: Market) -> tuple[list[Batch], np.ndarray]:
     rows = _Rows(book, market, messages, book.maturities(market.asof, messages), book.text("underlying", ""), book.streams(messages))
     product, model, exercise = book.text("product", ""), book.text("model", "black_scholes"), book.text("exercise", "european")
     for code, word in enumerate(exercise.words):
-        if key(word) != "european":
+        if loose(word) != "european":
             _note(messages, exercise.codes == code, f"exercise = {word!r}: must be european")
     amounts = book.amounts()
     for row in np.flatnonzero(~np.isfinite(amounts)):
@@ -367,7 +367,7 @@ def _note(messages: np.ndarray, mask: np.ndarray, text: str) -> None:
 
 def _known(table: Mapping[str, Any], word: str | None, kind: str, messages: np.ndarray, rows: np.ndarray) -> Any:
     """The member called `word`, or None with a message on its rows."""
-    found = table.get(key(word)) if word else None
+    found = table.get(loose(word)) if word else None
     if found is None:
         text = str(unknown(kind, word, (cls.__name__ for cls in table.values()))) if word else f"{kind} is missing"
         for row in rows:

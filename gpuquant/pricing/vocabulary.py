@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from gpuquant import family
-from gpuquant.columns import describe, domains
+from gpuquant.columns import describe, domains, loose
 from gpuquant.errors import unknown
 from gpuquant.market import Market
 from gpuquant.models.base import Model
@@ -26,14 +26,9 @@ OWN = {
 }
 
 
-def key(name: str) -> str:
-    """A name as people vary it: BlackScholes, black_scholes, Black-Scholes."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def classes(base: type, package: str) -> dict[str, type]:
     """Members of a family by loose name."""
-    return {key(name): cls for name, cls in family.members(base, package).items()}
+    return {loose(name): cls for name, cls in family.members(base, package).items()}
 
 
 def models() -> dict[str, type[Model]]:

@@ -36,20 +36,31 @@ def test_a_saved_fund_that_names_a_function_which_runs_text(tmp_path):
 WORKER = """
 import sys, numpy as np
 from gpuquant.backtesting.honesty import Ledger
-for i in range(40):
-    try: Ledger(sys.argv[2]).record({"who": sys.argv[1], "i": i}, np.random.default_rng(i).normal(0, 0.01, 100))
-    except Exception: pass
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(200):
+    Ledger(sys.argv[2]).record({"who": sys.argv[1], "i": i}, np.random.default_rng(i).normal(0, 0.01, 100))
 """
 
 
 @pending(14)
 def test_a_trial_log_that_two_processes_write(tmp_path):
+    """Both begin together, once both are ready."""
     from gpuquant.backtesting.honesty import Ledger
 
     path = tmp_path / "trials.parquet"
-    for running in [subprocess.Popen([sys.executable, "-c", WORKER, str(k), str(path)]) for k in (0, 1)]:
-        running.wait()
-    assert Ledger(path).trials()[0] == 80
+    command = [sys.executable, "-c", WORKER]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    running = [subprocess.Popen([*command, str(k), str(path)], **pipes) for k in (0, 1)]
+    for one in running:
+        assert one.stdout.readline() == "ready\n"
+    for one in running:
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    for one in running:
+        one.communicate()
+    assert [one.returncode for one in running] == [0, 0]
+    assert Ledger(path).trials()[0] == 400
 
 
 GOOD = {
