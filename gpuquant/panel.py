@@ -18,40 +18,18 @@ from gpuquant import readers
 from gpuquant.columns import flag
 from gpuquant.device import Place, choose
 from gpuquant.errors import DataError, InputError, unknown
+from gpuquant.resident import Resident, brought
 from gpuquant.timeline import Dated, check_calendar, moment
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TAIL = 64  # places after the last bar, which loops of a fixed length read
 EXACT = 2.0**53
 LONGEST_WINDOW = 512  # a sum over this many bars, times as many, stays exact
 
 
 PRICES = ("open", "high", "low")
-NOTHING = {"volume": 0.0, "splits": 1.0, "dividends": 0.0, "delistings": -2.0}  # where nothing is said of a bar
 MORE = (*PRICES, "volume", "splits", "dividends", "delistings")  # what a panel may hold besides its closes
-
-
-def lead_of(bars: int) -> int:
-    """The places of NaN before the first of so many bars: no window reaches further."""
-    return bars + 1
-
-
-@dataclass(frozen=True)
-class Resident:
-    """A panel on a device: prices of shape (assets, lead + bars + TAIL) and prefix sums of ticks, one place longer.
-
-    Each begins with `lead` places of NaN, what a rule finds that looks back beyond the first bar, and ends with TAIL more. Where assets halt, `close` holds
-    the last known price and `traded` NaN; `more` has, one after the other, what else the panel knows.
-    """
-
-    close: Any
-    traded: Any
-    open: Any
-    sums: Any
-    more: Any
-    lead: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,7 +95,7 @@ class Panel(Dated):
         for wrong, what in ((steps == 0, "stands twice"), (steps < 0, "comes after a later one")):
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0]) + 1
-                raise DataError(f"dates[{row}] = {self.dates[row]} {what}: dates must increase")
+                raise DataError(f"dates[{row}] = {self.dates[row]} {what}: dates must increase, as after frame.sort_index()")
         for name in ("close", *MORE):
             values = getattr(self, name)
             if values is None:
@@ -285,7 +263,17 @@ class Panel(Dated):
         return self.rows(np.flatnonzero(keep))
 
     def rows(self, rows: Any) -> Panel:
-        """The panel of these bars."""
+        """The panel of these bars.
+
+        Raises
+        ------
+        InputError
+            They are no bars of the panel.
+        """
+        try:
+            self.dates[rows]
+        except (IndexError, TypeError) as failure:
+            raise InputError(f"rows = {rows!r}: must be a slice, or an array of bars from 0 to {self.bars - 1}") from failure
         return self._of(self.close[rows], self.dates[rows], self.assets, {k: v[rows] for k, v in self.more().items()})
 
     def replaced(self, close: np.ndarray, more: Mapping[str, np.ndarray]) -> Panel:
@@ -297,6 +285,8 @@ class Panel(Dated):
 
     def columns(self, names: slice) -> Panel:
         """The panel of these assets, its ticks those of the whole."""
+        if not isinstance(names, slice):
+            raise InputError(f"names = {names!r}: must be a slice of the {len(self.assets)} assets, such as slice(0, 1)")
         cut = self._of(self.close[:, names], self.dates, self.assets[names], {k: v[:, names] for k, v in self.more().items()})
         tick, exact = self.tick
         cut.__dict__["tick"] = (tick[names] if isinstance(tick, np.ndarray) else tick, exact)
@@ -402,23 +392,7 @@ class Panel(Dated):
         """The panel's arrays on a device; they go up the first time and stay."""
         place = choose(device)
         if place.name not in self._on:
-            lead = lead_of(self.bars)
-
-            def up(values: np.ndarray, name: str) -> Any:
-                """On the device, one row for each asset."""
-                beyond = np.full((TAIL, values.shape[1]), np.nan)
-                return place.put(np.concatenate([np.full((lead, values.shape[1]), np.nan), values, beyond]).T, name)
-
-            sums = np.concatenate([np.zeros((1, len(self.assets))), np.cumsum(np.nan_to_num(self.ticks), axis=0)])
-            if self.halts:  # before an asset's first price there is nothing to sum
-                sums[:-1][np.isnan(self.ticks)] = np.nan
-            close, more = up(self.known, "close"), self.walked()
-            traded = up(self.close, "traded") if self.halts else close
-            extra = np.full((len(more), len(self.assets), lead + self.bars), np.nan)
-            for k, (name, values) in enumerate(more.items()):
-                extra[k, :, lead:] = np.nan_to_num(values, nan=NOTHING[name]).T if name in NOTHING else values.T
-            kept = place.put(extra, "more") if more else place.put(np.full((1, 1, 1), np.nan), "more")
-            self._on[place.name] = Resident(close, traded, traded if self.open is None else up(self.open, "open"), up(sums, "sums"), kept, lead)
+            self._on[place.name] = brought(self, place)
         return self._on[place.name]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from gpuquant import measures
 from gpuquant.backtesting.engine import backtest
 from gpuquant.backtesting.honesty import Ledger, uncounted
-from gpuquant.backtesting.result import Backtest
+from gpuquant.backtesting.result import LINES, Backtest, shown
 from gpuquant.costs.base import Cost
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.market import Market
@@ -121,7 +121,7 @@ class FundBacktest:
         trials = self.ledger.trials()[0] if self.ledger else 1
         rows = [
             ("", "fund", "equal weight"),
-            *((label, f"{self.account.measures[k][0]:{form}}", f"{base.measures[k][0]:{form}}") for label, k, form in _LINES),
+            *((label, *(shown(found.measures[k][0], form) for found in (self.account, base))) for label, k, form in LINES if k in TOLD),
             (
                 "Sharpe",
                 *(f"{found.measures['sharpe'][0]:.2f} +- {found.measures['sharpe_error'][0]:.2f}" for found in (self.account, base)),
@@ -157,13 +157,7 @@ class FundBacktest:
         return tear_sheet(self, self.benchmark(benchmark), Path(path))
 
 
-_LINES = (
-    ("CAGR", "cagr", "+.2%"),
-    ("volatility", "volatility", ".2%"),
-    ("max drawdown", "max_drawdown", ".1%"),
-    ("turnover a year", "turnover", ".1f"),
-    ("fees", "fees", ",.0f"),
-)
+TOLD = ("cagr", "volatility", "max_drawdown", "turnover", "fees")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ dates and tickers; a series; mappings of any of these; and what hands over Arrow
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuquant.cells import numbers_of, parsed_dates, with_points
 from gpuquant.columns import loose
 from gpuquant.errors import DataError, InputError
 from gpuquant.timeline import dates_of
@@ -27,7 +27,7 @@ FIELDS = {
     "adjclose": "adjusted", "adjustedclose": "adjusted", "closeadj": "adjusted", "splits": "splits", "stocksplits": "splits", "split": "splits",
     "splitratio": "splits", "dividends": "dividends", "dividend": "dividends", "dividendamount": "dividends", "capitalgains": "gains", "delistings": "delistings",
 }  # fmt: skip
-DATES = ("date", "datetime", "timestamp", "time", "day")
+DATES = ("date", "datetime", "timestamp", "time", "day", "opentime")
 TICKERS = ("ticker", "symbol", "asset", "instrument", "tic", "security", "name")
 COUNTERS = ("", "index", "unnamed: 0", "level_0", "__index_level_0__")
 LOOSE = ("price", "value", "px")  # a tidy table's only column of numbers may be called so
@@ -97,7 +97,7 @@ def read_file(path: Path) -> pd.DataFrame:
         names: Any = {name.strip('"'): str for name in head if loose(name) in TICKERS}  # 005930 and NA are names of companies
         european = separator == ";"
         frame = pd.read_csv(path, sep=separator, dtype=str if european else names, keep_default_na=False, na_values=MISSING).dropna(how="all")
-        return _with_points(frame) if european else frame
+        return with_points(frame) if european else frame
     except (ValueError, OSError, IndexError) as failure:  # pandas' and Arrow's parsing errors are ValueErrors
         raise DataError(f"price file {path} cannot be read: {str(failure).splitlines()[0]}") from failure
 
@@ -105,15 +105,6 @@ def read_file(path: Path) -> pd.DataFrame:
 def dated(data: Any, name: str) -> pd.DataFrame:
     """A table with dates of what a caller has, its dates as the index."""
     return _dated(as_pandas(data), name)
-
-
-def _with_points(frame: pd.DataFrame) -> pd.DataFrame:
-    """Numbers such as 1.234,50 as 1234.50, where some number of the table has a comma before its decimals."""
-    cells = [value for name in frame for value in frame[name] if isinstance(value, str)]
-    if not any(re.fullmatch(r"[+-]?[\d.]+,\d+", value) for value in cells):
-        return frame
-    number = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?")
-    return frame.map(lambda v: v.replace(".", "").replace(",", ".") if isinstance(v, str) and number.fullmatch(v) else v)
 
 
 def as_pandas(data: Any) -> Any:
@@ -151,7 +142,7 @@ def _of_mapping(data: Mapping[Any, Any]) -> dict[str, pd.DataFrame]:
             assert field_name is not None
             whole = as_pandas(value)
             frame = _dated(whole.to_frame(str(whole.name) if whole.name is not None else "asset") if isinstance(whole, pd.Series) else whole, str(given))
-            frames[field_name] = _numbers(frame.rename(columns=str), str(given))
+            frames[field_name] = numbers_of(frame.rename(columns=str), str(given))
         return frames
     parts: dict[str, dict[str, pd.DataFrame]] = {str(ticker): _of_frame(as_pandas(value), str(ticker)) for ticker, value in data.items()}
     zones = {ticker: dates_of(part["close"].index)[1] if "close" in part else None for ticker, part in parts.items()}
@@ -164,9 +155,7 @@ def _of_mapping(data: Mapping[Any, Any]) -> dict[str, pd.DataFrame]:
             if "close" not in part:
                 raise DataError(f"prices[{ticker!r}] has no close")
             raise DataError(f"prices[{ticker!r}] has {part['close'].shape[1]} assets: a mapping by ticker holds one ticker's table each")
-        if set(part) != names:
-            raise DataError(f"prices[{ticker!r}] lacks {', '.join(sorted(names - set(part)))}, which another ticker has")
-    return {f: pd.concat([part[f].set_axis([ticker], axis=1) for ticker, part in parts.items()], axis=1).sort_index() for f in sorted(names)}
+    return {f: pd.concat([part[f].set_axis([ticker], axis=1) for ticker, part in parts.items() if f in part], axis=1).sort_index() for f in sorted(names)}
 
 
 def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
@@ -178,7 +167,7 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
             data = data.to_frame(str(data.name) if data.name is not None else "close").reset_index()
         else:
             data = data.to_frame(str(data.name) if data.name is not None else name)
-            return {"close": _numbers(_dated(data, "prices"), "prices")}
+            return {"close": numbers_of(_dated(data, "prices"), "prices")}
     if not len(data) or not len(data.columns):
         raise DataError("the frame is empty: needs at least one date and one asset")
     if isinstance(data.columns, pd.MultiIndex):
@@ -189,7 +178,7 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
     if len(doubled):
         raise DataError(f"asset {str(doubled[0])!r} stands twice")
     counters = [c for c in data.columns if str(c).lower() in COUNTERS and data[c].tolist() == list(range(len(data)))]
-    data = data.drop(columns=counters)  # an index that was written with it
+    data = _joined(data.drop(columns=counters))  # an index that was written with it
     tickers = [c for c in data.columns if loose(c) in TICKERS[:3] or (loose(c) in TICKERS and not pd.api.types.is_numeric_dtype(data[c]))]
     if tickers and not _price_like(data.index):
         if isinstance(data.index, pd.DatetimeIndex | pd.PeriodIndex) and _date_column(data) is None:
@@ -209,12 +198,24 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
             if f is not None and f in named:
                 raise DataError(f"the columns {named[f]!r} and {str(c)!r} are both the {f}: drop one of them")
             named[str(f)] = str(c)
-        return {f: _numbers(frame[[c]].set_axis([str(whose)], axis=1), str(c)) for f, c in zip(fields, frame.columns, strict=True) if f is not None}
+        return {f: numbers_of(frame[[c]].set_axis([str(whose)], axis=1), str(c)) for f, c in zip(fields, frame.columns, strict=True) if f is not None}
     if all(fields):
         raise DataError(
             f"the columns {', '.join(map(str, frame.columns))} are fields of one ticker without its close; closes of assets of these names: Panel.from_frames(close=frame)"
         )
-    return {"close": _numbers(frame.rename(columns=str), "prices")}
+    return {"close": numbers_of(frame.rename(columns=str), "prices")}
+
+
+def _joined(data: pd.DataFrame) -> pd.DataFrame:
+    """A table whose days and times of day stand in two columns, with one of both."""
+    by_name = {loose(c): c for c in data.columns}
+    day, time = by_name.get("date"), by_name.get("time")
+    if day is None or time is None:
+        return data
+    hours = data[time].astype(str)
+    if not hours.str.fullmatch(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?").all():
+        return data
+    return data.assign(**{day: data[day].astype(str) + " " + hours}).drop(columns=[time])
 
 
 def _of_levels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -229,7 +230,9 @@ def _of_levels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
             for field_name in dict.fromkeys(fields):
                 assert field_name is not None
                 part = frame.loc[:, [f == field_name for f in fields]]
-                found[field_name] = _numbers(part.set_axis([str(t) for t, f in zip(levels[1 - k], fields, strict=True) if f == field_name], axis=1), field_name)
+                found[field_name] = numbers_of(
+                    part.set_axis([str(t) for t, f in zip(levels[1 - k], fields, strict=True) if f == field_name], axis=1), field_name
+                )
             return found
     strange = next((str(c) for c, f in zip(levels[0], _known_fields(levels[0]), strict=True) if f is None), str(levels[0][0]))
     raise DataError(f"columns of two levels: one must hold fields (open, high, low, close, volume, ...) with a close among them; {strange!r} is none")
@@ -257,9 +260,9 @@ def _of_tidy(data: pd.DataFrame, ticker: Any) -> dict[str, pd.DataFrame]:
     if doubled.any():
         row = data[doubled].iloc[0]
         raise DataError(f"the table has {row[ticker]} at {row[date]} twice")
-    keys = data.assign(**{str(ticker): data[ticker].astype(str), str(date): _parsed(data[date], str(date))})
+    keys = data.assign(**{str(ticker): data[ticker].astype(str), str(date): parsed_dates(data[date], str(date))})
     order = list(dict.fromkeys(keys[ticker]))
-    return {f: _numbers(keys.pivot(index=date, columns=ticker, values=c)[order], str(c)) for f, c in zip(fields, rest, strict=True) if f is not None}
+    return {f: numbers_of(keys.pivot(index=date, columns=ticker, values=c)[order], str(c)) for f, c in zip(fields, rest, strict=True) if f is not None}
 
 
 def _strange(column: str, columns: Any) -> str:
@@ -285,43 +288,6 @@ def _date_column(data: pd.DataFrame) -> Any:
     return kinds[0] if len(kinds) == 1 else named[0] if named else kinds[0] if kinds else None
 
 
-def _parsed(values: Any, name: str) -> Any:
-    """A column of dates; whole numbers such as 20240102 are days."""
-    import pandas as pd
-
-    if pd.api.types.is_integer_dtype(values.dtype):
-        values = values.astype(str)
-        if not values.str.fullmatch(r"(19|20)\d{6}").all():
-            raise DataError(f"column {name!r} must hold dates, such as 2024-01-02 or 20240102")
-    text = values.dtype.kind not in "Mm" and all(isinstance(value, str) for value in values)
-    try:
-        if text and values.str.match(r"\s*\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}").all():
-            return _by_day_or_month(values, name)
-        return pd.to_datetime(values, utc=True) if text and _mixed(values) else pd.to_datetime(values)
-    except (ValueError, TypeError, OverflowError) as failure:
-        raise DataError(f"column {name!r} must hold dates: {str(failure).splitlines()[0]}") from failure
-
-
-def _by_day_or_month(values: Any, name: str) -> Any:
-    """Dates such as 03/04/2024: with points the day comes first; with other signs whichever of the two all dates allow."""
-    import pandas as pd
-
-    if values.str.match(r"\s*\d{1,2}\.").all():
-        return pd.to_datetime(values, dayfirst=True)
-    first, second = (values.str.extract(r"(\d{1,2})[/.-](\d{1,2})")[k].astype(int) for k in (0, 1))
-    if (first <= 12).all() and (second <= 12).all() and (first != second).any():
-        raise DataError(
-            f"column {name!r}: {values.iloc[0]!r} may be a day of either month: pandas.to_datetime(column, dayfirst=True), or dayfirst=False, says which"
-        )
-    return pd.to_datetime(values, dayfirst=bool((first > 12).any()))
-
-
-def _mixed(values: Any) -> bool:
-    """Whether text has times with several distances from UTC, as a zone with summer time writes them."""
-    text = values.astype(str)
-    return bool(text.str.contains(r"\d\d:\d\d.*[+-]\d\d:?\d\d$").all() and text.str[-6:].nunique() > 1)
-
-
 def _dated(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """The same table with its dates as the index, oldest first."""
     import pandas as pd
@@ -334,9 +300,9 @@ def _dated(frame: pd.DataFrame, name: str) -> pd.DataFrame:
             if not pd.api.types.is_numeric_dtype(frame[first]):
                 column = first
         if column is not None:
-            frame = frame.set_axis(pd.DatetimeIndex(_parsed(frame[column], str(column)))).drop(columns=[column])
+            frame = frame.set_axis(pd.DatetimeIndex(parsed_dates(frame[column], str(column)))).drop(columns=[column])
         elif not pd.api.types.is_numeric_dtype(frame.index) or (pd.api.types.is_integer_dtype(frame.index) and frame.index.min() > 19000000):
-            frame = frame.set_axis(pd.DatetimeIndex(_parsed(frame.index.to_series(), f"index of {name}")))
+            frame = frame.set_axis(pd.DatetimeIndex(parsed_dates(frame.index.to_series(), f"index of {name}")))
         else:
             raise DataError(f"the index must hold dates, got {frame.index.dtype}: frame.set_axis(dates), or a column called date")
     if not len(frame.columns):
@@ -344,48 +310,6 @@ def _dated(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     if len(frame) > 1 and frame.index.is_monotonic_decreasing and frame.index.is_unique:
         frame = frame[::-1]  # the newest first, as many services write it
     return frame
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """A frame of float64; text such as 1,234.50 or $12 is read as a number."""
-    import pandas as pd
-
-    if all(kind.kind in "iuf" for kind in set(frame.dtypes)):
-        return frame.astype(np.float64)
-    out = frame
-    for column in frame.columns:
-        values = frame[column]
-        if pd.api.types.is_bool_dtype(values.dtype):
-            raise DataError(f"{name}: column {str(column)!r} holds True and False, not prices: signals belong in backtest(prices, signals=frame)")
-        if values.dtype.kind == "M" or not pd.api.types.is_numeric_dtype(values.dtype):
-            cleaned = values.map(_bare)
-            try:
-                if values.dtype.kind == "M":
-                    raise TypeError("dates")
-                numbers = pd.to_numeric(cleaned.where(cleaned.notna(), np.nan))
-            except (TypeError, ValueError):
-                row, value = next(((i, v) for i, v in values.items() if not _is_number(v)), (values.index[0], values.iloc[0]))
-                raise DataError(f"prices must be numbers: {name}[{row}, {column}] = {value!r}") from None
-            out = out.assign(**{str(column): numbers}) if out.columns.is_unique else out
-    return out.astype(np.float64)
-
-
-def _bare(value: Any) -> Any:
-    """A text without a dollar sign, and without commas where they part thousands; anything else as it is."""
-    if not isinstance(value, str):
-        return value
-    text = re.sub(r"[$\s]", "", value)
-    if text == "NA":
-        return np.nan
-    return text.replace(",", "") if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text) else text
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(_bare(value))
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _finished(frames: dict[str, pd.DataFrame], adjusted: bool | None) -> Tables:
@@ -413,6 +337,10 @@ def _finished(frames: dict[str, pd.DataFrame], adjusted: bool | None) -> Tables:
     close = frames.get("close")
     if close is None:
         raise DataError("a panel needs closes: close=frame")
+    for name in ("open", "high", "low", "volume"):
+        lacking = [asset for asset in close.columns if asset not in frames[name] or frames[name][asset].isna().all()] if name in frames else []
+        if 0 < len(lacking) < close.shape[1]:
+            raise DataError(f"{name}: there is none of {', '.join(lacking[:3])}{', ...' if lacking[3:] else ''}; give it for every asset, or for none")
     for name, frame in frames.items():
         if not frame.index.equals(close.index) or list(frame.columns) != list(close.columns):
             raise DataError(f"{name}: must have the dates and the assets of close")

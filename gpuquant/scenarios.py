@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.columns import whole_number
-from gpuquant.errors import DataError, InputError, unknown
+from gpuquant.errors import DataError, InputError, NameUnknown, unknown
 from gpuquant.market import Market
 from gpuquant.panel import Panel
 from gpuquant.pricing.vocabulary import market_columns
@@ -92,7 +92,9 @@ class Scenarios:
         """Every combination of changes: relative for spot, absolute for volatility, rate and dividend_yield."""
         for name, values in changes.items():
             if name not in MOVED:
-                raise unknown("scenario column", name, MOVED)
+                raise NameUnknown(
+                    f"{unknown('scenario column', name, MOVED)}; of one underlying: Scenarios([{{'spot': {{'AAPL': (-0.1, 0.0)}}}}], ['AAPL falls'])"
+                )
             try:
                 finite = len(values) > 0 and bool(np.isfinite(np.asarray(values, dtype=float)).all())
             except (TypeError, ValueError):

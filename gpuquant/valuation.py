@@ -93,14 +93,14 @@ def market_of(market: Any) -> Market:
 def one_currency(priced: Priced) -> str:
     """The currency of a book, empty where nothing says it; several are refused: there are no rates to add them by."""
     found = priced.source.get("currency")
-    kinds = sorted({str(word) for word in found.array() if word is not None}) if isinstance(found, Words) else []
-    kinds = [kind for kind in kinds if kind != UNSAID]
+    kinds = sorted({str(word) for word in found.array()}) if isinstance(found, Words) else []
     if len(kinds) > 1:
-        raise DataError(f"the book holds {', '.join(kinds)}: profits and losses need one currency; make a portfolio of each")
+        named = [kind if kind != UNSAID else "positions without a currency" for kind in kinds]
+        raise DataError(f"the book holds {', '.join(named)}: profits and losses need one currency; make a portfolio of each")
     return kinds[0] if kinds else ""
 
 
-UNSAID = "?"  # the currency of shares and cash beside contracts of several
+UNSAID = "?"  # the currency of a contract that names none beside others that do, and of shares and cash beside contracts of several
 
 
 def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> Priced:
@@ -119,7 +119,7 @@ def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> 
             labels = np.arange(len(position)) if ids is None else ids.array() if isinstance(ids, Words) else ids
             names += [f"{name}/{label}" for label in labels]
             amount = position.amounts()
-            currencies += position.text("currency", "").array().tolist()
+            currencies += [str(word or UNSAID) for word in position.text("currency", "").array()]
             parts.append(
                 {
                     **priced.columns,
@@ -139,11 +139,11 @@ def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> 
         else:
             raise InputError(f"position {name!r} is a strategy: price its holdings, as in fund.signals(prices).holdings")
     # shares and cash are in the book's own currency: the contracts' where that is one
-    kinds = {str(c) for c in currencies if c}
+    kinds = {c for c in currencies if c is not None} - {UNSAID}
     source: dict[str, Any] = {"position": Words.of(names)}
     if kinds:
-        rest = kinds.copy().pop() if len(kinds) == 1 else UNSAID
-        source["currency"] = Words.of([str(c or rest) for c in currencies])
+        own = next(iter(kinds)) if len(kinds) == 1 else UNSAID
+        source["currency"] = Words.of([own if c is None else c for c in currencies])
     keys = [k for k in parts[0] if all(k in part for part in parts)]
     columns = {k: np.concatenate([part[k] for part in parts]) for k in keys}
     return Priced(columns, source, None, meta)

@@ -222,7 +222,7 @@ REFUSED = {
     "a tidy table without dates": (TIDY.drop(columns="date"), "needs one of dates"),
     "a missing ticker": (TIDY.assign(ticker=TIDY["ticker"].where(TIDY.index > 0)), r"ticker\[0\] is missing"),
     "a missing date of a ticker": (TIDY.drop(index=3), "halts=True takes a missing price for a halt"),
-    "a dict of tickers, one without volume": ({"A": WIDE.set_axis(["close", "volume"], axis=1), "B": WIDE[["A"]].set_axis(["close"], axis=1)}, "lacks volume"),
+    "a dict of tickers, one without volume": ({"A": WIDE.set_axis(["close", "volume"], axis=1), "B": WIDE[["A"]].set_axis(["close"], axis=1)}, "volume: there is none of B"),
     "two closes": (WIDE.set_axis(["Close", "Last"], axis=1), "the columns 'Close' and 'Last' are both the close"),
     "a split that the prices do not show": (WIDE[["A"]].set_axis(["Close"], axis=1).assign(**{"Stock Splits": [0.0, 2.0, 0.0]}), "adjusted for it already"),
     "two time zones": ({"A": WIDE[["A"]].tz_localize("UTC"), "B": WIDE[["B"]]}, "the time zone UTC, prices\\['B'\\] None"),
@@ -258,6 +258,21 @@ def test_dates_by_day_and_numbers_names_and_tickers_of_digits(tmp_path):
     assert panel.assets == ("005930", "NA") and panel.close[1].tolist() == [71000.0, 8.0]
     assert gq.Panel.of(WIDE.set_axis([20240101, 20240102, 20240103])).bars == 3
     assert gq.Panel.of(WIDE.set_axis(["茅台", "index"], axis=1).astype(int)).assets == ("茅台", "index")
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_since_1970_are_utc(unit):
+    moments = WIDE.index.to_numpy().astype(f"datetime64[{unit}]").astype(np.int64)
+    for prices in (WIDE.set_axis(moments), WIDE.reset_index(drop=True).assign(open_time=moments)):
+        panel = gq.Panel.of(prices)
+        assert panel.timezone == "UTC" and (panel.dates == WIDE.index.to_numpy()).all() and panel.assets == ("A", "B")
+
+
+def test_days_and_times_of_day_in_two_columns(tmp_path):
+    (tmp_path / "terminal.csv").write_text("<DATE>\t<TIME>\t<OPEN>\t<CLOSE>\n2024.01.02\t09:30:00\t10\t11\n2024.01.02\t09:31:00\t11\t12\n")
+    panel = gq.Panel.read(tmp_path / "terminal.csv")
+    assert [str(moment) for moment in panel.index] == ["2024-01-02 09:30:00", "2024-01-02 09:31:00"]
+    assert panel.open[:, 0].tolist() == [10.0, 11.0] and panel.close[:, 0].tolist() == [11.0, 12.0]
 
 
 def test_a_download_tools_own_csv(tmp_path):

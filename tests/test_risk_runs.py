@@ -70,6 +70,8 @@ def test_several_currencies_are_refused_and_one_is_named(tmp_path):
         _ = book(dollars, yen).price(MARKET).total
     with pytest.raises(DataError, match="a total needs one currency"):
         _ = book(dollars, yen, cash=100.0).greeks(MARKET).total
+    with pytest.raises(DataError, match="the book holds positions without a currency, USD"):
+        run(book(dollars, {**CALL, "id": "c"}))
     risk = run(book(dollars, shares={"A": 1.0}, cash=5.0))
     assert risk.currency == "USD" and "USD" in risk.summary() and "USD" in risk.report(tmp_path / "risk.html").read_text()
     assert "USD" in book(dollars, cash=5.0).price(MARKET).summary()

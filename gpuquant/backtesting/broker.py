@@ -383,7 +383,7 @@ def trade_pro_rata(r, book, prices, t, wanted, covering, notes):
     for turn in range(2):
         share = 1.0
         if turn == 0 and not LEVERED and not LOCKED:
-            share = short_share(book, prices, ASSETS, t)
+            share = short_share(r, book, prices, ASSETS, t)
         if turn == 1 and wanted > 0.0 and not LEVERED:
             share = min(1.0, afford(r, 0, max(book[CASH, 0] - covering, 0.0), 1e300) / wanted)
         side = 2.0 * turn - 1.0

@@ -19,8 +19,8 @@ from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint, 
 from gpuquant.device.rearrange import hoist, latch
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
-from gpuquant.panel import TAIL, lead_of
 from gpuquant.pricing.kernel import sample
+from gpuquant.resident import TAIL, lead_of
 from gpuquant.rules.base import HOLD, Rule
 
 MOMENTS = ("s1", "s2", "s3", "s4", "down", "up", "ups", "downs", "under", "under2", "cross")

@@ -21,6 +21,17 @@ from gpuquant.timeline import duration
 if TYPE_CHECKING:
     import pandas as pd
 
+LINES = (
+    ("total return", "total_return", "+.1%"),
+    ("CAGR", "cagr", "+.2%"),
+    ("volatility", "volatility", ".2%"),
+    ("Sharpe", "sharpe", ".2f"),
+    ("max drawdown", "max_drawdown", ".1%"),
+    ("turnover a year", "turnover", ".1f"),
+    ("orders", "orders", ".0f"),
+    ("fees", "fees", ",.0f"),
+)
+
 
 @dataclass(frozen=True, repr=False)
 class Backtest:
@@ -231,17 +242,7 @@ class Backtest:
                 f"Sharpe {middle:.2f} in the middle, 5 % below {low:.2f}, 5 % above {high:.2f}; a loss in {np.mean(m['total_return'] < 0.0):.0%} of them"
             )
         if len(self) == 1 and int(self.meta.get("trials", 1)) == 1:
-            rows = [
-                ("total return", f"{m['total_return'][0]:+.1%}"),
-                ("CAGR", f"{m['cagr'][0]:+.2%}"),
-                ("volatility", f"{m['volatility'][0]:.2%}"),
-                ("Sharpe", f"{m['sharpe'][0]:.2f}"),
-                ("max drawdown", f"{m['max_drawdown'][0]:.1%}"),
-                ("turnover a year", f"{m['turnover'][0]:.1f}"),
-                ("orders", f"{m['orders'][0]:.0f}"),
-                ("fees", f"{m['fees'][0]:,.0f}"),
-            ]
-            return "\n".join(f"{name:<16}{value:>14}" for name, value in rows)
+            return "\n".join(f"{label:<16}{shown(m[name][0], form):>14}" for label, name, form in LINES)
         found = self.honest()
         if not np.isfinite(found["sharpe"]):
             return f"none of {len(self)} columns over {self.account.panel.bars} bars has a Sharpe ratio: their returns do not move"
@@ -281,3 +282,8 @@ class Backtest:
         if columns is None and len(self) > 1:
             columns = [int(np.nanargmax(self.measures["sharpe"]))]
         return plots.KINDS[kind](self, columns, ax, **choices)
+
+
+def shown(value: float, form: str) -> str:
+    """A measure in words; what is not defined has no sign and no unit."""
+    return f"{value:{form}}" if np.isfinite(value) else "undefined"

@@ -10,7 +10,7 @@ from gpuquant import readers
 from gpuquant.backtesting.coded import coded
 from gpuquant.backtesting.terms import Size
 from gpuquant.backtesting.tickets import TICKET
-from gpuquant.columns import domains
+from gpuquant.columns import domains, loose
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.panel import Panel
 from gpuquant.rules.base import HOLD
@@ -31,6 +31,8 @@ def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.nd
     if hasattr(values, "reindex"):
         columns = [str(c) for c in values.columns]
         extra = [c for c in columns if c not in panel.assets]
+        if extra and loose(extra[0]) in readers.DATES:
+            raise DataError(f"{name}: the dates are in the column {extra[0]!r}; they belong in the index, frame.set_index({extra[0]!r})")
         if extra:
             raise unknown(f"asset in {name}", extra[0], panel.assets)
         doubled = [c for c in columns if columns.count(c) > 1]

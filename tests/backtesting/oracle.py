@@ -81,15 +81,19 @@ class Oracle:
     def worth(self, prices):
         return self.cash + sum(h * p for h, p in zip(self.held, prices, strict=True) if h != 0.0)
 
-    def once_covered(self, j):
-        """Units of an asset once what buys back its short has been dealt."""
-        return self.held[j] + min(max(self.sizes[j], 0.0), max(-self.held[j], 0.0))
+    def once_covered(self, bar, j):
+        """Units of an asset once what buys back its short has been dealt, as far as its volume allows."""
+        t, size = self.terms, max(self.sizes[j], 0.0)
+        if self.panel.volume is not None:
+            most = t.participation * np.nan_to_num(self.panel.volume[bar, j])
+            size = size if size <= most else most if t.partial else 0.0
+        return self.held[j] + min(size, max(-self.held[j], 0.0))
 
-    def short_room(self, j, price, closed, cash):
+    def short_room(self, bar, j, price, closed, cash):
         """What may still be sold short without margin: all shorts together come to the worth of the account."""
         marks = [price if q == j else p if p > 0.0 else self.last[q] for q, p in enumerate(self.prices)]
         after = [self.held[q] + (closed if q == j else 0.0) for q in range(len(marks))]
-        shorts = [min(after[q] if q == j else self.once_covered(q), 0.0) for q in range(len(marks))]
+        shorts = [min(after[q] if q == j else self.once_covered(bar, q), 0.0) for q in range(len(marks))]
         return cash + sum(a * m for a, m in zip(after, marks, strict=True) if a != 0.0) + sum(s * m for s, m in zip(shorts, marks, strict=True) if s != 0.0)
 
     def deal(self, bar, j, wanted, price, slips=1.0, kept=math.inf):
@@ -123,7 +127,7 @@ class Oracle:
                 freed = self.debt[j] * closing / abs(had) if had < 0 and closing > 0 else 0.0
                 room = left - 2.0 * (self.debt.sum() - freed)
             if side < 0.0 and not t.levered and not t.locked:
-                opening = min(opening, max(self.short_room(j, price, side * closing, left), 0.0) / paid)
+                opening = min(opening, max(self.short_room(bar, j, price, side * closing, left), 0.0) / paid)
             else:
                 opening = min(opening, self.affordable(max(room, 0.0)) / paid)
         size = closing + opening
@@ -200,7 +204,7 @@ class Oracle:
         opening = np.maximum(np.abs(sizes) - np.maximum(self.held, 0.0), 0.0) * (sizes < 0.0)
         shorting = sum(o * p for o, p in zip(opening, known, strict=True) if o > 0.0)
         if shorting > 0.0 and not self.terms.levered and not self.terms.locked and len(sizes) > 1:
-            shorts = [min(self.once_covered(j), 0.0) for j in range(len(sizes))]
+            shorts = [min(self.once_covered(bar, j), 0.0) for j in range(len(sizes))]
             share = min(1.0, max(worth + sum(s * p for s, p in zip(shorts, known, strict=True) if s != 0.0), 0.0) / shorting)
         for j in np.flatnonzero(sizes < 0.0):
             size, sizes[j] = sizes[j], 0.0

@@ -254,6 +254,21 @@ def test_a_delisting_pays_out_whatever_volume_there_is():
     assert found.equity()[0].to_numpy() == pytest.approx([1000.0, 1100.0, 550.0])
 
 
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_cover_that_volume_forbids_makes_no_room_for_another_short(partial):
+    """Asset A cannot be bought back at the second bar, so that a short of B would come on top of it."""
+    days = pd.bdate_range("2024-01-01", periods=4)
+    close = pd.DataFrame({"A": 100.0, "B": 100.0}, days)
+    volume = pd.DataFrame({"A": [1e6, 1e6, 40.0, 1e6], "B": 1e6}, days)
+    weights = pd.DataFrame({"A": [-1.0, 0.0, 0.0, 0.0], "B": [0.0, -1.0, -1.0, -1.0]}, days)
+    terms = {"size": gq.Size(participation=1.0 - 1e-9, partial=partial), "cash": CASH, "progress": False}
+    found = gq.backtest(gq.Panel.from_frames(close=close, volume=volume), weights=weights, **terms)
+    held = found.positions(0).to_numpy()
+    assert (held[1] == [-100.0, 0.0]).all()
+    np.testing.assert_allclose(np.minimum(held, 0.0).sum(axis=1)[1:] * -100.0, CASH, rtol=1e-8)
+    np.testing.assert_allclose(held[2], [-60.0, -40.0] if partial else [-100.0, 0.0], atol=1e-6)
+
+
 def test_a_payment_earns_no_interest_of_the_time_before_it():
     close = pd.DataFrame({"A": [100.0, 100.0, 100.0]}, pd.date_range("2024-01-31", periods=3, freq="ME"))
     paid = gq.Panel.from_frames(close=close, dividends=close * np.array([[0.0], [0.0], [0.005]]))
