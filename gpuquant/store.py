@@ -90,12 +90,12 @@ class Store(Dated):
         return index.to_numpy(), zone
 
     @cached_property
-    def dates(self) -> np.ndarray:  # type: ignore[override]
+    def dates(self) -> np.ndarray:
         """The dates of all bars."""
         return self._dated[0]
 
     @cached_property
-    def timezone(self) -> str | None:  # type: ignore[override]
+    def timezone(self) -> str | None:
         """The time zone of the dates, which are UTC."""
         return self._dated[1]
 

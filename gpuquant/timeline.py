@@ -138,8 +138,12 @@ def moment(when: Any, timezone: str | None) -> np.datetime64:
 class Dated:
     """The base of tables of prices by date: `dates` as UTC without a zone, and the `timezone` they came in."""
 
-    dates: Any
-    timezone: Any
+    if TYPE_CHECKING:  # a panel has them as fields, a store reads them
+
+        @property
+        def dates(self) -> np.ndarray: ...
+        @property
+        def timezone(self) -> str | None: ...
 
     @property
     def index(self) -> pd.DatetimeIndex:
