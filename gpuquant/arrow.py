@@ -6,9 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from gpuquant import disk
+from gpuquant.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def table(columns: dict[str, Any]) -> Any:
@@ -30,6 +36,36 @@ def table(columns: dict[str, Any]) -> Any:
         return pa.array(value)
 
     return pa.table({name: array(value) for name, value in columns.items()})
+
+
+def write_table(columns: Any, path: Any) -> None:
+    """A Parquet file of a table, written whole, every page with its checksum."""
+    import pyarrow.parquet as pq
+
+    with disk.whole(path) as scratch:
+        pq.write_table(columns, scratch, compression="zstd", write_page_checksum=True)
+
+
+def write_frame(frame: pd.DataFrame, path: Any) -> None:
+    """As `write_table`, of a pandas frame with its index and attributes."""
+    with disk.whole(path) as scratch:
+        frame.to_parquet(scratch, engine="pyarrow", write_page_checksum=True)
+
+
+def read_frame(path: Any, columns: Any = None) -> pd.DataFrame:
+    """A pandas frame of a Parquet file; pages that have checksums are held to them.
+
+    Raises
+    ------
+    DataError
+        The file is damaged, or none.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, engine="pyarrow", columns=columns, page_checksum_verification=True)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as failure:  # pyarrow's errors are some of these, and pandas' of its own notes the others
+        raise DataError(f"{path} cannot be read: {str(failure).splitlines()[0]}") from failure
 
 
 def objects(value: Any) -> Any:

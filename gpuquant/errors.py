@@ -40,6 +40,10 @@ class DataError(GpuquantError, ValueError):
     """A panel, market or file whose shape or order is wrong."""
 
 
+class DiskError(GpuquantError, OSError):
+    """A file that cannot be written: the message names it and why; what was there before is there still."""
+
+
 class NotTrained(GpuquantError, RuntimeError):
     """A strategy was asked for signals before it was trained."""
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.arrow import write_frame
 from gpuquant.errors import DataError
-from gpuquant.timeline import index_of
+from gpuquant.timeline import dates_of, index_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,24 @@ class Forecast:
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the frame."""
-        self.frame.to_parquet(path)
+        write_frame(self.frame, path)
+
+    @classmethod
+    def of_frame(cls, frame: Any, name: str) -> Forecast:
+        """From a frame of dates by assets.
+
+        Raises
+        ------
+        DataError
+            Its dates do not increase, or it holds other things than numbers within [-1, 1].
+        """
+        dates, zone = dates_of(frame.index)
+        values = frame.to_numpy()
+        if not len(frame) or not len(frame.columns) or not dates.is_monotonic_increasing or not dates.is_unique or not frame.columns.is_unique:
+            raise DataError(f"{name}: must have dates that increase, and a column for each asset")
+        if values.dtype != np.float64 or (np.abs(values) > 1.0).any():
+            raise DataError(f"{name}: must hold numbers within -1 and 1")
+        return cls(values, dates.to_numpy(), tuple(map(str, frame.columns)), zone)
 
     @property
     def rows(self) -> np.ndarray:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,10 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant.backtesting.engine import backtest
-from gpuquant.backtesting.honesty import Ledger, uncounted
+from gpuquant.backtesting.honesty import Counted, Ledger, uncounted
 from gpuquant.backtesting.result import LINES, Backtest, shown
 from gpuquant.costs.base import Cost
-from gpuquant.errors import DataError, InputError, unknown
+from gpuquant.errors import InputError, unknown
 from gpuquant.market import Market
 from gpuquant.optimize import Optimized, optimize
 from gpuquant.panel import Panel
@@ -69,7 +68,7 @@ class FundBacktest:
     panel: Panel
     costs: Cost | None
     ic: tuple[float, float]
-    ledger: Ledger | None = None
+    ledger: Ledger | Counted | None = None
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -172,7 +171,7 @@ class Portfolio:
     """
 
     positions: Mapping[str, Any]
-    ledger: Ledger | None = field(default=None, compare=False)
+    ledger: Ledger | Counted | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name, position in self.positions.items():
@@ -276,38 +275,40 @@ class Portfolio:
         return optimize(risk, [name for name in risk.pnl.columns if name.startswith(f"{vary}/")], objective=objective, level=level)
 
     def save(self, folder: str | Path) -> None:
-        """A folder of Parquet, safetensors and JSON; `Portfolio.load` gives the portfolio back."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        kinds: dict[str, Any] = {}
-        for name, position in self.positions.items():
-            if isinstance(position, Strategy):
-                position.save(folder / name)
-                kinds[name] = {"kind": "strategy"}
-            elif isinstance(position, Contracts):
-                position.to_parquet(folder / f"{name}.parquet")
-                kinds[name] = {"kind": "contracts"}
-            else:
-                kinds[name] = {
-                    "kind": "shares" if isinstance(position, Mapping) else "cash",
-                    "value": {k: float(v) for k, v in position.items()} if isinstance(position, Mapping) else float(position),
-                }
-        ledger = str(self.ledger.path) if self.ledger else None
-        (folder / "portfolio.json").write_text(json.dumps({"positions": kinds, "ledger": ledger}, indent=1))
+        """A folder of Parquet, safetensors and JSON; `Portfolio.load` gives the portfolio back, but for its trial log, of which it keeps the count.
+
+        What was saved there before is kept until the next save but one, and whatever goes wrong it is what the folder holds.
+
+        Raises
+        ------
+        InputError
+            A position holds what cannot be read back, such as another library's estimator.
+        DiskError
+            The folder cannot be written.
+        """
+        from gpuquant.fund_folder import save
+
+        save(self, folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Portfolio:
-        """What `save` wrote."""
-        folder = Path(folder)
-        if not (folder / "portfolio.json").exists():
-            raise DataError(f"{folder} holds no portfolio.json")
-        kept = json.loads((folder / "portfolio.json").read_text())
-        positions: dict[str, Any] = {}
-        for name, entry in kept["positions"].items():
-            if entry["kind"] == "strategy":
-                positions[name] = Strategy.load(folder / name)
-            elif entry["kind"] == "contracts":
-                positions[name] = Contracts.read(folder / f"{name}.parquet")
-            else:
-                positions[name] = entry["value"]
-        return cls(positions, Ledger(kept["ledger"]) if kept["ledger"] else None)
+    def load(cls, folder: str | Path, *, allow: Sequence[type] = (), ledger: Any = None, previous: bool = False) -> Portfolio:
+        """What `save` wrote: every file is checked against its hash, and nothing in a file is run.
+
+        Parameters
+        ----------
+        folder : path
+        allow : sequence of classes
+            Of the caller's own that the file may hold; gpuquant's are known.
+        ledger : path or Ledger, optional
+            The trial log to go on with; by default the trials counted when it was saved stand.
+        previous : bool
+            Load the save before the last one.
+
+        Raises
+        ------
+        DataError
+            There is no such save; a file is damaged, holds a class that is not allowed, or a value out of its range: the message names it.
+        """
+        from gpuquant.fund_folder import load
+
+        return load(folder, allow=allow, ledger=ledger, previous=previous)

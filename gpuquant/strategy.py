@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +109,9 @@ class Strategy:
 
         if not hasattr(splits, "folds"):
             raise InputError(f"splits = {splits!r}: must be splits such as gpuquant.splits.WalkForward(train='8Y', test='1Y')")
+        book = ledger if ledger is None or isinstance(ledger, Ledger) else Ledger(ledger)
+        if book is not None:
+            book.check()
         panel, place = Panel.of(prices), choose(device)
         where = torch_device(place)
         seconds: dict[str, float] = {}
@@ -129,8 +130,7 @@ class Strategy:
         forecast = Forecast(values, panel.dates, panel.assets, panel.timezone)
         information = information_coefficient(values, self.learner.label(panel.total_return_index))
         done = replace(self, trained=Trained(states, forecast, information, seconds))
-        if ledger is not None:
-            book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+        if book is not None:
             with uncounted():  # it is recorded by what it is
                 returns = done.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
             book.record({**self.describe(), "costs": repr(costs), "splits": vars(splits), "dates": [str(panel.dates[0]), str(panel.dates[-1])]}, returns)
@@ -174,37 +174,6 @@ class Strategy:
         if np.isnan(forecast[-1]).all():
             raise DataError("no asset knows every feature at the last date: give longer prices")
         return panel, forecast[-1], np.nan_to_num(self.sizing.size(forecast, panel.total_return_index)[-1])
-
-    def save(self, folder: Path) -> None:
-        """Weights in safetensors, forecasts in Parquet, the description in JSON."""
-        from gpuquant.learn import checkpoint
-
-        trained = self.known()
-        folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.save([state.tensors() for state in trained.states], folder / "weights.safetensors")
-        trained.forecast.to_parquet(folder / "forecast.parquet")
-        np.save(folder / "information.npy", trained.information, allow_pickle=False)
-        from gpuquant.recipes import encode
-
-        (folder / "strategy.json").write_text(json.dumps({"strategy": encode(replace(self, trained=None)), "seconds": dict(trained.seconds)}, indent=1))
-
-    @classmethod
-    def load(cls, folder: Path) -> Strategy:
-        """What `save` wrote."""
-        import pandas as pd
-
-        from gpuquant.learn import checkpoint
-        from gpuquant.learn.learner import Fitted
-        from gpuquant.recipes import decode
-
-        kept = json.loads((folder / "strategy.json").read_text())
-        frame = pd.read_parquet(folder / "forecast.parquet")
-        dates, zone = dates_of(frame.index)
-        forecast = Forecast(frame.to_numpy(), dates.to_numpy(), tuple(frame.columns), zone)
-        states = [Fitted.of_tensors(t) for t in checkpoint.load(folder / "weights.safetensors")]
-        information = np.load(folder / "information.npy", allow_pickle=False)
-        made: Strategy = decode(kept["strategy"])
-        return replace(made, trained=Trained(states, forecast, information, kept["seconds"]))
 
 
 def _own(values: Any, panel: Panel) -> np.ndarray:

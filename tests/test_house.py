@@ -18,13 +18,30 @@ from gpuquant.rules.base import Rule
 
 PACKAGE = Path(gpuquant.__file__).parent
 FLOORS = (
-    {"errors", "device", "vmath", "vcmath", "rng", "family", "meter", "progress", "_version"},
-    {"arrow", "columns", "market", "panel", "store", "data", "forecast", "measures", "sums", "readers", "timeline", "result", "recipes"},
+    {"errors", "device", "disk", "vmath", "vcmath", "rng", "family", "meter", "progress", "_version"},
+    {
+        "arrow",
+        "columns",
+        "market",
+        "panel",
+        "store",
+        "data",
+        "forecast",
+        "measures",
+        "sums",
+        "readers",
+        "timeline",
+        "result",
+        "serialize",
+        "snapshot",
+        "cells",
+        "resident",
+    },
     {"models", "payoffs", "rules", "costs", "sizing"},
     {"pricing", "backtesting"},
     {"features"},
     {"learn"},
-    {"strategy", "scenarios", "risk", "valuation", "optimize", "portfolio", "report", "cli", "demo"},
+    {"strategy", "fund_folder", "scenarios", "risk", "valuation", "optimize", "portfolio", "report", "cli", "demo"},
 )
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 HOMES = {

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import measures
+from gpuquant.backtesting import trial_log
 from gpuquant.backtesting.terms import GRIDDED
-from gpuquant.errors import InputError
+from gpuquant.errors import DataError, InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("when", "trial", "description", "sharpe", "bars", "count", "spread")
 _lock = threading.Lock()
 _open: list[Ledger] = []  # of the whole process, whose threads' trials are all somebody's
 _checking: ContextVar[bool] = ContextVar("gpuquant_checking", default=False)
@@ -35,7 +35,7 @@ _checking: ContextVar[bool] = ContextVar("gpuquant_checking", default=False)
 
 @dataclass(frozen=True)
 class Ledger:
-    """Trials kept in a Parquet file, each with a hash of what was tried; trying the same thing twice counts once.
+    """Trials kept in a file, each with a hash of what was tried; trying the same thing twice counts once, and any number of processes may write.
 
     `with Ledger(path):` counts every column of every back-test that this process runs meanwhile, in any thread, unasked; price paths, checks
     for leaks and what the library runs for itself are no trials.
@@ -43,12 +43,18 @@ class Ledger:
     Parameters
     ----------
     path : path
-        A Parquet file; made at the first trial.
+        A file of text, a line for each trial; made at the first one. A log of the first versions, in Parquet, is taken over.
+
+    Raises
+    ------
+    DataError
+        From whatever reads it: a line is damaged; `mend` keeps the others.
     """
 
     path: str | Path
 
     def __enter__(self) -> Ledger:
+        self.check()
         with _lock:
             _open.append(self)
         return self
@@ -90,24 +96,24 @@ class Ledger:
         text = json.dumps(description, sort_keys=True, default=str)
         trial = hashlib.sha256(text.encode()).hexdigest()[:16]
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        return dict(zip(COLUMNS, (when, trial, text, sharpe, bars, count, spread), strict=True))
+        return dict(zip(trial_log.COLUMNS, (when, trial, text, float(sharpe), bars, count, float(spread)), strict=True))
 
     def _add(self, rows: list[dict[str, Any]]) -> None:
-        import pandas as pd
+        trial_log.append(Path(self.path), rows)
 
-        with _lock:
-            known, new = self.frame(), pd.DataFrame(rows, columns=list(COLUMNS))
-            everything = new if known.empty else pd.concat([known, new], ignore_index=True)
-            scratch = Path(self.path).with_suffix(".tmp")
-            everything.to_parquet(scratch)
-            scratch.replace(self.path)
+    def check(self) -> None:
+        """Refuse a path that cannot be written or is no log, before the work that it is to record."""
+        trial_log.check(Path(self.path))
+
+    def mend(self) -> int:
+        """Keep the good lines of a damaged log, and count each lost one as a trial; how many are lost. The file as it was stays beside it."""
+        return trial_log.mend(Path(self.path))
 
     def frame(self) -> pd.DataFrame:
         """Every trial, oldest first."""
         import pandas as pd
 
-        kept = pd.read_parquet(self.path) if Path(self.path).exists() else pd.DataFrame()
-        return kept.reindex(columns=list(COLUMNS)).fillna({"count": 1, "spread": 0.0})  # a file of before counts one by one
+        return pd.DataFrame(trial_log.read(Path(self.path)), columns=list(trial_log.COLUMNS))
 
     def trials(self) -> tuple[int, float]:
         """How many different things were tried, and the standard deviation of their Sharpe ratios per bar."""
@@ -123,6 +129,29 @@ class Ledger:
 
     def deflated_sharpe(self, returns: np.ndarray) -> float:
         """Probability that the true Sharpe ratio beats the best that luck gives among the trials recorded."""
+        return measures.deflated_sharpe(returns, *self.trials())
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a trial log counted when a fund was saved: how many trials, and the standard deviation of their Sharpe ratios per bar."""
+
+    tried: int
+    spread: float
+
+    @classmethod
+    def of(cls, values: Any, name: str) -> Counted:
+        """From the pair in a file."""
+        if len(values) != 2 or values[0] != int(values[0]) or values[0] < 0 or not (np.isfinite(values[1]) and values[1] >= 0.0):
+            raise DataError(f"{name}: trials = {values!r}: must be how many, and the standard deviation of their Sharpe ratios")
+        return cls(int(values[0]), float(values[1]))
+
+    def trials(self) -> tuple[int, float]:
+        """As of `Ledger`."""
+        return self.tried, self.spread
+
+    def deflated_sharpe(self, returns: np.ndarray) -> float:
+        """As of `Ledger`."""
         return measures.deflated_sharpe(returns, *self.trials())
 
 

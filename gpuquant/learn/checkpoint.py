@@ -1,4 +1,4 @@
-"""Checkpoints: tensors in safetensors with a hash beside them; nothing is pickled.
+"""Checkpoints: tensors of every fold in one safetensors file, with a hash of them inside; nothing is pickled.
 
 An estimator of another library is not ours to write: saving one raises, and the caller keeps it as its library says.
 """
@@ -6,22 +6,23 @@ An estimator of another library is not ours to write: saving one raises, and the
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as packed
 from torch import Tensor
 
+from gpuquant import disk
 from gpuquant.errors import DataError
 
 
 def save(tensors: list[dict[str, Tensor]], path: Path) -> str:
-    """Write the parameters of every fold; the SHA-256 of the file, which is also kept beside it."""
+    """Write the parameters of every fold; the hash that the file holds of them."""
     flat = {f"{k}.{name}": tensor.contiguous().cpu() for k, fold in enumerate(tensors) for name, tensor in fold.items()}
-    save_file(flat, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    path.with_suffix(".json").write_text(json.dumps({"sha256": digest, "folds": len(tensors)}))
-    return digest
+    said = {"sha256": _digest(flat), "folds": str(len(tensors))}
+    disk.write(path, packed(flat, metadata=said))
+    return said["sha256"]
 
 
 def load(path: Path) -> list[dict[str, Tensor]]:
@@ -30,16 +31,33 @@ def load(path: Path) -> list[dict[str, Tensor]]:
     Raises
     ------
     DataError
-        The file is not the one that was written.
+        There is no such file, or it is not the one that was written.
     """
     if not path.exists():
         raise DataError(f"checkpoint {path} does not exist")
-    kept = json.loads(path.with_suffix(".json").read_text())
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != kept["sha256"]:
-        raise DataError(f"checkpoint {path} has hash {found[:12]}, not {kept['sha256'][:12]}: it is damaged or was changed")
-    out: list[dict[str, Tensor]] = [{} for _ in range(kept["folds"])]
-    for name, tensor in load_file(path).items():
-        fold, parameter = name.split(".", 1)
+    try:
+        with safe_open(path, framework="pt") as file:
+            said = file.metadata() or {}
+            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+    except (SafetensorError, OSError, ValueError) as failure:
+        raise DataError(f"checkpoint {path} is damaged: {failure}") from failure
+    if said.get("sha256") != _digest(flat):
+        raise DataError(f"checkpoint {path} is damaged or was changed: its tensors are not those of its hash {str(said.get('sha256'))[:12]}")
+    if not said.get("folds", "").isdecimal() or len(said["folds"]) > 6:
+        raise DataError(f"checkpoint {path} does not say how many folds it has")
+    out: list[dict[str, Tensor]] = [{} for _ in range(int(said["folds"]))]
+    for name, tensor in flat.items():
+        fold, _, parameter = name.partition(".")
+        if not fold.isdecimal() or int(fold) >= len(out):
+            raise DataError(f"checkpoint {path}: {name!r} belongs to none of its {len(out)} folds")
         out[int(fold)][parameter] = tensor
     return out
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """A hash of tensors: their names, types, shapes and bytes."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return found.hexdigest()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gpuquant.errors import InputError
+from gpuquant.errors import DataError, InputError
 from gpuquant.learn import losses, train
 from gpuquant.learn.train import Recipe
 from gpuquant.learn.windows import Scale, Windows
@@ -31,12 +31,6 @@ class Fitted:
         if self.weights is None:
             raise InputError("an estimator of another library is not ours to save: keep it as its library says")
         return {**self.weights, "scale.mean": torch.from_numpy(self.scale.mean), "scale.deviation": torch.from_numpy(self.scale.deviation)}
-
-    @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> Fitted:
-        """The inverse of `tensors`."""
-        scale = Scale(tensors["scale.mean"].numpy(), tensors["scale.deviation"].numpy())
-        return cls(scale, weights={k: v for k, v in tensors.items() if not k.startswith("scale.")})
 
 
 @dataclass(frozen=True)
@@ -123,6 +117,33 @@ class Learner:
             # a return forecast becomes a position by its size beside the typical one of the training rows
             out[known] = np.tanh(np.mean([model.predict(x[known]) for model in state.models], axis=0) / state.size)
         return out.reshape(len(rows), -1)
+
+    def restored(self, tensors: dict[str, Tensor], name: str) -> Fitted:
+        """A fold's model from what `Fitted.tensors` gave, which must be of this network.
+
+        Raises
+        ------
+        DataError
+            A tensor is missing, strange, of another shape, or not finite: the message names it.
+        """
+        if not self.is_network:
+            raise DataError(f"{name}: {type(self.estimator).__name__} is no network: it has no tensors")
+        mean, deviation = (tensors.get(f"scale.{part}", torch.empty(0)) for part in ("mean", "deviation"))
+        if mean.ndim != 1 or not len(mean) or mean.shape != deviation.shape or not bool((deviation > 0).all()):
+            raise DataError(f"{name}: scale.mean and scale.deviation must be of one length, the deviation > 0")
+        with torch.device("meta"):  # the shapes alone: nothing is allocated
+            network = train.seeded(self.estimator, self.window * len(mean), self.seed)
+        shaped = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+        shapes = {key: (self.ensemble, *value.shape) for key, value in shaped.items()}
+        weights = {key: value for key, value in tensors.items() if not key.startswith("scale.")}
+        for key in sorted(set(shapes) ^ set(weights)):
+            raise DataError(f"{name}: {key!r} is {'missing' if key in shapes else 'no tensor of this network'}")
+        for key, value in tensors.items():
+            if key in shapes and tuple(value.shape) != shapes[key]:
+                raise DataError(f"{name}: {key} has shape {tuple(value.shape)}: must be {shapes[key]}")
+            if (key in shaped and value.dtype != shaped[key].dtype) or not bool(torch.isfinite(value).all()):
+                raise DataError(f"{name}: {key} must hold finite numbers")
+        return Fitted(Scale(mean.double().numpy(), deviation.double().numpy()), weights=weights)
 
     def _copies(self) -> int:
         return self.ensemble if "random_state" in _parameters(self.estimator) else 1

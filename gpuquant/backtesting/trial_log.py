@@ -1,0 +1,256 @@
+"""The file of a trial log: a line for each trial, added at the end and never changed, safe with many processes.
+
+The first line says how many trials there are and where the last one ends; each further line is JSON with its number and a checksum. A writer holds the file's
+lock, adds its lines, forces them to the disk, and then moves the end: a line that a killed writer left half is no part of the log. A line that is
+damaged, missing or added by hand is named.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gpuquant import disk
+from gpuquant.arrow import read_frame
+from gpuquant.errors import DataError, DiskError
+
+COLUMNS = ("when", "trial", "description", "sharpe", "bars", "count", "spread")
+FORMAT = 1
+HEAD = 120  # bytes of the first line
+PARQUET = b"PAR1"  # how a log of the first versions begins
+
+
+class Found(NamedTuple):
+    """The lines of a log: trials, and in words what is wrong with each line that is none."""
+
+    rows: list[dict[str, Any]]
+    damage: list[str]
+
+
+def append(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Add trials; the log is made where there is none.
+
+    Raises
+    ------
+    DataError
+        The file is no log, or its first line is damaged.
+    DiskError
+        It cannot be written; the trials before are there still.
+    """
+    with _held(path, writes=True) as handle:
+        count, end = _head(handle, path)
+        try:
+            os.ftruncate(handle, end)  # what a killed writer left half
+            _written(handle, b"".join(_line(count + k, row) for k, row in enumerate(rows)), end)
+            os.fsync(handle)
+            _written(handle, _first(count + len(rows), os.fstat(handle).st_size), 0)
+            os.fsync(handle)
+        except OSError as failure:
+            with suppress(OSError):
+                os.ftruncate(handle, end)
+            raise DiskError(f"trial log {path} cannot be written: {failure.strerror or failure}; the {count} trials before are there still") from failure
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Every trial, oldest first; none where there is no file.
+
+    Raises
+    ------
+    DataError
+        Lines are damaged or missing: the message names the first.
+    """
+    found = scan(path)
+    if found.damage:
+        more = f" and {len(found.damage) - 1} more" if found.damage[1:] else ""
+        raise DataError(f"trial log {path}: {found.damage[0]}{more}; mend() keeps the other {len(found.rows)} and counts what is lost as trials, too")
+    return found.rows
+
+
+def scan(path: Path) -> Found:
+    """What a log holds, and what is wrong with it."""
+    if not path.exists():
+        return Found([], [])
+    with _held(path, writes=False) as handle:
+        content = _content(handle)
+    if content.startswith(PARQUET):
+        return Found(_of_parquet(path), [])
+    damage = []
+    try:
+        count, end = _parsed(content[:HEAD])
+    except ValueError:
+        damage.append("its first line is damaged")
+        count, end = 0, len(content)
+    if end > len(content):
+        damage.append(f"it ends before its trial {count - 1} does")
+    rows: list[dict[str, Any]] = []
+    lines = content[HEAD:end].split(b"\n")
+    if lines.pop() and end <= len(content):
+        damage.append("its last line is cut")
+    seen = 0
+    for k, line in enumerate(lines):
+        try:
+            rows.append(_row(line, k))
+        except ValueError:
+            damage.append(f"line {k + 2}, trial {k}, is damaged")
+        seen += 1
+    if count > seen and not damage:
+        damage.append(f"it has {seen} trials, not {count}")
+    return Found(rows, damage)
+
+
+def mend(path: Path) -> int:
+    """Keep the good lines, and for each damaged or missing one a trial without a Sharpe ratio, so that the count is never too low; how many those are.
+
+    The file as it was is kept beside it, its name ending in `.damaged`.
+    """
+    found = scan(path)
+    if not found.damage:
+        return 0
+    with _held(path, writes=False) as handle:
+        content = _content(handle)
+        try:
+            count = _parsed(content[:HEAD])[0]
+        except ValueError:
+            count = content[HEAD:].count(b"\n") + (not content.endswith(b"\n"))
+        lost = max(count - len(found.rows), len(found.damage) if not count else 0, 1)
+        blank = {"when": "", "description": '"a damaged record"', "sharpe": float("nan"), "bars": 0, "count": 1, "spread": 0.0}
+        rows = [*found.rows, *({**blank, "trial": f"damaged {k}"} for k in range(lost))]
+        disk.write(path.with_name(f"{path.name}.damaged"), content)
+        disk.write(path, _whole(rows))
+    return lost
+
+
+def check(path: Path) -> None:
+    """Refuse a path that cannot be a log, before the work that it is to record."""
+    found = disk.ready(path, "trial log")
+    if found.exists():
+        with _held(found, writes=True) as handle:
+            _head(handle, found)
+
+
+@contextmanager
+def _held(path: Path, *, writes: bool) -> Iterator[int]:
+    """The file, open and locked: alone for a writer, together with others for a reader; a writer makes it where there is none, and anew where it is old."""
+    while True:
+        if writes and not path.exists():
+            _make(path)
+        try:
+            handle = os.open(path, (os.O_RDWR if writes else os.O_RDONLY) | os.O_CLOEXEC)
+        except OSError as failure:
+            raise DiskError(f"trial log {path} cannot be opened: {failure.strerror or failure}") from failure
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if writes else fcntl.LOCK_SH)
+            if not path.exists() or os.fstat(handle).st_ino != path.stat().st_ino:
+                continue  # another put a new file in its place while this one waited
+            if writes and os.pread(handle, len(PARQUET), 0) == PARQUET:
+                disk.write(path, _whole(_of_parquet(path)))
+                continue
+            yield handle
+            return
+        finally:
+            os.close(handle)
+
+
+def _make(path: Path) -> None:
+    """An empty log, in one step, unless another makes it first."""
+    scratch = disk.ready(path, "trial log").with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+    try:
+        scratch.write_bytes(_first(0, HEAD))
+        with suppress(FileExistsError):
+            os.link(scratch, path)
+    except OSError as failure:
+        raise DiskError(f"trial log {path} cannot be written: {failure.strerror or failure}") from failure
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _first(count: int, end: int) -> bytes:
+    """The first line, always of one length."""
+    said = f"gpuquant trials, format {FORMAT}: {count:>12} trials, {end:>16} bytes"
+    return f"{said}, check {_check(said.encode())}".ljust(HEAD - 1).encode() + b"\n"
+
+
+def _head(handle: int, path: Path) -> tuple[int, int]:
+    """How many trials there are, and where the last one ends."""
+    head = os.pread(handle, HEAD, 0)
+    try:
+        count, end = _parsed(head)
+    except ValueError:
+        said = "its first line is damaged; mend() restores it" if head.startswith(b"gpuquant") else "is no trial log"
+        raise DataError(f"trial log {path}: {said}") from None
+    if os.fstat(handle).st_size < end:
+        raise DataError(f"trial log {path}: it ends before its trial {count - 1} does; mend() keeps what is there")
+    return count, end
+
+
+def _parsed(head: bytes) -> tuple[int, int]:
+    words = head.decode("ascii").split()
+    count, end = int(words[4]), int(words[6])
+    if _first(count, end) != head:
+        raise ValueError("not what was written")
+    return count, end
+
+
+def _line(number: int, row: dict[str, Any]) -> bytes:
+    """A trial as a line."""
+    values = {name: None if isinstance(row[name], float) and row[name] != row[name] else row[name] for name in COLUMNS}
+    text = json.dumps({"number": number, **values})
+    return f'{text[:-1]}, "check": "{_check(text.encode())}"}}\n'.encode()
+
+
+def _row(line: bytes, number: int) -> dict[str, Any]:
+    """The inverse of `_line`; a ValueError where the line is not what was written."""
+    row = dict(json.loads(line.decode("ascii")))
+    try:
+        found = {name: float("nan") if row[name] is None else row[name] for name in COLUMNS}
+    except KeyError as failure:
+        raise ValueError(f"{failure} is missing") from failure
+    if _line(number, found) != line + b"\n":
+        raise ValueError("not what was written")
+    return found
+
+
+def _whole(rows: Sequence[dict[str, Any]]) -> bytes:
+    lines = b"".join(_line(k, row) for k, row in enumerate(rows))
+    return _first(len(rows), HEAD + len(lines)) + lines
+
+
+def _check(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _content(handle: int) -> bytes:
+    size, parts = os.fstat(handle).st_size, []
+    at = 0
+    while at < size and (part := os.pread(handle, size - at, at)):
+        parts.append(part)
+        at += len(part)
+    return b"".join(parts)
+
+
+def _written(handle: int, content: bytes, at: int) -> None:
+    """Write all of it, however little the system takes at once."""
+    while content:
+        done = os.pwrite(handle, content, at)
+        content, at = content[done:], at + done
+
+
+def _of_parquet(path: Path) -> list[dict[str, Any]]:
+    """The trials of a log of the first versions, which counted one by one."""
+    frame = read_frame(path).reindex(columns=list(COLUMNS)).fillna({"count": 1, "spread": 0.0})
+    return [
+        {
+            **{str(name): value for name, value in row.items()},
+            "bars": int(row["bars"]),
+            "count": int(row["count"]),
+            "sharpe": float(row["sharpe"]),
+            "spread": float(row["spread"]),
+        }
+        for row in frame.to_dict("records")
+    ]

@@ -1,0 +1,183 @@
+"""Files written once and whole: what a path holds is what was there before or what was written, whatever happens in between.
+
+The content goes to a sibling with a random name, is forced to the disk, and takes the path's place in one step; a killed writer leaves a sibling that
+the next writer of the same path removes. A path that cannot be written is known before the work that fills it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from gpuquant.errors import DiskError, InputError
+
+SCRATCH = ".{name}.{token}.part"  # beside the path, hidden
+LONGEST_NAME = 200  # bytes of a file's name, so that its sibling's fits into 255
+
+
+def ready(path: Any, what: str = "path") -> Path:
+    """A path that can be written: its folder exists and takes files, and no folder is in its place.
+
+    Raises
+    ------
+    InputError
+        It is no path.
+    DiskError
+        It cannot be written, and why.
+    """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise InputError(f"{what} = {path!r}: must be the path of a file")
+    found = Path(os.path.realpath(os.fspath(path)))  # a link stays, what it points to is written
+    if found.is_dir():
+        raise DiskError(f"{what} {path}: is a folder; a file is wanted")
+    if len(os.fsencode(found.name)) > LONGEST_NAME:
+        raise InputError(f"{what} {path}: its name has more than {LONGEST_NAME} bytes")
+    try:
+        os.close(_opened(scratch := _sibling(found)))
+        scratch.unlink()
+    except OSError as failure:
+        raise _refused(found, what, failure) from failure
+    return found
+
+
+def ready_folder(path: Any, what: str = "folder") -> Path:
+    """A folder that takes files; it is made if need be.
+
+    Raises
+    ------
+    InputError, DiskError
+        As of `ready`.
+    """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise InputError(f"{what} = {path!r}: must be the path of a folder")
+    found = Path(path)
+    try:
+        found.mkdir(parents=True, exist_ok=True)
+        _sweep(found / "probe")
+    except OSError as failure:
+        raise _refused(found, what, failure) from failure
+    ready(found / "probe", what)
+    return found
+
+
+@contextmanager
+def whole(path: Any, what: str = "path") -> Iterator[Path]:
+    """A sibling of `path` to write to; once the block ends well it takes the place of `path`, and else nothing has happened.
+
+    Raises
+    ------
+    InputError, DiskError
+        As of `ready`; the disk is full, or the writing failed: what was there before is there still.
+    """
+    found = ready(path, what)
+    _sweep(found)
+    scratch = _sibling(found)
+    try:
+        handle = _opened(scratch)
+    except OSError as failure:
+        raise _refused(found, what, failure) from failure
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # as long as its writer lives no other takes it for a leftover
+        yield scratch
+        with suppress(FileNotFoundError):
+            os.fchmod(handle, stat.S_IMODE(found.stat().st_mode))
+        _forced(scratch)
+        os.replace(scratch, found)
+        _forced(found.parent)
+    except BaseException as failure:
+        with suppress(OSError):
+            scratch.unlink()
+        if isinstance(failure, OSError):
+            raise _refused(found, what, failure) from failure
+        raise
+    finally:
+        os.close(handle)
+
+
+def write(path: Any, content: bytes | str, what: str = "path") -> None:
+    """Write a file whole; see `whole`."""
+    with whole(path, what) as scratch:
+        scratch.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def rescued(path: Any, writer: Callable[[Path], None], what: str = "path") -> Path:
+    """Write by `writer(scratch)`; where that fails, put the content among the temporary files instead and say where.
+
+    Raises
+    ------
+    DiskError
+        It could not be written to `path`; the message says where it is now, or that it is nowhere.
+    """
+    try:
+        with whole(path, what) as scratch:
+            writer(scratch)
+    except DiskError as failure:
+        name = Path(path).name
+        try:
+            refuge = Path(tempfile.mkdtemp(prefix="gpuquant-rescued-")) / name
+            with whole(refuge, what) as scratch:
+                writer(scratch)
+        except (OSError, DiskError) as second:
+            raise DiskError(f"{failure}; nor could it be written to the temporary files: {second}") from failure
+        raise DiskError(f"{failure}; the results are in {refuge}") from failure
+    return Path(path)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def forced_folder(folder: Path) -> None:
+    """Force a folder and every file in it to the disk."""
+    for path in sorted(folder.rglob("*")):
+        _forced(path)
+    _forced(folder)
+
+
+def _sibling(path: Path) -> Path:
+    return path.with_name(SCRATCH.format(name=path.name, token=secrets.token_hex(8)))
+
+
+def _opened(scratch: Path) -> int:
+    return os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of this path left; a living one holds the lock of its own."""
+    for left in path.parent.glob(SCRATCH.format(name=_literal(path.name), token="*")):
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+            finally:
+                os.close(handle)
+
+
+def _literal(name: str) -> str:
+    """A name in which a pattern's signs stand for themselves."""
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
+
+
+def _forced(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refused(path: Path, what: str, failure: OSError) -> DiskError:
+    if not path.parent.is_dir():
+        return DiskError(f"{what} {path}: its folder does not exist")
+    return DiskError(f"{what} {path} cannot be written: {failure.strerror or failure}; what was there before is there still")

@@ -1,0 +1,194 @@
+"""Records as JSON and back: frozen dataclasses and networks, by the names of an allow-list. Nothing in a file is imported, run or believed.
+
+A record is `{"record": "features.Momentum", "fields": {"window": 21}}`. Reading makes only classes of the list that it is given; a field that the class
+lacks, or of a type that it does not state, is refused by name, and ranges are the constructor's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpuquant.errors import DataError, GpuquantError, InputError
+
+MOST = 1 << 24  # bytes of a file of records, which people could still read
+DEEPEST = 32  # records within records
+
+
+def encode(value: Any, records: Mapping[str, type]) -> Any:
+    """A record, class, array or plain value as JSON holds it.
+
+    Raises
+    ------
+    InputError
+        Something that could not be read back: what it is, and where.
+    """
+    if isinstance(value, type):
+        return {"class": _name(value, records)}
+    if dataclasses.is_dataclass(value) or type(value) in records.values():
+        return {"record": _name(type(value), records), "fields": {name: encode(getattr(value, name), records) for name in _fields(type(value))}}
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist()}
+    if isinstance(value, list | tuple):
+        return [encode(v, records) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise InputError(
+        f"{type(value).__module__}.{type(value).__qualname__} cannot be saved: it is no record of gpuquant's, and no dataclass; keep it as its library says"
+    )
+
+
+def decode(value: Any, records: Mapping[str, type], path: str = "the file", depth: int = 0) -> Any:
+    """The inverse of `encode`.
+
+    Raises
+    ------
+    DataError
+        A class that is not among `records`, a field it lacks, a value of another type or out of its range: the message names the field.
+    """
+    if depth > DEEPEST:
+        raise DataError(f"{path}: records lie more than {DEEPEST} deep")
+    if isinstance(value, list):
+        return [decode(v, records, f"{path}[{k}]", depth + 1) for k, v in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"array"}:
+        return _array(value["array"], path)
+    if set(value) == {"class"}:
+        return _find(value["class"], records, path)
+    if set(value) != {"record", "fields"} or not isinstance(value["fields"], dict):
+        raise DataError(f"{path}: must be a record, a class, an array or a plain value, got the names {', '.join(map(str, value))}")
+    cls = _find(value["record"], records, path)
+    known = _fields(cls)
+    for name in value["fields"]:
+        if name not in known:
+            raise DataError(f"{path}: {value['record']} has no field {name!r} (known: {', '.join(known)})")
+    made = {name: decode(v, records, f"{path}.{name}", depth + 1) for name, v in value["fields"].items()}
+    for name, v in made.items():
+        if not _fits(v, known[name]):
+            raise DataError(f"{path}.{name} = {v!r}: must be {_said(known[name])}")
+    try:
+        return cls(**made)
+    except (GpuquantError, TypeError, ValueError, AttributeError) as failure:
+        raise DataError(f"{path}: {value['record']}: {failure}") from failure
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in a file, in which doubled names are refused.
+
+    Raises
+    ------
+    DataError
+        It is too long, or no such JSON.
+    """
+    if path.stat().st_size > MOST:
+        raise DataError(f"{path} has {path.stat().st_size} bytes: must have {MOST} at most")
+
+    def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if len(set(names)) != len(names):
+            raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice")
+        return dict(pairs)
+
+    try:
+        return json.loads(path.read_bytes().decode(), object_pairs_hook=single)
+    except (ValueError, RecursionError) as failure:
+        raise DataError(f"{path}: {failure}") from failure
+
+
+def fits_schema(value: Any, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """A mapping with exactly the names of a schema, each of its type.
+
+    Raises
+    ------
+    DataError
+        It is none.
+    """
+    if not isinstance(value, dict) or set(value) != set(schema):
+        found = ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
+        raise DataError(f"{path}: must have the names {', '.join(schema)}, got {found}")
+    for name, hint in schema.items():
+        if not _fits(value[name], hint):
+            raise DataError(f"{path}: {name} = {value[name]!r}: must be {_said(hint)}")
+    return value
+
+
+def qualified(cls: type) -> str:
+    """How a class of the caller's own is called in a file."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _name(cls: type, records: Mapping[str, type]) -> str:
+    for name, known in records.items():
+        if known is cls:
+            return name
+    if dataclasses.is_dataclass(cls) and not cls.__module__.startswith("gpuquant."):
+        return qualified(cls)
+    raise InputError(f"{qualified(cls)} cannot be saved: it is no record of gpuquant's, and no dataclass; keep it as its library says")
+
+
+def _find(name: Any, records: Mapping[str, type], path: str) -> type:
+    found = records.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise DataError(f"{path}: {name!r} is not among the classes that may be loaded; a class of your own is allowed by allow=[TheClass]")
+    return found
+
+
+def _fields(cls: type) -> dict[str, Any]:
+    """The fields of a record, or the arguments that make a network but for what a learner fills in, and their types."""
+    if dataclasses.is_dataclass(cls):
+        hints = typing.get_type_hints(cls)
+        return {f.name: hints.get(f.name, Any) for f in dataclasses.fields(cls) if f.init and not f.name.startswith("_")}
+    hints = typing.get_type_hints(inspect.getattr_static(cls, "__init__"))
+    return {name: hints.get(name, Any) for name in inspect.signature(cls).parameters if name != "inputs"}
+
+
+def _array(value: Any, path: str) -> np.ndarray:
+    try:
+        found = np.array(value)
+    except ValueError as failure:
+        raise DataError(f"{path}: {failure}") from failure
+    if found.dtype.kind not in "biufU":
+        raise DataError(f"{path}: an array must hold numbers, all of one length")
+    return found
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type as annotations state it."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, one) for one in arguments)
+    if hint is None or hint is type(None):
+        return value is None
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is type:
+        return isinstance(value, type) and issubclass(value, arguments[0])
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return isinstance(value, dict) and all(_fits(k, arguments[0]) and _fits(v, arguments[1]) for k, v in value.items())
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return isinstance(value, list | tuple) and all(_fits(v, arguments[0]) for v in value)
+    if origin is np.ndarray or hint is np.ndarray:
+        return isinstance(value, np.ndarray)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(hint, type) and isinstance(value, hint)
+
+
+def _said(hint: Any) -> str:
+    """A type in words."""
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("typing.", "")

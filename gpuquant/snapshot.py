@@ -1,0 +1,149 @@
+"""A folder of files saved as one: all of what was saved last, or all of what was saved before, and never a mixture.
+
+The files of one save go into a folder of their own; the manifest, which names it and holds a hash of every file, is written last and in one step. The
+save before is kept. Nothing in a file is followed: names are plain, and links are refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from gpuquant import disk
+from gpuquant.errors import DataError, DiskError
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+SAVE = re.compile(r"save-[0-9a-f]{16}")
+
+
+def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
+    """Write files by name as one save; whatever fails, or is killed, leaves the save before it.
+
+    Raises
+    ------
+    InputError, DiskError
+        The folder cannot be written; the disk is full.
+    """
+    folder = disk.ready_folder(folder)
+    with _locked(folder, fcntl.LOCK_EX):
+        place = folder / f"save-{secrets.token_hex(8)}"
+        try:
+            place.mkdir()
+            for name, writer in writers.items():
+                writer(place / name)
+            disk.forced_folder(place)
+            files = {name: {"bytes": (place / name).stat().st_size, "sha256": disk.digest(place / name)} for name in writers}
+            when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            before = _current(folder)
+            disk.write(folder / MANIFEST, _sealed({"format": FORMAT, "current": {"folder": place.name, "saved": when, "files": files}, "previous": before}))
+        except BaseException as failure:
+            shutil.rmtree(place, ignore_errors=True)
+            if isinstance(failure, OSError) and not isinstance(failure, DiskError):
+                raise DiskError(f"{folder} cannot be written: {failure.strerror or failure}; what was saved before is there still") from failure
+            raise
+        named = {place.name, before["folder"] if before else ""}
+        for left in folder.iterdir():  # of saves before the last two, and of killed ones
+            if SAVE.fullmatch(left.name) and left.name not in named:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
+    """The paths of the files of the last save, or of the one before it, by name, every one checked against its hash.
+
+    Raises
+    ------
+    DataError
+        There is no save, it is of another format, or a file is damaged: the message names it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder that was saved")
+    with _locked(folder, fcntl.LOCK_SH):
+        manifest = _read(folder / MANIFEST)
+        kept = manifest["previous" if previous else "current"]
+        if kept is None:
+            raise DataError(f"{folder} holds one save, and none before it")
+        wrong = _damage(folder, kept)
+        if wrong:
+            before = manifest["previous"]
+            whole = not previous and before is not None and not _damage(folder, before)
+            hint = f"; the save before it, of {before['saved']}, is whole: previous=True loads it" if before is not None and whole else ""
+            raise DataError(f"{wrong}{hint}")
+        yield {name: folder / kept["folder"] / name for name in kept["files"]}
+
+
+def _current(folder: Path) -> dict[str, Any] | None:
+    """What was saved last, if that is whole; else what was saved before it."""
+    with suppress(DataError):
+        manifest = _read(folder / MANIFEST)
+        for kept in (manifest["current"], manifest["previous"]):
+            if kept is not None and not _damage(folder, kept):
+                return dict(kept)
+    return None
+
+
+def _damage(folder: Path, kept: Mapping[str, Any]) -> str:
+    """The first file of a save that is not what was written, in words; nothing where all are."""
+    for name, said in kept["files"].items():
+        path = folder / kept["folder"] / name
+        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+            return f"{path} is missing, or no plain file"
+        if path.stat().st_size != said["bytes"] or disk.digest(path) != said["sha256"]:
+            return f"{path} is damaged or was changed: it is not what was saved"
+    return ""
+
+
+def _sealed(body: dict[str, Any]) -> str:
+    """A manifest with a hash of itself; there is one way to write it, so that any other text is damage."""
+    text = json.dumps(body, indent=1, sort_keys=True)
+    return json.dumps({"manifest": body, "sha256": hashlib.sha256(text.encode()).hexdigest()}, indent=1, sort_keys=True) + "\n"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The manifest, checked."""
+    if not path.is_file() or path.is_symlink():
+        raise DataError(f"{path.parent} holds no {MANIFEST}: it was not saved, or by a version whose format is no longer read")
+    try:
+        text = path.read_bytes().decode()
+        body = json.loads(text)["manifest"]
+        whole = _sealed(body) == text
+    except (ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise DataError(f"{path} is damaged or was changed: it is not what was saved")
+    if body.get("format") != FORMAT:
+        raise DataError(f"{path} is of format {body.get('format')!r}; this version reads {FORMAT}")
+    for which in ("current", "previous"):
+        kept = body.get(which)
+        if which == "previous" and kept is None:
+            continue
+        if not isinstance(kept, dict) or not SAVE.fullmatch(str(kept.get("folder"))) or not isinstance(kept.get("files"), dict):
+            raise DataError(f"{path}: {which} must name a folder and its files")
+        for name, said in kept["files"].items():
+            if not PLAIN.fullmatch(name) or not isinstance(said, dict) or not isinstance(said.get("bytes"), int) or not isinstance(said.get("sha256"), str):
+                raise DataError(f"{path}: {name!r} must be the plain name of a file, with its bytes and its sha256")
+    return dict(body)
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold a folder for reading, together with others, or for writing, alone."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        os.close(handle)
