@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gpuquant import disk
 from gpuquant._version import __version__
 from gpuquant.errors import GpuquantError
 
@@ -17,14 +18,12 @@ def _price(a: argparse.Namespace) -> int:
     if Path(a.output).suffix != ".parquet":
         print(f"gpuquant: output {a.output}: must end in .parquet", file=sys.stderr)
         return 2
-    if not Path(a.output).resolve().parent.is_dir():
-        print(f"gpuquant: output {a.output}: its folder does not exist", file=sys.stderr)
-        return 2
+    disk.ready(a.output, "output")
     priced = price(
         a.contracts, market=a.market, greeks=a.greeks, target_error=a.target_error, engine=a.engine, paths=a.paths, steps=a.steps,
         device=a.device, seed=a.seed, precision=a.precision, units=a.units, partial=a.partial,
     )  # fmt: skip
-    priced.to_parquet(a.output)
+    disk.rescued(a.output, priced.to_parquet)
     print(f"{priced.summary()}\nwritten to {a.output}")
     return 0 if not priced.failed.size else 1
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant import data, features, learn, measures, rules, sizing, sums
-from gpuquant.arrow import Words
+from gpuquant import data, disk, features, learn, measures, rules, sizing, sums
+from gpuquant.arrow import Words, write_frame
 from gpuquant.backtesting.engine import backtest
 from gpuquant.backtesting.splits import WalkForward
 from gpuquant.costs import Proportional
@@ -53,7 +53,7 @@ SMALL = Size("2008-01-01", "4Y", "3Y", 20, 21, 600, 1_024)
 def demo(folder: Path, *, device: str = "auto", small: bool = False) -> dict[str, Any]:
     """Run the demonstration into `folder`; the summary, which is also written there."""
     size = SMALL if small else FULL
-    folder.mkdir(parents=True, exist_ok=True)
+    disk.ready_folder(folder)
     place = choose(device)
     with Meter(place) as meter:
         panel = data.us20().between(size.first)
@@ -65,14 +65,14 @@ def demo(folder: Path, *, device: str = "auto", small: bool = False) -> dict[str
         fund, plain = funds(panel, fees, size, folder, device)
         result = fund.backtest(panel, costs=fees)
         result.report(folder / "tearsheet.html")
-        result.orders().to_parquet(folder / "orders.parquet")
+        write_frame(result.orders(), folder / "orders.parquet")
         fund.positions["alpha"].trained.forecast.to_parquet(folder / "forecast.parquet")
         print(result.summary())
         print("\n3. a book on the last closes", flush=True)
         priced = _book(panel, size, folder, device)
         print(priced.summary())
     summary = _summary(result, fund, plain, priced, grid, meter, place)
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1))
+    disk.write(folder / "summary.json", json.dumps(summary, indent=1))
     print("\n" + _told(summary, folder))
     return summary
 

@@ -23,8 +23,8 @@ SCRATCH = ".{name}.{token}.part"  # beside the path, hidden
 LONGEST_NAME = 200  # bytes of a file's name, so that its sibling's fits into 255
 
 
-def ready(path: Any, what: str = "path") -> Path:
-    """A path that can be written: its folder exists and takes files, and no folder is in its place.
+def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
+    """A path that can be written: its folder exists, or is made where `parents` is asked for, and takes files; no folder is in its own place.
 
     Raises
     ------
@@ -36,11 +36,13 @@ def ready(path: Any, what: str = "path") -> Path:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise InputError(f"{what} = {path!r}: must be the path of a file")
     found = Path(os.path.realpath(os.fspath(path)))  # a link stays, what it points to is written
-    if found.is_dir():
-        raise DiskError(f"{what} {path}: is a folder; a file is wanted")
     if len(os.fsencode(found.name)) > LONGEST_NAME:
         raise InputError(f"{what} {path}: its name has more than {LONGEST_NAME} bytes")
+    if found.is_dir():
+        raise DiskError(f"{what} {path}: is a folder; a file is wanted")
     try:
+        if parents:
+            found.parent.mkdir(parents=True, exist_ok=True)
         os.close(_opened(scratch := _sibling(found)))
         scratch.unlink()
     except OSError as failure:
@@ -95,7 +97,7 @@ def whole(path: Any, what: str = "path") -> Iterator[Path]:
     except BaseException as failure:
         with suppress(OSError):
             scratch.unlink()
-        if isinstance(failure, OSError):
+        if isinstance(failure, OSError) and not isinstance(failure, DiskError):
             raise _refused(found, what, failure) from failure
         raise
     finally:
@@ -108,8 +110,8 @@ def write(path: Any, content: bytes | str, what: str = "path") -> None:
         scratch.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def rescued(path: Any, writer: Callable[[Path], None], what: str = "path") -> Path:
-    """Write by `writer(scratch)`; where that fails, put the content among the temporary files instead and say where.
+def rescued(path: Any, writer: Callable[[Path], None]) -> Path:
+    """Write by `writer(path)`; where that fails, write to the temporary files instead and say where.
 
     Raises
     ------
@@ -117,14 +119,11 @@ def rescued(path: Any, writer: Callable[[Path], None], what: str = "path") -> Pa
         It could not be written to `path`; the message says where it is now, or that it is nowhere.
     """
     try:
-        with whole(path, what) as scratch:
-            writer(scratch)
+        writer(Path(path))
     except DiskError as failure:
-        name = Path(path).name
         try:
-            refuge = Path(tempfile.mkdtemp(prefix="gpuquant-rescued-")) / name
-            with whole(refuge, what) as scratch:
-                writer(scratch)
+            refuge = Path(tempfile.mkdtemp(prefix="gpuquant-rescued-")) / Path(path).name
+            writer(refuge)
         except (OSError, DiskError) as second:
             raise DiskError(f"{failure}; nor could it be written to the temporary files: {second}") from failure
         raise DiskError(f"{failure}; the results are in {refuge}") from failure

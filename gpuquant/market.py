@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant import disk
+from gpuquant.arrow import read_frame
 from gpuquant.errors import DataError, InputError
 
 BAD = "a market value is a number, or the file of a volatility surface"
@@ -45,7 +47,10 @@ class Surface:
 
         if not path.exists():
             raise DataError(f"volatility surface {path} does not exist")
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        try:
+            frame = read_frame(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        except (OSError, ValueError) as failure:
+            raise DataError(f"volatility surface {path} cannot be read: {str(failure).splitlines()[0]}") from failure
         absent = {"strike", "maturity", "volatility"} - set(frame)
         if absent:
             raise DataError(f"volatility surface {path} lacks the column {sorted(absent)[0]!r}")
@@ -84,13 +89,15 @@ class Market:
         The tables of `market.toml`: top-level numbers hold for every underlying, a table per underlying, and in it a table per model.
     asof : date, optional
         Today, from which an `expiry` date counts.
+    folder : path, optional
+        Of the file that it was read from: a volatility surface is the name of a file there.
     shocks : mapping
         Column to (relative, absolute) change, applied to what `lookup` returns.
     """
 
     values: Mapping[str, Any]
     asof: datetime.date | None = None
-    folder: Path = Path()
+    folder: Path | None = None
     shocks: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -123,7 +130,7 @@ class Market:
                 for model, inner in section.items():
                     if isinstance(inner, Mapping):
                         lines += [f"[{_key(name)}.{_key(model)}]"] + [f"{k} = {_toml(v)}" for k, v in inner.items()]
-        Path(path).write_text("\n".join(lines) + "\n")
+        disk.write(path, "\n".join(lines) + "\n")
 
     @cached_property
     def underlyings(self) -> list[str]:
@@ -184,8 +191,17 @@ class Market:
     def _surface(self, name: str) -> Surface:
         surfaces = self.__dict__.setdefault("_surfaces", {})
         if name not in surfaces:
-            surfaces[name] = Surface.read(self.folder / name)
+            surfaces[name] = Surface.read(self._beside(name))
         return surfaces[name]
+
+    def _beside(self, name: str) -> Path:
+        """The file that a market names; one that was read from a file names those beside it, and no others."""
+        if self.folder is None:
+            return Path(name)
+        path = self.folder / name
+        if Path(name).name != name or (path.exists() and path.resolve().parent != self.folder.resolve()):
+            raise DataError(f"the market's file names the volatility surface {name!r}: must be the plain name of a file in {self.folder}")
+        return path
 
     def shocked_by(self, shocks: Mapping[str, Any]) -> Market:
         """The same market in a scenario."""

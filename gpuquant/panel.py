@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import readers
+from gpuquant.arrow import write_frame
 from gpuquant.columns import flag
 from gpuquant.device import Place, choose
 from gpuquant.errors import DataError, InputError, unknown
@@ -250,7 +251,7 @@ class Panel(Dated):
             index = pd.MultiIndex.from_product([self.index, list(self.assets)], names=["date", "asset"])
             frame = pd.DataFrame({"close": self.close.ravel(), **{k: np.ravel(v) for k, v in more.items()}}, index=index).reset_index()
         frame.attrs["gpuquant"] = {"halts": self.halts, "adjusted": self.adjusted}
-        frame.to_parquet(path)
+        write_frame(frame, path)
 
     def between(self, first: Any = None, last: Any = None) -> Panel:
         """The dates from `first` to `last`, both included, as the clock in their time zone shows them; a day without a time is the whole day."""

@@ -153,7 +153,7 @@ class FundBacktest:
         """The tear sheet: one offline HTML file."""
         from gpuquant.report.html import tear_sheet
 
-        return tear_sheet(self, self.benchmark(benchmark), Path(path))
+        return tear_sheet(self, self.benchmark(benchmark), path)
 
 
 TOLD = ("cagr", "volatility", "max_drawdown", "turnover", "fees")

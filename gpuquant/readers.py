@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuquant.arrow import read_frame
 from gpuquant.cells import numbers_of, parsed_dates, with_points
 from gpuquant.columns import loose
 from gpuquant.errors import DataError, InputError
@@ -88,7 +89,7 @@ def read_file(path: Path) -> pd.DataFrame:
         raise DataError(f"price file {path}: must end in .parquet, .csv or .csv.gz")
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
+            return read_frame(path)
         top = [str(line) for line in pd.read_csv(path, nrows=2, header=None, sep="\0", engine="python", dtype=str)[0]]
         separator = max((",", ";", "\t", "|"), key=top[0].count)
         head = top[0].split(separator)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant.arrow import Words, objects, table
+from gpuquant.arrow import Words, objects, table, write_table
 from gpuquant.errors import DataError
 
 if TYPE_CHECKING:
@@ -101,10 +101,8 @@ class Priced:
         return self.frame
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the caller's rows and the results; without pandas, so that the shell stays quick."""
-        import pyarrow.parquet as pq
-
-        pq.write_table(table({**self.source, **self.columns}), path, compression="zstd")
+        """Write the caller's rows and the results, whole and with a checksum for every page; without pandas, so that the shell stays quick."""
+        write_table(table({**self.source, **self.columns}), path)
 
     def __repr__(self) -> str:
         return self.summary()

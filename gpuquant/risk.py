@@ -155,4 +155,4 @@ class Risk:
         """One offline HTML file."""
         from gpuquant.report.html import risk_page
 
-        return risk_page(self, Path(path))
+        return risk_page(self, path)

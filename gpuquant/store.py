@@ -86,7 +86,7 @@ class Store(Dated):
         import pyarrow.parquet as parquet
 
         name = self._columns[0]
-        index, zone = dates_of(parquet.read_table(self.path, columns=[name]).column(name).to_pandas())
+        index, zone = dates_of(parquet.read_table(self.path, columns=[name], page_checksum_verification=True).column(name).to_pandas())
         return index.to_numpy(), zone
 
     @cached_property
@@ -119,7 +119,7 @@ class Store(Dated):
         for name in names:
             if name not in self.assets:
                 raise unknown("asset", name, self.assets)
-        table = parquet.read_table(self.path, columns=list(names), memory_map=True)
+        table = parquet.read_table(self.path, columns=list(names), memory_map=True, page_checksum_verification=True)
         close = np.stack([table.column(name).to_numpy() for name in names], axis=1).astype(np.float64)
         return Panel(close, self.dates, tuple(names), halts=self.halts, timezone=self.timezone)
 

@@ -141,9 +141,12 @@ class Dated:
     if TYPE_CHECKING:  # a panel has them as fields, a store reads them
 
         @property
-        def dates(self) -> np.ndarray: ...
+        def dates(self) -> np.ndarray:
+            """Of the bars, in UTC."""
+
         @property
-        def timezone(self) -> str | None: ...
+        def timezone(self) -> str | None:
+            """In which they are shown."""
 
     @property
     def index(self) -> pd.DatetimeIndex:

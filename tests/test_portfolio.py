@@ -154,7 +154,7 @@ def test_a_fund_comes_back_from_disk(walk_panel, tmp_path):
     np.testing.assert_array_equal(one.returns, two.returns)
     assert one.summary() == two.summary()
     np.testing.assert_array_equal(again.positions["options"].columns["strike"], contracts().columns["strike"])
-    with pytest.raises(DataError, match=r"holds no portfolio\.json"):
+    with pytest.raises(DataError, match=r"holds no manifest\.json"):
         gq.Portfolio.load(tmp_path)
 
 

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,10 @@ class Ledger:
     """
 
     path: str | Path
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | os.PathLike) or not os.fspath(self.path):
+            raise InputError(f"trial log {self.path!r}: must be the path of a file")
 
     def __enter__(self) -> Ledger:
         self.check()

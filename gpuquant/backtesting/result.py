@@ -263,7 +263,7 @@ class Backtest:
         """Write the best column and where it lies among all as one offline HTML page, the deflated figure first; its path."""
         from gpuquant.report.html import backtest_page
 
-        return backtest_page(self, Path(path))
+        return backtest_page(self, path)
 
     def names(self, which: Any) -> list[str]:
         """What columns are called in a picture."""

@@ -53,6 +53,7 @@ def append(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             os.fsync(handle)
         except OSError as failure:
             with suppress(OSError):
+                _written(handle, _first(count, end), 0)
                 os.ftruncate(handle, end)
             raise DiskError(f"trial log {path} cannot be written: {failure.strerror or failure}; the {count} trials before are there still") from failure
 
@@ -74,7 +75,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def scan(path: Path) -> Found:
     """What a log holds, and what is wrong with it."""
-    if not path.exists():
+    if not os.path.exists(path):
         return Found([], [])
     with _held(path, writes=False) as handle:
         content = _content(handle)
@@ -138,7 +139,7 @@ def check(path: Path) -> None:
 def _held(path: Path, *, writes: bool) -> Iterator[int]:
     """The file, open and locked: alone for a writer, together with others for a reader; a writer makes it where there is none, and anew where it is old."""
     while True:
-        if writes and not path.exists():
+        if writes and not os.path.exists(path):
             _make(path)
         try:
             handle = os.open(path, (os.O_RDWR if writes else os.O_RDONLY) | os.O_CLOEXEC)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from gpuquant.columns import scalar, whole_number
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn.windows import Windows
 
@@ -39,6 +40,12 @@ class Recipe:
     length: int = 63
     rate: float = 3e-3
     decay: float = 1e-2
+
+    def __post_init__(self) -> None:
+        for name, low in (("steps", 1), ("stretches", 1), ("length", 2)):
+            whole_number(f"Recipe {name}", getattr(self, name), low)
+        scalar("Recipe rate", self.rate)
+        scalar("Recipe decay", self.decay, closed=True)
 
 
 def seeded(network: nn.Module, inputs: int, seed: int) -> nn.Module:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.arrow import Words, numbers, objects, table
+from gpuquant.arrow import Words, numbers, objects, table, write_table
 from gpuquant.columns import Domain, as_lists, loose
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.pricing.vocabulary import models, payoffs, schema
@@ -89,7 +89,7 @@ class Contracts:
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
 
-            return cls.from_arrow(_opened(lambda: pq.ParquetFile(path).read(), path))
+            return cls.from_arrow(_opened(lambda: pq.ParquetFile(path, page_checksum_verification=True).read(), path))
         if path.suffix == ".csv":
             from pyarrow import csv
 
@@ -162,9 +162,7 @@ class Contracts:
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the rows."""
-        import pyarrow.parquet as pq
-
-        pq.write_table(table(dict(self.columns)), path, compression="zstd")
+        write_table(table(dict(self.columns)), path)
 
     def text(self, name: str, default: str) -> Words:
         """A text column, or one word for all."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuquant import disk
 from gpuquant.report import svg
 
 if TYPE_CHECKING:
@@ -74,13 +75,13 @@ def page(title: str, lead: str, body: str, meta: dict[str, Any], path: Path) -> 
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{html.escape(title)}</title>'
         f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1><p class='lead'>{html.escape(lead)}</p>{body}<footer>gpuquant; {html.escape(foot)}</footer></body></html>"
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    disk.write(path, text)
     return path
 
 
-def tear_sheet(fund: Any, baseline: Backtest, path: Path) -> Path:
+def tear_sheet(fund: Any, baseline: Backtest, path: Any) -> Path:
     """Equity, drawdown, monthly returns, exposure and costs of a fund, with the baseline beside it."""
+    path = disk.ready(path, "report", parents=True)  # before the work of making it
     dates = fund.panel.clock
     own, naive = fund.equity.to_numpy(), baseline.equity()[0].to_numpy()
     returns = fund.returns.to_numpy()
@@ -112,8 +113,9 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Path) -> Path:
     return page("Tear sheet", lead, body, fund.meta, path)
 
 
-def backtest_page(found: Backtest, path: Path) -> Path:
+def backtest_page(found: Backtest, path: Any) -> Path:
     """The best column of a back-test, what remains of it when all that were tried are counted, and where it lies among them."""
+    path = disk.ready(path, "report", parents=True)  # before the work of making it
     m, account = found.measures, found.account
     best = found.honest()
     column, trials = int(best["column"]), int(best["trials"])
@@ -176,8 +178,9 @@ def _shade(value: float | None) -> str:
     return f"background:rgba({'47,133,90' if value >= 0 else '197,48,48'},{strength:.2f})"
 
 
-def risk_page(risk: Risk, path: Path) -> Path:
+def risk_page(risk: Risk, path: Any) -> Path:
     """The distribution of profit and loss, the tail figures with intervals, and who contributes."""
+    path = disk.ready(path, "report", parents=True)  # before the work of making it
     frame = risk.frame
     rows = [[str(r.measure), f"{r.level:.1%}", f"{r.value:,.0f}", f"{r.low:,.0f}", f"{r.high:,.0f}"] for r in frame.itertuples()]
     share = risk.contributions().dropna().sort_values(ascending=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpuquant.columns import scalar
 from gpuquant.sizing.base import Sizing
 
 
@@ -20,6 +21,9 @@ class Equal(Sizing):
     """
 
     max_gross: float = 1.0
+
+    def __post_init__(self) -> None:
+        scalar("Equal max_gross", self.max_gross)
 
     def size(self, forecast: np.ndarray, close: np.ndarray) -> np.ndarray:
         return self.max_gross * forecast / forecast.shape[1]

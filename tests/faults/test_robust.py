@@ -15,7 +15,6 @@ from gpuquant.learn import checkpoint
 from tests.faults import pending
 
 
-@pending(14)
 def test_a_saved_fund_that_names_a_function_which_runs_text(tmp_path):
     from gpuquant.device import compile as loader
 
@@ -43,7 +42,6 @@ for i in range(200):
 """
 
 
-@pending(14)
 def test_a_trial_log_that_two_processes_write(tmp_path):
     """Both begin together, once both are ready."""
     from gpuquant.backtesting.honesty import Ledger

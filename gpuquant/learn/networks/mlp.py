@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gpuquant.columns import whole_number
+
+WIDEST = 1 << 15  # a layer of so many by so many takes 4 GiB
+
 
 class MLP(nn.Module):
     """Two hidden layers with ReLU, then one number.
@@ -12,13 +16,16 @@ class MLP(nn.Module):
     Parameters
     ----------
     hidden : int
-        Width of the hidden layers.
+        Width of the hidden layers, 1 to 32,768.
     inputs : int, optional
-        bars x features of a window; a learner fills it in from its features.
+        bars x features of a window; >= 1; a learner fills it in from its features.
     """
 
     def __init__(self, hidden: int = 32, inputs: int | None = None) -> None:
         super().__init__()
+        whole_number("MLP hidden", hidden, 1, WIDEST)
+        if inputs is not None:
+            whole_number("MLP inputs", inputs)
         self.hidden, self.inputs = hidden, inputs
         if inputs is not None:
             self.first = nn.Linear(inputs, hidden)
