@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -191,8 +192,8 @@ def _head(handle: int, path: Path) -> tuple[int, int]:
 
 
 def _parsed(head: bytes) -> tuple[int, int]:
-    words = head.decode("ascii").split()
-    count, end = int(words[4]), int(words[6])
+    said = re.match(rb"gpuquant trials, format \d+: +(\d+) trials, +(\d+) bytes", head)
+    count, end = (int(said[1]), int(said[2])) if said else (0, 0)
     if _first(count, end) != head:
         raise ValueError("not what was written")
     return count, end
