@@ -58,12 +58,11 @@ def _demo(a: argparse.Namespace) -> int:
 
 
 def _doctor(a: argparse.Namespace) -> int:
-    from gpuquant.device import compile as compiler
-    from gpuquant.device import doctor
+    from gpuquant.device import cache, doctor
     from gpuquant.device.place import available
 
     if a.clear_cache:
-        print(f"removed {compiler.clear()} files from {compiler.folder()}")
+        print(f"removed {cache.clear()} files from {cache.folder()[0] or 'no folder'}")
         return 0
     report = doctor.checkup()
     tests = [doctor.self_test(kind) for kind in available()]

@@ -2,24 +2,17 @@
 
 The source is the members rewritten by `language.py` and the body of the walk; the words they use (vmath, vcmath, rng and the target's own)
 are around it. For a CPU it becomes machine code in `cpu.py`, for a GPU a module that numba compiles. Source and machine code are kept on
-disk, under names that are hashes of all they were made from, so that an edit anywhere makes new ones and an old one is never stale: a new process
-has both in a fraction of a second.
-
-The folder is `$GPUQUANT_CACHE`, else `~/.cache/gpuquant`, else (a read-only home) a folder of this user under the
-system's temporary files. `gpuquant doctor --clear-cache` empties it.
+disk (`cache.py`), under names that are hashes of all they were made from, so that an edit anywhere makes new ones and an old one is never stale: a new
+process has both in a fraction of a second.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
-import hashlib
-import importlib.util
 import inspect
-import os
+import linecache
 import re
 import sys
-import tempfile
 import textwrap
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.device.cache import fingerprint, keep
 from gpuquant.device.formula import Formula
 from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Precision, Rewriter, parse
 from gpuquant.device.rearrange import Inliner
@@ -112,18 +106,14 @@ def identity(target: str) -> str:
 
         made_by = numba.__version__
     here = Path(__file__).parents[1]
-    return _hash(made_by, *(here.joinpath(f"{name}.py").read_text() for name in (*WORDS, *OWN[target])))
+    return fingerprint(made_by, *(here.joinpath(f"{name}.py").read_text() for name in (*WORDS, *OWN[target])))
 
 
 @lru_cache
 def _package() -> str:
     """A hash of the whole library's source: what a kernel's text may rest on besides its members."""
     files = sorted(Path(__file__).parents[1].rglob("*.py"))
-    return _hash(sys.version, *(file.read_text() for file in files))
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+    return fingerprint(sys.version, *(file.read_text() for file in files))
 
 
 def _stable(thing: Any) -> str:
@@ -141,26 +131,6 @@ def kept(make: Callable[[], str], *identity: Any) -> str:
     Making a text takes as long as loading the machine code made from it.
     """
     return keep("text", lambda: make().encode(), _package(), _stable(identity)).decode()
-
-
-def keep(ending: str, make: Callable[[], bytes], *made_of: str) -> bytes:
-    """What `make` gives, from the cache folder or put there under a name made of `made_of`; a file that was cut short is made anew."""
-    path = folder() / f"{_hash(*made_of)}.{ending}"
-    with contextlib.suppress(FileNotFoundError):
-        held = path.read_bytes()
-        if held[:32] == hashlib.sha256(held[32:]).digest():
-            return held[32:]
-    made = make()
-    with contextlib.suppress(OSError):  # a full disk costs the next process its time, not this one its answer
-        _write(path, hashlib.sha256(made).digest() + made)
-    return made
-
-
-def _write(path: Path, content: bytes) -> None:
-    """In one step, so that another process never reads half of it."""
-    scratch = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
-    scratch.write_bytes(content)
-    scratch.replace(path)
 
 
 def accessors(name: str, count: int) -> str:
@@ -221,49 +191,17 @@ def source(
     return "\n\n".join([*parts, *kept.values(), *rest, entry + textwrap.indent(inside, "    " if gpu else "        ")]) + "\n"
 
 
-def folder() -> Path:
-    """Where compiled kernels live; made if need be."""
-    named = os.environ.get("GPUQUANT_CACHE")
-    choices: tuple[Callable[[], Path], ...] = (
-        *((lambda: Path(named),) if named else ()),
-        lambda: Path.home() / ".cache" / "gpuquant",
-        lambda: Path(tempfile.gettempdir()) / f"gpuquant-{os.getuid()}",
-    )
-    for choice in choices:
-        try:
-            path = choice() / "kernels"
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if os.access(path, os.W_OK) and path.stat().st_uid == os.getuid():  # what is in it will be run
-                return path
-        except (OSError, RuntimeError):
-            continue
-    return Path(tempfile.mkdtemp(prefix="gpuquant-"))
-
-
-def clear() -> int:
-    """Empty the cache folder; the number of files removed."""
-    files = [p for p in folder().rglob("*") if p.is_file()]
-    for path in files:
-        path.unlink(missing_ok=True)
-    return len(files)
-
-
 @lru_cache(maxsize=512)
 def load(text: str) -> ModuleType:
-    """The module of a GPU's kernel with this text, from the cache folder or written there."""
-    name = "gpuquant_kernel_" + _hash(identity("cuda"), text)
+    """The module of a GPU's kernel with this text."""
+    name = "gpuquant_kernel_" + fingerprint(identity("cuda"), text)
     with _lock:
-        if name in sys.modules:
-            return sys.modules[name]
-        path = folder() / f"{name}.py"
-        if not path.exists():
-            _write(path, text.encode())
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        return module
+        if name not in sys.modules:
+            module = ModuleType(name)
+            exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+            linecache.cache[f"<{name}>"] = (len(text), None, text.splitlines(keepends=True), f"<{name}>")  # for the lines of an error
+            sys.modules[name] = module
+        return sys.modules[name]
 
 
 def run(

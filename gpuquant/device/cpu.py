@@ -42,7 +42,8 @@ _lock = threading.Lock()
 def _machine_code(text: str, kinds: tuple[Any, ...]) -> Callable[[int, int, Any], int]:
     """The kernel, from the cache folder or made and put there."""
     from gpuquant.device import machine
-    from gpuquant.device.compile import identity, keep
+    from gpuquant.device.cache import keep
+    from gpuquant.device.compile import identity
 
     with _lock:
         return machine.loaded(keep("o", lambda: machine.compiled(lowered(text, kinds)), identity("cpu"), text, repr(kinds)), "run")

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuquant._version import __version__
-from gpuquant.device import compile as compiler
-from gpuquant.device import cuda, place
+from gpuquant.device import cache, cuda, place
 
 PACKAGES = (
     "numpy",
@@ -115,11 +114,15 @@ def checkup() -> Checkup:
     out.lines.append(f"device auto: {place.choose('auto').name} ({place.choose('auto').reason})")
     if trouble and _driver() != "absent":
         out.problems.append((f"a GPU is there but cannot be used: {trouble}", cuda.INSTALL))
-    folder = compiler.folder()
+    folder, why = cache.folder()
+    if folder is None:
+        out.lines.append("cache: none; every process compiles its kernels anew, in memory")
+        out.problems.append((f"no folder for kernels that you alone can write to: {why}", "set GPUQUANT_CACHE to such a folder"))
+        return out
     files = [p for p in folder.rglob("*") if p.is_file()]
     out.lines.append(f"cache: {folder} ({len(files)} files, {sum(p.stat().st_size for p in files) / 1e6:.1f} MB); `gpuquant doctor --clear-cache` empties it")
-    if str(folder).startswith(("/tmp/gpuquant-", "/var/tmp")):
-        out.problems.append(("the home folder cannot be written: kernels are kept in a temporary folder", "set GPUQUANT_CACHE to a folder you may write"))
+    if why:
+        out.problems.append((f"kernels are kept in {folder}, since {why}", "set GPUQUANT_CACHE to a folder that you alone can write to"))
     return out
 
 
