@@ -11,7 +11,6 @@ import itertools
 import json
 import math
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,7 +28,6 @@ from gpuquant.errors import DataError, InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-_lock = threading.Lock()
 _open: list[Ledger] = []  # of the whole process, whose threads' trials are all somebody's
 _checking: ContextVar[bool] = ContextVar("gpuquant_checking", default=False)
 
@@ -60,13 +58,11 @@ class Ledger:
 
     def __enter__(self) -> Ledger:
         self.check()
-        with _lock:
-            _open.append(self)
+        _open.append(self)
         return self
 
     def __exit__(self, *failure: object) -> None:
-        with _lock:
-            _open.remove(self)
+        _open.remove(self)
 
     def record(self, description: Any, returns: np.ndarray) -> str:
         """Add a trial and give its hash; `description` is anything JSON holds."""

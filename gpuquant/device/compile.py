@@ -14,7 +14,6 @@ import linecache
 import re
 import sys
 import textwrap
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.device.cache import fingerprint, keep
+from gpuquant.device.forks import compiling
 from gpuquant.device.formula import Formula
 from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Precision, Rewriter, parse
 from gpuquant.device.rearrange import Inliner
@@ -60,7 +60,6 @@ def erfc{s}(x):
     return {f}(2.0) * norm_cdf{s}(-x * {f}(1.4142135623730951))
 """
 # larger and smaller: Python's max and min, which keep a NaN that comes first; a GPU's own would swallow it
-_lock = threading.RLock()
 
 
 @lru_cache
@@ -195,7 +194,7 @@ def source(
 def load(text: str) -> ModuleType:
     """The module of a GPU's kernel with this text."""
     name = "gpuquant_kernel_" + fingerprint(identity("cuda"), text)
-    with _lock:
+    with compiling:
         if name not in sys.modules:
             module = ModuleType(name)
             exec(compile(text, f"<{name}>", "exec"), module.__dict__)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import ctypes
-import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from gpuquant.device import cpu_words
+from gpuquant.device.forks import compiling
 from gpuquant.device.language import parse
 from gpuquant.device.place import share
 
@@ -35,9 +35,6 @@ def lowered(text: str, kinds: tuple[Any, ...]) -> str:
     return Program({**_words(), **dict(definitions(ast.parse(text)))}).entry("run", kinds)
 
 
-_lock = threading.Lock()
-
-
 @lru_cache(maxsize=1024)
 def _machine_code(text: str, kinds: tuple[Any, ...]) -> Callable[[int, int, Any], int]:
     """The kernel, from the cache folder or made and put there."""
@@ -45,7 +42,7 @@ def _machine_code(text: str, kinds: tuple[Any, ...]) -> Callable[[int, int, Any]
     from gpuquant.device.cache import keep
     from gpuquant.device.compile import identity
 
-    with _lock:
+    with compiling:
         return machine.loaded(keep("o", lambda: machine.compiled(lowered(text, kinds)), identity("cpu"), text, repr(kinds)), "run")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.device.forks import in_child
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import InputError
 
@@ -132,8 +133,16 @@ def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: 
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 _pools_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # a child has the pool but not its threads
+
+
+def _renew() -> None:
+    """A child has the pools but not their threads."""
+    global _pools_lock
+    _pools.clear()
+    _pools_lock = threading.Lock()
+
+
+in_child(_renew)
 
 
 def pool(threads: int) -> ThreadPoolExecutor:

@@ -436,7 +436,7 @@ def test_what_machine_code_rests_on_is_in_its_name():
         if name in compiler.OWN["cpu"] or f"device/{name}" in compiler.OWN["cpu"]:
             names |= set(re.findall(r"from gpuquant\.device\.(\w+) import", source))
             names |= set(re.findall(r"from gpuquant\.device import (\w+)", source))
-    assert seen - known == {"place", "cache"}, seen - known  # threads, and files that have checksums
+    assert seen - known == {"place", "cache", "forks"}, seen - known  # threads, and files that have checksums
 
 
 def test_kinds():

@@ -1,0 +1,31 @@
+"""Locks of a process that forks: none is held in the child by a thread that the child does not have.
+
+What the compiler does is never cut in two: a fork waits until another thread has made its kernel. LLVM's own locks are free then, too, since nothing
+of ours calls LLVM without this one. What is only looked up is made anew in the child.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+compiling = threading.RLock()  # held by whoever compiles or loads a kernel
+
+
+def in_child(renew: Callable[[], object]) -> None:
+    """Call `renew` in every child that this process forks."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
+
+
+def _renew_bars() -> None:
+    """Progress bars of another thread may have been drawn at the fork."""
+    if "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.set_lock(threading.RLock())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=compiling.acquire, after_in_parent=compiling.release, after_in_child=compiling.release)
+    in_child(_renew_bars)
