@@ -204,18 +204,26 @@ def load(text: str) -> ModuleType:
 
 
 def run(
-    text_of: Callable[[str], str], place: Any, units: int, arguments: tuple[Any, ...], *, chunk: int = 1, progress: Callable[[int], None] | None = None
+    text_of: Callable[[str], str],
+    place: Any,
+    units: int,
+    arguments: tuple[Any, ...],
+    *,
+    chunk: int = 1,
+    progress: Callable[[int], None] | None = None,
+    halt: Any = None,
 ) -> None:
     """Run `units` units of the kernel whose source is `text_of(target)` at `place`.
 
-    On a CPU the units go to the pool in chunks of `chunk`; on a GPU each is a block.
+    On a CPU the units go to the pool in chunks of `chunk`; on a GPU each is a block. `halt` is an array among the arguments whose first element, once it is
+    not 0, makes the kernel end early: with it ctrl-C need not wait for a unit.
     """
     if units == 0:
         return
     if place.kind == "cpu":
         from gpuquant.device import cpu
 
-        cpu.run_tiles(cpu.tile(text_of("cpu"), arguments), units, place.threads, max(1, chunk), progress)
+        cpu.run_tiles(cpu.tile(text_of("cpu"), arguments), units, place.threads, max(1, chunk), progress, halt)
         return
     from gpuquant.device import cuda
 

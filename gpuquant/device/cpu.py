@@ -66,12 +66,12 @@ def tile(text: str, arguments: tuple[Any, ...]) -> Callable[[int, int], None]:
     return run
 
 
-def run_tiles(tile: Callable[[int, int], None], count: int, threads: int, chunk: int, progress: Callable[[int], None] | None) -> None:
-    """Call `tile(first, length)` over `range(count)` in chunks, each a fraction of a second, on so many threads."""
+def run_tiles(tile: Callable[[int, int], None], count: int, threads: int, chunk: int, progress: Callable[[int], None] | None, halt: Any = None) -> None:
+    """Call `tile(first, length)` over `range(count)` in chunks on so many threads; each takes a fraction of a second, or ends early once `halt[0]` is set."""
 
     def work(first: int) -> int:
         length = min(chunk, count - first)
         tile(first, length)
         return length
 
-    share(work, range(0, count, chunk), threads, progress)
+    share(work, range(0, count, chunk), threads, progress, halt)

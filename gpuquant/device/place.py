@@ -91,11 +91,14 @@ class Place:
         return array if isinstance(array, np.ndarray) else array.get()
 
 
-def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: Callable[[Any], Any] | None = None) -> None:
-    """Do the work of every item on so many threads, the calling one among them, so that a short run need not wait for a thread to wake.
+def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: Callable[[Any], Any] | None = None, halt: Any = None) -> None:
+    """Do the work of every item on so many threads.
 
-    `done` is called with each result, in the calling thread. Where an item fails, and at ctrl-C, which the calling thread sees between two
-    items, what has not begun is dropped, and what runs ends before the error goes on.
+    The calling thread is among them, so that a short run need not wait for a thread to wake, and sees ctrl-C between two items. Where an item may take long,
+    `halt` is an array whose first element makes it end early: the calling thread then only waits, sees ctrl-C at once, and sets it.
+
+    `done` is called with each result, in the calling thread. Where an item fails, and at ctrl-C, what has not begun is dropped, and what runs ends before the
+    error goes on.
     """
     left, results = iter(list(items)), deque[Any]()  # next() and append() are atomic
 
@@ -116,14 +119,17 @@ def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: 
 
     helpers: list[Future[None]] = []
     try:
-        helpers += [pool(threads).submit(some) for _ in range(min(threads, len(items)) - 1)]
-        some(report)
+        helpers += [pool(threads).submit(some) for _ in range(min(threads, len(items)) - (halt is None))]
+        if halt is None:
+            some(report)
         for helper in helpers:
-            while not helper.cancel() and not wait([helper], timeout=0.1).done:
+            while not (halt is None and helper.cancel()) and not wait([helper], timeout=0.1).done:
                 report()
             if not helper.cancelled():
                 helper.result()
     except BaseException:
+        if halt is not None:
+            halt[0] = 1
         for _ in left:
             pass
         wait([helper for helper in helpers if not helper.cancel()])

@@ -18,6 +18,7 @@ from gpuquant.pricing import walk
 from gpuquant.pricing.grid import Grid
 
 TILE = 2048  # paths of one unit of work: fixed, because the tree of sums is part of a result's bits
+LONG = 2e7  # path-steps, a tenth of a second or more
 
 
 @dataclass(frozen=True)
@@ -253,6 +254,7 @@ class Launch:
         state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
         fields, at = pack(self.columns, self.pair.names, state)
         out = place.xp.empty((len(unit_row), self.pair.outputs, 3))
+        stop = np.zeros(1, np.int64)
         arguments = (
             place.put(unit_row, "unit_row"),
             place.put(unit_first, "unit_first"),
@@ -270,12 +272,14 @@ class Launch:
             np.uint32(self.purpose),
             np.uint32(self.seed & 0xFFFFFFFF),
             np.uint32(self.seed >> 32),
+            place.put(stop, "stop"),
             out,
         )
-        work = float((self.grid.steps[unit_row] * unit_count).max()) * self.pair.variants
-        # a tenth of a second at most, so that ctrl-C is quick; sixteen chunks a thread at least, so that none waits at the end
-        chunk = chunk or max(1, min(int(2e7 / work), len(unit_row) // (16 * place.threads)))
-        compiler.run(partial(text, self.pair), place, len(unit_row), arguments, chunk=chunk, progress=progress)
+        work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
+        # a tenth of a second at most; sixteen chunks a thread at least, so that none waits at the end
+        chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * place.threads)))
+        halt = stop if work.sum() > LONG else None
+        compiler.run(partial(text, self.pair), place, len(unit_row), arguments, chunk=chunk, progress=progress, halt=halt)
         return merge(place.get(out, "sums"), begin, unit_row)
 
 

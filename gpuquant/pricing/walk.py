@@ -99,12 +99,13 @@ def embark(lane_data, constants, values, variant, dt, t, fresh):
             store_acc(lane_data, ACC + variant * NA, lane, nothing)
 
 
-def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everies, streams, fields, at, scale, shift, weights, purpose, k0, k1, out):
+def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everies, streams, fields, at, scale, shift, weights, purpose, k0, k1, stop, out):
     """Price one unit: `out[unit, o]` becomes (paths, mean, sum of squares about it) of output `o`.
 
     `fields` holds every column of model and payoff end to end; column f of row r is `fields[at[f, 0] + r * at[f, 1]]`, and a
     variant sees it times `scale[variant, f]` plus `shift[variant, f]`. A row's time grid is its spans `spans[row]` to
     `spans[row + 1] - 1`: span s has equal steps of `dts[s]` years up to step `ends[span]`, and every `everies[s]`-th is a date.
+    Where `stop[0]` is set, what is left of the walk is skipped, and `out` means nothing.
     """
     row = unit_row[unit]
     first = unit_first[unit]
@@ -144,19 +145,20 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everie
                     moved[v, 1] = F(dts[span]) + (later / F(ends[span]) if begun == 0 else F(0.0))
                     embark(lane_data, constants, values, v, moved[v, 1], moved[v, 0], begun == 0)
                 for group in range(begun // 4, (ends[span] + 3) // 4):
-                    if group != drawn:  # a group may reach from one span into the next
-                        draw(lane_data, first + block + lane0, group, streams[row], purpose, k0, k1)
-                        if WATCHED > 0:
-                            watch(lane_data, first + block + lane0, group, streams[row], purpose, k0, k1)
-                        drawn = group
-                    for k in part(4, max(begun - group * 4, 0), min(ends[span] - group * 4, 4)):
-                        j = group * 4 + k
-                        dated = j + 1 == due
-                        for v in unrolled(BATCH):
-                            when = moved[v, 0] + F(j - begun + 1) * moved[v, 1]
-                            advance(lane_data, constants, values, v, k, j, dated, date, when, moved[v, 1])
-                        date += 1 if dated else 0
-                        due += everies[span] if dated else 0
+                    if halted(stop) == 0:
+                        if group != drawn:  # a group may reach from one span into the next
+                            draw(lane_data, first + block + lane0, group, streams[row], purpose, k0, k1)
+                            if WATCHED > 0:
+                                watch(lane_data, first + block + lane0, group, streams[row], purpose, k0, k1)
+                            drawn = group
+                        for k in part(4, max(begun - group * 4, 0), min(ends[span] - group * 4, 4)):
+                            j = group * 4 + k
+                            dated = j + 1 == due
+                            for v in unrolled(BATCH):
+                                when = moved[v, 0] + F(j - begun + 1) * moved[v, 1]
+                                advance(lane_data, constants, values, v, k, j, dated, date, when, moved[v, 1])
+                            date += 1 if dated else 0
+                            due += everies[span] if dated else 0
                 t += F(dts[span]) * F(ends[span] - begun)
                 begun = ends[span]
             for v in unrolled(BATCH):
