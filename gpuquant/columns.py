@@ -17,8 +17,9 @@ from typing import Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from gpuquant.errors import InputError, unknown
+from gpuquant.errors import InputError, TooLarge, unknown
 
+MOST_NUMBERS = 1 << 27  # of one array of lists: a GiB
 Column: TypeAlias = Any  # a number, a sequence or an array on the way in; a float64 array of length 1 or n after
 
 Function = TypeVar("Function")
@@ -249,13 +250,26 @@ def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     return array
 
 
+def affordable(rows: int, longest: int, name: str) -> tuple[int, int]:
+    """The shape of so many lists, each as long as the longest, where that is memory that one piece of work may ask for.
+
+    Raises
+    ------
+    TooLarge
+        It is not: the caller may try fewer rows at once.
+    """
+    if rows * longest > MOST_NUMBERS:
+        raise TooLarge(f"{name}: {rows} rows of up to {longest} numbers would take {rows * longest * 8 / 2**30:.1f} GiB")
+    return rows, longest
+
+
 def as_lists(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     """A list, or a list of lists, as rows of float64, shape (1 or n, longest)."""
     try:
         nested = values if isinstance(values, np.ndarray) and values.dtype != object else list(np.atleast_1d(np.asarray(values, dtype=object)))
         if isinstance(nested, list) and not all(np.ndim(one) == 0 for one in nested):
             rows = [np.asarray(one, dtype=np.float64).ravel() for one in nested]
-            array = np.full((len(rows), max(1, *(row.size for row in rows))), np.nan)
+            array = np.full(affordable(len(rows), max(1, *(row.size for row in rows)), name), np.nan)
             for r, row in enumerate(rows):
                 array[r, : row.size] = row
             return array

@@ -44,6 +44,10 @@ class DiskError(GpuquantError, OSError):
     """A file that cannot be written: the message names it and why; what was there before is there still."""
 
 
+class TooLarge(GpuquantError, MemoryError):
+    """More memory would be needed than one piece of work may ask for: the message says for what."""
+
+
 class NotTrained(GpuquantError, RuntimeError):
     """A strategy was asked for signals before it was trained."""
 

@@ -95,6 +95,7 @@ class DividendBlackScholes(Model):
 
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:
-        held = np.nansum(m.dividends * np.exp(-m.rate[:, None] * m.dividend_times), axis=1)
+        both = min(m.dividends.shape[1], m.dividend_times.shape[1])  # where lengths differ the row is refused for that
+        held = np.nansum(m.dividends[:, :both] * np.exp(-m.rate[:, None] * m.dividend_times[:, :both]), axis=1)
         out = np.where(counted(m.dividends) == counted(m.dividend_times), "", "dividends and dividend_times have different lengths")
         return np.where((out == "") & (held >= m.spot), "the dividends are worth more than the spot", out)

@@ -7,7 +7,8 @@ with a message that names column, value and what is allowed; the others do not n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +17,12 @@ import numpy as np
 
 from gpuquant.arrow import Words
 from gpuquant.columns import Domain, counted, defaults, domains, loose, spellings
-from gpuquant.errors import InputError, unknown
+from gpuquant.errors import InputError, MemberError, unknown
 from gpuquant.market import Market
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.contracts import Contracts
+from gpuquant.pricing.isolate import isolate
 from gpuquant.pricing.still import still
 from gpuquant.pricing.vocabulary import check_names, models, payoffs, section
 
@@ -70,7 +72,10 @@ class Batch:
 
     def warned(self) -> np.ndarray | None:
         """Per row, what is right but surprising in it, empty where nothing is; None where nothing is in any."""
-        return said_first([self.model.warn(self.model), self.payoff.warn(self.together())], len(self.rows))
+        try:
+            return said_first([self.model.warn(self.model), self.payoff.warn(self.together())], len(self.rows))
+        except AttributeError as failure:
+            raise MemberError(f"{type(self.payoff).__name__} under {type(self.model).__name__}: the model has no {failure.name}") from failure
 
     @property
     def lengths(self) -> tuple[tuple[str, int], ...]:
@@ -201,7 +206,8 @@ def joined(book: Contracts, market: Market) -> tuple[list[Batch], np.ndarray]:
             dynamics = _known(models(), model_words[m], "model", messages, both)
             both = both[messages[both] == ""]
             if payoff is not None and dynamics is not None and both.size:
-                found += rows.batches(payoff, dynamics, both)
+                rows.check_kinds(payoff, dynamics)
+                isolate(partial(rows.sort, payoff, dynamics, found), both, rows.lost)
     return found, messages
 
 
@@ -215,6 +221,26 @@ class _Rows:
     maturity: np.ndarray
     underlying: Words
     streams: np.ndarray
+    read: dict[str, np.ndarray | None] = field(default_factory=dict)
+
+    def check_kinds(self, payoff: type[Payoff], model: type[Model]) -> None:
+        """Refuse a column that holds another kind of thing throughout: that is no fault of one row."""
+        for name, domain in {**domains(payoff), **domains(model)}.items():
+            self.book.text(name, "") if domain.words else None if domain.listed else self._numbers(name)
+
+    def _numbers(self, name: str) -> np.ndarray | None:
+        """A column of numbers, read once."""
+        if name not in self.read:
+            self.read[name] = self.book.numbers(name)
+        return self.read[name]
+
+    def lost(self, row: int, why: str) -> None:
+        """A row that fails by itself."""
+        self.messages[row] = self.messages[row] or why
+
+    def sort(self, payoff: type[Payoff], model: type[Model], found: list[Batch], rows: np.ndarray) -> None:
+        """Add the batches of these rows to those that were found: all of them, or none where something goes wrong."""
+        found += list(self.batches(payoff, model, rows))
 
     def batches(self, payoff: type[Payoff], model: type[Model], rows: np.ndarray) -> Iterator[Batch]:
         """The good ones among `rows`, all of one payoff and one model."""
@@ -334,9 +360,9 @@ class _Rows:
             codes = np.array([table.get(loose(word), np.inf) for word in words.words] + [start])
             return np.asarray(codes[words.codes[rows]])
         if domain.listed:
-            lists = self.book.lists(name)
-            return np.full((len(rows), 1), np.nan) if lists is None else lists[rows]
-        own = self.book.numbers(name)
+            lists = self.book.lists(name, rows)
+            return np.full((len(rows), 1), np.nan) if lists is None else lists
+        own = self._numbers(name)
         if own is None:
             return np.full(len(rows), float(default))
         return np.where(np.isnan(own[rows]), float(default), own[rows])

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.arrow import Words, numbers, objects, table, write_table
-from gpuquant.columns import Domain, as_lists, loose
+from gpuquant.columns import Domain, affordable, as_lists, loose
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.pricing.vocabulary import models, payoffs, schema
 from gpuquant.result import RESULT_COLUMNS
@@ -26,6 +26,8 @@ DAYS = 365.0
 LONGEST = 1000.0  # years to a maturity; a larger number is a date, or a mistake
 
 
+NOTHING = np.full(1, np.nan)  # in the place of a list that is not there
+SMALL = 1 << 22  # numbers of a column of lists that is kept as one array
 SLIP = 0.8  # of likeness to a column's name, above which another name is taken for a slip
 
 
@@ -125,8 +127,7 @@ class Contracts:
             elif pa.types.is_decimal(kind):
                 columns[name] = numbers(column.cast(pa.float64()))
             elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-                lists = [[np.nan] if one is None else one for one in column.to_pylist()]
-                columns[name] = as_lists(lists, Domain("must be a list of numbers"), name, "contract column")
+                columns[name] = _ragged(column.to_pylist())
             elif pa.types.is_null(kind):
                 columns[name] = np.full(len(column), np.nan)
             else:
@@ -186,16 +187,27 @@ class Contracts:
             raise InputError(f"contract column {name!r} must be numbers, got {np.asarray(value).dtype}")
         return np.asarray(value, dtype=np.float64)
 
-    def lists(self, name: str) -> np.ndarray | None:
-        """A column of lists as float64, shape (n, longest), NaN where one ends earlier; None when absent. Text is read as JSON."""
+    def lists(self, name: str, rows: np.ndarray) -> np.ndarray | None:
+        """A column of lists for these rows as float64, as wide as their longest, NaN where one ends earlier; None when absent. Text is read as JSON.
+
+        Raises
+        ------
+        TooLarge
+            That many rows as wide as their longest are too much for one array.
+        """
         value = self.columns.get(name)
         if value is None:
             return None
         if isinstance(value, Words):
-            read = as_lists([_json(word) for word in [*value.words, None]], Domain("must be a list of numbers, such as [1, 2]"), name, "contract column")
-            return read[value.codes]
-        value = np.asarray(value, dtype=np.float64)
-        return value if value.ndim == 2 else value[:, None]
+            codes, place = np.unique(value.codes[rows], return_inverse=True)
+            read = _padded([_json(None if code < 0 else value.words[code]) for code in codes], name)
+            affordable(len(rows), read.shape[1], name)
+            return read[place.ravel()]
+        value = np.asarray(value)
+        if value.dtype == object:
+            return _padded(list(value[rows]), name)
+        value = value.astype(np.float64, copy=False)
+        return value[rows] if value.ndim == 2 else value[rows, None]
 
     def amounts(self) -> np.ndarray:
         """Quantity times multiplier of each row, 1 where they are not given."""
@@ -303,6 +315,22 @@ def own_of(column: Any) -> Any:
     out = np.empty(len(column), dtype=object)
     out[:] = column.to_pylist()
     return out
+
+
+def _ragged(lists: list[Any]) -> np.ndarray:
+    """Lists of numbers as rows of one array where that is small, else each by itself; what is no list of numbers is infinite, so that its row's check names it."""
+    read = np.full(len(lists), None, dtype=object)
+    for row, one in enumerate(lists):
+        try:
+            read[row] = NOTHING if one is None else np.array([np.nan if v is None else v for v in one], dtype=np.float64).ravel()
+        except (TypeError, ValueError):
+            read[row] = np.full(1, np.inf)
+    return _padded(list(read), "") if len(read) * max(map(len, read), default=1) <= SMALL else read
+
+
+def _padded(lists: list[Any], name: str) -> np.ndarray:
+    """Lists as rows of one array, NaN where one ends before the longest."""
+    return as_lists([*lists, NOTHING], Domain("must be a list of numbers, such as [1, 2]"), name, "contract column")[:-1]
 
 
 def _json(word: str | None) -> list[float]:

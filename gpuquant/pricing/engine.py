@@ -6,6 +6,7 @@ One path for every entry: rows become batches (`batch`), a batch takes its close
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,7 @@ from gpuquant.models.base import Model
 from gpuquant.pricing import closed, fourier
 from gpuquant.pricing.batch import Batch, batches_of
 from gpuquant.pricing.grid import Grid
+from gpuquant.pricing.isolate import isolate
 from gpuquant.pricing.simulate import simulate
 from gpuquant.pricing.table import Table
 from gpuquant.pricing.task import DEFAULT_PATHS, Task, checked
@@ -108,7 +110,10 @@ def price(
     table = Table(n, task)
     with Meter(task.place) as meter, bar(book_size, "pricing", progress) as tick:
         for batch in batches:
-            _price_batch(batch, task, table, tick)
+            if book is None and len(batch.rows) == 1:  # an error is the caller's to see
+                _price_batch(batch, task, table, tick)
+            else:
+                isolate(functools.partial(_price_some, batch, task, table, tick), np.arange(len(batch.rows)), functools.partial(table.lose, batch.rows))
     if book is not None:
         table.fail(messages)
     columns = table.columns(units)
@@ -124,6 +129,11 @@ def _work(batch: Batch, task: Task) -> float:
 
 
 FORMULAS = {"closed_form": closed.values, "fourier": fourier.values}
+
+
+def _price_some(batch: Batch, task: Task, table: Table, tick: Callable[[int], None], some: np.ndarray) -> None:
+    """Price some of a batch's rows."""
+    _price_batch(batch if some.size == len(batch.rows) else batch.take(some), task, table, tick)
 
 
 def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpuquant.columns import affordable
 from gpuquant.pricing.batch import Batch
 
 LEAST_STEPS = 16  # of a scheme that is not exact, however short the maturity
@@ -53,6 +54,7 @@ class Grid:
         count = np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64) if even else np.zeros(n, np.int64)
         if np.isfinite(stops).any():
             if even:  # where a list is given, it holds the dates
+                affordable(n, int(count.max()), "observation dates")
                 spread = np.where(np.arange(count.max()) < count[:, None], maturity[:, None] * (np.arange(count.max()) + 1) / count[:, None], np.nan)
                 spread[np.isfinite(stops[:, :watched]).any(axis=1)] = np.nan
                 stops, watched = np.concatenate([spread, stops], axis=1), watched + spread.shape[1]

@@ -54,6 +54,13 @@ class Table:
             self.message[rows[k]] = f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note
         self.status[rows[unknown_greek]] = WARNING
 
+    def lose(self, rows: np.ndarray, k: int, why: str) -> None:
+        """The `k`-th of these rows has no price, and why."""
+        row = rows[k]
+        self.message[row] = why
+        self.status[row] = FAILED
+        self.values[row], self.errors[row] = np.nan, np.nan
+
     def fail(self, messages: np.ndarray) -> None:
         """Rows set aside before pricing."""
         bad = np.flatnonzero(messages != "")
