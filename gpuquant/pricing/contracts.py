@@ -171,8 +171,10 @@ class Contracts:
         if value is None:
             return Words(np.zeros(len(self), np.int64), np.array([default], dtype=object))
         if not isinstance(value, Words):
-            if np.asarray(value).dtype.kind == "f" and np.isnan(value).all():
-                return Words(np.full(len(self), -1), np.array([], dtype=object))
+            given = np.asarray(value)
+            if given.dtype.kind in "iufbO":  # numbers and lists are words that nothing is called by, row by row
+                missing = _missing(given)
+                return Words.of([None if nothing else str(one) for one, nothing in zip(given.tolist(), missing, strict=True)])
             raise InputError(f"contract column {name!r} must be text, got {np.asarray(value).dtype}")
         return value
 
@@ -183,9 +185,12 @@ class Contracts:
             return None
         if isinstance(value, Words):
             return _parsed(value)
-        if np.asarray(value).dtype.kind not in "fiub":
+        if np.asarray(value).dtype.kind not in "fiubO":
             raise InputError(f"contract column {name!r} must be numbers, got {np.asarray(value).dtype}")
-        return np.asarray(value, dtype=np.float64)
+        given = np.asarray(value)
+        if given.dtype == object or given.ndim == 2:  # a list where a number belongs
+            return np.where(_missing(given), np.nan, np.inf)
+        return given.astype(np.float64, copy=False)
 
     def lists(self, name: str, rows: np.ndarray) -> np.ndarray | None:
         """A column of lists for these rows as float64, as wide as their longest, NaN where one ends earlier; None when absent. Text is read as JSON.
@@ -328,9 +333,17 @@ def _ragged(lists: list[Any]) -> np.ndarray:
     return _padded(list(read), "") if len(read) * max(map(len, read), default=1) <= SMALL else read
 
 
+def _missing(values: np.ndarray) -> np.ndarray:
+    """Where a column of numbers or of lists has nothing."""
+    if values.dtype == object:
+        return np.array([one is None or not np.isfinite(np.asarray(one, dtype=np.float64)).any() for one in values])
+    nothing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+    return np.asarray(nothing.all(axis=1) if values.ndim == 2 else nothing)
+
+
 def _padded(lists: list[Any], name: str) -> np.ndarray:
     """Lists as rows of one array, NaN where one ends before the longest."""
-    return as_lists([*lists, NOTHING], Domain("must be a list of numbers, such as [1, 2]"), name, "contract column")[:-1]
+    return as_lists(lists, Domain("must be a list of numbers, such as [1, 2]"), name, "contract column")
 
 
 def _json(word: str | None) -> list[float]:
