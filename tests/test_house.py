@@ -171,7 +171,7 @@ def test_every_public_function_has_a_docstring():
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and node not in inner and not node.name.startswith("_") and not ast.get_docstring(node):
                 bare.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}")
     hooks = {  # what a base class has explained
-        "begin", "step", "least_steps", "log_spots", "discount", "bridge_variance", "lognormal", "trailing", "warn", "refuse", "characteristic", "mean_variance", "growth", "transform", "of_variance", "settled", "volatile", "start", "observe", "between", "finish", "closed", "bridged", "dated", "bond", "forward", "sector", "control_variance",
+        "begin", "step", "least_steps", "log_spots", "discount", "bridge_variance", "lognormal", "trailing", "warn", "refuse", "characteristic", "mean_variance", "explosion", "moment", "growth", "transform", "of_variance", "settled", "volatile", "start", "observe", "between", "finish", "closed", "bridged", "dated", "bond", "forward", "sector", "control_variance",
         "decide", "fill", "charge", "afford", "per_unit_turnover", "compute", "lookback", "columns", "size", "visit_Constant", "visit_For", "visit_Call", "visit_Name",
         "visit_Subscript", "visit_Attribute", "visit_BinOp", "visit_Expr", "visit_Assign", "visit_AugAssign", "bits32", "bits64", "from_bits32", "from_bits64", "cast", "generate", "lookup", "variance", "y", "x", "text",
     }  # fmt: skip

@@ -28,7 +28,7 @@ from gpuquant.device.formula import Formula
 from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Precision, Rewriter, parse
 from gpuquant.device.rearrange import Inliner
 
-HEADER = "from numba import cuda\nfrom gpuquant.device.cuda_words import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, i32, i64, jit, kernel, sqrt, u32, u64"
+HEADER = "from numba import cuda\nfrom gpuquant.device.cuda_words import LANES, WIDTH, apart, bits32, bits64, combine, f32, f64, from_bits32, from_bits64, halted, i32, i64, jit, kernel, sqrt, u32, u64"
 POWERS = """
 @jit
 def larger(a, b):

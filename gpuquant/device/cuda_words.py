@@ -66,10 +66,10 @@ def kernel(function):
 
 @cuda.jit(device=True)
 def combine(stats, output, width):
-    """Merge the threads' (count, mean, sum of squares about it) in the same fixed tree as the CPU's lanes."""
-    shared = cuda.shared.array((3, 256), f64)
+    """Merge the threads' (count, mean, sums of squares and of cubes about it) in the same fixed tree as the CPU's lanes."""
+    shared = cuda.shared.array((4, 256), f64)
     lane = cuda.threadIdx.x
-    for part in range(3):
+    for part in range(4):
         shared[part, lane] = stats[output, part, 0]
     cuda.syncthreads()
     half = width
@@ -80,10 +80,13 @@ def combine(stats, output, width):
             total = n + other
             share = other / max(total, 1.0)
             delta = shared[1, lane + half] - shared[1, lane]
+            square, others = shared[2, lane], shared[2, lane + half]
             shared[0, lane] = total
             shared[1, lane] += delta * share
-            shared[2, lane] += shared[2, lane + half] + delta * delta * n * share
+            shared[2, lane] += others + delta * delta * n * share
+            cubes = delta * delta * (n - other) * n * share / max(total, 1.0) + 3.0 * (n * others - other * square) / max(total, 1.0)
+            shared[3, lane] += shared[3, lane + half] + delta * cubes
         cuda.syncthreads()
-    for part in range(3):
+    for part in range(4):
         stats[output, part, 0] = shared[part, lane]
     cuda.syncthreads()

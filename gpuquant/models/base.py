@@ -219,6 +219,11 @@ class Model(Member):
         return None
 
     @staticmethod
+    def explosion(m: Any, order: np.ndarray) -> np.ndarray | None:
+        """Years from which on E[S^order] is infinite, shape (n,), infinite where it never is; None where the model does not say."""
+        return None
+
+    @staticmethod
     def sector(m: Any, xp: Any) -> Any:
         """The sine of the angle to the real line within which the characteristic function dies away as it does on it, shape (n,) or a number."""
         return 0.2

@@ -104,6 +104,10 @@ class Bates(Model):
         return Heston.mean_variance(m, t, xp, special) + m.intensity * (m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility) * t
 
     @staticmethod
+    def explosion(m: Any, order: np.ndarray) -> np.ndarray:
+        return Heston.explosion(m, order)  # a lognormal jump has every moment
+
+    @staticmethod
     def warn(m: Any) -> np.ndarray | None:
         return Heston.warn(m)
 

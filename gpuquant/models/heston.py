@@ -102,6 +102,18 @@ class Heston(Model):
         return m.long_variance * t + (m.v0 - m.long_variance) * -xp.expm1(-m.kappa * t) / m.kappa
 
     @staticmethod
+    def explosion(m: Any, order: np.ndarray) -> np.ndarray:
+        # how long the Riccati equation y' = a y^2 + b y + c takes from 0 to infinity (Andersen and Piterbarg, 2007, proposition 3.1)
+        a, b = 0.5 * m.vol_of_vol**2, m.correlation * m.vol_of_vol * order - m.kappa
+        c = 0.5 * order * (order - 1.0)
+        square = b * b - 4.0 * a * c
+        root = np.sqrt(np.abs(square))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            turning = 2.0 / root * (0.5 * np.pi - np.arctan(b / root))
+            growing = np.where(b > 0.0, np.log((b + root) / (b - root)) / root, np.inf)
+        return np.where((c > 0.0) & (a > 0.0), np.where(square < 0.0, turning, growing), np.inf)
+
+    @staticmethod
     def warn(m: Any) -> np.ndarray | None:
         broken = 2.0 * m.kappa * m.long_variance < m.vol_of_vol * m.vol_of_vol
         if not np.any(broken):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,13 @@ class SABR(Model):
     steps_per_year = 50
     weak_order = 1.0
     vega_column = "alpha"
+
+    @staticmethod
+    def warn(m: Any) -> np.ndarray | None:
+        lost = (m.beta == 1.0) & (m.correlation > 0.0) & (m.vol_of_vol > 0.0)
+        if not np.any(lost):
+            return None
+        return np.where(lost, "beta 1 with a positive correlation: the price is no martingale, and its mean is below the forward (Jourdain, 2004)", "")
 
     @staticmethod
     def begin(m, i, dt):

@@ -110,6 +110,11 @@ class Payoff(Member):
         """Per row, a sentence about columns that do not go together, or None; `p` has the model's columns, too."""
         return None
 
+    @staticmethod
+    def moment(p: Any) -> np.ndarray | None:
+        """The power of the price that is paid where that is large or small, shape (n,); None where it is 1 at most, whose mean is finite."""
+        return None
+
 
 @dataclass(frozen=True)
 class Watched(Payoff):

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from gpuquant.columns import Column, call_or_put, positive, real
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
@@ -38,6 +40,10 @@ class PowerOption(Payoff):
     @staticmethod
     def finish(p, i, acc, log_spots):
         return max(p.option_type[i] * (math.exp(p.power[i] * log_spots[0]) - p.strike[i]), 0.0)
+
+    @staticmethod
+    def moment(p: Any) -> np.ndarray:
+        return np.where(p.option_type > 0.0, p.power, 1.0)
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:

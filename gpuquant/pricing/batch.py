@@ -6,9 +6,9 @@ with a message that names column, value and what is allowed; the others do not n
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,7 +68,20 @@ class Batch:
         wrong = fits(self.model, self.payoff, dict(self.lengths))
         if wrong:
             return np.full(n, wrong, dtype=object)
-        return said_first([member.refuse(self.together()) for member in (self.model, self.payoff)], n)
+        return said_first([*(member.refuse(self.together()) for member in (self.model, self.payoff)), self._infinite()], n)
+
+    def _infinite(self) -> np.ndarray | None:
+        """Per row, that its price is infinite, where it pays a power of the price whose mean is."""
+        order = self.payoff.moment(self.together())
+        since = None if order is None else self.model.explosion(self.model, order)
+        if order is None or since is None or not (since < self.payoff.maturity).any():
+            return None
+        n = len(self.rows)
+        order, since, maturity = (np.broadcast_to(value, n) for value in (order, since, self.payoff.maturity))
+        said = [
+            f"the price is infinite: the mean of S^{p:g} is, from {t:.3g} years on" if t < end else "" for p, t, end in zip(order, since, maturity, strict=True)
+        ]
+        return np.array(said, dtype=object)
 
     def warned(self) -> np.ndarray | None:
         """Per row, what is right but surprising in it, empty where nothing is; None where nothing is in any."""
@@ -130,9 +143,7 @@ class Batch:
 def said_first(said: list[np.ndarray | None], n: int) -> np.ndarray | None:
     """The first sentence there is for each row, shape (n,); None where there is none for any."""
     found = [np.broadcast_to(one, n).astype(object) for one in said if one is not None]
-    if not found:
-        return None
-    return found[0] if len(found) == 1 else np.where(found[0] == "", found[1], found[0])
+    return functools.reduce(lambda first, second: np.where(first == "", second, first), found) if found else None
 
 
 def fits(model: Any, payoff: Any, lengths: Mapping[str, int]) -> str:
@@ -207,7 +218,7 @@ def joined(book: Contracts, market: Market) -> tuple[list[Batch], np.ndarray]:
             both = both[messages[both] == ""]
             if payoff is not None and dynamics is not None and both.size:
                 rows.check_kinds(payoff, dynamics)
-                isolate(partial(rows.sort, payoff, dynamics, found), both, rows.lost)
+                isolate(functools.partial(rows.sort, payoff, dynamics, found), both, rows.lost)
     return found, messages
 
 

@@ -336,7 +336,7 @@ def _ragged(lists: list[Any]) -> np.ndarray:
 def _missing(values: np.ndarray) -> np.ndarray:
     """Where a column of numbers or of lists has nothing."""
     if values.dtype == object:
-        return np.array([one is None or not np.isfinite(np.asarray(one, dtype=np.float64)).any() for one in values])
+        return np.array([one is None or (isinstance(one, float | np.ndarray) and not np.isfinite(one).any()) for one in values])
     nothing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
     return np.asarray(nothing.all(axis=1) if values.ndim == 2 else nothing)
 

@@ -244,8 +244,8 @@ class Launch:
     seed: int = 0
     purpose: int = 0
 
-    def run(self, place: Any, progress: Any = None, *, chunk: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Means and standard errors, each of shape (n, outputs)."""
+    def run(self, place: Any, progress: Any = None, *, chunk: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Means, standard errors, and the skewness of the means, each of shape (n, outputs)."""
         tiles = (self.paths + TILE - 1) // TILE
         unit_row = np.repeat(np.arange(len(tiles)), tiles)
         begin = np.concatenate([[0], np.cumsum(tiles)[:-1]])
@@ -253,7 +253,7 @@ class Launch:
         unit_count = np.minimum(self.paths[unit_row] - unit_first, TILE)
         state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
         fields, at = pack(self.columns, self.pair.names, state)
-        out = place.xp.empty((len(unit_row), self.pair.outputs, 3))
+        out = place.xp.empty((len(unit_row), self.pair.outputs, 4))
         stop = np.zeros(1, np.int64)
         arguments = (
             place.put(unit_row, "unit_row"),
@@ -283,13 +283,20 @@ class Launch:
         return merge(place.get(out, "sums"), begin, unit_row)
 
 
-def merge(out: np.ndarray, begin: np.ndarray, unit_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Units to rows, in index order: means and standard errors of shape (rows, outputs)."""
-    n, mean, spread = out[..., 0], out[..., 1], out[..., 2]
+def merge(out: np.ndarray, begin: np.ndarray, unit_row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Units to rows, in index order: means, standard errors, and the skewness of the means, of shape (rows, outputs).
+
+    The skewness of a mean is that of one path over the root of their number: by it a one-sided bound of so many standard errors fails more often than
+    a normal one does.
+    """
+    n, mean, spread, cubes = (out[..., part] for part in range(4))
     total = np.add.reduceat(n, begin, axis=0)
     pivot = mean[begin]
     centre = pivot + np.add.reduceat(n * (mean - pivot[unit_row]), begin, axis=0) / total
-    squares = np.add.reduceat(spread + n * (mean - centre[unit_row]) ** 2, begin, axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    delta = mean - centre[unit_row]
+    squares = np.add.reduceat(spread + n * delta**2, begin, axis=0)
+    third = np.add.reduceat(cubes + 3.0 * delta * spread + n * delta**3, begin, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         error = np.sqrt(squares / (total - 1.0) / total)
-    return centre, np.where(total > 1, error, np.nan)
+        skewness = np.where(squares > 0.0, third / squares**1.5, 0.0)
+    return centre, np.where(total > 1, error, np.nan), skewness

@@ -100,7 +100,7 @@ def embark(lane_data, constants, values, variant, dt, t, fresh):
 
 
 def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everies, streams, fields, at, scale, shift, weights, purpose, k0, k1, stop, out):
-    """Price one unit: `out[unit, o]` becomes (paths, mean, sum of squares about it) of output `o`.
+    """Price one unit: `out[unit, o]` becomes (paths, mean, sums of squares and of cubes about it) of output `o`.
 
     `fields` holds every column of model and payoff end to end; column f of row r is `fields[at[f, 0] + r * at[f, 1]]`, and a
     variant sees it times `scale[variant, f]` plus `shift[variant, f]`. A row's time grid is its spans `spans[row]` to
@@ -118,12 +118,13 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everie
     paid = array((1, LANES), f64)
     total = array((OUTPUTS, LANES), f64)
     pivot = array((OUTPUTS, LANES), f64)
-    stats = array((OUTPUTS, 3, LANES), f64)
+    stats = array((OUTPUTS, 4, LANES), f64)
     for o in unrolled(OUTPUTS):
         for lane in lanes():
             stats[o, 0, lane] = 0.0
             stats[o, 1, lane] = 0.0
             stats[o, 2, lane] = 0.0
+            stats[o, 3, lane] = 0.0
             pivot[o, lane] = 0.0
     for block in range(0, count, WIDTH):
         for o in unrolled(OUTPUTS):
@@ -184,13 +185,15 @@ def walk(unit, lane0, unit_row, unit_first, unit_count, spans, ends, dts, everie
                 stats[o, 0, lane] += live
                 stats[o, 1, lane] += d
                 stats[o, 2, lane] += d * d
+                stats[o, 3, lane] += d * d * d
     for o in unrolled(OUTPUTS):
         for lane in lanes():
             m = max(stats[o, 0, lane], 1.0)
             s = stats[o, 1, lane]
             stats[o, 1, lane] = pivot[o, lane] + s / m
+            stats[o, 3, lane] += 2.0 * s * s * s / (m * m) - 3.0 * s * stats[o, 2, lane] / m
             stats[o, 2, lane] = max(stats[o, 2, lane] - s * s / m, 0.0)
         combine(stats, o, WIDTH)
         if lane0 == 0:
-            for part in unrolled(3):
+            for part in unrolled(4):
                 out[unit, o, part] = stats[o, part, 0]

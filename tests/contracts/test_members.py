@@ -37,7 +37,7 @@ def names(pairs):
 @pytest.mark.parametrize(("model", "payoff"), COVER, ids=names(COVER))
 def test_it_prices_a_sample_row(model, payoff, device):
     task = checked(device, 0, "double", "monte_carlo", 2000, None, False, None, False, 1)
-    found, error = launch(sample_batch(model, payoff), type(task)(**{**vars(task), "place": gq.device.choose(device)}), np.array([2000]))
+    found, error, _ = launch(sample_batch(model, payoff), type(task)(**{**vars(task), "place": gq.device.choose(device)}), np.array([2000]))
     assert np.isfinite(found).all() and (error >= 0).all()
 
 
@@ -78,7 +78,7 @@ def signature(precision):
     word = types.uint32
     return types.void(
         types.int64, whole, whole, whole, whole, whole, array(types.float64), whole, whole, array(real), array(types.int64, 2), array(real, 2), array(real, 2), array(types.float64, 2),
-        word, word, word, array(types.float64, 3),
+        word, word, word, whole, array(types.float64, 3),
     )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def test_every_pair_compiles_to_ptx(model, payoff, accumulator):
 def test_every_pair_prices_with_its_greeks(model, payoff):
     task = checked("cpu", 0, "mixed", "monte_carlo", 500, None, True, None, False, 1)
     one = sample_batch(model, payoff)
-    found, _ = launch(one, type(task)(**{**vars(task), "place": gq.device.choose("cpu")}), np.array([500]))
+    found, *_ = launch(one, type(task)(**{**vars(task), "place": gq.device.choose("cpu")}), np.array([500]))
     for value, unit in zip(found[0], units(one.model, one.payoff, SIMULATED_BUMPS), strict=True):
         assert np.isfinite(value) == (np.ravel(unit)[0] != 0.0)  # what a model has none of, or several, has no Greek
 

@@ -12,7 +12,6 @@ import torch
 import gpuquant as gq
 from gpuquant.errors import GpuquantError
 from gpuquant.learn import checkpoint
-from tests.faults import pending
 
 
 def test_a_saved_fund_that_names_a_function_which_runs_text(tmp_path):
@@ -98,7 +97,6 @@ def test_a_good_row_beside_a_bad_one(name):
 CALL = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)
 
 
-@pending(14)
 @pytest.mark.parametrize("volatility", [3.0, 5.0])
 def test_simulated_calls_of_a_large_volatility(volatility):
     model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=np.full(200, volatility))
@@ -107,7 +105,6 @@ def test_simulated_calls_of_a_large_volatility(volatility):
     assert (found.status == "warning").all() or float(np.mean((found.price - exact) / found.std_error < -3)) < 0.01
 
 
-@pending(14)
 def test_a_sabr_that_is_no_martingale():
     sabr = gq.price(CALL, gq.models.SABR(spot=100.0, rate=0.0, alpha=0.5, beta=1.0, vol_of_vol=0.5, correlation=0.5), paths=100_000)
     assert sabr.frame.status[0] == "warning"

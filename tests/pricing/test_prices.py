@@ -170,7 +170,7 @@ def test_the_same_bits_for_any_threads_and_chunks():
             results.append(launch(batches[0], type(task)(**{**vars(task), "place": choose(device)}), paths))
         finally:
             kernel.Launch.run = plan
-    for values, errors in results[1:]:
+    for values, errors, _ in results[1:]:
         np.testing.assert_array_equal(values, results[0][0])
         np.testing.assert_array_equal(errors, results[0][1])
 
