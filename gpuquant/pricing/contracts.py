@@ -110,7 +110,10 @@ class Contracts:
                 raise InputError(f"contract column {name!r} stands twice")
             column = table.column(place)
             kind = column.type
-            if name == "underlyings":
+            if name == "id" and pa.types.is_integer(kind) and column.null_count:  # whole numbers beside blanks stay whole
+                columns[name] = np.empty(len(column), dtype=object)
+                columns[name][:] = column.to_pylist()
+            elif name == "underlyings":
                 columns[name] = names_of(column.to_pylist())
             elif name not in known:
                 columns[name] = own_of(column)
@@ -224,22 +227,29 @@ class Contracts:
         return amount
 
     def streams(self, messages: np.ndarray) -> np.ndarray:
-        """The random stream of each row: its id, or its position; a bad id is noted in `messages`."""
+        """The random stream of each row: its id, or its position where it has none; a bad id is noted in `messages`.
+
+        A whole number is the same id as a number and as text.
+        """
+        place = np.arange(len(self), dtype=np.int64)
         ids = self.columns.get("id")
         if ids is None:
-            return np.arange(len(self), dtype=np.int64)
+            return place
         if isinstance(ids, Words):
-            return np.array([hashed(word) for word in [*ids.words, ""]], dtype=np.int64)[ids.codes]
+            return np.where(ids.codes < 0, place, np.array([stream_of(word) for word in [*ids.words, ""]], dtype=np.int64)[ids.codes])
         whole = np.asarray(ids)
+        if whole.dtype == object:
+            return np.array([k if one is None else stream_of(one) for k, one in enumerate(whole)], dtype=np.int64)
         if whole.dtype.kind not in "iuf":
             raise InputError(f"contract column 'id' must be text or whole numbers, got {whole.dtype}")
-        bad = ~(np.isfinite(whole) & (whole == np.floor(whole))) if whole.dtype.kind == "f" else np.zeros(len(whole), bool)
+        blank = np.isnan(whole) if whole.dtype.kind == "f" else np.zeros(len(whole), bool)
+        bad = ~blank & ~(np.isfinite(whole) & (whole == np.floor(whole))) if whole.dtype.kind == "f" else blank
         for row in np.flatnonzero(bad):
             messages[row] = f"id[{row}] = {float(whole[row])!r}: must be text or a whole number"
-        plain = ~bad & (whole >= 0) & (whole < MAX_STREAMS // 2)
-        streams = np.where(plain, whole, 0).astype(np.int64)
-        for row in np.flatnonzero(~plain & ~bad):  # a number that is no stream of its own is hashed, as text is
-            streams[row] = hashed(str(int(whole[row])))
+        plain = ~bad & ~blank & (whole >= 0) & (whole < MAX_STREAMS // 2)
+        streams = np.where(plain, np.where(plain, whole, 0).astype(np.int64), place)
+        for row in np.flatnonzero(~plain & ~bad & ~blank):
+            streams[row] = stream_of(int(whole[row]))
         return streams
 
     def maturities(self, asof: datetime.date | None, messages: np.ndarray) -> np.ndarray:
@@ -374,6 +384,9 @@ def _opened(read: Callable[[], Any], path: Path) -> Any:
 
 
 @lru_cache(maxsize=1 << 20)
-def hashed(word: str) -> int:
-    """The stream of a text id: 51 bits of BLAKE2b, in the upper half that whole-number ids do not use."""
-    return int.from_bytes(hashlib.blake2b(str(word).encode(), digest_size=8).digest(), "little") % (MAX_STREAMS // 2) + MAX_STREAMS // 2
+def stream_of(word: Any) -> int:
+    """The stream of an id: the whole number that it is, where that is small enough, else 51 bits of its BLAKE2b, in the upper half that such numbers do not use."""
+    text = str(word)
+    if text.isdecimal() and text.isascii() and len(text) < 16 and (text == "0" or text[0] != "0") and int(text) < MAX_STREAMS // 2:
+        return int(text)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") % (MAX_STREAMS // 2) + MAX_STREAMS // 2

@@ -9,7 +9,7 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.errors import DataError, GpuquantError, InputError, NameUnknown
-from gpuquant.pricing.contracts import hashed
+from gpuquant.pricing.contracts import stream_of
 
 ROW = {"product": "european", "option_type": "call", "strike": 100.0, "maturity": 1.0, "spot": 100.0, "rate": 0.02, "volatility": 0.2}
 
@@ -208,8 +208,8 @@ def test_files_give_the_same_as_frames(tmp_path, market):
 
 
 def test_text_ids_have_streams_of_their_own():
-    assert len({hashed(f"trade-{k}") for k in range(100_000)}) == 100_000
-    assert min(hashed(f"trade-{k}") for k in range(1000)) >= 2**51
+    assert len({stream_of(f"trade-{k}") for k in range(100_000)}) == 100_000
+    assert min(stream_of(f"trade-{k}") for k in range(1000)) >= 2**51
 
 
 def test_schema_names_every_column():
@@ -243,3 +243,29 @@ def test_columns_of_numbers_and_text_keep_their_gaps():
     made = table({"w": words, "x": np.array([1.0, np.nan] * 2 + [3.0]), "t": np.array(["u", "", "v", "u", "é"], dtype=object)})
     assert made.column("w").to_pylist() == ["b", None, None, "a", "b"] and made.column("t").to_pylist() == ["u", None, "v", "u", "é"]
     assert made.column("x").null_count == 0 and np.isnan(made.column("x")[1].as_py())
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [[7, None, 9], ["7", "", "9"], [7.0, np.nan, 9.0], pd.array([7, None, 9], dtype="Int64"), pd.array([7, None, 9], dtype="int64[pyarrow]"), ["7", None, 9]],
+)
+def test_a_blank_id_follows_the_rows_position(market, ids):
+    """Whatever holds the ids, a whole number is the same id; a row without one has its position's stream."""
+    row = {"product": "european", "option_type": "call", "underlying": "AAPL", "strike": 100.0, "maturity": 0.5}
+    how = {"market": market, "paths": 500, "engine": "monte_carlo", "progress": False}
+    found = gq.price(pd.DataFrame([row] * 3).assign(id=ids), **how)
+    assert found.price.tolist() == gq.price(pd.DataFrame([row] * 3).assign(id=[7, 1, 9]), **how).price.tolist()
+    assert len(set(found.price.tolist())) == 3
+
+
+def test_ids_of_64_bits_have_streams_of_their_own(market):
+    row = {"product": "european", "option_type": "call", "underlying": "AAPL", "strike": 100.0, "maturity": 0.5}
+    how = {"market": market, "paths": 200, "engine": "monte_carlo", "progress": False}
+    ids = [2**53, 2**53 + 1, 2**62 + 1, 2**63 - 1, -1, -(2**63), 0, 51]
+    found = gq.price(pd.DataFrame([row] * len(ids)).assign(id=ids), **how)
+    assert len(set(found.price.tolist())) == len(ids) and found.frame["id"].tolist() == ids
+    blank = gq.price(pd.DataFrame([row] * (len(ids) + 1)).assign(id=pd.array([*ids, None], dtype="Int64")), **how)
+    assert blank.price[:-1].tolist() == found.price.tolist()
+    unsigned = gq.price(pd.DataFrame([row] * 2).assign(id=np.array([2**64 - 1, 2**64 - 2], dtype=np.uint64)), **how).price
+    assert len({*unsigned.tolist(), *found.price.tolist()}) == len(ids) + 2
+    assert gq.price(pd.DataFrame([row]).assign(id=["007"]), **how).price[0] != gq.price(pd.DataFrame([row]).assign(id=[7]), **how).price[0]
