@@ -213,7 +213,7 @@ class Contracts:
             return read[place.ravel()]
         value = np.asarray(value)
         if value.dtype == object:
-            return _padded(list(value[rows]), name)
+            return _padded([_list_of(one) for one in value[rows]], name)
         value = value.astype(np.float64, copy=False)
         return value[rows] if value.ndim == 2 else value[rows, None]
 
@@ -333,14 +333,19 @@ def own_of(column: Any) -> Any:
 
 
 def _ragged(lists: list[Any]) -> np.ndarray:
-    """Lists of numbers as rows of one array where that is small, else each by itself; what is no list of numbers is infinite, so that its row's check names it."""
+    """Lists of numbers as rows of one array where that is small, else each by itself."""
     read = np.full(len(lists), None, dtype=object)
     for row, one in enumerate(lists):
-        try:
-            read[row] = NOTHING if one is None else np.array([np.nan if v is None else v for v in one], dtype=np.float64).ravel()
-        except (TypeError, ValueError):
-            read[row] = np.full(1, np.inf)
+        read[row] = _list_of(one)
     return _padded(list(read), "") if len(read) * max(map(len, read), default=1) <= SMALL else read
+
+
+def _list_of(value: Any) -> np.ndarray:
+    """A list of numbers, or one, as an array; what is none is infinite, so that its row's check names it."""
+    try:
+        return NOTHING if value is None else np.array([np.nan if v is None else v for v in np.atleast_1d(np.asarray(value, dtype=object))], dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        return np.full(1, np.inf)
 
 
 def _missing(values: np.ndarray) -> np.ndarray:

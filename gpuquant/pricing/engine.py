@@ -32,6 +32,7 @@ from gpuquant.progress import bar
 from gpuquant.result import RESULT_COLUMNS, Priced
 
 
+@np.errstate(all="ignore")  # what is not finite is told row by row, whatever numpy has been told to do about it
 def price(
     contracts: Any,
     model: Model | None = None,
