@@ -93,7 +93,12 @@ def whole(path: Any, what: str = "path") -> Iterator[Path]:
             os.fchmod(handle, stat.S_IMODE(found.stat().st_mode))
         _forced(scratch)
         os.replace(scratch, found)
-        _forced(found.parent)
+        try:
+            _forced(found.parent)
+        except OSError as failure:
+            raise DiskError(
+                f"{what} {found} is written, but the system does not say that it will outlive a power cut: {failure.strerror or failure}"
+            ) from failure
     except BaseException as failure:
         with suppress(OSError):
             scratch.unlink()

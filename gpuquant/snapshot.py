@@ -49,7 +49,8 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
             before = _current(folder)
             disk.write(folder / MANIFEST, _sealed({"format": FORMAT, "current": {"folder": place.name, "saved": when, "files": files}, "previous": before}))
         except BaseException as failure:
-            shutil.rmtree(place, ignore_errors=True)
+            if not _named(folder, place.name):
+                shutil.rmtree(place, ignore_errors=True)
             if isinstance(failure, OSError) and not isinstance(failure, DiskError):
                 raise DiskError(f"{folder} cannot be written: {failure.strerror or failure}; what was saved before is there still") from failure
             raise
@@ -93,6 +94,13 @@ def _current(folder: Path) -> dict[str, Any] | None:
             if kept is not None and not _damage(folder, kept):
                 return dict(kept)
     return None
+
+
+def _named(folder: Path, save: str) -> bool:
+    """Whether the manifest, as it is, names a save."""
+    with suppress(DataError, OSError):
+        return bool(_read(folder / MANIFEST)["current"]["folder"] == save)
+    return False
 
 
 def _damage(folder: Path, kept: Mapping[str, Any]) -> str:

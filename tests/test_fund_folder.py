@@ -1,8 +1,10 @@
 """A saved fund is one thing: hostile files do nothing, damage is named, a kill leaves the old or the new, and the one before is kept."""
 
+import errno
 import importlib
 import io
 import json
+import os
 import pickle
 import sys
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ import torch
 
 import gpuquant as gq
 from gpuquant import features, learn, serialize, sizing, snapshot, splits
-from gpuquant.errors import DataError, GpuquantError, InputError
+from gpuquant.errors import DataError, DiskError, GpuquantError, InputError
 from gpuquant.features.base import Feature
 from gpuquant.learn import checkpoint
 from gpuquant.learn.train import Recipe
@@ -349,4 +351,63 @@ def check(k):
 def test_a_save_that_is_killed_leaves_the_old_or_the_new(kills, tmp_path):
     setup = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{SAVING}"
     said, whole = killed(setup, kills=kills, longest=0.3, folder=tmp_path)
+    assert whole, said
+
+
+def test_a_disk_that_is_full_at_any_write_leaves_the_save_before(fund, saved, monkeypatch):
+    """The first, the second, ... call of the system to write fails."""
+    held, failed = {name: getattr(os, name) for name in ("open", "fsync", "replace", "mkdir")}, 0
+    for name, call in held.items():
+        for turn in range(60):
+            calls = iter(range(1000))
+
+            def refuse(*arguments, call=call, calls=calls, turn=turn, name=name, **named):
+                writes = name != "open" or (len(arguments) > 1 and arguments[1] & os.O_CREAT)
+                if writes and next(calls) == turn:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return call(*arguments, **named)
+
+            monkeypatch.setattr(os, name, refuse)
+            try:
+                gq.Portfolio({**fund.positions, "cash": 77.0}).save(saved)
+                break
+            except DiskError as failure:
+                failed += 1
+                assert "No space left" in str(failure) and ("there still" in str(failure) or "is written" in str(failure))
+            finally:
+                monkeypatch.setattr(os, name, call)
+            assert gq.Portfolio.load(saved).cash in (1000.0, 77.0)
+    assert failed >= 10
+    gq.Portfolio({**fund.positions, "cash": 78.0}).save(saved)
+    assert gq.Portfolio.load(saved).cash == 78.0
+    assert len(list(saved.iterdir())) == 3, "the manifest and two saves, and nothing half"
+
+
+TRAINING = """
+import numpy as np
+import pandas as pd
+import gpuquant as gq
+from tests.test_fund_folder import strategy
+from gpuquant import splits
+from gpuquant.backtesting.honesty import Ledger
+from pathlib import Path
+draw = np.random.default_rng(0)
+close = np.exp(np.cumsum(draw.normal(0.0, 0.01, (900, 3)), axis=0)) * 50.0
+panel = gq.Panel.of(pd.DataFrame(close, pd.date_range("2015-01-01", periods=900), ["A", "B", "C"]))
+def work(k):
+    alpha = gq.Portfolio({"alpha": strategy(), "cash": float(k + 1)})
+    fund = alpha.train(panel, splits=splits.WalkForward(train="24M", test="2M", expanding=True), ledger="trials")
+    fund.save("fund")
+def check(k):
+    tried = len(Ledger("trials").frame())
+    assert tried >= check.tried, "a trial was lost"
+    check.tried = tried
+    assert 1.0 <= gq.Portfolio.load("fund").cash <= k + 1.0 and gq.Portfolio.load("fund").ledger.trials()[0] == 1
+check.tried = 1
+"""
+
+
+@pytest.mark.parametrize("kills", [6, pytest.param(100, marks=pytest.mark.slow)])
+def test_training_that_is_killed_loses_no_trial_and_no_fund(kills, tmp_path):
+    said, whole = killed(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{TRAINING}", kills=kills, longest=0.8, folder=tmp_path)
     assert whole, said

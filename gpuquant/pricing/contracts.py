@@ -343,7 +343,11 @@ def _ragged(lists: list[Any]) -> np.ndarray:
 def _list_of(value: Any) -> np.ndarray:
     """A list of numbers, or one, as an array; what is none is infinite, so that its row's check names it."""
     try:
-        return NOTHING if value is None else np.array([np.nan if v is None else v for v in np.atleast_1d(np.asarray(value, dtype=object))], dtype=np.float64).ravel()
+        return (
+            NOTHING
+            if value is None
+            else np.array([np.nan if v is None else v for v in np.atleast_1d(np.asarray(value, dtype=object))], dtype=np.float64).ravel()
+        )
     except (TypeError, ValueError):
         return np.full(1, np.inf)
 
