@@ -58,6 +58,13 @@ def test_reading_prints_what_it_says(capsys):
     assert capsys.readouterr().out == blocks(page, "text")[0]
 
 
+def test_safety_prints_what_it_says(capsys, tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "safety.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks(page, "python")[0], "<safety>", "exec"), {})
+    assert capsys.readouterr().out == blocks(page, "text")[0]
+
+
 @pytest.mark.parametrize("command", MAKE)
 def test_make_knows_its_targets(command):
     done = subprocess.run([*shlex.split(command), "-n"], cwd=ROOT, capture_output=True, text=True, check=False)
