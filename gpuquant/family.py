@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from gpuquant import disk
 from gpuquant.errors import unknown
 
 
@@ -75,7 +76,7 @@ def write_stubs() -> None:
     for name in FAMILIES:
         spec = importlib.util.find_spec(f"gpuquant.{name}")
         assert spec and spec.origin
-        Path(spec.origin).with_suffix(".pyi").write_text(stub(f"gpuquant.{name}"))
+        disk.write(Path(spec.origin).with_suffix(".pyi"), stub(f"gpuquant.{name}"))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
     """
     folder = disk.ready_folder(folder)
     with _locked(folder, fcntl.LOCK_EX):
+        _sweep(folder)  # what killed saves left would take the room of this one
         place = folder / f"save-{secrets.token_hex(8)}"
         try:
             place.mkdir()
@@ -49,15 +50,11 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
             before = _current(folder)
             disk.write(folder / MANIFEST, _sealed({"format": FORMAT, "current": {"folder": place.name, "saved": when, "files": files}, "previous": before}))
         except BaseException as failure:
-            if not _named(folder, place.name):
-                shutil.rmtree(place, ignore_errors=True)
+            _sweep(folder)
             if isinstance(failure, OSError) and not isinstance(failure, DiskError):
                 raise DiskError(f"{folder} cannot be written: {failure.strerror or failure}; what was saved before is there still") from failure
             raise
-        named = {place.name, before["folder"] if before else ""}
-        for left in folder.iterdir():  # of saves before the last two, and of killed ones
-            if SAVE.fullmatch(left.name) and left.name not in named:
-                shutil.rmtree(left, ignore_errors=True)
+        _sweep(folder)
 
 
 @contextmanager
@@ -96,11 +93,18 @@ def _current(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _named(folder: Path, save: str) -> bool:
-    """Whether the manifest, as it is, names a save."""
-    with suppress(DataError, OSError):
-        return bool(_read(folder / MANIFEST)["current"]["folder"] == save)
-    return False
+def _sweep(folder: Path) -> None:
+    """Remove the saves that the manifest does not name; none where it cannot be read."""
+    named = {""}
+    if (folder / MANIFEST).exists():
+        try:
+            manifest = _read(folder / MANIFEST)
+        except DataError:
+            return
+        named = {kept["folder"] for kept in (manifest["current"], manifest["previous"]) if kept is not None}
+    for left in folder.iterdir():
+        if SAVE.fullmatch(left.name) and left.name not in named:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _damage(folder: Path, kept: Mapping[str, Any]) -> str:

@@ -343,7 +343,7 @@ def check(k):
         found = gq.Portfolio.load(folder, previous=previous)
         assert f"options{found.cash:.0f}" in found.positions, "a mixture"
         assert len(found.positions["alpha"].trained.states) == len(fund.positions["alpha"].trained.states)
-    assert len([p for p in folder.iterdir() if p.is_dir()]) <= 4
+    assert len([p for p in folder.iterdir() if p.is_dir()]) <= 3
 """
 
 
