@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 from gpuquant.errors import DiskError, InputError
 
 SCRATCH = ".{name}.{token}.part"  # beside the path, hidden
+YOUNG = 60.0  # seconds in which a writer that has made its sibling has surely locked it
 LONGEST_NAME = 200  # bytes of a file's name, so that its sibling's fits into 255
 
 
@@ -44,7 +46,7 @@ def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
         if parents:
             found.parent.mkdir(parents=True, exist_ok=True)
         os.close(_opened(scratch := _sibling(found)))
-        scratch.unlink()
+        scratch.unlink(missing_ok=True)
     except OSError as failure:
         raise _refused(found, what, failure) from failure
     return found
@@ -157,13 +159,14 @@ def _opened(scratch: Path) -> int:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed writers of this path left; a living one holds the lock of its own."""
+    """Remove what killed writers of this path left; a living one holds the lock of its own, or is about to take it."""
     for left in path.parent.glob(SCRATCH.format(name=_literal(path.name), token="*")):
         with suppress(OSError):
             handle = os.open(left, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                left.unlink()
+                if time.time() - os.fstat(handle).st_mtime > YOUNG:
+                    left.unlink()
             finally:
                 os.close(handle)
 
