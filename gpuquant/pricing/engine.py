@@ -99,7 +99,8 @@ def price(
 
     Notes
     -----
-    A standard error does not hold the bias of a time-stepping scheme; where a scheme has one the row's message says so.
+    A standard error does not hold the bias of a time-stepping scheme; where a scheme has one the row's message says so. A simulated price that rests on few of
+    its paths, so that a bound of 95 or 99 % on one side would fail more often than it says, is a warning; one that no path paid, too.
     """
     book, batches, messages, scalar = batches_of(contracts, model, market)
     n = len(messages)
