@@ -33,7 +33,10 @@ def table(columns: dict[str, Any]) -> Any:
             places = {word: k for k, word in enumerate(dict.fromkeys(value))}
             codes = np.fromiter(map(places.__getitem__, value), np.int64, len(value))
             return Words.coded(codes, list(places)).arrow()
-        return pa.array(value)
+        try:
+            return pa.array(value)
+        except (pa.ArrowException, OverflowError, TypeError, ValueError):  # what Parquet has no kind for is kept as text
+            return pa.array([None if one is None else str(one) for one in np.asarray(value, dtype=object)], pa.string())
 
     return pa.table({name: array(value) for name, value in columns.items()})
 

@@ -24,11 +24,13 @@ def parsed_dates(values: Any, name: str) -> Any:
     """A column of dates; whole numbers are days, such as 20240102, or the time since 1970 in UTC."""
     import pandas as pd
 
-    if pd.api.types.is_integer_dtype(values.dtype):
+    whole = _whole(values)
+    if whole is not None:
         for low, high, unit in EPOCHS:
-            if ((values >= low) & (values < high)).all():
+            if low <= whole.abs().max() < high:
+                values = whole
                 return pd.Series(pd.to_datetime(values.to_numpy(), unit=unit, utc=True), index=values.index, name=values.name)
-        values = values.astype(str)
+        values = whole.astype(str)
         if not values.str.fullmatch(r"(19|20)\d{6}").all():
             raise DataError(f"column {name!r} must hold dates, such as 2024-01-02, 20240102, or seconds since 1970")
     text = values.dtype.kind not in "Mm" and all(isinstance(value, str) for value in values)
@@ -38,6 +40,20 @@ def parsed_dates(values: Any, name: str) -> Any:
         return pd.to_datetime(values, utc=True) if text and _mixed(values) else pd.to_datetime(values)
     except (ValueError, TypeError, OverflowError) as failure:
         raise DataError(f"column {name!r} must hold dates: {str(failure).splitlines()[0]}") from failure
+
+
+def _whole(values: Any) -> Any:
+    """A column of whole numbers however they are held, numbers of ten digits or more as text among them; None where it is another."""
+    import pandas as pd
+
+    if pd.api.types.is_bool_dtype(values.dtype) or values.isna().any():
+        return None
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        if not all((isinstance(v, int) and not isinstance(v, bool)) or (isinstance(v, str) and re.fullmatch(r"-?\d{10,19}", v.strip())) for v in values):
+            return None
+        return values.map(int).astype(np.int64)
+    numbers = values.astype(np.float64) if pd.api.types.is_float_dtype(values.dtype) else values
+    return numbers.astype(np.int64) if (numbers == numbers.round()).all() else None
 
 
 def _by_day_or_month(values: Any, name: str) -> Any:

@@ -37,16 +37,24 @@ def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
     """
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise InputError(f"{what} = {path!r}: must be the path of a file")
-    found = Path(os.path.realpath(os.fspath(path)))  # a link stays, what it points to is written
+    try:
+        found = Path(os.path.realpath(os.fspath(path)))  # a link stays, what it points to is written
+        os.fsencode(found)
+    except ValueError as failure:
+        raise InputError(f"{what} = {path!r}: no file can be called so: {failure}") from failure
     if len(os.fsencode(found.name)) > LONGEST_NAME:
         raise InputError(f"{what} {path}: its name has more than {LONGEST_NAME} bytes")
-    if found.is_dir():
-        raise DiskError(f"{what} {path}: is a folder; a file is wanted")
     try:
+        if found.is_dir():
+            raise DiskError(f"{what} {path}: is a folder; a file is wanted")
+        if found.exists() and not (found.is_file() and os.access(found, os.W_OK)):
+            raise DiskError(f"{what} {path}: is no plain file that may be written; it stays as it is")
         if parents:
             found.parent.mkdir(parents=True, exist_ok=True)
         os.close(_opened(scratch := _sibling(found)))
         scratch.unlink(missing_ok=True)
+    except DiskError:
+        raise
     except OSError as failure:
         raise _refused(found, what, failure) from failure
     return found
@@ -65,10 +73,9 @@ def ready_folder(path: Any, what: str = "folder") -> Path:
     found = Path(path)
     try:
         found.mkdir(parents=True, exist_ok=True)
-        _sweep(found / "probe")
     except OSError as failure:
         raise _refused(found, what, failure) from failure
-    ready(found / "probe", what)
+    ready(found / f"probe-{secrets.token_hex(8)}", what)
     return found
 
 
@@ -89,14 +96,14 @@ def whole(path: Any, what: str = "path") -> Iterator[Path]:
     except OSError as failure:
         raise _refused(found, what, failure) from failure
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # as long as its writer lives no other takes it for a leftover
+        lock(handle, fcntl.LOCK_EX)  # as long as its writer lives no other takes it for a leftover
         yield scratch
         with suppress(FileNotFoundError):
             os.fchmod(handle, stat.S_IMODE(found.stat().st_mode))
-        _forced(scratch)
+        forced(scratch)
         os.replace(scratch, found)
         try:
-            _forced(found.parent)
+            forced(found.parent)
         except OSError as failure:
             raise DiskError(
                 f"{what} {found} is written, but the system does not say that it will outlive a power cut: {failure.strerror or failure}"
@@ -108,7 +115,37 @@ def whole(path: Any, what: str = "path") -> Iterator[Path]:
             raise _refused(found, what, failure) from failure
         raise
     finally:
+        release(handle)
+
+
+def lock(handle: int, how: int) -> None:
+    """Hold the lock of an open file, until `release`; a child that is forked meanwhile does not."""
+    _held.add(handle)
+    fcntl.flock(handle, how)
+
+
+def release(handle: int) -> None:
+    """Give back the lock of an open file, in a forked child's name, too, and close it."""
+    _held.discard(handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
         os.close(handle)
+
+
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    """A child has the open files of its parent's other threads, and nobody to close them."""
+    for handle in _held:
+        with suppress(OSError):
+            os.close(handle)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def write(path: Any, content: bytes | str, what: str = "path") -> None:
@@ -127,11 +164,11 @@ def rescued(path: Any, writer: Callable[[Path], None]) -> Path:
     """
     try:
         writer(Path(path))
-    except DiskError as failure:
+    except Exception as failure:  # whatever it is, an hour's work is not lost to it
         try:
             refuge = Path(tempfile.mkdtemp(prefix="gpuquant-rescued-")) / Path(path).name
             writer(refuge)
-        except (OSError, DiskError) as second:
+        except Exception as second:
             raise DiskError(f"{failure}; nor could it be written to the temporary files: {second}") from failure
         raise DiskError(f"{failure}; the results are in {refuge}") from failure
     return Path(path)
@@ -146,8 +183,8 @@ def digest(path: Path) -> str:
 def forced_folder(folder: Path) -> None:
     """Force a folder and every file in it to the disk."""
     for path in sorted(folder.rglob("*")):
-        _forced(path)
-    _forced(folder)
+        forced(path)
+    forced(folder)
 
 
 def _sibling(path: Path) -> Path:
@@ -176,7 +213,8 @@ def _literal(name: str) -> str:
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
 
 
-def _forced(path: Path) -> None:
+def forced(path: Path) -> None:
+    """Force a file or a folder to the disk."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

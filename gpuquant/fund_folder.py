@@ -18,8 +18,9 @@ import numpy as np
 from gpuquant import disk, serialize, snapshot
 from gpuquant.arrow import read_frame
 from gpuquant.backtesting.honesty import Counted, Ledger
-from gpuquant.errors import DataError, InputError
+from gpuquant.errors import DataError, GpuquantError, InputError
 from gpuquant.family import names
+from gpuquant.features.base import Feature
 from gpuquant.forecast import Forecast
 from gpuquant.portfolio import Portfolio
 from gpuquant.pricing.contracts import Contracts
@@ -38,6 +39,8 @@ def records(allow: Iterable[type] = ()) -> dict[str, type]:
         known |= {f"{family}.{name}": module for name, module in names(f"gpuquant.{family}").items()}
     for name, module in known.items():
         found[name] = getattr(importlib.import_module(module), name.rsplit(".", 1)[1])
+    if isinstance(allow, type) or not isinstance(allow, Iterable):
+        raise InputError(f"allow = {allow!r}: must be a list of classes")
     for cls in allow:
         if not isinstance(cls, type):
             raise InputError(f"allow = [{cls!r}]: must hold classes")
@@ -68,7 +71,16 @@ def save(fund: Portfolio, folder: Any) -> None:
 
 def load(folder: Any, *, allow: Iterable[type] = (), ledger: Any = None, previous: bool = False) -> Portfolio:
     """Read a portfolio; see `Portfolio.load`."""
-    known = records(allow)
+    try:
+        return _load(folder, records(allow), ledger, previous)
+    except GpuquantError:
+        raise
+    except Exception as failure:  # what a damaged or hostile file does to a reader below
+        raise DataError(f"{folder} cannot be read: {type(failure).__name__}: {failure}") from failure
+
+
+def _load(folder: Any, known: Mapping[str, type], ledger: Any, previous: bool) -> Portfolio:
+    """The portfolio in a folder."""
     with snapshot.opened(folder, previous=previous) as files:
         path = _file(files, "portfolio.json", folder)
         kept = serialize.fits_schema(serialize.read_json(path), {"positions": list[dict[str, Any]], "trials": list[float] | None}, str(path))
@@ -118,6 +130,9 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
     made = serialize.decode(kept["strategy"], known, str(path))
     if not isinstance(made, Strategy):
         raise DataError(f"{path}: must hold a Strategy, got {type(made).__name__}")
+    for at, feature in enumerate(made.features):
+        if not isinstance(feature, Feature):
+            raise DataError(f"{path}: features[{at}] = {feature!r}: must be a feature")
     weights = _file(files, f"{k}.safetensors", folder)
     if not hasattr(made.learner, "restored"):
         raise DataError(f"{path}: learner = {type(made.learner).__name__}: must be a Learner")

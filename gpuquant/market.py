@@ -113,7 +113,7 @@ class Market:
             raise DataError(f"market file {path} does not exist")
         try:
             values = tomllib.loads(path.read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
+        except (ValueError, RecursionError, OSError) as failure:
             raise DataError(f"market file {path}: {failure}") from failure
         asof = values.pop("asof", None)
         if asof is not None and not isinstance(asof, datetime.date):

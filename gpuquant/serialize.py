@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.errors import DataError, GpuquantError, InputError
+from gpuquant.errors import DataError, InputError
 
 MOST = 1 << 24  # bytes of a file of records, which people could still read
 DEEPEST = 32  # records within records
@@ -35,7 +35,7 @@ def encode(value: Any, records: Mapping[str, type]) -> Any:
         return {"class": _name(value, records)}
     if dataclasses.is_dataclass(value) or type(value) in records.values():
         return {"record": _name(type(value), records), "fields": {name: encode(getattr(value, name), records) for name in _fields(type(value))}}
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return {"array": value.tolist()}
     if isinstance(value, list | tuple):
         return [encode(v, records) for v in value]
@@ -74,12 +74,13 @@ def decode(value: Any, records: Mapping[str, type], path: str = "the file", dept
         if name not in known:
             raise DataError(f"{path}: {value['record']} has no field {name!r} (known: {', '.join(known)})")
     made = {name: decode(v, records, f"{path}.{name}", depth + 1) for name, v in value["fields"].items()}
+    made = {name: tuple(v) if isinstance(v, list) and typing.get_origin(known[name]) is tuple else v for name, v in made.items()}
     for name, v in made.items():
         if not _fits(v, known[name]):
             raise DataError(f"{path}.{name} = {v!r}: must be {_said(known[name])}")
     try:
         return cls(**made)
-    except (GpuquantError, TypeError, ValueError, AttributeError) as failure:
+    except Exception as failure:  # whatever a constructor makes of it
         raise DataError(f"{path}: {value['record']}: {failure}") from failure
 
 
@@ -155,10 +156,10 @@ def _fields(cls: type) -> dict[str, Any]:
 
 def _array(value: Any, path: str) -> np.ndarray:
     try:
-        found = np.array(value)
-    except ValueError as failure:
+        found = np.array(value) if not isinstance(value, list) or not any(isinstance(one, str) for one in value) else np.array(value, dtype=np.float64)
+    except (ValueError, OverflowError) as failure:
         raise DataError(f"{path}: {failure}") from failure
-    if found.dtype.kind not in "biufU":
+    if found.dtype.kind not in "biuf":
         raise DataError(f"{path}: an array must hold numbers, all of one length")
     return found
 

@@ -24,7 +24,8 @@ from gpuquant.errors import DataError, DiskError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+MOST = 1 << 22  # bytes of a manifest
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 SAVE = re.compile(r"save-[0-9a-f]{16}")
 
 
@@ -38,6 +39,7 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
     """
     folder = disk.ready_folder(folder)
     with _locked(folder, fcntl.LOCK_EX):
+        before = _before(folder)
         _sweep(folder)  # what killed saves left would take the room of this one
         place = folder / f"save-{secrets.token_hex(8)}"
         try:
@@ -46,9 +48,10 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
                 writer(place / name)
             disk.forced_folder(place)
             files = {name: {"bytes": (place / name).stat().st_size, "sha256": disk.digest(place / name)} for name in writers}
-            when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            before = _current(folder)
-            disk.write(folder / MANIFEST, _sealed({"format": FORMAT, "current": {"folder": place.name, "saved": when, "files": files}, "previous": before}))
+            when = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+            text = _sealed({"format": FORMAT, "current": {"folder": place.name, "saved": when, "files": files}, "previous": before})
+            disk.write(place / MANIFEST, text)  # a copy, in case the one that counts is damaged
+            disk.write(folder / MANIFEST, text)
         except BaseException as failure:
             _sweep(folder)
             if isinstance(failure, OSError) and not isinstance(failure, DiskError):
@@ -66,12 +69,20 @@ def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
     DataError
         There is no save, it is of another format, or a file is damaged: the message names it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
+    if not isinstance(folder, str | os.PathLike) or not os.path.isdir(folder):
         raise DataError(f"{folder} is no folder that was saved")
+    folder = Path(folder)
     with _locked(folder, fcntl.LOCK_SH):
-        manifest = _read(folder / MANIFEST)
-        kept = manifest["previous" if previous else "current"]
+        try:
+            manifest = _read(folder / MANIFEST)
+            kept = manifest["previous" if previous else "current"]
+        except DataError as failure:
+            whole = next((one["current"] for one in _copies(folder) if not _damage(folder, one["current"])), None)
+            if whole is None:
+                raise
+            if not previous:
+                raise DataError(f"{failure}; the save of {whole['saved']} is whole: previous=True loads it") from failure
+            kept = whole
         if kept is None:
             raise DataError(f"{folder} holds one save, and none before it")
         wrong = _damage(folder, kept)
@@ -83,25 +94,47 @@ def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
         yield {name: folder / kept["folder"] / name for name in kept["files"]}
 
 
-def _current(folder: Path) -> dict[str, Any] | None:
-    """What was saved last, if that is whole; else what was saved before it."""
-    with suppress(DataError):
-        manifest = _read(folder / MANIFEST)
+def _before(folder: Path) -> dict[str, Any] | None:
+    """What a new save leaves behind it: the last one that is whole.
+
+    Raises
+    ------
+    DataError
+        There is a manifest that is not ours, or of a later format: nothing of it is overwritten.
+    """
+    path = folder / MANIFEST
+    try:
+        manifests = [_read(path)] if path.exists() else []
+    except DataError:
+        if b'"sha256"' not in path.read_bytes()[-200:]:
+            raise DataError(f"{path} is no manifest of a saved fund: it is not overwritten; name another folder") from None
+        if b'"format": 1,' not in path.read_bytes() and re.search(rb'"format": \d+', path.read_bytes()):
+            raise
+        manifests = []
+    for manifest in [*manifests, *_copies(folder)]:
         for kept in (manifest["current"], manifest["previous"]):
             if kept is not None and not _damage(folder, kept):
                 return dict(kept)
     return None
 
 
+def _copies(folder: Path) -> list[dict[str, Any]]:
+    """The copies of manifests that lie within the saves, the latest first."""
+    found = []
+    for place in folder.iterdir():
+        if SAVE.fullmatch(place.name) and not place.is_symlink():
+            with suppress(DataError):
+                found.append(_read(place / MANIFEST))
+    return sorted(found, key=lambda manifest: str(manifest["current"]["saved"]), reverse=True)
+
+
 def _sweep(folder: Path) -> None:
     """Remove the saves that the manifest does not name; none where it cannot be read."""
-    named = {""}
-    if (folder / MANIFEST).exists():
-        try:
-            manifest = _read(folder / MANIFEST)
-        except DataError:
-            return
-        named = {kept["folder"] for kept in (manifest["current"], manifest["previous"]) if kept is not None}
+    try:
+        manifest = _read(folder / MANIFEST)
+    except DataError:
+        return
+    named = {kept["folder"] for kept in (manifest["current"], manifest["previous"]) if kept is not None}
     for left in folder.iterdir():
         if SAVE.fullmatch(left.name) and left.name not in named:
             shutil.rmtree(left, ignore_errors=True)
@@ -129,10 +162,12 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file() or path.is_symlink():
         raise DataError(f"{path.parent} holds no {MANIFEST}: it was not saved, or by a version whose format is no longer read")
     try:
+        if path.stat().st_size > MOST:
+            raise ValueError("too long")
         text = path.read_bytes().decode()
         body = json.loads(text)["manifest"]
-        whole = _sealed(body) == text
-    except (ValueError, KeyError, TypeError, RecursionError):
+        whole = isinstance(body, dict) and _sealed(body) == text
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise DataError(f"{path} is damaged or was changed: it is not what was saved")
@@ -155,7 +190,7 @@ def _locked(folder: Path, how: int) -> Iterator[None]:
     """Hold a folder for reading, together with others, or for writing, alone."""
     handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, how)
+        disk.lock(handle, how)
         yield
     finally:
-        os.close(handle)
+        disk.release(handle)

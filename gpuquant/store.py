@@ -81,12 +81,19 @@ class Store(Dated):
         """Their names, in the file's order."""
         return self._columns[1]
 
-    @cached_property
-    def _dated(self) -> tuple[np.ndarray, str | None]:
+    def _read(self, columns: list[str]) -> Any:
+        """Some columns of the file, their pages held to their checksums."""
         import pyarrow.parquet as parquet
 
+        try:
+            return parquet.read_table(self.path, columns=columns, memory_map=True, page_checksum_verification=True)
+        except (OSError, ValueError) as failure:
+            raise DataError(f"price file {self.path} cannot be read: {str(failure).splitlines()[0]}") from failure
+
+    @cached_property
+    def _dated(self) -> tuple[np.ndarray, str | None]:
         name = self._columns[0]
-        index, zone = dates_of(parquet.read_table(self.path, columns=[name], page_checksum_verification=True).column(name).to_pandas())
+        index, zone = dates_of(self._read([name]).column(name).to_pandas())
         return index.to_numpy(), zone
 
     @cached_property
@@ -114,12 +121,10 @@ class Store(Dated):
 
     def panel(self, names: Any) -> Panel:
         """The panel of some assets."""
-        import pyarrow.parquet as parquet
-
         for name in names:
             if name not in self.assets:
                 raise unknown("asset", name, self.assets)
-        table = parquet.read_table(self.path, columns=list(names), memory_map=True, page_checksum_verification=True)
+        table = self._read(list(names))
         close = np.stack([table.column(name).to_numpy() for name in names], axis=1).astype(np.float64)
         return Panel(close, self.dates, tuple(names), halts=self.halts, timezone=self.timezone)
 

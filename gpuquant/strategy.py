@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from gpuquant.backtesting.honesty import Ledger, uncounted
 from gpuquant.backtesting.result import Backtest
 from gpuquant.costs.base import Cost
 from gpuquant.device import Place, choose
-from gpuquant.errors import DataError, InputError, NotTrained
+from gpuquant.errors import DataError, GpuquantError, InputError, NotTrained
 from gpuquant.features.base import Feature
 from gpuquant.forecast import Forecast, information_coefficient
 from gpuquant.panel import Panel
@@ -133,7 +134,11 @@ class Strategy:
         if book is not None:
             with uncounted():  # it is recorded by what it is
                 returns = done.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
-            book.record({**self.describe(), "costs": repr(costs), "splits": vars(splits), "dates": [str(panel.dates[0]), str(panel.dates[-1])]}, returns)
+            what = {**self.describe(), "costs": repr(costs), "splits": vars(splits), "dates": [str(panel.dates[0]), str(panel.dates[-1])]}
+            try:
+                book.record(what, returns)
+            except GpuquantError as failure:  # the training is not lost to it
+                warnings.warn(f"this trial is not in the log, which counts one too few: {failure}", stacklevel=2)
         return done
 
     def describe(self) -> dict[str, Any]:

@@ -308,3 +308,24 @@ def test_a_market_names_no_file_outside_its_folder(tmp_path):
         frame = gq.price(row, market=market).frame
         assert frame["status"][0] == ("ok" if fine else "failed")
         assert fine or "must be the plain name" in frame["message"][0]
+
+
+def test_what_is_no_plain_file_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DiskError, match="no plain file"):
+        disk.write(tmp_path / "pipe", "x")
+    assert not (tmp_path / "pipe").is_file()
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\udcff\ud800"])
+def test_a_name_that_no_system_takes_is_an_error_of_ours(path):
+    with pytest.raises(GpuquantError):
+        disk.write(path, "x")
+
+
+def test_results_that_parquet_has_no_kind_for_are_text(tmp_path):
+    """An hour's prices are not lost to a caller's odd column."""
+    frame = BOOK.assign(id=pd.array([2**64 - 1, *range(22), None], dtype="UInt64"), note=[{1}, 2.5j, *range(22)])
+    gq.price(frame, market=MARKET).to_parquet(tmp_path / "out.parquet")
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert found["id"].iloc[0] == str(2**64 - 1) and found["note"].iloc[1] == "2.5j" and found["price"].notna().all()

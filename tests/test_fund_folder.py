@@ -226,6 +226,13 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
     "a kind nobody knows": (with_position({"name": "x", "kind": "code", "value": None}), "kind = 'code'"),
     "shares that are text": (with_position({"name": "x", "kind": "shares", "value": {"A": "many"}}), "value ="),
     "trials below zero": (lambda folder: forged(folder, "portfolio.json", {"positions": [], "trials": [-3, 0.1]}), "trials ="),
+    "trials that are no numbers": (lambda folder: forged(folder, "portfolio.json", b'{"positions": [], "trials": [NaN, Infinity]}'), "trials ="),
+    "a number beyond all": (with_position({"name": "x", "kind": "shares", "value": {"A": 10**400}}), "cannot be read"),
+    "a list of letters that fills the memory": (with_feature({"record": "features.RuleReturns", "fields": {"rule": {"record": "rules.MovingAverageCross", "fields": {"fast": {"array": ["a" * 10_000, *[""] * 10_000]}, "slow": 5}}}}), "could not convert|array"),
+    "a number for a feature": (with_feature(5), "must be a feature"),
+    "a class for a feature": (with_feature({"class": "features.Momentum"}), "must be a feature"),
+    "an archive for an array": (lambda folder: forged(folder, "0.npy", b"PK\x03\x04" + b"x" * 100), "read"),
+    "a manifest that is a list": (lambda folder: (folder / "manifest.json").write_text('[{"sha256": 1}]'), "damaged"),
     "a file above the folder": (named("../portfolio.json"), "plain name"),
     "an absolute file": (named("HERE/portfolio.json"), "plain name"),
     "a hidden file": (named(".bashrc"), "plain name"),
@@ -309,7 +316,8 @@ def test_a_damaged_file_is_named_and_the_save_before_is_there(fund, saved, walk_
 def test_every_flip_and_truncation_is_found(count, saved):
     """Of every file of a saved fund, the manifest among them."""
     draw = np.random.default_rng(count)
-    for path in [saved / "manifest.json", *sorted(place(saved).iterdir())]:
+    files = [path for path in sorted(place(saved).iterdir()) if path.name != "manifest.json"]  # the copy is read where the manifest itself is damaged
+    for path in [saved / "manifest.json", *files]:
         whole = path.read_bytes()
         for k in range(count):
             damaged = bytearray(whole)
@@ -411,3 +419,36 @@ check.tried = 1
 def test_training_that_is_killed_loses_no_trial_and_no_fund(kills, tmp_path):
     said, whole = killed(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{TRAINING}", kills=kills, longest=0.8, folder=tmp_path)
     assert whole, said
+
+
+def test_a_damaged_manifest_costs_no_save(fund, saved, walk_panel):
+    gq.Portfolio({**fund.positions, "cash": 5.0}).save(saved)
+    manifest = saved / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"manifest\.json is damaged .* previous=True loads it"):
+        gq.Portfolio.load(saved)
+    assert gq.Portfolio.load(saved, previous=True).cash == 5.0
+    gq.Portfolio({**fund.positions, "cash": 6.0}).save(saved)
+    assert gq.Portfolio.load(saved).cash == 6.0 and gq.Portfolio.load(saved, previous=True).cash == 5.0
+    manifest.unlink()  # and what is not named is not swept before there is something else
+    gq.Portfolio({**fund.positions, "cash": 7.0}).save(saved)
+    assert gq.Portfolio.load(saved, previous=True).cash == 6.0
+
+
+def test_a_manifest_of_another_program_is_not_overwritten(fund, tmp_path):
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    with pytest.raises(DataError, match="is no manifest of a saved fund"):
+        fund.save(tmp_path)
+    assert (tmp_path / "manifest.json").read_text() == '{"name": "a web page"}' and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_fund_may_lie_beside_anything(fund, tmp_path):
+    (tmp_path / "probe").mkdir()
+    fund.save(tmp_path)
+    assert gq.Portfolio.load(tmp_path).cash == 1000.0
+
+
+@pytest.mark.parametrize("wrong", [3, None, "absent", ""])
+def test_what_is_no_folder_is_an_error_of_ours(wrong):
+    with pytest.raises(GpuquantError):
+        gq.Portfolio.load(wrong)

@@ -143,7 +143,7 @@ class Counted:
     @classmethod
     def of(cls, values: Any, name: str) -> Counted:
         """From the pair in a file."""
-        if len(values) != 2 or values[0] != int(values[0]) or values[0] < 0 or not (np.isfinite(values[1]) and values[1] >= 0.0):
+        if len(values) != 2 or not all(0.0 <= value < 2.0**53 for value in values) or values[0] != int(values[0]):
             raise DataError(f"{name}: trials = {values!r}: must be how many, and the standard deviation of their Sharpe ratios")
         return cls(int(values[0]), float(values[1]))
 

@@ -118,8 +118,9 @@ def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: 
             done(results.popleft())
 
     helpers: list[Future[None]] = []
+    workers = pool(threads) if halt is None else ThreadPoolExecutor(threads)  # a long run keeps nobody waiting
     try:
-        helpers += [pool(threads).submit(some) for _ in range(min(threads, len(items)) - (halt is None))]
+        helpers += [workers.submit(some) for _ in range(min(threads, len(items)) - (halt is None))]
         if halt is None:
             some(report)
         for helper in helpers:
@@ -134,6 +135,9 @@ def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: 
             pass
         wait([helper for helper in helpers if not helper.cancel()])
         raise
+    finally:
+        if halt is not None:
+            workers.shutdown(wait=False)
     report()
 
 

@@ -129,19 +129,26 @@ class Learner:
         if not self.is_network:
             raise DataError(f"{name}: {type(self.estimator).__name__} is no network: it has no tensors")
         mean, deviation = (tensors.get(f"scale.{part}", torch.empty(0)) for part in ("mean", "deviation"))
-        if mean.ndim != 1 or not len(mean) or mean.shape != deviation.shape or not bool((deviation > 0).all()):
+        if (
+            not mean.is_floating_point()
+            or not deviation.is_floating_point()
+            or mean.ndim != 1
+            or not len(mean)
+            or mean.shape != deviation.shape
+            or not bool((deviation > 0).all())
+        ):
             raise DataError(f"{name}: scale.mean and scale.deviation must be of one length, the deviation > 0")
         with torch.device("meta"):  # the shapes alone: nothing is allocated
             network = train.seeded(self.estimator, self.window * len(mean), self.seed)
         shaped = {**dict(network.named_parameters()), **dict(network.named_buffers())}
         shapes = {key: (self.ensemble, *value.shape) for key, value in shaped.items()}
-        weights = {key: value for key, value in tensors.items() if not key.startswith("scale.")}
+        weights = {key: value for key, value in tensors.items() if key not in ("scale.mean", "scale.deviation")}
         for key in sorted(set(shapes) ^ set(weights)):
             raise DataError(f"{name}: {key!r} is {'missing' if key in shapes else 'no tensor of this network'}")
         for key, value in tensors.items():
             if key in shapes and tuple(value.shape) != shapes[key]:
                 raise DataError(f"{name}: {key} has shape {tuple(value.shape)}: must be {shapes[key]}")
-            if (key in shaped and value.dtype != shaped[key].dtype) or not bool(torch.isfinite(value).all()):
+            if (key in shaped and value.is_floating_point() != shaped[key].is_floating_point()) or value.is_complex() or not bool(torch.isfinite(value).all()):
                 raise DataError(f"{name}: {key} must hold finite numbers")
         return Fitted(Scale(mean.double().numpy(), deviation.double().numpy()), weights=weights)
 

@@ -105,6 +105,13 @@ class Kou(Model):
         return (m.volatility * m.volatility + m.intensity * square) * t
 
     @staticmethod
+    def explosion(m: Any, order: np.ndarray) -> np.ndarray:
+        # a jump's size has moments below the rate at which its density decays
+        up = (order >= m.up_decay) & (m.up_probability > 0.0)
+        down = (-order >= m.down_decay) & (m.up_probability < 1.0)
+        return np.where((m.intensity > 0.0) & (up | down), 0.0, np.inf)
+
+    @staticmethod
     def least_steps(m: Any, t: Any) -> Any:
         return np.ceil(50.0 * m.intensity * t)
 

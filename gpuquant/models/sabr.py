@@ -56,6 +56,13 @@ class SABR(Model):
     vega_column = "alpha"
 
     @staticmethod
+    def explosion(m: Any, order: np.ndarray) -> np.ndarray:
+        # with beta 1 a moment is infinite at once where the correlation is too high for it (Lions and Musiela, 2007, theorem 2.3)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lost = (m.beta == 1.0) & (m.vol_of_vol > 0.0) & (order > 1.0) & (m.correlation > -np.sqrt((order - 1.0) / order))
+        return np.where(lost, 0.0, np.inf)
+
+    @staticmethod
     def warn(m: Any) -> np.ndarray | None:
         lost = (m.beta == 1.0) & (m.correlation > 0.0) & (m.vol_of_vol > 0.0)
         if not np.any(lost):

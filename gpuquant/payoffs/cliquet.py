@@ -6,9 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from gpuquant.columns import Column, count, positive, real
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
+
+MOST_PERIODS = 10_000  # the formula goes through them one by one
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,10 @@ class Cliquet(Payoff):
     @staticmethod
     def finish(p, i, acc, log_spots):
         return p.notional[i] * min(max(acc[1], p.global_floor[i]), p.global_cap[i])
+
+    @staticmethod
+    def refuse(p: Any) -> np.ndarray | None:
+        return np.where(p.periods > MOST_PERIODS, f"periods must be at most {MOST_PERIODS}", "")
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:

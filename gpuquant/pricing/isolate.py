@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gpuquant.errors import GpuquantError
+from gpuquant.errors import DeviceUnavailable, DiskError, GpuquantError
 
 
 def isolate(work: Callable[[np.ndarray], None], rows: np.ndarray, lost: Callable[[int, str], None]) -> None:
@@ -22,6 +22,8 @@ def isolate(work: Callable[[np.ndarray], None], rows: np.ndarray, lost: Callable
             continue
         try:
             work(some)
+        except (DiskError, DeviceUnavailable, ImportError):  # no fault of a row
+            raise
         except Exception as failure:
             if some.size == 1:
                 lost(int(some[0]), in_words(failure))

@@ -278,7 +278,7 @@ class Launch:
         work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
         # a tenth of a second at most; sixteen chunks a thread at least, so that none waits at the end
         chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * place.threads)))
-        halt = stop if work.sum() > LONG else None
+        halt = stop if work.sum() > 0.1 * LONG else None  # a step of many assets takes longer
         compiler.run(partial(text, self.pair), place, len(unit_row), arguments, chunk=chunk, progress=progress, halt=halt)
         return merge(place.get(out, "sums"), begin, unit_row)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from gpuquant import rng
+from gpuquant.columns import domains
 from gpuquant.models.base import Lognormals
 from gpuquant.pricing import greeks
 from gpuquant.pricing.batch import Batch
@@ -123,15 +124,21 @@ def _said(
         message[row] = (
             f"no path of {paths[row]} paid: the chance of paying is under {3 / paths[row]:.1g}, and the price under some {errors[row, 0]:.2g}, its std_error"
         )
-    few = ~empty & _rests_on_few(batch, task, paths, skewness)
+    same = (values[:, 0] != 0.0) & (errors[:, 0] == 0.0) & np.broadcast_to(batch.model.volatile, len(values)) & ("cash" in domains(type(batch.payoff)))
+    for row in np.flatnonzero(same):
+        errors[row, 0] = 3.0 / paths[row] * _amount(batch, int(row))
+        message[row] = (
+            f"each of {paths[row]} paths paid the same: the chance of another end is under {3 / paths[row]:.1g}, and std_error some {errors[row, 0]:.2g}"
+        )
+    few = ~empty & ~same & _rests_on_few(batch, task, paths, skewness)
     for row in np.flatnonzero(few):
         tail = f"the price rests on few of {paths[row]} paths (skewness of its mean {skewness[row]:.2g}): its std_error may be far too small"
         message[row] = f"{message[row]}; {tail}" if message[row] else tail
     short = np.zeros(len(values), bool)
     if task.target_error is not None:
         short = errors[:, 0] > 1.2 * task.target_error[batch.rows]
-        message[short] = "target_error was not reached"
-    return message, warned | empty | few | short
+        message[short] = [f"target_error was not reached{'; ' + said if said else ''}" for said in message[short]]
+    return message, warned | empty | same | few | short
 
 
 def _rests_on_few(batch: Batch, task: Task, paths: np.ndarray, skewness: np.ndarray) -> np.ndarray:
@@ -141,7 +148,7 @@ def _rests_on_few(batch: Batch, task: Task, paths: np.ndarray, skewness: np.ndar
     knows less of a heavy tail than there is, for its largest paths are missing; so a price of which some skewness is seen is held to that of the asset's own price, too,
     as if that were lognormal of the variance that its model says.
     """
-    found = skewness > SKEWED
+    found = np.abs(skewness) > SKEWED
     variance = _log_variance(batch, task)
     if variance is None:
         return np.asarray(found)

@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -64,9 +66,9 @@ NAIVE = """
 from gpuquant.backtesting import trial_log
 def append(path, rows):
     text = b"".join(trial_log._line(sum(1 for _ in open(path, "rb")) - 1 + k, row) for k, row in enumerate(rows)) if path.exists() else b""
-    held = (path.read_bytes() if path.exists() else trial_log._first(0, trial_log.HEAD)) + text
+    held = (path.read_bytes() if path.exists() else trial_log._first(0, 0, trial_log.HEAD)) + text
     count = held.count(b"\\n") - 1
-    path.write_bytes(trial_log._first(count, len(held)) + held[trial_log.HEAD:])
+    path.write_bytes(trial_log._first(count, count, len(held)) + held[trial_log.HEAD:])
 trial_log.append = append
 """
 
@@ -119,7 +121,7 @@ def test_lines_that_are_gone_are_counted_still(tmp_path):
     log = filled(tmp_path / "trials")
     content = (tmp_path / "trials").read_bytes()
     (tmp_path / "trials").write_bytes(b"\n".join(content.split(b"\n")[:4]) + b"\n")
-    with pytest.raises(DataError, match="ends before its trial 4 does"):
+    with pytest.raises(DataError, match="ends before its last trial does"):
         log.record({"trial": 5}, RETURNS)
     assert log.mend() == 2 and log.trials()[0] == 5
 
@@ -152,3 +154,74 @@ def test_the_path_is_checked_before_the_work(tmp_path):
     with pytest.raises(InputError, match="must be the path of a file"):
         Ledger(3)
     assert trial_log.scan(tmp_path / "absent").rows == []
+
+
+def test_a_lost_line_of_many_trials_counts_as_many(tmp_path):
+    log = filled(tmp_path / "trials", 2)
+    log._add([log._row({"grid": "large"}, 0.1, 60, 900, 0.05)])
+    content = (tmp_path / "trials").read_bytes()
+    (tmp_path / "trials").write_bytes(content.replace(b'"count": 900', b'"count": 100'))
+    with pytest.raises(DataError, match="line 4"):
+        log.trials()
+    assert log.mend() == 900 and log.trials()[0] == 902
+
+
+def test_a_line_that_ends_elsewhere_costs_no_other(tmp_path):
+    log = filled(tmp_path / "trials", 10)
+    content = bytearray((tmp_path / "trials").read_bytes())
+    content[content.index(b"\n", trial_log.HEAD)] ^= 1  # two lines become one
+    (tmp_path / "trials").write_bytes(content)
+    assert log.mend() == 2 and log.trials()[0] == 10
+
+
+@pytest.mark.parametrize("content", [b"Dear Sir or Madam,\n" * 20, b"PAR1", b""])
+def test_what_is_no_log_stays_as_it_is(content, tmp_path):
+    path = tmp_path / "else"
+    path.write_bytes(content)
+    for verb in (Ledger(path).mend, Ledger(path).check, Ledger(path).trials, lambda: Ledger(path).record({}, RETURNS)):
+        with pytest.raises(DataError, match="else"):
+            verb()
+    assert path.read_bytes() == content
+
+
+def test_another_table_is_no_log(tmp_path):
+    pd.DataFrame({"bars": [1, 2], "x": [1.0, 2.0]}).to_parquet(tmp_path / "table.parquet")
+    whole = (tmp_path / "table.parquet").read_bytes()
+    for verb in (Ledger(tmp_path / "table.parquet").check, lambda: Ledger(tmp_path / "table.parquet").record({}, RETURNS)):
+        with pytest.raises(DataError, match="another table"):
+            verb()
+    assert (tmp_path / "table.parquet").read_bytes() == whole
+
+
+FORKING = """
+import os, signal, sys, threading, time
+import numpy as np
+from gpuquant.backtesting.honesty import Ledger
+returns = np.random.default_rng(0).normal(0.0, 0.01, 60)
+def recording():
+    while True:
+        Ledger("trials").record({"thread": time.time_ns()}, returns)
+Ledger("trials").record({"first": 0}, returns)
+threading.Thread(target=recording, daemon=True).start()
+time.sleep(0.1)
+for k in range(12):
+    child = os.fork()
+    if not child:
+        Ledger("trials").record({"child": k}, returns)
+        os._exit(0)
+    end = time.time() + 20
+    while time.time() < end and not (done := os.waitpid(child, os.WNOHANG))[0]:
+        time.sleep(0.005)
+    if not done[0]:
+        os.kill(child, signal.SIGKILL)
+        sys.exit("it hangs")
+    assert done[1] == 0, done
+found = Ledger("trials").frame()["description"]
+print(sum('"child"' in text for text in found), flush=True)
+os._exit(0)
+"""
+
+
+def test_a_fork_while_another_thread_records(tmp_path):
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKING], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "12\n", done.stdout + done.stderr
