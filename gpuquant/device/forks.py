@@ -22,8 +22,10 @@ def in_child(renew: Callable[[], object]) -> None:
 
 def _renew_bars() -> None:
     """Progress bars of another thread may have been drawn at the fork."""
-    if "tqdm" in sys.modules:
-        sys.modules["tqdm"].tqdm.set_lock(threading.RLock())
+    lock = threading.RLock()
+    for name in ("tqdm", "tqdm.auto"):  # each has a class of bars, and each class its lock
+        if name in sys.modules:
+            sys.modules[name].tqdm.set_lock(lock)
 
 
 if hasattr(os, "register_at_fork"):

@@ -48,7 +48,7 @@ def test_each_array_crosses_once(walk_panel):
     names = [name for name, _ in book.up]
     assert len(names) == len(set(names)), names
     assert [name for name, _ in book.down] == ["sums"]
-    assert book.bytes("down") == 2 * 6 * 3 * 8  # rows x outputs x (count, mean, spread): no path came back
+    assert book.bytes("down") == 2 * 6 * 4 * 8  # rows x outputs x (count, mean, squares, cubes): no path came back
     with ledger() as book:
         for fast in (2, 3):
             gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=fast, slow=5))
