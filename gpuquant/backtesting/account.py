@@ -206,7 +206,7 @@ class Account:
         )  # fmt: skip
         width = CPU_COLUMNS if place.kind == "cpu" else compiler.width(place)
         units = -(-count // width)
-        quick = 3e7 if self.paths is None else 1e6  # bars of all columns in a tenth of a second; drawing one takes longer than reading it
+        quick = 5e6 if self.paths is None else 1e6  # bars of all columns in a tenth of a second; drawing one takes longer than reading it
         chunk = max(1, min(int(quick / (width * bars)), units // (16 * place.threads)))
         compiler.run(self.kind.text, place, units, arguments, chunk=chunk, progress=progress)
         found = place.get(out, "sums")
