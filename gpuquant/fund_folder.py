@@ -1,7 +1,7 @@
 """A portfolio as a folder: what each position is written as, and how it is read back, believing nothing.
 
-Positions are numbered, so that their names are data and never paths: `0.parquet` holds contracts; `1.json`, `1.safetensors`, `1.parquet` and `1.npy` a
-strategy, its weights, its forecasts and their information; `portfolio.json` says which is which.
+Positions are numbered, so that their names are data and never paths: `0.parquet` holds contracts; `1.json`, `1.safetensors`, `1.parquet` and
+`1-information.parquet` a strategy, its weights, its forecasts and their information; `portfolio.json` says which is which.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant import disk, serialize, snapshot
-from gpuquant.arrow import read_frame
+from gpuquant.arrow import read_frame, table, write_table
 from gpuquant.backtesting.honesty import Counted, Ledger
 from gpuquant.errors import DataError, GpuquantError, InputError
 from gpuquant.family import names
@@ -117,7 +117,7 @@ def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
         f"{k}.json": _text(recipe),
         f"{k}.safetensors": lambda path: _save_tensors(path, tensors),
         f"{k}.parquet": trained.forecast.to_parquet,
-        f"{k}.npy": lambda path: _save_array(path, trained.information),
+        f"{k}-information.parquet": lambda path: write_table(table({"information": trained.information}), path),
     }
 
 
@@ -138,10 +138,11 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
         raise DataError(f"{path}: learner = {type(made.learner).__name__}: must be a Learner")
     states = [made.learner.restored(tensors, f"{weights}: fold {fold}") for fold, tensors in enumerate(checkpoint.load(weights))]
     forecast = Forecast.of_frame(read_frame(_file(files, f"{k}.parquet", folder)), str(files[f"{k}.parquet"]))
-    information = _load_array(_file(files, f"{k}.npy", folder))
-    if not states or information.shape != (len(forecast.dates),) or information.dtype.kind != "f":
-        raise DataError(f"{files[f'{k}.npy']}: must hold a number for each of the {len(forecast.dates)} dates of {files[f'{k}.parquet']}")
-    return replace(made, trained=Trained(states, forecast, information, kept["seconds"]))
+    place = _file(files, f"{k}-information.parquet", folder)
+    beside = read_frame(place)
+    if not states or list(beside) != ["information"] or len(beside) != len(forecast.dates) or beside["information"].dtype != np.float64:
+        raise DataError(f"{place}: must hold a number for each of the {len(forecast.dates)} dates of {files[f'{k}.parquet']}")
+    return replace(made, trained=Trained(states, forecast, beside["information"].to_numpy(), kept["seconds"]))
 
 
 def _file(files: Mapping[str, Path], name: str, folder: Any) -> Path:
@@ -158,16 +159,3 @@ def _save_tensors(path: Path, tensors: list[Any]) -> None:
     from gpuquant.learn import checkpoint
 
     checkpoint.save(tensors, path)
-
-
-def _save_array(path: Path, values: np.ndarray) -> None:
-    with disk.whole(path) as scratch, scratch.open("wb") as file:
-        np.save(file, values, allow_pickle=False)
-
-
-def _load_array(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as file:
-            return np.asarray(np.load(file, allow_pickle=False))
-    except (ValueError, OSError, EOFError, MemoryError) as failure:
-        raise DataError(f"{path} cannot be read: {failure}") from failure

@@ -54,6 +54,8 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
             disk.write(folder / MANIFEST, text)
         except BaseException as failure:
             _sweep(folder)
+            if not (folder / MANIFEST).exists():  # a first save, which nothing names
+                shutil.rmtree(place, ignore_errors=True)
             if isinstance(failure, OSError) and not isinstance(failure, DiskError):
                 raise DiskError(f"{folder} cannot be written: {failure.strerror or failure}; what was saved before is there still") from failure
             raise

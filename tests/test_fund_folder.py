@@ -220,7 +220,7 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
     "weights of another network": (other_weights, "has shape"),
     "weights that are not finite": (not_finite, "must hold finite numbers"),
     "a pickle for weights": (lambda folder: forged(folder, "0.safetensors", pickled(folder)), "damaged"),
-    "a pickle for an array": (lambda folder: forged(folder, "0.npy", pickled_array(folder)), "cannot be read"),
+    "a pickle for an array": (lambda folder: forged(folder, "0-information.parquet", pickled_array(folder)), "cannot be read"),
     "a pickle for a table": (lambda folder: forged(folder, "0.parquet", pickled(folder)), "cannot be read"),
     "a forecast out of its range": (forecast_of(7.0), "within -1 and 1"),
     "a name that stands twice": (lambda folder: forged(folder, "portfolio.json", b'{"positions": [], "trials": null, "trials": null}'), "stands twice"),
@@ -233,7 +233,7 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
     "a list of letters that fills the memory": (with_feature({"record": "features.RuleReturns", "fields": {"rule": {"record": "rules.MovingAverageCross", "fields": {"fast": {"array": ["a" * 10_000, *[""] * 10_000]}, "slow": 5}}}}), "could not convert|array"),
     "a number for a feature": (with_feature(5), "must be a feature"),
     "a class for a feature": (with_feature({"class": "features.Momentum"}), "must be a feature"),
-    "an archive for an array": (lambda folder: forged(folder, "0.npy", b"PK\x03\x04" + b"x" * 100), "read"),
+    "an archive for an array": (lambda folder: forged(folder, "0-information.parquet", b"PK\x03\x04" + b"x" * 100), "read"),
     "a manifest that is a list": (lambda folder: (folder / "manifest.json").write_text('[{"sha256": 1}]'), "damaged"),
     "a file above the folder": (named("../portfolio.json"), "plain name"),
     "an absolute file": (named("HERE/portfolio.json"), "plain name"),
@@ -454,3 +454,13 @@ def test_a_fund_may_lie_beside_anything(fund, tmp_path):
 def test_what_is_no_folder_is_an_error_of_ours(wrong):
     with pytest.raises(GpuquantError):
         gq.Portfolio.load(wrong)
+
+
+def test_a_first_save_that_fails_leaves_nothing(fund, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(DiskError):
+        fund.save(tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())
