@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gpuquant.errors import DiskError, InputError
+from gpuquant.errors import DataError, DiskError, InputError
 
 SCRATCH = ".{name}.{token}.part"  # beside the path, hidden
 YOUNG = 60.0  # seconds in which a writer that has made its sibling has surely locked it
@@ -58,6 +58,47 @@ def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
     except OSError as failure:
         raise _refused(found, what, failure) from failure
     return found
+
+
+def present(path: Any, what: str = "file") -> Path:
+    """A path that something lies at.
+
+    Raises
+    ------
+    InputError
+        It is no path.
+    DataError
+        Nothing is there.
+    DiskError
+        The system does not let us look.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"{what} = {path!r}: must be the path of a file")
+    if not exists(path, what):
+        raise DataError(f"{what} {path} does not exist")
+    return Path(path)
+
+
+def exists(path: Any, what: str = "file") -> bool:
+    """Whether something lies at a path; a folder that does not let us look is an error, not a no.
+
+    Raises
+    ------
+    DiskError
+        The system does not let us look.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as failure:
+        raise unreadable(path, what, failure) from failure
+    return True
+
+
+def unreadable(path: Any, what: str, failure: OSError) -> DiskError:
+    """What is said of a file that the system does not give."""
+    return DiskError(f"{what} {path} cannot be read: {failure.strerror or failure}")
 
 
 def ready_folder(path: Any, what: str = "folder") -> Path:

@@ -45,8 +45,7 @@ class Surface:
         """From a Parquet or CSV table with columns strike, maturity and volatility, one row per node."""
         import pandas as pd
 
-        if not path.exists():
-            raise DataError(f"volatility surface {path} does not exist")
+        disk.present(path, "volatility surface")
         try:
             frame = read_frame(path) if path.suffix == ".parquet" else pd.read_csv(path)
         except (OSError, ValueError) as failure:
@@ -108,9 +107,7 @@ class Market:
     @classmethod
     def read(cls, path: str | Path) -> Market:
         """From a TOML file."""
-        path = Path(path)
-        if not path.exists():
-            raise DataError(f"market file {path} does not exist")
+        path = disk.present(path, "market file")
         try:
             values = tomllib.loads(path.read_text())
         except (ValueError, RecursionError, OSError) as failure:

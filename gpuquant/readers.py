@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuquant import disk
 from gpuquant.arrow import read_frame
 from gpuquant.cells import numbers_of, parsed_dates, with_points
 from gpuquant.columns import loose
@@ -83,8 +84,7 @@ def read_file(path: Path) -> pd.DataFrame:
     """The table in a Parquet or CSV file, whatever separates its columns."""
     import pandas as pd
 
-    if not path.exists():
-        raise DataError(f"price file {path} does not exist")
+    disk.present(path, "price file")
     if path.suffix not in SUFFIXES:
         raise DataError(f"price file {path}: must end in .parquet, .csv or .csv.gz")
     try:

@@ -70,8 +70,10 @@ def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
     ------
     DataError
         There is no save, it is of another format, or a file is damaged: the message names it.
+    DiskError
+        The system does not let us look.
     """
-    if not isinstance(folder, str | os.PathLike) or not os.path.isdir(folder):
+    if not isinstance(folder, str | os.PathLike) or not os.path.isdir(disk.present(folder, "folder")):
         raise DataError(f"{folder} is no folder that was saved")
     folder = Path(folder)
     with _locked(folder, fcntl.LOCK_SH):
@@ -146,10 +148,13 @@ def _damage(folder: Path, kept: Mapping[str, Any]) -> str:
     """The first file of a save that is not what was written, in words; nothing where all are."""
     for name, said in kept["files"].items():
         path = folder / kept["folder"] / name
-        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
-            return f"{path} is missing, or no plain file"
-        if path.stat().st_size != said["bytes"] or disk.digest(path) != said["sha256"]:
-            return f"{path} is damaged or was changed: it is not what was saved"
+        try:
+            if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+                return f"{path} is missing, or no plain file"
+            if path.stat().st_size != said["bytes"] or disk.digest(path) != said["sha256"]:
+                return f"{path} is damaged or was changed: it is not what was saved"
+        except OSError as failure:
+            return str(disk.unreadable(path, "file", failure))
     return ""
 
 
@@ -161,15 +166,19 @@ def _sealed(body: dict[str, Any]) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     """The manifest, checked."""
-    if not path.is_file() or path.is_symlink():
-        raise DataError(f"{path.parent} holds no {MANIFEST}: it was not saved, or by a version whose format is no longer read")
     try:
+        if not path.is_file() or path.is_symlink():
+            raise DataError(f"{path.parent} holds no {MANIFEST}: it was not saved, or by a version whose format is no longer read")
         if path.stat().st_size > MOST:
             raise ValueError("too long")
         text = path.read_bytes().decode()
         body = json.loads(text)["manifest"]
         whole = isinstance(body, dict) and _sealed(body) == text
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except DataError:
+        raise
+    except OSError as failure:
+        raise disk.unreadable(path, "file", failure) from failure
+    except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise DataError(f"{path} is damaged or was changed: it is not what was saved")
@@ -190,7 +199,10 @@ def _read(path: Path) -> dict[str, Any]:
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
     """Hold a folder for reading, together with others, or for writing, alone."""
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    except OSError as failure:
+        raise disk.unreadable(folder, "folder", failure) from failure
     try:
         disk.lock(handle, how)
         yield

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant import disk
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.panel import Panel
 from gpuquant.timeline import Dated, dates_of
@@ -42,8 +43,7 @@ class Store(Dated):
     halts: bool = False
 
     def __post_init__(self) -> None:
-        if not Path(self.path).exists():
-            raise DataError(f"price file {self.path} does not exist")
+        disk.present(self.path, "price file")
         if not (np.isfinite(self.megabytes) and self.megabytes > 0):
             raise InputError(f"megabytes = {self.megabytes!r}: must be finite and > 0")
         _ = self.dates

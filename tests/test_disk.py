@@ -1,11 +1,15 @@
 """Files are written whole or not at all: killed writers, full disks, folders that take nothing, and what was there before."""
 
+import contextlib
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -293,6 +297,58 @@ def test_a_table_of_ours_says_when_a_page_is_damaged(name, tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"table\.parquet"):
         FLIPPED[name](path)
+
+
+@contextlib.contextmanager
+def nobody():
+    """A user whom permissions bind, which root is not."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+READERS = {
+    "prices": gq.Panel.read, "contracts": gq.Contracts.read, "a market": gq.Market.read, "a trial log": lambda path: Ledger(path).frame(), "a fund": gq.Portfolio.load,
+    "a price store": gq.Store, "a checkpoint": lambda path: __import__("gpuquant.learn.checkpoint").learn.checkpoint.load(path),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("below", [True, False], ids=["below a locked folder", "itself locked"])
+@pytest.mark.parametrize("what", READERS)
+def test_what_may_not_be_read_is_an_error_of_ours(what, below):
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        folder = Path(place, "locked")
+        path = folder / "a.parquet"
+        if what == "a fund":
+            path.mkdir(parents=True)
+        else:
+            folder.mkdir()
+            path.write_bytes(b"")
+        with contextlib.suppress(GpuquantError):
+            READERS[what](path)  # what it imports, it imports now
+        locked = folder if below else path
+        os.chmod(locked, 0)
+        with nobody(), pytest.raises(GpuquantError, match=re.escape(str(path))):
+            READERS[what](path)
+        os.chmod(locked, 0o700)
+
+
+@pytest.mark.parametrize("verb", WRITERS)
+def test_a_folder_that_may_only_be_read_is_an_error_of_ours(verb):
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        path = Path(place, "a.parquet")
+        WRITERS[verb](path)  # what it imports, it imports now
+        path.unlink()
+        with nobody(), pytest.raises(DiskError, match=r"a\.parquet.*cannot be written"):
+            WRITERS[verb](path)
+        assert not list(Path(place).iterdir())
 
 
 def test_a_market_names_no_file_outside_its_folder(tmp_path):

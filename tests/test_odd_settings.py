@@ -1,10 +1,12 @@
 """Under odd settings of numpy and torch, and for numbers in odd clothes, everything gives what it gives without."""
 
+import contextlib
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import gpuquant as gq
 from gpuquant import costs, features, learn, measures, rules, sizing, splits
@@ -55,6 +57,24 @@ def test_numpy_that_raises_at_everything(verb):
     right = text(VERBS[verb]())
     with np.errstate(all="raise"):
         assert text(VERBS[verb]()) == right
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [torch.inference_mode, torch.no_grad, lambda: torch.device("meta"), lambda: float64_by_default()],
+    ids=["inference", "no gradients", "no device", "float64"],
+)
+def test_torch_told_otherwise(setting):
+    right = fund()
+    with setting():
+        assert fund() == right
+
+
+@contextlib.contextmanager
+def float64_by_default():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def test_numbers_below_the_normal_ones_flushed(python):

@@ -76,7 +76,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def scan(path: Path) -> Found:
     """What a log holds, and what is wrong with it."""
-    if not os.path.exists(path):
+    if not disk.exists(path, "trial log"):
         return Found([], [])
     with _held(path, writes=False) as handle:
         content = _content(handle)

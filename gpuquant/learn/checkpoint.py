@@ -33,8 +33,7 @@ def load(path: Path) -> list[dict[str, Tensor]]:
     DataError
         There is no such file, or it is not the one that was written.
     """
-    if not path.exists():
-        raise DataError(f"checkpoint {path} does not exist")
+    disk.present(path, "checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
             said = file.metadata() or {}

@@ -90,6 +90,7 @@ class Learner:
         out[: -1 - h] = (close[1 + h :] / close[1:-h] - 1.0) / h
         return out
 
+    @train.usual_settings()
     def fit(self, features: np.ndarray, close: np.ndarray, rows: np.ndarray, *, cost: float = 0.0, device: str = "cpu") -> Fitted:
         """Train on `rows` of features (bars, assets, columns), which are standardised by those rows alone."""
         label = self.label(close)
@@ -106,6 +107,7 @@ class Learner:
         size = float(np.std(np.mean([model.predict(x[known]) for model in models], axis=0)))
         return Fitted(scale, models=models, size=size if size > 0 else 1.0)
 
+    @train.usual_settings()
     def predict(self, state: Fitted, features: np.ndarray, rows: np.ndarray, *, device: str = "cpu") -> np.ndarray:
         """Forecasts at `rows`, shape (rows, assets), within [-1, 1]; NaN where a feature is unknown."""
         if state.weights is not None:

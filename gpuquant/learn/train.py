@@ -7,7 +7,8 @@ operation whatever the size of the ensemble.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,18 @@ class Recipe:
             whole_number(f"Recipe {name}", getattr(self, name), low)
         scalar("Recipe rate", self.rate)
         scalar("Recipe decay", self.decay, closed=True)
+
+
+@contextmanager
+def usual_settings() -> Iterator[None]:
+    """torch as a new process has it, whatever the caller's has been set to: 32-bit numbers, made on the CPU, and gradients that are kept."""
+    before, elsewhere = torch.get_default_dtype(), torch.get_default_device().type != "cpu"
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu") if elsewhere else nullcontext():
+            yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def seeded(network: nn.Module, inputs: int, seed: int) -> nn.Module:

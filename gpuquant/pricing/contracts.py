@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant import disk
 from gpuquant.arrow import Words, numbers, objects, table, write_table
 from gpuquant.columns import Domain, affordable, as_lists, loose
 from gpuquant.errors import DataError, InputError, unknown
@@ -85,9 +86,7 @@ class Contracts:
     @classmethod
     def read(cls, path: str | Path) -> Contracts:
         """From a Parquet or CSV file; lists in CSV are JSON."""
-        path = Path(path)
-        if not path.exists():
-            raise DataError(f"contract file {path} does not exist")
+        path = disk.present(path, "contract file")
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
 

@@ -79,14 +79,14 @@ class Pair:
 
 
 def sample(cls: type[Any], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
-    """A member with one row inside every domain, its lists of these lengths, or of those it says, or two."""
+    """A member with one row inside every domain, its lists of these lengths, or of those it says, or two; a longer one has the sum that two have."""
     long = dict(lengths)
     usual = getattr(cls, "sample_lengths", {})
     columns = {name: np.full(1, domain.sample) for name, domain in domains(cls).items()}
     for name, domain in domains(cls).items():
         if domain.listed:
             length = long.get(name, usual.get(name, 2))
-            columns[name] = domain.sample * (np.arange(1.0, length + 1.0) if domain.increasing else np.ones(length))[None]
+            columns[name] = domain.sample * (np.arange(1.0, length + 1.0) if domain.increasing else np.full(length, 2.0 / max(length, 2)))[None]
     return cls.from_columns(columns).settled()
 
 
