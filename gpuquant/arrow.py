@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,18 +56,53 @@ def write_frame(frame: pd.DataFrame, path: Any) -> None:
         frame.to_parquet(scratch, engine="pyarrow", write_page_checksum=True)
 
 
+def read_table(path: Any) -> Any:
+    """A pyarrow table of a Parquet file; pages that have checksums are held to them.
+
+    Raises
+    ------
+    DataError
+        Its table would not fit into this machine's memory.
+    """
+    import pyarrow.parquet as pq
+
+    fits(path)
+    return pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+def fits(path: Any, columns: Any = None) -> None:
+    """Refuse a Parquet file that says of itself that its table, or these columns of it, would not fit into the memory of this machine: a small file can.
+
+    Raises
+    ------
+    DataError
+        It would not.
+    """
+    import pyarrow.parquet as pq
+
+    said = pq.read_metadata(path)
+    size, memory = 8 * said.num_rows * (said.num_columns if columns is None else len(columns)), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory:
+        raise DataError(
+            f"{path} cannot be read: {said.num_rows} rows of {said.num_columns} columns take {size / 2**30:.1f} GiB, and there are {memory / 2**30:.1f}"
+        )
+
+
 def read_frame(path: Any, columns: Any = None) -> pd.DataFrame:
     """A pandas frame of a Parquet file; pages that have checksums are held to them.
 
     Raises
     ------
     DataError
-        The file is damaged, or none.
+        The file is damaged, or none, or does not fit into memory.
     """
     import pandas as pd
 
     try:
+        fits(path, columns)
         return pd.read_parquet(path, engine="pyarrow", columns=columns, page_checksum_verification=True)
+    except DataError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as failure:  # pyarrow's errors are some of these, and pandas' of its own notes the others
         raise DataError(f"{path} cannot be read: {str(failure).splitlines()[0]}") from failure
 

@@ -351,6 +351,15 @@ def test_a_folder_that_may_only_be_read_is_an_error_of_ours(verb):
         assert not list(Path(place).iterdir())
 
 
+def test_a_small_file_that_unpacks_to_more_than_the_memory_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"A": np.full(1_000_000, 100.0)}).to_parquet(path)
+    monkeypatch.setattr(os, "sysconf", lambda name: 1000 if name == "SC_PHYS_PAGES" else 4096)
+    for read in (gq.Panel.read, gq.Contracts.read):
+        with pytest.raises(DataError, match=r"a\.parquet.*1000000 rows of 1 columns"):
+            read(path)
+
+
 def test_a_market_names_no_file_outside_its_folder(tmp_path):
     nodes = pd.DataFrame({"strike": [90.0, 110.0], "maturity": 1.0, "volatility": 0.2})
     (tmp_path / "in").mkdir()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant import disk
-from gpuquant.arrow import Words, numbers, objects, table, write_table
+from gpuquant.arrow import Words, numbers, objects, read_table, table, write_table
 from gpuquant.columns import Domain, affordable, as_lists, loose
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.pricing.vocabulary import models, payoffs, schema
@@ -88,9 +88,7 @@ class Contracts:
         """From a Parquet or CSV file; lists in CSV are JSON."""
         path = disk.present(path, "contract file")
         if path.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            return cls.from_arrow(_opened(lambda: pq.ParquetFile(path, page_checksum_verification=True).read(), path))
+            return cls.from_arrow(_opened(lambda: read_table(path), path))
         if path.suffix == ".csv":
             from pyarrow import csv
 
