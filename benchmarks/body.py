@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.asian import DATES, RATE, SPOT, STRIKE, VOLATILITY, ours
 from benchmarks.common import Row, ratio
+from gpuquant.compiler import kernel as compiler
 from gpuquant.device import choose
-from gpuquant.device import compile as compiler
 
 PATHS = 400_000
 TILE = 2048

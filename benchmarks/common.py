@@ -66,7 +66,7 @@ def vector() -> str:
 
 def core() -> str:
     """The kind of this CPU's cores, as LLVM calls it: it decides most ratios."""
-    from gpuquant.device.machine import host
+    from gpuquant.compiler.llvm import host
 
     return host().cpu
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import lru_cache
 
-from gpuquant.device import compile as compiler
+from gpuquant.compiler import kernel as compiler
 from gpuquant.pricing.kernel import Pair, text
 
 HEAVY = 5.0  # of a division or a square root, in additions

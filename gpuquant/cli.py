@@ -58,7 +58,8 @@ def _demo(a: argparse.Namespace) -> int:
 
 
 def _doctor(a: argparse.Namespace) -> int:
-    from gpuquant.device import cache, doctor
+    from gpuquant.compiler import cache
+    from gpuquant.device import doctor
     from gpuquant.device.place import available
 
     if a.clear_cache:

@@ -19,8 +19,8 @@ A step of a model needs `normals` normals and `uniforms` uniforms. Four steps ar
 
 from __future__ import annotations
 
-from gpuquant.device.scalars import f32, f64, sqrt, u32, u64
 from gpuquant.errors import InputError
+from gpuquant.scalars import f32, f64, sqrt, u32, u64
 from gpuquant.vmath import log_normal32, log_normal64, sincos_turn32, sincos_turn64
 
 MAX_PATHS = 1 << 40

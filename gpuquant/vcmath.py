@@ -5,7 +5,7 @@ For the integrands of Fourier prices, whose arguments are moderate: no care is t
 """
 # mypy: ignore-errors
 
-from gpuquant.device.scalars import f64, sqrt  # noqa: F401
+from gpuquant.scalars import f64, sqrt  # noqa: F401
 from gpuquant.vmath import angle64, exp64, log64, sincos64
 
 

@@ -10,7 +10,7 @@ Members write `math.exp` and friends; the compile step (`device/compile.py`) map
 # Typed words (f32, u32, bits32, ...) are the vocabulary of the targets; mypy does not see through them.
 # mypy: ignore-errors
 
-from gpuquant.device.scalars import bits32, bits64, f32, f64, from_bits32, from_bits64, i32, i64, sqrt, u32, u64
+from gpuquant.scalars import bits32, bits64, f32, f64, from_bits32, from_bits64, i32, i64, sqrt, u32, u64
 
 
 def exp32(x):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gpuquant import rng
 from gpuquant.device import choose
-from gpuquant.device.probe import normals, philox_words
+from gpuquant.device.elementwise import normals, philox_words
 from gpuquant.errors import InputError
 
 # Salmon et al. (2011), Random123 distribution, kat_vectors: philox4x32 with 10 rounds

@@ -11,7 +11,7 @@ import pytest
 
 from gpuquant import vcmath, vmath
 from gpuquant.device import choose
-from gpuquant.device.probe import evaluate, evaluate_complex
+from gpuquant.device.elementwise import evaluate, evaluate_complex
 
 mpmath.mp.dps = 40
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")  # uncompiled, the bits of integers wrap

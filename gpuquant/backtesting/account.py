@@ -14,8 +14,7 @@ from gpuquant.backtesting.paths import Paths
 from gpuquant.backtesting.terms import Margin, Size, Stops, word
 from gpuquant.columns import domains
 from gpuquant.costs.base import Cost
-from gpuquant.device import Place, choose
-from gpuquant.device import compile as compiler
+from gpuquant.device import Place, choose, launch
 from gpuquant.errors import DataError
 from gpuquant.panel import EXACT, Panel
 from gpuquant.pricing.kernel import pack
@@ -197,20 +196,20 @@ class Account:
         wishes = np.empty((1, 1)) if self.wishes is None or self.rule is Tickets else np.ascontiguousarray(self.wishes.T)
         fates = place.put(np.zeros((len(listed), len(tickets.FATE))), "fates")
         fill = resident.traded if self.fill == "same_close" else resident.open
-        market = np.zeros(1) if self.market is None else np.concatenate([self.market, np.zeros(max(BLOCK.values()))])
+        market = np.zeros(1) if self.market is None else np.concatenate([self.market, np.zeros(BLOCK)])
         source, dt, tick, seed = (np.zeros(1), 0.0, 1.0, 0) if self.paths is None else (self.paths.source, self.paths.step, self.paths.tick, self.paths.seed)
         arguments = (
             self.assets, count, self.rows, bars, resident.lead, place.put(fields, "fields"), place.put(at, "at"), resident.sums, resident.close, fill, resident.more,
             place.put(wishes, "wishes", None), place.put(listed, "tickets"), fates, place.put(self.years, "years"), place.put(market, "market"), place.put(source, "source"), self.first_path,
             float(dt), float(tick), np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), float(self.cash), out, record is not None, equity, orders, place.put(at_order, "order_at"),
         )  # fmt: skip
-        width = CPU_COLUMNS if place.kind == "cpu" else compiler.width(place)
+        width = launch.width(place) if place.kind == "cuda" else CPU_COLUMNS
         units = -(-count // width)
         quick = 5e6 if self.paths is None else 1e6  # bars of all columns in a tenth of a second; drawing one takes longer than reading it
         chunk = max(1, min(int(quick / (width * bars)), units // (16 * place.threads)))
-        compiler.run(self.kind.text, place, units, arguments, chunk=chunk, progress=progress)
+        launch.run(self.kind.source, place, units, arguments, chunk=chunk, progress=progress)
         found = place.get(out, "sums")
-        absent = DETAILS if not self.detail else TAILS if place.kind != "cpu" else ()
+        absent = DETAILS if not self.detail else TAILS if place.kind == "cuda" else ()
         found[:, [SUMS.index(name) for name in absent]] = np.nan
         return found, place.get(equity, "equity"), place.get(orders, "orders"), place.get(fates, "fates")
 

@@ -7,13 +7,14 @@ They are the walk's own from then on, an eighth of the size: what the caller doe
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from gpuquant.backtesting.kernel import NO_SIGNAL
-from gpuquant.device import Place
-from gpuquant.device import compile as compiler
+from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.kernel import Source
+from gpuquant.device import Place, launch
 
 
 def code_of(x):
@@ -58,7 +59,7 @@ def coded(signals: np.ndarray, threads: int) -> tuple[np.ndarray, bool]:
     words = -(-bars // 8)
     units = -(-words // CONSTANTS["WORDS"])
     codes, wrong = np.empty((assets, words), np.uint64), np.empty(units, np.int64)
-    compiler.run(lambda target: _text(target, turned), Place("cpu", threads=threads), units, (bars, assets, given, codes, wrong), chunk=8)
+    launch.run(partial(_source, turned), Place("cpu", threads=threads), units, (bars, assets, given, codes, wrong), chunk=8)
     return codes.view(np.int8).T, not wrong.any()
 
 
@@ -71,9 +72,11 @@ CONSTANTS = {"WORDS": 8, "SOME": 256, "NO_SIGNAL": NO_SIGNAL}
 
 
 @lru_cache
-def _text(target: str, turned: bool) -> str:
+def _source(turned: bool, target: str) -> str | Source:
     constants = {**CONSTANTS, "TURNED": int(turned)}
     helpers = {"code_of": code_of}
-    return compiler.kept(
-        lambda: compiler.source(code, [], target=target, precision="double", constants=constants, helpers=helpers), "signals", *constants.values()
-    )
+
+    def make(target: str) -> Source:
+        return compiler.source(code, [], target=target, precision="double", constants=constants, helpers=helpers)
+
+    return compiler.made(make, target, "signals", *constants.values())

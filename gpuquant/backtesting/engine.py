@@ -205,7 +205,7 @@ def _woven_on(device: str | Place, bars: int) -> Place:
     if device == "auto":
         return replace(choose("cpu"), reason="auto: where a GPU is the faster for paths has not been measured")
     place = choose(device)
-    if place.kind != "cpu" and bars > WOVEN:
+    if place.kind == "cuda" and bars > WOVEN:
         raise InputError(f"device = {device!r}: a thread of a GPU has room for a path of {WOVEN} bars, not of {bars}; device='cpu' has")
     return place
 

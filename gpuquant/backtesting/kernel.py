@@ -5,18 +5,21 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from inspect import isfunction
 from typing import Any
 
 import numpy as np
 
 from gpuquant.backtesting import broker, events, means, moments, past, stops, tickets, walk, weave
+from gpuquant.backtesting.stateless import settled, split
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops
 from gpuquant.columns import cached, domains, offered
+from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.kernel import Source
+from gpuquant.compiler.subset import PRECISIONS, Member, Rewriter, fingerprint, parse
+from gpuquant.compiler.targets import TARGETS
 from gpuquant.costs.base import Cost
-from gpuquant.device import compile as compiler
-from gpuquant.device.language import PRECISIONS, Member, Rewriter, fingerprint, parse
-from gpuquant.device.rearrange import hoist, latch
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.pricing.kernel import sample
@@ -47,8 +50,9 @@ REASONS = (
 CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting", "ruin")
 DEALT = 8  # numbers of a recorded order
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
-BLOCK = {"cpu": TAIL, "cuda": 1}  # bars
-FRONT = {"cpu": 8, "cuda": 1}  # where the equity of a block's first bar stands: at the beginning of a vector
+BLOCK = TAIL  # bars on a CPU; a GPU's thread goes from bar to bar
+FRONT = 8  # where the equity of a block's first bar stands: at the beginning of a vector
+ASKED = ("sum", "close", "open", "high", "low", "volume")  # what a rule may ask of its parameter `past`
 EVERY_BAR = {"LEVERED", "CARRIES", "ACTIONS", "DELISTS", "TICKETS"}  # may touch an account at any bar
 PLACES = 16  # of each moment's partial sums
 NO_SIGNAL = 2  # the code of a bar without one
@@ -108,19 +112,20 @@ class Kind:
     model: type[Model] | None = None
     bars: int = 0  # of a path, whose room a GPU must know when its kernel is compiled
 
-    def text(self, target: str) -> str:
+    def source(self, target: str) -> str | Source:
         """The source of the kernel for `target`; made anew when a function or a number it reads has changed."""
-        assets = self.assets if target == "cuda" else min(self.assets, 2)  # on a CPU one kernel serves any number above one
-        flags = tuple(f for f in self.flags if f != "TAILS" or target == "cpu")
-        kind = replace(self, assets=assets, flags=flags, bars=self.bars if target == "cuda" else 0)
+        gpu = TARGETS[target].gpu
+        assets = self.assets if gpu else min(self.assets, 2)  # on a CPU one kernel serves any number above one
+        flags = tuple(f for f in self.flags if f != "TAILS" or not gpu)
+        kind = replace(self, assets=assets, flags=flags, bars=self.bars if gpu else 0)
         functions = ((self.rule, ("begin", "decide")), (self.cost, ("fill", "charge", "afford")), (self.model, ("begin", "step", "log_spots")))
         return _kept(kind, target, tuple(fingerprint(getattr(c, n, None)) for c, names in functions for n in names))
 
 
 @cached
-def _kept(kind: Kind, target: str, prints: tuple[Any, ...]) -> str:
+def _kept(kind: Kind, target: str, prints: tuple[Any, ...]) -> str | Source:
     columns = tuple(name for part in (kind.rule, kind.cost, kind.model) if part is not None for name in domains(part))
-    return compiler.kept(lambda: _text(kind, target), "back-test", *vars(kind).values(), columns, target, prints)
+    return compiler.made(partial(_source, kind), target, "back-test", *vars(kind).values(), columns, prints)
 
 
 NUMBERS = {
@@ -135,12 +140,12 @@ FLAGS = (
 )  # fmt: skip
 
 
-def _text(kind: Kind, target: str) -> str:
+def _source(kind: Kind, target: str) -> Source:
     rule, cost = kind.rule, kind.cost
     names = [f"{part.__name__}.{name}" for part in (rule, cost) for name in domains(part)]
     names += [f"{part.__name__}.{name}" for part, numbers in NUMBERS.items() for name in numbers]
     woven: dict[str, Any] = {"MODELLED": 0, "NORMALS": 0, "UNIFORMS": 0}
-    members, load = [], ""
+    members, extra = [], []
     if kind.model is not None:
         drawn = kind.model.normals, kind.model.uniforms
         assert isinstance(drawn[0], int) and isinstance(drawn[1], int)
@@ -154,12 +159,17 @@ def _text(kind: Kind, target: str) -> str:
             Member("log_spots", kind.model.log_spots, of_model, accurate=True, lengths={0: len(state)}),
         ]
         woven = {"MODELLED": 1, "NORMALS": drawn[0], "UNIFORMS": drawn[1]}
-        load = compiler.accessors("normals", drawn[0]) + compiler.accessors("uniforms", drawn[1])
+        extra = [*compiler.accessors("normals", drawn[0]), *compiler.accessors("uniforms", drawn[1])]
     place = {name: k for k, name in enumerate(names)}
     of_rule, of_cost = ({name: place[f"{part.__name__}.{name}"] for name in domains(part)} for part in (rule, cost))
     given = issubclass(rule, Given)
-    decide, seen = ("@jit\ndef look(r, i, past, k):\n    return ()\n", 0) if given else _decision(rule, of_rule)
-    settled = "" if given else latch(decide, "decide", 2)
+    seen, latch = 0, None
+    if given:
+        extra += ast.parse("def look(r, i, past, k):\n    return ()").body
+    else:
+        decide, seen = _decision(rule, of_rule)
+        latch = settled(decide[-2], 2)
+        extra += [*decide, *([] if latch is None else [latch])]
     members += [
         Member("begin", rule.begin, of_rule, accurate=True),
         Member("fill_price", cost.fill, of_cost, accurate=True, offered=5),
@@ -168,7 +178,7 @@ def _text(kind: Kind, target: str) -> str:
     ]
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
     remembered = len(offered(rule.begin, sample(rule), 0)[0])
-    constants = {**_constants(kind, target, seen, remembered, place), **woven, "LATCHES": int(bool(settled))}
+    constants = {**_constants(kind, target, seen, remembered, place), **woven, "LATCHES": int(latch is not None)}
     rooms = (
         past,
         means,
@@ -189,7 +199,12 @@ def _text(kind: Kind, target: str) -> str:
         constants=constants,
         helpers={"wish_of": _wish(kind.rule), **{f.__name__: f for f in inside}},
         apart=("select",),
-        extra=f"{load}@jit\ndef read_row(fields, at, row):\n    return ({reads},)\n\n{compiler.accessors('seen', seen)}{compiler.accessors('was', remembered)}\n{decide}\n{settled}\n",
+        extra=[
+            *extra,
+            *ast.parse(f"def read_row(fields, at, row):\n    return ({reads},)").body,
+            *compiler.accessors("seen", seen),
+            *compiler.accessors("was", remembered),
+        ],
     )
 
 
@@ -197,17 +212,20 @@ def _wish(rule: type[Rule]) -> Callable[..., Any]:
     return walk.wish_of_signal if rule is Signals else walk.wish_of_array if issubclass(rule, Given) else walk.wish_of_rule
 
 
-def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[str, int]:
+def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[list[ast.FunctionDef], int]:
     """The source of a rule's `decide`, and of what it sees of the past for many bars at once: how many numbers."""
     count, answer = (4, "(state, wish, limit, stop)") if rule.priced else (2, "(state, wish)")
     for node in ast.walk(parse(rule.decide)):
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) != count:
             raise MemberError(f"{rule.__name__}.decide returns {ast.unparse(node.value)}: must be {answer}, as priced = {rule.priced}")
-    return hoist(Rewriter(Member("decide", rule.decide, places, accurate=True), PRECISIONS["double"]).rewrite(), "decide", 2)
+    member = Member("decide", rule.decide, places, accurate=True, methods={"past": ASKED})
+    return split(Rewriter(member, PRECISIONS["double"]).rewrite(), "decide", 2)
 
 
 def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mapping[str, int]) -> dict[str, Any]:
     """The names that a kernel's body reads: its choices, and the places of its numbers."""
+    gpu = TARGETS[target].gpu
+    block = 1 if gpu else BLOCK
     book = {name.upper(): float(k) for k, name in enumerate((*TALLIES, *OWN))}
     each = [
         "HELD",
@@ -223,7 +241,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{word.upper(): int(kind.fill == word) for word in FILLS},
         "OF": Size.__dataclass_fields__["of"].metadata["domain"].words.index(kind.of),
         **{f"OF_{w.upper()}": k for k, w in enumerate((*Size.__dataclass_fields__["of"].metadata["domain"].words, "holding"))},
-        "SKIPS": int(target == "cpu" and not EVERY_BAR & set(kind.flags)),
+        "SKIPS": int(not gpu and not EVERY_BAR & set(kind.flags)),
         "IDLES": int("SIGNALS" in kind.flags and not {"ADDS", "HALTS"} & set(kind.flags) and kind.assets == 1),
         "HOLD": HOLD,
         "NO_SIGNAL": NO_SIGNAL,
@@ -234,9 +252,9 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         "ROUNDING": 1e-9,  # of a holding: a smaller order is what rounding makes of none
         "ORIGIN": int(kind.fill != "same_open"),  # the bar of the first return's beginning
         "OPENING": kind.holds.index("opening" if "opening" in kind.holds else "open") if {"opening", "open"} & set(kind.holds) else 0,
-        "BLOCK": BLOCK[target],
-        "FRONT": FRONT[target],
-        "PLACES": min(BLOCK[target], PLACES),
+        "BLOCK": block,
+        "FRONT": 1 if gpu else FRONT,
+        "PLACES": min(block, PLACES),
         **wider,
         "SUMMED": len(MOMENTS),
         **{name.upper(): wider["MOMENTS"] + k for k, name in enumerate(MOMENTS)},
@@ -252,10 +270,10 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{f"FATE_{name.upper()}": k for k, name in enumerate(tickets.FATE)},
         **{name.upper(): k for k, name in enumerate(tickets.STATES)},
     }
-    if kind.assets == 1 or target == "cuda":  # a GPU's arrays need their sizes when it is compiled
+    if kind.assets == 1 or gpu:  # a GPU's arrays need their sizes when it is compiled
         found["ASSETS"] = kind.assets
     if kind.bars:
         found |= {"bars": kind.bars, "lead": lead_of(kind.bars)}
-    if target == "cpu":
+    if not gpu:
         found |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
     return found

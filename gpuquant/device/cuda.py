@@ -1,41 +1,37 @@
-"""The GPU's host side: is there one, what is missing, launch, compile to PTX. The only home of CuPy.
+"""The GPU's host side: is there one, what is missing, load a kernel's PTX, launch it. The only home of CuPy.
 
-Everything that imports CuPy or numba.cuda does so inside a function, so that a machine without them loses nothing.
+Everything that imports CuPy does so inside a function, so that a machine without it loses nothing.
 """
-# mypy: ignore-errors
 
 from __future__ import annotations
 
 import importlib.util
-import os
-import re
-import warnings
+import tempfile
 from functools import lru_cache
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
-from gpuquant.errors import DeviceUnavailable, missing
+import numpy as np
 
-INSTALL = "pip install 'gpuquant[cuda13]' (CuPy and numba-cuda for CUDA 13; the NVIDIA driver must be 580 or newer)"
+from gpuquant.compiler.targets import CUDA
+from gpuquant.errors import DeviceUnavailable
+
+INSTALL = "pip install 'gpuquant[cuda13]' (CuPy for CUDA 13; the NVIDIA driver must be 580 or newer)"
+MOST_BLOCKS = 1 << 20  # of one launch
 
 
 @lru_cache
 def problem(index: int) -> str:
     """What keeps GPU `index` from being used, or an empty string."""
-    for package in ("cupy", "numba_cuda"):
-        if importlib.util.find_spec(package) is None:
-            return f"{package.replace('_', '-')} is not installed"
+    if importlib.util.find_spec("cupy") is None:
+        return "cupy is not installed"
     try:
         import cupy
 
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as failure:  # CuPy raises its own classes for a missing driver, library or device
         return f"CuPy finds no device: {str(failure).splitlines()[0]}"
-    if index >= count:
-        return f"device {index} does not exist: {count} found"
-    from numba import cuda
-
-    return "" if cuda.is_available() else "numba-cuda cannot load the driver"
+    return "" if index < count else f"device {index} does not exist: {count} found"
 
 
 def require(index: int) -> None:
@@ -53,52 +49,37 @@ def namespace(index: int) -> Any:
     return cupy
 
 
-def launch(entry: Any, units: int, width: int, arguments: tuple[Any, ...], place: Any) -> None:
-    """One block per unit; returns when the device has finished."""
-    if place.kind == "simulator":
-        with warnings.catch_warnings():  # wrapping integers and clamped overflow are meant; numpy warns of both
-            warnings.simplefilter("ignore", RuntimeWarning)
-            entry[units, width](0, *arguments)
-        return
-    from numba import cuda
-
-    with warnings.catch_warnings(), cuda.gpus[place.index]:
-        warnings.filterwarnings("ignore", message=".*under-utilization.*")
-        for first in range(0, units, 1 << 20):
-            entry[min(units - first, 1 << 20), width](first, *arguments)
-        cuda.synchronize()
+def launch(text: str, units: int, arguments: tuple[Any, ...], place: Any) -> None:
+    """One block per unit of the kernel with this source; returns when the device has finished."""
+    cupy = namespace(place.index)
+    kinds, numbers = zip(*(_taken(argument) for argument in arguments), strict=True)
+    entry = _loaded(text, kinds, place.index)
+    given = tuple(number for some in numbers for number in some)
+    for first in range(0, units, MOST_BLOCKS):
+        entry((min(units - first, MOST_BLOCKS),), (CUDA.width,), (np.int64(first), *given))
+    cupy.cuda.get_current_stream().synchronize()
 
 
-def require_simulator() -> None:
-    """Raise unless numba was started with its CUDA simulator."""
-    if importlib.util.find_spec("numba_cuda") is None:
-        raise missing("numba-cuda", "dev")
-    if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
-        raise DeviceUnavailable("device='simulator' needs NUMBA_ENABLE_CUDASIM=1 in the environment before Python starts")
+@lru_cache(maxsize=1024)
+def _loaded(text: str, kinds: tuple[Any, ...], index: int) -> Any:
+    """The kernel's function in the memory of a GPU."""
+    from gpuquant.compiler import build
+
+    cupy = namespace(index)
+    assembly = build.ptx(text, kinds, int(cupy.cuda.Device(index).compute_capability))
+    with tempfile.TemporaryDirectory() as folder:  # CuPy loads files
+        path = Path(folder, "kernel.ptx")
+        path.write_bytes(assembly)
+        return cupy.RawModule(path=str(path)).get_function("run")
 
 
-def ptx(function: Any, signature: Any, capability: tuple[int, int] = (9, 0)) -> str:
-    """The PTX of a kernel for `capability`, without a GPU or driver."""
-    from numba import cuda
-    from numba.cuda import dispatcher
+def _taken(argument: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The type of an argument in a kernel, and the scalars that stand for it: an array's address, its extents, and where its rows are apart its strides."""
+    from gpuquant.compiler import llvm
 
-    if not cuda.is_available():  # a device function asks the current device for its capability; answer in its place
-        dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
-    text, _ = cuda.compile_ptx(function, signature, cc=capability)
-    return text
-
-
-def registers(assembly: str, capability: tuple[int, int] = (9, 0)) -> tuple[int, int]:
-    """Registers of a thread and bytes that it spills, of a kernel's PTX assembled for `capability`; no GPU or driver is needed."""
-    from cuda.bindings import nvjitlink
-
-    data = assembly.encode()
-    options = [f"-arch=sm_{capability[0]}{capability[1]}", "-Xptxas=-v", "-verbose"]
-    handle = nvjitlink.create(len(options), options)
-    nvjitlink.add_data(handle, nvjitlink.InputType.PTX, data, len(data), "kernel")
-    nvjitlink.complete(handle)
-    log = bytearray(nvjitlink.get_info_log_size(handle))
-    nvjitlink.get_info_log(handle, log)
-    nvjitlink.destroy(handle)
-    said = log.decode()
-    return int(re.search(r"Used (\d+) registers", said)[1]), int(re.search(r"(\d+) bytes spill stores", said)[1])
+    if not hasattr(argument, "__cuda_array_interface__"):
+        kind, _ = llvm.taken(argument)
+        return kind, (argument if isinstance(argument, np.generic) else np.asarray(argument)[()],)
+    packed = bool(argument.flags.c_contiguous)
+    kind = llvm.array(np.dtype(argument.dtype), argument.ndim, packed)
+    return kind, (argument, *map(np.int64, argument.shape), *(() if packed else map(np.int64, argument.strides)))

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gpuquant._version import __version__
-from gpuquant.device import cache, cuda, place
+from gpuquant.compiler import cache
+from gpuquant.device import cuda, place
 
 PACKAGES = (
     "numpy",
@@ -129,7 +130,7 @@ def checkup() -> Checkup:
 def self_test(kind: str) -> tuple[bool, str]:
     """Philox's known answer through a compiled kernel of this device."""
     start = time.perf_counter()
-    from gpuquant.device.probe import philox_words
+    from gpuquant.device.elementwise import philox_words
 
     words: Any = philox_words(place.choose(kind))  # type: ignore[no-untyped-call]
     fine = [hex(int(w)) for w in words] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]

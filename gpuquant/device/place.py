@@ -1,4 +1,4 @@
-"""Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `simulator` for tests.
+"""Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `python` for tests.
 
 A `Place` puts arrays, gets them back (both through the traffic ledger) and says why it was chosen.
 """
@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.device.forks import in_child
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import InputError
+from gpuquant.forks import in_child
 
 CROSSOVER_PATH_STEPS = 1e5  # below it a launch and its transfers cost more than the CPU needs (HOUSE measurement)
 CROSSOVER_COLUMNS = 10_000
@@ -36,7 +36,7 @@ class Place:
     Parameters
     ----------
     kind : str
-        `cpu`, `cuda`, or `simulator`: numba-cuda's kernels in plain Python.
+        `cpu`, `cuda`, or `python`: numba-cuda's kernels in plain Python.
     index : int
         The number of the GPU.
     threads : int
@@ -169,7 +169,7 @@ def choose(device: str | Place = "auto", *, work: float | None = None, crossover
     Parameters
     ----------
     device : str or Place
-        `auto`, `cpu`, `cpu:N` (N threads), `cuda`, `cuda:N`, or `simulator`.
+        `auto`, `cpu`, `cpu:N` (N threads), `cuda`, `cuda:N`, or `python`.
     work : float, optional
         Path-steps or columns of the run; `auto` keeps work below `crossover` on the CPU.
 
@@ -180,9 +180,9 @@ def choose(device: str | Place = "auto", *, work: float | None = None, crossover
     """
     if isinstance(device, Place):
         return device
-    match = re.fullmatch(r"(auto|cpu|cuda|simulator)(?::(\d+))?", str(device))
-    if not match or (match[1] in ("auto", "simulator") and match[2]):
-        raise InputError(f"device = {device!r}: must be 'auto', 'cpu', 'cpu:THREADS', 'cuda', 'cuda:INDEX' or 'simulator'")
+    match = re.fullmatch(r"(auto|cpu|cuda|python)(?::(\d+))?", str(device))
+    if not match or (match[1] in ("auto", "python") and match[2]):
+        raise InputError(f"device = {device!r}: must be 'auto', 'cpu', 'cpu:THREADS', 'cuda', 'cuda:INDEX' or 'python'")
     from gpuquant.device import cuda
 
     kind, number = match[1], match[2]
@@ -190,8 +190,8 @@ def choose(device: str | Place = "auto", *, work: float | None = None, crossover
         if number == "0":
             raise InputError("device = 'cpu:0': a run needs at least one thread")
         return Place("cpu", threads=int(number or cores()), reason="asked for")
-    if kind == "simulator":
-        return Place("simulator", reason="asked for")
+    if kind == "python":
+        return Place("python", reason="asked for")
     if kind == "cuda":
         cuda.require(int(number or 0))
         return Place("cuda", index=int(number or 0), reason="asked for")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,7 +45,7 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
         return None
     n = max(len(value) for value in columns.values())
     rows = {name: xp.broadcast_to(value, (n,)) for name, value in columns.items() if value.ndim == 1}
-    kernel = _kernel(model, payoff, tuple(rows), place) if n >= MANY else ""
+    kernel = _kernel(model, payoff, tuple(rows), place) if n >= MANY else None
     size = -(-n // place.threads) if kernel else CHUNK // POINTS
     out = xp.empty(n)
 
@@ -56,15 +57,17 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
     return out
 
 
-def _kernel(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], place: Any) -> str:
-    """The kernel of a pair at `place`; empty where its formulas are more than a kernel understands, for arrays understand them all."""
+def _kernel(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], place: Any) -> waves.Kernel | None:
+    """The kernel of a pair at `place`; None where its formulas are more than a kernel understands, for arrays understand them all."""
+    kernel = partial(waves.source, model, payoff, names)
     try:
-        return waves.text(model, payoff, names, "cpu" if place.kind == "cpu" else "cuda")
+        kernel(place.kind)
     except MemberError:
-        return ""
+        return None
+    return kernel
 
 
-def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], kernel: str, place: Any) -> Any:
+def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], kernel: waves.Kernel | None, place: Any) -> Any:
     """Prices, shape (n,), NaN where the integral does not settle."""
     xp, row = place.xp, SimpleNamespace(**columns)
     t = row.maturity
@@ -110,7 +113,7 @@ class _Path:
     payoff: type[Payoff]
     columns: dict[str, Any]
     enough: Any
-    kernel: str
+    kernel: waves.Kernel | None
     place: Any
 
     def take(self, which: Any) -> _Path:

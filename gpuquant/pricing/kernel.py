@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from gpuquant.columns import cached, domains, offered, takes
-from gpuquant.device import compile as compiler
-from gpuquant.device.language import PRECISIONS, Member, fingerprint
+from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.kernel import Source
+from gpuquant.compiler.subset import PRECISIONS, Member, fingerprint
+from gpuquant.compiler.targets import TARGETS
+from gpuquant.device import launch
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
@@ -113,21 +116,21 @@ MODEL_FUNCTIONS = ("begin", "discount", "step", "log_spots", "bridge_variance", 
 PAYOFF_FUNCTIONS = ("start", "finish", "observe", "between")
 
 
-def text(pair: Pair, target: str) -> str:
-    """The source of the pair's kernel module for `target`; made anew when a function or a number it reads has changed."""
+def source(pair: Pair, target: str) -> str | Source:
+    """The source of the pair's kernel for `target`; made anew when a function or a number it reads has changed."""
     parts = [getattr(pair.model, n, None) for n in MODEL_FUNCTIONS] + [getattr(pair.payoff, n, None) for n in PAYOFF_FUNCTIONS]
     return _kept(pair, target, tuple(fingerprint(f) for f in parts))
 
 
 @cached
-def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str:
+def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
     model, payoff = pair.model, pair.payoff
     drawn = (model.normals, model.uniforms, model.assets, payoff.uniforms)
     choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
-    return compiler.kept(lambda: _text(pair, target), "price", model, payoff, pair.names, drawn, choices, target, prints)
+    return compiler.made(partial(_source, pair), target, "price", model, payoff, pair.names, drawn, choices, prints)
 
 
-def _text(pair: Pair, target: str) -> str:
+def _source(pair: Pair, target: str) -> Source:
     names = pair.names
     clash = set(domains(pair.model)) & set(domains(pair.payoff))
     if clash:
@@ -155,7 +158,7 @@ def _text(pair: Pair, target: str) -> str:
         members.append(Member("bridge_variance", model.bridge_variance, places, lengths={0: c, 1: x, 2: x}))  # type: ignore[attr-defined]
     if random:
         members.append(Member("deflator", model.deflator, places, accurate=True, lengths={0: x}))  # type: ignore[attr-defined]
-    batch = 1 if target == "cuda" else pair.variants
+    batch = 1 if TARGETS[target].gpu else pair.variants
     constants: dict[str, int | float] = {
         **shape,
         "ACC": batch * shape["NX"],
@@ -174,8 +177,8 @@ def _text(pair: Pair, target: str) -> str:
         "OUTPUTS": pair.outputs,
         "MATURITY": names.index("maturity"),
     }
-    extra = "\n".join(
-        compiler.accessors(name, size)
+    extra = [
+        line
         for name, size in (
             ("constants", shape["NC"]),
             ("state", shape["NX"]),
@@ -185,7 +188,8 @@ def _text(pair: Pair, target: str) -> str:
             ("uniforms", uniforms),
             ("watched", payoff.uniforms),
         )
-    )
+        for line in compiler.accessors(name, size)
+    ]
     return compiler.source(
         walk.walk,
         members,
@@ -279,7 +283,7 @@ class Launch:
         # a tenth of a second at most; sixteen chunks a thread at least, so that none waits at the end
         chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * place.threads)))
         halt = stop if work.sum() > 0.1 * LONG else None  # a step of many assets takes longer
-        compiler.run(partial(text, self.pair), place, len(unit_row), arguments, chunk=chunk, progress=progress, halt=halt)
+        launch.run(partial(source, self.pair), place, len(unit_row), arguments, chunk=chunk, progress=progress, halt=halt)
         return merge(place.get(out, "sums"), begin, unit_row)
 
 

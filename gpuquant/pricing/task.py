@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gpuquant import rng
+from gpuquant.compiler.subset import PRECISIONS
 from gpuquant.device import Place
-from gpuquant.device.language import PRECISIONS
 from gpuquant.errors import InputError, unknown
 from gpuquant.pricing import greeks
 

@@ -8,16 +8,20 @@ block of rows, one a lane, from node to node of an integration rule: nothing of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gpuquant.columns import cached
-from gpuquant.device import compile as compiler
-from gpuquant.device.language import Member, fingerprint
+from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.kernel import Source
+from gpuquant.compiler.subset import Member, fingerprint
+from gpuquant.device import launch
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 
+Kernel = Callable[[str], str | Source]  # for a target by its name
 OWN = ("_forward", "_unit", "_variance", "_scale", "_bend", "_end")  # what a row has besides its columns
 
 
@@ -58,13 +62,13 @@ def walk(unit, lane0, fields, points, offset, out):
         out[1, first + lane] = total[1, lane]
 
 
-def text(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], target: str) -> str:
-    """The source of a pair's kernel module; MemberError where its formulas are more than a kernel understands."""
-    return _text(model, payoff, names, target, (fingerprint(model.characteristic), fingerprint(payoff.transform)))
+def source(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], target: str) -> str | Source:
+    """The source of a pair's kernel; MemberError where its formulas are more than a kernel understands."""
+    return _source(model, payoff, names, target, (fingerprint(model.characteristic), fingerprint(payoff.transform)))
 
 
 @cached
-def _text(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], target: str, prints: Any) -> str:
+def _source(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], target: str, prints: Any) -> str | Source:
     places: dict[str, Any] = {name: k for k, name in enumerate((*names, *OWN))}
     members = [
         Member("bent", bent, {}, formula=True),
@@ -73,21 +77,22 @@ def _text(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], targ
         Member("transform", payoff.transform, places, formula=True, waves=("u",)),
     ]
     constants = {"MATURITY": places["maturity"], **{name[1:].upper(): places[name] for name in OWN}}
-    return compiler.source(walk, members, target=target, precision="double", constants=constants, extra=compiler.accessors("row", len(places)))
+    made = compiler.source(walk, members, target=target, precision="double", constants=constants, extra=compiler.accessors("row", len(places)))
+    return made if target == "python" else made.text()
 
 
-def sums(kernel: str, columns: dict[str, Any], points: int, offset: float, place: Any) -> Any:
+def sums(kernel: Kernel, columns: dict[str, Any], points: int, offset: float, place: Any) -> Any:
     """The sums of every row over the nodes, shape (2, n): of the integrand and of its size squared.
 
-    `kernel` is a text for the names of `columns`, each of shape (n,), the last of them those of OWN.
+    `kernel(target)` is a source for the names of `columns`, each of shape (n,), the last of them those of OWN.
     """
     xp = place.xp
-    n, width = len(columns["_end"]), compiler.width(place)
+    n, width = len(columns["_end"]), launch.width(place)
     blocks = -(-n // width)
     fields = xp.empty((len(columns), blocks * width))
     for k, values in enumerate(columns.values()):
         fields[k, :n] = values
     fields[:, n:] = 1.0
     out = xp.empty((2, blocks * width))
-    compiler.run(lambda _: kernel, place, blocks, (fields, np.int64(points), np.float64(offset), out), chunk=blocks)
+    launch.run(kernel, place, blocks, (fields, np.int64(points), np.float64(offset), out), chunk=blocks)
     return out[:, :n]

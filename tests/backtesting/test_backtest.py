@@ -159,7 +159,7 @@ def test_permuted_assets_permute_results(walk_panel):
 
 
 def test_the_same_bits_for_any_threads_and_chunks(walk_panel, monkeypatch):
-    from gpuquant.device import compile as compiler
+    from gpuquant.compiler import kernel as compiler
 
     rule = rules.MovingAverageCross(fast=range(2, 10), slow=range(12, 30))
     true, results = compiler.run, []
@@ -328,7 +328,7 @@ def walk_ptx(kind):
     pytest.importorskip("numba_cuda")
     from numba import types
 
-    from gpuquant.device import compile as compiler
+    from gpuquant.compiler import kernel as compiler
     from gpuquant.device import cuda
 
     def array(type_, dimensions=2):

@@ -9,7 +9,7 @@ import pytest
 import gpuquant as gq
 from gpuquant import family
 from gpuquant.columns import offered
-from gpuquant.device import compile as compiler
+from gpuquant.compiler import kernel as compiler
 from gpuquant.device import cuda
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff

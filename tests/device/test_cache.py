@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from gpuquant.device import cache, doctor
+from gpuquant.compiler import cache
+from gpuquant.device import doctor
 from gpuquant.errors import DiskError
 
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from gpuquant.device.language import PRECISIONS, Body, Member, Narrow, Rewriter, parse
+from gpuquant.compiler.subset import PRECISIONS, Body, Member, Narrow, Rewriter, parse
 from gpuquant.errors import MemberError, NameUnknown
 
 LEVEL = 2.5

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuquant as gq
-from gpuquant.device import compile as compiler
+from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.types import Array, literal, wider
 from gpuquant.device import cpu, cpu_words, scalars
-from gpuquant.device.kinds import Array, literal, wider
 from gpuquant.errors import MemberError
 
 KERNEL = "@kernel\ndef run(unit0, units, {arguments}):\n    for unit in range(unit0, unit0 + units):\n{body}\n"

@@ -6,10 +6,10 @@ import time
 
 import numpy as np
 import pytest
+from gpuquant.device.cpu import run_tiles
 
 import gpuquant as gq
 from gpuquant.device import Place, choose, cuda, ledger
-from gpuquant.device.cpu import run_tiles
 from gpuquant.errors import DeviceUnavailable, InputError
 
 
@@ -96,7 +96,7 @@ def test_a_new_process_uses_the_kept_kernel(python, tmp_path):
     source = """
         import sys
         import gpuquant as gq
-        from gpuquant.device import machine
+        from gpuquant.compiler import llvm as machine
         made, compiled = [], machine.compiled
         machine.compiled = lambda text: made.append(text) or compiled(text)
         call = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)

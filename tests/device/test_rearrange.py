@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
-from gpuquant.device.language import Body
-from gpuquant.device.rearrange import Inliner, hoist, latch
+from gpuquant.compiler.inline import Inliner, hoist, latch
+from gpuquant.compiler.subset import Body
 
 SCOPE = {"jit": lambda f: f, "past_sum": lambda past, n: float(sum(past[-int(n) :])), "decide_pair": lambda x: (x, -x)}
 

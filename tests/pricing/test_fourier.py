@@ -8,8 +8,8 @@ import pytest
 import gpuquant as gq
 from gpuquant import family
 from gpuquant.columns import domains
+from gpuquant.compiler import kernel as compiler
 from gpuquant.device import choose, cuda
-from gpuquant.device import compile as compiler
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import closed, fourier, waves

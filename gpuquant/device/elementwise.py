@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpuquant.device import compile as compiler
+from gpuquant.compiler import kernel as compiler
+from gpuquant.device import launch
 
 BLOCK = 256
 WORDS = {"f32": np.float32, "f64": np.float64, "u32": np.uint32}
@@ -62,12 +63,12 @@ def apply_normals(unit, lane0, keys, out, n):
 def _run(body, place, n, array, rows, dtype, precision="double", function=""):
     out = place.xp.empty((rows, n), dtype)
 
-    def text(target):
-        made = compiler.source(body, [], target=target, precision=precision, constants={})
-        return made.replace("FUNCTION", function)
+    def source(target):
+        made = compiler.source(body, [], target=target, precision=precision, constants={"FUNCTION": function} if function else {})
+        return made if target == "python" else made.text()
 
-    width = compiler.width(place)
-    compiler.run(text, place, -(-n // width), (place.put(array, "x"), out, n), chunk=4096)
+    width = launch.width(place)
+    launch.run(source, place, -(-n // width), (place.put(array, "x"), out, n), chunk=4096)
     return place.get(out, "out")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
-from gpuquant.device.language import Member, Precision, Rewriter
+from gpuquant.compiler.subset import Member, Precision, Rewriter, plain
 from gpuquant.errors import unknown
 
 REAL = {"exp": "exp64", "log": "log64", "sqrt": "sqrt", "abs": "abs"}
@@ -90,6 +90,7 @@ class Formula(Rewriter):
             found = self.scope.get(called.id)
         elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
             found = getattr(self.scope.get(called.value.id), called.attr, None)
+        found = plain(found)
         return found if isinstance(found, FunctionType) else None
 
     def _word(self, node: ast.Call, name: str) -> ast.AST:

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from gpuquant.device.rearrange import Rename
+from gpuquant.compiler.inline import Rename
 
 
 class Unroll(ast.NodeTransformer):

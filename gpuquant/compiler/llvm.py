@@ -16,9 +16,11 @@ import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
-from gpuquant.device.kinds import Array, Kind
+from gpuquant.compiler.targets import Target
+from gpuquant.compiler.types import Array, Kind
 
 CALL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+VERSION = f"{llvmlite.__version__} {llvm.llvm_version_info}"
 OF_DTYPE = {np.dtype(word).str: kind for kind, word in (("i8", "i1"), ("i32", "i4"), ("u32", "u4"), ("i64", "i8"), ("u64", "u8"), ("f32", "f4"), ("f64", "f8"))}
 
 
@@ -41,12 +43,30 @@ def host() -> Host:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    return Host(f"{llvmlite.__version__} {llvm.llvm_version_info} {llvm.get_default_triple()} {cpu} {features}", cpu, features)
+    return Host(f"{VERSION} {llvm.get_default_triple()} {cpu} {features}", cpu, features)
 
 
 def compiled(text: str) -> bytes:
-    """Machine code, as an object file, for a module in LLVM's language."""
+    """Machine code of this CPU, as an object file, for a module in LLVM's language."""
     machine = host().machine()
+    return bytes(machine.emit_object(_optimized(text, machine)))
+
+
+@lru_cache
+def _targets() -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+
+
+def assembly(text: str, target: Target, chip: str) -> str:
+    """The assembly of a kernel for a GPU's chip, `sm_90` or `gfx942`, from a module in LLVM's language; no GPU or driver is needed."""
+    _targets()
+    machine = llvm.Target.from_triple(target.triple).create_target_machine(cpu=chip, opt=3)
+    return str(machine.emit_assembly(_optimized(text, machine)))
+
+
+def _optimized(text: str, machine: Any) -> Any:
+    """A module as LLVM's optimiser leaves it for a machine."""
     module = llvm.parse_assembly(text)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     options = llvm.create_pipeline_tuning_options(speed_level=3)
@@ -54,7 +74,7 @@ def compiled(text: str) -> bytes:
     options.slp_vectorization = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    return machine.emit_object(module)
+    return module
 
 
 @lru_cache
@@ -78,7 +98,7 @@ def taken(argument: Any) -> tuple[Kind, list[bytes]]:
     if isinstance(argument, np.ndarray):
         packed = argument.flags.c_contiguous
         numbers = (argument.__array_interface__["data"][0], *argument.shape, *(() if packed else argument.strides))
-        return _array(argument.dtype, argument.ndim, packed), [struct.pack(f"<{len(numbers)}q", *numbers)]
+        return array(argument.dtype, argument.ndim, packed), [struct.pack(f"<{len(numbers)}q", *numbers)]
     if isinstance(argument, bool | np.bool_):
         return "bool", [struct.pack("<q", int(argument))]
     if isinstance(argument, np.generic):
@@ -92,7 +112,8 @@ def taken(argument: Any) -> tuple[Kind, list[bytes]]:
 
 
 @lru_cache
-def _array(dtype: np.dtype[Any], dimensions: int, packed: bool) -> Array:
+def array(dtype: np.dtype[Any], dimensions: int, packed: bool) -> Array:
+    """The type of an array of numbers of a dtype."""
     return Array(_of(dtype), (None,) * dimensions, packed)
 
 

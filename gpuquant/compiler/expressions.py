@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import ast
-import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from gpuquant.device.kinds import COMPLEX, SCALARS, SIZES, Array, Kind, Value, joined, literal, number, returned, scalars, shown
-from gpuquant.device.reckon import INDICES, Reckoner
+from gpuquant.compiler.arithmetic import INDICES, Arithmetic
+from gpuquant.compiler.intrinsics import INTRINSICS
+from gpuquant.compiler.targets import Target
+from gpuquant.compiler.types import COMPLEX, SIZES, Array, Kind, Value, joined, literal, number, returned, scalars, shown
 
-CASTS = tuple(SCALARS)[1:]
-QUICK = {*CASTS, "lowest", "min", "max", "abs", "sqrt", "complex", "bits32", "bits64", "from_bits32", "from_bits64"}
 SMALL = 1 << 16  # bytes of an array on the stack, at most
+OWN = 1 << 19  # and in a GPU's thread, which has no other memory
 
 
 class Scope(Protocol):
     """What is around a function: the others by name, what other names stand for, and the one that a call comes to."""
+
+    @property
+    def target(self) -> Target:
+        """What it is written for."""
 
     @property
     def functions(self) -> Mapping[str, ast.FunctionDef]:
@@ -26,15 +31,18 @@ class Scope(Protocol):
     def meanings(self) -> Mapping[str, Any]:
         """What other names stand for: a number, or another name."""
 
+    def shared(self, size: int) -> str:
+        """The symbol of so many bytes that a block's threads share."""
+
     def called(self, name: str, kinds: tuple[Kind, ...]) -> tuple[str, Kind]:
         """The symbol and the kind of the result of a word for arguments of these kinds."""
 
 
-class Expressions(Reckoner):
+class Expressions(Arithmetic):
     """One function on its way into LLVM's language: its blocks, its names and the values of its expressions."""
 
     def __init__(self, name: str, program: Scope, given: Mapping[str, Value]) -> None:
-        super().__init__(name)
+        super().__init__(name, program.target)
         self.program = program
         self.given = given  # its arguments
         self.entry = False  # whether it is a kernel's first
@@ -77,9 +85,18 @@ class Expressions(Reckoner):
         made = []
         for type_ in types:
             self.count += 1
-            made.append(f"%at{self.count}")
-            self.slots.append(f"  %at{self.count} = alloca {type_}\n  store {type_} zeroinitializer, ptr %at{self.count}")
+            made.append(self.on_stack(f"%at{self.count}", type_))
+            self.slots.append(f"  store {type_} zeroinitializer, ptr %at{self.count}")
         return tuple(made)
+
+    def on_stack(self, name: str, what: str) -> str:
+        """A place of this name in the thread's own memory, made before the first line."""
+        space = self.target.stack
+        if not space:
+            self.slots.append(f"  {name} = alloca {what}")
+        else:  # where that is another memory, its address is made one of any memory
+            self.slots.append(f"  {name}.own = alloca {what}, {space}\n  {name} = addrspacecast ptr {space} {name}.own to ptr")
+        return name
 
     def load(self, kind: Kind, places: Sequence[str]) -> Value:
         """What lies at these places."""
@@ -249,11 +266,14 @@ class Expressions(Reckoner):
     def quick(self, node: ast.expr) -> bool:
         """Whether an expression may be worked out without need: it reads no memory and ends for every number. Then no branch is needed."""
         for inner in ast.walk(node):
-            if isinstance(inner, ast.Call) and not (isinstance(inner.func, ast.Name) and self.word(inner.func.id) in QUICK):
+            if isinstance(inner, ast.Call) and not (isinstance(inner.func, ast.Name) and self._quick_word(self.word(inner.func.id))):
                 return False
             if isinstance(inner, ast.FloorDiv | ast.Mod) or (isinstance(inner, ast.Subscript) and not self._holds_values(inner.value)):
                 return False
         return True
+
+    def _quick_word(self, name: str) -> bool:
+        return name in INTRINSICS and INTRINSICS[name].quick and name not in self.program.functions
 
     def _holds_values(self, node: ast.expr) -> bool:
         """Whether an expression is plainly a tuple."""
@@ -272,20 +292,19 @@ class Expressions(Reckoner):
     def _call_value(self, node: ast.Call) -> Value:
         if ast.unparse(node.func) == "np.empty":
             return self._empty(node)
+        if ast.unparse(node.func) == "shared":
+            return self._shared(node)
         if not isinstance(node.func, ast.Name) or node.keywords:
             raise self.wrong(f"'{ast.unparse(node)}' cannot be called")
         name, given = self.word(node.func.id), [self.value(a) for a in node.args]
         if name in self.program.functions:
             return self._of_function(name, given)
-        if name in CASTS and len(given) == 1:
-            return self.cast(given[0], name)
-        own: Callable[..., Value] | None = getattr(self, f"word_{name}", None)
-        if own is None:
+        word = INTRINSICS.get(name)
+        if word is None:
             raise self.wrong(f"'{ast.unparse(node)}': '{name}' is not known to a kernel")
-        takes = len(inspect.signature(own).parameters)
-        if len(given) != takes:
-            raise self.wrong(f"'{ast.unparse(node)}': {name} takes {takes} arguments")
-        return own(*given)
+        if len(given) != word.takes:
+            raise self.wrong(f"'{ast.unparse(node)}': {name} takes {word.takes} argument{'s' if word.takes != 1 else ''}")
+        return word.form(self.target.gpu)(self, *given)
 
     def _of_function(self, name: str, given: list[Value]) -> Value:
         arguments = self.program.functions[name].args
@@ -311,14 +330,20 @@ class Expressions(Reckoner):
         size = str(SIZES[kind])
         for extent in extents:
             size = self.integer("mul", size, extent)
-        if not size.startswith("%") and int(size) <= SMALL:
+        if not size.startswith("%") and int(size) <= (OWN if self.target.gpu else SMALL):
             self.count += 1
-            self.slots.append(f"  %stack{self.count} = alloca [{size} x i8], align 64")
-            return Value(array, (f"%stack{self.count}",))
+            return Value(array, (self.on_stack(f"%stack{self.count}", f"[{size} x i8], align 64"),))
         return Value(array, (self._from_heap(size), *(n for n in extents if n.startswith("%"))))
+
+    def _shared(self, node: ast.Call) -> Value:
+        """Memory that the threads of a block share."""
+        shape, kind = ast.literal_eval(node.args[0]), self.word(ast.unparse(node.args[1]))
+        return Value(Array(kind, shape), (self.op(f"addrspacecast ptr addrspace(3) {self.program.shared(math.prod(shape) * SIZES[kind])} to ptr"),))
 
     def _from_heap(self, size: str) -> str:
         """So many bytes, at an address that a vector likes; where there are none the kernel ends and says so."""
+        if self.target.gpu:
+            raise self.wrong(f"scratch of a GPU's thread must have a size that is known, of at most {OWN} bytes")
         if not self.entry:
             raise self.wrong("scratch that is large, or of a size that is not known, belongs to the kernel itself")
         (heap,) = self.room(["ptr"])

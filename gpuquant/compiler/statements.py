@@ -1,10 +1,7 @@
 """Kernel source in LLVM's language, in one pass over the syntax tree.
 
-What a word takes decides its kinds, and each way in which it is called makes one function of it. A name has one kind in all of its
-function: where a later line gives it a wider one, the function is written again with that. An index counts from the front.
-
-numba reads the same source for a GPU, and in the tests for a CPU: it gives the same numbers, but spends a second and more on a kernel
-before LLVM has it, which a first call waits for.
+What a function is given decides the types in it, and each way in which it is called makes one function of LLVM's. A name has one type in all of its
+function: where a later line gives it a wider one, the function is written again with that.
 """
 
 from __future__ import annotations
@@ -13,9 +10,10 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gpuquant.device.expressions import Expressions
-from gpuquant.device.kinds import Kind, Value, returned, scalars, shown, wider
-from gpuquant.device.reckon import DECLARED
+from gpuquant.compiler.expressions import Expressions
+from gpuquant.compiler.intrinsics import DECLARED
+from gpuquant.compiler.targets import CPU, Target
+from gpuquant.compiler.types import Kind, Value, returned, scalars, shown, wider
 from gpuquant.errors import MemberError
 
 
@@ -35,24 +33,43 @@ def definitions(tree: ast.Module) -> Iterator[tuple[str, Any]]:
 class Program:
     """The functions that a kernel's entry needs, written as they are asked for."""
 
-    def __init__(self, known: Mapping[str, Any]) -> None:
+    def __init__(self, known: Mapping[str, Any], target: Target = CPU) -> None:
+        self.target = target
         self.functions = {name: word for name, word in known.items() if isinstance(word, ast.FunctionDef)}
         self.meanings = {name: word for name, word in known.items() if name not in self.functions}
         self.done: dict[Any, tuple[str, Kind]] = {}
         self.begun: set[Any] = set()
-        self.texts = [DECLARED]
+        self.texts = [DECLARED, *([target.declared] if target.gpu else [])]
+        self.tables = 0
 
     def entry(self, name: str, kinds: Sequence[Kind]) -> str:
-        """The whole module: `i32 NAME(i64 first, i64 count, ptr slots)` runs the function `name` for so many units.
+        """The whole module, whose entry is the function `name`.
 
-        Its other arguments lie in `slots`, eight bytes to a scalar. It returns 1 where there is not enough memory, else 0.
+        On a CPU it is `i32 NAME(i64 first, i64 count, ptr slots)`, which runs so many units: its other arguments lie in `slots`, eight bytes to a scalar; it returns 1
+        where there is not enough memory, else 0. On a GPU it is a kernel that takes the first unit and its arguments' scalars, and a block runs a unit.
         """
+        if self.target.gpu:
+            return self._kernel(name, kinds)
         types = [part for kind in kinds for part in scalars(kind)]
         loads = [f"  %at.{k} = getelementptr inbounds i64, ptr %slots, i64 {k}\n  %p{k} = load {part}, ptr %at.{k}" for k, part in enumerate(types)]
         given = [Value("i64", ("%first",)), Value("i64", ("%count",)), *self._given(kinds)]
         body = Function(self, self.functions[name], given, entry=True).write()
         head = f"define i32 @{name}(i64 %first, i64 %count, ptr noalias readonly %slots) nounwind {{"
         return "\n\n".join([*self.texts, "\n".join([head, *loads, body, "}"])])
+
+    def _kernel(self, name: str, kinds: Sequence[Kind]) -> str:
+        function = Function(self, self.functions[name], self._given(["i64", *kinds]), entry=True)
+        body = function.write()
+        heads = ", ".join(f"{part} %p{k}" for k, part in enumerate(part for kind in ("i64", *kinds) for part in scalars(kind)))
+        head = f"define {self.target.convention} void @{name}({heads}) nounwind #0 {{"
+        bound = f'attributes #0 = {{ "nvvm.maxntid"="{self.target.width}" "amdgpu-flat-work-group-size"="1,{self.target.width}" }}'
+        return "\n\n".join([f'target triple = "{self.target.triple}"', *self.texts, "\n".join([head, body, "}"]), bound])
+
+    def shared(self, size: int) -> str:
+        """The symbol of so many bytes that a block's threads share."""
+        self.tables += 1
+        self.texts.append(f"@shared{self.tables} = internal addrspace(3) global [{size} x i8] undef, align 16")
+        return f"@shared{self.tables}"
 
     def called(self, name: str, kinds: tuple[Kind, ...]) -> tuple[str, Kind]:
         """The symbol and the kind of the result of a word for arguments of these kinds."""
@@ -66,7 +83,7 @@ class Program:
             function = Function(self, tree, self._given(kinds))
             body = function.write()
             heads = ", ".join(f"{part} %p{k}" for k, part in enumerate(part for kind in kinds for part in scalars(kind)))
-            way = "noinline" if any(isinstance(d, ast.Name) and d.id == "apart" for d in tree.decorator_list) else "alwaysinline"
+            way = "noinline" if not self.target.gpu and any(isinstance(d, ast.Name) and d.id == "apart" for d in tree.decorator_list) else "alwaysinline"
             symbol = f"@{name}.{len(self.done)}"
             self.texts.append(f"define internal {returned(function.result)} {symbol}({heads}) {way} nounwind {{\n{body}\n}}")
             self.done[name, kinds] = (symbol, function.result)
@@ -105,7 +122,7 @@ class Function(Expressions):
         while self.changed:
             self.changed, self.open = False, True
             self.lines, self.heaps, self.places, self.sure, self.ends, self.count = [], [], {}, set(), set(), 0
-            self.slots = ["  %failed = alloca i32", "  store i32 0, ptr %failed"] if self.entry else []
+            self.slots = ["  %failed = alloca i32", "  store i32 0, ptr %failed"] if self.entry and not self.target.gpu else []
             self.begin("start")
             for name, value in self.given.items():
                 if name in self.stored:
@@ -137,6 +154,9 @@ class Function(Expressions):
         self.begin("leave")
         for heap in self.heaps:
             self.do(f"call void @free(ptr {self.op(f'load ptr, ptr {heap}')})")
+        if self.entry and self.target.gpu:
+            self.do("ret void")
+            return
         if self.entry:
             self.do(f"ret i32 {self.op('load i32, ptr %failed')}")
             return

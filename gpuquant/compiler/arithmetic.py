@@ -1,4 +1,4 @@
-"""Reckoning in LLVM's language: casts, arithmetic, comparisons and the elementary words, on values whose kinds are known.
+"""Arithmetic in LLVM's language: casts, operators, comparisons and places in arrays, of values whose types are known.
 
 The rules are numba's. A whole number has 64 bits once something is done with it, and with a float it becomes a float64; two of 64 bits, one
 with a sign and one without, do not mix. One with a sign never leaves its range, and nothing is divided by zero: that is the source's affair. A
@@ -10,31 +10,23 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from gpuquant.device.kinds import COMPLEX, FLOATS, NOTHING, RECKONED, SCALARS, Array, Kind, Value, joined, literal, scalars, shown, wider
+from gpuquant.compiler.intrinsics import FLAGS
+from gpuquant.compiler.targets import Target
+from gpuquant.compiler.types import COMPLEX, FLOATS, RECKONED, SCALARS, Array, Kind, Value, joined, literal, scalars, shown, wider
 from gpuquant.errors import MemberError
 
-FLAGS = "contract nsz"  # never reassoc: it folds the rounding trick of exp away and gives wrong prices without a word
 ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 INDICES = ("i32", "u32", "i64", "u64")
 BITWISE = {ast.BitAnd: "and", ast.BitOr: "or", ast.BitXor: "xor", ast.LShift: "shl", ast.RShift: "shr"}
 COMPARED = {ast.Lt: ("olt", "lt"), ast.LtE: ("ole", "le"), ast.Gt: ("ogt", "gt"), ast.GtE: ("oge", "ge"), ast.Eq: ("oeq", "eq"), ast.NotEq: ("une", "ne")}
-DECLARED = """declare float @llvm.fabs.f32(float)
-declare double @llvm.fabs.f64(double)
-declare float @llvm.sqrt.f32(float)
-declare double @llvm.sqrt.f64(double)
-declare i64 @llvm.abs.i64(i64, i1)
-declare i64 @llvm.cttz.i64(i64, i1)
-declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
-declare ptr @llvm.ptrmask.p0.i64(ptr, i64)
-declare noalias ptr @malloc(i64)
-declare void @free(ptr)"""
 
 
-class Reckoner:
-    """Writes instructions of the function `name`."""
+class Arithmetic:
+    """Writes instructions of the function `name` for a target."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, target: Target) -> None:
         self.name = name
+        self.target = target
         self.line: ast.stmt | None = None  # the statement they are for
         self.lines: list[str] = []
         self.count = 0
@@ -208,82 +200,3 @@ class Reckoner:
         """The extents of an array."""
         unknown = iter(array.parts[1:])
         return [next(unknown) if n is None else str(n) for n in array.kind.shape]
-
-    # the words that every target has
-
-    def word_abs(self, x: Value) -> Value:
-        """`abs(x)`."""
-        if x.kind in ("u32", "u64"):
-            return x
-        if x.kind in FLOATS:
-            return Value(x.kind, (self.op(f"call {FLAGS} {SCALARS[x.kind]} @llvm.fabs.{x.kind}({SCALARS[x.kind]} {x.parts[0]})"),))
-        return Value("i64", (self.op(f"call i64 @llvm.abs.i64(i64 {self.cast(x, 'i64').parts[0]}, i1 false)"),))
-
-    def word_sqrt(self, x: Value) -> Value:
-        """The square root, in the type of `x`."""
-        x = x if x.kind in FLOATS else self.cast(x, "f64")
-        return Value(x.kind, (self.op(f"call {FLAGS} {SCALARS[x.kind]} @llvm.sqrt.{x.kind}({SCALARS[x.kind]} {x.parts[0]})"),))
-
-    def word_max(self, a: Value, b: Value) -> Value:
-        """Python's `max`: the first, unless the second is beyond it."""
-        return self._extreme(ast.Gt(), a, b)
-
-    def word_min(self, a: Value, b: Value) -> Value:
-        """Python's `min`: the first, unless the second is below it."""
-        return self._extreme(ast.Lt(), a, b)
-
-    def _extreme(self, op: ast.cmpop, a: Value, b: Value) -> Value:
-        kind = self.alike(a.kind, b.kind)
-        a, b = self.cast(a, kind), self.cast(b, kind)
-        return self.chosen(self.compared(op, b, a), b, a)
-
-    def word_complex(self, real: Value, imag: Value) -> Value:
-        """`complex(real, imag)`."""
-        return Value(COMPLEX, (*self.cast(real, "f64").parts, *self.cast(imag, "f64").parts))
-
-    def word_bits32(self, x: Value) -> Value:
-        """The bits of a float32."""
-        return self._bits(x, "f32", "u32")
-
-    def word_from_bits32(self, x: Value) -> Value:
-        """The float32 with these bits."""
-        return self._bits(x, "u32", "f32")
-
-    def word_bits64(self, x: Value) -> Value:
-        """The bits of a float64."""
-        return self._bits(x, "f64", "u64")
-
-    def word_from_bits64(self, x: Value) -> Value:
-        """The float64 with these bits."""
-        return self._bits(x, "u64", "f64")
-
-    def _bits(self, x: Value, of: str, kind: str) -> Value:
-        return Value(kind, (self.op(f"bitcast {SCALARS[of]} {self.cast(x, of).parts[0]} to {SCALARS[kind]}"),))
-
-    def word_lowest(self, x: Value) -> Value:
-        """The place of the lowest bit of a u64 that is set, 64 where none is."""
-        return Value("u64", (self.op(f"call i64 @llvm.cttz.i64(i64 {self.cast(x, 'u64').parts[0]}, i1 false)"),))
-
-    def word_below(self, array: Value, index: Value, bound: Value) -> Value:
-        """Which of 64 float64 in a row, from an element on, are below a bound: a bit of a u64 for each."""
-        kind, place = self.place(array, index.items())
-        if kind != "f64" or not array.kind.packed:
-            raise self.wrong(f"below looks at f64 that lie side by side, not at {shown(array.kind)}")
-        (limit,) = self.cast(bound, "f64").parts
-        numbers = self.op(f"load <64 x double>, ptr {place}, align 8")
-        first = self.op(f"insertelement <64 x double> undef, double {limit}, i64 0")
-        limits = self.op(f"shufflevector <64 x double> {first}, <64 x double> undef, <64 x i32> zeroinitializer")
-        return Value("u64", (self.op(f"bitcast <64 x i1> {self.op(f'fcmp olt <64 x double> {numbers}, {limits}')} to i64"),))
-
-    def word_halted(self, array: Value) -> Value:
-        """The first element of an array as it is now, whatever it was before: not 0 where who runs the kernel wants no more of it."""
-        kind, place = self.place(array, [Value("i64", ("0",))])
-        if kind != "i64":
-            raise self.wrong(f"halted reads an i64, not {kind}")
-        return Value("i64", (self.op(f"load volatile i64, ptr {place}"),))
-
-    def word_touch(self, array: Value, index: Value) -> Value:
-        """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond the array's end it does nothing."""
-        _, place = self.place(array, index.items(), inside="")
-        self.do(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
-        return NOTHING

@@ -1,32 +1,26 @@
-"""The words a kernel body adds to Python, and the rewriting that gives each target its form of them.
+"""What a member may say, and its rewriting into kernel source.
 
-`lanes()` is the loop LLVM vectorises on a CPU and one thread on a GPU. `unrolled(n)` is a loop on a CPU and n copies on a
-GPU, where only constant indices keep an array in registers; `part(n, a, b)` is those of them from a to b - 1.
-`array(shape, dtype)` is scratch: L1 or registers.
 Members are written in plain Python with `math`; `Rewriter` maps `math.*` to vmath in the run's precision, gives
-literals the run's type, turns `m.volatility[i]` into a register, and rejects by name what cannot run on both targets.
+literals the run's type, turns `m.volatility[i]` into a register, and refuses by name, with its line, what cannot run on every target.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
-from gpuquant.device.rearrange import Rename
-from gpuquant.device.unroll import Unroll
+from gpuquant.compiler.unroll import Unroll
 from gpuquant.errors import MemberError, unknown
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
 BUILTINS = {"min": "smaller", "max": "larger", "abs": "abs", "range": "range"}
 RESERVED = {"F", "D", "f32", "f64", "i32", "i64", "u32", "u64", "sqrt", "normals", "uniform", "LANES", "WIDTH", "np", "cuda", "jit", "kernel"}
-PAST = {"sum", "close", "open", "high", "low", "volume"}  # what a rule may ask of its parameter `past`
 STATEMENTS = (
     ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.Pass,
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name, ast.Constant, ast.Subscript, ast.Slice, ast.Attribute,
@@ -46,14 +40,23 @@ class Precision:
 PRECISIONS = {p.name: p for p in (Precision("single", "f32", "32"), Precision("mixed", "f64", "32"), Precision("double", "f64", "64"))}
 
 
+def plain(function: Any) -> Any:
+    """The Python function behind one that numba has compiled."""
+    return getattr(function, "py_func", function)
+
+
 def parse(function: Callable[..., Any]) -> ast.FunctionDef:
-    """The syntax tree of a function, without decorators and docstring."""
+    """The syntax tree of a function, without decorators and docstring; its lines are those of the file, whose name is its `file`."""
+    function = plain(function)
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+        lines, first = inspect.getsourcelines(function)
+        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
     except (OSError, TypeError) as failure:
         raise MemberError(f"{function.__qualname__}: its source cannot be read ({failure}); define it in a file or a notebook cell") from failure
     if not isinstance(tree, ast.FunctionDef):
         raise MemberError(f"{function.__qualname__}: must be a plain function")
+    ast.increment_lineno(tree, first - 1)
+    tree.file = inspect.getsourcefile(function)  # type: ignore[attr-defined]
     tree.decorator_list = []
     tree.returns = None
     for argument in tree.args.args:
@@ -63,89 +66,9 @@ def parse(function: Callable[..., Any]) -> ast.FunctionDef:
     return tree
 
 
-class Narrow(ast.NodeTransformer):
-    """Give each float literal a type: `0.5` becomes `f32(0.5)`."""
-
-    def __init__(self, word: str) -> None:
-        self.word = word
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return ast.Call(ast.Name(self.word, ast.Load()), [node], []) if isinstance(node.value, float) else node
-
-
-class Body(ast.NodeTransformer):
-    """Give a kernel body the target's form of `lanes`, `unrolled`, `part` and `array`, and the run's constants their values."""
-
-    def __init__(self, gpu: bool, constants: Mapping[str, int | float]) -> None:
-        self.gpu, self.constants = gpu, constants
-
-    def visit_If(self, node: ast.If) -> Any:
-        """What a constant of the run decides is decided here."""
-        if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And):  # `CHOICE and test` is `test`, or nothing
-            parts = [(part, self._known(part)) for part in node.test.values]
-            left = [part for part, value in parts if value is None]
-            if any(value is not None and not value for _, value in parts):
-                node.test = ast.Constant(False)
-            elif left and len(left) < len(parts):
-                node.test = left[0] if len(left) == 1 else ast.BoolOp(ast.And(), left)
-        known = self._known(node.test)
-        if known is None:
-            return self.generic_visit(node)
-        lines = [self.visit(line) for line in (node.body if known else node.orelse)]  # the other side may not even be sayable
-        return [line for part in lines for line in (part if isinstance(part, list) else [part])] or ast.Pass()
-
-    def visit_For(self, node: ast.For) -> Any:
-        self.generic_visit(node)
-        loop, name = node.iter, node.target
-        if not (isinstance(loop, ast.Call) and isinstance(loop.func, ast.Name) and isinstance(name, ast.Name)):
-            return node
-        word, limits = loop.func.id, loop.args[1:]
-        if word == "lanes":
-            node.iter = ast.parse("range(LANES)", mode="eval").body
-        elif word == "range" and not limits and self._known(loop.args[0]) == 1:  # a loop of one turn is its body
-            return self._turns(node.body, name.id, 1)
-        elif word in ("unrolled", "part") and not self.gpu:
-            node.iter = ast.Call(ast.Name("range", ast.Load()), limits or loop.args, [])
-        elif word in ("unrolled", "part"):
-            if limits:
-                inside = ast.Compare(limits[0], [ast.LtE(), ast.Lt()], [ast.Name(name.id, ast.Load()), limits[1]])
-                node.body = [ast.If(inside, node.body, [])]
-            return self._turns(node.body, name.id, self._known(loop.args[0]))
-        return node
-
-    def _known(self, node: ast.expr) -> Any:
-        """The value of an expression of the run's constants alone, or None."""
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        return eval(ast.unparse(node), {}, dict(self.constants)) if names <= set(self.constants) else None
-
-    def _turns(self, body: list[ast.stmt], name: str, count: int) -> list[ast.stmt]:
-        """The body once for each turn, with the turn's number in place of its name."""
-        return [Rename({name: ast.Constant(turn)}).visit(copy.deepcopy(line)) for turn in range(count) for line in body]
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        known = self.constants.get(node.id) if isinstance(node.ctx, ast.Load) else None
-        return node if known is None or isinstance(known, str) else ast.Constant(known)
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """`START + 2 * 3` is one number: a compiler would type and lower each step."""
-        self.generic_visit(node)
-        whole = isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.FloorDiv) and all(
-            isinstance(n, ast.Constant) and isinstance(n.value, int) for n in (node.left, node.right)
-        )
-        return ast.Constant(eval(ast.unparse(node))) if whole else node
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "array":
-            node.func = ast.parse("cuda.local.array" if self.gpu else "np.empty", mode="eval").body
-            if self.gpu:  # its shape must be literal
-                shape = eval(ast.unparse(node.args[0]), {}, {**self.constants, "LANES": 1})
-                node.args[0] = ast.parse(repr(shape), mode="eval").body
-        return node
-
-
 def fingerprint(function: Any) -> tuple[Any, ...]:
     """What a function's kernel source rests on besides its name: its code, and the numbers and functions it reads from outside."""
+    function = plain(function)
     if not isinstance(function, FunctionType):
         return (function,)
     closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
@@ -153,7 +76,7 @@ def fingerprint(function: Any) -> tuple[Any, ...]:
     names = (*function.__code__.co_names, *closure)
     read = [(name, outside.get(name)) for name in names]
     read += [(f"{name}.{inner}", value.__dict__.get(inner)) for name, value in read if isinstance(value, type) for inner in names]
-    read = [(name, value.__func__ if isinstance(value, staticmethod) else value) for name, value in read]
+    read = [(name, plain(value.__func__ if isinstance(value, staticmethod) else value)) for name, value in read]
     seen = [
         (name, fingerprint(value) if isinstance(value, FunctionType) and value is not function else value)
         for name, value in read
@@ -184,6 +107,8 @@ class Member:
         It is written for arrays, with `xp`.
     waves : tuple of str
         The parameters of a formula that are complex.
+    methods : mapping
+        What may be asked of a parameter, by its name: `past.sum(n)` is the kernel's `past_sum(past, n)`.
     """
 
     name: str
@@ -194,6 +119,7 @@ class Member:
     lengths: Mapping[int, int] = field(default_factory=dict)
     formula: bool = False
     waves: tuple[str, ...] = ()
+    methods: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 class Rewriter(ast.NodeTransformer):
@@ -203,7 +129,7 @@ class Rewriter(ast.NodeTransformer):
         self.member = member
         self.suffix = ("64" if precision.state == "f64" else "32") if member.accurate else precision.draw
         self.cast = "f32" if self.suffix == "32" and precision.state == "f64" else ""
-        self.lines: list[str] = []
+        self.functions: list[ast.FunctionDef] = []
         self.lengths: dict[str, int] = {}
         self.done: dict[Any, str] = {}
         self.scope: dict[str, Any] = {}
@@ -211,12 +137,13 @@ class Rewriter(ast.NodeTransformer):
         self.names: list[str] = []
         self.where = ""
 
-    def rewrite(self) -> str:
-        """The source of the member and of what it calls."""
+    def rewrite(self) -> list[ast.FunctionDef]:
+        """The member's function and those that it calls, each after what it calls itself."""
         self._function(self.member.function, self.member.name, self.member.offered)
-        return "\n\n".join(self.lines)
+        return self.functions
 
     def _function(self, function: Any, name: str, offered: int = 0, given: Mapping[str, int] | None = None) -> None:
+        function = plain(function)
         if not isinstance(function, FunctionType):
             raise MemberError(f"{self.member.name}: {function!r} is not a plain Python function")
         tree = parse(function)
@@ -234,17 +161,17 @@ class Rewriter(ast.NodeTransformer):
         tree.name = name
         for node in ast.walk(tree):
             if not isinstance(node, STATEMENTS):
-                self._reject(node, f"{type(node).__name__} cannot run on both targets")
+                self._reject(node, f"{type(node).__name__} cannot run on every target")
         for argument in tree.args.args:
             argument.arg += "_" if argument.arg in RESERVED else ""
         tree.args.defaults = [self.visit(default) for default in tree.args.defaults]
         tree.args.args += [ast.arg(f"_unused{k}") for k in range(len(tree.args.args), offered)]
         tree.body = [self.visit(line) for line in tree.body]
-        self.lines.append("@jit\n" + ast.unparse(ast.fix_missing_locations(tree)))
+        self.functions.append(ast.fix_missing_locations(tree))
         self.scope, self.local, self.names, self.where, self.lengths = outer
 
     def _reject(self, node: Any, why: str) -> None:
-        line = f", line {node.lineno} of the function" if hasattr(node, "lineno") else ""
+        line = f", line {node.lineno} of its file" if hasattr(node, "lineno") else ""
         raise MemberError(
             f"{self.where}{line}: {why}; a member may use arithmetic, comparisons, tuples, if/else, for over range, min, max, abs and math.{{{', '.join(sorted(MATH))}}}"
         )
@@ -274,12 +201,13 @@ class Rewriter(ast.NodeTransformer):
             return node
         node.args = [self.visit(a) for a in node.args]
         if node.keywords:
-            self._reject(node, "keyword arguments cannot run on both targets")
+            self._reject(node, "keyword arguments cannot run on every target")
         if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "math":
             node.func = self._math(node, node.func.attr)
-        elif isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "past" and node.func.attr in PAST and "past" in self.names:
-            node.args.insert(0, ast.Name("past", ast.Load()))
-            node.func = ast.Name(f"past_{node.func.attr}", ast.Load())
+        elif isinstance(node.func, ast.Attribute) and node.func.attr in self.member.methods.get(ast.unparse(node.func.value), ()):
+            asked = node.func.value
+            node.args.insert(0, asked)
+            node.func = ast.Name(f"{ast.unparse(asked)}_{node.func.attr}", ast.Load())
         elif isinstance(node.func, ast.Name):
             node.func.id = self._called(node, node.func.id)
         else:
@@ -302,7 +230,7 @@ class Rewriter(ast.NodeTransformer):
             return BUILTINS[name]
         if name == "float":
             return "F"
-        function = self.scope.get(name)
+        function = plain(self.scope.get(name))
         if not isinstance(function, FunctionType):
             self._reject(node, f"'{name}' cannot be called: it must be a plain function, math.*, min, max or abs")
         assert function
@@ -349,5 +277,5 @@ class Rewriter(ast.NodeTransformer):
                 self._reject(node, "powers other than 2, 3 and 4 need math.exp(y * math.log(x))")
             return ast.Call(ast.Name(name or "", ast.Load()), [self.visit(node.left)], [])
         if isinstance(node.op, ast.Mod | ast.FloorDiv | ast.BitAnd | ast.BitOr | ast.BitXor | ast.LShift | ast.RShift | ast.MatMult):
-            self._reject(node, f"the operator in '{ast.unparse(node)}' cannot run on both targets")
+            self._reject(node, f"the operator in '{ast.unparse(node)}' cannot run on every target")
         return self.generic_visit(node)

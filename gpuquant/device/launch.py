@@ -1,0 +1,66 @@
+"""Run a kernel where it was asked for: on a CPU its units go to the pool, on a GPU each is a block, Python runs one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gpuquant.compiler.kernel import Source
+from gpuquant.compiler.targets import TARGETS
+from gpuquant.device.place import Place, share
+
+
+def run(
+    source_of: Callable[[str], str | Source],
+    place: Place,
+    units: int,
+    arguments: tuple[Any, ...],
+    *,
+    chunk: int = 1,
+    progress: Callable[[int], None] | None = None,
+    halt: Any = None,
+) -> None:
+    """Run `units` units of the kernel whose source is `source_of(target)` at `place`.
+
+    On a CPU a thread takes `chunk` units at once, a fraction of a second. `halt` is an array among the arguments whose first element, once it is
+    not 0, makes the kernel end early: with it ctrl-C need not wait for a unit.
+    """
+    if units == 0:
+        return
+    source = source_of(place.kind)
+    if isinstance(source, Source):
+        _by_python(source, str(source_of("cpu")), units, arguments, progress)
+    elif place.kind == "cpu":
+        from gpuquant.compiler import build
+
+        tile, chunk = build.tile(source, arguments), max(1, chunk)
+
+        def work(first: int) -> int:
+            length = min(chunk, units - first)
+            tile(first, length)
+            return length
+
+        share(work, range(0, units, chunk), place.threads, progress, halt)
+    else:
+        from gpuquant.device import cuda
+
+        cuda.launch(source, units, arguments, place)
+        if progress:
+            progress(units)
+
+
+def _by_python(source: Source, text: str, units: int, arguments: tuple[Any, ...], progress: Callable[[int], None] | None) -> None:
+    """Run it by Python, if a CPU could: what the language does not have is refused here, too."""
+    from gpuquant.compiler import build, llvm
+
+    build.lowered(text, tuple(llvm.taken(argument)[0] for argument in arguments))
+    entry = build.interpreted(source)
+    for unit in range(units):
+        entry(unit, 1, *arguments)
+        if progress:
+            progress(1)
+
+
+def width(place: Place) -> int:
+    """Lanes of one unit of work at `place`."""
+    return TARGETS[place.kind].width
