@@ -115,7 +115,7 @@ class Kind:
     def source(self, target: str) -> str | Source:
         """The source of the kernel for `target`; made anew when a function or a number it reads has changed."""
         gpu = TARGETS[target].gpu
-        assets = self.assets if gpu else min(self.assets, 2)  # on a CPU one kernel serves any number above one
+        assets = min(self.assets, 2) if target == "cpu" else self.assets  # on a CPU one kernel serves any number above one
         flags = tuple(f for f in self.flags if f != "TAILS" or not gpu)
         kind = replace(self, assets=assets, flags=flags, bars=self.bars if gpu else 0)
         functions = ((self.rule, ("begin", "decide")), (self.cost, ("fill", "charge", "afford")), (self.model, ("begin", "step", "log_spots")))
@@ -270,7 +270,7 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{f"FATE_{name.upper()}": k for k, name in enumerate(tickets.FATE)},
         **{name.upper(): k for k, name in enumerate(tickets.STATES)},
     }
-    if kind.assets == 1 or gpu:  # a GPU's arrays need their sizes when it is compiled
+    if kind.assets == 1 or target != "cpu":  # a GPU's arrays need their sizes when it is compiled
         found["ASSETS"] = kind.assets
     if kind.bars:
         found |= {"bars": kind.bars, "lead": lead_of(kind.bars)}

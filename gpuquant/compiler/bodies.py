@@ -61,7 +61,7 @@ class Body(ast.NodeTransformer):
             node.iter = ast.Call(ast.Name("range", ast.Load()), limits or loop.args, [])
         elif word in ("unrolled", "part"):
             if limits:
-                inside = ast.Compare(limits[0], [ast.LtE(), ast.Lt()], [ast.Name(name.id, ast.Load()), limits[1]])
+                inside = ast.parse(f"{ast.unparse(limits[0])} <= {name.id} and {name.id} < {ast.unparse(limits[1])}", mode="eval").body
                 node.body = [ast.If(inside, node.body, [])]
             return self._turns(node.body, name.id, self._known(loop.args[0]))
         return node

@@ -154,7 +154,9 @@ class Expressions(Arithmetic):
             raise self.wrong(f"'{ast.unparse(node)}': an index must be a whole number, not {shown(at.kind)}")
         known = at.known()
         if known is None:
-            return self._one_of(items, at)
+            raise self.wrong(
+                f"'{ast.unparse(node)}': which value of a tuple is asked for must be known when it is compiled: a constant, or a loop's variable over constants"
+            )
         if not -len(items) <= known < len(items):
             raise self.wrong(f"'{ast.unparse(node)}' asks for number {known} of {len(items)} values")
         return items[known]
@@ -165,16 +167,6 @@ class Expressions(Arithmetic):
         if node.step is not None or any(end is not None and known is None for end, known in zip((node.lower, node.upper), ends, strict=True)):
             raise self.wrong(f"'[{ast.unparse(node)}]': the ends of a slice must be constants, without a step")
         return slice(*ends)
-
-    def _one_of(self, items: Sequence[Value], at: Value) -> Value:
-        """One of some values of the same kind, which one being known only when the kernel runs; the last, if it is none of them."""
-        kind = items[0].kind
-        for item in items:
-            kind = self.alike(kind, item.kind)
-        found = self.cast(items[-1], kind)
-        for k, item in enumerate(items[:-1]):
-            found = self.chosen(self.compared(ast.Eq(), at, number(k)), self.cast(item, kind), found)
-        return found
 
     def element(self, node: ast.Subscript, array: Value) -> tuple[str, str]:
         """The kind and the place in memory of an element."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpuquant.compiler.expressions import Expressions
 from gpuquant.compiler.intrinsics import DECLARED
@@ -99,6 +99,14 @@ class Program:
         return found
 
 
+class Loop(NamedTuple):
+    """A loop on its way: the labels that `continue` and `break` go to, and the names that surely have a value where they do."""
+
+    after: str
+    end: str
+    sure: list[set[str]]
+
+
 class Function(Expressions):
     """The statements of one function; `entry` is a kernel's first."""
 
@@ -109,7 +117,7 @@ class Function(Expressions):
         self.stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         self.ends: set[bool] = set()  # whether its returns have a value
         self.changed = False
-        self.loops: list[tuple[str, str]] = []  # where `continue` and `break` go
+        self.loops: list[Loop] = []  # those that a line stands in
 
     @property
     def result(self) -> Kind:
@@ -244,9 +252,11 @@ class Function(Expressions):
         self.begin(head)
         self.split(self.truth(line.test), body, end)
         self.begin(body)
+        before = set(self.sure)
         self._turn(line.body, head, end)
         self.go(head)
         self.begin(end)
+        self.sure = before
 
     def _for(self, line: ast.For) -> None:
         self._without_else(line)
@@ -264,25 +274,31 @@ class Function(Expressions):
         now = self.op(f"load i64, ptr {turn}")
         self.split(self.op(f"icmp {'sgt' if step.startswith('-') else 'slt'} i64 {now}, {stop}"), body, end)
         self.begin(body)
+        before = set(self.sure)
         self.give(line.target.id, Value("i64", (now,)))
-        self._turn(line.body, after, end)
+        turned = self._turn(line.body, after, end)
+        known = not start.startswith("%") and not stop.startswith("%")
         self.begin(after)
         self.do(f"store i64 {self.op(f'add nsw i64 {now}, {step}')}, ptr {turn}")
         self.go(head)
         self.begin(end)
+        self.sure = turned if known and range(int(start), int(stop), int(step)) else before
 
-    def _turn(self, lines: Sequence[ast.stmt], after: str, end: str) -> None:
-        """One turn of a loop: where it goes on, and where it ends. What it gives a value counts as given after it, and is zero after no turn."""
-        self.loops.append((after, end))
+    def _turn(self, lines: Sequence[ast.stmt], after: str, end: str) -> set[str]:
+        """One turn of a loop, which goes on and ends at these labels; the names that surely have a value after it, however it ends."""
+        self.loops.append(Loop(after, end, []))
         self.run(lines)
-        self.loops.pop()
+        ends = [*self.loops.pop().sure, *([set(self.sure)] if self.open else [])]
+        return set.intersection(*ends) if ends else set(self.sure)
 
     def _without_else(self, line: ast.For | ast.While) -> None:
         if line.orelse:
             raise self.wrong("a loop has no else in a kernel")
 
     def _continue(self, line: ast.Continue) -> None:
-        self.go(self.loops[-1][0])
+        self.loops[-1].sure.append(set(self.sure))
+        self.go(self.loops[-1].after)
 
     def _break(self, line: ast.Break) -> None:
-        self.go(self.loops[-1][1])
+        self.loops[-1].sure.append(set(self.sure))
+        self.go(self.loops[-1].end)

@@ -189,6 +189,8 @@ class Rewriter(ast.NodeTransformer):
             return ast.parse(f"{value.value.id}[{place}]", mode="eval").body
         node.value = self.visit(node.value)  # the index stays an integer
         if isinstance(node.value, ast.Tuple) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
+            if not -len(node.value.elts) <= node.slice.value < len(node.value.elts):
+                self._reject(node, f"'{ast.unparse(node)}' asks for number {node.slice.value} of {len(node.value.elts)} values")
             return node.value.elts[node.slice.value]
         return node
 

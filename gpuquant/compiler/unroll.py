@@ -12,6 +12,23 @@ from typing import Any
 
 from gpuquant.compiler.inline import Rename
 
+MOST_TURNS = 1000
+WHOLE = (
+    ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Load, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+)  # fmt: skip
+
+
+def _read(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def _reads(node: ast.AST, name: str) -> int:
+    return sum(isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id == name for n in ast.walk(node))
+
+
+def _stored(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
 
 class Unroll(ast.NodeTransformer):
     """Write out what runs over a known length.
@@ -28,6 +45,7 @@ class Unroll(ast.NodeTransformer):
 
     def __init__(self, lengths: Mapping[str, int], row: str, fields: Mapping[str, int]) -> None:
         self.lengths, self.row, self.fields = lengths, row, fields
+        self.function: ast.AST = ast.Pass()
 
     def visit_Call(self, node: ast.Call) -> Any:
         word = node.func.id if isinstance(node.func, ast.Name) else ""
@@ -46,11 +64,52 @@ class Unroll(ast.NodeTransformer):
             return total
         return self.generic_visit(node)
 
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        self.function = node
+        return self.generic_visit(node)
+
     def visit_For(self, node: ast.For) -> Any:
-        counts = self._range(node.iter) if any(isinstance(n, ast.Name) and n.id == "len" for n in ast.walk(node.iter)) else None
-        if counts is None or not isinstance(node.target, ast.Name):
+        counts = self._range(node.iter) if self._asks_by_it(node) else None
+        if counts is None or not isinstance(node.target, ast.Name) or len(counts) > MOST_TURNS:
             return self.generic_visit(node)
-        return [self.visit(line) for turn in counts for line in self._turn(node.body, node.target.id, turn)]
+        name = node.target.id
+        lines = self._flat([self.visit(line) for turn in counts for line in self._turn(node.body, name, turn)])
+        if counts and _reads(self.function, name) > _reads(node, name):  # the variable keeps its last value; as a whole number, which a literal is not
+            lines += ast.parse(f"for {name} in range({counts[-1]}, {counts[-1] + 1}):\n    pass").body
+        return [ast.copy_location(line, node) if not hasattr(line, "lineno") else line for line in lines] or ast.copy_location(ast.Pass(), node)
+
+    def visit_If(self, node: ast.If) -> Any:
+        """What is known already is decided: the other side may ask for a value that is not there."""
+        test = self._truth(node.test)
+        if test is None:
+            return self.generic_visit(node)
+        return self._flat([self.visit(line) for line in (node.body if test else node.orelse)]) or ast.copy_location(ast.Pass(), node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
+        test = self._truth(node.test)
+        return self.generic_visit(node) if test is None else self.visit(node.body if test else node.orelse)
+
+    def _asks_by_it(self, loop: ast.For) -> bool:
+        """Whether a loop is over the length of something, or a value of a tuple is asked for by its variable: then each turn is written out."""
+        if any(isinstance(n, ast.Name) and n.id == "len" for n in ast.walk(loop.iter)):
+            return True
+        if not isinstance(loop.target, ast.Name) or any(loop.target.id in _stored(line) for line in loop.body):
+            return False
+        names = {loop.target.id}
+        for inner in ast.walk(loop):
+            if isinstance(inner, ast.For) and isinstance(inner.target, ast.Name) and names & _read(inner.iter):
+                names.add(inner.target.id)
+        return any(isinstance(n, ast.Subscript) and names & _read(n.slice) for line in loop.body for n in ast.walk(line))
+
+    def _flat(self, lines: list[Any]) -> list[ast.stmt]:
+        return [line for part in lines for line in (part if isinstance(part, list) else [part])]
+
+    def _truth(self, node: ast.expr) -> bool | None:
+        """Whether a test of whole numbers holds, where they are known already."""
+        if not any(isinstance(n, ast.Compare) for n in ast.walk(node)):
+            return None
+        found = self._worked_out(self.visit(copy.deepcopy(node)))
+        return None if found is None else bool(found)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         self.generic_visit(node)
@@ -82,12 +141,22 @@ class Unroll(ast.NodeTransformer):
 
     def _known(self, node: ast.expr) -> int | None:
         """A whole number that is known already."""
-        if isinstance(node, ast.Constant) and not isinstance(node.value, int):
-            return None
-        if not all(isinstance(n, ast.Constant | ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop) for n in ast.walk(node)):
-            return None
-        value = eval(ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))), {"__builtins__": {}})
+        value = self._worked_out(node)
         return value if isinstance(value, int) else None
+
+    def _worked_out(self, node: ast.expr) -> Any:
+        """The value of an expression of whole numbers alone, or None."""
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Constant) and not isinstance(inner.value, int):
+                return None
+            if isinstance(inner, ast.Name) and inner.id not in ("min", "max", "abs"):
+                return None
+            if not isinstance(inner, WHOLE):
+                return None
+        try:
+            return eval(ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))), {"__builtins__": {"min": min, "max": max, "abs": abs}})
+        except (ArithmeticError, TypeError, ValueError):
+            return None
 
     def _length(self, node: ast.expr) -> int | None:
         if isinstance(node, ast.Name):

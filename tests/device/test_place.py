@@ -6,10 +6,10 @@ import time
 
 import numpy as np
 import pytest
-from gpuquant.device.cpu import run_tiles
 
 import gpuquant as gq
 from gpuquant.device import Place, choose, cuda, ledger
+from gpuquant.device.place import share
 from gpuquant.errors import DeviceUnavailable, InputError
 
 
@@ -34,12 +34,6 @@ def test_auto_says_why(monkeypatch):
     assert choose("auto", work=1e12).kind == "cuda"
 
 
-def test_the_simulator_needs_its_environment(monkeypatch):
-    monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
-    with pytest.raises(DeviceUnavailable, match="NUMBA_ENABLE_CUDASIM"):
-        cuda.require_simulator()
-
-
 def test_each_array_crosses_once(walk_panel):
     call = gq.payoffs.Asian(option_type="call", strike=[90.0, 100.0], maturity=1.0, fixings=4)
     model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
@@ -56,39 +50,40 @@ def test_each_array_crosses_once(walk_panel):
     assert book.times("sums", "down") == 2
 
 
-def test_tiles_cover_the_range_once():
-    for threads, chunk in ((1, 7), (2, 1), (2, 1000), (3, 10)):
+def test_items_are_shared_once():
+    for threads, length in ((1, 7), (2, 1), (2, 1000), (3, 10)):
         seen = np.zeros(101, int)
 
-        def tile(first, count, seen=seen):
-            seen[first : first + count] += 1
+        def work(first, seen=seen, length=length):
+            seen[first : first + length] += 1
+            return min(length, 101 - first)
 
         done = []
-        run_tiles(tile, 101, threads, chunk, done.append)
+        share(work, range(0, 101, length), threads, done.append)
         assert (seen == 1).all()
         assert sum(done) == 101
 
 
-def test_a_failing_tile_stops_the_run():
-    def tile(first, count):
-        raise ValueError("broken tile")
+def test_a_failing_item_stops_the_run():
+    def work(first):
+        raise ValueError("broken item")
 
-    with pytest.raises(ValueError, match="broken tile"):
-        run_tiles(tile, 1000, 2, 1, None)
+    with pytest.raises(ValueError, match="broken item"):
+        share(work, range(1000), 2)
 
 
-def test_a_tile_that_fails_on_another_thread_stops_the_run():
+def test_an_item_that_fails_on_another_thread_stops_the_run():
     """The rest is dropped, and the error is the caller's."""
     here, begun = threading.get_ident(), []
 
-    def tile(first, count):
+    def work(first):
         begun.append(first)
         if threading.get_ident() != here:
-            raise ValueError("broken tile")
+            raise ValueError("broken item")
         time.sleep(0.01)
 
-    with pytest.raises(ValueError, match="broken tile"):
-        run_tiles(tile, 10_000, 2, 1, None)
+    with pytest.raises(ValueError, match="broken item"):
+        share(work, range(10_000), 2)
     assert len(begun) < 1000
 
 
@@ -130,7 +125,7 @@ def test_a_member_that_changes_between_processes_is_compiled_anew(python, tmp_pa
         import changing
         price = gq.price(changing.Fixed(option_type="call", strike=1.0, maturity=1.0), gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2), paths=10, engine="monte_carlo")
         pair = kernel.Pair(gq.models.BlackScholes, changing.Fixed, (), "double")
-        assert kernel.text(pair, "cpu") == kernel._text(pair, "cpu")  # what is kept is what would be made
+        assert kernel.source(pair, "cpu") == kernel._source(pair, "cpu").text()  # what is kept is what would be made
         print(price.price)
         """.replace("FOLDER", repr(str(tmp_path)))
     payoff = """

@@ -23,14 +23,14 @@ def simulated(paths=2000):
 FORKING = """
 import os, signal, sys, threading, time
 import gpuquant as gq
-from gpuquant.device import cpu
+from gpuquant.compiler import build
 from gpuquant.backtesting.honesty import Ledger
 from tests.device.test_processes import CALL, FLAT, simulated
 asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=252)
 right = simulated()
 def compiling():
     while True:
-        cpu._machine_code.cache_clear()
+        build._machine_code.cache_clear()
         gq.price(asian, FLAT, paths=64, device="cpu:2", progress=False)
 def computing():
     while True:
@@ -44,7 +44,7 @@ for k in range(5):
     time.sleep(0.13 * k)
     child = os.fork()
     if not child:
-        cpu._machine_code.cache_clear()
+        build._machine_code.cache_clear()
         again = gq.price(CALL, FLAT, paths=2000, engine="monte_carlo", device="cpu:2", progress=True).price
         os._exit(0 if simulated() == right == again else 3)
     end = time.time() + 30
