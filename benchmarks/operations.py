@@ -6,15 +6,15 @@ import ast
 from functools import lru_cache
 
 from gpuquant.compiler import kernel as compiler
-from gpuquant.pricing.kernel import Pair, text
+from gpuquant.pricing.kernel import Pair, source
 
 HEAVY = 5.0  # of a division or a square root, in additions
 WIDE = {"philox": 2.0, "counter": 2.0}  # words of 64 bits, half as many to a vector
 
 
 @lru_cache
-def _functions(source: str) -> dict[str, ast.FunctionDef]:
-    return {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+def _functions(text: str) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
 
 
 def _cost(name: str, known: dict[str, ast.FunctionDef]) -> float:
@@ -37,7 +37,7 @@ def _inside(node: ast.AST, known: dict[str, ast.FunctionDef]) -> float:
 
 def operations(pair: Pair) -> float:
     """Operations of one step of one path, its draws included."""
-    known = {**_functions(compiler.vocabulary()), **_functions(text(pair, "cpu"))}
+    known = {**_functions(compiler.vocabulary()), **_functions(str(source(pair, "cpu")))}
     numbers = (pair.number(pair.model.normals), pair.number(pair.model.uniforms) + pair.payoff.uniforms)
     block = _cost("philox", known) + _cost("counter", known)
     draws = numbers[0] * (block + 2.0 * _cost("normals32", known)) + numbers[1] * (block + 4.0 * _cost("uniform32", known))

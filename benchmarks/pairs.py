@@ -38,13 +38,12 @@ def speed(which: Pair) -> float:
 
 
 def registers(which: Pair) -> tuple[int | None, int | None]:
-    """Registers and spilled bytes of the pair's kernel for sm_90; unknown without numba-cuda."""
-    if importlib.util.find_spec("numba_cuda") is None:
+    """Registers and spilled bytes of the pair's kernel for sm_90; unknown without the assembler, which cuda-bindings and nvidia-nvjitlink bring."""
+    if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.bindings") is None:
         return None, None
-    from gpuquant.device import cuda
-    from tests.contracts.test_members import ptx
+    from tests import ptx
 
-    return cuda.registers(ptx(which))
+    return ptx.registers(ptx.of_pair(which))
 
 
 def run() -> list[Row]:

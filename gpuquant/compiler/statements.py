@@ -62,7 +62,10 @@ class Program:
         body = function.write()
         heads = ", ".join(f"{part} %p{k}" for k, part in enumerate(part for kind in ("i64", *kinds) for part in scalars(kind)))
         head = f"define {self.target.convention} void @{name}({heads}) nounwind #0 {{"
-        bound = f'attributes #0 = {{ "nvvm.maxntid"="{self.target.width}" "amdgpu-flat-work-group-size"="1,{self.target.width}" }}'
+        width = self.target.width  # the registers that a thread may have rest on it
+        bound = (
+            f'attributes #0 = {{ "amdgpu-flat-work-group-size"="1,{width}" }}\n\n!nvvm.annotations = !{{!0}}\n!0 = !{{ptr @{name}, !"maxntidx", i32 {width}}}'
+        )
         return "\n\n".join([f'target triple = "{self.target.triple}"', *self.texts, "\n".join([head, body, "}"]), bound])
 
     def shared(self, size: int) -> str:

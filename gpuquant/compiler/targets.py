@@ -50,8 +50,7 @@ class Target:
         """The declarations of its own functions."""
         if not self.gpu:
             return ""
-        wait = self.barrier.split("(")[0]
-        return f"declare i32 {self.block}()\ndeclare i32 {self.thread}()\ndeclare void {wait}({'i32' if '(i32' in self.barrier else ''})"
+        return f"declare i32 {self.block}()\ndeclare i32 {self.thread}()\ndeclare void {self.barrier}"
 
 
 CPU = Target("cpu", lanes=256)
@@ -63,7 +62,7 @@ CUDA = Target(
     convention="ptx_kernel",
     block="@llvm.nvvm.read.ptx.sreg.ctaid.x",
     thread="@llvm.nvvm.read.ptx.sreg.tid.x",
-    barrier="@llvm.nvvm.barrier.cta.sync.aligned.all(i32 0)",
+    barrier="@llvm.nvvm.barrier0()",
 )
 AMD = Target(
     "amd",

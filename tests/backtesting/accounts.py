@@ -1,4 +1,4 @@
-"""An account of every kind: what the simulator, and a GPU where there is one, must make of them is what the CPU makes."""
+"""An account of every kind: what Python, and a GPU, must make of them is what the CPU makes."""
 
 import numpy as np
 import pandas as pd

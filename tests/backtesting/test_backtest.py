@@ -1,7 +1,5 @@
 """Back-tests: V16 in all its columns, accounting against a slow oracle, and the laws of an honest account."""
 
-import textwrap
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +10,7 @@ import gpuquant as gq
 from gpuquant import costs, measures, rules
 from gpuquant.errors import DataError, GpuquantError, InputError, NameUnknown
 from gpuquant.panel import Panel
+from tests import ptx, twin
 from tests.conftest import ROOT
 
 FEES = costs.Proportional(rate=0.001, slippage=0.0005)
@@ -159,13 +158,13 @@ def test_permuted_assets_permute_results(walk_panel):
 
 
 def test_the_same_bits_for_any_threads_and_chunks(walk_panel, monkeypatch):
-    from gpuquant.compiler import kernel as compiler
+    from gpuquant.device import launch
 
     rule = rules.MovingAverageCross(fast=range(2, 10), slow=range(12, 30))
-    true, results = compiler.run, []
+    true, results = launch.run, []
     for device in ("cpu:1", "cpu:2"):
         for chunk in (1, 2, 3, 7, 20, 1000):
-            monkeypatch.setattr(compiler, "run", lambda *a, chunk=chunk, **k: true(*a, **{**k, "chunk": chunk}))
+            monkeypatch.setattr(launch, "run", lambda *a, chunk=chunk, **k: true(*a, **{**k, "chunk": chunk}))
             results.append(gq.backtest(walk_panel, rule, costs=FEES, device=device).sums)
     for other in results[1:]:
         for name, values in other.items():
@@ -297,52 +296,19 @@ def test_an_account_that_stands_at_exactly_nothing_has_measures():
     assert np.isfinite(found.measures["volatility"][0])
 
 
-SIMULATED = """
-    import warnings; warnings.simplefilter("ignore")
-    import gpuquant as gq
+FEW = ("grid", "weights", "paths")
+OTHERS = ("stops", "trails", "wishes at every bar", "brackets", "orders", "halts", "margin", "locked", "benchmark", "resampled", "priced")
+
+
+@pytest.mark.parametrize("name", [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+def test_python_and_a_gpus_threads_give_the_same_accounts(name, monkeypatch):
     from tests.backtesting.accounts import accounts, agree
-    made = accounts()
-    for name in NAMES:
-        prices, terms = made[name]
-        agree(name, *(gq.backtest(prices, device=device, **terms).sums for device in ("cpu", "simulator")))
-"""
 
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("grid", "weights", "paths"),
-        pytest.param(
-            ("stops", "trails", "wishes at every bar", "brackets", "orders", "halts", "margin", "locked", "benchmark", "resampled", "priced"),
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_the_simulator_gives_the_same_accounts(python, names):
-    pytest.importorskip("numba_cuda")
-    python(f"NAMES = {names}\n" + textwrap.dedent(SIMULATED), NUMBA_ENABLE_CUDASIM="1")
-
-
-def walk_ptx(kind):
-    """A kernel's PTX, without a GPU."""
-    pytest.importorskip("numba_cuda")
-    from numba import types
-
-    from gpuquant.compiler import kernel as compiler
-    from gpuquant.device import cuda
-
-    def array(type_, dimensions=2):
-        return types.Array(type_, dimensions, "C")
-
-    whole, real = types.int64, types.float64
-    table = array(real)
-    wishes = array(types.int8) if kind.rule.__name__ == "Signals" else table
-    line, word = array(real, 1), types.uint32
-    signature = types.void(
-        *[whole] * 6, line, array(whole), *[table] * 3, array(real, 3), wishes, *[table] * 2, *[line] * 3, whole, real, real, word, word, real, table, types.boolean,
-        *[table] * 2, array(whole, 1),
-    )  # fmt: skip
-    return cuda.ptx(compiler.load(kind.text("cuda")).run.py_func, signature)
+    twin.stand_in(monkeypatch)
+    prices, terms = accounts()[name]
+    cpu, python, cuda = (gq.backtest(prices, device=device, **terms).sums for device in ("cpu", "python", "cuda"))
+    agree(name, cpu, python)
+    agree(name, cpu, cuda)
 
 
 @pytest.mark.parametrize("fill", ["next", "same_close"])
@@ -356,7 +322,7 @@ def test_every_rule_and_cost_compiles_to_ptx(fill):
     for rule in family.members(Rule, "gpuquant.rules").values():
         for cost in family.members(Cost, "gpuquant.costs").values():
             if rule.__module__.startswith("gpuquant.") and cost.__module__.startswith("gpuquant."):
-                assert ".local" not in walk_ptx(Kind(rule, cost, 1, fill, "equity", ("SIGNALS", "PARTIAL"), ())), (rule, cost)
+                assert ".local" not in ptx.of_account(Kind(rule, cost, 1, fill, "equity", ("SIGNALS", "PARTIAL"), ())), (rule, cost)
 
 
 @pytest.mark.parametrize("model", [gq.models.Heston, None], ids=["simulated", "resampled"])
@@ -365,7 +331,7 @@ def test_paths_compile_to_ptx(model):
     from gpuquant.backtesting.kernel import Kind
 
     kind = Kind(rules.MovingAverageCross, costs.Proportional, 1, "next", "equity", ("SIGNALS", "PARTIAL", "DETAIL", "TAILS", "PATHS"), (), model, 252)
-    assert ".local" in walk_ptx(kind)
+    assert ".local" in ptx.of_account(kind)
 
 
 @pytest.mark.slow
@@ -384,7 +350,7 @@ def test_every_kind_of_account_compiles_to_ptx():
         Kind(Tickets, costs.Commission, 3, "next", "units", ("TICKETS", "SIGNALS", "RANGES", "VOLUMES", "PARTIAL", "ENTRY_BAR"), ohlc),
     )
     for kind in kinds:
-        assert ".entry" in walk_ptx(kind), kind
+        assert ".entry" in ptx.of_account(kind), kind
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import gpuquant as gq
 from gpuquant.errors import DataError, GpuquantError, InputError
 from gpuquant.rules.base import Rule
+from tests import twin
 
 HESTON = gq.models.Heston(spot=100.0, rate=0.05, v0=0.04, kappa=1.5, long_variance=0.04, vol_of_vol=0.3, correlation=-0.7)
 FLAT = gq.models.BlackScholes(spot=100.0, rate=0.03, volatility=0.2)
@@ -90,9 +91,10 @@ def test_bad_paths_are_named(make, words):
         make()
 
 
-def test_a_path_too_long_for_a_thread_of_a_gpu_is_refused():
+def test_a_path_too_long_for_a_thread_of_a_gpu_is_refused(monkeypatch):
+    twin.stand_in(monkeypatch)
     with pytest.raises(InputError, match="room for a path of 1000 bars, not of 1001"):
-        gq.backtest(gq.Simulated(dynamics=FLAT, paths=4, bars=1001), CROSS, device="simulator")
+        gq.backtest(gq.Simulated(dynamics=FLAT, paths=4, bars=1001), CROSS, device="cuda")
     assert "has not been measured" in gq.backtest(gq.Simulated(dynamics=FLAT, paths=4, bars=9), CROSS).meta["device_reason"]
 
 

@@ -8,11 +8,12 @@ import pytest
 import gpuquant as gq
 from gpuquant import family
 from gpuquant.columns import domains
-from gpuquant.compiler import kernel as compiler
-from gpuquant.device import choose, cuda
+from gpuquant.compiler import build
+from gpuquant.device import choose
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import closed, fourier, waves
+from tests import ptx, twin
 
 HERE = {"maturity": (0.1, 3.0), "strike": (70.0, 130.0), "trigger": (70.0, 130.0), "spot": (80.0, 120.0)}
 WIDE = {
@@ -128,28 +129,20 @@ def test_many_rows_are_priced_as_a_few():
 
 
 def test_the_kernel_compiles_to_ptx_without_a_gpu():
-    pytest.importorskip("numba_cuda")
-    from numba import types
-
     columns = book(gq.models.Heston, gq.payoffs.European)
-    module = compiler.load(waves.text(gq.models.Heston, gq.payoffs.European, tuple(columns), "cuda"))
-    matrix = types.Array(types.float64, 2, "C")
-    assembly = cuda.ptx(module.run.py_func, types.void(types.int64, matrix, types.int64, types.float64, matrix))
+    text, matrix = waves.source(gq.models.Heston, gq.payoffs.European, tuple(columns), "cuda"), ptx.array("f64", 2)
+    assembly = build.ptx(text, (matrix, "i64", "f64", matrix)).decode()
     assert ".local" not in assembly and not re.search(r"^\s+call", assembly, re.M)
 
 
-def test_the_simulator_says_the_same(python):
-    source = """
-        import gpuquant as gq
-        from gpuquant.pricing import fourier
-        fourier.MANY = 1
-        model = gq.models.Heston(spot=100.0, rate=0.02, v0=0.04, kappa=1.5, long_variance=0.04, vol_of_vol=0.5, correlation=-0.7)
-        call = gq.payoffs.European(option_type="call", strike=[90.0, 110.0], maturity=1.0)
-        print(*gq.price(call, model, device=DEVICE).price)
-    """
-    cpu = [float(x) for x in python("DEVICE = 'cpu'\n" + __import__("textwrap").dedent(source)).split()]
-    simulated = [float(x) for x in python("DEVICE = 'simulator'\n" + __import__("textwrap").dedent(source), NUMBA_ENABLE_CUDASIM="1").split()]
-    np.testing.assert_allclose(simulated, cpu, rtol=1e-12)
+def test_python_and_a_gpus_threads_say_the_same(monkeypatch):
+    twin.stand_in(monkeypatch)
+    monkeypatch.setattr(fourier, "MANY", 1)
+    model = gq.models.Heston(spot=100.0, rate=0.02, v0=0.04, kappa=1.5, long_variance=0.04, vol_of_vol=0.5, correlation=-0.7)
+    call = gq.payoffs.European(option_type="call", strike=[90.0, 110.0], maturity=1.0)
+    cpu, python, cuda = (gq.price(call, model, device=device).price for device in ("cpu", "python", "cuda"))
+    np.testing.assert_allclose(python, cpu, rtol=1e-12)
+    np.testing.assert_allclose(cuda, cpu, rtol=1e-12)
 
 
 def test_a_formula_that_a_kernel_cannot_run_is_no_error():
