@@ -6,6 +6,7 @@ Machine code and PTX are kept on disk, under the hash of all that they were made
 from __future__ import annotations
 
 import ast
+import copy
 import ctypes
 import math
 from collections.abc import Callable
@@ -83,19 +84,27 @@ def _meanings() -> dict[str, Any]:
     """What Python takes the words of a kernel for."""
     known = {"np": np, "math": math, "LANES": PYTHON.lanes, "WIDTH": PYTHON.width, "range": range}
     known |= {name: word.python for name, word in INTRINSICS.items()}
-    exec(compile(vocabulary(), "<gpuquant vocabulary>", "exec"), known)
-    exec(compile(ast.unparse(ast.fix_missing_locations(parse(reduction.combine))), "<gpuquant combine>", "exec"), known)
+    for tree in (ast.parse(vocabulary()), ast.Module([parse(reduction.combine)], [])):
+        exec(compile(Truths().visit(tree), "<gpuquant vocabulary>", "exec"), known)
     return known
+
+
+class Truths(ast.NodeTransformer):
+    """Truths of numpy's numbers as Python's own: numpy adds two of them to a truth, and has no minus for one."""
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        return ast.fix_missing_locations(ast.copy_location(ast.Call(ast.Name("bool", ast.Load()), [node], []), node))
 
 
 def interpreted(source: Source, **words: Any) -> Callable[..., None]:
     """`run` of a kernel as functions of Python's own, in which a debugger finds the lines of the files that they come from; `words` have a meaning of their own."""
     known = {**_meanings(), **words}
-    for line in source.lines:
+    for line in map(copy.deepcopy, source.lines):
         if isinstance(line, ast.FunctionDef):
             line.decorator_list = []
             _place(line)
-        exec(compile(ast.Module([ast.fix_missing_locations(line)], []), getattr(line, "file", None) or "<gpuquant kernel>", "exec"), known)
+        exec(compile(ast.Module([ast.fix_missing_locations(Truths().visit(line))], []), getattr(line, "file", None) or "<gpuquant kernel>", "exec"), known)
     run: Callable[..., None] = known["run"]
 
     def quiet(*arguments: Any) -> None:
