@@ -1,6 +1,6 @@
 """The scalar words of a kernel, in plain numpy: what a function means before any target compiles it.
 
-Each target has the same words, in `reckon.py` for a CPU and in `cuda_words.py` for a GPU. These are the slow reference, and what the CUDA simulator runs.
+`compiler/intrinsics.py` gives each target its form of them. These are the slow reference, and what `device="python"` runs.
 """
 
 # mypy: ignore-errors

@@ -1,4 +1,4 @@
-"""Complex elementary functions on vmath's: branch-free, one source for the CPU, the GPU and the simulator.
+"""Complex elementary functions on vmath's: branch-free, one source for a CPU, a GPU and Python itself.
 
 For the integrands of Fourier prices, whose arguments are moderate: no care is taken of infinities and of signed zeros. Formulas write
 `xp.exp` and friends; the compile step maps them here where an argument is complex.

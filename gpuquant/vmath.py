@@ -1,11 +1,11 @@
-"""Branch-free elementary functions: one source for the CPU, the GPU and the simulator.
+"""Branch-free elementary functions: one source for a CPU, a GPU and Python itself.
 
 Written so that a lane loop around them vectorises: no table, no branch, no call. Each comes for float32 (suffix 32) and
 float64 (suffix 64); float literals take the type of the suffix when compiled. Errors are measured against mpmath over
 the whole domain by `tests/test_vmath.py`; the bound of each docstring is the assertion of that test. Unless a
 docstring says otherwise NaN gives NaN and infinities give the limit.
 
-Members write `math.exp` and friends; the compile step (`device/compile.py`) maps them here.
+Members write `math.exp` and friends; the compiler (`compiler/subset.py`) maps them here.
 """
 # Typed words (f32, u32, bits32, ...) are the vocabulary of the targets; mypy does not see through them.
 # mypy: ignore-errors

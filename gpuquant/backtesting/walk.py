@@ -334,7 +334,7 @@ def walk(
             t0 = begins
             while t0 < bars:
                 here = min(BLOCK, (bars if t0 >= first else first) - t0)
-                for q in part(BLOCK, 0, here):  # indices are unsigned: numba, on a GPU, tests a signed one for counting from the end
+                for q in part(BLOCK, 0, here):  # indices are unsigned: they count from the front
                     store_seen(block, 0, q, look(r, 0, (prices, 0, t0 + q), F(t0 + q)))
                 due = u64(0)
                 if t0 < first:

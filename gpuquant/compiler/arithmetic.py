@@ -1,6 +1,6 @@
 """Arithmetic in LLVM's language: casts, operators, comparisons and places in arrays, of values whose types are known.
 
-The rules are numba's. A whole number has 64 bits once something is done with it, and with a float it becomes a float64; two of 64 bits, one
+README.md has the rules. A whole number has 64 bits once something is done with it, and with a float it becomes a float64; two of 64 bits, one
 with a sign and one without, do not mix. One with a sign never leaves its range, and nothing is divided by zero: that is the source's affair. A
 product and a sum are contracted to one instruction where the machine has it, and nothing is reordered.
 """

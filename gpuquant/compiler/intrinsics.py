@@ -187,6 +187,7 @@ INTRINSICS = {
     "below": Intrinsic(3, below, _below, quick=False),
     "halted": Intrinsic(1, halted, _halted, lambda e, array: number(0), quick=False),
     "touch": Intrinsic(2, touch, _touch, lambda e, array, index: NOTHING, quick=False),
+    "breakpoint": Intrinsic(0, breakpoint, lambda e: NOTHING, quick=False),  # a debugger is Python's affair
     "block_number": Intrinsic(0, lambda: 0, lambda e: number(0), _number_of("block")),
     "thread_number": Intrinsic(0, lambda: 0, lambda e: number(0), _number_of("thread")),
     "barrier": Intrinsic(0, lambda: None, lambda e: NOTHING, _barrier, quick=False),

@@ -1,6 +1,6 @@
-"""THE place where CPU and GPU differ: choose a place, move arrays, compile, cache, launch, count traffic.
+"""THE place where CPU and GPU differ when something runs: choose a place, move arrays, launch, count traffic. What kernels are made of is in `compiler/`.
 
-`cupy` and `numba.cuda` are imported here and nowhere else. Nothing above this folder asks on which device it runs.
+CuPy is imported here and nowhere else. Nothing above this folder asks on which device it runs.
 """
 
 from gpuquant.device.place import CROSSOVER_COLUMNS, CROSSOVER_PATH_STEPS, Place, available, choose

@@ -19,13 +19,11 @@ PACKAGES = (
     "numpy",
     "scipy",
     "llvmlite",
-    "numba",
     "pandas",
     "pyarrow",
     "torch",
     "safetensors",
     "cupy-cuda13x",
-    "numba-cuda",
     "nvidia-ml-py",
     "skfolio",
     "cvxpy-base",
@@ -66,9 +64,6 @@ def cuda_majors() -> dict[str, str]:
     for name in ("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x"):
         if version_of(name) != "absent":
             majors["CuPy"] = name[9:11]
-    runtime = version_of("nvidia-cuda-runtime")
-    if version_of("numba-cuda") != "absent":
-        majors["numba-cuda"] = runtime.split(".")[0] if runtime != "absent" else "12" if version_of("nvidia-cuda-runtime-cu12") != "absent" else "system's"
     return majors
 
 

@@ -1,4 +1,4 @@
-"""Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `python` for tests.
+"""Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `python`, which a debugger can follow.
 
 A `Place` puts arrays, gets them back (both through the traffic ledger) and says why it was chosen.
 """
@@ -36,7 +36,7 @@ class Place:
     Parameters
     ----------
     kind : str
-        `cpu`, `cuda`, or `python`: numba-cuda's kernels in plain Python.
+        `cpu`, `cuda`, or `python`: the same kernel source, run by Python.
     index : int
         The number of the GPU.
     threads : int
@@ -169,7 +169,7 @@ def choose(device: str | Place = "auto", *, work: float | None = None, crossover
     Parameters
     ----------
     device : str or Place
-        `auto`, `cpu`, `cpu:N` (N threads), `cuda`, `cuda:N`, or `python`.
+        `auto`, `cpu`, `cpu:N` (N threads), `cuda`, `cuda:N`, or `python`: slow, for a debugger.
     work : float, optional
         Path-steps or columns of the run; `auto` keeps work below `crossover` on the CPU.
 

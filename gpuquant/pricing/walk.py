@@ -6,7 +6,7 @@ variants (bumped columns) on the same draws; OUTPUTS linear combinations of thei
 averaged, so that each carries its own standard error.
 
 These functions are source: the names they do not define (`begin`, `step`, `load_state`, NX, ...) are put around them by
-`device/compile.py`, one generated module per model, payoff, precision and target.
+`compiler/kernel.py`, one kernel per model, payoff, precision and target.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
