@@ -69,6 +69,7 @@ def _optimized(text: str, machine: Any) -> Any:
     """A module as LLVM's optimiser leaves it for a machine."""
     module = llvm.parse_assembly(text)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    module.verify()  # a third of a hundredth of the time, and a mistake of ours is seen here
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = True
     options.slp_vectorization = False

@@ -20,7 +20,7 @@ from gpuquant.errors import MemberError, unknown
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
 BUILTINS = {"min": "smaller", "max": "larger", "abs": "abs", "range": "range", "breakpoint": "breakpoint"}
-RESERVED = {"F", "D", "f32", "f64", "i32", "i64", "u32", "u64", "sqrt", "normals", "uniform", "LANES", "WIDTH", "np", "cuda", "jit", "kernel"}
+RESERVED = {"F", "D", "f32", "f64", "i32", "i64", "u32", "u64", "sqrt", "normals", "uniform", "LANES", "WIDTH", "np"}
 STATEMENTS = (
     ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.Pass,
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name, ast.Constant, ast.Subscript, ast.Slice, ast.Attribute,
