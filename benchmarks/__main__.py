@@ -13,7 +13,7 @@ import time
 from benchmarks.common import RESULTS, core, machine
 from gpuquant.errors import GpuquantError
 
-CPU = ("asian", "heston", "threads", "body", "rows", "memory", "grid", "stops", "large", "startup", "europeans", "fourier", "pairs")
+CPU = ("asian", "heston", "threads", "body", "rows", "memory", "grid", "stops", "large", "startup", "compiling", "europeans", "fourier", "pairs")
 GPU = ("gpu_paths", "gpu_grid")
 
 

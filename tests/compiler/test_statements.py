@@ -1,8 +1,6 @@
 """Kernel source in LLVM's language means what it means in Python, and what numba makes of it."""
 
-import ast
 import math
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -11,12 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuquant as gq
-from gpuquant import scalars
-from gpuquant.compiler import build, reduction
-from gpuquant.compiler import kernel as compiler
-from gpuquant.compiler.targets import CPU
+from gpuquant.compiler import build
 from gpuquant.compiler.types import Array, literal, wider
 from gpuquant.errors import MemberError
+from tests.compiler.with_numba import with_numba
 
 KERNEL = "def run(unit0, units, {arguments}):\n    for unit in range(unit0, unit0 + units):\n{body}\n"
 
@@ -33,48 +29,6 @@ def result(expression, *arguments, words="", of=np.float64):
     out = np.zeros(1, of)
     run(f"{'abcdefgh'[len(arguments)]}[0] = {expression}", *arguments, out, words=words)
     return out[0]
-
-
-def below(array, at, bound):
-    """As the intrinsic's meaning, in words that numba knows."""
-    bits = np.uint64(0)
-    for k in range(64):
-        if array[at[0], at[1] + np.uint64(k)] < bound:
-            bits |= np.uint64(1) << np.uint64(k)
-    return bits
-
-
-@lru_cache
-def with_numba(text):
-    """The same kernel as numba compiles it."""
-    import numba
-
-    jit = numba.njit(error_model="numpy")
-    known = {
-        "np": np,
-        "jit": jit,
-        "LANES": CPU.lanes,
-        "WIDTH": CPU.width,
-        "sqrt": np.sqrt,
-        "touch": jit(lambda array, at: None),
-        "halted": jit(lambda array: array[0]),
-    }
-    known |= {
-        name: getattr(np, kind)
-        for name, kind in (("f32", "float32"), ("f64", "float64"), ("i32", "int32"), ("i64", "int64"), ("u32", "uint32"), ("u64", "uint64"))
-    }
-    for name in ("bits32", "from_bits32", "bits64", "from_bits64"):
-        known[name] = jit(getattr(scalars, name))
-    known["combine"] = jit(reduction.combine)
-    known["lowest"] = jit(lambda x: np.uint64(64) if x == 0 else np.uint64(np.round(np.log2(float(x & (~x + np.uint64(1)))))))
-    known["below"] = jit(below)
-    for module in (compiler.vocabulary(), text):
-        tree = ast.parse(module)
-        for line in tree.body:
-            if isinstance(line, ast.FunctionDef):
-                line.decorator_list = [ast.Name("jit", ast.Load())]
-        exec(ast.unparse(ast.fix_missing_locations(tree)), known)
-    return known["run"]
 
 
 CALL = {"option_type": "call", "strike": 100.0, "maturity": 0.5}

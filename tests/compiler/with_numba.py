@@ -1,0 +1,53 @@
+"""Kernel source as numba compiles it: the compiler's oracle, and its rival."""
+
+import ast
+from functools import lru_cache
+
+import numpy as np
+
+from gpuquant import scalars
+from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler import reduction
+from gpuquant.compiler.targets import CPU
+
+
+def below(array, at, bound):
+    """As the intrinsic's meaning, in words that numba knows."""
+    bits = np.uint64(0)
+    for k in range(64):
+        if array[at[0], at[1] + np.uint64(k)] < bound:
+            bits |= np.uint64(1) << np.uint64(k)
+    return bits
+
+
+@lru_cache
+def with_numba(text):
+    """The same kernel as numba compiles it."""
+    import numba
+
+    jit = numba.njit(error_model="numpy")
+    known = {
+        "np": np,
+        "jit": jit,
+        "LANES": CPU.lanes,
+        "WIDTH": CPU.width,
+        "sqrt": np.sqrt,
+        "touch": jit(lambda array, at: None),
+        "halted": jit(lambda array: array[0]),
+    }
+    known |= {
+        name: getattr(np, kind)
+        for name, kind in (("f32", "float32"), ("f64", "float64"), ("i32", "int32"), ("i64", "int64"), ("u32", "uint32"), ("u64", "uint64"))
+    }
+    for name in ("bits32", "from_bits32", "bits64", "from_bits64"):
+        known[name] = jit(getattr(scalars, name))
+    known["combine"] = jit(reduction.combine)
+    known["lowest"] = jit(lambda x: np.uint64(64) if x == 0 else np.uint64(np.round(np.log2(float(x & (~x + np.uint64(1)))))))
+    known["below"] = jit(below)
+    for module in (compiler.vocabulary(), text):
+        tree = ast.parse(module)
+        for line in tree.body:
+            if isinstance(line, ast.FunctionDef):
+                line.decorator_list = [ast.Name("jit", ast.Load())]
+        exec(ast.unparse(ast.fix_missing_locations(tree)), known)
+    return known["run"]
