@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 import gpuquant as gq
+from gpuquant.columns import Column, positive
 from gpuquant.payoffs.base import Payoff
+from gpuquant.rules.base import Rule
+from tests import twin
 
 
 def negative_index_of_a_tuple(p, i, acc, log_spots):
@@ -109,3 +112,45 @@ def test_a_function_means_what_python_means(function):
         assert np.isnan(price(function).price)
     else:
         assert price(function).price == pytest.approx(float(right), rel=1e-15)
+
+
+@dataclass(frozen=True)
+class Weighted(Rule):
+    """Long where the last three closes, the latest with the greatest weight, are above the one four bars ago.
+
+    Parameters
+    ----------
+    edge : Column, shape (n,)
+        By how much, as a share; > 0.
+    """
+
+    edge: Column = positive(sample=0.001)
+
+    @staticmethod
+    def begin(r, i):
+        return (0.0, 0.0, 0.0), 4.0
+
+    @staticmethod
+    def decide(r, i, state, past, k):
+        last = (past.close(2.0), past.close(1.0), past.close(0.0))
+        total = 0.0
+        for j in range(3):
+            total = total + (j + 1) * last[j - 3]
+        return (last[-1], last[0], last[1]), 1.0 if total / 6.0 > past.close(3.0) * (1.0 + r.edge[i]) else 0.0
+
+
+def test_a_rule_that_counts_from_the_end_trades_the_same_everywhere(walk_panel, monkeypatch):
+    panel = gq.Panel.of(walk_panel.to_frame().iloc[:120, :1])
+    twin.stand_in(monkeypatch)
+    close, wanted = panel.close[:, 0], []
+    for k in range(4, 120):  # the same in plain Python
+        total = sum((j + 1) * close[k - 2 + j] for j in range(3))
+        wanted.append(1.0 if total / 6.0 > close[k - 3] * 1.001 else 0.0)
+    turns = (
+        1 + sum(a != b for a, b in zip(wanted[:-1], wanted[1:-1], strict=False))
+        if wanted[0]
+        else sum(a != b for a, b in zip(wanted[:-1], wanted[1:-1], strict=False))
+    )
+    for device in ("cpu", "python", "cuda"):
+        found = gq.backtest(panel, Weighted(edge=0.001), device=device)
+        assert int(found.measures["orders"][0]) == turns > 10, device
