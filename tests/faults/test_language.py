@@ -1,5 +1,6 @@
 """What a member's Python means once it is compiled: each function is run by Python and by the library."""
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -146,11 +147,7 @@ def test_a_rule_that_counts_from_the_end_trades_the_same_everywhere(walk_panel, 
     for k in range(4, 120):  # the same in plain Python
         total = sum((j + 1) * close[k - 2 + j] for j in range(3))
         wanted.append(1.0 if total / 6.0 > close[k - 3] * 1.001 else 0.0)
-    turns = (
-        1 + sum(a != b for a, b in zip(wanted[:-1], wanted[1:-1], strict=False))
-        if wanted[0]
-        else sum(a != b for a, b in zip(wanted[:-1], wanted[1:-1], strict=False))
-    )
+    turns = sum(a != b for a, b in itertools.pairwise([0.0, *wanted[:-1]]))  # a wish at the last close is never due
     for device in ("cpu", "python", "cuda"):
         found = gq.backtest(panel, Weighted(edge=0.001), device=device)
         assert int(found.measures["orders"][0]) == turns > 10, device
