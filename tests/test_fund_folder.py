@@ -199,7 +199,7 @@ def linked(name):
 
 
 HOSTILE = {  # what is done to a saved fund, and what the refusal says
-    "a function that runs text": (with_feature({"record": "gpuquant.compiler.kernel.load", "fields": {"text": "open('it ran', 'w')"}}), "not among the classes"),
+    "a function that runs text": (with_feature({"record": "timeit.timeit", "fields": {"stmt": "open('it ran', 'w')"}}), "not among the classes"),
     "a module that acts when imported": (with_feature({"record": "hostile_module.Thing", "fields": {}}), "not among the classes"),
     "a command": (with_feature({"record": "os.system", "fields": {"command": "touch it_ran"}}), "not among the classes"),
     "a class as a value": (with_feature({"class": "subprocess.Popen"}), "not among the classes"),
