@@ -174,7 +174,7 @@ def test_special_values(kind, device):
 
 
 def test_plain_python_means_the_same():
-    """The functions run uncompiled too, in the types of their suffix: the simulator's way."""
+    """The functions run uncompiled too, in the types of their suffix, as `device="python"` runs them."""
     with np.errstate(all="ignore"):  # both arms of a select are evaluated
         assert vmath.log64(np.float64(2.0)) == pytest.approx(np.log(2.0), rel=1e-15)
         assert float(vmath.norm_inv64(np.float64(0.975))) == pytest.approx(1.959963984540054, rel=1e-14)

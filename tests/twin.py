@@ -13,8 +13,8 @@ import numpy as np
 import scipy.special
 
 from gpuquant.compiler import build, reduction
+from gpuquant.compiler.functions import parse
 from gpuquant.compiler.kernel import Source
-from gpuquant.compiler.subset import parse
 from gpuquant.compiler.targets import CUDA, TARGETS
 from gpuquant.device import cuda
 

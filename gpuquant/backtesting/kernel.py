@@ -16,8 +16,9 @@ from gpuquant.backtesting.stateless import settled, split
 from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops
 from gpuquant.columns import cached, domains, offered
 from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.functions import fingerprint, parse
 from gpuquant.compiler.kernel import Source
-from gpuquant.compiler.subset import PRECISIONS, Member, Rewriter, fingerprint, parse
+from gpuquant.compiler.subset import PRECISIONS, Member, Rewriter
 from gpuquant.compiler.targets import TARGETS
 from gpuquant.costs.base import Cost
 from gpuquant.errors import MemberError
@@ -125,7 +126,8 @@ class Kind:
 @cached
 def _kept(kind: Kind, target: str, prints: tuple[Any, ...]) -> str | Source:
     columns = tuple(name for part in (kind.rule, kind.cost, kind.model) if part is not None for name in domains(part))
-    return compiler.made(partial(_source, kind), target, "back-test", *vars(kind).values(), columns, prints)
+    drawn = () if kind.model is None else (kind.model.normals, kind.model.uniforms)
+    return compiler.made(partial(_source, kind), target, "back-test", *vars(kind).values(), columns, drawn, prints)
 
 
 NUMBERS = {

@@ -27,7 +27,8 @@ def split(functions: Sequence[ast.FunctionDef], name: str, state: int) -> tuple[
         inside = list(ast.walk(node))
         own = any(isinstance(n, ast.Call) and ast.unparse(n.func).startswith(f"{name}_") for n in inside)  # may return a tuple
         used = {n.id for n in inside if isinstance(n, ast.Name)} & {arguments[state], *stored}
-        return not isinstance(node, ast.Name | ast.Tuple | ast.Compare | ast.BoolOp) and not own and used <= set(moved)
+        whole = isinstance(node, ast.Name | ast.Compare | ast.BoolOp) or any(isinstance(n, ast.Tuple | ast.Slice) for n in inside)  # may be no number
+        return not whole and not own and used <= set(moved)
 
     for line in function.body:
         if isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name):

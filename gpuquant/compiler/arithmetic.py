@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from gpuquant.compiler.intrinsics import FLAGS
 from gpuquant.compiler.targets import Target
-from gpuquant.compiler.types import COMPLEX, FLOATS, RECKONED, SCALARS, Array, Kind, Value, joined, literal, scalars, shown, wider
+from gpuquant.compiler.types import ARITHMETIC, COMPLEX, FLOATS, SCALARS, Array, Kind, Value, joined, literal, scalars, shown, wider
 from gpuquant.errors import MemberError
 
-ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
+OPERATORS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 INDICES = ("i32", "u32", "i64", "u64")
 BITWISE = {ast.BitAnd: "and", ast.BitOr: "or", ast.BitXor: "xor", ast.LShift: "shl", ast.RShift: "shr"}
 COMPARED = {ast.Lt: ("olt", "lt"), ast.LtE: ("ole", "le"), ast.Gt: ("ogt", "gt"), ast.GtE: ("oge", "ge"), ast.Eq: ("oeq", "eq"), ast.NotEq: ("une", "ne")}
@@ -90,21 +90,21 @@ class Arithmetic:
             return joined([*a.items(), *b.items()])
         kind = self.alike(a.kind, b.kind)
         if not isinstance(kind, str):
-            raise self.wrong(f"nothing can be reckoned with {shown(kind)}")
+            raise self.wrong(f"arithmetic needs numbers, not {shown(kind)}")
         if kind == COMPLEX:
             return self._complex(op, a, b)
         if kind == "bool" and type(op) in BITWISE and not isinstance(op, ast.LShift | ast.RShift):
             return Value("bool", (self.op(f"{BITWISE[type(op)]} i1 {a.parts[0]}, {b.parts[0]}"),))
-        kind = RECKONED.get(kind, kind)
+        kind = ARITHMETIC.get(kind, kind)
         if isinstance(op, ast.Div) and kind not in FLOATS:
             kind = "f64"
         x, y = self.cast(a, kind).parts[0], self.cast(b, kind).parts[0]
         if kind in FLOATS:
-            if type(op) not in ARITHMETIC:
+            if type(op) not in OPERATORS:
                 raise self.wrong("floats are added, subtracted, multiplied and divided, and nothing else")
-            return Value(kind, (self.op(f"f{ARITHMETIC[type(op)]} {FLAGS} {SCALARS[kind]} {x}, {y}"),))
-        if type(op) in ARITHMETIC:
-            return Value(kind, (self.integer(ARITHMETIC[type(op)], x, y, " nsw" if kind == "i64" else ""),))
+            return Value(kind, (self.op(f"f{OPERATORS[type(op)]} {FLAGS} {SCALARS[kind]} {x}, {y}"),))
+        if type(op) in OPERATORS:
+            return Value(kind, (self.integer(OPERATORS[type(op)], x, y, " nsw" if kind == "i64" else ""),))
         if type(op) in BITWISE:
             word = {"shr": "lshr" if kind == "u64" else "ashr"}.get(BITWISE[type(op)], BITWISE[type(op)])
             return Value(kind, (self.op(f"{word} i64 {x}, {y}"),))
@@ -139,7 +139,7 @@ class Arithmetic:
             return self.op(f"f{word} {FLAGS} double {x}, {y}")
 
         if isinstance(op, ast.Add | ast.Sub):
-            x, y, word = self.cast(a, COMPLEX).parts, self.cast(b, COMPLEX).parts, ARITHMETIC[type(op)]
+            x, y, word = self.cast(a, COMPLEX).parts, self.cast(b, COMPLEX).parts, OPERATORS[type(op)]
             return Value(COMPLEX, (f(word, x[0], y[0]), f(word, x[1], y[1])))
         if not isinstance(op, ast.Mult):
             raise self.wrong("complex numbers are added, subtracted and multiplied here")
@@ -185,7 +185,7 @@ class Arithmetic:
             raise self.wrong(f"an index must be a whole number, not {shown(next(v.kind for v in index if v.kind not in INDICES))}")
         if any((value.known() or 0) < 0 for value in index):
             raise self.wrong("an index counts from the front")
-        at = [self.cast(value, RECKONED.get(value.kind, value.kind)).parts[0] for value in index]
+        at = [self.cast(value, ARITHMETIC.get(value.kind, value.kind)).parts[0] for value in index]
         if kind.packed:
             where = at[0]
             for step, extent in zip(at[1:], self.shape(array)[1:], strict=True):

@@ -17,10 +17,10 @@ import numpy as np
 
 from gpuquant.compiler import llvm, reduction
 from gpuquant.compiler.cache import keep
+from gpuquant.compiler.functions import parse
 from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.compiler.kernel import Source, identity, vocabulary
 from gpuquant.compiler.statements import Program, definitions
-from gpuquant.compiler.subset import parse
 from gpuquant.compiler.targets import CPU, CUDA, PYTHON, Target
 from gpuquant.compiler.types import Kind
 from gpuquant.forks import compiling
@@ -82,19 +82,33 @@ def ptx(text: str, kinds: tuple[Kind, ...], capability: int = NEWEST) -> bytes:
 @lru_cache
 def _meanings() -> dict[str, Any]:
     """What Python takes the words of a kernel for."""
-    known = {"np": np, "math": math, "LANES": PYTHON.lanes, "WIDTH": PYTHON.width, "range": range}
+    known = {"np": np, "math": math, "_divided": _divided, "LANES": PYTHON.lanes, "WIDTH": PYTHON.width, "range": range}
     known |= {name: word.python for name, word in INTRINSICS.items()}
     for tree in (ast.parse(vocabulary()), ast.Module([parse(reduction.combine)], [])):
-        exec(compile(Truths().visit(tree), "<gpuquant vocabulary>", "exec"), known)
+        exec(compile(Plain().visit(tree), "<gpuquant vocabulary>", "exec"), known)
     return known
 
 
-class Truths(ast.NodeTransformer):
-    """Truths of numpy's numbers as Python's own: numpy adds two of them to a truth, and has no minus for one."""
+class Plain(ast.NodeTransformer):
+    """Python with numpy's numbers, as the language has it.
+
+    A truth is Python's own: numpy adds two of its truths to a truth, and has no minus for one. A division by zero is no error.
+    """
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
         return ast.fix_missing_locations(ast.copy_location(ast.Call(ast.Name("bool", ast.Load()), [node], []), node))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.Div):
+            return node
+        return ast.fix_missing_locations(ast.copy_location(ast.Call(ast.Name("_divided", ast.Load()), [node.left, node.right], []), node))
+
+
+def _divided(a: Any, b: Any) -> Any:
+    """`a / b` without an error: of two whole numbers, or truths, as floats."""
+    return a / b if isinstance(a, np.inexact) or isinstance(b, np.inexact) else np.float64(a) / np.float64(b)
 
 
 def interpreted(source: Source, **words: Any) -> Callable[..., None]:
@@ -104,7 +118,7 @@ def interpreted(source: Source, **words: Any) -> Callable[..., None]:
         if isinstance(line, ast.FunctionDef):
             line.decorator_list = []
             _place(line)
-        exec(compile(ast.Module([ast.fix_missing_locations(Truths().visit(line))], []), getattr(line, "file", None) or "<gpuquant kernel>", "exec"), known)
+        exec(compile(ast.Module([ast.fix_missing_locations(Plain().visit(line))], []), getattr(line, "file", None) or "<gpuquant kernel>", "exec"), known)
     run: Callable[..., None] = known["run"]
 
     def quiet(*arguments: Any) -> None:

@@ -130,7 +130,7 @@ class Expressions(Arithmetic):
         if name in self.places and name in self.sure:
             return self.load(self.kinds[name], self.places[name])
         if name in self.stored:
-            raise self.wrong(f"'{name}' is read before a line gives it a value, or where only one side of an `if` has")
+            raise self.wrong(f"'{name}' is read before a line gives it a value, or only one side of an `if` does, or a loop that may make no turn")
         if name in self.given:
             return self.given[name]
         meaning = self.program.meanings.get(name)
@@ -164,7 +164,7 @@ class Expressions(Arithmetic):
     def _ends(self, node: ast.Slice) -> slice:
         """The ends of a slice of a tuple, which must be known here."""
         ends = [None if end is None else self.value(end).known() for end in (node.lower, node.upper)]
-        if node.step is not None or any(end is not None and known is None for end, known in zip((node.lower, node.upper), ends, strict=True)):
+        if node.step is not None or any(end is not None and not isinstance(known, int) for end, known in zip((node.lower, node.upper), ends, strict=True)):
             raise self.wrong(f"'[{ast.unparse(node)}]': the ends of a slice must be constants, without a step")
         return slice(*ends)
 
@@ -329,7 +329,10 @@ class Expressions(Arithmetic):
 
     def _shared(self, node: ast.Call) -> Value:
         """Memory that the threads of a block share."""
-        shape, kind = ast.literal_eval(node.args[0]), self.word(ast.unparse(node.args[1]))
+        extents, kind = [n.known() for n in self.value(node.args[0]).items()], self.word(ast.unparse(node.args[1]))
+        if None in extents:
+            raise self.wrong(f"'{ast.unparse(node)}': memory that threads share has a size that is known")
+        shape = tuple(extents)
         return Value(Array(kind, shape), (self.op(f"addrspacecast ptr addrspace(3) {self.program.shared(math.prod(shape) * SIZES[kind])} to ptr"),))
 
     def _from_heap(self, size: str) -> str:

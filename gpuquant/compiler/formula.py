@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
-from gpuquant.compiler.subset import Member, Precision, Rewriter, plain
+from gpuquant.compiler.functions import plain
+from gpuquant.compiler.subset import Member, Precision, Rewriter
 from gpuquant.errors import unknown
 
 REAL = {"exp": "exp64", "log": "log64", "sqrt": "sqrt", "abs": "abs"}
@@ -30,9 +31,9 @@ class Formula(Rewriter):
         self.given: tuple[str, ...] = member.waves
         self.waves: set[str] = set()
 
-    def _function(self, function: Any, name: str, offered: int = 0, given: Mapping[str, int] | None = None) -> None:
+    def _function(self, function: Any, name: str, offered: int = 0, given: Mapping[str, int] | None = None, row: str = "") -> None:
         outer, self.waves = self.waves, set(self.given)
-        super()._function(function, name, offered, given)
+        super()._function(function, name, offered, given, row)
         self.waves = outer
 
     def _wavy(self, node: ast.AST) -> bool:

@@ -22,8 +22,9 @@ import numpy as np
 from gpuquant.compiler.bodies import Body, Narrow
 from gpuquant.compiler.cache import fingerprint, keep
 from gpuquant.compiler.formula import Formula
+from gpuquant.compiler.functions import parse
 from gpuquant.compiler.inline import Inliner
-from gpuquant.compiler.subset import PRECISIONS, Member, Precision, Rewriter, parse
+from gpuquant.compiler.subset import PRECISIONS, Member, Precision, Rewriter
 from gpuquant.compiler.targets import TARGETS
 
 STATE_TYPES = {"f32": np.float32, "f64": np.float64}
@@ -32,6 +33,7 @@ HEADS = {
     "python": "def run(unit0, units, {arguments}):\n    for unit in range(unit0, unit0 + units):\n        {body}(unit, 0, {arguments})",
     "gpu": "def run(unit0, {arguments}):\n    unit = unit0 + block_number()\n    lane0 = thread_number()",
 }
+# larger and smaller are Python's max and min, which keep a NaN that comes first; a GPU's own would swallow it
 POWERS = """
 def larger(a, b):
     return b if b > a else a
@@ -55,7 +57,6 @@ def erf{s}(x):
 def erfc{s}(x):
     return {f}(2.0) * norm_cdf{s}(-x * {f}(1.4142135623730951))
 """
-# larger and smaller: Python's max and min, which keep a NaN that comes first; a GPU's own would swallow it
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""LLVM's language to machine code of this CPU: optimised, kept on disk, called without Python's lock.
-
-The file of a kernel is named by the hash of what it was made from, the kinds of its arguments, this CPU and LLVM's version.
-"""
+"""LLVM's language to machine code of this CPU, called without Python's lock, or to a GPU's assembly: verified and optimised."""
 
 from __future__ import annotations
 
@@ -69,7 +66,7 @@ def _optimized(text: str, machine: Any) -> Any:
     """A module as LLVM's optimiser leaves it for a machine."""
     module = llvm.parse_assembly(text)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    module.verify()  # a third of a hundredth of the time, and a mistake of ours is seen here
+    module.verify()  # 0.3 % of the time, and a mistake of ours is seen here
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = True
     options.slp_vectorization = False

@@ -24,8 +24,8 @@ def combine(stats, output, width):
 
 
 def combine_threads(stats, output, width):
-    """The same in the same tree, where a lane is a thread, which has its own `stats[output]`; every thread has the result."""
-    table = shared((4, 256), f64)
+    """The same in the same tree, where a lane is a thread, which has its own `stats[output]`; thread 0 has the result."""
+    table = shared((4, WIDTH), f64)
     lane = thread_number()
     for part in range(4):
         table[part, lane] = stats[output, part, 0]

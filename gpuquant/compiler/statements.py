@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gpuquant.compiler.arithmetic import INDICES
 from gpuquant.compiler.expressions import Expressions
 from gpuquant.compiler.intrinsics import DECLARED
 from gpuquant.compiler.targets import CPU, Target
@@ -61,7 +62,7 @@ class Program:
         function = Function(self, self.functions[name], self._given(["i64", *kinds]), entry=True)
         body = function.write()
         heads = ", ".join(f"{part} %p{k}" for k, part in enumerate(part for kind in ("i64", *kinds) for part in scalars(kind)))
-        head = f"define {self.target.convention} void @{name}({heads}) nounwind #0 {{"
+        head = f"define {self.target.convention} void @{name}({heads}) nounwind convergent #0 {{"
         width = self.target.width  # the registers that a thread may have rest on it
         bound = (
             f'attributes #0 = {{ "amdgpu-flat-work-group-size"="1,{width}" }}\n\n!nvvm.annotations = !{{!0}}\n!0 = !{{ptr @{name}, !"maxntidx", i32 {width}}}'
@@ -87,7 +88,8 @@ class Program:
             body = function.write()
             heads = ", ".join(f"{part} %p{k}" for k, part in enumerate(part for kind in kinds for part in scalars(kind)))
             way = "noinline" if not self.target.gpu and any(isinstance(d, ast.Name) and d.id == "apart" for d in tree.decorator_list) else "alwaysinline"
-            symbol = f"@{name}.{len(self.done)}"
+            symbol = f"@{name if name.isascii() else 'function'}.{len(self.done)}"
+            way += " convergent" if self.target.gpu else ""  # it may wait for the other threads
             self.texts.append(f"define internal {returned(function.result)} {symbol}({heads}) {way} nounwind {{\n{body}\n}}")
             self.done[name, kinds] = (symbol, function.result)
         return self.done[name, kinds]
@@ -266,7 +268,10 @@ class Function(Expressions):
         loop = line.iter
         if not (isinstance(loop, ast.Call) and ast.unparse(loop.func) == "range" and isinstance(line.target, ast.Name)):
             raise self.wrong("a kernel's loop is over range(...)")
-        limits = [self.cast(self.value(a), "i64").parts[0] for a in loop.args]
+        ends = [self.value(a) for a in loop.args]
+        if not 1 <= len(ends) <= 3 or any(end.kind not in (*INDICES, "i8") for end in ends):
+            raise self.wrong(f"'{ast.unparse(loop)}': a range has one to three ends, which are whole numbers")
+        limits = [self.cast(end, "i64").parts[0] for end in ends]
         start, stop, step = (["0", *limits, "1"] if len(limits) == 1 else [*limits, "1"])[:3]
         if step.startswith("%") or step == "0":
             raise self.wrong("the step of a loop must be a constant")

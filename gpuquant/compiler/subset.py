@@ -9,20 +9,26 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import textwrap
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
-from gpuquant.compiler.unroll import Unroll
+from gpuquant import rng, vcmath, vmath
+from gpuquant.compiler.functions import parse, plain, scope
+from gpuquant.compiler.inline import Rename
+from gpuquant.compiler.intrinsics import INTRINSICS
+from gpuquant.compiler.unroll import Unroll, stored
 from gpuquant.errors import MemberError, unknown
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
 BUILTINS = {"min": "smaller", "max": "larger", "abs": "abs", "range": "range", "breakpoint": "breakpoint"}
-RESERVED = {"F", "D", "f32", "f64", "i32", "i64", "u32", "u64", "sqrt", "normals", "uniform", "LANES", "WIDTH", "np"}
+PYTHONS = {"min", "max", "abs", "float", "len", "sum", "tuple", "range", "breakpoint"}  # words that mean what Python means by them
+MOST = 10**308  # a whole number that a float64 holds
 STATEMENTS = (
-    ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.For, ast.Pass,
+    ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.Pass,
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name, ast.Constant, ast.Subscript, ast.Slice, ast.Attribute,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
 )  # fmt: skip
@@ -38,51 +44,6 @@ class Precision:
 
 
 PRECISIONS = {p.name: p for p in (Precision("single", "f32", "32"), Precision("mixed", "f64", "32"), Precision("double", "f64", "64"))}
-
-
-def plain(function: Any) -> Any:
-    """The Python function behind one that numba has compiled."""
-    return getattr(function, "py_func", function)
-
-
-def parse(function: Callable[..., Any]) -> ast.FunctionDef:
-    """The syntax tree of a function, without decorators and docstring; its lines are those of the file, whose name is its `file`."""
-    function = plain(function)
-    try:
-        lines, first = inspect.getsourcelines(function)
-        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    except (OSError, TypeError) as failure:
-        raise MemberError(f"{function.__qualname__}: its source cannot be read ({failure}); define it in a file or a notebook cell") from failure
-    if not isinstance(tree, ast.FunctionDef):
-        raise MemberError(f"{function.__qualname__}: must be a plain function")
-    ast.increment_lineno(tree, first - 1)
-    tree.file = inspect.getsourcefile(function)  # type: ignore[attr-defined]
-    tree.decorator_list = []
-    tree.returns = None
-    for argument in tree.args.args:
-        argument.annotation = None
-    if ast.get_docstring(tree):
-        tree.body = tree.body[1:] or [ast.Pass()]
-    return tree
-
-
-def fingerprint(function: Any) -> tuple[Any, ...]:
-    """What a function's kernel source rests on besides its name: its code, and the numbers and functions it reads from outside."""
-    function = plain(function)
-    if not isinstance(function, FunctionType):
-        return (function,)
-    closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
-    outside = {**function.__globals__, **closure}
-    names = (*function.__code__.co_names, *closure)
-    read = [(name, outside.get(name)) for name in names]
-    read += [(f"{name}.{inner}", value.__dict__.get(inner)) for name, value in read if isinstance(value, type) for inner in names]
-    read = [(name, plain(value.__func__ if isinstance(value, staticmethod) else value)) for name, value in read]
-    seen = [
-        (name, fingerprint(value) if isinstance(value, FunctionType) and value is not function else value)
-        for name, value in read
-        if isinstance(value, FunctionType | int | float)
-    ]
-    return (function.__code__, *seen)
 
 
 @dataclass
@@ -122,6 +83,32 @@ class Member:
     methods: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
+@lru_cache
+def reserved() -> set[str]:
+    """Names that a kernel's source has a meaning for: a member's local name that is one of them is called otherwise there."""
+    own = {
+        "F",
+        "D",
+        "normals",
+        "uniform",
+        "LANES",
+        "WIDTH",
+        "np",
+        "math",
+        "bool",
+        "larger",
+        "smaller",
+        "square",
+        "cube",
+        "fourth",
+        "combine",
+        "shared",
+        "_seen",
+    }
+    words = {name for module in (rng, vcmath, vmath) for name in vars(module)}
+    return own | words | {*INTRINSICS} | {f"{name}{kind}" for name in ("erf", "erfc") for kind in ("32", "64")}
+
+
 class Rewriter(ast.NodeTransformer):
     """Turn a member's function, and the functions it calls, into kernel source."""
 
@@ -135,45 +122,94 @@ class Rewriter(ast.NodeTransformer):
         self.scope: dict[str, Any] = {}
         self.local: set[str] = set()
         self.names: list[str] = []
+        self.renamed: dict[str, str] = {}
+        self.turns: set[str] = set()
+        self.row = ""
         self.where = ""
 
     def rewrite(self) -> list[ast.FunctionDef]:
         """The member's function and those that it calls, each after what it calls itself."""
-        self._function(self.member.function, self.member.name, self.member.offered)
+        names = list(inspect.signature(plain(self.member.function)).parameters) if isinstance(plain(self.member.function), FunctionType) else []
+        rows = not self.member.formula and 0 not in self.member.lengths and len(names) > 1
+        self._function(self.member.function, self.member.name, self.member.offered, row=names[1] if rows else "")
         return self.functions
 
-    def _function(self, function: Any, name: str, offered: int = 0, given: Mapping[str, int] | None = None) -> None:
+    def _function(self, function: Any, name: str, offered: int = 0, given: Mapping[str, int] | None = None, row: str = "") -> None:
         function = plain(function)
         if not isinstance(function, FunctionType):
             raise MemberError(f"{self.member.name}: {function!r} is not a plain Python function")
         tree = parse(function)
-        outer = (self.scope, self.local, self.names, self.where, self.lengths)
+        outer = (self.scope, self.local, self.names, self.where, self.lengths, self.renamed, self.turns, self.row)
+        self.where = f"{function.__module__}.{function.__qualname__}"
+        self.scope, self.row = scope(function), row
+        self.names = [a.arg for a in tree.args.args]
+        self.local = {*self.names, *stored(tree)}
+        self._look_at(tree, function)
         if given is None:
             given = {tree.args.args[place].arg: length for place, length in self.member.lengths.items() if place < len(tree.args.args)}
         lists = {name: len(place) for name, place in self.member.fields.items() if isinstance(place, range)}
         tree = Unroll(given, tree.args.args[0].arg if tree.args.args else "", lists).visit(tree)
         self.lengths = dict(given)
-        closure = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
-        self.scope = {**function.__globals__, **closure}
-        self.names = [a.arg for a in tree.args.args]
-        self.local = {*self.names, *(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))}
-        self.where = f"{function.__module__}.{function.__qualname__}"
         tree.name = name
-        for node in ast.walk(tree):
+        for node in (n for line in tree.body for n in ast.walk(line)):
             if not isinstance(node, STATEMENTS):
                 self._reject(node, f"{type(node).__name__} cannot run on every target")
+        loops = [n for n in ast.walk(tree) if isinstance(n, ast.For)]
+        self.turns = {n.target.id for n in loops if isinstance(n.target, ast.Name)}
+        taken = {*self.local, *self.scope}
+        self.renamed = {name: _free(name, taken) for name in self.local & reserved()}
         for argument in tree.args.args:
-            argument.arg += "_" if argument.arg in RESERVED else ""
-        tree.args.defaults = [self.visit(default) for default in tree.args.defaults]
+            argument.arg = self.renamed.get(argument.arg, argument.arg)
+        tree.args.defaults = [self._default(value, tree) for value in function.__defaults__ or ()]
         tree.args.args += [ast.arg(f"_unused{k}") for k in range(len(tree.args.args), offered)]
         tree.body = [self.visit(line) for line in tree.body]
         self.functions.append(ast.fix_missing_locations(tree))
-        self.scope, self.local, self.names, self.where, self.lengths = outer
+        self.scope, self.local, self.names, self.where, self.lengths, self.renamed, self.turns, self.row = outer
+
+    def _look_at(self, tree: ast.FunctionDef, function: FunctionType) -> None:
+        """Refuse what would lose its meaning before it is looked at, and put whole numbers in place of their names in indices and ranges."""
+        if tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs or tree.args.posonlyargs:
+            self._reject(tree, "its parameters must be plain ones, without * and /")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.For) and node.orelse:
+                self._reject(node, "a loop's else cannot run on every target")
+            word = (
+                node.func.id
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+                else "math"
+                if isinstance(node, ast.Name) and node.id == "math"
+                else ""
+            )
+            own = self.scope.get(word, math if word == "math" else getattr(builtins, word, None))
+            if word in self.local:
+                self._reject(node, f"'{word}' is a local name here, and is called or asked for something")
+            if (word in PYTHONS and own is not getattr(builtins, word)) or (word == "math" and own is not math):
+                self._reject(node, f"'{word}' is Python's own word here: call yours otherwise")
+        wholes = Wholes(self.local, self.scope)
+        wholes.visit(tree)
+        for node, wrong in wholes.wrong:
+            self._reject(
+                node, f"'{wrong}' is no local name and no whole number: an index or the end of a range is made of such, of literals and of loop variables"
+            )
+
+    def _default(self, value: Any, tree: ast.AST) -> ast.expr:
+        """The value that a parameter has when it is not given: what it was when the function was made."""
+        if isinstance(value, tuple):
+            return ast.Tuple([self._default(one, tree) for one in value], ast.Load())
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self._reject(tree, f"the default {value!r} is not a number")
+        return self._number(value, tree)
+
+    def _number(self, value: float, node: ast.AST) -> ast.expr:
+        """A number in the run's precision."""
+        if isinstance(value, int) and abs(value) > MOST:
+            self._reject(node, f"the number {str(value)[:20]}... is beyond every float")
+        return ast.Call(ast.Name("F", ast.Load()), [ast.Constant(float(value))], [])
 
     def _reject(self, node: Any, why: str) -> None:
         line = f", line {node.lineno} of its file" if hasattr(node, "lineno") else ""
         raise MemberError(
-            f"{self.where}{line}: {why}; a member may use arithmetic, comparisons, tuples, if/else, for over range, min, max, abs and math.{{{', '.join(sorted(MATH))}}}"
+            f"{self.where}{line}: {why}; a member may use arithmetic, comparisons, tuples, if/else, for over range, plain functions, min, max, abs, float, len, sum, tuple and math.{{{', '.join(sorted(MATH))}}}"
         )
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
@@ -182,11 +218,15 @@ class Rewriter(ast.NodeTransformer):
             if value.attr not in self.member.fields:
                 raise unknown(f"field of {self.where}:", value.attr, self.member.fields)
             place = self.member.fields[value.attr]
+            if not (isinstance(node.slice, ast.Name) and node.slice.id == self.row):
+                self._reject(node, f"'{ast.unparse(node)}': a column is asked for the row alone, {value.value.id}.{value.attr}[{self.row or 'i'}]")
+            row = self.renamed.get(value.value.id, value.value.id)
             if isinstance(place, float):
                 return ast.parse(f"F({place!r})", mode="eval").body
             if isinstance(place, range):
-                return ast.parse(f"({''.join(f'{value.value.id}[{k}],' for k in place)})", mode="eval").body
-            return ast.parse(f"{value.value.id}[{place}]", mode="eval").body
+                return ast.parse(f"({''.join(f'{row}[{k}],' for k in place)})", mode="eval").body
+            return ast.parse(f"{row}[{place}]", mode="eval").body
+        self._rename(node.slice)
         node.value = self.visit(node.value)  # the index stays an integer
         if isinstance(node.value, ast.Tuple) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
             if not -len(node.value.elts) <= node.slice.value < len(node.value.elts):
@@ -200,8 +240,13 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id == "range":
+            if not 1 <= len(node.args) <= 3 or node.keywords:
+                self._reject(node, "range takes one to three whole numbers")
+            for end in node.args:
+                self._rename(end)
             return node
-        node.args = [self.visit(a) for a in node.args]
+        rows = [k for k, a in enumerate(node.args) if isinstance(a, ast.Name) and a.id == self.row]
+        node.args = [a if k in rows else self.visit(a) for k, a in enumerate(node.args)]
         if node.keywords:
             self._reject(node, "keyword arguments cannot run on every target")
         if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "math":
@@ -211,7 +256,7 @@ class Rewriter(ast.NodeTransformer):
             node.args.insert(0, asked)
             node.func = ast.Name(f"{ast.unparse(asked)}_{node.func.attr}", ast.Load())
         elif isinstance(node.func, ast.Name):
-            node.func.id = self._called(node, node.func.id)
+            node.func.id = self._called(node, node.func.id, rows)
         else:
             self._reject(node, f"'{ast.unparse(node.func)}' cannot be called")
         return node
@@ -225,7 +270,13 @@ class Rewriter(ast.NodeTransformer):
             node.args = [ast.Call(ast.Name(self.cast, ast.Load()), [a], []) for a in node.args]
         return ast.Name(name + self.suffix, ast.Load())
 
-    def _called(self, node: ast.Call, name: str) -> str:
+    def _rename(self, node: ast.AST) -> None:
+        """Names as the kernel knows them, in what stays a whole number."""
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name):
+                inner.id = self.renamed.get(inner.id, inner.id)
+
+    def _called(self, node: ast.Call, name: str, rows: list[int]) -> str:
         if name in ("min", "max") and len(node.args) != 2:
             self._reject(node, f"{name} takes two arguments here")
         if name in BUILTINS:
@@ -237,11 +288,13 @@ class Rewriter(ast.NodeTransformer):
             self._reject(node, f"'{name}' cannot be called: it must be a plain function, math.*, min, max or abs")
         assert function
         lengths = [self._length(a) for a in node.args]
-        given = {p: length for p, length in zip(inspect.signature(function).parameters, lengths, strict=False) if length is not None}
-        key = (function, tuple(given.items()))
+        parameters = list(inspect.signature(function).parameters)
+        given = {p: length for p, length in zip(parameters, lengths, strict=False) if length is not None}
+        row = next((parameters[k] for k in rows if k < len(parameters)), "")
+        key = (function, tuple(given.items()), row)
         if key not in self.done:
             self.done[key] = f"{self.member.name}_{name}_{len(self.done)}"  # of two functions of one name each has its number
-            self._function(function, self.done[key], given=given)
+            self._function(function, self.done[key], given=given, row=row)
         return self.done[key]
 
     def _length(self, node: ast.expr) -> int | None:
@@ -251,17 +304,24 @@ class Rewriter(ast.NodeTransformer):
         if isinstance(node, ast.Tuple):
             return len(node.elts)
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
-            first, last = (end.value if isinstance(end, ast.Constant) else end for end in (node.slice.lower or ast.Constant(0), node.slice.upper))
-            return last - first if isinstance(first, int) and isinstance(last, int) else None
+            whole, ends = self._length(node.value), (node.slice.lower, node.slice.upper)
+            known = [end.value for end in ends if isinstance(end, ast.Constant) and isinstance(end.value, int)]
+            if whole is None or node.slice.step or len(known) < sum(end is not None for end in ends):
+                return None
+            first = known.pop(0) if node.slice.lower else None
+            return len(range(whole)[first : known[0] if known else None])
         return None
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id and node.id == self.row:
+            self._reject(node, f"'{node.id}' is the row: it may index columns, and be handed to functions that do")
         if isinstance(node.ctx, ast.Store) or node.id in self.local:
-            node.id += "_" if node.id in RESERVED else ""  # the word has a meaning in the generated module
-            return node
+            turn = node.id in self.turns and isinstance(node.ctx, ast.Load)
+            node.id = self.renamed.get(node.id, node.id)
+            return ast.Call(ast.Name("F", ast.Load()), [node], []) if turn else node  # whole numbers are for indices and ranges
         value = self.scope.get(node.id)
         if isinstance(value, bool | int | float):
-            return ast.Call(ast.Name("F", ast.Load()), [ast.Constant(float(value))], [])
+            return self._number(value, node)
         if node.id not in self.scope and not hasattr(builtins, node.id):
             self._reject(node, f"the name '{node.id}' is not defined")
         self._reject(node, f"'{node.id}' is not a number, a parameter or a local name")
@@ -270,7 +330,11 @@ class Rewriter(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
             self._reject(node, f"the literal {node.value!r} is not a number")
-        return ast.Call(ast.Name("F", ast.Load()), [ast.Constant(float(node.value))], [])  # type: ignore[arg-type]
+        return self._number(node.value, node)  # type: ignore[arg-type]
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        self._operator(node)
+        return self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         if isinstance(node.op, ast.Pow):
@@ -278,6 +342,43 @@ class Rewriter(ast.NodeTransformer):
             if name is None:
                 self._reject(node, "powers other than 2, 3 and 4 need math.exp(y * math.log(x))")
             return ast.Call(ast.Name(name or "", ast.Load()), [self.visit(node.left)], [])
-        if isinstance(node.op, ast.Mod | ast.FloorDiv | ast.BitAnd | ast.BitOr | ast.BitXor | ast.LShift | ast.RShift | ast.MatMult):
-            self._reject(node, f"the operator in '{ast.unparse(node)}' cannot run on every target")
+        self._operator(node)
         return self.generic_visit(node)
+
+    def _operator(self, node: ast.BinOp | ast.AugAssign) -> None:
+        if not isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
+            self._reject(node, f"the operator in '{ast.unparse(node)}' cannot run on every target")
+
+
+class Wholes(ast.NodeVisitor):
+    """Puts whole numbers in place of the names that stand for them outside a function, in its indices and ranges; `wrong` are names there that do not."""
+
+    def __init__(self, local: Collection[str], scope: Mapping[str, Any]) -> None:
+        self.local, self.scope = local, scope
+        self.wrong: list[tuple[ast.AST, str]] = []
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        self.generic_visit(node)
+        node.slice = self._whole(node.slice)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "range":
+            node.args = [self._whole(a) for a in node.args]
+
+    def _whole(self, node: ast.expr) -> Any:
+        names: dict[str, ast.expr] = {}
+        called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - set(self.local) - called:
+            value = self.scope.get(name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                self.wrong.append((node, name))
+            else:
+                names[name] = ast.Constant(value)
+        return Rename(names).visit(node)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name

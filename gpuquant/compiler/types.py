@@ -28,7 +28,7 @@ COMPLEX = "c128"
 FLOATS = ("f32", "f64")
 SCALARS = {"bool": "i1", "i8": "i8", "i32": "i32", "u32": "i32", "i64": "i64", "u64": "i64", "f32": "float", "f64": "double"}
 SIZES = {"i8": 1, "i32": 4, "u32": 4, "i64": 8, "u64": 8, "f32": 4, "f64": 8}
-RECKONED = {"bool": "i64", "i8": "i64", "i32": "i64", "u32": "u64"}  # a whole number has 64 bits once something is done with it
+ARITHMETIC = {"bool": "i64", "i8": "i64", "i32": "i64", "u32": "u64"}  # a whole number has 64 bits once something is done with it
 
 
 class Value(NamedTuple):
@@ -44,7 +44,7 @@ class Value(NamedTuple):
 
     def known(self) -> Any:
         """The number that is written here, or None where it is known only when the kernel runs."""
-        (part,) = self.parts
+        part = self.parts[0] if len(self.parts) == 1 else "%"
         if part.startswith("%"):
             return None
         if self.kind in FLOATS:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpuquant.compiler.inline import Rename
+from gpuquant.errors import MemberError
 
-MOST_TURNS = 1000
+MOST_NODES = 500_000  # of the syntax tree that a loop becomes
+MOST_TERMS = 200  # of a sum, each of which stands in the next one's brackets
 WHOLE = (
     ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Load, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
@@ -26,7 +28,8 @@ def _reads(node: ast.AST, name: str) -> int:
     return sum(isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id == name for n in ast.walk(node))
 
 
-def _stored(node: ast.AST) -> set[str]:
+def stored(node: ast.AST) -> set[str]:
+    """The names that are given a value."""
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
@@ -56,6 +59,10 @@ class Unroll(ast.NodeTransformer):
             terms = self._terms(node.args[0])
             if terms is None:
                 return self.generic_visit(node)
+            if word == "sum" and len(terms) > MOST_TERMS:
+                raise MemberError(f"'{ast.unparse(node)}' has {len(terms)} terms: a sum is written out, of {MOST_TERMS} at most")
+            if word == "sum" and any(isinstance(term, ast.Tuple) for term in terms):
+                raise MemberError(f"'{ast.unparse(node)}': numbers are added, and nothing else")
             if word == "tuple":
                 return ast.Tuple(terms, ast.Load())
             total = terms[0] if terms else ast.Constant(0.0)
@@ -70,9 +77,13 @@ class Unroll(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> Any:
         counts = self._range(node.iter) if self._asks_by_it(node) else None
-        if counts is None or not isinstance(node.target, ast.Name) or len(counts) > MOST_TURNS:
+        if counts is None or not isinstance(node.target, ast.Name):
             return self.generic_visit(node)
-        name = node.target.id
+        name, size = node.target.id, sum(1 for line in node.body for _ in ast.walk(line))
+        if len(counts) * size > MOST_NODES:
+            raise MemberError(
+                f"a loop of {len(counts)} turns, line {node.lineno} of its file, is written out, since it asks for values of a tuple by its variable: it is too long for that"
+            )
         lines = self._flat([self.visit(line) for turn in counts for line in self._turn(node.body, name, turn)])
         if counts and _reads(self.function, name) > _reads(node, name):  # the variable keeps its last value; as a whole number, which a literal is not
             lines += ast.parse(f"for {name} in range({counts[-1]}, {counts[-1] + 1}):\n    pass").body
@@ -91,10 +102,10 @@ class Unroll(ast.NodeTransformer):
 
     def _asks_by_it(self, loop: ast.For) -> bool:
         """Whether a loop is over the length of something, or a value of a tuple is asked for by its variable: then each turn is written out."""
+        if not isinstance(loop.target, ast.Name) or any(loop.target.id in stored(line) for line in loop.body):
+            return False
         if any(isinstance(n, ast.Name) and n.id == "len" for n in ast.walk(loop.iter)):
             return True
-        if not isinstance(loop.target, ast.Name) or any(loop.target.id in _stored(line) for line in loop.body):
-            return False
         names = {loop.target.id}
         for inner in ast.walk(loop):
             if isinstance(inner, ast.For) and isinstance(inner.target, ast.Name) and names & _read(inner.iter):
@@ -137,7 +148,7 @@ class Unroll(ast.NodeTransformer):
             return None
         ends = [self._known(self.visit(copy.deepcopy(a))) for a in node.args]
         known = [end for end in ends if end is not None]
-        return range(*known) if len(known) == len(ends) else None
+        return range(*known) if len(known) == len(ends) and (len(known) in (1, 2) or (len(known) == 3 and known[2] != 0)) else None
 
     def _known(self, node: ast.expr) -> int | None:
         """A whole number that is known already."""

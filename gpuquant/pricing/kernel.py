@@ -10,8 +10,9 @@ import numpy as np
 
 from gpuquant.columns import cached, domains, offered, takes
 from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.functions import fingerprint
 from gpuquant.compiler.kernel import Source
-from gpuquant.compiler.subset import PRECISIONS, Member, fingerprint
+from gpuquant.compiler.subset import PRECISIONS, Member
 from gpuquant.compiler.targets import TARGETS
 from gpuquant.device import launch
 from gpuquant.errors import MemberError
@@ -125,7 +126,7 @@ def source(pair: Pair, target: str) -> str | Source:
 @cached
 def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
     model, payoff = pair.model, pair.payoff
-    drawn = (model.normals, model.uniforms, model.assets, payoff.uniforms)
+    drawn = (model.normals, model.uniforms, model.assets, model.careful, payoff.uniforms)
     choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
     return compiler.made(partial(_source, pair), target, "price", model, payoff, pair.names, drawn, choices, prints)
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from gpuquant.columns import cached
 from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.functions import fingerprint
 from gpuquant.compiler.kernel import Source
-from gpuquant.compiler.subset import Member, fingerprint
+from gpuquant.compiler.subset import Member
 from gpuquant.device import launch
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff

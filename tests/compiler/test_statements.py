@@ -325,7 +325,7 @@ WRONG = {
     "endless(1.0)": "endless calls itself",
     "some(1.0)": "some may end without a value",
     "later(1.0)": "'y' is read before a line gives it a value",
-    "either(1.0)": "'y' is read before a line gives it a value, or where only one side",
+    "either(1.0)": "'y' is read before a line gives it a value, or only one side",
     "scratch()": "belongs to the kernel itself",
     "kept()": "an array cannot be returned",
     "unwound(3)": "a loop has no else in a kernel",

@@ -6,7 +6,8 @@ import math
 import pytest
 
 from gpuquant.compiler.bodies import Body, Narrow
-from gpuquant.compiler.subset import PRECISIONS, Member, Rewriter, parse
+from gpuquant.compiler.functions import parse
+from gpuquant.compiler.subset import PRECISIONS, Member, Rewriter
 from gpuquant.compiler.targets import CPU, CUDA
 from gpuquant.errors import MemberError, NameUnknown
 

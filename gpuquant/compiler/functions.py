@@ -1,0 +1,112 @@
+"""Python functions as they are run: their source, what their names stand for, and what they rest on."""
+
+from __future__ import annotations
+
+import ast
+import dis
+import inspect
+import textwrap
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any
+
+from gpuquant.errors import MemberError
+
+JUMPS = {*dis.hasjrel, *dis.hasjabs}
+
+
+def plain(function: Any) -> Any:
+    """The Python function behind one that numba has compiled."""
+    return getattr(function, "py_func", function)
+
+
+def parse(function: Callable[..., Any]) -> ast.FunctionDef:
+    """The syntax tree of a function, without decorators and docstring; its lines are those of the file, whose name is its `file`.
+
+    Raises
+    ------
+    MemberError
+        It has no source, or not this one: a decorator has put another function in its place, or its file has changed since it was imported.
+    """
+    function = plain(function)
+    name = getattr(function, "__qualname__", repr(function))
+    try:
+        lines, first = inspect.getsourcelines(function)
+        text = "".join(lines)
+        inside = text[:1].isspace()  # of a class, or of another function
+        tree = ast.parse(f"if True:\n{text}" if inside else textwrap.dedent(text)).body[0]
+        tree = tree.body[0] if inside and isinstance(tree, ast.If) else tree
+    except (OSError, TypeError, SyntaxError) as failure:
+        raise MemberError(f"{name}: its source cannot be read ({failure}); define it in a file or a notebook cell") from failure
+    if not isinstance(tree, ast.FunctionDef) or not isinstance(function, FunctionType):
+        raise MemberError(f"{name}: must be a plain function")
+    if hasattr(function, "__wrapped__"):
+        raise MemberError(f"{name}: a decorator has put another function in its place, whose source this is not")
+    ast.increment_lineno(tree, first - 1 - inside)
+    tree.decorator_list, tree.returns = [], None
+    for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs):
+        argument.annotation = None
+    if not _is_run(tree, function.__code__):
+        raise MemberError(f"{name}: {inspect.getsourcefile(function)} has changed since it was imported: import it again, or start anew")
+    tree.file = inspect.getsourcefile(function)  # type: ignore[attr-defined]
+    said = tree.body[0]
+    if isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant) and isinstance(said.value.value, str):
+        tree.body = tree.body[1:] or [ast.copy_location(ast.Pass(), said)]
+    return tree
+
+
+def _is_run(tree: ast.FunctionDef, code: CodeType) -> bool:
+    """Whether a function's source makes the code that is run."""
+    around = f"def around({', '.join(code.co_freevars)}):\n    pass"
+    outer = ast.parse(around)
+    outer.body[0].body = [tree]  # type: ignore[attr-defined]
+    made = compile(ast.fix_missing_locations(outer), "<source>", "exec")
+    (inner,) = _inside(made)
+    return any(_shape(found) == _shape(code) for found in _inside(inner))
+
+
+def _inside(code: CodeType) -> list[CodeType]:
+    return [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+
+def _shape(code: CodeType) -> tuple[Any, ...]:
+    """What a code does, wherever its lines stand."""
+    said = []
+    for step in dis.get_instructions(code):
+        word = step.opname.replace("LOAD_METHOD", "LOAD_ATTR")  # which of them is written rests on the module's imports; so do the places that jumps go to
+        about = _shape(step.argval) if isinstance(step.argval, CodeType) else "" if step.opcode in JUMPS else (type(step.argval).__name__, repr(step.argval))
+        said.append((word, about))
+    return (code.co_name, code.co_varnames, code.co_freevars, *said)
+
+
+def scope(function: FunctionType) -> dict[str, Any]:
+    """What the names that a function does not give a value stand for."""
+    found = dict(function.__globals__)
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # it has none yet
+            found.pop(name, None)
+    return found
+
+
+def fingerprint(function: Any, around: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+    """What a function's kernel source rests on besides its name: its code, its defaults, and the numbers and functions that it reads from outside."""
+    function = plain(function)
+    if not isinstance(function, FunctionType) or function in around:
+        return (function,)
+    outside, names = scope(function), (*_names(function.__code__), *function.__code__.co_freevars)
+    read = [(name, outside.get(name)) for name in names]
+    read += [(f"{name}.{inner}", value.__dict__.get(inner)) for name, value in read if isinstance(value, type) for inner in names]
+    read = [(name, plain(value.__func__ if isinstance(value, staticmethod) else value)) for name, value in read]
+    seen = [
+        (name, fingerprint(value, (*around, function)) if isinstance(value, FunctionType) else value)
+        for name, value in read
+        if isinstance(value, FunctionType | int | float)
+    ]
+    return (function.__code__, repr(function.__defaults__), repr(function.__kwdefaults__), *seen)
+
+
+def _names(code: CodeType) -> tuple[str, ...]:
+    """The names that a code reads, those of its generators among them."""
+    return (*code.co_names, *(name for inner in _inside(code) for name in _names(inner)))
