@@ -25,6 +25,7 @@ from gpuquant.sizing.base import Sizing
 from gpuquant.timeline import bars_at, dates_of
 
 FEWEST_BARS = 63  # of training with every feature
+RECENT = 252  # bars of forecasts that a sizing of today may look at
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,16 @@ class Strategy:
     sizing: Sizing
     trained: Trained | None = None
 
-    def compute(self, panel: Panel, place: Place, seconds: dict[str, float] | None = None) -> np.ndarray:
-        """Every feature, shape (bars, assets, columns)."""
+    def compute(self, panel: Panel, place: Place, seconds: dict[str, float] | None = None, count: int | None = None) -> np.ndarray:
+        """Every feature, shape (bars, assets, columns); of the last `count` bars alone where that is given."""
+        last = panel.bars if count is None else min(count, panel.bars)
         if not self.features:
             raise InputError("features is empty: a strategy needs at least one")
         parts = []
         with bar(len(self.features), "features") as tick:
             for feature in self.features:
                 start = time.perf_counter()
-                parts.append(feature.compute(panel, place) if isinstance(feature, Feature) else _own(feature, panel))
+                parts.append(feature.latest(panel, place, last) if isinstance(feature, Feature) else _own(feature, panel)[-last:])
                 if seconds is not None:
                     name = type(feature).__name__
                     seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
@@ -172,10 +174,11 @@ class Strategy:
         from gpuquant.learn.windows import torch_device
 
         panel, place, trained = Panel.of(prices), choose(device), self.known()
-        features = self.compute(panel, place)
-        rows = np.arange(max(panel.bars - 252, 0), panel.bars)
+        seen = getattr(self.learner, "window", None)  # a learner of another's may look at all of the past
+        features = self.compute(panel, place, count=None if seen is None else RECENT + seen - 1)
+        rows = np.arange(max(len(features) - RECENT, 0), len(features))
         forecast = np.full(panel.close.shape, np.nan)
-        forecast[rows] = self.learner.predict(trained.states[-1], features, rows, device=torch_device(place))
+        forecast[len(forecast) - len(rows) :] = self.learner.predict(trained.states[-1], features, rows, device=torch_device(place))
         if np.isnan(forecast[-1]).all():
             raise DataError("no asset knows every feature at the last date: give longer prices")
         return panel, forecast[-1], np.nan_to_num(self.sizing.size(forecast, panel.total_return_index)[-1])

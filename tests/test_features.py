@@ -39,6 +39,14 @@ def test_the_past_does_not_move_when_the_future_does(feature, walk_panel, device
         assert not np.array_equal(again[cut + 1 :], whole[cut + 1 :])
 
 
+@pytest.mark.parametrize("feature", MADE, ids=ids)
+def test_the_latest_bars_are_those_of_all(feature, walk_panel, device):
+    place = choose(device)
+    whole = feature.compute(walk_panel, place)
+    for count in (1, 5, 300, 900):
+        np.testing.assert_array_equal(feature.latest(walk_panel, place, count), whole[-count:])
+
+
 def test_every_feature_of_the_family_is_tried():
     assert set(family.members(Feature, "gpuquant.features")) == {type(f).__name__ for f in MADE}
 

@@ -176,7 +176,7 @@ def test_every_public_function_has_a_docstring():
                 bare.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}")
     hooks = {  # what a base class has explained
         "begin", "step", "least_steps", "log_spots", "discount", "bridge_variance", "lognormal", "trailing", "warn", "refuse", "characteristic", "mean_variance", "explosion", "moment", "growth", "transform", "of_variance", "settled", "volatile", "start", "observe", "between", "finish", "closed", "bridged", "dated", "bond", "forward", "sector", "control_variance",
-        "decide", "fill", "charge", "afford", "per_unit_turnover", "compute", "lookback", "columns", "size", "visit_Constant", "visit_For", "visit_FunctionDef", "visit_IfExp", "visit_Call", "visit_Compare", "visit_Name",
+        "decide", "fill", "charge", "afford", "per_unit_turnover", "compute", "latest", "lookback", "columns", "size", "visit_Constant", "visit_For", "visit_FunctionDef", "visit_IfExp", "visit_Call", "visit_Compare", "visit_Name",
         "visit_Subscript", "visit_Attribute", "visit_BinOp", "visit_Expr", "visit_Assign", "visit_AugAssign", "bits32", "bits64", "from_bits32", "from_bits64", "cast", "generate", "lookup", "variance", "y", "x", "text",
     }  # fmt: skip
     assert not [b for b in bare if b.split()[-1] not in hooks]

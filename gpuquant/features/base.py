@@ -36,6 +36,10 @@ class Feature:
         """Values, shape (bars, assets, columns)."""
         raise NotImplementedError
 
+    def latest(self, panel: Panel, place: Place, count: int) -> np.ndarray:
+        """The last `count` bars of `compute`, shape (count, assets, columns): a feature that takes long may do without the others."""
+        return self.compute(panel, place)[-count:]
+
 
 def log_returns(panel: Panel) -> np.ndarray:
     """Log return of each bar, splits, dividends and delistings counted, shape (bars, assets); the first is NaN."""

@@ -74,10 +74,20 @@ class SimulatedOptions(Feature):
         return tuple(f"simulated_{name}_{self.maturity}" for name in ("asian", "touch", "shortfall"))
 
     def compute(self, panel: Panel, place: Place) -> np.ndarray:
+        return self._priced(panel, place, panel.bars)
+
+    def latest(self, panel: Panel, place: Place, count: int) -> np.ndarray:
+        return self._priced(panel, place, count)[-count:]
+
+    def _priced(self, panel: Panel, place: Place, count: int) -> np.ndarray:
+        """Values at the last `count` bars; before them there may be none."""
         fitted = self.model.trailing(log_returns(panel), self.window, PERIODS)
         assert fitted is not None
         known = np.logical_and.reduce([np.isfinite(v) for v in fitted.values()])
         known &= (np.arange(panel.bars) % self.every == 0)[:, None]
+        since = max(panel.bars - count, 0)
+        standing = np.maximum.accumulate(np.where(known, np.arange(panel.bars)[:, None], 0), axis=0)[since]  # the fit that still stands there
+        known &= np.arange(panel.bars)[:, None] >= standing
         out = np.full((*panel.close.shape, 3), np.nan)
         if not known.any():
             return out
