@@ -52,11 +52,11 @@ class Formula(Rewriter):
         return node if isinstance(node.value, complex) else super().visit_Constant(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        row = self.names[0]
+        row = self.frame.names[0]
         if not (isinstance(node.value, ast.Name) and node.value.id == row):
-            self._reject(node, f"'{ast.unparse(node)}' is not known to a kernel")
+            self.frame.reject(node, f"'{ast.unparse(node)}' is not known to a kernel")
         if node.attr not in self.member.fields:
-            raise unknown(f"field of {self.where}:", node.attr, self.member.fields)
+            raise unknown(f"field of {self.frame.where}:", node.attr, self.member.fields)
         return ast.parse(f"{row}[{self.member.fields[node.attr]}]", mode="eval").body
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
@@ -88,9 +88,9 @@ class Formula(Rewriter):
         """The function that a name, or the name of a class and its own, stands for."""
         found: Any = None
         if isinstance(called, ast.Name):
-            found = self.scope.get(called.id)
+            found = self.frame.scope.get(called.id)
         elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
-            found = getattr(self.scope.get(called.value.id), called.attr, None)
+            found = getattr(self.frame.scope.get(called.value.id), called.attr, None)
         found = plain(found)
         return found if isinstance(found, FunctionType) else None
 
@@ -101,5 +101,5 @@ class Formula(Rewriter):
             return ast.IfExp(args[0], args[1], args[2])
         words = COMPLEX if wavy else REAL
         if name not in words or len(args) != 1:
-            self._reject(node, f"xp.{name} of {'a complex' if wavy else 'a real'} number is not known to a kernel")
+            self.frame.reject(node, f"xp.{name} of {'a complex' if wavy else 'a real'} number is not known to a kernel")
         return ast.Call(ast.Name(words[name], ast.Load()), args, [])

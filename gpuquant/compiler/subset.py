@@ -9,23 +9,17 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
-from gpuquant import rng, vcmath, vmath
 from gpuquant.compiler.functions import parse, plain, scope
-from gpuquant.compiler.inline import Rename
-from gpuquant.compiler.intrinsics import INTRINSICS
+from gpuquant.compiler.names import MATH, Frame
 from gpuquant.compiler.unroll import Unroll, stored
 from gpuquant.errors import MemberError, unknown
 
-MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
 BUILTINS = {"min": "smaller", "max": "larger", "abs": "abs", "range": "range", "breakpoint": "breakpoint"}
-PYTHONS = {"min", "max", "abs", "float", "len", "sum", "tuple", "range", "breakpoint"}  # words that mean what Python means by them
 MOST = 10**308  # a whole number that a float64 holds
 STATEMENTS = (
     ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.Pass,
@@ -83,32 +77,6 @@ class Member:
     methods: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
-@lru_cache
-def reserved() -> set[str]:
-    """Names that a kernel's source has a meaning for: a member's local name that is one of them is called otherwise there."""
-    own = {
-        "F",
-        "D",
-        "normals",
-        "uniform",
-        "LANES",
-        "WIDTH",
-        "np",
-        "math",
-        "bool",
-        "larger",
-        "smaller",
-        "square",
-        "cube",
-        "fourth",
-        "combine",
-        "shared",
-        "_seen",
-    }
-    words = {name for module in (rng, vcmath, vmath) for name in vars(module)}
-    return own | words | {*INTRINSICS} | {f"{name}{kind}" for name in ("erf", "erfc") for kind in ("32", "64")}
-
-
 class Rewriter(ast.NodeTransformer):
     """Turn a member's function, and the functions it calls, into kernel source."""
 
@@ -117,15 +85,8 @@ class Rewriter(ast.NodeTransformer):
         self.suffix = ("64" if precision.state == "f64" else "32") if member.accurate else precision.draw
         self.cast = "f32" if self.suffix == "32" and precision.state == "f64" else ""
         self.functions: list[ast.FunctionDef] = []
-        self.lengths: dict[str, int] = {}
         self.done: dict[Any, str] = {}
-        self.scope: dict[str, Any] = {}
-        self.local: set[str] = set()
-        self.names: list[str] = []
-        self.renamed: dict[str, str] = {}
-        self.turns: set[str] = set()
-        self.row = ""
-        self.where = ""
+        self.frame = Frame(member.name)
 
     def rewrite(self) -> list[ast.FunctionDef]:
         """The member's function and those that it calls, each after what it calls itself."""
@@ -139,116 +100,79 @@ class Rewriter(ast.NodeTransformer):
         if not isinstance(function, FunctionType):
             raise MemberError(f"{self.member.name}: {function!r} is not a plain Python function")
         tree = parse(function)
-        outer = (self.scope, self.local, self.names, self.where, self.lengths, self.renamed, self.turns, self.row)
-        self.where = f"{function.__module__}.{function.__qualname__}"
-        self.scope, self.row = scope(function), row
-        self.names = [a.arg for a in tree.args.args]
-        self.local = {*self.names, *stored(tree)}
-        self._look_at(tree, function)
+        outer = self.frame
+        self.frame = Frame(f"{function.__module__}.{function.__qualname__}", scope(function), [a.arg for a in tree.args.args], stored(tree), row)
+        self.frame.check(tree)
         if given is None:
             given = {tree.args.args[place].arg: length for place, length in self.member.lengths.items() if place < len(tree.args.args)}
         lists = {name: len(place) for name, place in self.member.fields.items() if isinstance(place, range)}
         tree = Unroll(given, tree.args.args[0].arg if tree.args.args else "", lists).visit(tree)
-        self.lengths = dict(given)
+        self.frame.lengths = dict(given)
         tree.name = name
         for node in (n for line in tree.body for n in ast.walk(line)):
             if not isinstance(node, STATEMENTS):
-                self._reject(node, f"{type(node).__name__} cannot run on every target")
-        loops = [n for n in ast.walk(tree) if isinstance(n, ast.For)]
-        self.turns = {n.target.id for n in loops if isinstance(n.target, ast.Name)}
-        taken = {*self.local, *self.scope}
-        self.renamed = {name: _free(name, taken) for name in self.local & reserved()}
+                self.frame.reject(node, f"{type(node).__name__} cannot run on every target")
+        self.frame.turns = {n.target.id for n in ast.walk(tree) if isinstance(n, ast.For) and isinstance(n.target, ast.Name)}
+        self.frame.rename()
         for argument in tree.args.args:
-            argument.arg = self.renamed.get(argument.arg, argument.arg)
+            argument.arg = self.frame.renamed.get(argument.arg, argument.arg)
         tree.args.defaults = [self._default(value, tree) for value in function.__defaults__ or ()]
         tree.args.args += [ast.arg(f"_unused{k}") for k in range(len(tree.args.args), offered)]
         tree.body = [self.visit(line) for line in tree.body]
         self.functions.append(ast.fix_missing_locations(tree))
-        self.scope, self.local, self.names, self.where, self.lengths, self.renamed, self.turns, self.row = outer
-
-    def _look_at(self, tree: ast.FunctionDef, function: FunctionType) -> None:
-        """Refuse what would lose its meaning before it is looked at, and put whole numbers in place of their names in indices and ranges."""
-        if tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs or tree.args.posonlyargs:
-            self._reject(tree, "its parameters must be plain ones, without * and /")
-        for node in ast.walk(tree):
-            if isinstance(node, ast.For) and node.orelse:
-                self._reject(node, "a loop's else cannot run on every target")
-            word = (
-                node.func.id
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-                else "math"
-                if isinstance(node, ast.Name) and node.id == "math"
-                else ""
-            )
-            own = self.scope.get(word, math if word == "math" else getattr(builtins, word, None))
-            if word in self.local:
-                self._reject(node, f"'{word}' is a local name here, and is called or asked for something")
-            if (word in PYTHONS and own is not getattr(builtins, word)) or (word == "math" and own is not math):
-                self._reject(node, f"'{word}' is Python's own word here: call yours otherwise")
-        wholes = Wholes(self.local, self.scope)
-        wholes.visit(tree)
-        for node, wrong in wholes.wrong:
-            self._reject(
-                node, f"'{wrong}' is no local name and no whole number: an index or the end of a range is made of such, of literals and of loop variables"
-            )
+        self.frame = outer
 
     def _default(self, value: Any, tree: ast.AST) -> ast.expr:
         """The value that a parameter has when it is not given: what it was when the function was made."""
         if isinstance(value, tuple):
             return ast.Tuple([self._default(one, tree) for one in value], ast.Load())
         if isinstance(value, bool) or not isinstance(value, int | float):
-            self._reject(tree, f"the default {value!r} is not a number")
+            self.frame.reject(tree, f"the default {value!r} is not a number")
         return self._number(value, tree)
 
     def _number(self, value: float, node: ast.AST) -> ast.expr:
         """A number in the run's precision."""
         if isinstance(value, int) and abs(value) > MOST:
-            self._reject(node, f"the number {str(value)[:20]}... is beyond every float")
+            self.frame.reject(node, f"the number {str(value)[:20]}... is beyond every float")
         return ast.Call(ast.Name("F", ast.Load()), [ast.Constant(float(value))], [])
-
-    def _reject(self, node: Any, why: str) -> None:
-        line = f", line {node.lineno} of its file" if hasattr(node, "lineno") else ""
-        raise MemberError(
-            f"{self.where}{line}: {why}; a member may use arithmetic, comparisons, tuples, if/else, for over range, plain functions, min, max, abs, float, len, sum, tuple and math.{{{', '.join(sorted(MATH))}}}"
-        )
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         value = node.value
-        if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and self.names and value.value.id == self.names[0]:
+        if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and self.frame.names and value.value.id == self.frame.names[0]:
             if value.attr not in self.member.fields:
-                raise unknown(f"field of {self.where}:", value.attr, self.member.fields)
+                raise unknown(f"field of {self.frame.where}:", value.attr, self.member.fields)
             place = self.member.fields[value.attr]
-            if not (isinstance(node.slice, ast.Name) and node.slice.id == self.row):
-                self._reject(node, f"'{ast.unparse(node)}': a column is asked for the row alone, {value.value.id}.{value.attr}[{self.row or 'i'}]")
-            row = self.renamed.get(value.value.id, value.value.id)
+            if not (isinstance(node.slice, ast.Name) and node.slice.id == self.frame.row):
+                self.frame.reject(node, f"'{ast.unparse(node)}': a column is asked for the row alone, {value.value.id}.{value.attr}[{self.frame.row or 'i'}]")
+            row = self.frame.renamed.get(value.value.id, value.value.id)
             if isinstance(place, float):
                 return ast.parse(f"F({place!r})", mode="eval").body
             if isinstance(place, range):
                 return ast.parse(f"({''.join(f'{row}[{k}],' for k in place)})", mode="eval").body
             return ast.parse(f"{row}[{place}]", mode="eval").body
-        self._rename(node.slice)
+        self.frame.called(node.slice)
         node.value = self.visit(node.value)  # the index stays an integer
         if isinstance(node.value, ast.Tuple) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
             if not -len(node.value.elts) <= node.slice.value < len(node.value.elts):
-                self._reject(node, f"'{ast.unparse(node)}' asks for number {node.slice.value} of {len(node.value.elts)} values")
+                self.frame.reject(node, f"'{ast.unparse(node)}' asks for number {node.slice.value} of {len(node.value.elts)} values")
             return node.value.elts[node.slice.value]
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        self._reject(node, f"'{ast.unparse(node)}' is not known to a kernel")
+        self.frame.reject(node, f"'{ast.unparse(node)}' is not known to a kernel")
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id == "range":
             if not 1 <= len(node.args) <= 3 or node.keywords:
-                self._reject(node, "range takes one to three whole numbers")
+                self.frame.reject(node, "range takes one to three whole numbers")
             for end in node.args:
-                self._rename(end)
+                self.frame.called(end)
             return node
-        rows = [k for k, a in enumerate(node.args) if isinstance(a, ast.Name) and a.id == self.row]
+        rows = [k for k, a in enumerate(node.args) if isinstance(a, ast.Name) and a.id == self.frame.row]
         node.args = [a if k in rows else self.visit(a) for k, a in enumerate(node.args)]
         if node.keywords:
-            self._reject(node, "keyword arguments cannot run on every target")
+            self.frame.reject(node, "keyword arguments cannot run on every target")
         if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "math":
             node.func = self._math(node, node.func.attr)
         elif isinstance(node.func, ast.Attribute) and node.func.attr in self.member.methods.get(ast.unparse(node.func.value), ()):
@@ -258,34 +182,28 @@ class Rewriter(ast.NodeTransformer):
         elif isinstance(node.func, ast.Name):
             node.func.id = self._called(node, node.func.id, rows)
         else:
-            self._reject(node, f"'{ast.unparse(node.func)}' cannot be called")
+            self.frame.reject(node, f"'{ast.unparse(node.func)}' cannot be called")
         return node
 
     def _math(self, node: ast.Call, name: str) -> ast.expr:
         if name not in MATH:
-            self._reject(node, f"math.{name} is not known to a kernel")
+            self.frame.reject(node, f"math.{name} is not known to a kernel")
         if name in ("sqrt", "fabs"):
             return ast.Name({"sqrt": "sqrt", "fabs": "abs"}[name], ast.Load())
         if self.cast:
             node.args = [ast.Call(ast.Name(self.cast, ast.Load()), [a], []) for a in node.args]
         return ast.Name(name + self.suffix, ast.Load())
 
-    def _rename(self, node: ast.AST) -> None:
-        """Names as the kernel knows them, in what stays a whole number."""
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name):
-                inner.id = self.renamed.get(inner.id, inner.id)
-
     def _called(self, node: ast.Call, name: str, rows: list[int]) -> str:
         if name in ("min", "max") and len(node.args) != 2:
-            self._reject(node, f"{name} takes two arguments here")
+            self.frame.reject(node, f"{name} takes two arguments here")
         if name in BUILTINS:
             return BUILTINS[name]
         if name == "float":
             return "F"
-        function = plain(self.scope.get(name))
+        function = plain(self.frame.scope.get(name))
         if not isinstance(function, FunctionType):
-            self._reject(node, f"'{name}' cannot be called: it must be a plain function, math.*, min, max or abs")
+            self.frame.reject(node, f"'{name}' cannot be called: it must be a plain function, math.*, min, max or abs")
         assert function
         lengths = [self._length(a) for a in node.args]
         parameters = list(inspect.signature(function).parameters)
@@ -300,7 +218,7 @@ class Rewriter(ast.NodeTransformer):
     def _length(self, node: ast.expr) -> int | None:
         """How long an argument that is a tuple is, where that is known."""
         if isinstance(node, ast.Name):
-            return self.lengths.get(node.id)
+            return self.frame.lengths.get(node.id)
         if isinstance(node, ast.Tuple):
             return len(node.elts)
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
@@ -313,23 +231,23 @@ class Rewriter(ast.NodeTransformer):
         return None
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id and node.id == self.row:
-            self._reject(node, f"'{node.id}' is the row: it may index columns, and be handed to functions that do")
-        if isinstance(node.ctx, ast.Store) or node.id in self.local:
-            turn = node.id in self.turns and isinstance(node.ctx, ast.Load)
-            node.id = self.renamed.get(node.id, node.id)
+        if node.id and node.id == self.frame.row:
+            self.frame.reject(node, f"'{node.id}' is the row: it may index columns, and be handed to functions that do")
+        if isinstance(node.ctx, ast.Store) or node.id in self.frame.local:
+            turn = node.id in self.frame.turns and isinstance(node.ctx, ast.Load)
+            node.id = self.frame.renamed.get(node.id, node.id)
             return ast.Call(ast.Name("F", ast.Load()), [node], []) if turn else node  # whole numbers are for indices and ranges
-        value = self.scope.get(node.id)
+        value = self.frame.scope.get(node.id)
         if isinstance(value, bool | int | float):
             return self._number(value, node)
-        if node.id not in self.scope and not hasattr(builtins, node.id):
-            self._reject(node, f"the name '{node.id}' is not defined")
-        self._reject(node, f"'{node.id}' is not a number, a parameter or a local name")
+        if node.id not in self.frame.scope and not hasattr(builtins, node.id):
+            self.frame.reject(node, f"the name '{node.id}' is not defined")
+        self.frame.reject(node, f"'{node.id}' is not a number, a parameter or a local name")
         return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-            self._reject(node, f"the literal {node.value!r} is not a number")
+            self.frame.reject(node, f"the literal {node.value!r} is not a number")
         return self._number(node.value, node)  # type: ignore[arg-type]
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
@@ -340,45 +258,11 @@ class Rewriter(ast.NodeTransformer):
         if isinstance(node.op, ast.Pow):
             name = {"2": "square", "3": "cube", "4": "fourth"}.get(ast.unparse(node.right))
             if name is None:
-                self._reject(node, "powers other than 2, 3 and 4 need math.exp(y * math.log(x))")
+                self.frame.reject(node, "powers other than 2, 3 and 4 need math.exp(y * math.log(x))")
             return ast.Call(ast.Name(name or "", ast.Load()), [self.visit(node.left)], [])
         self._operator(node)
         return self.generic_visit(node)
 
     def _operator(self, node: ast.BinOp | ast.AugAssign) -> None:
         if not isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
-            self._reject(node, f"the operator in '{ast.unparse(node)}' cannot run on every target")
-
-
-class Wholes(ast.NodeVisitor):
-    """Puts whole numbers in place of the names that stand for them outside a function, in its indices and ranges; `wrong` are names there that do not."""
-
-    def __init__(self, local: Collection[str], scope: Mapping[str, Any]) -> None:
-        self.local, self.scope = local, scope
-        self.wrong: list[tuple[ast.AST, str]] = []
-
-    def visit_Subscript(self, node: ast.Subscript) -> None:
-        self.generic_visit(node)
-        node.slice = self._whole(node.slice)
-
-    def visit_Call(self, node: ast.Call) -> None:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "range":
-            node.args = [self._whole(a) for a in node.args]
-
-    def _whole(self, node: ast.expr) -> Any:
-        names: dict[str, ast.expr] = {}
-        called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-        for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - set(self.local) - called:
-            value = self.scope.get(name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                self.wrong.append((node, name))
-            else:
-                names[name] = ast.Constant(value)
-        return Rename(names).visit(node)
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
+            self.frame.reject(node, f"the operator in '{ast.unparse(node)}' cannot run on every target")

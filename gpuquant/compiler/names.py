@@ -1,0 +1,135 @@
+"""What the names of a member's function stand for, and what is refused because a kernel would take one for something else."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from gpuquant import rng, vcmath, vmath
+from gpuquant.compiler.inline import Rename
+from gpuquant.compiler.intrinsics import INTRINSICS
+from gpuquant.errors import MemberError
+
+MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
+PYTHONS = {"min", "max", "abs", "float", "len", "sum", "tuple", "range", "breakpoint"}  # words that mean what Python means by them
+MAY = f"arithmetic, comparisons, tuples, if/else, for over range, plain functions, min, max, abs, float, len, sum, tuple and math.{{{', '.join(sorted(MATH))}}}"
+KERNELS = {
+    "F", "D", "normals", "uniform", "LANES", "WIDTH", "np", "math", "bool", "larger", "smaller", "square", "cube", "fourth", "combine", "shared", "_seen",
+    "erf32", "erf64", "erfc32", "erfc64",
+}  # fmt: skip
+
+
+@lru_cache
+def reserved() -> set[str]:
+    """Names that a kernel's source has a meaning for."""
+    return KERNELS | {*INTRINSICS} | {name for module in (rng, vcmath, vmath) for name in vars(module)}
+
+
+@dataclass
+class Frame:
+    """The function that is being rewritten.
+
+    Parameters
+    ----------
+    where : str
+        Its name, for messages.
+    scope : mapping
+        What names outside it stand for.
+    names : list of str
+        Its parameters.
+    given : set of str
+        The names that it gives a value.
+    row : str
+        The parameter that is the row's number, if there is one.
+    turns : set of str
+        The variables of its loops.
+    lengths : mapping
+        Of the parameters that are tuples.
+    renamed : mapping
+        Its local names that a kernel has another meaning for, and what they are called there.
+    """
+
+    where: str
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)
+    row: str = ""
+    turns: set[str] = field(default_factory=set)
+    lengths: dict[str, int] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def local(self) -> set[str]:
+        """Its parameters and the names that it gives a value."""
+        return {*self.names, *self.given}
+
+    def reject(self, node: Any, why: str) -> NoReturn:
+        """Refuse the member, for what stands at a place in its source."""
+        line = f", line {node.lineno} of its file" if hasattr(node, "lineno") else ""
+        raise MemberError(f"{self.where}{line}: {why}; a member may use {MAY}")
+
+    def check(self, tree: ast.FunctionDef) -> None:
+        """Refuse what would mean something else in a kernel, and put whole numbers in place of their names in indices and ranges."""
+        if tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs or tree.args.posonlyargs:
+            self.reject(tree, "its parameters must be plain ones, without * and /")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.For) and node.orelse:
+                self.reject(node, "a loop's else cannot run on every target")
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                self._check_word(node, node.func.id, getattr(builtins, node.func.id, None))
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "math":
+                self._check_word(node, "math", math)
+        Wholes(self).visit(tree)
+
+    def _check_word(self, node: ast.AST, word: str, pythons: Any) -> None:
+        if word in self.local:
+            self.reject(node, f"'{word}' is a local name here, and is called or asked for something")
+        if word in (*PYTHONS, "math") and self.scope.get(word, pythons) is not pythons:
+            self.reject(node, f"'{word}' is Python's own word here: call yours otherwise")
+
+    def rename(self) -> None:
+        """Find other names for those that a kernel has a meaning for."""
+        for name in self.local & reserved():
+            free = name
+            while free in self.local or free in self.scope or free in reserved():
+                free += "_"
+            self.renamed[name] = free
+
+    def called(self, node: ast.AST) -> None:
+        """Names as the kernel calls them, in what stays a whole number."""
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name):
+                inner.id = self.renamed.get(inner.id, inner.id)
+
+
+class Wholes(ast.NodeVisitor):
+    """Puts whole numbers in place of the names that stand for them outside a function, in its indices and ranges."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        self.generic_visit(node)
+        node.slice = self._whole(node.slice)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "range":
+            node.args = [self._whole(a) for a in node.args]
+
+    def _whole(self, node: ast.expr) -> Any:
+        names: dict[str, ast.expr] = {}
+        called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - self.frame.local - called:
+            value = self.frame.scope.get(name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                self.frame.reject(
+                    node, f"'{name}' is no local name and no whole number: an index or the end of a range is made of such, of literals and of loop variables"
+                )
+            names[name] = ast.Constant(value)
+        return Rename(names).visit(node)
