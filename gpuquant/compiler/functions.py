@@ -6,7 +6,9 @@ import ast
 import dis
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -79,15 +81,13 @@ def _shape(code: CodeType) -> tuple[Any, ...]:
     return (code.co_name, code.co_varnames, code.co_freevars, *said)
 
 
-def scope(function: FunctionType) -> dict[str, Any]:
+def scope(function: FunctionType) -> Mapping[str, Any]:
     """What the names that a function does not give a value stand for."""
-    found = dict(function.__globals__)
+    closure = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:  # it has none yet
-            found.pop(name, None)
-    return found
+        with suppress(ValueError):  # it has none yet
+            closure[name] = cell.cell_contents
+    return ChainMap(closure, function.__globals__) if closure else function.__globals__
 
 
 def fingerprint(function: Any, around: tuple[Any, ...] = ()) -> tuple[Any, ...]:
@@ -95,7 +95,7 @@ def fingerprint(function: Any, around: tuple[Any, ...] = ()) -> tuple[Any, ...]:
     function = plain(function)
     if not isinstance(function, FunctionType) or function in around:
         return (function,)
-    outside, names = scope(function), (*_names(function.__code__), *function.__code__.co_freevars)
+    outside, names = scope(function), _names(function.__code__)
     read = [(name, outside.get(name)) for name in names]
     read += [(f"{name}.{inner}", value.__dict__.get(inner)) for name, value in read if isinstance(value, type) for inner in names]
     read = [(name, plain(value.__func__ if isinstance(value, staticmethod) else value)) for name, value in read]
@@ -104,9 +104,12 @@ def fingerprint(function: Any, around: tuple[Any, ...] = ()) -> tuple[Any, ...]:
         for name, value in read
         if isinstance(value, FunctionType | int | float)
     ]
-    return (function.__code__, repr(function.__defaults__), repr(function.__kwdefaults__), *seen)
+    return (function.__code__, function.__defaults__ and repr(function.__defaults__), *seen)
 
 
 def _names(code: CodeType) -> tuple[str, ...]:
-    """The names that a code reads, those of its generators among them."""
-    return (*code.co_names, *(name for inner in _inside(code) for name in _names(inner)))
+    """The names that a code reads from outside, those of its generators among them."""
+    names = code.co_names + code.co_freevars
+    for inner in _inside(code):
+        names += _names(inner)
+    return names

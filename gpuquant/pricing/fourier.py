@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,7 +59,7 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
 
 def _kernel(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], place: Any) -> waves.Kernel | None:
     """The kernel of a pair at `place`; None where its formulas are more than a kernel understands, for arrays understand them all."""
-    kernel = partial(waves.source, model, payoff, names)
+    kernel = cache(partial(waves.source, model, payoff, names))  # looked up once for the many launches of an integral
     try:
         kernel(place.kind)
     except MemberError:
