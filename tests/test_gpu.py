@@ -15,6 +15,39 @@ def present():
         pytest.skip("no GPU here")
 
 
+def test_ten_kernels_give_the_cpus_numbers():
+    """First of all: what was compiled without a GPU loads, launches, and prices as the CPU does."""
+    from gpuquant.pricing.pairs import every, sample_batch
+    from gpuquant.pricing.simulate import launch
+    from gpuquant.pricing.task import checked
+
+    pairs = every()
+    for k in range(10):
+        model, payoff = pairs[k * (len(pairs) - 1) // 9]
+        prices = {}
+        for device in ("cpu", "cuda"):
+            task = checked(device, 3, "double", "monte_carlo", 5000, None, False, None, False, 1)
+            prices[device] = np.array([value[0, 0] for value in launch(sample_batch(model, payoff), task, np.array([5000]))])
+        np.testing.assert_allclose(prices["cuda"], prices["cpu"], rtol=1e-12, atol=1e-14, err_msg=f"{model.__name__}-{payoff.__name__}")
+
+
+@pytest.mark.parametrize("precision", ["single", "double"])
+def test_every_pair_gives_the_cpus_prices(precision):
+    from gpuquant.pricing.pairs import every, sample_batch
+    from gpuquant.pricing.simulate import launch
+    from gpuquant.pricing.task import checked
+
+    apart = {}
+    for model, payoff in every():
+        prices = {}
+        for device in ("cpu", "cuda"):
+            task = checked(device, 3, precision, "monte_carlo", 3000, None, False, None, False, 1)
+            prices[device] = launch(sample_batch(model, payoff), task, np.array([3000]))[0][0, 0]
+        if not np.isclose(prices["cuda"], prices["cpu"], rtol=1e-12 if precision == "double" else 2e-5, atol=1e-12):
+            apart[f"{model.__name__}-{payoff.__name__}"] = prices
+    assert not apart
+
+
 MODELS = {
     "BlackScholes": gq.models.BlackScholes(spot=100.0, rate=0.03, volatility=0.25),
     "Heston": gq.models.Heston(spot=100.0, rate=0.03, v0=0.05, kappa=1.5, long_variance=0.04, vol_of_vol=0.6, correlation=-0.7),
