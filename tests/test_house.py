@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,46 @@ def test_public_names_resolve():
 def test_stubs_are_fresh(name):
     package = PACKAGE.joinpath(*name.split("."))
     assert (package / "__init__.pyi").read_text() == family.stub(f"gpuquant.{name}"), "run `make stubs`"
+
+
+def test_the_librarys_own_stub_is_fresh():
+    assert (PACKAGE / "__init__.pyi").read_text() == family.public_stub(), "run `make stubs`"
+
+
+MISTAKES = """
+import gpuquant as gq
+import numpy as np
+
+flat = gq.models.BlackScholes(spot=100.0, rate=0.02, volatility=0.2)
+call = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)
+fine = gq.price(call, flat, paths=1000)
+account = gq.backtest(np.ones((9, 2)), weights=np.ones((9, 2)))
+gq.price(call, flat, paths="many")  # 1
+gq.prize(call, flat)  # 2
+gq.models.BlackScoles(spot=100.0)  # 3
+gq.backtest(np.ones((9, 2)), fil="next")  # 4
+gq.Portfolio(positions=3)  # 5
+gq.Contracts.from_frme(None)  # 6
+account.sumary()  # 7
+gq.Market.read(3.5)  # 8
+"""
+
+
+def test_a_type_checker_sees_eight_mistakes_of_eight(tmp_path):
+    """Through the public names alone, as mypy --strict and an editor see them."""
+    path = tmp_path / "mistakes.py"
+    path.write_text(MISTAKES)
+    command = [sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports", "--follow-imports", "silent", "--config-file", "", str(path)]
+    said = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False).stdout
+    seen = {int(line.split(":")[1]) for line in said.splitlines() if line.startswith(str(path)) and "error" in line}
+    wanted = {k for k, line in enumerate(MISTAKES.splitlines(), 1) if line.rstrip().endswith(tuple(f"# {n}" for n in range(1, 9)))}
+    assert seen == wanted, said
+
+
+def test_an_editor_completes_the_public_names():
+    jedi = pytest.importorskip("jedi")
+    offered = {one.name for one in jedi.Script("import gpuquant as gq\ngq.", project=jedi.Project(str(PACKAGE.parent))).complete(2, 3)}
+    assert {*gpuquant.__all__} - {"__version__"} <= offered
 
 
 def members():
