@@ -137,26 +137,43 @@ class Rewriter(ast.NodeTransformer):
         return ast.Call(ast.Name("F", ast.Load()), [ast.Constant(float(value))], [])
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        value = node.value
-        if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and self.frame.names and value.value.id == self.frame.names[0]:
-            if value.attr not in self.member.fields:
-                raise unknown(f"field of {self.frame.where}:", value.attr, self.member.fields)
-            place = self.member.fields[value.attr]
-            if not (isinstance(node.slice, ast.Name) and node.slice.id == self.frame.row):
-                self.frame.reject(node, f"'{ast.unparse(node)}': a column is asked for the row alone, {value.value.id}.{value.attr}[{self.frame.row or 'i'}]")
-            row = self.frame.renamed.get(value.value.id, value.value.id)
+        column = self._column(node)
+        if column is not None:
+            row, place = column
             if isinstance(place, float):
                 return ast.parse(f"F({place!r})", mode="eval").body
             if isinstance(place, range):
-                return ast.parse(f"({''.join(f'{row}[{k}],' for k in place)})", mode="eval").body
-            return ast.parse(f"{row}[{place}]", mode="eval").body
-        self.frame.called(node.slice)
-        node.value = self.visit(node.value)  # the index stays an integer
-        if isinstance(node.value, ast.Tuple) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
-            if not -len(node.value.elts) <= node.slice.value < len(node.value.elts):
-                self.frame.reject(node, f"'{ast.unparse(node)}' asks for number {node.slice.value} of {len(node.value.elts)} values")
-            return node.value.elts[node.slice.value]
+                return ast.Tuple([self._field(row, k, node) for k in place], ast.Load())
+            return self._field(row, place, node)
+        self.frame.called(node.slice)  # the index stays a whole number
+        listed = self._column(node.value) if isinstance(node.value, ast.Subscript) else None
+        index = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if listed is not None and isinstance(listed[1], range) and isinstance(index, int):  # one of a list, which is not written out for it
+            self._check_index(node, index, len(listed[1]))
+            return self._field(listed[0], listed[1][index], node)
+        node.value = self.visit(node.value)
+        if isinstance(node.value, ast.Tuple) and isinstance(index, int):
+            self._check_index(node, index, len(node.value.elts))
+            return node.value.elts[index]
         return node
+
+    def _column(self, node: ast.Subscript) -> tuple[str, int | float | range] | None:
+        """The row's name in the kernel and a column's place in it, where `m.volatility[i]` asks for one."""
+        value = node.value
+        if not (isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and value.value.id in self.frame.names[:1]):
+            return None
+        if value.attr not in self.member.fields:
+            raise unknown(f"field of {self.frame.where}:", value.attr, self.member.fields)
+        if not (isinstance(node.slice, ast.Name) and node.slice.id == self.frame.row):
+            self.frame.reject(node, f"'{ast.unparse(node)}': a column is asked for the row alone, {value.value.id}.{value.attr}[{self.frame.row or 'i'}]")
+        return self.frame.renamed.get(value.value.id, value.value.id), self.member.fields[value.attr]
+
+    def _field(self, row: str, place: int, node: ast.AST) -> ast.expr:
+        return ast.copy_location(ast.Subscript(ast.Name(row, ast.Load()), ast.Constant(place), ast.Load()), node)
+
+    def _check_index(self, node: ast.Subscript, index: int, length: int) -> None:
+        if not -length <= index < length:
+            self.frame.reject(node, f"'{ast.unparse(node)}' asks for number {index} of {length} values")
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.frame.reject(node, f"'{ast.unparse(node)}' is not known to a kernel")
