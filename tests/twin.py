@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.special
 
-from gpuquant.compiler import build, reduction
+from gpuquant.compiler import interpret, reduction
 from gpuquant.compiler.functions import parse
 from gpuquant.compiler.kernel import Source
 from gpuquant.compiler.targets import CUDA, TARGETS
@@ -43,7 +43,7 @@ def launch(text, units, arguments, place):
             here.asked = getattr(here, "asked", 0) + 1
             return tables.setdefault(here.asked, np.full(shape, np.nan, kind))
 
-        entry = build.interpreted(
+        entry = interpret.interpreted(
             source,
             LANES=1,
             WIDTH=THREADS,

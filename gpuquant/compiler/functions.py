@@ -59,9 +59,10 @@ def parse(function: Callable[..., Any]) -> ast.FunctionDef:
 
 def _is_run(tree: ast.FunctionDef, code: CodeType) -> bool:
     """Whether a function's source makes the code that is run."""
-    around = f"def around({', '.join(code.co_freevars)}):\n    pass"
-    outer = ast.parse(around)
-    outer.body[0].body = [tree]  # type: ignore[attr-defined]
+    outer = ast.parse(f"def around({', '.join(code.co_freevars)}):\n    pass")  # so that its free names are free again
+    around = outer.body[0]
+    assert isinstance(around, ast.FunctionDef)
+    around.body = [tree]
     made = compile(ast.fix_missing_locations(outer), "<source>", "exec")
     (inner,) = _inside(made)
     return any(_shape(found) == _shape(code) for found in _inside(inner))

@@ -165,7 +165,9 @@ def source(
     (run,) = ast.parse(HEADS["gpu" if TARGETS[target].gpu else target].format(arguments=arguments, body=walk.name)).body
     assert isinstance(run, ast.FunctionDef)
     if target == "cpu":
-        run.body[-1].body = walk.body  # type: ignore[attr-defined]
+        units = run.body[-1]
+        assert isinstance(units, ast.For)
+        units.body = walk.body
     elif target != "python":
         run.body += walk.body
     rewritten = [function for member in members for function in (Formula if member.formula else Rewriter)(member, kind).rewrite()]

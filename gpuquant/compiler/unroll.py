@@ -1,6 +1,6 @@
-"""Members of several assets: `len`, `tuple(... for j in range(n))`, `sum(...)` and loops over `range(len(...))`, written out.
+"""What runs over a known length, written out: `len`, `tuple(... for j in range(n))`, `sum(...)`, and loops that ask for values of a tuple by their variable.
 
-How many assets a kernel has is known when it is made, so that each of them becomes registers and constant indices.
+How many assets a kernel has is known when it is made, so that each of them becomes registers and constant indices; and an index beyond a tuple is seen.
 """
 
 from __future__ import annotations

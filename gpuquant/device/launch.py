@@ -51,10 +51,10 @@ def run(
 
 def _by_python(source: Source, text: str, units: int, arguments: tuple[Any, ...], progress: Callable[[int], None] | None) -> None:
     """Run it by Python, if a CPU could: what the language does not have is refused here, too."""
-    from gpuquant.compiler import build, llvm
+    from gpuquant.compiler import build, interpret, llvm
 
     build.lowered(text, tuple(llvm.taken(argument)[0] for argument in arguments))
-    entry = build.interpreted(source)
+    entry = interpret.interpreted(source)
     for unit in range(units):
         entry(unit, 1, *arguments)
         if progress:

@@ -11,11 +11,12 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.columns import Column, positive
+from gpuquant.compiler import build, interpret
 from gpuquant.compiler.functions import fingerprint, parse
 from gpuquant.errors import MemberError
 from gpuquant.payoffs.base import Payoff
 from gpuquant.rules.base import Rule
-from tests.compiler.test_random_members import CPU_HEAD, SAMPLES, build, by_python, kernel, rewritten
+from tests.compiler.test_random_members import CPU_HEAD, SAMPLES, by_python, kernel, rewritten
 
 CASES = {  # a module with a function f(p, i, acc, log_spots), and what a refusal says; nothing where Python's value is wanted
     "a module's own min": ("def min(a, b):\n    return a + b\ndef f(p, i, acc, log_spots):\n    return min(acc[0], 1.0)", "'min' is Python's own word here"),
@@ -85,7 +86,7 @@ def test_it_is_pythons_or_refused(case):
     source = kernel(made, ["f"], CPU_HEAD)
     cpu, python = np.zeros((1, 4)), np.zeros((1, 4))
     build.tile(source.text(), (SAMPLES, cpu))(0, 4)
-    build.interpreted(source)(0, 4, SAMPLES, python)
+    interpret.interpreted(source)(0, 4, SAMPLES, python)
     np.testing.assert_allclose(cpu[0], value, rtol=1e-13)
     np.testing.assert_allclose(python[0], value, rtol=1e-13)
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gpuquant.compiler import arithmetic, build, llvm
+from gpuquant.compiler import arithmetic, build, interpret, llvm
 from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.compiler.kernel import Source
 from gpuquant.compiler.subset import PRECISIONS, Member, Rewriter
@@ -84,7 +84,7 @@ def check(seeds):
     source = kernel(functions, list(taken), CPU_HEAD)
     cpu, python = np.zeros((len(taken), 4)), np.zeros((len(taken), 4))
     build.tile(source.text(), (SAMPLES, cpu))(0, 4)
-    build.interpreted(source)(0, 4, SAMPLES, python)
+    interpret.interpreted(source)(0, 4, SAMPLES, python)
     for k, (value, _, text) in enumerate(taken.values()):
         scale = max(1.0, max(map(abs, value)) if all(map(math.isfinite, value)) else 1.0)
         for name, found in (("cpu", cpu[k]), ("python", python[k])):
