@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -107,18 +108,15 @@ def _for_a_gpu() -> list[Row]:
     ]
 
 
-class changed:
+@contextmanager
+def changed(name: str, value: str) -> Iterator[None]:
     """A variable of the environment, for a while."""
-
-    def __init__(self, name: str, value: str) -> None:
-        self.name, self.value = name, value
-
-    def __enter__(self) -> None:
-        self.before = os.environ.get(self.name)
-        os.environ[self.name] = self.value
-
-    def __exit__(self, *failure: object) -> None:
-        if self.before is None:
-            del os.environ[self.name]
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
         else:
-            os.environ[self.name] = self.before
+            os.environ[name] = before

@@ -5,6 +5,9 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.device import available, ledger
+from gpuquant.pricing.pairs import every, sample_batch
+from gpuquant.pricing.simulate import launch
+from gpuquant.pricing.task import checked
 
 pytestmark = pytest.mark.gpu
 
@@ -15,36 +18,31 @@ def present():
         pytest.skip("no GPU here")
 
 
+def priced(model, payoff, precision, paths):
+    """The price, its error and its skewness of a sample row, on the CPU and on the GPU."""
+    found = []
+    for device in ("cpu", "cuda"):
+        task = checked(device, 3, precision, "monte_carlo", paths, None, False, None, False, 1)
+        found.append(np.array([value[0, 0] for value in launch(sample_batch(model, payoff), task, np.array([paths]))]))
+    return found
+
+
 def test_ten_kernels_give_the_cpus_numbers():
     """First of all: what was compiled without a GPU loads, launches, and prices as the CPU does."""
-    from gpuquant.pricing.pairs import every, sample_batch
-    from gpuquant.pricing.simulate import launch
-    from gpuquant.pricing.task import checked
-
     pairs = every()
     for k in range(10):
         model, payoff = pairs[k * (len(pairs) - 1) // 9]
-        prices = {}
-        for device in ("cpu", "cuda"):
-            task = checked(device, 3, "double", "monte_carlo", 5000, None, False, None, False, 1)
-            prices[device] = np.array([value[0, 0] for value in launch(sample_batch(model, payoff), task, np.array([5000]))])
-        np.testing.assert_allclose(prices["cuda"], prices["cpu"], rtol=1e-12, atol=1e-14, err_msg=f"{model.__name__}-{payoff.__name__}")
+        cpu, gpu = priced(model, payoff, "double", 5000)
+        np.testing.assert_allclose(gpu, cpu, rtol=1e-12, atol=1e-14, err_msg=f"{model.__name__}-{payoff.__name__}")
 
 
 @pytest.mark.parametrize("precision", ["single", "double"])
 def test_every_pair_gives_the_cpus_prices(precision):
-    from gpuquant.pricing.pairs import every, sample_batch
-    from gpuquant.pricing.simulate import launch
-    from gpuquant.pricing.task import checked
-
     apart = {}
     for model, payoff in every():
-        prices = {}
-        for device in ("cpu", "cuda"):
-            task = checked(device, 3, precision, "monte_carlo", 3000, None, False, None, False, 1)
-            prices[device] = launch(sample_batch(model, payoff), task, np.array([3000]))[0][0, 0]
-        if not np.isclose(prices["cuda"], prices["cpu"], rtol=1e-12 if precision == "double" else 2e-5, atol=1e-12):
-            apart[f"{model.__name__}-{payoff.__name__}"] = prices
+        cpu, gpu = priced(model, payoff, precision, 3000)
+        if not np.isclose(gpu[0], cpu[0], rtol=1e-12 if precision == "double" else 2e-5, atol=1e-12):
+            apart[f"{model.__name__}-{payoff.__name__}"] = (cpu[0], gpu[0])
     assert not apart
 
 
