@@ -1,1 +1,3 @@
-"""Benchmarks: one file per question; each verifies, then times us next to the rival in the same run."""
+"""Benchmarks: one file per question; each verifies, then times us next to the rival in the same
+run.
+"""

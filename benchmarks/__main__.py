@@ -1,4 +1,6 @@
-"""Run the benchmarks and write `results/`, a file for each kind of machine: `python -m benchmarks [--gpu] [NAME ...]`."""
+"""Run the benchmarks and write `results/`, a file for each kind of machine: `python -m
+benchmarks [--gpu] [NAME ...]`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,22 @@ import time
 from benchmarks.common import RESULTS, core, machine
 from gpuquant.errors import GpuquantError
 
-CPU = ("asian", "heston", "threads", "body", "rows", "memory", "grid", "stops", "large", "startup", "compiling", "europeans", "fourier", "pairs")
+CPU = (
+    "asian",
+    "heston",
+    "threads",
+    "body",
+    "rows",
+    "memory",
+    "grid",
+    "stops",
+    "large",
+    "startup",
+    "compiling",
+    "europeans",
+    "fourier",
+    "pairs",
+)
 GPU = ("gpu_paths", "gpu_grid")
 
 
@@ -38,10 +55,16 @@ def main() -> int:
             rows[row.question] = {**dataclasses.asdict(row), "passed": row.passed}
             mark = {True: "ok", False: "MISSED", None: ""}[row.passed]
             bar = "" if row.bar is None else f"{'>=' if row.least else '<='} {row.bar:g}"
-            print(f"{row.question:<72}{row.value:>12.4g} {row.unit:<14}{bar:<12}{mark:<8}{row.detail}", flush=True)
+            print(
+                f"{row.question:<72}{row.value:>12.4g} "
+                f"{row.unit:<14}{bar:<12}{mark:<8}{row.detail}",
+                flush=True,
+            )
         print(f"  ({name}: {time.perf_counter() - start:.0f} s)", flush=True)
     RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"machine": machine(), "rows": list(rows.values())}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({"machine": machine(), "rows": list(rows.values())}, indent=1) + "\n"
+    )
     return int(any(row["passed"] is False or math.isnan(row["value"]) for row in rows.values()))
 
 

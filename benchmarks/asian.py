@@ -1,4 +1,6 @@
-"""How many path-steps of an Asian option a second, beside NumPy, QuantLib and torch, each on one core?"""
+"""How many path-steps of an Asian option a second, beside NumPy, QuantLib and torch, each on one
+core?
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,19 @@ MODEL = gq.models.BlackScholes(spot=SPOT, rate=RATE, volatility=VOLATILITY)
 ASIAN = gq.payoffs.Asian(option_type="call", strike=STRIKE, maturity=1.0, fixings=DATES)
 
 
-def ours(paths: int = PATHS, device: str = "cpu:1", precision: str = "single") -> tuple[float, float]:
+def ours(
+    paths: int = PATHS, device: str = "cpu:1", precision: str = "single"
+) -> tuple[float, float]:
     """Price and standard error."""
-    found = gq.price(ASIAN, MODEL, paths=paths, engine="monte_carlo", precision=precision, device=device, progress=False)
+    found = gq.price(
+        ASIAN,
+        MODEL,
+        paths=paths,
+        engine="monte_carlo",
+        precision=precision,
+        device=device,
+        progress=False,
+    )
     return found.price, found.std_error
 
 
@@ -56,13 +68,22 @@ def quantlib(paths: int, seed: int = 1) -> float:
     count = ql.Actual365Fixed()
     spot = ql.QuoteHandle(ql.SimpleQuote(SPOT))
     curves = [ql.YieldTermStructureHandle(ql.FlatForward(today, r, count)) for r in (0.0, RATE)]
-    vol = ql.BlackVolTermStructureHandle(ql.BlackConstantVol(today, ql.NullCalendar(), VOLATILITY, count))
+    vol = ql.BlackVolTermStructureHandle(
+        ql.BlackConstantVol(today, ql.NullCalendar(), VOLATILITY, count)
+    )
     process = ql.BlackScholesMertonProcess(spot, *curves, vol)
     dates = [today + ql.Period(round(365 * (k + 1) / DATES), ql.Days) for k in range(DATES)]
     option = ql.DiscreteAveragingAsianOption(
-        ql.Average.Arithmetic, 0.0, 0, dates, ql.PlainVanillaPayoff(ql.Option.Call, STRIKE), ql.EuropeanExercise(today + ql.Period(365, ql.Days))
+        ql.Average.Arithmetic,
+        0.0,
+        0,
+        dates,
+        ql.PlainVanillaPayoff(ql.Option.Call, STRIKE),
+        ql.EuropeanExercise(today + ql.Period(365, ql.Days)),
     )
-    option.setPricingEngine(ql.MCDiscreteArithmeticAPEngine(process, "pseudorandom", requiredSamples=paths, seed=seed))
+    option.setPricingEngine(
+        ql.MCDiscreteArithmeticAPEngine(process, "pseudorandom", requiredSamples=paths, seed=seed)
+    )
     return option.NPV()
 
 
@@ -82,8 +103,17 @@ def run() -> list[Row]:
         theirs = work(paths)
         spread = error * (PATHS / paths + 1.0) ** 0.5
         assert abs(theirs - price) < 5 * spread, (name, theirs, price, spread)
-        value, fast, slow = ratio(ours, lambda work=work, paths=paths: work(paths), 5, PATHS * DATES, paths * DATES)
+        value, fast, slow = ratio(
+            ours, lambda work=work, paths=paths: work(paths), 5, PATHS * DATES, paths * DATES
+        )
         rows.append(
-            Row(f"Asian, 252 dates, float32, one core, against {name}", value, "x", bar, True, f"{fast / 1e6:.0f} against {slow / 1e6:.1f} M path-steps/s")
+            Row(
+                f"Asian, 252 dates, float32, one core, against {name}",
+                value,
+                "x",
+                bar,
+                True,
+                f"{fast / 1e6:.0f} against {slow / 1e6:.1f} M path-steps/s",
+            )
         )
     return rows

@@ -1,4 +1,6 @@
-"""What does generality cost: the one body for any pair against a loop fused by hand for this one?"""
+"""What does generality cost: the one body for any pair against a loop fused by hand for this
+one?
+"""
 # mypy: ignore-errors
 # ruff: noqa: F821
 
@@ -16,7 +18,9 @@ TILE = 2048
 
 
 def fused(unit, lane0, stream, purpose, k0, k1, drift, deviation, x0, strike, out):
-    """Drawn four steps at a time into a block and then stepped, as the experiments found fastest."""
+    """Drawn four steps at a time into a block and then stepped, as the experiments found
+    fastest.
+    """
     x = array((1, LANES), f32)
     a = array((1, LANES), f32)
     z = array((4, LANES), f32)
@@ -47,13 +51,27 @@ def by_hand() -> float:
     step = 1.0 / DATES
     units = PATHS // TILE
     out = np.empty(units)
-    drawn = (0, np.uint32(0), np.uint32(0), np.uint32(0))  # stream, purpose and seed, as the general body is given them
-    arguments = (*drawn, np.float32((RATE - 0.5 * VOLATILITY**2) * step), np.float32(VOLATILITY * step**0.5), np.float32(np.log(SPOT)), np.float32(STRIKE), out)
+    drawn = (
+        0,
+        np.uint32(0),
+        np.uint32(0),
+        np.uint32(0),
+    )  # stream, purpose and seed, as the general body is given them
+    arguments = (
+        *drawn,
+        np.float32((RATE - 0.5 * VOLATILITY**2) * step),
+        np.float32(VOLATILITY * step**0.5),
+        np.float32(np.log(SPOT)),
+        np.float32(STRIKE),
+        out,
+    )
     launch.run(lambda target: TEXT, choose("cpu:1"), units, arguments, chunk=units)
     return out.sum() / (units * TILE) * np.exp(-RATE)
 
 
-TEXT = compiler.source(fused, [], target="cpu", precision="single", constants={"DATES": DATES, "TILE": TILE}).text()
+TEXT = compiler.source(
+    fused, [], target="cpu", precision="single", constants={"DATES": DATES, "TILE": TILE}
+).text()
 
 
 def run() -> list[Row]:
@@ -62,4 +80,13 @@ def run() -> list[Row]:
     assert abs(by_hand() / ours(paths)[0] - 1.0) < 1e-5, (by_hand(), ours(paths))
     value, general, hand = ratio(lambda: ours(paths), by_hand, 9, paths * DATES, paths * DATES)
     detail = f"{general / 1e6:.0f} against {hand / 1e6:.0f} M path-steps/s"
-    return [Row("the general body against a hand-fused split loop of the same maths", value, "x", 0.95, True, detail)]
+    return [
+        Row(
+            "the general body against a hand-fused split loop of the same maths",
+            value,
+            "x",
+            0.95,
+            True,
+            detail,
+        )
+    ]

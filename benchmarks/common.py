@@ -37,7 +37,11 @@ class Row:
     @property
     def passed(self) -> bool | None:
         """Whether the bar is reached; None without one."""
-        return None if self.bar is None else (self.value >= self.bar if self.least else self.value <= self.bar)
+        return (
+            None
+            if self.bar is None
+            else (self.value >= self.bar if self.least else self.value <= self.bar)
+        )
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -48,20 +52,32 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def ratio(
-    ours: Callable[[], object], rival: Callable[[], object], rounds: int = 5, ours_work: float = 1.0, rival_work: float = 1.0
+    ours: Callable[[], object],
+    rival: Callable[[], object],
+    rounds: int = 5,
+    ours_work: float = 1.0,
+    rival_work: float = 1.0,
 ) -> tuple[float, float, float]:
-    """Median over interleaved rounds of our rate over the rival's, and both rates (work per second)."""
+    """Median over interleaved rounds of our rate over the rival's, and both rates (work per
+    second).
+    """
     ours()
     rival()
     pairs = [(seconds(ours), seconds(rival)) for _ in range(rounds)]
     value = statistics.median((ours_work / a) / (rival_work / b) for a, b in pairs)
-    return value, ours_work / statistics.median(a for a, _ in pairs), rival_work / statistics.median(b for _, b in pairs)
+    return (
+        value,
+        ours_work / statistics.median(a for a, _ in pairs),
+        rival_work / statistics.median(b for _, b in pairs),
+    )
 
 
 def vector() -> str:
     """The widest vector instructions of this CPU: 16 float32 at once, or 8."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    return next((name for name in ("avx512f", "avx2", "asimd") if name in info.split()), platform.machine())
+    return next(
+        (name for name in ("avx512f", "avx2", "asimd") if name in info.split()), platform.machine()
+    )
 
 
 def core() -> str:
@@ -74,7 +90,13 @@ def core() -> str:
 def commit() -> str:
     """The code that is measured."""
     try:
-        return subprocess.run(["git", "describe", "--always", "--dirty"], cwd=RESULTS.parent, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=RESULTS.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -93,5 +115,15 @@ def machine() -> dict[str, object]:
         except metadata.PackageNotFoundError:
             versions[name] = "absent"
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), platform.machine())
-    return {"cpu": model, "vector": vector(), "cores": cores(), "commit": commit(), "python": platform.python_version(), "versions": versions}
+    model = next(
+        (line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")),
+        platform.machine(),
+    )
+    return {
+        "cpu": model,
+        "vector": vector(),
+        "cores": cores(),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "versions": versions,
+    }

@@ -1,4 +1,6 @@
-"""How long does a kernel take to compile, against numba on the same source, and how long to load where it is kept?"""
+"""How long does a kernel take to compile, against numba on the same source, and how long to load
+where it is kept?
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,29 @@ def kernels() -> dict[str, Callable[[], Any]]:
     import gpuquant as gq
 
     close = pd.DataFrame(
-        np.round(100.0 * np.exp(np.cumsum(np.random.default_rng(1).normal(0.0, 0.02, (300, 2)), axis=0)), 2),
+        np.round(
+            100.0 * np.exp(np.cumsum(np.random.default_rng(1).normal(0.0, 0.02, (300, 2)), axis=0)),
+            2,
+        ),
         index=pd.bdate_range("2020-01-01", periods=300),
         columns=["A", "B"],
     )
     asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=12)
     return {
         "price": lambda: gq.price(
-            asian, gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2), paths=256, engine="monte_carlo", precision="double", device="cpu:1"
+            asian,
+            gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2),
+            paths=256,
+            engine="monte_carlo",
+            precision="double",
+            device="cpu:1",
         ),
-        "back-test": lambda: gq.backtest(close, gq.rules.MovingAverageCross(fast=3, slow=range(5, 8)), costs=gq.costs.Proportional(rate=0.001), device="cpu:1"),
+        "back-test": lambda: gq.backtest(
+            close,
+            gq.rules.MovingAverageCross(fast=3, slow=range(5, 8)),
+            costs=gq.costs.Proportional(rate=0.001),
+            device="cpu:1",
+        ),
     }
 
 
@@ -79,9 +94,23 @@ def run() -> list[Row]:
             with_numba.cache_clear()
             pairs.append((cold, kept, seconds(lambda: with_numba(text)(0, 1, *copies))))  # noqa: B023
         cold, kept, numba = (statistics.median(column) for column in zip(*pairs, strict=True))
-        detail = f"{cold:.2f} s, numba {numba:.2f} s, median of {ROUNDS}; with the rounds' ratios {min(c[2] / c[0] for c in pairs):.1f} to {max(c[2] / c[0] for c in pairs):.1f}"
-        rows.append(Row(f"a {name}'s kernel compiled for a CPU, against numba", statistics.median(c[2] / c[0] for c in pairs), "x", 4.0, True, detail))
-        rows.append(Row(f"a {name}'s kernel loaded where it is kept", kept, "s", 0.05, False, "on a CPU"))
+        detail = (
+            f"{cold:.2f} s, numba {numba:.2f} s, median of {ROUNDS}; with the rounds' ratios "
+            f"{min(c[2] / c[0] for c in pairs):.1f} to {max(c[2] / c[0] for c in pairs):.1f}"
+        )
+        rows.append(
+            Row(
+                f"a {name}'s kernel compiled for a CPU, against numba",
+                statistics.median(c[2] / c[0] for c in pairs),
+                "x",
+                4.0,
+                True,
+                detail,
+            )
+        )
+        rows.append(
+            Row(f"a {name}'s kernel loaded where it is kept", kept, "s", 0.05, False, "on a CPU")
+        )
     return [*rows, *_for_a_gpu()]
 
 
@@ -101,10 +130,27 @@ def _for_a_gpu() -> list[Row]:
                 for times in (took, kept):
                     build.ptx.cache_clear()
                     times.append(seconds(lambda: build.ptx(text, kinds)))  # noqa: B023  called at once
-    detail = f"{min(took):.2f} to {max(took):.2f} s; Asian under Black-Scholes, barrier under Heston, autocallable under Bates"
+    detail = (
+        f"{min(took):.2f} to {max(took):.2f} s; Asian under Black-Scholes, barrier under "
+        "Heston, autocallable under Bates"
+    )
     return [
-        Row("a kernel compiled to PTX, without a GPU", statistics.median(took), "s", None, False, detail),
-        Row("a kernel's PTX loaded where it is kept", statistics.median(kept), "s", 0.05, False, "before the driver has it"),
+        Row(
+            "a kernel compiled to PTX, without a GPU",
+            statistics.median(took),
+            "s",
+            None,
+            False,
+            detail,
+        ),
+        Row(
+            "a kernel's PTX loaded where it is kept",
+            statistics.median(kept),
+            "s",
+            0.05,
+            False,
+            "before the driver has it",
+        ),
     ]
 
 

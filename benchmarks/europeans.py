@@ -1,4 +1,6 @@
-"""How long do 20,000 European options take, beside QuantLib one at a time and fast-vollib all at once?"""
+"""How long do 20,000 European options take, beside QuantLib one at a time and fast-vollib all at
+once?
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,12 @@ COLUMNS = {
     "volatility": _draw.uniform(0.1, 0.5, ROWS),
     "sign": np.where(_draw.random(ROWS) < 0.5, 1.0, -1.0),
 }
-MODEL = gq.models.BlackScholes(**{name: COLUMNS[name] for name in ("spot", "rate", "dividend_yield", "volatility")})
-OPTIONS = gq.payoffs.European(option_type=COLUMNS["sign"], strike=COLUMNS["strike"], maturity=COLUMNS["maturity"])
+MODEL = gq.models.BlackScholes(
+    **{name: COLUMNS[name] for name in ("spot", "rate", "dividend_yield", "volatility")}
+)
+OPTIONS = gq.payoffs.European(
+    option_type=COLUMNS["sign"], strike=COLUMNS["strike"], maturity=COLUMNS["maturity"]
+)
 FEW = 1000  # of QuantLib's: its loop costs the same for each
 TURNS = 20  # of ours in one timing, so that both take as long
 
@@ -39,11 +45,18 @@ def quantlib(rows: int) -> np.ndarray:
     ql.Settings.instance().evaluationDate = today
     count, calendar = ql.Actual365Fixed(), ql.NullCalendar()
     out = np.empty(rows)
-    for k, (s, x, t, r, q, v, sign) in enumerate(zip(*(value[:rows].tolist() for value in COLUMNS.values()), strict=True)):
+    for k, (s, x, t, r, q, v, sign) in enumerate(
+        zip(*(value[:rows].tolist() for value in COLUMNS.values()), strict=True)
+    ):
         carry = [ql.YieldTermStructureHandle(ql.FlatForward(today, rate, count)) for rate in (q, r)]
         volatility = ql.BlackVolTermStructureHandle(ql.BlackConstantVol(today, calendar, v, count))
-        process = ql.BlackScholesMertonProcess(ql.QuoteHandle(ql.SimpleQuote(s)), *carry, volatility)
-        option = ql.VanillaOption(ql.PlainVanillaPayoff(ql.Option.Call if sign > 0 else ql.Option.Put, x), ql.EuropeanExercise(today + round(365 * t)))
+        process = ql.BlackScholesMertonProcess(
+            ql.QuoteHandle(ql.SimpleQuote(s)), *carry, volatility
+        )
+        option = ql.VanillaOption(
+            ql.PlainVanillaPayoff(ql.Option.Call if sign > 0 else ql.Option.Put, x),
+            ql.EuropeanExercise(today + round(365 * t)),
+        )
         option.setPricingEngine(ql.AnalyticEuropeanEngine(process))
         out[k] = option.NPV()
     return out
@@ -54,8 +67,13 @@ def vollib() -> np.ndarray:
     from fast_vollib import fast_black_scholes_merton
 
     flags = np.where(COLUMNS["sign"] > 0, "c", "p")
-    s, x, t, r, q, v = (COLUMNS[name] for name in ("spot", "strike", "maturity", "rate", "dividend_yield", "volatility"))
-    return np.asarray(fast_black_scholes_merton(flags, s, x, t, r, v, q, return_as="numpy", backend="numpy"))
+    s, x, t, r, q, v = (
+        COLUMNS[name]
+        for name in ("spot", "strike", "maturity", "rate", "dividend_yield", "volatility")
+    )
+    return np.asarray(
+        fast_black_scholes_merton(flags, s, x, t, r, v, q, return_as="numpy", backend="numpy")
+    )
 
 
 def repeated(work: Callable[[], np.ndarray]) -> None:
@@ -70,10 +88,35 @@ def run() -> list[Row]:
     np.testing.assert_allclose(mine[:FEW], quantlib(FEW), rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(mine, vollib(), rtol=1e-9, atol=1e-9)
     loop, fast, slow = ratio(lambda: repeated(ours), lambda: quantlib(FEW), 9, TURNS * ROWS, FEW)
-    once, alone, _ = ratio(ours, lambda: quantlib(FEW), 21, ROWS, FEW)  # after QuantLib has had the caches to itself
-    batch, _, theirs = ratio(lambda: repeated(ours), lambda: repeated(vollib), 9, TURNS * ROWS, TURNS * ROWS)
+    once, alone, _ = ratio(
+        ours, lambda: quantlib(FEW), 21, ROWS, FEW
+    )  # after QuantLib has had the caches to itself
+    batch, _, theirs = ratio(
+        lambda: repeated(ours), lambda: repeated(vollib), 9, TURNS * ROWS, TURNS * ROWS
+    )
     return [
-        Row("20,000 Europeans, closed form, against a QuantLib loop", loop, "x", 700.0, True, f"{1e6 / fast:.3f} against {1e6 / slow:.1f} us each"),
-        Row("the same, a single call between QuantLib's runs", once, "x", None, True, f"{1e6 / alone:.3f} us each: caches are cold"),
-        Row("20,000 Europeans, closed form, against fast-vollib on numpy", batch, "x", None, True, f"{fast / 1e6:.1f} against {theirs / 1e6:.1f} M prices/s"),
+        Row(
+            "20,000 Europeans, closed form, against a QuantLib loop",
+            loop,
+            "x",
+            700.0,
+            True,
+            f"{1e6 / fast:.3f} against {1e6 / slow:.1f} us each",
+        ),
+        Row(
+            "the same, a single call between QuantLib's runs",
+            once,
+            "x",
+            None,
+            True,
+            f"{1e6 / alone:.3f} us each: caches are cold",
+        ),
+        Row(
+            "20,000 Europeans, closed form, against fast-vollib on numpy",
+            batch,
+            "x",
+            None,
+            True,
+            f"{fast / 1e6:.1f} against {theirs / 1e6:.1f} M prices/s",
+        ),
     ]

@@ -1,4 +1,6 @@
-"""How many bar-columns a second does a grid reach on a GPU, for how many joules, and from how many columns on is it faster than the CPU?"""
+"""How many bar-columns a second does a grid reach on a GPU, for how many joules, and from how
+many columns on is it faster than the CPU?
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,31 @@ from gpuquant import rules
 from gpuquant.device import CROSSOVER_COLUMNS, choose
 from gpuquant.meter import Meter
 
-SIZES = ((1, 1), (5, 1), (5, 5), (10, 10), (20, 25), (50, 50), (100, 100))  # of fast and slow windows
+SIZES = (
+    (1, 1),
+    (5, 1),
+    (5, 5),
+    (10, 10),
+    (20, 25),
+    (50, 50),
+    (100, 100),
+)  # of fast and slow windows
 HELD = 3.0  # seconds of work whose energy is read: the counter moves in steps
 
 
 def grid(device: str, fast: int, slow: int) -> gq.backtesting.result.Backtest:
     """So many pairs of windows on 20 stocks, without the tails, which a GPU does not measure."""
     rule = rules.MovingAverageCross(fast=range(5, 5 + fast), slow=range(105, 105 + slow))
-    found = gq.backtest(PANEL, rule, costs=FEES, fill="same_close", cash=10_000.0, detail=False, device=device, progress=False)
+    found = gq.backtest(
+        PANEL,
+        rule,
+        costs=FEES,
+        fill="same_close",
+        cash=10_000.0,
+        detail=False,
+        device=device,
+        progress=False,
+    )
     _ = found.measures
     return found
 
@@ -40,11 +59,15 @@ def took(device: str, fast: int, slow: int) -> float:
 
 
 def crossover(fast: str, slow: str) -> tuple[float, str]:
-    """The least number of columns that was tried from which on the device `fast` needs less time; NaN where it never does."""
+    """The least number of columns that was tried from which on the device `fast` needs less
+    time; NaN where it never does.
+    """
     times = [(20 * f * s, took(fast, f, s), took(slow, f, s)) for f, s in SIZES]
     lost = [k for k, (_, a, b) in enumerate(times) if a >= b]
     first = lost[-1] + 1 if lost else 0
-    shown = ", ".join(f"{columns}: {a * 1e3:.1f} against {b * 1e3:.1f} ms" for columns, a, b in times)
+    shown = ", ".join(
+        f"{columns}: {a * 1e3:.1f} against {b * 1e3:.1f} ms" for columns, a, b in times
+    )
     return (float(times[first][0]) if first < len(times) else float("nan")), shown
 
 
@@ -59,12 +82,21 @@ def joules(device: str, fast: int, slow: int) -> tuple[float, str]:
 
 
 def walked(device: str) -> float:
-    """Median seconds of a rule over 100,000 simulated paths of 252 bars, made as they are walked."""
+    """Median seconds of a rule over 100,000 simulated paths of 252 bars, made as they are
+    walked.
+    """
     model = gq.models.BlackScholes(spot=100.0, rate=0.02, volatility=0.2)
     paths = gq.Simulated(dynamics=model, paths=100_000, bars=252)
 
     def go() -> None:
-        _ = gq.backtest(paths, rules.MovingAverageCross(fast=5, slow=20), costs=FEES, detail=False, device=device, progress=False).measures
+        _ = gq.backtest(
+            paths,
+            rules.MovingAverageCross(fast=5, slow=20),
+            costs=FEES,
+            detail=False,
+            device=device,
+            progress=False,
+        ).measures
 
     go()
     return statistics.median(seconds(go) for _ in range(5))
@@ -77,12 +109,48 @@ def run(gpu: str = "cuda", cpu: str = "cpu") -> list[Row]:
     columns, work = 20 * fast * slow, PANEL.close.size * fast * slow
     a, b = took(gpu, fast, slow), took(cpu, fast, slow)
     detail = f"{a * 1e3:.0f} ms; {b / a:.1f} times the CPU's {work / b / 1e9:.2f} on all its cores"
-    rows = [Row(f"moving-average grid, {columns} columns of {PANEL.bars} bars, GPU", work / a / 1e9, "G bar-columns/s", 20.0, True, detail)]
+    rows = [
+        Row(
+            f"moving-average grid, {columns} columns of {PANEL.bars} bars, GPU",
+            work / a / 1e9,
+            "G bar-columns/s",
+            20.0,
+            True,
+            detail,
+        )
+    ]
     used, source = joules(gpu, fast, slow)
     by_cpu, its = joules(cpu, fast, slow)
-    rows.append(Row("joules of 1e9 bar-columns, GPU", used, "J", None, False, f"read by {source}; the CPU's {by_cpu:.1f}, read by {its}"))
+    rows.append(
+        Row(
+            "joules of 1e9 bar-columns, GPU",
+            used,
+            "J",
+            None,
+            False,
+            f"read by {source}; the CPU's {by_cpu:.1f}, read by {its}",
+        )
+    )
     least, shown = crossover(gpu, cpu)
-    rows.append(Row("columns from which on the GPU is faster", least, "columns", None, False, f"auto takes it from {CROSSOVER_COLUMNS}; {shown}"))
+    rows.append(
+        Row(
+            "columns from which on the GPU is faster",
+            least,
+            "columns",
+            None,
+            False,
+            f"auto takes it from {CROSSOVER_COLUMNS}; {shown}",
+        )
+    )
     a, b = walked(gpu), walked(cpu)
-    rows.append(Row("a rule over 100,000 simulated paths of 252 bars, GPU against the CPU", b / a, "x", None, True, f"{a * 1e3:.0f} against {b * 1e3:.0f} ms"))
+    rows.append(
+        Row(
+            "a rule over 100,000 simulated paths of 252 bars, GPU against the CPU",
+            b / a,
+            "x",
+            None,
+            True,
+            f"{a * 1e3:.0f} against {b * 1e3:.0f} ms",
+        )
+    )
     return rows

@@ -1,4 +1,6 @@
-"""How large may a grid be: a million minute bars, and 10,000 pairs on 20 stocks; how much memory and how long?"""
+"""How large may a grid be: a million minute bars, and 10,000 pairs on 20 stocks; how much memory
+and how long?
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,13 @@ def alone(code: str, **environment: str) -> list[float]:
     import textwrap
 
     text = textwrap.dedent(code)
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": ".", **environment})
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": ".", **environment},
+    )
     return [float(word) for word in done.stdout.split()]
 
 
@@ -82,19 +90,48 @@ def run() -> list[Row]:
     import tempfile
 
     rows = []
-    for name, prices, rival, bar in (("1 x 1,000,000 minutes x 100", MINUTES, RIVAL, None), ("20 x 8313 x 10,000", MANY, "", 400.0)):
-        seconds, extra, columns, bars, peak, *other = alone(CODE.replace("{prices}", prices.strip()) + rival)
-        detail = f"{seconds:.2f} s, {columns * bars / seconds / 1e6:.0f} M bar-columns/s on two threads; the whole process {peak:.0f} MB"
-        rows.append(Row(f"moving-average grid, {name}: extra memory", extra, "MB", bar, False, detail))
+    for name, prices, rival, bar in (
+        ("1 x 1,000,000 minutes x 100", MINUTES, RIVAL, None),
+        ("20 x 8313 x 10,000", MANY, "", 400.0),
+    ):
+        seconds, extra, columns, bars, peak, *other = alone(
+            CODE.replace("{prices}", prices.strip()) + rival
+        )
+        detail = (
+            f"{seconds:.2f} s, {columns * bars / seconds / 1e6:.0f} M bar-columns/s on two "
+            f"threads; the whole process {peak:.0f} MB"
+        )
+        rows.append(
+            Row(f"moving-average grid, {name}: extra memory", extra, "MB", bar, False, detail)
+        )
         if other:
             took, same, apart = other
             assert apart < 0.01, apart  # the number of orders: long averages tie often
-            detail = f"{took:.1f} s at chunks of 5; returns equal in {same:.0%} of columns, orders within {apart:.2%}: its rounded averages decide ties"
-            rows.append(Row(f"moving-average grid, {name}, two threads, against vectorbt", took / seconds, "x", None, True, detail))
+            detail = (
+                f"{took:.1f} s at chunks of 5; returns equal in {same:.0%} of columns, orders "
+                f"within {apart:.2%}: its rounded averages decide ties"
+            )
+            rows.append(
+                Row(
+                    f"moving-average grid, {name}, two threads, against vectorbt",
+                    took / seconds,
+                    "x",
+                    None,
+                    True,
+                    detail,
+                )
+            )
     with tempfile.TemporaryDirectory() as empty:
         cold = alone(COLD, GPUQUANT_CACHE=empty)[0]
         kept = alone(COLD, GPUQUANT_CACHE=empty)[0]
     rows.append(
-        Row("first back-test with an empty kernel cache, packages imported", cold, "s", 1.0, False, f"{kept:.2f} s in the next process, from the cache")
+        Row(
+            "first back-test with an empty kernel cache, packages imported",
+            cold,
+            "s",
+            1.0,
+            False,
+            f"{kept:.2f} s in the next process, from the cache",
+        )
     )
     return rows

@@ -25,7 +25,16 @@ print(status("VmHWM") - before)
 
 def run() -> list[Row]:
     """The growth of the peak resident size, in a process of its own."""
-    done = subprocess.run([sys.executable, "-c", SOURCE], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SOURCE], capture_output=True, text=True, check=True
+    )
     return [
-        Row("extra memory of 1e7 paths x 252 dates after a warm-up price", float(done.stdout), "MB", 20.0, False, "a path matrix would take 10 GB in float32")
+        Row(
+            "extra memory of 1e7 paths x 252 dates after a warm-up price",
+            float(done.stdout),
+            "MB",
+            20.0,
+            False,
+            "a path matrix would take 10 GB in float32",
+        )
     ]

@@ -1,4 +1,6 @@
-"""How many arithmetic operations a path-step of a kernel takes, counted in its source: what speeds of different kernels are held against."""
+"""How many arithmetic operations a path-step of a kernel takes, counted in its source: what
+speeds of different kernels are held against.
+"""
 
 from __future__ import annotations
 
@@ -18,28 +20,49 @@ def _functions(text: str) -> dict[str, ast.FunctionDef]:
 
 
 def _cost(name: str, known: dict[str, ast.FunctionDef]) -> float:
-    """Operations of one call, those of what it calls included; both sides of a choice are worked out, as vectors do."""
+    """Operations of one call, those of what it calls included; both sides of a choice are worked
+    out, as vectors do.
+    """
     return _inside(known[name], known) * WIDE.get(name, 1.0)
 
 
 def _inside(node: ast.AST, known: dict[str, ast.FunctionDef]) -> float:
     total = sum(_inside(child, known) for child in ast.iter_child_nodes(node))
-    if isinstance(node, ast.For) and isinstance(node.iter, ast.Call) and isinstance(node.iter.args[-1], ast.Constant):
+    if (
+        isinstance(node, ast.For)
+        and isinstance(node.iter, ast.Call)
+        and isinstance(node.iter.args[-1], ast.Constant)
+    ):
         return total * float(node.iter.args[-1].value)  # type: ignore[arg-type]
     if isinstance(node, ast.BinOp):
         return total + (HEAVY if isinstance(node.op, ast.Div) else 1.0)
     if isinstance(node, ast.Compare | ast.IfExp | ast.UnaryOp | ast.BoolOp):
         return total + 1.0
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return total + (HEAVY if node.func.id == "sqrt" else _cost(node.func.id, known) if node.func.id in known else 0.0)
+        return total + (
+            HEAVY
+            if node.func.id == "sqrt"
+            else _cost(node.func.id, known)
+            if node.func.id in known
+            else 0.0
+        )
     return total
 
 
 def operations(pair: Pair) -> float:
     """Operations of one step of one path, its draws included."""
     known = {**_functions(compiler.vocabulary()), **_functions(str(source(pair, "cpu")))}
-    numbers = (pair.number(pair.model.normals), pair.number(pair.model.uniforms) + pair.payoff.uniforms)
+    numbers = (
+        pair.number(pair.model.normals),
+        pair.number(pair.model.uniforms) + pair.payoff.uniforms,
+    )
     block = _cost("philox", known) + _cost("counter", known)
-    draws = numbers[0] * (block + 2.0 * _cost("normals32", known)) + numbers[1] * (block + 4.0 * _cost("uniform32", known))
-    watching = ("between", "bridge_variance", "log_spots", "log_spots") if pair.bridged else ("observe", "log_spots")
+    draws = numbers[0] * (block + 2.0 * _cost("normals32", known)) + numbers[1] * (
+        block + 4.0 * _cost("uniform32", known)
+    )
+    watching = (
+        ("between", "bridge_variance", "log_spots", "log_spots")
+        if pair.bridged
+        else ("observe", "log_spots")
+    )
     return 0.25 * draws + sum(_cost(name, known) for name in ("step", *watching))

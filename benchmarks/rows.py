@@ -1,4 +1,6 @@
-"""How many short rows a second: the load of SimulatedOptions, 166,000 rows of 1024 paths x 21 steps?"""
+"""How many short rows a second: the load of SimulatedOptions, 166,000 rows of 1024 paths x 21
+steps?
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,29 @@ def run() -> list[Row]:
 
     def price(vol: np.ndarray) -> np.ndarray:
         model = gq.models.BlackScholes(spot=1.0, rate=0.0, volatility=vol)
-        return gq.price(asian, model, engine="monte_carlo", paths=PATHS, precision="single", common_draws=True, device="cpu:2", progress=False).price
+        return gq.price(
+            asian,
+            model,
+            engine="monte_carlo",
+            paths=PATHS,
+            precision="single",
+            common_draws=True,
+            device="cpu:2",
+            progress=False,
+        ).price
 
     whole = price(volatility)
     for row in (0, 777, ROWS - 1):
         assert whole[row] == price(volatility[row : row + 1])[0]
     took = statistics.median(seconds(lambda: price(volatility)) for _ in range(5))
     detail = f"{ROWS * PATHS * STEPS / took / 1e6:.0f} M path-steps/s on two cores"
-    return [Row("166,000 rows of 1024 paths x 21 steps, Black-Scholes Asian, float32", ROWS / took, "rows/s", 80_000, True, detail)]
+    return [
+        Row(
+            "166,000 rows of 1024 paths x 21 steps, Black-Scholes Asian, float32",
+            ROWS / took,
+            "rows/s",
+            80_000,
+            True,
+            detail,
+        )
+    ]

@@ -26,7 +26,9 @@ print(time.perf_counter() - ready)
 
 def python(source: str) -> str:
     """Standard output of a new interpreter."""
-    return subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def run() -> list[Row]:
@@ -36,8 +38,22 @@ def run() -> list[Row]:
     python(KERNEL)
     first = statistics.median(float(python(KERNEL)) for _ in range(7))
     rows = [
-        Row("import gpuquant, over the interpreter's own", with_us - bare, "s", 0.05, False, f"interpreter {bare:.3f} s"),
-        Row("first call of a kept kernel in a new process", first, "s", 0.4, False, "Asian under Black-Scholes"),
+        Row(
+            "import gpuquant, over the interpreter's own",
+            with_us - bare,
+            "s",
+            0.05,
+            False,
+            f"interpreter {bare:.3f} s",
+        ),
+        Row(
+            "first call of a kept kernel in a new process",
+            first,
+            "s",
+            0.4,
+            False,
+            "Asian under Black-Scholes",
+        ),
     ]
     with tempfile.TemporaryDirectory() as folder:
         rows.append(_shell(Path(folder)))
@@ -48,7 +64,14 @@ def _shell(folder: Path) -> Row:
     import pandas as pd
 
     n = 100_000
-    frame = pd.DataFrame({"id": np.arange(n), "product": "european", "option_type": np.where(np.arange(n) % 2, "call", "put"), "underlying": "A"})
+    frame = pd.DataFrame(
+        {
+            "id": np.arange(n),
+            "product": "european",
+            "option_type": np.where(np.arange(n) % 2, "call", "put"),
+            "underlying": "A",
+        }
+    )
     frame["strike"], frame["maturity"] = np.linspace(50, 150, n), np.linspace(0.1, 2, n)
     frame.to_parquet(folder / "book.parquet")
     (folder / "market.toml").write_text("rate = 0.03\n[A]\nspot = 100.0\nvolatility = 0.2\n")
@@ -63,7 +86,16 @@ def _shell(folder: Path) -> Row:
         "-o",
         str(folder / "priced.parquet"),
     ]
-    took = statistics.median(seconds(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(7))
+    took = statistics.median(
+        seconds(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(7)
+    )
     priced = pd.read_parquet(folder / "priced.parquet")
     assert (priced["status"] == "ok").all() and len(priced) == n
-    return Row("100,000 European rows, Parquet in and out, from the shell", took, "s", 1.0, False, "torch not imported (a test holds it)")
+    return Row(
+        "100,000 European rows, Parquet in and out, from the shell",
+        took,
+        "s",
+        1.0,
+        False,
+        "torch not imported (a test holds it)",
+    )

@@ -1,4 +1,6 @@
-"""Draw docs/demo.png, the README's picture: the demo's fund beside its baseline. `make docs` runs it."""
+"""Draw docs/demo.png, the README's picture: the demo's fund beside its baseline. `make docs`
+runs it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fund, _ = funds(panel, fees, FULL, Path(folder), "auto")
         ax = fund.backtest(panel, costs=fees).plot()
-    ax.set_title("Out of sample, after costs: the demo's fund and all 20 stocks equally (survivors all)", fontsize=10)
+    ax.set_title(
+        "Out of sample, after costs: the demo's fund and all 20 stocks equally (survivors all)",
+        fontsize=10,
+    )
     ax.figure.savefig(Path(__file__).with_name("demo.png"), dpi=90)
 
 

@@ -30,7 +30,11 @@ _MODULES = (
     "sizing",
     "splits",
 )
-_HOMES = {"splits": "gpuquant.backtesting.splits", "honesty": "gpuquant.backtesting.honesty", "leaks": "gpuquant.backtesting.leaks"}  # modules kept in a folder
+_HOMES = {
+    "splits": "gpuquant.backtesting.splits",
+    "honesty": "gpuquant.backtesting.honesty",
+    "leaks": "gpuquant.backtesting.leaks",
+}  # modules kept in a folder
 _NAMES = {
     "backtest": "gpuquant.backtesting.engine",
     "Bootstrapped": "gpuquant.backtesting.paths",

@@ -1,6 +1,7 @@
 """Columns to and from Arrow, from buffer to buffer and without pandas.
 
-`pyarrow.array`, `to_numpy` and every scalar argument import pandas, which takes longer than pricing a large file.
+`pyarrow.array`, `to_numpy` and every scalar argument import pandas, which takes longer than pricing
+a large file.
 """
 
 from __future__ import annotations
@@ -29,15 +30,27 @@ def table(columns: dict[str, Any]) -> Any:
         if value.ndim == 2:
             return pa.array(objects(value).tolist(), pa.list_(pa.float64()))
         if value.dtype.kind in "iuf":
-            return pa.Array.from_buffers(pa.from_numpy_dtype(value.dtype), len(value), [None, pa.py_buffer(np.ascontiguousarray(value))])
+            return pa.Array.from_buffers(
+                pa.from_numpy_dtype(value.dtype),
+                len(value),
+                [None, pa.py_buffer(np.ascontiguousarray(value))],
+            )
         if value.dtype == object and all(v is None or isinstance(v, str) for v in value):
             places = {word: k for k, word in enumerate(dict.fromkeys(value))}
             codes = np.fromiter(map(places.__getitem__, value), np.int64, len(value))
             return Words.coded(codes, list(places)).arrow()
         try:
             return pa.array(value)
-        except (pa.ArrowException, OverflowError, TypeError, ValueError):  # what Parquet has no kind for is kept as text
-            return pa.array([None if one is None else str(one) for one in np.asarray(value, dtype=object)], pa.string())
+        except (
+            pa.ArrowException,
+            OverflowError,
+            TypeError,
+            ValueError,
+        ):  # what Parquet has no kind for is kept as text
+            return pa.array(
+                [None if one is None else str(one) for one in np.asarray(value, dtype=object)],
+                pa.string(),
+            )
 
     return pa.table({name: array(value) for name, value in columns.items()})
 
@@ -71,7 +84,8 @@ def read_table(path: Any) -> Any:
 
 
 def fits(path: Any, columns: Any = None) -> None:
-    """Refuse a Parquet file that says of itself that its table, or these columns of it, would not fit into the memory of this machine: a small file can.
+    """Refuse a Parquet file that says of itself that its table, or these columns of it, would not
+    fit into the memory of this machine: a small file can.
 
     Raises
     ------
@@ -81,10 +95,14 @@ def fits(path: Any, columns: Any = None) -> None:
     import pyarrow.parquet as pq
 
     said = pq.read_metadata(path)
-    size, memory = 8 * said.num_rows * (said.num_columns if columns is None else len(columns)), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    size, memory = (
+        8 * said.num_rows * (said.num_columns if columns is None else len(columns)),
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+    )
     if size > memory:
         raise DataError(
-            f"{path} cannot be read: {said.num_rows} rows of {said.num_columns} columns take {size / 2**30:.1f} GiB, and there are {memory / 2**30:.1f}"
+            f"{path} cannot be read: {said.num_rows} rows of {said.num_columns} columns "
+            f"take {size / 2**30:.1f} GiB, and there are {memory / 2**30:.1f}"
         )
 
 
@@ -100,10 +118,18 @@ def read_frame(path: Any, columns: Any = None) -> pd.DataFrame:
 
     try:
         fits(path, columns)
-        return pd.read_parquet(path, engine="pyarrow", columns=columns, page_checksum_verification=True)
+        return pd.read_parquet(
+            path, engine="pyarrow", columns=columns, page_checksum_verification=True
+        )
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as failure:  # pyarrow's errors are some of these, and pandas' of its own notes the others
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+    ) as failure:  # pyarrow's errors are some of these, and pandas' of its own notes the others
         raise DataError(f"{path} cannot be read: {str(failure).splitlines()[0]}") from failure
 
 
@@ -126,7 +152,11 @@ def numbers(column: Any, missing: float = np.nan) -> np.ndarray:
     if pa.types.is_boolean(array.type):
         values = numbers(array.cast(pa.int8()))
         return values if array.null_count else values.astype(np.bool_)
-    values = np.from_dlpack(pa.Array.from_buffers(array.type, len(array), [None, array.buffers()[1]], offset=array.offset))
+    values = np.from_dlpack(
+        pa.Array.from_buffers(
+            array.type, len(array), [None, array.buffers()[1]], offset=array.offset
+        )
+    )
     if not array.null_count:
         return values
     return np.where(numbers(array.is_valid()), values, missing)
@@ -162,9 +192,16 @@ class Words:
 
         encoded = [str(word).encode() for word in self.words]
         ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-        words = pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
-        codes, there = np.ascontiguousarray(self.codes, dtype=np.int64), np.packbits(self.codes >= 0, bitorder="little")
-        places = pa.Array.from_buffers(pa.int64(), len(codes), [pa.py_buffer(there), pa.py_buffer(codes)])
+        words = pa.StringArray.from_buffers(
+            len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))
+        )
+        codes, there = (
+            np.ascontiguousarray(self.codes, dtype=np.int64),
+            np.packbits(self.codes >= 0, bitorder="little"),
+        )
+        places = pa.Array.from_buffers(
+            pa.int64(), len(codes), [pa.py_buffer(there), pa.py_buffer(codes)]
+        )
         return pa.DictionaryArray.from_arrays(places, words).cast(pa.string())
 
     @classmethod
@@ -172,14 +209,24 @@ class Words:
         """From any sequence of text."""
         import pyarrow as pa
 
-        array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
+        array = (
+            values
+            if isinstance(values, pa.Array | pa.ChunkedArray)
+            else pa.array(values, from_pandas=True)
+        )
         if isinstance(array, pa.ChunkedArray):
             array = array.combine_chunks()
-        coded = array if pa.types.is_dictionary(array.type) else array.cast(pa.string()).dictionary_encode()
+        coded = (
+            array
+            if pa.types.is_dictionary(array.type)
+            else array.cast(pa.string()).dictionary_encode()
+        )
         return cls.coded(numbers(coded.indices, -1).astype(np.int64), coded.dictionary.to_pylist())
 
     @classmethod
     def coded(cls, codes: np.ndarray, words: list[Any]) -> Words:
-        """From codes into words; what stands for a blank or missing word is missing, as in a CSV file."""
+        """From codes into words; what stands for a blank or missing word is missing, as in a CSV
+        file.
+        """
         blank = np.array([*(word is None or word == "" for word in words), True])
         return cls(np.where(blank[codes], -1, codes), np.array(words, dtype=object))

@@ -1,4 +1,6 @@
-"""The `gpuquant` command: price, describe, schema, demo, doctor. Each imports what it needs when it runs."""
+"""The `gpuquant` command: price, describe, schema, demo, doctor. Each imports what it needs when
+it runs.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,19 @@ def _price(a: argparse.Namespace) -> int:
         return 2
     disk.ready(a.output, "output")
     priced = price(
-        a.contracts, market=a.market, greeks=a.greeks, target_error=a.target_error, engine=a.engine, paths=a.paths, steps=a.steps,
-        device=a.device, seed=a.seed, precision=a.precision, units=a.units, partial=a.partial,
-    )  # fmt: skip
+        a.contracts,
+        market=a.market,
+        greeks=a.greeks,
+        target_error=a.target_error,
+        engine=a.engine,
+        paths=a.paths,
+        steps=a.steps,
+        device=a.device,
+        seed=a.seed,
+        precision=a.precision,
+        units=a.units,
+        partial=a.partial,
+    )
     disk.rescued(a.output, priced.to_parquet)
     print(f"{priced.summary()}\nwritten to {a.output}")
     return 0 if not priced.failed.size else 1
@@ -33,10 +45,17 @@ def _describe(a: argparse.Namespace) -> int:
 
     print(
         describe(
-            a.contracts, market=a.market, compare=a.compare, engine=a.engine, paths=a.paths, steps=a.steps, greeks=a.greeks, precision=a.precision,
+            a.contracts,
+            market=a.market,
+            compare=a.compare,
+            engine=a.engine,
+            paths=a.paths,
+            steps=a.steps,
+            greeks=a.greeks,
+            precision=a.precision,
             price_per_hour=a.price_per_hour,
         )
-    )  # fmt: skip
+    )
     return 0
 
 
@@ -74,18 +93,32 @@ def _doctor(a: argparse.Namespace) -> int:
 def _pricing_arguments(parser: argparse.ArgumentParser) -> None:
     from gpuquant.pricing.task import DEFAULT_PATHS, ENGINES
 
-    parser.add_argument("contracts", help="Parquet or CSV, one contract a row; `gpuquant schema` prints the columns")
+    parser.add_argument(
+        "contracts", help="Parquet or CSV, one contract a row; `gpuquant schema` prints the columns"
+    )
     parser.add_argument("--market", help="TOML with spots, rates and volatilities")
-    parser.add_argument("--greeks", action="store_true", help="delta, gamma, vega, rho and theta with their standard errors")
+    parser.add_argument(
+        "--greeks",
+        action="store_true",
+        help="delta, gamma, vega, rho and theta with their standard errors",
+    )
     parser.add_argument("--engine", default="auto", help=", ".join(ENGINES))
-    parser.add_argument("--paths", type=int, default=DEFAULT_PATHS, help=f"per simulated row (default {DEFAULT_PATHS})")
+    parser.add_argument(
+        "--paths",
+        type=int,
+        default=DEFAULT_PATHS,
+        help=f"per simulated row (default {DEFAULT_PATHS})",
+    )
     parser.add_argument("--steps", type=int, help="time steps of a row (default: the model's)")
     parser.add_argument("--precision", default="mixed", help="single, mixed or double")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="gpuquant", description="Pricing, back-tests and trained signals on CPU cores and GPUs.")
+    top = argparse.ArgumentParser(
+        prog="gpuquant",
+        description="Pricing, back-tests and trained signals on CPU cores and GPUs.",
+    )
     top.add_argument("--version", action="version", version=f"gpuquant {__version__}")
     commands = top.add_subparsers(dest="command", required=True)
     price = commands.add_parser("price", help="price a contract file")
@@ -97,13 +130,17 @@ def parser() -> argparse.ArgumentParser:
     price.add_argument("--partial", action="store_true", help="let totals skip rows that failed")
     price.add_argument("-o", "--output", default="priced.parquet")
     price.set_defaults(run=_price)
-    describe = commands.add_parser("describe", help="engines, memory, time, joules and money before running")
+    describe = commands.add_parser(
+        "describe", help="engines, memory, time, joules and money before running"
+    )
     _pricing_arguments(describe)
     describe.add_argument("--compare", default="cpu", help="devices, such as cpu,cuda")
     describe.add_argument("--price-per-hour", type=float, default=0.0, help="of the machine")
     describe.set_defaults(run=_describe)
     commands.add_parser("schema", help="the columns of a contract file").set_defaults(run=_schema)
-    demo = commands.add_parser("demo", help="a signal trained, back-tested and reported on real prices, and a book priced")
+    demo = commands.add_parser(
+        "demo", help="a signal trained, back-tested and reported on real prices, and a book priced"
+    )
     demo.add_argument("-o", "--output", default="out/demo")
     demo.add_argument("--device", default="auto")
     demo.add_argument("--small", action="store_true", help="a few seconds' worth, for tests")

@@ -1,7 +1,9 @@
-"""Columns: each parameter of a member stated once (domain, unit, default), checked by name and row, packed for a kernel.
+"""Columns: each parameter of a member stated once (domain, unit, default), checked by name and row,
+packed for a kernel.
 
-A member is a frozen dataclass whose fields are made by `positive()`, `real()`, `choice()`, ... A value is a number, a sequence or
-an array; after construction every field is a float64 array of length 1 or n. Choices are kept as codes.
+A member is a frozen dataclass whose fields are made by `positive()`, `real()`, `choice()`, ... A
+value is a number, a sequence or an array; after construction every field is a float64 array of
+length 1 or n. Choices are kept as codes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import numpy as np
 from gpuquant.errors import InputError, TooLarge, unknown
 
 MOST_NUMBERS = 1 << 27  # of one array of lists: a GiB
-Column: TypeAlias = Any  # a number, a sequence or an array on the way in; a float64 array of length 1 or n after
+Column: TypeAlias = (
+    Any  # a number, a sequence or an array on the way in; a float64 array of length 1 or n after
+)
 
 Function = TypeVar("Function")
 NO_ROW = np.zeros(1, bool)
@@ -112,7 +116,9 @@ def positive(default: Any = MISSING, *, sample: float = 1.0) -> Any:
 
 def years(default: Any = MISSING, *, sample: float = 1.0) -> Any:
     """A column of times from today, in years, > 0."""
-    return _column(Domain("must be finite and > 0", low=0.0, open_low=True, sample=sample, clock=True), default)
+    return _column(
+        Domain("must be finite and > 0", low=0.0, open_low=True, sample=sample, clock=True), default
+    )
 
 
 def years_or_now() -> Any:
@@ -122,7 +128,17 @@ def years_or_now() -> Any:
 
 def if_known(*, sample: float = 100.0, clock: bool = False) -> Any:
     """A column of numbers > 0 that need not be given."""
-    return _column(Domain("must be > 0, or not given", low=0.0, open_low=True, sample=sample, optional=True, clock=clock), np.nan)
+    return _column(
+        Domain(
+            "must be > 0, or not given",
+            low=0.0,
+            open_low=True,
+            sample=sample,
+            optional=True,
+            clock=clock,
+        ),
+        np.nan,
+    )
 
 
 def nonnegative(default: Any = MISSING, *, sample: float = 0.2) -> Any:
@@ -137,17 +153,26 @@ def at_least(low: float, default: Any = MISSING, *, sample: float) -> Any:
 
 def above(low: float, default: Any = MISSING, *, sample: float) -> Any:
     """A column of numbers > `low`."""
-    return _column(Domain(f"must be finite and > {low:g}", low=low, open_low=True, sample=sample), default)
+    return _column(
+        Domain(f"must be finite and > {low:g}", low=low, open_low=True, sample=sample), default
+    )
 
 
 def below(high: float, default: Any = MISSING, *, sample: float) -> Any:
     """A column of numbers < `high`."""
-    return _column(Domain(f"must be finite and < {high:g}", high=high, open_high=True, sample=sample), default)
+    return _column(
+        Domain(f"must be finite and < {high:g}", high=high, open_high=True, sample=sample), default
+    )
 
 
 def within(low: float, high: float, default: Any = MISSING, *, sample: float) -> Any:
     """A column of numbers in (low, high]."""
-    return _column(Domain(f"must be > {low:g} and <= {high:g}", low=low, high=high, open_low=True, sample=sample), default)
+    return _column(
+        Domain(
+            f"must be > {low:g} and <= {high:g}", low=low, high=high, open_low=True, sample=sample
+        ),
+        default,
+    )
 
 
 def probability(default: Any = MISSING, *, sample: float = 0.5) -> Any:
@@ -155,15 +180,38 @@ def probability(default: Any = MISSING, *, sample: float = 0.5) -> Any:
     return _column(Domain("must be within [0, 1]", low=0.0, high=1.0, sample=sample), default)
 
 
-def many(column: Any, default: Any = MISSING, *, host: bool = False, increasing: bool = False) -> Any:
+def many(
+    column: Any, default: Any = MISSING, *, host: bool = False, increasing: bool = False
+) -> Any:
     """A column of lists of such numbers; a missing list is allowed where the default is NaN."""
-    domain = dataclasses.replace(column.metadata["domain"], listed=True, host=host, optional=default is not MISSING, increasing=increasing)
-    return _column(dataclasses.replace(domain, rule=f"each {domain.rule}{', and more than the one before it' * increasing}"), default)
+    domain = dataclasses.replace(
+        column.metadata["domain"],
+        listed=True,
+        host=host,
+        optional=default is not MISSING,
+        increasing=increasing,
+    )
+    return _column(
+        dataclasses.replace(
+            domain, rule=f"each {domain.rule}{', and more than the one before it' * increasing}"
+        ),
+        default,
+    )
 
 
 def derived(*, listed: bool = False, sample: float = 0.0, clock: bool = False) -> Any:
     """A column, or a column of lists, that `settled` fills from others."""
-    return _column(Domain("follows from other columns", listed=listed, optional=True, derived=True, sample=sample, clock=clock), np.nan)
+    return _column(
+        Domain(
+            "follows from other columns",
+            listed=listed,
+            optional=True,
+            derived=True,
+            sample=sample,
+            clock=clock,
+        ),
+        np.nan,
+    )
 
 
 def real(default: Any = MISSING, *, sample: float = 0.05) -> Any:
@@ -178,13 +226,31 @@ def correlation(default: Any = MISSING) -> Any:
 
 def count(default: Any = MISSING, *, low: int = 1, sample: float = 4.0) -> Any:
     """A column of whole numbers >= `low`."""
-    return _column(Domain(f"must be a whole number >= {low}", low=low, high=2.0**31, whole=True, sample=sample), default)
+    return _column(
+        Domain(
+            f"must be a whole number >= {low}", low=low, high=2.0**31, whole=True, sample=sample
+        ),
+        default,
+    )
 
 
-def choice(*words: str, codes: Sequence[float] | None = None, default: Any = MISSING, fixed: bool = False) -> Any:
-    """A column of words, kept as codes (0, 1, ... unless given); `fixed` makes it a constant of the kernel."""
+def choice(
+    *words: str, codes: Sequence[float] | None = None, default: Any = MISSING, fixed: bool = False
+) -> Any:
+    """A column of words, kept as codes (0, 1, ... unless given); `fixed` makes it a constant of
+    the kernel.
+    """
     numbers = tuple(codes) if codes is not None else tuple(float(k) for k in range(len(words)))
-    return _column(Domain(f"must be one of {', '.join(words)}", words=words, codes=numbers, fixed=fixed, sample=numbers[0]), default)
+    return _column(
+        Domain(
+            f"must be one of {', '.join(words)}",
+            words=words,
+            codes=numbers,
+            fixed=fixed,
+            sample=numbers[0],
+        ),
+        default,
+    )
 
 
 def call_or_put() -> Any:
@@ -199,9 +265,14 @@ def loose(word: Any) -> str:
 
 @cache
 def spellings(domain: Domain) -> dict[str, float]:
-    """The codes of a choice by its words, loosely spelled; a single letter stands for a call or a put."""
+    """The codes of a choice by its words, loosely spelled; a single letter stands for a call or
+    a put.
+    """
     table = {loose(word): code for word, code in zip(domain.words, domain.codes, strict=True)}
-    return {**({word[0]: table[word] for word in table} if set(table) == {"call", "put"} else {}), **table}
+    return {
+        **({word[0]: table[word] for word in table} if set(table) == {"call", "put"} else {}),
+        **table,
+    }
 
 
 def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
@@ -211,7 +282,9 @@ def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
         return np.full(1, table[loose(values)])
     flat = np.atleast_1d(np.asarray(values, dtype=object))
     if flat.ndim != 1 or not flat.size:
-        raise InputError(f"{kind} {name} has shape {flat.shape}: must be a word or a list of at least one")
+        raise InputError(
+            f"{kind} {name} has shape {flat.shape}: must be a word or a list of at least one"
+        )
     if not any(isinstance(value, str) for value in flat):
         try:
             numbers = np.asarray(flat, dtype=float)
@@ -225,33 +298,47 @@ def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     codes = np.empty(len(words))
     for k, word in enumerate(words):
         if loose(word) not in table:
-            raise InputError(f"{kind} {name}[{int(np.flatnonzero(inverse == k)[0])}] = {str(word)!r}: {unknown(name, str(word), domain.words)}")
+            raise InputError(
+                f"{kind} {name}[{int(np.flatnonzero(inverse == k)[0])}] = {str(word)!r}: "
+                f"{unknown(name, str(word), domain.words)}"
+            )
         codes[k] = table[loose(word)]
     return codes[inverse]
 
 
 def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
-    """A value of the user's as a float64 array of at least one element, types checked and domain not yet."""
+    """A value of the user's as a float64 array of at least one element, types checked and domain
+    not yet.
+    """
     if domain.words:
         return decode(values, domain, name, kind)
     if domain.listed:
         return as_lists(values, domain, name, kind)
     try:
-        given = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+        given = (
+            np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
+            if isinstance(values, np.ma.MaskedArray)
+            else np.asarray(values)
+        )
         if given.dtype.kind in "mMc":
             raise TypeError(f"{given.dtype} is not a real number")
-        array = np.atleast_1d(np.array(given, dtype=np.float64))  # a copy: the member's is frozen, the caller's is not
+        array = np.atleast_1d(
+            np.array(given, dtype=np.float64)
+        )  # a copy: the member's is frozen, the caller's is not
     except (TypeError, ValueError) as failure:
         raise InputError(f"{kind} {name} = {values!r}: {domain.rule}") from failure
     if array.ndim != 1:
-        raise InputError(f"{kind} {name} has shape {array.shape}: must be a number or one-dimensional")
+        raise InputError(
+            f"{kind} {name} has shape {array.shape}: must be a number or one-dimensional"
+        )
     if array.size == 0:
         raise InputError(f"{kind} {name} is empty: needs at least one row")
     return array
 
 
 def affordable(rows: int, longest: int, name: str) -> tuple[int, int]:
-    """The shape of so many lists, each as long as the longest, where that is memory that one piece of work may ask for.
+    """The shape of so many lists, each as long as the longest, where that is memory that one piece
+    of work may ask for.
 
     Raises
     ------
@@ -259,17 +346,26 @@ def affordable(rows: int, longest: int, name: str) -> tuple[int, int]:
         It is not: the caller may try fewer rows at once.
     """
     if rows * longest > MOST_NUMBERS:
-        raise TooLarge(f"{name}: {rows} rows of up to {longest} numbers would take {rows * longest * 8 / 2**30:.1f} GiB")
+        raise TooLarge(
+            f"{name}: {rows} rows of up to {longest} numbers would take "
+            f"{rows * longest * 8 / 2**30:.1f} GiB"
+        )
     return rows, longest
 
 
 def as_lists(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     """A list, or a list of lists, as rows of float64, shape (1 or n, longest)."""
     try:
-        nested = values if isinstance(values, np.ndarray) and values.dtype != object else list(np.atleast_1d(np.asarray(values, dtype=object)))
+        nested = (
+            values
+            if isinstance(values, np.ndarray) and values.dtype != object
+            else list(np.atleast_1d(np.asarray(values, dtype=object)))
+        )
         if isinstance(nested, list) and not all(np.ndim(one) == 0 for one in nested):
             rows = [np.asarray(one, dtype=np.float64).ravel() for one in nested]
-            array = np.full(affordable(len(rows), max(1, *(row.size for row in rows)), name), np.nan)
+            array = np.full(
+                affordable(len(rows), max(1, *(row.size for row in rows)), name), np.nan
+            )
             for r, row in enumerate(rows):
                 array[r, : row.size] = row
             return array
@@ -277,7 +373,9 @@ def as_lists(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     except (TypeError, ValueError) as failure:
         raise InputError(f"{kind} {name} = {values!r}: {domain.rule}") from failure
     if array.size == 0 or array.ndim > 2:
-        raise InputError(f"{kind} {name} has shape {array.shape}: must be a list, or a list of lists")
+        raise InputError(
+            f"{kind} {name} has shape {array.shape}: must be a list, or a list of lists"
+        )
     return np.atleast_2d(array)
 
 
@@ -308,14 +406,24 @@ class Member:
         for name, domain in domains(type(self)).items():
             value = getattr(self, name)
             array = as_column(value, domain, name, type(self).__name__)
-            wrong = domain.bad(array) if not domain.words else NO_ROW  # a word that is none has been refused
+            wrong = (
+                domain.bad(array) if not domain.words else NO_ROW
+            )  # a word that is none has been refused
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
-                raise InputError(f"{type(self).__name__} {name}[{row}] = {array[row].tolist()!r}: {domain.rule}{_unit(type(self), name)}")
+                raise InputError(
+                    f"{type(self).__name__} {name}[{row}] = {array[row].tolist()!r}: "
+                    f"{domain.rule}{_unit(type(self), name)}"
+                )
             if len(array) != 1 and rows not in (1, len(array)):
-                raise InputError(f"{type(self).__name__} {name} has {len(array)} rows where another column has {rows}: lengths must be equal or 1")
+                raise InputError(
+                    f"{type(self).__name__} {name} has {len(array)} rows where another "
+                    f"column has {rows}: lengths must be equal or 1"
+                )
             rows = max(rows, len(array))
-            plain &= len(array) == 1 and (domain.listed or isinstance(value, str) or np.ndim(value) == 0)
+            plain &= len(array) == 1 and (
+                domain.listed or isinstance(value, str) or np.ndim(value) == 0
+            )
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "scalar", plain)
@@ -327,7 +435,9 @@ class Member:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, np.ndarray]) -> Self:
-        """A member from checked columns, skipping the check: bad rows have been set aside already."""
+        """A member from checked columns, skipping the check: bad rows have been set aside
+        already.
+        """
         made = object.__new__(cls)
         for name in domains(cls):
             object.__setattr__(made, name, columns[name])
@@ -340,23 +450,32 @@ class Member:
 
     def take(self, rows: np.ndarray) -> Self:
         """The same member with these rows alone, its lists as long as the longest of them."""
-        kept = {name: value if len(value) == 1 else value[rows] for name, value in self.columns().items()}
+        kept = {
+            name: value if len(value) == 1 else value[rows]
+            for name, value in self.columns().items()
+        }
         for name, domain in domains(type(self)).items():
             if domain.listed and len(kept[name]):
                 kept[name] = kept[name][:, : max(int(counted(kept[name]).max()), 1)]
         return type(self).from_columns(kept)
 
     def settled(self) -> Self:
-        """The same member with the columns that follow from others; its rows go together and their lists are of one length."""
+        """The same member with the columns that follow from others; its rows go together and
+        their lists are of one length.
+        """
         return self
 
     def replace(self, **changes: Any) -> Self:
         """The same member with some columns changed."""
-        return dataclasses.replace(self, **{name: changes.get(name, value) for name, value in self.columns().items()})
+        return dataclasses.replace(
+            self, **{name: changes.get(name, value) for name, value in self.columns().items()}
+        )
 
 
 def offered(function: Any, *arguments: Any) -> Any:
-    """Call a member's function, which may leave out the last of the arguments that a kernel offers."""
+    """Call a member's function, which may leave out the last of the arguments that a kernel
+    offers.
+    """
     return function(*arguments[: takes(function)])
 
 
@@ -369,7 +488,9 @@ def combinations(columns: dict[str, Any]) -> dict[str, np.ndarray]:
     """Every combination of the values of some columns, one array each."""
     if not columns:
         return {}
-    rows = np.array(list(itertools.product(*columns.values())), dtype=float).reshape(-1, len(columns))
+    rows = np.array(list(itertools.product(*columns.values())), dtype=float).reshape(
+        -1, len(columns)
+    )
     return {name: np.ascontiguousarray(rows[:, k]) for k, name in enumerate(columns)}
 
 
@@ -382,7 +503,9 @@ def counted(lists: np.ndarray) -> np.ndarray:
 def domains(cls: type) -> dict[str, Domain]:
     """The columns of a member class, in order."""
     if not dataclasses.is_dataclass(cls):
-        raise InputError(f"{cls.__name__} must be a frozen dataclass: put @dataclass(frozen=True) above it")
+        raise InputError(
+            f"{cls.__name__} must be a frozen dataclass: put @dataclass(frozen=True) above it"
+        )
     return {f.name: f.metadata["domain"] for f in fields(cls) if "domain" in f.metadata}
 
 
@@ -405,22 +528,44 @@ def _unit(cls: type, name: str) -> str:
 
 def defaults(cls: type) -> dict[str, Any]:
     """The columns that need not be given, with their defaults."""
-    return {f.name: f.default for f in fields(cls) if "domain" in f.metadata and f.default is not MISSING}
+    return {
+        f.name: f.default
+        for f in fields(cls)
+        if "domain" in f.metadata and f.default is not MISSING
+    }
 
 
-def scalar(name: str, value: Any, low: float = 0.0, high: float = np.inf, *, closed: bool = False) -> float:
-    """A number of the caller's above `low` (or at it, where `closed`) and up to `high`, as a float."""
-    fine = isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
+def scalar(
+    name: str, value: Any, low: float = 0.0, high: float = np.inf, *, closed: bool = False
+) -> float:
+    """A number of the caller's above `low` (or at it, where `closed`) and up to `high`, as a
+    float.
+    """
+    fine = (
+        isinstance(value, int | float | np.number)
+        and not isinstance(value, bool)
+        and bool(np.isfinite(value))
+    )
     if not fine or not (value >= low if closed else value > low) or value > high:
-        bounds = f"{'>=' if closed else '>'} {low:g}{f' and <= {high:g}' if np.isfinite(high) else ''}"
+        bounds = (
+            f"{'>=' if closed else '>'} {low:g}{f' and <= {high:g}' if np.isfinite(high) else ''}"
+        )
         raise InputError(f"{name} = {value!r}: must be finite and {bounds}")
     return float(value)
 
 
 def whole_number(name: str, value: Any, low: int = 1, high: int | None = None) -> int:
     """A whole number of the caller's from `low` on, up to `high` where that is given."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low or (high is not None and value > high):
-        raise InputError(f"{name} = {value!r}: must be a whole number {f'>= {low}' if high is None else f'from {low} to {high}'}")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | np.integer)
+        or value < low
+        or (high is not None and value > high)
+    ):
+        raise InputError(
+            f"{name} = {value!r}: must be a whole number "
+            f"{f'>= {low}' if high is None else f'from {low} to {high}'}"
+        )
     return int(value)
 
 

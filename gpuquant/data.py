@@ -16,7 +16,8 @@ LOCAL = Path("data")  # `make data` leaves copies here, for a machine without th
 def us20() -> Panel:
     """Daily closes of 20 large US stocks, 1990-01-02 to 2022-12-28, as shipped by skfolio.
 
-    The names are the survivors of their time: a back-test on them flatters any rule that holds stocks.
+    The names are the survivors of their time: a back-test on them flatters any rule that holds
+    stocks.
     """
     local = Path(os.environ.get("GPUQUANT_DATA", LOCAL)) / "us20.parquet"
     if local.exists():

@@ -1,7 +1,7 @@
 """The demonstration: one thread through every floor, on real prices, in a few minutes.
 
-A signal is trained on 20 US stocks, back-tested out of sample and reported; a book of 20,000 contracts on their last closes is
-priced. Everything is written to one folder.
+A signal is trained on 20 US stocks, back-tested out of sample and reported; a book of 20,000
+contracts on their last closes is priced. Everything is written to one folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from gpuquant.pricing.engine import price
 from gpuquant.result import Priced
 from gpuquant.strategy import Strategy
 
-SURVIVORS = "These 20 names are survivors, chosen with hindsight: every long strategy on them looks better than it was."
+SURVIVORS = (
+    "These 20 names are survivors, chosen with hindsight: every long strategy on them looks "
+    "better than it was."
+)
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,19 @@ def demo(folder: Path, *, device: str = "auto", small: bool = False) -> dict[str
         panel = data.us20().between(size.first)
         fees = Proportional(rate=0.0005)
         print(f"gpuquant demo on {place.name} ({place.reason}); results go to {folder}/")
-        grid = backtest(panel, rules.MovingAverageCross(fast=range(5, 25), slow=range(30, 80)), costs=fees, device=device)
+        grid = backtest(
+            panel,
+            rules.MovingAverageCross(fast=range(5, 25), slow=range(30, 80)),
+            costs=fees,
+            device=device,
+        )
         print(f"\n1. {len(grid)} moving-average rules, one launch\n{grid.summary()}")
-        print("\n2. a signal trained walk-forward, with and without the simulated and the rule features", flush=True)
+        print(
+            "\n"
+            "2. a signal trained walk-forward, with and without the simulated and the "
+            "rule features",
+            flush=True,
+        )
         fund, plain = funds(panel, fees, size, folder, device)
         result = fund.backtest(panel, costs=fees)
         result.report(folder / "tearsheet.html")
@@ -77,19 +90,36 @@ def demo(folder: Path, *, device: str = "auto", small: bool = False) -> dict[str
     return summary
 
 
-def funds(panel: Panel, fees: Proportional, size: Size, folder: Path, device: str) -> tuple[Portfolio, Portfolio]:
+def funds(
+    panel: Panel, fees: Proportional, size: Size, folder: Path, device: str
+) -> tuple[Portfolio, Portfolio]:
     """The fund with every feature and the one with past prices alone, in one ledger."""
     simple = [features.Momentum(window=21), features.RealizedVolatility(window=21)]
-    rich = [features.SimulatedOptions(model=Heston, window=252, maturity=21, every=size.every), features.RuleReturns(window=63)]
+    rich = [
+        features.SimulatedOptions(model=Heston, window=252, maturity=21, every=size.every),
+        features.RuleReturns(window=63),
+    ]
     ledger = folder / "trials.parquet"
     ledger.unlink(missing_ok=True)
     made = []
     for wanted in (simple, [*simple, *rich]):
         recipe = learn.train.Recipe(steps=size.steps)
-        learner = learn.Learner(learn.networks.MLP(hidden=32), loss="sharpe", horizon=1, ensemble=8, recipe=recipe)
-        alpha = Strategy(features=wanted, learner=learner, sizing=sizing.VolatilityTarget(0.10, max_gross=1.0))
+        learner = learn.Learner(
+            learn.networks.MLP(hidden=32), loss="sharpe", horizon=1, ensemble=8, recipe=recipe
+        )
+        alpha = Strategy(
+            features=wanted, learner=learner, sizing=sizing.VolatilityTarget(0.10, max_gross=1.0)
+        )
         fund = Portfolio({"alpha": alpha, "cash": 1_000_000.0})
-        made.append(fund.train(panel, splits=WalkForward(train=size.train, test=size.test), costs=fees, ledger=ledger, device=device))
+        made.append(
+            fund.train(
+                panel,
+                splits=WalkForward(train=size.train, test=size.test),
+                costs=fees,
+                ledger=ledger,
+                device=device,
+            )
+        )
     return made[1], made[0]
 
 
@@ -98,13 +128,17 @@ def _book(panel: Panel, size: Size, folder: Path, device: str) -> Priced:
     contracts, market = book(panel, size.contracts)
     contracts.to_parquet(folder / "contracts.parquet")
     market.write(folder / "market.toml")
-    priced = price(folder / "contracts.parquet", market=folder / "market.toml", paths=size.paths, device=device)
+    priced = price(
+        folder / "contracts.parquet", market=folder / "market.toml", paths=size.paths, device=device
+    )
     priced.to_parquet(folder / "priced.parquet")
     return priced
 
 
 def book(panel: Panel, count: int) -> tuple[Contracts, Market]:
-    """A third each of Europeans, Asians and barriers around the last closes; every sixth European under Heston."""
+    """A third each of Europeans, Asians and barriers around the last closes; every sixth
+    European under Heston.
+    """
     draw = np.random.default_rng(7)
     asset = draw.integers(0, len(panel.assets), count)
     product = np.arange(count) % 3
@@ -119,9 +153,14 @@ def book(panel: Panel, count: int) -> tuple[Contracts, Market]:
     columns = {
         "id": np.arange(count),
         "product": Words(product, np.array(["european", "asian", "barrier"], dtype=object)),
-        "model": Words(((product == 0) & (np.arange(count) % 18 == 0)).astype(np.int64), np.array(["black_scholes", "heston"], dtype=object)),
+        "model": Words(
+            ((product == 0) & (np.arange(count) % 18 == 0)).astype(np.int64),
+            np.array(["black_scholes", "heston"], dtype=object),
+        ),
         "underlying": Words(asset, np.array(panel.assets, dtype=object)),
-        "option_type": Words((draw.random(count) < 0.5).astype(np.int64), np.array(["call", "put"], dtype=object)),
+        "option_type": Words(
+            (draw.random(count) < 0.5).astype(np.int64), np.array(["call", "put"], dtype=object)
+        ),
         "quantity": draw.integers(-20, 21, count).astype(float),
         "multiplier": np.full(count, 100.0),
         "strike": np.round(spot[asset] * draw.uniform(0.8, 1.2, count), 2),
@@ -129,19 +168,40 @@ def book(panel: Panel, count: int) -> tuple[Contracts, Market]:
         "fixings": np.where(product == 1, 12.0, np.nan),
         "barrier_type": Words(np.where(barrier, 2 * up + draw.integers(0, 2, count), -1), kinds),
         "barrier": np.where(barrier, np.round(spot[asset] * level, 2), np.nan),
-        "monitoring": Words(np.where(barrier, watched, -1), np.array(["continuous", "discrete"], dtype=object)),
+        "monitoring": Words(
+            np.where(barrier, watched, -1), np.array(["continuous", "discrete"], dtype=object)
+        ),
         "observations": np.where(barrier & (watched == 1), 52.0, np.nan),
     }
     values: dict[str, Any] = {"rate": 0.04}
     for j, name in enumerate(panel.assets):
         variance = float(volatility[j] ** 2)
-        heston = {"v0": variance, "long_variance": variance, "kappa": 2.0, "vol_of_vol": 0.4, "correlation": -0.6}
-        values[name] = {"spot": float(spot[j]), "dividend_yield": 0.015, "volatility": float(volatility[j]), "heston": heston}
+        heston = {
+            "v0": variance,
+            "long_variance": variance,
+            "kappa": 2.0,
+            "vol_of_vol": 0.4,
+            "correlation": -0.6,
+        }
+        values[name] = {
+            "spot": float(spot[j]),
+            "dividend_yield": 0.015,
+            "volatility": float(volatility[j]),
+            "heston": heston,
+        }
     asof = panel.dates[-1].astype("datetime64[D]").item()
     return Contracts(columns), Market(values, asof)
 
 
-def _summary(result: FundBacktest, fund: Portfolio, plain: Portfolio, priced: Priced, grid: Any, meter: Meter, place: Any) -> dict[str, Any]:
+def _summary(
+    result: FundBacktest,
+    fund: Portfolio,
+    plain: Portfolio,
+    priced: Priced,
+    grid: Any,
+    meter: Meter,
+    place: Any,
+) -> dict[str, Any]:
     returns, base = result.returns.to_numpy(), result.benchmark().returns()[0].to_numpy()
     with_them, without = fund.positions["alpha"].trained, plain.positions["alpha"].trained
     rich = {k: v for k, v in with_them.seconds.items() if k in ("SimulatedOptions", "RuleReturns")}
@@ -168,21 +228,46 @@ def _summary(result: FundBacktest, fund: Portfolio, plain: Portfolio, priced: Pr
         "paths": priced.meta["paths"],
         "rules_per_second": len(grid) / grid.meta["seconds"],
         "note": SURVIVORS,
-        "where": {"rules": grid.meta["device"], "contracts": priced.meta["device"], "networks": place.name},
+        "where": {
+            "rules": grid.meta["device"],
+            "contracts": priced.meta["device"],
+            "networks": place.name,
+        },
     }
 
 
 def _told(s: dict[str, Any], folder: Path) -> str:
     features_cost = ", ".join(f"{k} {v:.1f} s" for k, v in s["feature_seconds"].items())
-    joules = f"{s['joules']:.0f} J ({s['joules_source']})" if s["joules"] is not None else "joules unreadable here"
+    joules = (
+        f"{s['joules']:.0f} J ({s['joules_source']})"
+        if s["joules"] is not None
+        else "joules unreadable here"
+    )
     return "\n".join(
         [
             f"in {s['seconds']:.0f} s, {joules}",
-            f"  Sharpe after costs, out of sample   {s['sharpe']:.2f} +- {s['sharpe_std_error']:.2f}   (equal weight {s['equal_weight_sharpe']:.2f} +- {s['equal_weight_sharpe_std_error']:.2f})",
-            f"  deflated                            {s['deflated_sharpe']:.2f}   (probability of beating the luck of {s['trials']} trials)",
-            f"  IC with simulated and rule features {s['ic']:+.4f} +- {s['ic_std_error']:.4f}   (they cost {features_cost})",
-            f"  IC without them                     {s['ic_without']:+.4f} +- {s['ic_without_std_error']:.4f}",
-            f"  contracts                           {s['contracts']:,} at {s['contracts_per_second']:,.0f} a second, {s['paths']:,} paths each where simulated",
+            (
+                f"  Sharpe after costs, out of sample   {s['sharpe']:.2f} +- "
+                f"{s['sharpe_std_error']:.2f}   (equal weight {s['equal_weight_sharpe']:.2f} "
+                f"+- {s['equal_weight_sharpe_std_error']:.2f})"
+            ),
+            (
+                f"  deflated                            {s['deflated_sharpe']:.2f}   "
+                f"(probability of beating the luck of {s['trials']} trials)"
+            ),
+            (
+                f"  IC with simulated and rule features {s['ic']:+.4f} +- "
+                f"{s['ic_std_error']:.4f}   (they cost {features_cost})"
+            ),
+            (
+                f"  IC without them                     {s['ic_without']:+.4f} +- "
+                f"{s['ic_without_std_error']:.4f}"
+            ),
+            (
+                f"  contracts                           {s['contracts']:,} at "
+                f"{s['contracts_per_second']:,.0f} a second, {s['paths']:,} paths each where "
+                "simulated"
+            ),
             f"  ran on                              {s['device']}: {s['device_reason']}",
             f"  {s['note']}",
             f"results: {folder}/tearsheet.html and the files beside it",

@@ -1,7 +1,9 @@
-"""Files written once and whole: what a path holds is what was there before or what was written, whatever happens in between.
+"""Files written once and whole: what a path holds is what was there before or what was written,
+whatever happens in between.
 
-The content goes to a sibling with a random name, is forced to the disk, and takes the path's place in one step; a killed writer leaves a sibling that
-the next writer of the same path removes. A path that cannot be written is known before the work that fills it.
+The content goes to a sibling with a random name, is forced to the disk, and takes the path's place
+in one step; a killed writer leaves a sibling that the next writer of the same path removes. A path
+that cannot be written is known before the work that fills it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ LONGEST_NAME = 200  # bytes of a file's name, so that its sibling's fits into 25
 
 
 def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
-    """A path that can be written: its folder exists, or is made where `parents` is asked for, and takes files; no folder is in its own place.
+    """A path that can be written: its folder exists, or is made where `parents` is asked for, and
+    takes files; no folder is in its own place.
 
     Raises
     ------
@@ -38,7 +41,9 @@ def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise InputError(f"{what} = {path!r}: must be the path of a file")
     try:
-        found = Path(os.path.realpath(os.fspath(path)))  # a link stays, what it points to is written
+        found = Path(
+            os.path.realpath(os.fspath(path))
+        )  # a link stays, what it points to is written
         os.fsencode(found)
     except ValueError as failure:
         raise InputError(f"{what} = {path!r}: no file can be called so: {failure}") from failure
@@ -48,7 +53,9 @@ def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
         if found.is_dir():
             raise DiskError(f"{what} {path}: is a folder; a file is wanted")
         if found.exists() and not (found.is_file() and os.access(found, os.W_OK)):
-            raise DiskError(f"{what} {path}: is no plain file that may be written; it stays as it is")
+            raise DiskError(
+                f"{what} {path}: is no plain file that may be written; it stays as it is"
+            )
         if parents:
             found.parent.mkdir(parents=True, exist_ok=True)
         os.close(_opened(scratch := _sibling(found)))
@@ -122,12 +129,14 @@ def ready_folder(path: Any, what: str = "folder") -> Path:
 
 @contextmanager
 def whole(path: Any, what: str = "path") -> Iterator[Path]:
-    """A sibling of `path` to write to; once the block ends well it takes the place of `path`, and else nothing has happened.
+    """A sibling of `path` to write to; once the block ends well it takes the place of `path`, and
+    else nothing has happened.
 
     Raises
     ------
     InputError, DiskError
-        As of `ready`; the disk is full, or the writing failed: what was there before is there still.
+        As of `ready`; the disk is full, or the writing failed: what was there before is there
+        still.
     """
     found = ready(path, what)
     _sweep(found)
@@ -147,7 +156,8 @@ def whole(path: Any, what: str = "path") -> Iterator[Path]:
             forced(found.parent)
         except OSError as failure:
             raise DiskError(
-                f"{what} {found} is written, but the system does not say that it will outlive a power cut: {failure.strerror or failure}"
+                f"{what} {found} is written, but the system does not say that it will "
+                f"outlive a power cut: {failure.strerror or failure}"
             ) from failure
     except BaseException as failure:
         with suppress(OSError):
@@ -196,7 +206,8 @@ def write(path: Any, content: bytes | str, what: str = "path") -> None:
 
 
 def rescued(path: Any, writer: Callable[[Path], None]) -> Path:
-    """Write by `writer(path)`; where that fails, write to the temporary files instead and say where.
+    """Write by `writer(path)`; where that fails, write to the temporary files instead and say
+    where.
 
     Raises
     ------
@@ -210,7 +221,9 @@ def rescued(path: Any, writer: Callable[[Path], None]) -> Path:
             refuge = Path(tempfile.mkdtemp(prefix="gpuquant-rescued-")) / Path(path).name
             writer(refuge)
         except Exception as second:
-            raise DiskError(f"{failure}; nor could it be written to the temporary files: {second}") from failure
+            raise DiskError(
+                f"{failure}; nor could it be written to the temporary files: {second}"
+            ) from failure
         raise DiskError(f"{failure}; the results are in {refuge}") from failure
     return Path(path)
 
@@ -237,7 +250,9 @@ def _opened(scratch: Path) -> int:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed writers of this path left; a living one holds the lock of its own, or is about to take it."""
+    """Remove what killed writers of this path left; a living one holds the lock of its own, or
+    is about to take it.
+    """
     for left in path.parent.glob(SCRATCH.format(name=_literal(path.name), token="*")):
         with suppress(OSError):
             handle = os.open(left, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -266,4 +281,7 @@ def forced(path: Path) -> None:
 def _refused(path: Path, what: str, failure: OSError) -> DiskError:
     if not path.parent.is_dir():
         return DiskError(f"{what} {path}: its folder does not exist")
-    return DiskError(f"{what} {path} cannot be written: {failure.strerror or failure}; what was there before is there still")
+    return DiskError(
+        f"{what} {path} cannot be written: {failure.strerror or failure}; what was there "
+        "before is there still"
+    )

@@ -41,7 +41,9 @@ class DataError(GpuquantError, ValueError):
 
 
 class DiskError(GpuquantError, OSError):
-    """A file that cannot be written: the message names it and why; what was there before is there still."""
+    """A file that cannot be written: the message names it and why; what was there before is
+    there still.
+    """
 
 
 class TooLarge(GpuquantError, MemoryError):
@@ -66,4 +68,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> NameUnknown:
 
 def missing(package: str, extra: str) -> ExtraMissing:
     """The error for an optional package that is not installed."""
-    return ExtraMissing(f"{package} is not installed; it comes with the {extra!r} extra: pip install 'gpuquant[{extra}]'")
+    return ExtraMissing(
+        f"{package} is not installed; it comes with the {extra!r} extra: pip install "
+        f"'gpuquant[{extra}]'"
+    )

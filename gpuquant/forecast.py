@@ -36,7 +36,9 @@ class Forecast:
         """Dates by assets."""
         import pandas as pd
 
-        return pd.DataFrame(self.values, index=index_of(self.dates, self.timezone), columns=list(self.assets))
+        return pd.DataFrame(
+            self.values, index=index_of(self.dates, self.timezone), columns=list(self.assets)
+        )
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the frame."""
@@ -53,7 +55,13 @@ class Forecast:
         """
         dates, zone = dates_of(frame.index)
         values = frame.to_numpy()
-        if not len(frame) or not len(frame.columns) or not dates.is_monotonic_increasing or not dates.is_unique or not frame.columns.is_unique:
+        if (
+            not len(frame)
+            or not len(frame.columns)
+            or not dates.is_monotonic_increasing
+            or not dates.is_unique
+            or not frame.columns.is_unique
+        ):
             raise DataError(f"{name}: must have dates that increase, and a column for each asset")
         if values.dtype != np.float64 or (np.abs(values) > 1.0).any():
             raise DataError(f"{name}: must hold numbers within -1 and 1")
@@ -67,7 +75,10 @@ class Forecast:
     def on(self, dates: np.ndarray, assets: tuple[str, ...]) -> np.ndarray:
         """Values at other dates, NaN where they have none; the assets must be the same."""
         if assets != self.assets:
-            raise DataError(f"the forecast is of {', '.join(self.assets)}; the prices are of {', '.join(assets)}")
+            raise DataError(
+                f"the forecast is of {', '.join(self.assets)}; the prices are of "
+                f"{', '.join(assets)}"
+            )
         out = np.full((len(dates), len(assets)), np.nan)
         at = np.searchsorted(self.dates, dates)
         found = (at < len(self.dates)) & (self.dates[np.minimum(at, len(self.dates) - 1)] == dates)
@@ -76,7 +87,9 @@ class Forecast:
 
 
 def information_coefficient(forecast: np.ndarray, earned: np.ndarray) -> np.ndarray:
-    """Correlation across assets between forecast and return, per bar, shape (bars,); NaN where fewer than three assets have both."""
+    """Correlation across assets between forecast and return, per bar, shape (bars,); NaN where
+    fewer than three assets have both.
+    """
     known = np.isfinite(forecast) & np.isfinite(earned)
     x, y = np.where(known, forecast, 0.0), np.where(known, earned, 0.0)
     n = known.sum(axis=1)

@@ -1,7 +1,9 @@
-"""Locks of a process that forks: none is held in the child by a thread that the child does not have.
+"""Locks of a process that forks: none is held in the child by a thread that the child does not
+have.
 
-What the compiler does is never cut in two: a fork waits until another thread has made its kernel. LLVM's own locks are free then, too, since nothing
-of ours calls LLVM without this one. What is only looked up is made anew in the child.
+What the compiler does is never cut in two: a fork waits until another thread has made its kernel.
+LLVM's own locks are free then, too, since nothing of ours calls LLVM without this one. What is only
+looked up is made anew in the child.
 """
 
 from __future__ import annotations
@@ -29,5 +31,9 @@ def _renew_bars() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=compiling.acquire, after_in_parent=compiling.release, after_in_child=compiling.release)
+    os.register_at_fork(
+        before=compiling.acquire,
+        after_in_parent=compiling.release,
+        after_in_child=compiling.release,
+    )
     in_child(_renew_bars)

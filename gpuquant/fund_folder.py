@@ -1,7 +1,9 @@
-"""A portfolio as a folder: what each position is written as, and how it is read back, believing nothing.
+"""A portfolio as a folder: what each position is written as, and how it is read back, believing
+nothing.
 
-Positions are numbered, so that their names are data and never paths: `0.parquet` holds contracts; `1.json`, `1.safetensors`, `1.parquet` and
-`1-information.parquet` a strategy, its weights, its forecasts and their information; `portfolio.json` says which is which.
+Positions are numbered, so that their names are data and never paths: `0.parquet` holds contracts;
+`1.json`, `1.safetensors`, `1.parquet` and `1-information.parquet` a strategy, its weights, its
+forecasts and their information; `portfolio.json` says which is which.
 """
 
 from __future__ import annotations
@@ -32,11 +34,15 @@ Writers = dict[str, Callable[[Path], None]]
 
 
 def records(allow: Iterable[type] = ()) -> dict[str, type]:
-    """The classes that a saved fund may hold, by the names they have there, and those of the caller's own that are allowed."""
+    """The classes that a saved fund may hold, by the names they have there, and those of the
+    caller's own that are allowed.
+    """
     found: dict[str, type] = {"Strategy": Strategy}
     known = dict(LEARN)
     for family in FAMILIES:
-        known |= {f"{family}.{name}": module for name, module in names(f"gpuquant.{family}").items()}
+        known |= {
+            f"{family}.{name}": module for name, module in names(f"gpuquant.{family}").items()
+        }
     for name, module in known.items():
         found[name] = getattr(importlib.import_module(module), name.rsplit(".", 1)[1])
     if isinstance(allow, type) or not isinstance(allow, Iterable):
@@ -61,7 +67,13 @@ def save(fund: Portfolio, folder: Any) -> None:
             writers[f"{k}.parquet"] = position.to_parquet
             entries.append({"name": name, "kind": "contracts", "value": None})
         elif isinstance(position, Mapping):
-            entries.append({"name": name, "kind": "shares", "value": {asset: float(v) for asset, v in position.items()}})
+            entries.append(
+                {
+                    "name": name,
+                    "kind": "shares",
+                    "value": {asset: float(v) for asset, v in position.items()},
+                }
+            )
         else:
             entries.append({"name": name, "kind": "cash", "value": float(position)})
     trials = None if fund.ledger is None else list(fund.ledger.trials())
@@ -69,24 +81,36 @@ def save(fund: Portfolio, folder: Any) -> None:
     snapshot.save(folder, writers)
 
 
-def load(folder: Any, *, allow: Iterable[type] = (), ledger: Any = None, previous: bool = False) -> Portfolio:
+def load(
+    folder: Any, *, allow: Iterable[type] = (), ledger: Any = None, previous: bool = False
+) -> Portfolio:
     """Read a portfolio; see `Portfolio.load`."""
     try:
         return _load(folder, records(allow), ledger, previous)
     except GpuquantError:
         raise
     except Exception as failure:  # what a damaged or hostile file does to a reader below
-        raise DataError(f"{folder} cannot be read: {type(failure).__name__}: {failure}") from failure
+        raise DataError(
+            f"{folder} cannot be read: {type(failure).__name__}: {failure}"
+        ) from failure
 
 
 def _load(folder: Any, known: Mapping[str, type], ledger: Any, previous: bool) -> Portfolio:
     """The portfolio in a folder."""
     with snapshot.opened(folder, previous=previous) as files:
         path = _file(files, "portfolio.json", folder)
-        kept = serialize.fits_schema(serialize.read_json(path), {"positions": list[dict[str, Any]], "trials": list[float] | None}, str(path))
+        kept = serialize.fits_schema(
+            serialize.read_json(path),
+            {"positions": list[dict[str, Any]], "trials": list[float] | None},
+            str(path),
+        )
         positions: dict[str, Any] = {}
         for k, entry in enumerate(kept["positions"]):
-            serialize.fits_schema(entry, {"name": str, "kind": str, "value": float | dict[str, float] | None}, f"{path}: position {k}")
+            serialize.fits_schema(
+                entry,
+                {"name": str, "kind": str, "value": float | dict[str, float] | None},
+                f"{path}: position {k}",
+            )
             if entry["name"] in positions:
                 raise DataError(f"{path}: position {k}: the name {entry['name']!r} stands twice")
             positions[entry["name"]] = _position(entry, k, files, known, folder)
@@ -96,7 +120,13 @@ def _load(folder: Any, known: Mapping[str, type], ledger: Any, previous: bool) -
     return Portfolio(positions, found)
 
 
-def _position(entry: Mapping[str, Any], k: int, files: Mapping[str, Path], known: Mapping[str, type], folder: Any) -> Any:
+def _position(
+    entry: Mapping[str, Any],
+    k: int,
+    files: Mapping[str, Path],
+    known: Mapping[str, type],
+    folder: Any,
+) -> Any:
     """One position of the caller's portfolio."""
     kind, value = entry["kind"], entry["value"]
     if kind == "strategy":
@@ -105,19 +135,27 @@ def _position(entry: Mapping[str, Any], k: int, files: Mapping[str, Path], known
         return Contracts.read(_file(files, f"{k}.parquet", folder))
     if (kind, type(value)) in (("shares", dict), ("cash", float)):
         return value
-    raise DataError(f"{files['portfolio.json']}: position {k}: kind = {kind!r}, value = {value!r}: must be strategy, contracts, shares by asset, or cash")
+    raise DataError(
+        f"{files['portfolio.json']}: position {k}: kind = {kind!r}, value = {value!r}: "
+        "must be strategy, contracts, shares by asset, or cash"
+    )
 
 
 def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
     """The files of a trained strategy."""
     trained = strategy.known()
     tensors = [state.tensors() for state in trained.states]
-    recipe = {"strategy": serialize.encode(replace(strategy, trained=None), known), "seconds": {name: float(v) for name, v in trained.seconds.items()}}
+    recipe = {
+        "strategy": serialize.encode(replace(strategy, trained=None), known),
+        "seconds": {name: float(v) for name, v in trained.seconds.items()},
+    }
     return {
         f"{k}.json": _text(recipe),
         f"{k}.safetensors": lambda path: _save_tensors(path, tensors),
         f"{k}.parquet": trained.forecast.to_parquet,
-        f"{k}-information.parquet": lambda path: write_table(table({"information": trained.information}), path),
+        f"{k}-information.parquet": lambda path: write_table(
+            table({"information": trained.information}), path
+        ),
     }
 
 
@@ -126,7 +164,11 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
     from gpuquant.learn import checkpoint
 
     path = _file(files, f"{k}.json", folder)
-    kept = serialize.fits_schema(serialize.read_json(path), {"strategy": dict[str, Any], "seconds": dict[str, float]}, str(path))
+    kept = serialize.fits_schema(
+        serialize.read_json(path),
+        {"strategy": dict[str, Any], "seconds": dict[str, float]},
+        str(path),
+    )
     made = serialize.decode(kept["strategy"], known, str(path))
     if not isinstance(made, Strategy):
         raise DataError(f"{path}: must hold a Strategy, got {type(made).__name__}")
@@ -136,13 +178,28 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
     weights = _file(files, f"{k}.safetensors", folder)
     if not hasattr(made.learner, "restored"):
         raise DataError(f"{path}: learner = {type(made.learner).__name__}: must be a Learner")
-    states = [made.learner.restored(tensors, f"{weights}: fold {fold}") for fold, tensors in enumerate(checkpoint.load(weights))]
-    forecast = Forecast.of_frame(read_frame(_file(files, f"{k}.parquet", folder)), str(files[f"{k}.parquet"]))
+    states = [
+        made.learner.restored(tensors, f"{weights}: fold {fold}")
+        for fold, tensors in enumerate(checkpoint.load(weights))
+    ]
+    forecast = Forecast.of_frame(
+        read_frame(_file(files, f"{k}.parquet", folder)), str(files[f"{k}.parquet"])
+    )
     place = _file(files, f"{k}-information.parquet", folder)
     beside = read_frame(place)
-    if not states or list(beside) != ["information"] or len(beside) != len(forecast.dates) or beside["information"].dtype != np.float64:
-        raise DataError(f"{place}: must hold a number for each of the {len(forecast.dates)} dates of {files[f'{k}.parquet']}")
-    return replace(made, trained=Trained(states, forecast, beside["information"].to_numpy(), kept["seconds"]))
+    if (
+        not states
+        or list(beside) != ["information"]
+        or len(beside) != len(forecast.dates)
+        or beside["information"].dtype != np.float64
+    ):
+        raise DataError(
+            f"{place}: must hold a number for each of the {len(forecast.dates)} dates of "
+            f"{files[f'{k}.parquet']}"
+        )
+    return replace(
+        made, trained=Trained(states, forecast, beside["information"].to_numpy(), kept["seconds"])
+    )
 
 
 def _file(files: Mapping[str, Path], name: str, folder: Any) -> Path:

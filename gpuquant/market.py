@@ -1,6 +1,8 @@
-"""Market: spots, rates, yields, volatilities and model parameters by underlying, as read from `market.toml`.
+"""Market: spots, rates, yields, volatilities and model parameters by underlying, as read from
+`market.toml`.
 
-A value for an underlying wins over one for the whole market, and a model's own table (`[AAPL.heston]`) over both.
+A value for an underlying wins over one for the whole market, and a model's own table
+(`[AAPL.heston]`) over both.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ BAD = "a market value is a number, or the file of a volatility surface"
 
 @dataclass(frozen=True)
 class Surface:
-    """Implied volatilities on a rectangle of strikes and maturities, linear in strike and in total variance over time.
+    """Implied volatilities on a rectangle of strikes and maturities, linear in strike and in total
+    variance over time.
 
     Parameters
     ----------
@@ -42,37 +45,58 @@ class Surface:
 
     @classmethod
     def read(cls, path: Path) -> Surface:
-        """From a Parquet or CSV table with columns strike, maturity and volatility, one row per node."""
+        """From a Parquet or CSV table with columns strike, maturity and volatility, one row per
+        node.
+        """
         import pandas as pd
 
         disk.present(path, "volatility surface")
         try:
             frame = read_frame(path) if path.suffix == ".parquet" else pd.read_csv(path)
         except (OSError, ValueError) as failure:
-            raise DataError(f"volatility surface {path} cannot be read: {str(failure).splitlines()[0]}") from failure
+            raise DataError(
+                f"volatility surface {path} cannot be read: {str(failure).splitlines()[0]}"
+            ) from failure
         absent = {"strike", "maturity", "volatility"} - set(frame)
         if absent:
             raise DataError(f"volatility surface {path} lacks the column {sorted(absent)[0]!r}")
         try:
-            grid = frame.astype(float).pivot(index="maturity", columns="strike", values="volatility")
+            grid = frame.astype(float).pivot(
+                index="maturity", columns="strike", values="volatility"
+            )
         except (TypeError, ValueError) as failure:
             raise DataError(f"volatility surface {path}: {failure}") from failure
         if grid.isna().to_numpy().any() or (grid.to_numpy() <= 0).any():
-            raise DataError(f"volatility surface {path}: needs one positive volatility for every pair of strike and maturity")
+            raise DataError(
+                f"volatility surface {path}: needs one positive volatility for every pair "
+                "of strike and maturity"
+            )
         return cls(grid.columns.to_numpy(float), grid.index.to_numpy(float), grid.to_numpy(float))
 
     def at(self, strike: np.ndarray, maturity: np.ndarray) -> np.ndarray:
         """Volatility at each (strike, maturity)."""
         strike = np.clip(strike, self.strikes[0], self.strikes[-1])
         inside = np.clip(maturity, self.maturities[0], self.maturities[-1])
-        row = np.clip(np.searchsorted(self.maturities, inside) - 1, 0, max(len(self.maturities) - 2, 0))
+        row = np.clip(
+            np.searchsorted(self.maturities, inside) - 1, 0, max(len(self.maturities) - 2, 0)
+        )
         col = np.clip(np.searchsorted(self.strikes, strike) - 1, 0, max(len(self.strikes) - 2, 0))
-        down, right = np.minimum(row + 1, len(self.maturities) - 1), np.minimum(col + 1, len(self.strikes) - 1)
-        across = (strike - self.strikes[col]) / np.where(right > col, self.strikes[right] - self.strikes[col], 1.0)
-        along = (inside - self.maturities[row]) / np.where(down > row, self.maturities[down] - self.maturities[row], 1.0)
+        down, right = (
+            np.minimum(row + 1, len(self.maturities) - 1),
+            np.minimum(col + 1, len(self.strikes) - 1),
+        )
+        across = (strike - self.strikes[col]) / np.where(
+            right > col, self.strikes[right] - self.strikes[col], 1.0
+        )
+        along = (inside - self.maturities[row]) / np.where(
+            down > row, self.maturities[down] - self.maturities[row], 1.0
+        )
 
         def variance(line: np.ndarray) -> np.ndarray:
-            vol = self.volatilities[line, col] * (1 - across) + self.volatilities[line, right] * across
+            vol = (
+                self.volatilities[line, col] * (1 - across)
+                + self.volatilities[line, right] * across
+            )
             return np.asarray(vol * vol * self.maturities[line])
 
         return np.asarray(np.sqrt((variance(row) * (1 - along) + variance(down) * along) / inside))
@@ -85,7 +109,8 @@ class Market:
     Parameters
     ----------
     values : mapping
-        The tables of `market.toml`: top-level numbers hold for every underlying, a table per underlying, and in it a table per model.
+        The tables of `market.toml`: top-level numbers hold for every underlying, a table per
+        underlying, and in it a table per model.
     asof : date, optional
         Today, from which an `expiry` date counts.
     folder : path, optional
@@ -101,8 +126,15 @@ class Market:
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, Mapping):
-            raise InputError(f"market = {type(self.values).__name__}: must be a mapping of names to values, or the path of a file")
-        object.__setattr__(self, "values", {str(name): _plain(value, str(name)) for name, value in self.values.items()})
+            raise InputError(
+                f"market = {type(self.values).__name__}: must be a mapping of names to "
+                "values, or the path of a file"
+            )
+        object.__setattr__(
+            self,
+            "values",
+            {str(name): _plain(value, str(name)) for name, value in self.values.items()},
+        )
 
     @classmethod
     def read(cls, path: str | Path) -> Market:
@@ -123,10 +155,14 @@ class Market:
         lines += [f"{k} = {_toml(v)}" for k, v in self.values.items() if not isinstance(v, Mapping)]
         for name, section in self.values.items():
             if isinstance(section, Mapping):
-                lines += ["", f"[{_key(name)}]"] + [f"{k} = {_toml(v)}" for k, v in section.items() if not isinstance(v, Mapping)]
+                lines += ["", f"[{_key(name)}]"] + [
+                    f"{k} = {_toml(v)}" for k, v in section.items() if not isinstance(v, Mapping)
+                ]
                 for model, inner in section.items():
                     if isinstance(inner, Mapping):
-                        lines += [f"[{_key(name)}.{_key(model)}]"] + [f"{k} = {_toml(v)}" for k, v in inner.items()]
+                        lines += [f"[{_key(name)}.{_key(model)}]"] + [
+                            f"{k} = {_toml(v)}" for k, v in inner.items()
+                        ]
         disk.write(path, "\n".join(lines) + "\n")
 
     @cached_property
@@ -145,8 +181,17 @@ class Market:
         value = self.values.get(column)
         return None if isinstance(value, Mapping) else value
 
-    def lookup(self, column: str, underlyings: Iterable[Any], model: str, strike: np.ndarray, maturity: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """The column for each row, NaN where the market has none, with the shocks of a scenario applied.
+    def lookup(
+        self,
+        column: str,
+        underlyings: Iterable[Any],
+        model: str,
+        strike: np.ndarray,
+        maturity: np.ndarray,
+        codes: np.ndarray,
+    ) -> np.ndarray:
+        """The column for each row, NaN where the market has none, with the shocks of a scenario
+        applied.
 
         Row r belongs to underlying number `codes[r]`; surfaces are read at its strike and maturity.
         """
@@ -156,16 +201,24 @@ class Market:
             if value is None:
                 continue
             rows = np.flatnonzero(codes == (code if name is not None else -1))
-            out[rows] = self._surface(value).at(strike[rows], maturity[rows]) if isinstance(value, str) else float(value)
+            out[rows] = (
+                self._surface(value).at(strike[rows], maturity[rows])
+                if isinstance(value, str)
+                else float(value)
+            )
         return self.shocked(out, column, underlyings, codes)
 
     def lists(self, column: str, names: np.ndarray, model: str, maturity: np.ndarray) -> np.ndarray:
-        """The column for each asset of each row's list of names, shape (n, longest), NaN where the market has none or a list has ended.
+        """The column for each asset of each row's list of names, shape (n, longest), NaN where the
+        market has none or a list has ended.
 
         A surface is read at the asset's spot.
         """
         longest = max((len(row) for row in names if row is not None), default=1)
-        flat = np.array([name for row in names for name in [*(row or ()), *[""] * (longest - len(row or ()))]], dtype=object)
+        flat = np.array(
+            [name for row in names for name in [*(row or ()), *[""] * (longest - len(row or ()))]],
+            dtype=object,
+        )
         words, codes = np.unique(flat.astype(str), return_inverse=True)
         at, times = np.full(len(flat), np.nan), np.repeat(maturity, longest)
         if column != "spot":
@@ -173,13 +226,19 @@ class Market:
         found = np.where(flat == "", np.nan, self.lookup(column, words, model, at, times, codes))
         return np.asarray(found.reshape(len(names), longest))
 
-    def shocked(self, values: np.ndarray, column: str, underlyings: Iterable[Any], codes: np.ndarray) -> np.ndarray:
-        """Values after this market's shocks; a shock is one pair (relative, absolute) or one per underlying."""
+    def shocked(
+        self, values: np.ndarray, column: str, underlyings: Iterable[Any], codes: np.ndarray
+    ) -> np.ndarray:
+        """Values after this market's shocks; a shock is one pair (relative, absolute) or one per
+        underlying.
+        """
         change = self.shocks.get(column)
         if change is None:
             return values
         if isinstance(change, Mapping):
-            pairs = np.array([change.get(name, (0.0, 0.0)) for name in [*underlyings, None]], dtype=float)
+            pairs = np.array(
+                [change.get(name, (0.0, 0.0)) for name in [*underlyings, None]], dtype=float
+            )
             relative, absolute = pairs[codes, 0], pairs[codes, 1]
         else:
             relative, absolute = change
@@ -192,12 +251,19 @@ class Market:
         return surfaces[name]
 
     def _beside(self, name: str) -> Path:
-        """The file that a market names; one that was read from a file names those beside it, and no others."""
+        """The file that a market names; one that was read from a file names those beside it, and
+        no others.
+        """
         if self.folder is None:
             return Path(name)
         path = self.folder / name
-        if Path(name).name != name or (path.exists() and path.resolve().parent != self.folder.resolve()):
-            raise DataError(f"the market's file names the volatility surface {name!r}: must be the plain name of a file in {self.folder}")
+        if Path(name).name != name or (
+            path.exists() and path.resolve().parent != self.folder.resolve()
+        ):
+            raise DataError(
+                f"the market's file names the volatility surface {name!r}: must be the "
+                f"plain name of a file in {self.folder}"
+            )
         return path
 
     def shocked_by(self, shocks: Mapping[str, Any]) -> Market:
@@ -209,8 +275,16 @@ def _plain(value: Any, path: str) -> Any:
     """A market value as a number or text of Python's own, a table as a dict of them."""
     if isinstance(value, Mapping):
         return {str(name): _plain(inner, f"{path}.{name}") for name, inner in value.items()}
-    plain = value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0) else value
-    if isinstance(plain, bool) or not isinstance(plain, int | float | str) or (isinstance(plain, float) and not np.isfinite(plain)):
+    plain = (
+        value.item()
+        if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0)
+        else value
+    )
+    if (
+        isinstance(plain, bool)
+        or not isinstance(plain, int | float | str)
+        or (isinstance(plain, float) and not np.isfinite(plain))
+    ):
         raise InputError(f"market {path} = {value!r}: {BAD}")
     return plain
 

@@ -2,14 +2,17 @@
 
 Conventions, the same in back-tests, risk and reports:
 
-- simple returns, of which there is one fewer than prices; n returns are n / `periods` years;
-- standard deviations with ddof 1; annualised by `periods` bars a year, by default as the dates of a Series have it, and 252 without dates; the risk-free rate is 0;
-- drawdowns are negative; a value at risk or an expected shortfall is positive for a loss;
-- the quantile at level a of n outcomes is the worst but floor((1 - a) n) of them, an outcome itself and not a point between two: of 100 at 95 % the
+- simple returns, of which there is one fewer than prices; n returns are n / `periods` years; -
+standard deviations with ddof 1; annualised by `periods` bars a year, by default as the dates of a
+Series have it, and 252 without dates; the risk-free rate is 0; - drawdowns are negative; a value at
+risk or an expected shortfall is positive for a loss; - the quantile at level a of n outcomes is the
+worst but floor((1 - a) n) of them, an outcome itself and not a point between two: of 100 at 95 %
+the
   sixth worst, since five are worse (McNeil, Frey and Embrechts, 2005, definition 2.10);
 - what is not defined is NaN: a ratio to nothing, a mean of no trades.
 
-A function takes a list, an array, a Series or a frame of returns: a float for one series, an array or Series with a number for each column of several.
+A function takes a list, an array, a Series or a frame of returns: a float for one series, an array
+or Series with a number for each column of several.
 """
 
 from __future__ import annotations
@@ -34,9 +37,15 @@ def _values(returns: Any, name: str = "returns") -> np.ndarray:
     except (TypeError, ValueError) as failure:
         raise InputError(f"{name}: must be numbers: {failure}") from failure
     if values.ndim not in (1, 2) or not values.size:
-        raise InputError(f"{name} have shape {values.shape}: must be a series, or a table of one series a column, of one bar at least")
+        raise InputError(
+            f"{name} have shape {values.shape}: must be a series, or a table of one "
+            "series a column, of one bar at least"
+        )
     if np.isinf(values).any():
-        raise InputError(f"{name}[{int(np.argwhere(np.isinf(values))[0][0])}] is infinite: must be finite, or NaN for no answer")
+        raise InputError(
+            f"{name}[{int(np.argwhere(np.isinf(values))[0][0])}] is infinite: must be "
+            "finite, or NaN for no answer"
+        )
     return values
 
 
@@ -60,7 +69,10 @@ def _a_year(periods: float | None, returns: Any) -> float:
     dates, zone = dates_of(returns.index)
     found = frequency_of(dates.to_numpy(), zone)
     if math.isnan(found.periods):
-        raise InputError(f"periods: how many bars a year has cannot be read off the dates ({found.label}): say it, such as periods=252")
+        raise InputError(
+            "periods: how many bars a year has cannot be read off the dates "
+            f"({found.label}): say it, such as periods=252"
+        )
     return found.periods
 
 
@@ -68,10 +80,20 @@ def _measure(name: str, returns: Any, periods: float | None = None, benchmark: A
     """One measure of plain returns, by the definitions of the back-test."""
     values = _values(returns)
     market = None if benchmark is None else _values(benchmark, "benchmark")
-    if benchmark is not None and hasattr(benchmark, "index") and hasattr(returns, "index") and not benchmark.index.equals(returns.index):
-        raise InputError("benchmark: its index must be that of the returns, date by date: benchmark.reindex(returns.index)")
+    if (
+        benchmark is not None
+        and hasattr(benchmark, "index")
+        and hasattr(returns, "index")
+        and not benchmark.index.equals(returns.index)
+    ):
+        raise InputError(
+            "benchmark: its index must be that of the returns, date by date: "
+            "benchmark.reindex(returns.index)"
+        )
     if market is not None and market.shape != values.shape[:1]:
-        raise InputError(f"benchmark has shape {market.shape}: must be ({len(values)},), a return for each bar")
+        raise InputError(
+            f"benchmark has shape {market.shape}: must be ({len(values)},), a return for each bar"
+        )
     periods = _a_year(periods, returns)
     found = from_sums(sums_of(values, market), len(values), periods, market)[name]
     return _said(np.where(np.isnan(values).any(axis=0), np.nan, found), returns)
@@ -93,12 +115,15 @@ def volatility(returns: Any, periods: float | None = None) -> Any:
 
 
 def sharpe(returns: Any, periods: float | None = None) -> Any:
-    """Mean over standard deviation (ddof 1), times the root of `periods` (Sharpe, 1994); NaN for returns that do not move."""
+    """Mean over standard deviation (ddof 1), times the root of `periods` (Sharpe, 1994); NaN for
+    returns that do not move.
+    """
     return _measure("sharpe", returns, periods)
 
 
 def sortino(returns: Any, periods: float | None = None) -> Any:
-    """Mean over the root of the mean of min(r, 0)^2 over all bars, annualised (Sortino and Price, 1994).
+    """Mean over the root of the mean of min(r, 0)^2 over all bars, annualised (Sortino and Price,
+    1994).
 
     As empyrical; skfolio divides by the semi-deviation from the mean, with ddof 1.
     """
@@ -106,12 +131,15 @@ def sortino(returns: Any, periods: float | None = None) -> Any:
 
 
 def omega(returns: Any) -> Any:
-    """Sum of gains over sum of losses (Keating and Shadwick, 2002), as empyrical at a threshold of 0."""
+    """Sum of gains over sum of losses (Keating and Shadwick, 2002), as empyrical at a threshold
+    of 0.
+    """
     return _measure("omega", returns)
 
 
 def max_drawdown(returns: Any) -> Any:
-    """The deepest fall of compounded equity from its highest so far, the start among them; negative.
+    """The deepest fall of compounded equity from its highest so far, the start among them;
+    negative.
 
     As empyrical; skfolio gives it positive, and of summed returns unless told to compound.
     """
@@ -132,7 +160,9 @@ def average_drawdown(returns: Any) -> Any:
 
 
 def ulcer(returns: Any) -> Any:
-    """Root of the mean squared fall from the highest equity so far (Martin and McCann, 1989), as skfolio's with compounded returns."""
+    """Root of the mean squared fall from the highest equity so far (Martin and McCann, 1989), as
+    skfolio's with compounded returns.
+    """
     return _measure("ulcer", returns)
 
 
@@ -152,12 +182,16 @@ def recovery(returns: Any) -> Any:
 
 
 def skew(returns: Any) -> Any:
-    """Third central moment over the 1.5th power of the variance, ddof 0, as scipy and skfolio; pandas corrects for n."""
+    """Third central moment over the 1.5th power of the variance, ddof 0, as scipy and skfolio;
+    pandas corrects for n.
+    """
     return _measure("skew", returns)
 
 
 def kurtosis(returns: Any) -> Any:
-    """Fourth central moment over the squared variance, ddof 0, less 3; skfolio does not subtract 3, pandas corrects for n."""
+    """Fourth central moment over the squared variance, ddof 0, less 3; skfolio does not subtract
+    3, pandas corrects for n.
+    """
     return _measure("kurtosis", returns)
 
 
@@ -177,12 +211,16 @@ def hit_rate(returns: Any) -> Any:
 
 
 def tail_ratio(returns: Any) -> Any:
-    """The return that 5 % of bars reach over the loss that 5 % reach; empyrical interpolates both."""
+    """The return that 5 % of bars reach over the loss that 5 % reach; empyrical interpolates
+    both.
+    """
     return _measure("tail_ratio", returns)
 
 
 def alpha(returns: Any, benchmark: Any, periods: float | None = None) -> Any:
-    """Mean return less beta times the benchmark's, times `periods` (Jensen, 1968); empyrical compounds it."""
+    """Mean return less beta times the benchmark's, times `periods` (Jensen, 1968); empyrical
+    compounds it.
+    """
     return _measure("alpha", returns, periods, benchmark=benchmark)
 
 
@@ -202,12 +240,15 @@ def tracking_error(returns: Any, benchmark: Any, periods: float | None = None) -
 
 
 def information_ratio(returns: Any, benchmark: Any, periods: float | None = None) -> Any:
-    """Mean of the returns less the benchmark's over their standard deviation, annualised (Grinold and Kahn, 1999)."""
+    """Mean of the returns less the benchmark's over their standard deviation, annualised
+    (Grinold and Kahn, 1999).
+    """
     return _measure("information_ratio", returns, periods, benchmark=benchmark)
 
 
 def value_at_risk(returns: Any, level: float = 0.95) -> Any:
-    """The smallest loss that is exceeded with a probability of no more than 1 - `level`, as skfolio; NaN when an outcome is.
+    """The smallest loss that is exceeded with a probability of no more than 1 - `level`, as
+    skfolio; NaN when an outcome is.
 
     `returns` may be profits in money. empyrical interpolates, and gives a loss as negative.
     """
@@ -216,13 +257,16 @@ def value_at_risk(returns: Any, level: float = 0.95) -> Any:
 
 
 def expected_shortfall(returns: Any, level: float = 0.95) -> Any:
-    """Mean of the worst 1 - `level` of outcomes, positive for a loss, as skfolio's CVaR; NaN when one is NaN.
+    """Mean of the worst 1 - `level` of outcomes, positive for a loss, as skfolio's CVaR; NaN when
+    one is NaN.
 
-    The outcome at the boundary counts by its share (Rockafellar and Uryasev, 2002), so that it is continuous in the level and never below the
-    value at risk.
+    The outcome at the boundary counts by its share (Rockafellar and Uryasev, 2002), so that it is
+    continuous in the level and never below the value at risk.
     """
     ordered = np.sort(_values(returns), axis=0)
-    return _said(np.where(np.isnan(ordered[-1]), np.nan, -mean_of_worst(ordered, level_of(level))), returns)
+    return _said(
+        np.where(np.isnan(ordered[-1]), np.nan, -mean_of_worst(ordered, level_of(level))), returns
+    )
 
 
 def level_of(level: Any) -> float:
@@ -236,7 +280,10 @@ def _trades(profits: Any) -> dict[str, np.ndarray]:
     """The sums of trades' profits, in their order."""
     gains = np.ravel(_values(profits, "profits"))[:, None] if np.size(profits) else np.zeros((0, 1))
     won = gains > 0.0
-    runs = [np.diff(np.flatnonzero(np.concatenate([[True], ~side[:, 0], [True]]))).max(initial=1) - 1 for side in (won, ~won)]
+    runs = [
+        np.diff(np.flatnonzero(np.concatenate([[True], ~side[:, 0], [True]]))).max(initial=1) - 1
+        for side in (won, ~won)
+    ]
     nothing = np.full(1, np.nan)
     return {
         **dict.fromkeys(TRADED, nothing),
@@ -291,7 +338,9 @@ def payoff(profits: Any) -> float:
 
 
 def quality(profits: Any) -> float:
-    """Root of the number of trades times mean over standard deviation (ddof 0) of their profits (Tharp's system quality number)."""
+    """Root of the number of trades times mean over standard deviation (ddof 0) of their profits
+    (Tharp's system quality number).
+    """
     return _of_profits("quality", profits)
 
 
@@ -316,41 +365,55 @@ def loss_streak(profits: Any) -> float:
 
 
 def sharpe_error(returns: Any, periods: float | None = None) -> Any:
-    """Standard error of the annualised Sharpe ratio (Lo, 2002; Mertens, 2002: skew and fat tails counted)."""
+    """Standard error of the annualised Sharpe ratio (Lo, 2002; Mertens, 2002: skew and fat tails
+    counted).
+    """
     return _measure("sharpe_error", returns, periods)
 
 
 def probabilistic_sharpe(returns: Any, benchmark: float = 0.0) -> float:
-    """Probability that the true Sharpe ratio per bar exceeds `benchmark` (Bailey and Lopez de Prado, 2012, eq. 9)."""
+    """Probability that the true Sharpe ratio per bar exceeds `benchmark` (Bailey and Lopez de
+    Prado, 2012, eq. 9).
+    """
     from statistics import NormalDist
 
     if _values(returns).ndim != 1:
         raise InputError("returns: must be one series: a probability is of one record")
     error = sharpe_error(returns, periods=1.0)
-    return NormalDist().cdf((sharpe(returns, 1.0) - benchmark) / error) if error > 0 else float("nan")
+    return (
+        NormalDist().cdf((sharpe(returns, 1.0) - benchmark) / error) if error > 0 else float("nan")
+    )
 
 
 def expected_best_sharpe(trials: int, spread: float) -> float:
-    """Expected largest of `trials` Sharpe ratios of no skill whose standard deviation is `spread` (Bailey and Lopez de Prado, 2014)."""
+    """Expected largest of `trials` Sharpe ratios of no skill whose standard deviation is
+    `spread` (Bailey and Lopez de Prado, 2014).
+    """
     from statistics import NormalDist
 
     if trials < 2:
         return 0.0
     inverse = NormalDist().inv_cdf
-    return spread * ((1.0 - EULER) * inverse(1.0 - 1.0 / trials) + EULER * inverse(1.0 - 1.0 / (trials * math.e)))
+    return spread * (
+        (1.0 - EULER) * inverse(1.0 - 1.0 / trials) + EULER * inverse(1.0 - 1.0 / (trials * math.e))
+    )
 
 
 def deflated_sharpe(returns: Any, trials: int, spread: float) -> float:
-    """Probability that the true Sharpe ratio exceeds what the best of `trials` lucky ones would show.
+    """Probability that the true Sharpe ratio exceeds what the best of `trials` lucky ones would
+    show.
 
-    `spread` is the standard deviation of the trials' Sharpe ratios per bar (Bailey and Lopez de Prado, 2014, eq. 2).
+    `spread` is the standard deviation of the trials' Sharpe ratios per bar (Bailey and Lopez de
+    Prado, 2014, eq. 2).
     """
     return probabilistic_sharpe(returns, expected_best_sharpe(trials, spread))
 
 
 def minimum_length(trials: int, sharpe: float) -> float:
-    """Years of record below which the best of `trials` lucky ones would be expected to show this annual Sharpe ratio.
+    """Years of record below which the best of `trials` lucky ones would be expected to show this
+    annual Sharpe ratio.
 
-    (E[max of trials standard normals] / sharpe)^2 (Bailey, Borwein, Lopez de Prado and Zhu, 2014, theorem 1).
+    (E[max of trials standard normals] / sharpe)^2 (Bailey, Borwein, Lopez de Prado and Zhu, 2014,
+    theorem 1).
     """
     return (expected_best_sharpe(trials, 1.0) / sharpe) ** 2 if sharpe > 0.0 else float("nan")

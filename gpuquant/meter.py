@@ -1,7 +1,7 @@
 """Seconds and joules of a block of work, and where the joules were read.
 
-CPU energy comes from the kernel's RAPL counters, GPU energy from NVML; where neither can be read the joules are None and
-the source says so. A guess is never printed as a measurement.
+CPU energy comes from the kernel's RAPL counters, GPU energy from NVML; where neither can be read
+the joules are None and the source says so. A guess is never printed as a measurement.
 """
 
 from __future__ import annotations
@@ -41,14 +41,25 @@ class Meter:
         self._start = time.perf_counter()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.seconds = time.perf_counter() - self._start
         after = self._read()
-        if self._before and after and after[0] >= self._before[0]:  # a counter that wrapped says nothing
+        if (
+            self._before and after and after[0] >= self._before[0]
+        ):  # a counter that wrapped says nothing
             self.joules, self.source = after[0] - self._before[0], after[1]
 
     def _read(self) -> tuple[float, str] | None:
-        return _nvml(self.place.index) if self.place is not None and self.place.kind == "cuda" else _rapl()
+        return (
+            _nvml(self.place.index)
+            if self.place is not None and self.place.kind == "cuda"
+            else _rapl()
+        )
 
     def meta(self) -> dict[str, Any]:
         """The figures by name, for a result's `meta`."""
@@ -79,6 +90,8 @@ def _nvml(index: int) -> tuple[float, str] | None:
 
     try:
         pynvml.nvmlInit()
-        return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(index)) * 1e-3, "nvml"
+        return pynvml.nvmlDeviceGetTotalEnergyConsumption(
+            pynvml.nvmlDeviceGetHandleByIndex(index)
+        ) * 1e-3, "nvml"
     except pynvml.NVMLError:
         return None

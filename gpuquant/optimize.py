@@ -1,4 +1,6 @@
-"""Optimisation: holdings that lower a book's tail risk, by linear programming or by any estimator of weights."""
+"""Optimisation: holdings that lower a book's tail risk, by linear programming or by any
+estimator of weights.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ SURE = 1e-6  # of today's expected shortfall: a smaller gain is rounding
 
 @dataclass(frozen=True)
 class Optimized:
-    """Holdings before and after, one row per varied position; `before` and `after` hold the book's objective."""
+    """Holdings before and after, one row per varied position; `before` and `after` hold the
+    book's objective.
+    """
 
     frame: pd.DataFrame
     before: float
@@ -36,11 +40,14 @@ class Optimized:
         return str(self.frame.to_html(index=False))
 
 
-def minimum_expected_shortfall(unit_pnl: np.ndarray, fixed: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
+def minimum_expected_shortfall(
+    unit_pnl: np.ndarray, fixed: np.ndarray, values: np.ndarray, level: float
+) -> np.ndarray:
     """Multiples of the varied positions that minimise the book's expected shortfall.
 
-    min a + sum_s max(-fixed_s - sum_j x_j u_sj - a, 0) / ((1 - level) S), with every x_j from 0 to MOST, the net value of the varied positions
-    kept and their gross value not above today's (Rockafellar and Uryasev, 2000, eq. 17): a long stays long, a short stays short.
+    min a + sum_s max(-fixed_s - sum_j x_j u_sj - a, 0) / ((1 - level) S), with every x_j from 0 to
+    MOST, the net value of the varied positions kept and their gross value not above today's
+    (Rockafellar and Uryasev, 2000, eq. 17): a long stays long, a short stays short.
 
     Parameters
     ----------
@@ -63,16 +70,25 @@ def minimum_expected_shortfall(unit_pnl: np.ndarray, fixed: np.ndarray, values: 
     constraints = {
         "each multiple from 0": x >= 0.0,
         f"each multiple up to {MOST:g}": x <= MOST,
-        "the net value of the varied positions kept": (values / gross) @ x == float(values.sum()) / gross,
-        "the gross value of the varied positions not above today's": cp.sum(cp.multiply(np.abs(values) / gross, x)) <= 1.0,
+        "the net value of the varied positions kept": (values / gross) @ x
+        == float(values.sum()) / gross,
+        "the gross value of the varied positions not above today's": cp.sum(
+            cp.multiply(np.abs(values) / gross, x)
+        )
+        <= 1.0,
     }
-    problem = cp.Problem(cp.Minimize(a + cp.sum(tail) / ((1.0 - level) * scenarios)), [tail >= loss - a, *constraints.values()])
+    problem = cp.Problem(
+        cp.Minimize(a + cp.sum(tail) / ((1.0 - level) * scenarios)),
+        [tail >= loss - a, *constraints.values()],
+    )
     try:
         problem.solve(solver=cp.CLARABEL)
     except cp.error.SolverError as failure:
         raise DataError(f"the optimisation failed: {failure}") from failure
     if x.value is None:
-        raise DataError(f"the optimisation is {problem.status} under its constraints: {'; '.join(constraints)}")
+        raise DataError(
+            f"the optimisation is {problem.status} under its constraints: {'; '.join(constraints)}"
+        )
     return np.asarray(np.clip(x.value, 0.0, MOST))
 
 
@@ -86,19 +102,22 @@ def optimize(risk: Any, positions: list[str], *, objective: Any, level: float = 
     positions : list of str
         Columns of `risk.pnl` whose size may change.
     objective : str or estimator
-        expected_shortfall, or any object with `fit(returns)` and `weights_` (skfolio's, for example): its weights, as shares of their sum, spread the gross value
-        of the varied positions, each of which keeps its side.
+        expected_shortfall, or any object with `fit(returns)` and `weights_` (skfolio's, for
+        example): its weights, as shares of their sum, spread the gross value of the varied
+        positions, each of which keeps its side.
 
     Raises
     ------
     DataError
-        A position or a scenario has no value; no holdings meet the constraints, which are named; the best holdings would gain whatever happens, so that the
-        scenarios say nothing; an estimator's failure, with its cause.
+        A position or a scenario has no value; no holdings meet the constraints, which are named;
+        the best holdings would gain whatever happens, so that the scenarios say nothing; an
+        estimator's failure, with its cause.
 
     Warns
     -----
     UserWarning
-        There are more positions to vary than scenarios to vary them by: what looks safe in them need not be.
+        There are more positions to vary than scenarios to vary them by: what looks safe in them
+        need not be.
     """
     import warnings
 
@@ -113,14 +132,24 @@ def optimize(risk: Any, positions: list[str], *, objective: Any, level: float = 
     values = risk.value[positions].to_numpy()
     if np.isnan(risk.total).any() or np.isnan(unit).any():
         lost = risk.failed
-        raise DataError(f"position {lost['position'].iloc[0]!r} has no price: {lost['message'].iloc[0]}; it cannot be optimised")
+        raise DataError(
+            f"position {lost['position'].iloc[0]!r} has no price: "
+            f"{lost['message'].iloc[0]}; it cannot be optimised"
+        )
     if not np.abs(values).sum() > 0:
         raise InputError("the varied positions are worth nothing: there is no value to spread")
     nothing = np.flatnonzero(values == 0.0)
     if nothing.size and hasattr(objective, "fit"):
-        raise InputError(f"position {positions[nothing[0]]!r} is worth nothing: an estimator of weights needs returns, profit over value, of each")
+        raise InputError(
+            f"position {positions[nothing[0]]!r} is worth nothing: an estimator of "
+            "weights needs returns, profit over value, of each"
+        )
     if len(positions) > len(unit):
-        warnings.warn(f"{len(positions)} positions over {len(unit)} scenarios: what looks safe in so few need not be; give more scenarios", stacklevel=3)
+        warnings.warn(
+            f"{len(positions)} positions over {len(unit)} scenarios: what looks safe in "
+            "so few need not be; give more scenarios",
+            stacklevel=3,
+        )
     fixed = risk.total - unit.sum(axis=1)
     if hasattr(objective, "fit"):
         multiples, name = _spread(objective, unit, values, positions), type(objective).__name__
@@ -128,29 +157,58 @@ def optimize(risk: Any, positions: list[str], *, objective: Any, level: float = 
         multiples, name = minimum_expected_shortfall(unit, fixed, values, level), str(objective)
     else:
         raise unknown("objective", objective, OBJECTIVES)
-    frame = pd.DataFrame({"position": positions, "value": values, "multiple": multiples, "new_value": values * multiples})
-    before, after = expected_shortfall(risk.total, level), expected_shortfall(fixed + unit @ multiples, level)
+    frame = pd.DataFrame(
+        {
+            "position": positions,
+            "value": values,
+            "multiple": multiples,
+            "new_value": values * multiples,
+        }
+    )
+    before, after = (
+        expected_shortfall(risk.total, level),
+        expected_shortfall(fixed + unit @ multiples, level),
+    )
     if after < -SURE * max(abs(before), 1e-12):
         raise DataError(
-            f"the optimum gains for sure: its {level:.1%} expected shortfall is {after:,.4g} over {len(unit)} scenarios of {len(positions)} positions; nothing does, so give "
+            f"the optimum gains for sure: its {level:.1%} expected shortfall is "
+            f"{after:,.4g} over {len(unit)} scenarios of {len(positions)} positions; "
+            "nothing does, so give "
             "scenarios that tell the positions apart, more of them than positions"
         )
-    return Optimized(frame, before, after, {"objective": name, "level": level, "scenarios": len(unit)})
+    return Optimized(
+        frame, before, after, {"objective": name, "level": level, "scenarios": len(unit)}
+    )
 
 
-def _spread(estimator: Any, unit: np.ndarray, values: np.ndarray, positions: list[str]) -> np.ndarray:
-    """Multiples that spread the gross value of the positions by an estimator's weights, which are of what each earns on its own side."""
+def _spread(
+    estimator: Any, unit: np.ndarray, values: np.ndarray, positions: list[str]
+) -> np.ndarray:
+    """Multiples that spread the gross value of the positions by an estimator's weights, which
+    are of what each earns on its own side.
+    """
     import pandas as pd
 
     name = type(estimator).__name__
     try:
         estimator.fit(pd.DataFrame(unit / np.abs(values), columns=positions))
     except Exception as failure:
-        raise DataError(f"the estimator {name} failed on {unit.shape[0]} scenarios of {unit.shape[1]} positions: {failure}") from failure
+        raise DataError(
+            f"the estimator {name} failed on {unit.shape[0]} scenarios of {unit.shape[1]} "
+            f"positions: {failure}"
+        ) from failure
     weights = np.asarray(getattr(estimator, "weights_", np.nan), dtype=float)
     if weights.shape != values.shape or not np.isfinite(weights).all():
-        raise DataError(f"the estimator {name} gave weights of shape {weights.shape}: must be {len(values)} finite numbers")
+        raise DataError(
+            f"the estimator {name} gave weights of shape {weights.shape}: must be "
+            f"{len(values)} finite numbers"
+        )
     if (weights < -1e-9).any() or not weights.sum() > 0.0:
         k = int(np.argmin(weights))
-        raise DataError(f"the estimator {name} gives {positions[k]!r} the weight {weights[k]:.4g}, which would turn it round: weights must be >= 0")
-    return np.asarray(np.maximum(weights, 0.0) / weights.sum() * np.abs(values).sum() / np.abs(values))
+        raise DataError(
+            f"the estimator {name} gives {positions[k]!r} the weight {weights[k]:.4g}, "
+            "which would turn it round: weights must be >= 0"
+        )
+    return np.asarray(
+        np.maximum(weights, 0.0) / weights.sum() * np.abs(values).sum() / np.abs(values)
+    )

@@ -1,4 +1,6 @@
-"""Portfolio: strategies, contracts, shares and cash under one name each. Thin: each method calls one function of its noun."""
+"""Portfolio: strategies, contracts, shares and cash under one name each. Thin: each method calls
+one function of its noun.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Signals:
-    """What a fund wants at the last date: `frame` with forecast, weight and shares; `holdings` as shares by asset."""
+    """What a fund wants at the last date: `frame` with forecast, weight and shares; `holdings`
+    as shares by asset.
+    """
 
     frame: pd.DataFrame
     date: pd.Timestamp
@@ -100,17 +104,27 @@ class FundBacktest:
 
     @uncounted()
     def benchmark(self, name: str = "equal_weight") -> Backtest:
-        """A naive account over the same bars and costs: every asset the same share, bought once a month."""
+        """A naive account over the same bars and costs: every asset the same share, bought once
+        a month.
+        """
         if name != "equal_weight":
             raise unknown("benchmark", name, ("equal_weight",))
         months = self.panel.clock.astype("datetime64[M]")
         first = np.concatenate([[True], months[1:] != months[:-1]])
         weights = np.full(self.panel.close.shape, np.nan)
         weights[first] = 1.0 / len(self.panel.assets)
-        return backtest(self.panel, weights=weights, costs=self.costs, cash=self.account.account.cash, fill=self.meta["fill"])
+        return backtest(
+            self.panel,
+            weights=weights,
+            costs=self.costs,
+            cash=self.account.account.cash,
+            fill=self.meta["fill"],
+        )
 
     def deflated_sharpe(self) -> float:
-        """Probability that the true Sharpe ratio beats the luck of everything in the ledger (of one trial without a ledger)."""
+        """Probability that the true Sharpe ratio beats the luck of everything in the ledger (of
+        one trial without a ledger).
+        """
         trials, spread = self.ledger.trials() if self.ledger else (1, 0.0)
         return measures.deflated_sharpe(self.returns.to_numpy(), trials, spread)
 
@@ -120,19 +134,32 @@ class FundBacktest:
         trials = self.ledger.trials()[0] if self.ledger else 1
         rows = [
             ("", "fund", "equal weight"),
-            *((label, *(shown(found.measures[k][0], form) for found in (self.account, base))) for label, k, form in LINES if k in TOLD),
+            *(
+                (label, *(shown(found.measures[k][0], form) for found in (self.account, base)))
+                for label, k, form in LINES
+                if k in TOLD
+            ),
             (
                 "Sharpe",
-                *(f"{found.measures['sharpe'][0]:.2f} +- {found.measures['sharpe_error'][0]:.2f}" for found in (self.account, base)),
+                *(
+                    f"{found.measures['sharpe'][0]:.2f} +- {found.measures['sharpe_error'][0]:.2f}"
+                    for found in (self.account, base)
+                ),
             ),
         ]
         text = "\n".join(f"{a:<18}{b:>16}{c:>16}" for a, b, c in rows)
         dates = self.panel.clock.astype("datetime64[D]")
         return (
-            f"out of sample {dates[0]} to {dates[-1]}, {'without costs: trading is free here' if self.costs is None else 'after costs'}, filled at the {'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{text}\n"
+            f"out of sample {dates[0]} to {dates[-1]}, "
+            f"{'without costs: trading is free here' if self.costs is None else 'after costs'}, "
+            "filled at the "
+            f"{'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{text}\n"
             f"information coefficient {self.ic[0]:+.4f} +- {self.ic[1]:.4f}\n"
             + (
-                f"deflated Sharpe: probability {self.deflated_sharpe():.2f} of a Sharpe ratio above the luck of {trials} recorded trials"
+                (
+                    f"deflated Sharpe: probability {self.deflated_sharpe():.2f} of a Sharpe "
+                    f"ratio above the luck of {trials} recorded trials"
+                )
                 if trials > 1
                 else "nothing is deflated: one trial is counted; ledger= counts all that is tried"
             )
@@ -147,7 +174,9 @@ class FundBacktest:
 
         from gpuquant.report.plots import equity_plot
 
-        return equity_plot(pd.DataFrame({"fund": self.equity, "equal weight": self.benchmark().equity()[0]}), ax)
+        return equity_plot(
+            pd.DataFrame({"fund": self.equity, "equal weight": self.benchmark().equity()[0]}), ax
+        )
 
     def report(self, path: str | Path, benchmark: str = "equal_weight") -> Path:
         """The tear sheet: one offline HTML file."""
@@ -175,9 +204,20 @@ class Portfolio:
 
     def __post_init__(self) -> None:
         for name, position in self.positions.items():
-            if isinstance(position, bool) or not isinstance(position, Strategy | Contracts | Mapping | int | float):
-                raise InputError(f"position {name!r} is a {type(position).__name__}: must be a Strategy, Contracts, shares by asset or cash")
-            numbers = position.items() if isinstance(position, Mapping) else [(name, position)] if isinstance(position, int | float) else []
+            if isinstance(position, bool) or not isinstance(
+                position, Strategy | Contracts | Mapping | int | float
+            ):
+                raise InputError(
+                    f"position {name!r} is a {type(position).__name__}: must be a "
+                    "Strategy, Contracts, shares by asset or cash"
+                )
+            numbers = (
+                position.items()
+                if isinstance(position, Mapping)
+                else [(name, position)]
+                if isinstance(position, int | float)
+                else []
+            )
             for key, number in numbers:
                 if isinstance(number, bool | str) or not np.isfinite(number):
                     raise InputError(f"position {name!r}, {key} = {number!r}: must be finite")
@@ -194,12 +234,21 @@ class Portfolio:
         return found[0]
 
     def train(
-        self, prices: Any, *, splits: Any, costs: Cost | None = None, ledger: Any = None, device: Any = "auto", progress: bool | None = None
+        self,
+        prices: Any,
+        *,
+        splits: Any,
+        costs: Cost | None = None,
+        ledger: Any = None,
+        device: Any = "auto",
+        progress: bool | None = None,
     ) -> Portfolio:
         """The portfolio with its strategy trained; see `Strategy.train`."""
         name, strategy = self._strategy()
         book = None if ledger is None else ledger if isinstance(ledger, Ledger) else Ledger(ledger)
-        trained = strategy.train(prices, splits=splits, costs=costs, ledger=book, device=device, progress=progress)
+        trained = strategy.train(
+            prices, splits=splits, costs=costs, ledger=book, device=device, progress=progress
+        )
         return Portfolio({**self.positions, name: trained}, book)
 
     def signals(self, prices: Any, *, device: Any = "auto") -> Signals:
@@ -209,10 +258,20 @@ class Portfolio:
         _, strategy = self._strategy()
         panel, forecast, weight = strategy.latest(prices, device)
         shares = np.trunc(weight * self.cash / panel.close[-1])
-        frame = pd.DataFrame({"asset": list(panel.assets), "forecast": forecast, "weight": weight, "price": panel.close[-1], "shares": shares})
+        frame = pd.DataFrame(
+            {
+                "asset": list(panel.assets),
+                "forecast": forecast,
+                "weight": weight,
+                "price": panel.close[-1],
+                "shares": shares,
+            }
+        )
         return Signals(frame, panel.index[-1])
 
-    def backtest(self, prices: Any, *, costs: Cost | None = None, fill: str = "next") -> FundBacktest:
+    def backtest(
+        self, prices: Any, *, costs: Cost | None = None, fill: str = "next"
+    ) -> FundBacktest:
         """The strategy's out-of-sample dates, with the portfolio's cash."""
         _, strategy = self._strategy()
         if not self.cash > 0:
@@ -221,8 +280,12 @@ class Portfolio:
         account, weights = strategy.backtest(prices, costs=costs, fill=fill, cash=self.cash)
         return FundBacktest(account, weights, panel, costs, strategy.known().ic, self.ledger)
 
-    def price(self, market: Market, *, greeks: bool = False, progress: bool | None = None, **how: Any) -> Priced:
-        """Every position at the market: contracts by `gpuquant.price`, shares at their spot, cash as it is."""
+    def price(
+        self, market: Market, *, greeks: bool = False, progress: bool | None = None, **how: Any
+    ) -> Priced:
+        """Every position at the market: contracts by `gpuquant.price`, shares at their spot,
+        cash as it is.
+        """
         return value(self, market, greeks=greeks, progress=progress, **how)
 
     def greeks(self, market: Market, **how: Any) -> Priced:
@@ -242,42 +305,74 @@ class Portfolio:
     ) -> Risk:
         """Full revaluation of every position in every scenario, on the same draws.
 
-        A position that has no price, today or in a scenario, has a status and a message (`Risk.failed`), and the others go on; totals are NaN then, unless
-        `partial=True` leaves it out.
+        A position that has no price, today or in a scenario, has a status and a message
+        (`Risk.failed`), and the others go on; totals are NaN then, unless `partial=True` leaves it
+        out.
 
         Raises
         ------
         DataError
             The book holds several currencies; a history that lacks one of its underlyings.
         NameUnknown
-            A scenario moves a column that no model reads, or an underlying that neither the book nor the market has.
+            A scenario moves a column that no model reads, or an underlying that neither the book
+            nor the market has.
         """
-        return revalued(self, market, moves, paths=paths, seed=seed, device=device, partial=partial, progress=progress)
+        return revalued(
+            self,
+            market,
+            moves,
+            paths=paths,
+            seed=seed,
+            device=device,
+            partial=partial,
+            progress=progress,
+        )
 
     def underlyings(self) -> set[str]:
-        """Every underlying of the positions, those of baskets among them; `""` for a contract without one."""
+        """Every underlying of the positions, those of baskets among them; `""` for a contract
+        without one.
+        """
         found: set[str] = set()
         for position in self.positions.values():
             if isinstance(position, Contracts):
                 baskets = position.columns.get("underlyings", np.full(len(position), None))
-                found |= {str(word or "") for word, basket in zip(position.text("underlying", "").array(), baskets, strict=True) if word or basket is None}
+                found |= {
+                    str(word or "")
+                    for word, basket in zip(
+                        position.text("underlying", "").array(), baskets, strict=True
+                    )
+                    if word or basket is None
+                }
                 found |= {name for basket in baskets if basket is not None for name in basket}
             elif isinstance(position, Mapping):
                 found |= set(position)
         return found
 
-    def optimize(self, risk: Risk, *, vary: str, objective: Any = "expected_shortfall", level: float = 0.975) -> Optimized:
-        """Vary the sizes inside one position to lower the risk of the whole book: no long becomes a short, see `gpuquant.optimize.optimize`."""
+    def optimize(
+        self, risk: Risk, *, vary: str, objective: Any = "expected_shortfall", level: float = 0.975
+    ) -> Optimized:
+        """Vary the sizes inside one position to lower the risk of the whole book: no long
+        becomes a short, see `gpuquant.optimize.optimize`.
+        """
         if vary not in self.positions:
             raise unknown("position", vary, self.positions)
         if not isinstance(risk, Risk):
-            raise InputError(f"risk = {type(risk).__name__}: must be what risk(market, moves) gives")
-        return optimize(risk, [name for name in risk.pnl.columns if name.startswith(f"{vary}/")], objective=objective, level=level)
+            raise InputError(
+                f"risk = {type(risk).__name__}: must be what risk(market, moves) gives"
+            )
+        return optimize(
+            risk,
+            [name for name in risk.pnl.columns if name.startswith(f"{vary}/")],
+            objective=objective,
+            level=level,
+        )
 
     def save(self, folder: str | Path) -> None:
-        """A folder of Parquet, safetensors and JSON; `Portfolio.load` gives the portfolio back, but for its trial log, of which it keeps the count.
+        """A folder of Parquet, safetensors and JSON; `Portfolio.load` gives the portfolio back, but
+        for its trial log, of which it keeps the count.
 
-        What was saved there before is kept until the next save but one, and whatever goes wrong it is what the folder holds.
+        What was saved there before is kept until the next save but one, and whatever goes wrong it
+        is what the folder holds.
 
         Raises
         ------
@@ -291,7 +386,14 @@ class Portfolio:
         save(self, folder)
 
     @classmethod
-    def load(cls, folder: str | Path, *, allow: Sequence[type] = (), ledger: Any = None, previous: bool = False) -> Portfolio:
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        allow: Sequence[type] = (),
+        ledger: Any = None,
+        previous: bool = False,
+    ) -> Portfolio:
         """What `save` wrote: every file is checked against its hash, and nothing in a file is run.
 
         Parameters
@@ -307,7 +409,8 @@ class Portfolio:
         Raises
         ------
         DataError
-            There is no such save; a file is damaged, holds a class that is not allowed, or a value out of its range: the message names it.
+            There is no such save; a file is damaged, holds a class that is not allowed, or a value
+            out of its range: the message names it.
         """
         from gpuquant.fund_folder import load
 

@@ -1,4 +1,6 @@
-"""Progress bars on long work: tqdm in a terminal or a notebook where it is installed, silence where nobody watches."""
+"""Progress bars on long work: tqdm in a terminal or a notebook where it is installed, silence
+where nobody watches.
+"""
 
 from __future__ import annotations
 

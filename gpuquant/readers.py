@@ -1,7 +1,8 @@
 """Prices as people have them, read into the arrays of a panel: one reader for every shape of table.
 
-Understood are closes by asset; fields by ticker, in either order of the two levels; one ticker's open, high, low and close; a tidy table of
-dates and tickers; a series; mappings of any of these; and what hands over Arrow data. What is not clearly prices is refused, with what would be right.
+Understood are closes by asset; fields by ticker, in either order of the two levels; one ticker's
+open, high, low and close; a tidy table of dates and tickers; a series; mappings of any of these;
+and what hands over Arrow data. What is not clearly prices is refused, with what would be right.
 """
 
 from __future__ import annotations
@@ -25,15 +26,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIELDS = {
-    "close": "close", "open": "open", "high": "high", "low": "low", "volume": "volume", "vol": "volume", "last": "close", "closelast": "close",
-    "adjclose": "adjusted", "adjustedclose": "adjusted", "closeadj": "adjusted", "splits": "splits", "stocksplits": "splits", "split": "splits",
-    "splitratio": "splits", "dividends": "dividends", "dividend": "dividends", "dividendamount": "dividends", "capitalgains": "gains", "delistings": "delistings",
+    "close": "close", "open": "open", "high": "high", "low": "low", "volume": "volume",
+    "vol": "volume", "last": "close", "closelast": "close",
+    "adjclose": "adjusted", "adjustedclose": "adjusted", "closeadj": "adjusted", "splits": "splits",
+    "stocksplits": "splits", "split": "splits",
+    "splitratio": "splits", "dividends": "dividends", "dividend": "dividends",
+    "dividendamount": "dividends", "capitalgains": "gains", "delistings": "delistings",
 }  # fmt: skip
 DATES = ("date", "datetime", "timestamp", "time", "day", "opentime")
 TICKERS = ("ticker", "symbol", "asset", "instrument", "tic", "security", "name")
 COUNTERS = ("", "index", "unnamed: 0", "level_0", "__index_level_0__")
 LOOSE = ("price", "value", "px")  # a tidy table's only column of numbers may be called so
-MISSING = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "N/A", "#N/A", "n/a", "-")  # in a file; NA may be a ticker
+MISSING = (
+    "",
+    "nan",
+    "NaN",
+    "NAN",
+    "null",
+    "NULL",
+    "None",
+    "N/A",
+    "#N/A",
+    "n/a",
+    "-",
+)  # in a file; NA may be a ticker
 SUFFIXES = (".parquet", ".csv", ".gz")
 
 
@@ -65,8 +81,8 @@ def tables(data: Any, *, name: str = "asset", adjusted: bool | None = None) -> T
     name : str
         Of the asset, where the data are one ticker's and do not say whose.
     adjusted : bool, optional
-        Where there is an adjusted close beside the close: True scales open, high, low and close to it, False leaves it out; by default True unless
-        dividends are given.
+        Where there is an adjusted close beside the close: True scales open, high, low and close to
+        it, False leaves it out; by default True unless dividends are given.
 
     Raises
     ------
@@ -90,17 +106,40 @@ def read_file(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return read_frame(path)
-        top = [str(line) for line in pd.read_csv(path, nrows=2, header=None, sep="\0", engine="python", dtype=str)[0]]
+        top = [
+            str(line)
+            for line in pd.read_csv(
+                path, nrows=2, header=None, sep="\0", engine="python", dtype=str
+            )[0]
+        ]
         separator = max((",", ";", "\t", "|"), key=top[0].count)
         head = top[0].split(separator)
-        if len(top) > 1 and loose(head[0]) == "price" and loose(top[1].split(separator)[0]) in TICKERS:  # two levels, as a download tool writes them
+        if (
+            len(top) > 1
+            and loose(head[0]) == "price"
+            and loose(top[1].split(separator)[0]) in TICKERS
+        ):  # two levels, as a download tool writes them
             return pd.read_csv(path, sep=separator, header=[0, 1], index_col=0)
-        names: Any = {name.strip('"'): str for name in head if loose(name) in TICKERS}  # 005930 and NA are names of companies
+        names: Any = {
+            name.strip('"'): str for name in head if loose(name) in TICKERS
+        }  # 005930 and NA are names of companies
         european = separator == ";"
-        frame = pd.read_csv(path, sep=separator, dtype=str if european else names, keep_default_na=False, na_values=MISSING).dropna(how="all")
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str if european else names,
+            keep_default_na=False,
+            na_values=MISSING,
+        ).dropna(how="all")
         return with_points(frame) if european else frame
-    except (ValueError, OSError, IndexError) as failure:  # pandas' and Arrow's parsing errors are ValueErrors
-        raise DataError(f"price file {path} cannot be read: {str(failure).splitlines()[0]}") from failure
+    except (
+        ValueError,
+        OSError,
+        IndexError,
+    ) as failure:  # pandas' and Arrow's parsing errors are ValueErrors
+        raise DataError(
+            f"price file {path} cannot be read: {str(failure).splitlines()[0]}"
+        ) from failure
 
 
 def dated(data: Any, name: str) -> pd.DataFrame:
@@ -120,10 +159,18 @@ def as_pandas(data: Any) -> Any:
         try:
             return pa.table(data).to_pandas()
         except (pa.ArrowException, TypeError) as failure:
-            raise DataError(f"prices = {type(data).__name__}: must be a table with a column of dates: {failure}") from failure
+            raise DataError(
+                f"prices = {type(data).__name__}: must be a table with a column of dates: {failure}"
+            ) from failure
     if isinstance(data, np.ndarray):
-        raise InputError("prices = array: has no dates; give pandas.DataFrame(array, index=dates, columns=assets)")
-    raise InputError(f"prices = {type(data).__name__}: must be a Panel, a frame, a series, a mapping of frames, Arrow data or the path of a file")
+        raise InputError(
+            "prices = array: has no dates; give pandas.DataFrame(array, index=dates, "
+            "columns=assets)"
+        )
+    raise InputError(
+        f"prices = {type(data).__name__}: must be a Panel, a frame, a series, a mapping "
+        "of frames, Arrow data or the path of a file"
+    )
 
 
 def _known_fields(labels: Any) -> list[str | None]:
@@ -142,21 +189,46 @@ def _of_mapping(data: Mapping[Any, Any]) -> dict[str, pd.DataFrame]:
         for field_name, (given, value) in zip(fields, data.items(), strict=True):
             assert field_name is not None
             whole = as_pandas(value)
-            frame = _dated(whole.to_frame(str(whole.name) if whole.name is not None else "asset") if isinstance(whole, pd.Series) else whole, str(given))
+            frame = _dated(
+                whole.to_frame(str(whole.name) if whole.name is not None else "asset")
+                if isinstance(whole, pd.Series)
+                else whole,
+                str(given),
+            )
             frames[field_name] = numbers_of(frame.rename(columns=str), str(given))
         return frames
-    parts: dict[str, dict[str, pd.DataFrame]] = {str(ticker): _of_frame(as_pandas(value), str(ticker)) for ticker, value in data.items()}
-    zones = {ticker: dates_of(part["close"].index)[1] if "close" in part else None for ticker, part in parts.items()}
-    one, other = next(iter(zones)), next((t for t, zone in zones.items() if zone != next(iter(zones.values()))), None)
+    parts: dict[str, dict[str, pd.DataFrame]] = {
+        str(ticker): _of_frame(as_pandas(value), str(ticker)) for ticker, value in data.items()
+    }
+    zones = {
+        ticker: dates_of(part["close"].index)[1] if "close" in part else None
+        for ticker, part in parts.items()
+    }
+    one, other = (
+        next(iter(zones)),
+        next((t for t, zone in zones.items() if zone != next(iter(zones.values()))), None),
+    )
     if other is not None:
-        raise DataError(f"prices[{one!r}] have the time zone {zones[one]}, prices[{other!r}] {zones[other]}: give all the same, with tz_localize or tz_convert")
+        raise DataError(
+            f"prices[{one!r}] have the time zone {zones[one]}, prices[{other!r}] "
+            f"{zones[other]}: give all the same, with tz_localize or tz_convert"
+        )
     names = set.union(*(set(part) for part in parts.values()))
     for ticker, part in parts.items():
         if "close" not in part or part["close"].shape[1] != 1:
             if "close" not in part:
                 raise DataError(f"prices[{ticker!r}] has no close")
-            raise DataError(f"prices[{ticker!r}] has {part['close'].shape[1]} assets: a mapping by ticker holds one ticker's table each")
-    return {f: pd.concat([part[f].set_axis([ticker], axis=1) for ticker, part in parts.items() if f in part], axis=1).sort_index() for f in sorted(names)}
+            raise DataError(
+                f"prices[{ticker!r}] has {part['close'].shape[1]} assets: a mapping by "
+                "ticker holds one ticker's table each"
+            )
+    return {
+        f: pd.concat(
+            [part[f].set_axis([ticker], axis=1) for ticker, part in parts.items() if f in part],
+            axis=1,
+        ).sort_index()
+        for f in sorted(names)
+    }
 
 
 def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
@@ -178,18 +250,35 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
     doubled = data.columns[data.columns.duplicated()]
     if len(doubled):
         raise DataError(f"asset {str(doubled[0])!r} stands twice")
-    counters = [c for c in data.columns if str(c).lower() in COUNTERS and data[c].tolist() == list(range(len(data)))]
+    counters = [
+        c
+        for c in data.columns
+        if str(c).lower() in COUNTERS and data[c].tolist() == list(range(len(data)))
+    ]
     data = _joined(data.drop(columns=counters))  # an index that was written with it
-    tickers = [c for c in data.columns if loose(c) in TICKERS[:3] or (loose(c) in TICKERS and not pd.api.types.is_numeric_dtype(data[c]))]
+    tickers = [
+        c
+        for c in data.columns
+        if loose(c) in TICKERS[:3]
+        or (loose(c) in TICKERS and not pd.api.types.is_numeric_dtype(data[c]))
+    ]
     if tickers and not _price_like(data.index):
         if isinstance(data.index, pd.DatetimeIndex | pd.PeriodIndex) and _date_column(data) is None:
             data = data.rename_axis("date").reset_index()
         return _of_tidy(data, tickers[0])
     frame = _dated(data, "prices")
     fields = _known_fields(frame.columns)
-    if sum(f is not None for f in fields) > 1 and not {"close", "adjusted"} & set(fields):  # one table in use calls the close its price
-        fields = ["close" if loose(c) in LOOSE else f for c, f in zip(frame.columns, fields, strict=True)]
-    if "close" in fields or "adjusted" in fields or (sum(f is not None for f in fields) > 1 and not all(fields)):
+    if sum(f is not None for f in fields) > 1 and not {"close", "adjusted"} & set(
+        fields
+    ):  # one table in use calls the close its price
+        fields = [
+            "close" if loose(c) in LOOSE else f for c, f in zip(frame.columns, fields, strict=True)
+        ]
+    if (
+        "close" in fields
+        or "adjusted" in fields
+        or (sum(f is not None for f in fields) > 1 and not all(fields))
+    ):
         strange = [str(c) for c, f in zip(frame.columns, fields, strict=True) if f is None]
         if strange:
             raise DataError(_strange(strange[0], frame.columns))
@@ -197,12 +286,20 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
         named: dict[str, str] = {}
         for f, c in zip(fields, frame.columns, strict=True):
             if f is not None and f in named:
-                raise DataError(f"the columns {named[f]!r} and {str(c)!r} are both the {f}: drop one of them")
+                raise DataError(
+                    f"the columns {named[f]!r} and {str(c)!r} are both the {f}: drop one of them"
+                )
             named[str(f)] = str(c)
-        return {f: numbers_of(frame[[c]].set_axis([str(whose)], axis=1), str(c)) for f, c in zip(fields, frame.columns, strict=True) if f is not None}
+        return {
+            f: numbers_of(frame[[c]].set_axis([str(whose)], axis=1), str(c))
+            for f, c in zip(fields, frame.columns, strict=True)
+            if f is not None
+        }
     if all(fields):
         raise DataError(
-            f"the columns {', '.join(map(str, frame.columns))} are fields of one ticker without its close; closes of assets of these names: Panel.from_frames(close=frame)"
+            f"the columns {', '.join(map(str, frame.columns))} are fields of one ticker "
+            "without its close; closes of assets of these names: "
+            "Panel.from_frames(close=frame)"
         )
     return {"close": numbers_of(frame.rename(columns=str), "prices")}
 
@@ -222,7 +319,10 @@ def _joined(data: pd.DataFrame) -> pd.DataFrame:
 def _of_levels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Columns of two levels: the one whose names are all fields, and the one of tickers."""
     if frame.columns.nlevels != 2:
-        raise DataError(f"the columns have {frame.columns.nlevels} levels: must be one of assets, or two of fields and tickers")
+        raise DataError(
+            f"the columns have {frame.columns.nlevels} levels: must be one of assets, or "
+            "two of fields and tickers"
+        )
     levels = [frame.columns.get_level_values(k) for k in (0, 1)]
     for k in (0, 1):
         fields = _known_fields(levels[k])
@@ -232,11 +332,25 @@ def _of_levels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
                 assert field_name is not None
                 part = frame.loc[:, [f == field_name for f in fields]]
                 found[field_name] = numbers_of(
-                    part.set_axis([str(t) for t, f in zip(levels[1 - k], fields, strict=True) if f == field_name], axis=1), field_name
+                    part.set_axis(
+                        [
+                            str(t)
+                            for t, f in zip(levels[1 - k], fields, strict=True)
+                            if f == field_name
+                        ],
+                        axis=1,
+                    ),
+                    field_name,
                 )
             return found
-    strange = next((str(c) for c, f in zip(levels[0], _known_fields(levels[0]), strict=True) if f is None), str(levels[0][0]))
-    raise DataError(f"columns of two levels: one must hold fields (open, high, low, close, volume, ...) with a close among them; {strange!r} is none")
+    strange = next(
+        (str(c) for c, f in zip(levels[0], _known_fields(levels[0]), strict=True) if f is None),
+        str(levels[0][0]),
+    )
+    raise DataError(
+        "columns of two levels: one must hold fields (open, high, low, close, volume, "
+        f"...) with a close among them; {strange!r} is none"
+    )
 
 
 def _of_tidy(data: pd.DataFrame, ticker: Any) -> dict[str, pd.DataFrame]:
@@ -261,16 +375,26 @@ def _of_tidy(data: pd.DataFrame, ticker: Any) -> dict[str, pd.DataFrame]:
     if doubled.any():
         row = data[doubled].iloc[0]
         raise DataError(f"the table has {row[ticker]} at {row[date]} twice")
-    keys = data.assign(**{str(ticker): data[ticker].astype(str), str(date): parsed_dates(data[date], str(date))})
+    keys = data.assign(
+        **{str(ticker): data[ticker].astype(str), str(date): parsed_dates(data[date], str(date))}
+    )
     order = list(dict.fromkeys(keys[ticker]))
-    return {f: numbers_of(keys.pivot(index=date, columns=ticker, values=c)[order], str(c)) for f, c in zip(fields, rest, strict=True) if f is not None}
+    return {
+        f: numbers_of(keys.pivot(index=date, columns=ticker, values=c)[order], str(c))
+        for f, c in zip(fields, rest, strict=True)
+        if f is not None
+    }
 
 
 def _strange(column: str, columns: Any) -> str:
     near = get_close_matches(loose(column), FIELDS, n=1, cutoff=0.75)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     others = ", ".join(str(c) for c in columns if str(c) != column)
-    return f"column {column!r} is no field of prices, beside {others}{hint}: drop it, frame.drop(columns=[{column!r}]), or give closes alone, Panel.from_frames(close=frame)"
+    return (
+        f"column {column!r} is no field of prices, beside {others}{hint}: drop it, "
+        f"frame.drop(columns=[{column!r}]), or give closes alone, "
+        "Panel.from_frames(close=frame)"
+    )
 
 
 def _price_like(index: Any) -> bool:
@@ -301,11 +425,20 @@ def _dated(frame: pd.DataFrame, name: str) -> pd.DataFrame:
             if not pd.api.types.is_numeric_dtype(frame[first]):
                 column = first
         if column is not None:
-            frame = frame.set_axis(pd.DatetimeIndex(parsed_dates(frame[column], str(column)))).drop(columns=[column])
-        elif not pd.api.types.is_numeric_dtype(frame.index) or (pd.api.types.is_integer_dtype(frame.index) and frame.index.min() > 19000000):
-            frame = frame.set_axis(pd.DatetimeIndex(parsed_dates(frame.index.to_series(), f"index of {name}")))
+            frame = frame.set_axis(pd.DatetimeIndex(parsed_dates(frame[column], str(column)))).drop(
+                columns=[column]
+            )
+        elif not pd.api.types.is_numeric_dtype(frame.index) or (
+            pd.api.types.is_integer_dtype(frame.index) and frame.index.min() > 19000000
+        ):
+            frame = frame.set_axis(
+                pd.DatetimeIndex(parsed_dates(frame.index.to_series(), f"index of {name}"))
+            )
         else:
-            raise DataError(f"the index must hold dates, got {frame.index.dtype}: frame.set_axis(dates), or a column called date")
+            raise DataError(
+                f"the index must hold dates, got {frame.index.dtype}: "
+                "frame.set_axis(dates), or a column called date"
+            )
     if not len(frame.columns):
         raise DataError("the frame is empty: needs at least one date and one asset")
     if len(frame) > 1 and frame.index.is_monotonic_decreasing and frame.index.is_unique:
@@ -317,21 +450,31 @@ def _finished(frames: dict[str, pd.DataFrame], adjusted: bool | None) -> Tables:
     """Adjusted closes applied, what goes together checked, dates as UTC."""
     if "gains" in frames:  # a fund's capital gains are paid out as dividends are
         gains = frames.pop("gains").fillna(0.0)
-        frames["dividends"] = frames["dividends"].fillna(0.0) + gains if "dividends" in frames else gains
+        frames["dividends"] = (
+            frames["dividends"].fillna(0.0) + gains if "dividends" in frames else gains
+        )
     if "splits" in frames:
-        frames["splits"] = frames["splits"].replace(0.0, 1.0)  # how download tools write that nothing splits
+        frames["splits"] = frames["splits"].replace(
+            0.0, 1.0
+        )  # how download tools write that nothing splits
     scaled = frames.pop("adjusted", None)
     if scaled is not None:
         if "close" not in frames:
             beside = next((f for f in ("open", "high", "low") if f in frames), None)
             if adjusted is False or beside is not None:
-                raise DataError(f"there is an adjusted close alone: {'adjusted=False' if beside is None else beside} needs the close as it was traded, too")
+                raise DataError(
+                    "there is an adjusted close alone: "
+                    f"{'adjusted=False' if beside is None else beside} needs the close as "
+                    "it was traded, too"
+                )
             frames["close"], adjusted = scaled, True
         elif adjusted is None:
             adjusted = "dividends" not in frames
         if adjusted:
             factor = scaled / frames["close"]
-            frames |= {f: frames[f] * factor for f in ("open", "high", "low") if f in frames} | {"close": scaled}
+            frames |= {f: frames[f] * factor for f in ("open", "high", "low") if f in frames} | {
+                "close": scaled
+            }
     if adjusted:
         for taken in ("splits", "dividends"):  # they are in the adjusted prices
             frames.pop(taken, None)
@@ -339,9 +482,21 @@ def _finished(frames: dict[str, pd.DataFrame], adjusted: bool | None) -> Tables:
     if close is None:
         raise DataError("a panel needs closes: close=frame")
     for name in ("open", "high", "low", "volume"):
-        lacking = [asset for asset in close.columns if asset not in frames[name] or frames[name][asset].isna().all()] if name in frames else []
+        lacking = (
+            [
+                asset
+                for asset in close.columns
+                if asset not in frames[name] or frames[name][asset].isna().all()
+            ]
+            if name in frames
+            else []
+        )
         if 0 < len(lacking) < close.shape[1]:
-            raise DataError(f"{name}: there is none of {', '.join(lacking[:3])}{', ...' if lacking[3:] else ''}; give it for every asset, or for none")
+            raise DataError(
+                f"{name}: there is none of "
+                f"{', '.join(lacking[:3])}{', ...' if lacking[3:] else ''}; give it for "
+                "every asset, or for none"
+            )
     for name, frame in frames.items():
         if not frame.index.equals(close.index) or list(frame.columns) != list(close.columns):
             raise DataError(f"{name}: must have the dates and the assets of close")
@@ -357,11 +512,16 @@ def _refuse_returns(close: pd.DataFrame) -> None:
     values = close.to_numpy()
     known = values[np.isfinite(values)]
     if known.size > 1 and (known < 0.0).mean() > 0.1 and np.median(np.abs(known)) < 0.5:
-        raise DataError("these are returns, not prices (small, and of both signs): Panel.of(100.0 * (1.0 + frame).cumprod()) makes prices of them")
+        raise DataError(
+            "these are returns, not prices (small, and of both signs): Panel.of(100.0 * "
+            "(1.0 + frame).cumprod()) makes prices of them"
+        )
 
 
 def _refuse_adjusted(close: pd.DataFrame, splits: pd.DataFrame) -> None:
-    """Refuse a split that the prices do not show: they are adjusted for it already, and it would count twice."""
+    """Refuse a split that the prices do not show: they are adjusted for it already, and it would
+    count twice.
+    """
     ratio = splits.to_numpy()[1:]
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = np.log(close.to_numpy()[1:] / close.to_numpy()[:-1])
@@ -372,6 +532,8 @@ def _refuse_adjusted(close: pd.DataFrame, splits: pd.DataFrame) -> None:
         day, asset = str(close.index[row + 1]), str(close.columns[column])
         before, after = close.to_numpy(dtype=np.float64)[row : row + 2, column]
         raise DataError(
-            f"splits[{day}, {asset}] = {ratio[row, column]:g}, but the close goes from {before:g} to {after:g}: "
-            "the prices are adjusted for it already; drop the column of splits, or say adjusted=True"
+            f"splits[{day}, {asset}] = {ratio[row, column]:g}, but the close goes from "
+            f"{before:g} to {after:g}: "
+            "the prices are adjusted for it already; drop the column of splits, or say "
+            "adjusted=True"
         )

@@ -1,6 +1,7 @@
 """Results: frozen records of columns with their `meta`, brought to a frame once.
 
-A result keeps numbers as arrays; `frame` puts them beside the caller's rows with the caller's index.
+A result keeps numbers as arrays; `frame` puts them beside the caller's rows with the caller's
+index.
 """
 
 from __future__ import annotations
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
 OK, WARNING, FAILED = 0, 1, 2
 STATUS = np.array(["ok", "warning", "failed"], dtype=object)
 _GREEKS = ("delta", "gamma", "vega", "rho", "theta")
-RESULT_COLUMNS = ("price", "std_error", "value", "engine", "status", "message", "paths", *_GREEKS, *(f"{name}_std_error" for name in _GREEKS))
+RESULT_COLUMNS = (
+    "price",
+    "std_error",
+    "value",
+    "engine",
+    "status",
+    "message",
+    "paths",
+    *_GREEKS,
+    *(f"{name}_std_error" for name in _GREEKS),
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,8 +41,8 @@ class Priced:
     Attributes
     ----------
     columns : dict of arrays, shape (n,)
-        `price`, `std_error` (0 for closed forms, NaN where unknown), Greeks when asked for, `value` = price x quantity x multiplier, `engine`,
-        `status` (ok, warning, failed), `message`.
+        `price`, `std_error` (0 for closed forms, NaN where unknown), Greeks when asked for, `value`
+        = price x quantity x multiplier, `engine`, `status` (ok, warning, failed), `message`.
     source : dict
         The caller's own columns.
     index : object
@@ -82,7 +93,10 @@ class Priced:
         """Sum of the values; NaN when a row failed, unless `partial=True` was asked for."""
         currencies = self.source.get("currency")
         if isinstance(currencies, Words) and len(np.unique(currencies.codes)) > 1:
-            raise DataError(f"the book holds {', '.join(map(str, currencies.words))}: a total needs one currency; group `frame` by it")
+            raise DataError(
+                f"the book holds {', '.join(map(str, currencies.words))}: a total needs "
+                "one currency; group `frame` by it"
+            )
         values = self.columns["value"]
         if self.failed.size and not self.partial:
             return float("nan")
@@ -101,14 +115,20 @@ class Priced:
         return self.frame
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the caller's rows and the results, whole and with a checksum for every page; without pandas, so that the shell stays quick."""
+        """Write the caller's rows and the results, whole and with a checksum for every page;
+        without pandas, so that the shell stays quick.
+        """
         write_table(table({**self.source, **self.columns}), path)
 
     def __repr__(self) -> str:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        meta = ", ".join(f"{k}: {v}" for k, v in self.meta.items() if k in ("device", "precision", "seed", "seconds", "joules"))
+        meta = ", ".join(
+            f"{k}: {v}"
+            for k, v in self.meta.items()
+            if k in ("device", "precision", "seed", "seconds", "joules")
+        )
         return f"{self.frame.head(20).to_html()}<p>{len(self.columns['price'])} rows; {meta}</p>"
 
     def plot(self, x: str = "strike", y: str = "price", ax: Any = None) -> Any:
@@ -120,11 +140,21 @@ class Priced:
     def _totals(self) -> list[str]:
         currencies = self.source.get("currency")
         if not isinstance(currencies, Words) or len(np.unique(currencies.codes)) == 1:
-            money = f" {currencies.words[0]}" if isinstance(currencies, Words) and len(currencies.words) else ""
+            money = (
+                f" {currencies.words[0]}"
+                if isinstance(currencies, Words) and len(currencies.words)
+                else ""
+            )
             return [f"total value: {self.total:,.2f}{money}"]
         names, values = currencies.array(), self.columns["value"]
         kinds = sorted(set(names.tolist()), key=str)
-        return [f"total value in {kind}: {np.nansum(values[names == kind]) if self.partial else values[names == kind].sum():,.2f}" for kind in kinds]
+        return [
+            (
+                f"total value in {kind}: "
+                f"{np.nansum(values[names == kind]) if self.partial else values[names == kind].sum():,.2f}"
+            )
+            for kind in kinds
+        ]
 
     def summary(self) -> str:
         """One paragraph: how many rows, by engine and status, the total, and what it took."""
@@ -133,12 +163,17 @@ class Priced:
         rows = len(self.columns["price"])
         seconds = self.meta.get("seconds", float("nan"))
         lines = [
-            f"{rows} contracts in {seconds:.3g} s on {self.meta.get('device')} ({rows / max(seconds, 1e-9):,.0f} a second)",
+            (
+                f"{rows} contracts in {seconds:.3g} s on {self.meta.get('device')} "
+                f"({rows / max(seconds, 1e-9):,.0f} a second)"
+            ),
             "engine: " + ", ".join(f"{k} {n}" for k, n in zip(engines, by, strict=True) if k),
             "status: " + ", ".join(f"{k} {n}" for k, n in zip(status, counts, strict=True)),
         ]
         if self.failed.size:
             lines.append(
-                f"failed rows: {', '.join(map(str, self.failed[:10]))}{' ...' if self.failed.size > 10 else ''}; the total over them is NaN unless partial=True"
+                "failed rows: "
+                f"{', '.join(map(str, self.failed[:10]))}{' ...' if self.failed.size > 10 else ''}; "
+                "the total over them is NaN unless partial=True"
             )
         return "\n".join([*lines, *self._totals()])

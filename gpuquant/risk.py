@@ -1,4 +1,6 @@
-"""Risk: profits and losses of every position in every scenario, and what they say about the tail."""
+"""Risk: profits and losses of every position in every scenario, and what they say about the
+tail.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Risk:
     overlap : int
         Bars by which neighbouring scenarios overlap plus one: they count for that many fewer.
     messages : Series, shape (positions,)
-        What is said of each position: why it has no price, today or in the first scenario where it has none.
+        What is said of each position: why it has no price, today or in the first scenario where it
+        has none.
     status : Series, shape (positions,)
         ok, warning, or failed: without a price today or in any scenario.
     partial : bool
@@ -61,12 +64,18 @@ class Risk:
 
     @property
     def _counted(self) -> np.ndarray:
-        """The positions that totals add up; all of them where none has a price, so that there is no total."""
-        return ~self._lost if self.partial and not self._lost.all() else np.ones(len(self._lost), bool)
+        """The positions that totals add up; all of them where none has a price, so that there is
+        no total.
+        """
+        return (
+            ~self._lost if self.partial and not self._lost.all() else np.ones(len(self._lost), bool)
+        )
 
     @property
     def total(self) -> np.ndarray:
-        """Profit or loss of the whole book, shape (scenarios,); NaN where a position has no price, unless `partial=True` was asked for."""
+        """Profit or loss of the whole book, shape (scenarios,); NaN where a position has no
+        price, unless `partial=True` was asked for.
+        """
         return self.pnl.to_numpy()[:, self._counted].sum(axis=1)
 
     def var(self, level: float = 0.99) -> float:
@@ -78,8 +87,13 @@ class Risk:
         return measures.expected_shortfall(self.total, measures.level_of(level))
 
     def interval(self, measure: str, level: float, confidence: float = 0.9) -> tuple[float, float]:
-        """A block-bootstrap interval of `var` or `expected_shortfall`; blocks as long as scenarios overlap."""
-        functions = {"var": measures.value_at_risk, "expected_shortfall": measures.expected_shortfall}
+        """A block-bootstrap interval of `var` or `expected_shortfall`; blocks as long as
+        scenarios overlap.
+        """
+        functions = {
+            "var": measures.value_at_risk,
+            "expected_shortfall": measures.expected_shortfall,
+        }
         if measure not in functions:
             raise unknown("measure", measure, functions)
         function = functions[measure]
@@ -97,13 +111,29 @@ class Risk:
         import pandas as pd
 
         rows = []
-        for measure, level in (("var", 0.95), ("var", 0.99), ("expected_shortfall", 0.95), ("expected_shortfall", 0.975), ("expected_shortfall", 0.99)):
+        for measure, level in (
+            ("var", 0.95),
+            ("var", 0.99),
+            ("expected_shortfall", 0.95),
+            ("expected_shortfall", 0.975),
+            ("expected_shortfall", 0.99),
+        ):
             low, high = self.interval(measure, level)
-            rows.append({"measure": measure, "level": level, "value": getattr(self, measure)(level), "low": low, "high": high})
+            rows.append(
+                {
+                    "measure": measure,
+                    "level": level,
+                    "value": getattr(self, measure)(level),
+                    "low": low,
+                    "high": high,
+                }
+            )
         return pd.DataFrame(rows)
 
     def contributions(self, level: float = 0.975) -> pd.Series:
-        """What each position adds to the expected shortfall; they sum to it (Euler's theorem; Tasche, 1999)."""
+        """What each position adds to the expected shortfall; they sum to it (Euler's theorem;
+        Tasche, 1999).
+        """
         import pandas as pd
 
         total = self.total
@@ -112,19 +142,33 @@ class Risk:
         order = np.argsort(total, kind="stable")
         mass = max(tail_mass(measures.level_of(level), len(total)), 1.0)
         share = np.clip(mass - np.arange(len(total)), 0.0, 1.0)
-        return pd.Series(-(self.pnl.to_numpy()[order] * share[:, None]).sum(axis=0) / mass, index=self.pnl.columns, name="contribution")
+        return pd.Series(
+            -(self.pnl.to_numpy()[order] * share[:, None]).sum(axis=0) / mass,
+            index=self.pnl.columns,
+            name="contribution",
+        )
 
     def summary(self) -> str:
         """A few lines."""
         money = f" {self.currency}" if self.currency else ""
         lines = [
-            f"{len(self.pnl)} scenarios of {self.pnl.shape[1]} positions worth {self.worth:,.0f}{money}",
-            f"VaR 99 %: {self.var(0.99):,.0f}; expected shortfall 97.5 %: {self.expected_shortfall(0.975):,.0f}; worst: {-self.total.min():,.0f}",
+            (
+                f"{len(self.pnl)} scenarios of {self.pnl.shape[1]} positions worth "
+                f"{self.worth:,.0f}{money}"
+            ),
+            (
+                f"VaR 99 %: {self.var(0.99):,.0f}; expected shortfall 97.5 %: "
+                f"{self.expected_shortfall(0.975):,.0f}; worst: {-self.total.min():,.0f}"
+            ),
         ]
         lost = self.failed
         if len(lost):
             left_out = "left out" if self.partial else "totals are NaN unless partial=True"
-            lines.append(f"without a price: {', '.join(lost['position'][:5])}{', ...' if len(lost) > 5 else ''} ({left_out}); first: {lost['message'].iloc[0]}")
+            lines.append(
+                "without a price: "
+                f"{', '.join(lost['position'][:5])}{', ...' if len(lost) > 5 else ''} "
+                f"({left_out}); first: {lost['message'].iloc[0]}"
+            )
         return "\n".join(lines)
 
     @property
@@ -134,7 +178,9 @@ class Risk:
 
     @property
     def worth(self) -> float:
-        """Value of the book today; NaN where a position has none, unless `partial=True` was asked for."""
+        """Value of the book today; NaN where a position has none, unless `partial=True` was
+        asked for.
+        """
         return float(self.value.to_numpy()[self._counted].sum())
 
     def __repr__(self) -> str:

@@ -1,4 +1,5 @@
-"""Counter-based randoms: every draw is a function of (seed, stream, path, block, purpose), whatever computes it.
+"""Counter-based randoms: every draw is a function of (seed, stream, path, block, purpose), whatever
+computes it.
 
 The frozen bit layout of a Philox4x32-10 call (Salmon et al., 2011):
 
@@ -8,12 +9,14 @@ The frozen bit layout of a Philox4x32-10 call (Salmon et al., 2011):
              c2       stream, bits 0-31
              c3       bits 0-19 stream 32-51, bits 20-27 path 32-39, bits 28-31 purpose
 
-The fields do not overlap, so two different (stream, path, block, purpose) of one seed are two different counters and
-Philox, a bijection of counters for each key, never gives them the same four words. `check` refuses what would wrap.
+The fields do not overlap, so two different (stream, path, block, purpose) of one seed are two
+different counters and Philox, a bijection of counters for each key, never gives them the same four
+words. `check` refuses what would wrap.
 
-A step of a model needs `normals` normals and `uniforms` uniforms. Four steps are drawn together with
-`normals + uniforms` calls: call number n of group g is block g * (normals + uniforms) + n; the first `normals` calls give
-4 * normals normals, the others 4 * uniforms uniforms, each list dealt to the steps in order.
+A step of a model needs `normals` normals and `uniforms` uniforms. Four steps are drawn together
+with `normals + uniforms` calls: call number n of group g is block g * (normals + uniforms) + n; the
+first `normals` calls give 4 * normals normals, the others 4 * uniforms uniforms, each list dealt to
+the steps in order.
 """
 # mypy: ignore-errors
 
@@ -31,15 +34,22 @@ PURPOSES = {"paths": 0, "pilot": 1, "bootstrap": 2, "split": 3}
 
 def check(paths: int, blocks: int, stream: int) -> None:
     """Refuse a run whose counter would wrap: it would repeat draws it has already used."""
-    for name, value, limit in (("paths", paths, MAX_PATHS), ("blocks along a path", blocks, MAX_BLOCKS), ("stream", stream + 1, MAX_STREAMS)):
+    for name, value, limit in (
+        ("paths", paths, MAX_PATHS),
+        ("blocks along a path", blocks, MAX_BLOCKS),
+        ("stream", stream + 1, MAX_STREAMS),
+    ):
         if not 0 <= value <= limit:
-            raise InputError(f"{name} = {value}: the counter holds at most {limit}, and a wrapped counter repeats its draws")
+            raise InputError(
+                f"{name} = {value}: the counter holds at most {limit}, and a wrapped "
+                "counter repeats its draws"
+            )
 
 
 def philox(c0, c1, c2, c3, k0, k1):
     """Philox4x32-10: four words of uint32 for a counter and a key."""
-    # The counter lives in 64-bit words whose high halves are left dirty and masked at the multiplication: no narrowing
-    # between rounds, which AVX-512 runs 1.9 times as fast.
+    # The counter lives in 64-bit words whose high halves are left dirty and masked at the
+    # multiplication: no narrowing between rounds, which AVX-512 runs 1.9 times as fast.
     mask = u64(0xFFFFFFFF)
     c0, c1, c2, c3 = u64(c0), u64(c1), u64(c2), u64(c3)
     for _ in range(10):

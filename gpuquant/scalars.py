@@ -1,6 +1,8 @@
-"""The scalar words of a kernel, in plain numpy: what a function means before any target compiles it.
+"""The scalar words of a kernel, in plain numpy: what a function means before any target compiles
+it.
 
-`compiler/intrinsics.py` gives each target its form of them. These are the slow reference, and what `device="python"` runs.
+`compiler/intrinsics.py` gives each target its form of them. These are the slow reference, and what
+`device="python"` runs.
 """
 
 # mypy: ignore-errors

@@ -1,7 +1,9 @@
-"""Records as JSON and back: frozen dataclasses and networks, by the names of an allow-list. Nothing in a file is imported, run or believed.
+"""Records as JSON and back: frozen dataclasses and networks, by the names of an allow-list. Nothing
+in a file is imported, run or believed.
 
-A record is `{"record": "features.Momentum", "fields": {"window": 21}}`. Reading makes only classes of the list that it is given; a field that the class
-lacks, or of a type that it does not state, is refused by name, and ranges are the constructor's own.
+A record is `{"record": "features.Momentum", "fields": {"window": 21}}`. Reading makes only classes
+of the list that it is given; a field that the class lacks, or of a type that it does not state, is
+refused by name, and ranges are the constructor's own.
 """
 
 from __future__ import annotations
@@ -34,7 +36,12 @@ def encode(value: Any, records: Mapping[str, type]) -> Any:
     if isinstance(value, type):
         return {"class": _name(value, records)}
     if dataclasses.is_dataclass(value) or type(value) in records.values():
-        return {"record": _name(type(value), records), "fields": {name: encode(getattr(value, name), records) for name in _fields(type(value))}}
+        return {
+            "record": _name(type(value), records),
+            "fields": {
+                name: encode(getattr(value, name), records) for name in _fields(type(value))
+            },
+        }
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return {"array": value.tolist()}
     if isinstance(value, list | tuple):
@@ -44,7 +51,8 @@ def encode(value: Any, records: Mapping[str, type]) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InputError(
-        f"{type(value).__module__}.{type(value).__qualname__} cannot be saved: it is no record of gpuquant's, and no dataclass; keep it as its library says"
+        f"{type(value).__module__}.{type(value).__qualname__} cannot be saved: it is no "
+        "record of gpuquant's, and no dataclass; keep it as its library says"
     )
 
 
@@ -54,7 +62,8 @@ def decode(value: Any, records: Mapping[str, type], path: str = "the file", dept
     Raises
     ------
     DataError
-        A class that is not among `records`, a field it lacks, a value of another type or out of its range: the message names the field.
+        A class that is not among `records`, a field it lacks, a value of another type or out of its
+        range: the message names the field.
     """
     if depth > DEEPEST:
         raise DataError(f"{path}: records lie more than {DEEPEST} deep")
@@ -67,14 +76,24 @@ def decode(value: Any, records: Mapping[str, type], path: str = "the file", dept
     if set(value) == {"class"}:
         return _find(value["class"], records, path)
     if set(value) != {"record", "fields"} or not isinstance(value["fields"], dict):
-        raise DataError(f"{path}: must be a record, a class, an array or a plain value, got the names {', '.join(map(str, value))}")
+        raise DataError(
+            f"{path}: must be a record, a class, an array or a plain value, got the names "
+            f"{', '.join(map(str, value))}"
+        )
     cls = _find(value["record"], records, path)
     known = _fields(cls)
     for name in value["fields"]:
         if name not in known:
-            raise DataError(f"{path}: {value['record']} has no field {name!r} (known: {', '.join(known)})")
-    made = {name: decode(v, records, f"{path}.{name}", depth + 1) for name, v in value["fields"].items()}
-    made = {name: tuple(v) if isinstance(v, list) and typing.get_origin(known[name]) is tuple else v for name, v in made.items()}
+            raise DataError(
+                f"{path}: {value['record']} has no field {name!r} (known: {', '.join(known)})"
+            )
+    made = {
+        name: decode(v, records, f"{path}.{name}", depth + 1) for name, v in value["fields"].items()
+    }
+    made = {
+        name: tuple(v) if isinstance(v, list) and typing.get_origin(known[name]) is tuple else v
+        for name, v in made.items()
+    }
     for name, v in made.items():
         if not _fits(v, known[name]):
             raise DataError(f"{path}.{name} = {v!r}: must be {_said(known[name])}")
@@ -98,7 +117,9 @@ def read_json(path: Path) -> Any:
     def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         if len(set(names)) != len(names):
-            raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice")
+            raise ValueError(
+                f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice"
+            )
         return dict(pairs)
 
     try:
@@ -135,28 +156,46 @@ def _name(cls: type, records: Mapping[str, type]) -> str:
             return name
     if dataclasses.is_dataclass(cls) and not cls.__module__.startswith("gpuquant."):
         return qualified(cls)
-    raise InputError(f"{qualified(cls)} cannot be saved: it is no record of gpuquant's, and no dataclass; keep it as its library says")
+    raise InputError(
+        f"{qualified(cls)} cannot be saved: it is no record of gpuquant's, and no "
+        "dataclass; keep it as its library says"
+    )
 
 
 def _find(name: Any, records: Mapping[str, type], path: str) -> type:
     found = records.get(name) if isinstance(name, str) else None
     if found is None:
-        raise DataError(f"{path}: {name!r} is not among the classes that may be loaded; a class of your own is allowed by allow=[TheClass]")
+        raise DataError(
+            f"{path}: {name!r} is not among the classes that may be loaded; a class of "
+            "your own is allowed by allow=[TheClass]"
+        )
     return found
 
 
 def _fields(cls: type) -> dict[str, Any]:
-    """The fields of a record, or the arguments that make a network but for what a learner fills in, and their types."""
+    """The fields of a record, or the arguments that make a network but for what a learner fills
+    in, and their types.
+    """
     if dataclasses.is_dataclass(cls):
         hints = typing.get_type_hints(cls)
-        return {f.name: hints.get(f.name, Any) for f in dataclasses.fields(cls) if f.init and not f.name.startswith("_")}
+        return {
+            f.name: hints.get(f.name, Any)
+            for f in dataclasses.fields(cls)
+            if f.init and not f.name.startswith("_")
+        }
     hints = typing.get_type_hints(inspect.getattr_static(cls, "__init__"))
-    return {name: hints.get(name, Any) for name in inspect.signature(cls).parameters if name != "inputs"}
+    return {
+        name: hints.get(name, Any) for name in inspect.signature(cls).parameters if name != "inputs"
+    }
 
 
 def _array(value: Any, path: str) -> np.ndarray:
     try:
-        found = np.array(value) if not isinstance(value, list) or not any(isinstance(one, str) for one in value) else np.array(value, dtype=np.float64)
+        found = (
+            np.array(value)
+            if not isinstance(value, list) or not any(isinstance(one, str) for one in value)
+            else np.array(value, dtype=np.float64)
+        )
     except (ValueError, OverflowError) as failure:
         raise DataError(f"{path}: {failure}") from failure
     if found.dtype.kind not in "biuf":
@@ -178,7 +217,9 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is type:
         return isinstance(value, type) and issubclass(value, arguments[0])
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return isinstance(value, dict) and all(_fits(k, arguments[0]) and _fits(v, arguments[1]) for k, v in value.items())
+        return isinstance(value, dict) and all(
+            _fits(k, arguments[0]) and _fits(v, arguments[1]) for k, v in value.items()
+        )
     if isinstance(origin, type) and issubclass(origin, Sequence):
         return isinstance(value, list | tuple) and all(_fits(v, arguments[0]) for v in value)
     if origin is np.ndarray or hint is np.ndarray:
@@ -192,4 +233,8 @@ def _fits(value: Any, hint: Any) -> bool:
 
 def _said(hint: Any) -> str:
     """A type in words."""
-    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("typing.", "")
+    return (
+        hint.__name__
+        if isinstance(hint, type) and not typing.get_args(hint)
+        else str(hint).replace("typing.", "")
+    )

@@ -1,7 +1,9 @@
-"""A folder of files saved as one: all of what was saved last, or all of what was saved before, and never a mixture.
+"""A folder of files saved as one: all of what was saved last, or all of what was saved before, and
+never a mixture.
 
-The files of one save go into a folder of their own; the manifest, which names it and holds a hash of every file, is written last and in one step. The
-save before is kept. Nothing in a file is followed: names are plain, and links are refused.
+The files of one save go into a folder of their own; the manifest, which names it and holds a hash
+of every file, is written last and in one step. The save before is kept. Nothing in a file is
+followed: names are plain, and links are refused.
 """
 
 from __future__ import annotations
@@ -47,9 +49,18 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
             for name, writer in writers.items():
                 writer(place / name)
             disk.forced_folder(place)
-            files = {name: {"bytes": (place / name).stat().st_size, "sha256": disk.digest(place / name)} for name in writers}
+            files = {
+                name: {"bytes": (place / name).stat().st_size, "sha256": disk.digest(place / name)}
+                for name in writers
+            }
             when = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-            text = _sealed({"format": FORMAT, "current": {"folder": place.name, "saved": when, "files": files}, "previous": before})
+            text = _sealed(
+                {
+                    "format": FORMAT,
+                    "current": {"folder": place.name, "saved": when, "files": files},
+                    "previous": before,
+                }
+            )
             disk.write(place / MANIFEST, text)  # a copy, in case the one that counts is damaged
             disk.write(folder / MANIFEST, text)
         except BaseException as failure:
@@ -57,14 +68,18 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
             if not (folder / MANIFEST).exists():  # a first save, which nothing names
                 shutil.rmtree(place, ignore_errors=True)
             if isinstance(failure, OSError) and not isinstance(failure, DiskError):
-                raise DiskError(f"{folder} cannot be written: {failure.strerror or failure}; what was saved before is there still") from failure
+                raise DiskError(
+                    f"{folder} cannot be written: {failure.strerror or failure}; what was "
+                    "saved before is there still"
+                ) from failure
             raise
         _sweep(folder)
 
 
 @contextmanager
 def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
-    """The paths of the files of the last save, or of the one before it, by name, every one checked against its hash.
+    """The paths of the files of the last save, or of the one before it, by name, every one checked
+    against its hash.
 
     Raises
     ------
@@ -73,7 +88,9 @@ def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
     DiskError
         The system does not let us look.
     """
-    if not isinstance(folder, str | os.PathLike) or not os.path.isdir(disk.present(folder, "folder")):
+    if not isinstance(folder, str | os.PathLike) or not os.path.isdir(
+        disk.present(folder, "folder")
+    ):
         raise DataError(f"{folder} is no folder that was saved")
     folder = Path(folder)
     with _locked(folder, fcntl.LOCK_SH):
@@ -81,11 +98,16 @@ def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
             manifest = _read(folder / MANIFEST)
             kept = manifest["previous" if previous else "current"]
         except DataError as failure:
-            whole = next((one["current"] for one in _copies(folder) if not _damage(folder, one["current"])), None)
+            whole = next(
+                (one["current"] for one in _copies(folder) if not _damage(folder, one["current"])),
+                None,
+            )
             if whole is None:
                 raise
             if not previous:
-                raise DataError(f"{failure}; the save of {whole['saved']} is whole: previous=True loads it") from failure
+                raise DataError(
+                    f"{failure}; the save of {whole['saved']} is whole: previous=True loads it"
+                ) from failure
             kept = whole
         if kept is None:
             raise DataError(f"{folder} holds one save, and none before it")
@@ -93,7 +115,11 @@ def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
         if wrong:
             before = manifest["previous"]
             whole = not previous and before is not None and not _damage(folder, before)
-            hint = f"; the save before it, of {before['saved']}, is whole: previous=True loads it" if before is not None and whole else ""
+            hint = (
+                f"; the save before it, of {before['saved']}, is whole: previous=True loads it"
+                if before is not None and whole
+                else ""
+            )
             raise DataError(f"{wrong}{hint}")
         yield {name: folder / kept["folder"] / name for name in kept["files"]}
 
@@ -111,8 +137,12 @@ def _before(folder: Path) -> dict[str, Any] | None:
         manifests = [_read(path)] if path.exists() else []
     except DataError:
         if b'"sha256"' not in path.read_bytes()[-200:]:
-            raise DataError(f"{path} is no manifest of a saved fund: it is not overwritten; name another folder") from None
-        if b'"format": 1,' not in path.read_bytes() and re.search(rb'"format": \d+', path.read_bytes()):
+            raise DataError(
+                f"{path} is no manifest of a saved fund: it is not overwritten; name another folder"
+            ) from None
+        if b'"format": 1,' not in path.read_bytes() and re.search(
+            rb'"format": \d+', path.read_bytes()
+        ):
             raise
         manifests = []
     for manifest in [*manifests, *_copies(folder)]:
@@ -138,7 +168,9 @@ def _sweep(folder: Path) -> None:
         manifest = _read(folder / MANIFEST)
     except DataError:
         return
-    named = {kept["folder"] for kept in (manifest["current"], manifest["previous"]) if kept is not None}
+    named = {
+        kept["folder"] for kept in (manifest["current"], manifest["previous"]) if kept is not None
+    }
     for left in folder.iterdir():
         if SAVE.fullmatch(left.name) and left.name not in named:
             shutil.rmtree(left, ignore_errors=True)
@@ -159,16 +191,28 @@ def _damage(folder: Path, kept: Mapping[str, Any]) -> str:
 
 
 def _sealed(body: dict[str, Any]) -> str:
-    """A manifest with a hash of itself; there is one way to write it, so that any other text is damage."""
+    """A manifest with a hash of itself; there is one way to write it, so that any other text is
+    damage.
+    """
     text = json.dumps(body, indent=1, sort_keys=True)
-    return json.dumps({"manifest": body, "sha256": hashlib.sha256(text.encode()).hexdigest()}, indent=1, sort_keys=True) + "\n"
+    return (
+        json.dumps(
+            {"manifest": body, "sha256": hashlib.sha256(text.encode()).hexdigest()},
+            indent=1,
+            sort_keys=True,
+        )
+        + "\n"
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
     """The manifest, checked."""
     try:
         if not path.is_file() or path.is_symlink():
-            raise DataError(f"{path.parent} holds no {MANIFEST}: it was not saved, or by a version whose format is no longer read")
+            raise DataError(
+                f"{path.parent} holds no {MANIFEST}: it was not saved, or by a version "
+                "whose format is no longer read"
+            )
         if path.stat().st_size > MOST:
             raise ValueError("too long")
         text = path.read_bytes().decode()
@@ -188,11 +232,23 @@ def _read(path: Path) -> dict[str, Any]:
         kept = body.get(which)
         if which == "previous" and kept is None:
             continue
-        if not isinstance(kept, dict) or not SAVE.fullmatch(str(kept.get("folder"))) or not isinstance(kept.get("files"), dict):
+        if (
+            not isinstance(kept, dict)
+            or not SAVE.fullmatch(str(kept.get("folder")))
+            or not isinstance(kept.get("files"), dict)
+        ):
             raise DataError(f"{path}: {which} must name a folder and its files")
         for name, said in kept["files"].items():
-            if not PLAIN.fullmatch(name) or not isinstance(said, dict) or not isinstance(said.get("bytes"), int) or not isinstance(said.get("sha256"), str):
-                raise DataError(f"{path}: {name!r} must be the plain name of a file, with its bytes and its sha256")
+            if (
+                not PLAIN.fullmatch(name)
+                or not isinstance(said, dict)
+                or not isinstance(said.get("bytes"), int)
+                or not isinstance(said.get("sha256"), str)
+            ):
+                raise DataError(
+                    f"{path}: {name!r} must be the plain name of a file, with its bytes "
+                    "and its sha256"
+                )
     return dict(body)
 
 

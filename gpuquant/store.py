@@ -16,7 +16,9 @@ from gpuquant.panel import Panel
 from gpuquant.timeline import Dated, dates_of
 
 BUDGET = 256.0  # MB
-COPIES = 8  # of a close while its asset is walked: the file's, the panel's, ticks, sums and their lead
+COPIES = (
+    8  # of a close while its asset is walked: the file's, the panel's, ticks, sums and their lead
+)
 
 
 @dataclass(frozen=True)
@@ -58,22 +60,37 @@ class Store(Dated):
             schema = parquet.read_schema(self.path)
         except (OSError, ValueError) as failure:
             raise DataError(f"price file {self.path} cannot be read: {failure}") from failure
-        times = [field.name for field in schema if kinds.is_timestamp(field.type) or kinds.is_date(field.type)]
+        times = [
+            field.name
+            for field in schema
+            if kinds.is_timestamp(field.type) or kinds.is_date(field.type)
+        ]
         if not times:
             raise DataError(f"price file {self.path} has no column of dates")
         strange = [
             field.name
             for field in schema
-            if field.name not in times and not (kinds.is_floating(field.type) or kinds.is_integer(field.type) or kinds.is_decimal(field.type))
+            if field.name not in times
+            and not (
+                kinds.is_floating(field.type)
+                or kinds.is_integer(field.type)
+                or kinds.is_decimal(field.type)
+            )
         ]
         if strange:
             raise DataError(
-                f"price file {self.path}: column {strange[0]!r} holds no numbers; a store has closes alone, a column for each asset: Panel.read takes other tables"
+                f"price file {self.path}: column {strange[0]!r} holds no numbers; a store "
+                "has closes alone, a column for each asset: Panel.read takes other tables"
             )
         return times[0], tuple(
             field.name
             for field in schema
-            if field.name != times[0] and (kinds.is_floating(field.type) or kinds.is_integer(field.type) or kinds.is_decimal(field.type))
+            if field.name != times[0]
+            and (
+                kinds.is_floating(field.type)
+                or kinds.is_integer(field.type)
+                or kinds.is_decimal(field.type)
+            )
         )
 
     @property
@@ -86,9 +103,13 @@ class Store(Dated):
         import pyarrow.parquet as parquet
 
         try:
-            return parquet.read_table(self.path, columns=columns, memory_map=True, page_checksum_verification=True)
+            return parquet.read_table(
+                self.path, columns=columns, memory_map=True, page_checksum_verification=True
+            )
         except (OSError, ValueError) as failure:
-            raise DataError(f"price file {self.path} cannot be read: {str(failure).splitlines()[0]}") from failure
+            raise DataError(
+                f"price file {self.path} cannot be read: {str(failure).splitlines()[0]}"
+            ) from failure
 
     @cached_property
     def _dated(self) -> tuple[np.ndarray, str | None]:
@@ -125,7 +146,9 @@ class Store(Dated):
             if name not in self.assets:
                 raise unknown("asset", name, self.assets)
         table = self._read(list(names))
-        close = np.stack([table.column(name).to_numpy() for name in names], axis=1).astype(np.float64)
+        close = np.stack([table.column(name).to_numpy() for name in names], axis=1).astype(
+            np.float64
+        )
         return Panel(close, self.dates, tuple(names), halts=self.halts, timezone=self.timezone)
 
     def columns(self, names: slice) -> Panel:

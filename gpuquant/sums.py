@@ -1,4 +1,5 @@
-"""Measures from running sums: what the back-test walk adds up bar by bar, or what a series of returns comes to.
+"""Measures from running sums: what the back-test walk adds up bar by bar, or what a series of
+returns comes to.
 
 A measure that is not defined (a ratio to nothing, a mean of no trades) is NaN, never infinite.
 """
@@ -14,17 +15,23 @@ STILL = 1e-12  # of the sum of squares: below it what is left of a variance is r
 
 
 def tail_mass(level: float, count: int) -> float:
-    """How many of `count` outcomes are beyond a level, such as 5 of 500 at 0.99, whatever 1 - 0.99 rounds to."""
+    """How many of `count` outcomes are beyond a level, such as 5 of 500 at 0.99, whatever 1 -
+    0.99 rounds to.
+    """
     return round((1.0 - level) * count, 9)
 
 
 def worst(ordered: np.ndarray, level: float) -> np.ndarray:
-    """The outcome, of ascending ones along the first axis, below which lie no more than 1 - `level` of them: the one after the floor((1 - level) n)-th."""
+    """The outcome, of ascending ones along the first axis, below which lie no more than 1 -
+    `level` of them: the one after the floor((1 - level) n)-th.
+    """
     return np.asarray(ordered[min(math.floor(tail_mass(level, len(ordered))), len(ordered) - 1)])
 
 
 def mean_of_worst(ordered: np.ndarray, level: float) -> np.ndarray:
-    """Mean of the worst 1 - `level` of ascending outcomes; the one at the boundary counts by its share (Rockafellar and Uryasev, 2002)."""
+    """Mean of the worst 1 - `level` of ascending outcomes; the one at the boundary counts by its
+    share (Rockafellar and Uryasev, 2002).
+    """
     mass = tail_mass(level, len(ordered))
     if mass <= 1.0:
         return np.asarray(ordered[0])
@@ -33,7 +40,12 @@ def mean_of_worst(ordered: np.ndarray, level: float) -> np.ndarray:
     return np.asarray((total + (mass - whole) * ordered[whole] if mass > whole else total) / mass)
 
 
-def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, market: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def from_sums(
+    sums: dict[str, np.ndarray],
+    bars: int,
+    periods: float = PERIODS,
+    market: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
     """Measures of many columns from the running sums of the back-test walk.
 
     Parameters
@@ -53,10 +65,17 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = sums["s1"] / n
         second = sums["s2"] - n * mean * mean
-        second = np.where(second <= STILL * sums["s2"], 0.0, second)  # what stands still has no ratio
+        second = np.where(
+            second <= STILL * sums["s2"], 0.0, second
+        )  # what stands still has no ratio
         deviation = np.sqrt(second / (n - 1.0))
         central3 = sums["s3"] / n - 3.0 * mean * sums["s2"] / n + 2.0 * mean**3
-        central4 = sums["s4"] / n - 4.0 * mean * sums["s3"] / n + 6.0 * mean**2 * sums["s2"] / n - 3.0 * mean**4
+        central4 = (
+            sums["s4"] / n
+            - 4.0 * mean * sums["s3"] / n
+            + 6.0 * mean**2 * sums["s2"] / n
+            - 3.0 * mean**4
+        )
         biased = second / n
         growth = np.maximum(sums["growth"], 0.0) ** (1.0 / years) - 1.0
         ratio = mean / deviation
@@ -68,7 +87,11 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
             "cagr": growth,
             "volatility": deviation * root,
             "sharpe": ratio * root,
-            "sharpe_error": np.sqrt(np.maximum(1.0 - skew * ratio + 0.25 * (fourth - 1.0) * ratio**2, 0.0) / (n - 1.0) * periods),
+            "sharpe_error": np.sqrt(
+                np.maximum(1.0 - skew * ratio + 0.25 * (fourth - 1.0) * ratio**2, 0.0)
+                / (n - 1.0)
+                * periods
+            ),
             "sortino": mean / np.sqrt(sums["down"] / n) * root,
             "omega": sums["up"] / lower,
             "max_drawdown": sums["depth"],
@@ -85,8 +108,14 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
             "hit_rate": sums["ups"] / (sums["ups"] + sums["downs"]),
             "value_at_risk": -sums["low5"],
             "expected_shortfall": -sums["mean5"],
-            "tail_ratio": np.where(np.abs(sums["low5"]) > STILL * np.abs(sums["high5"]), sums["high5"] / -sums["low5"], np.nan),
-            "exposure": np.minimum(sums["exposed"] / n, 1.0),  # filled at a close, the last bar is held for no time
+            "tail_ratio": np.where(
+                np.abs(sums["low5"]) > STILL * np.abs(sums["high5"]),
+                sums["high5"] / -sums["low5"],
+                np.nan,
+            ),
+            "exposure": np.minimum(
+                sums["exposed"] / n, 1.0
+            ),  # filled at a close, the last bar is held for no time
             **of_trades(sums, years),
         }
         if market is not None:
@@ -107,8 +136,10 @@ def from_sums(sums: dict[str, np.ndarray], bars: int, periods: float = PERIODS, 
 
 
 TRADED = (
-    "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares", "best_trade", "worst_trade", "win_run", "loss_run", "kept",
-    "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends", "calls",
+    "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares",
+    "best_trade", "worst_trade", "win_run", "loss_run", "kept",
+    "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends",
+    "calls",
 )  # fmt: skip
 
 
@@ -117,7 +148,9 @@ def of_trades(sums: dict[str, np.ndarray], years: float) -> dict[str, np.ndarray
     trades, losers = sums["trades"], sums["trades"] - sums["wins"]
     gain = sums["gained"] - sums["lost"]
     second = sums["gain_squares"] / trades - (gain / trades) ** 2
-    spread = np.sqrt(np.where(second <= STILL * sums["gain_squares"], 0.0, second))  # trades that all gain the same have no ratio
+    spread = np.sqrt(
+        np.where(second <= STILL * sums["gain_squares"], 0.0, second)
+    )  # trades that all gain the same have no ratio
     return {
         "orders": sums["orders"],
         "rejects": sums["rejects"],
@@ -147,7 +180,9 @@ def of_trades(sums: dict[str, np.ndarray], years: float) -> dict[str, np.ndarray
 
 
 def sums_of(returns: np.ndarray, market: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The sums of return series, shape (bars, columns), by the walk's definitions; trading sums are NaN."""
+    """The sums of return series, shape (bars, columns), by the walk's definitions; trading sums
+    are NaN.
+    """
     returns = np.asarray(returns, dtype=float)
     returns = returns[:, None] if returns.ndim == 1 else returns
     growth = np.vstack([np.ones(returns.shape[1]), np.cumprod(1.0 + returns, axis=0)])
@@ -182,4 +217,6 @@ def sums_of(returns: np.ndarray, market: np.ndarray | None = None) -> dict[str, 
     }
 
 
-NAMES = tuple(from_sums(sums_of(np.zeros((2, 1)), np.zeros(2)), 2, market=np.zeros(2)))  # of every measure
+NAMES = tuple(
+    from_sums(sums_of(np.zeros((2, 1)), np.zeros(2)), 2, market=np.zeros(2))
+)  # of every measure

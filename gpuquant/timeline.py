@@ -1,6 +1,8 @@
-"""Time as a table of prices has it: dates in one time zone, how long a bar is, how many of them make a year, and which bar a date belongs to.
+"""Time as a table of prices has it: dates in one time zone, how long a bar is, how many of them
+make a year, and which bar a date belongs to.
 
-Dates are kept as UTC without a zone beside the name of the zone they came in, so that they can be compared, and given back as they were.
+Dates are kept as UTC without a zone beside the name of the zone they came in, so that they can be
+compared, and given back as they were.
 """
 
 from __future__ import annotations
@@ -22,10 +24,20 @@ ALIGN = ("exact", "next")
 DAY = 86400.0  # seconds
 YEAR = 365.0  # days, by which interest is counted (ACT/365F)
 TRADING_DAYS = 252.0  # of an exchange in a year, by convention
-SAME_STEP = 0.5  # of the bars' usual length: by how much one may differ and count as like the others
-WEEKEND = 0.2  # share of the bars on Saturdays and Sundays, of 2 in 7, from which on the market never rests
+SAME_STEP = (
+    0.5  # of the bars' usual length: by how much one may differ and count as like the others
+)
+# share of the bars on Saturdays and Sundays, of 2 in 7, from which on the market never rests
+WEEKEND = 0.2
 LIKE_OTHERS = 0.6  # the share of steps that must be like the usual one; overnight gaps are not
-SLOW = ((6.5, 7.5, 52.0, "weekly"), (13.0, 15.0, 26.0, "every two weeks"), (28.0, 31.5, 12.0, "monthly"), (88.0, 93.0, 4.0, "quarterly"), (180.0, 186.0, 2.0, "half-yearly"), (360.0, 372.0, 1.0, "yearly"))  # fmt: skip
+SLOW = (
+    (6.5, 7.5, 52.0, "weekly"),
+    (13.0, 15.0, 26.0, "every two weeks"),
+    (28.0, 31.5, 12.0, "monthly"),
+    (88.0, 93.0, 4.0, "quarterly"),
+    (180.0, 186.0, 2.0, "half-yearly"),
+    (360.0, 372.0, 1.0, "yearly"),
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,8 @@ class Frequency:
 
 
 def dates_of(index: Any) -> tuple[pd.DatetimeIndex, str | None]:
-    """An index of dates as UTC without a zone, and the name of the zone it was in, None where it had none.
+    """An index of dates as UTC without a zone, and the name of the zone it was in, None where it
+    had none.
 
     Raises
     ------
@@ -57,7 +70,10 @@ def dates_of(index: Any) -> tuple[pd.DatetimeIndex, str | None]:
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp(how="end").normalize()
     if not isinstance(index, pd.DatetimeIndex):
-        if getattr(index, "dtype", None) is not None and getattr(index.dtype, "kind", "O") in "iufb":
+        if (
+            getattr(index, "dtype", None) is not None
+            and getattr(index.dtype, "kind", "O") in "iufb"
+        ):
             raise DataError(f"the index must hold dates, got {index.dtype}")
         try:
             index = pd.DatetimeIndex(index)
@@ -84,7 +100,9 @@ def wall_clock(dates: np.ndarray, timezone: str | None) -> np.ndarray:
 
 
 def elapsed_years(dates: np.ndarray) -> np.ndarray:
-    """Years from the bar before to each bar, of 365 days, shape (bars,); nothing has passed at the first."""
+    """Years from the bar before to each bar, of 365 days, shape (bars,); nothing has passed at
+    the first.
+    """
     steps = np.diff(dates) / np.timedelta64(1, "s")
     return np.concatenate([[0.0], steps / (DAY * YEAR)])
 
@@ -92,7 +110,8 @@ def elapsed_years(dates: np.ndarray) -> np.ndarray:
 def frequency_of(dates: np.ndarray, timezone: str | None) -> Frequency:
     """What the dates say of the length of a bar and of the bars a year.
 
-    Days on which an exchange trades count 252 a year, days of which some are at weekends 365; bars within a day count as many as most days have.
+    Days on which an exchange trades count 252 a year, days of which some are at weekends 365; bars
+    within a day count as many as most days have.
     """
     if len(dates) < 2:
         return Frequency("a single bar", np.nan)
@@ -104,27 +123,40 @@ def frequency_of(dates: np.ndarray, timezone: str | None) -> Frequency:
         for low, high, periods, label in SLOW:
             if low * DAY <= step <= high * DAY and like >= LIKE_OTHERS:
                 return Frequency(label, periods)
-        return Frequency(f"bars {steps.min() / DAY:.3g} to {steps.max() / DAY:.3g} days apart", np.nan)
-    weekend = ((clock.astype("datetime64[D]").astype(np.int64) + 3) % 7 >= 5).mean()  # 1970-01-01 was a Thursday
+        return Frequency(
+            f"bars {steps.min() / DAY:.3g} to {steps.max() / DAY:.3g} days apart", np.nan
+        )
+    weekend = (
+        (clock.astype("datetime64[D]").astype(np.int64) + 3) % 7 >= 5
+    ).mean()  # 1970-01-01 was a Thursday
     all_week = weekend > WEEKEND
     if step > 1.5 * DAY and len(dates) > 4:
-        return Frequency(f"bars {steps.min() / DAY:.3g} to {steps.max() / DAY:.3g} days apart", np.nan)
+        return Frequency(
+            f"bars {steps.min() / DAY:.3g} to {steps.max() / DAY:.3g} days apart", np.nan
+        )
     if step >= 0.9 * DAY:
-        return Frequency("daily, weekends among them" if all_week else "daily", YEAR if all_week else TRADING_DAYS)
+        return Frequency(
+            "daily, weekends among them" if all_week else "daily",
+            YEAR if all_week else TRADING_DAYS,
+        )
     like = (np.abs(steps - step) <= SAME_STEP * step).mean()
     if like < LIKE_OTHERS:
         return Frequency(f"bars {steps.min():.3g} to {steps.max():.3g} seconds apart", np.nan)
     _, counts = np.unique(clock.astype("datetime64[D]"), return_counts=True)
     length = f"{step / 60.0:g} minutes" if step >= 60.0 else f"{step:g} seconds"
     label = f"{length}, " if step != 60.0 else "minutes, "
-    if len(counts) < 2 or (len(counts) < 7 and steps.max() < 2.0 * step):  # round the clock, or less than a day: a week has not been seen
+    if len(counts) < 2 or (
+        len(counts) < 7 and steps.max() < 2.0 * step
+    ):  # round the clock, or less than a day: a week has not been seen
         return Frequency(f"{label}too few days to tell how many a year has", np.nan)
     a_day = float(np.median(counts[1:-1] if len(counts) > 2 else counts))
     return Frequency(f"{label}{a_day:g} a day", a_day * (YEAR if all_week else TRADING_DAYS))
 
 
 def moment(when: Any, timezone: str | None) -> np.datetime64:
-    """A date of the caller's, such as 2024-01-02, as the clock in the zone of the prices shows it."""
+    """A date of the caller's, such as 2024-01-02, as the clock in the zone of the prices shows
+    it.
+    """
     zone = getattr(when, "tzinfo", None)
     if zone is not None:
         same_zone(timezone, str(zone), "dates")
@@ -136,7 +168,9 @@ def moment(when: Any, timezone: str | None) -> np.datetime64:
 
 
 class Dated:
-    """The base of tables of prices by date: `dates` as UTC without a zone, and the `timezone` they came in."""
+    """The base of tables of prices by date: `dates` as UTC without a zone, and the `timezone`
+    they came in.
+    """
 
     if TYPE_CHECKING:  # a panel has them as fields, a store reads them
 
@@ -173,7 +207,12 @@ def duration(years: float) -> str:
     """A time in words, in the unit that has a number to show."""
     if not np.isfinite(years):
         return "an unknown time"
-    for unit, many in (("years", 1.0), ("days", YEAR), ("hours", YEAR * 24.0), ("minutes", YEAR * 1440.0)):
+    for unit, many in (
+        ("years", 1.0),
+        ("days", YEAR),
+        ("hours", YEAR * 24.0),
+        ("minutes", YEAR * 1440.0),
+    ):
         if years * many >= 1.0:
             return f"{years * many:.1f} {unit}"
     return "less than a minute"
@@ -182,14 +221,19 @@ def duration(years: float) -> str:
 def same_zone(timezone: str | None, other: str | None, name: str) -> None:
     """Refuse dates in another time zone than the prices'."""
     if timezone != other:
-        raise DataError(f"{name} have {_zone(other)}, the prices have {_zone(timezone)}: give both the same, with tz_localize or tz_convert")
+        raise DataError(
+            f"{name} have {_zone(other)}, the prices have {_zone(timezone)}: give both "
+            "the same, with tz_localize or tz_convert"
+        )
 
 
 def _zone(name: str | None) -> str:
     return "no time zone" if name is None else f"the time zone {name}"
 
 
-def bars_at(index: Any, dates: np.ndarray, timezone: str | None, name: str, align: str = "exact") -> np.ndarray:
+def bars_at(
+    index: Any, dates: np.ndarray, timezone: str | None, name: str, align: str = "exact"
+) -> np.ndarray:
     """The bar of each date of a caller's index.
 
     Parameters
@@ -205,7 +249,8 @@ def bars_at(index: Any, dates: np.ndarray, timezone: str | None, name: str, alig
     Raises
     ------
     DataError
-        Dates that are no bars', the first three of them named; a date after the last bar, which has no next.
+        Dates that are no bars', the first three of them named; a date after the last bar, which has
+        no next.
     """
     if align not in ALIGN:
         raise unknown("align", align, ALIGN)
@@ -222,10 +267,15 @@ def bars_at(index: Any, dates: np.ndarray, timezone: str | None, name: str, alig
         if align == "next":
             first, last = index_of(dates[[0, -1]], timezone)
             raise DataError(
-                f"{name}: {int(off.sum())} of {len(values)} dates are not from {_short(first)} to {_short(last)}, as the bars are: {named}; cut them off"
+                f"{name}: {int(off.sum())} of {len(values)} dates are not from "
+                f"{_short(first)} to {_short(last)}, as the bars are: {named}; cut them "
+                "off"
             )
         advice = " align='next' moves each to the next bar;" if inside[off].any() else ""
-        raise DataError(f"{name}: {int(off.sum())} of {len(values)} dates are no dates of the prices: {named};{advice} rows outside the prices must be cut off")
+        raise DataError(
+            f"{name}: {int(off.sum())} of {len(values)} dates are no dates of the prices: "
+            f"{named};{advice} rows outside the prices must be cut off"
+        )
     return at
 
 
@@ -235,7 +285,8 @@ def _short(date: Any) -> str:
 
 
 def check_calendar(dates: np.ndarray, timezone: str | None, exchange: str) -> None:
-    """Refuse dates that are not the sessions of an exchange, from the first to the last (`exchange_calendars`, from the `calendars` extra).
+    """Refuse dates that are not the sessions of an exchange, from the first to the last
+    (`exchange_calendars`, from the `calendars` extra).
 
     Raises
     ------
@@ -253,7 +304,9 @@ def check_calendar(dates: np.ndarray, timezone: str | None, exchange: str) -> No
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of its own use of pandas
-            calendar = exchange_calendars.get_calendar(exchange, start=days[0], end=days[-1] + pd.Timedelta(days=1))
+            calendar = exchange_calendars.get_calendar(
+                exchange, start=days[0], end=days[-1] + pd.Timedelta(days=1)
+            )
             sessions = calendar.sessions_in_range(days[0], days[-1])
     except Exception as failure:
         raise InputError(f"exchange = {exchange!r}: {str(failure).splitlines()[0]}") from failure
@@ -262,4 +315,7 @@ def check_calendar(dates: np.ndarray, timezone: str | None, exchange: str) -> No
         (days.difference(sessions), f"bars are on no session of {exchange}"),
     ):
         if len(found):
-            raise DataError(f"{len(found)} {what}: {', '.join(str(d.date()) for d in found[:3])}{', ...' if len(found) > 3 else ''}")
+            raise DataError(
+                f"{len(found)} {what}: "
+                f"{', '.join(str(d.date()) for d in found[:3])}{', ...' if len(found) > 3 else ''}"
+            )

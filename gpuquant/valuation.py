@@ -1,4 +1,6 @@
-"""Valuation: the positions of a book as one table of prices, in a market or in every scenario of a set."""
+"""Valuation: the positions of a book as one table of prices, in a market or in every scenario of
+a set.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,27 @@ if TYPE_CHECKING:
 
 
 def revalued(
-    book: Portfolio, market: Any, moves: Scenarios, *, paths: int, seed: int, device: Any, partial: bool = False, progress: bool | None = None
+    book: Portfolio,
+    market: Any,
+    moves: Scenarios,
+    *,
+    paths: int,
+    seed: int,
+    device: Any,
+    partial: bool = False,
+    progress: bool | None = None,
 ) -> Risk:
-    """Profits and losses of every position of a book in every scenario, on the same draws; see `Portfolio.risk`."""
+    """Profits and losses of every position of a book in every scenario, on the same draws; see
+    `Portfolio.risk`.
+    """
     import pandas as pd
 
     market = market_of(market)
     if not isinstance(moves, Scenarios):
-        raise InputError(f"moves = {type(moves).__name__}: must be scenarios, such as gpuquant.Scenarios.grid(spot=[-0.1, 0.1])")
+        raise InputError(
+            f"moves = {type(moves).__name__}: must be scenarios, such as "
+            "gpuquant.Scenarios.grid(spot=[-0.1, 0.1])"
+        )
     place = choose(device)
     how: dict[str, Any] = {"paths": paths, "seed": seed, "device": place, "progress": False}
     moves.check(book.underlyings(), market, read_by(book))
@@ -43,13 +58,22 @@ def revalued(
         today = value(book, market, **how)
         currency = one_currency(today)
         names = [str(name) for name in today.source["position"].array()]
-        status, messages = today.columns["status"].astype(object), today.columns["message"].astype(object)
+        status, messages = (
+            today.columns["status"].astype(object),
+            today.columns["message"].astype(object),
+        )
         rows = np.empty((len(moves), len(names)))
         for k, scenario in enumerate(moves.markets(market)):
             there = value(book, scenario, **how)
             rows[k] = there.columns["value"] - today.columns["value"]
             lost = (there.columns["status"] == "failed") & (status != "failed")
-            messages = np.where(lost, [f"in scenario {moves.labels[k]!r}: {text}" for text in there.columns["message"]] if lost.any() else "", messages)
+            messages = np.where(
+                lost,
+                [f"in scenario {moves.labels[k]!r}: {text}" for text in there.columns["message"]]
+                if lost.any()
+                else "",
+                messages,
+            )
             status = np.where(lost, "failed", status)
             tick(1)
     meta = {
@@ -91,20 +115,29 @@ def market_of(market: Any) -> Market:
 
 
 def one_currency(priced: Priced) -> str:
-    """The currency of a book, empty where nothing says it; several are refused: there are no rates to add them by."""
+    """The currency of a book, empty where nothing says it; several are refused: there are no
+    rates to add them by.
+    """
     found = priced.source.get("currency")
     kinds = sorted({str(word) for word in found.array()}) if isinstance(found, Words) else []
     if len(kinds) > 1:
         named = [kind if kind != UNSAID else "positions without a currency" for kind in kinds]
-        raise DataError(f"the book holds {', '.join(named)}: profits and losses need one currency; make a portfolio of each")
+        raise DataError(
+            f"the book holds {', '.join(named)}: profits and losses need one currency; "
+            "make a portfolio of each"
+        )
     return kinds[0] if kinds else ""
 
 
-UNSAID = "?"  # the currency of a contract that names none beside others that do, and of shares and cash beside contracts of several
+# the currency of a contract that names none beside others that do, and of shares and cash beside
+# contracts of several
+UNSAID = "?"
 
 
 def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> Priced:
-    """The positions of a book as one table: `NAME/id` per contract, `NAME/asset` per shareholding, `NAME` for cash."""
+    """The positions of a book as one table: `NAME/id` per contract, `NAME/asset` per
+    shareholding, `NAME` for cash.
+    """
     market = market_of(market)
     if not book.positions:
         raise InputError("the portfolio is empty: it needs at least one position")
@@ -116,7 +149,13 @@ def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> 
         if isinstance(position, Contracts):
             priced = price(position, market=market, greeks=greeks, **how)
             ids = position.columns.get("id")
-            labels = np.arange(len(position)) if ids is None else ids.array() if isinstance(ids, Words) else ids
+            labels = (
+                np.arange(len(position))
+                if ids is None
+                else ids.array()
+                if isinstance(ids, Words)
+                else ids
+            )
             names += [f"{name}/{label}" for label in labels]
             amount = position.amounts()
             currencies += [str(word or UNSAID) for word in position.text("currency", "").array()]
@@ -124,7 +163,11 @@ def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> 
                 {
                     **priced.columns,
                     **{g: priced.columns[g] * amount for g in NAMES if g in priced.columns},
-                    **{f"{g}_std_error": priced.columns[f"{g}_std_error"] * np.abs(amount) for g in NAMES if g in priced.columns},
+                    **{
+                        f"{g}_std_error": priced.columns[f"{g}_std_error"] * np.abs(amount)
+                        for g in NAMES
+                        if g in priced.columns
+                    },
                 }
             )
             meta = priced.meta
@@ -137,7 +180,10 @@ def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> 
             currencies.append(None)
             parts.append(_plain(np.array([float(position)]), np.ones(1), greeks, "cash"))
         else:
-            raise InputError(f"position {name!r} is a strategy: price its holdings, as in fund.signals(prices).holdings")
+            raise InputError(
+                f"position {name!r} is a strategy: price its holdings, as in "
+                "fund.signals(prices).holdings"
+            )
     # shares and cash are in the book's own currency: the contracts' where that is one
     kinds = {c for c in currencies if c is not None} - {UNSAID}
     source: dict[str, Any] = {"position": Words.of(names)}
@@ -156,18 +202,26 @@ def _shares(position: Mapping[str, float], market: Market, greeks: bool) -> dict
     shares = np.array([float(position[name]) for name in names])
     made = _plain(spots, shares, greeks, "spot")
     for row in np.flatnonzero(~(np.isfinite(spots) & (spots > 0))):
-        made["status"][row], made["message"][row] = "failed", f"the market has no spot > 0 of {names[row]!r}"
+        made["status"][row], made["message"][row] = (
+            "failed",
+            f"the market has no spot > 0 of {names[row]!r}",
+        )
         made["value"][row] = np.nan
     return made
 
 
 def _plain(prices: np.ndarray, amounts: np.ndarray, greeks: bool, engine: str) -> dict[str, Any]:
-    """Result columns of positions that need no model; their delta is their amount where they are shares."""
+    """Result columns of positions that need no model; their delta is their amount where they are
+    shares.
+    """
     n = len(prices)
     columns: dict[str, Any] = {"price": prices, "std_error": np.zeros(n)}
     if greeks:
         for name in NAMES:
             columns[name] = amounts * 1.0 if name == "delta" and engine == "spot" else np.zeros(n)
             columns[f"{name}_std_error"] = np.zeros(n)
-    text = {k: np.full(n, v, dtype=object) for k, v in (("engine", engine), ("status", "ok"), ("message", ""))}
+    text = {
+        k: np.full(n, v, dtype=object)
+        for k, v in (("engine", engine), ("status", "ok"), ("message", ""))
+    }
     return {**columns, "paths": np.zeros(n, np.int64), **text, "value": prices * amounts}

@@ -1,7 +1,9 @@
-"""Complex elementary functions on vmath's: branch-free, one source for a CPU, a GPU and Python itself.
+"""Complex elementary functions on vmath's: branch-free, one source for a CPU, a GPU and Python
+itself.
 
-For the integrands of Fourier prices, whose arguments are moderate: no care is taken of infinities and of signed zeros. Formulas write
-`xp.exp` and friends; the compile step maps them here where an argument is complex.
+For the integrands of Fourier prices, whose arguments are moderate: no care is taken of infinities
+and of signed zeros. Formulas write `xp.exp` and friends; the compile step maps them here where an
+argument is complex.
 """
 # mypy: ignore-errors
 
@@ -17,7 +19,9 @@ def cexp64(z):
 
 
 def clog64(z):
-    """Natural logarithm of a complex number, its imaginary part within (-pi, pi]. Error below 4 ulp of its size, and 1e-15 near |z| = 1."""
+    """Natural logarithm of a complex number, its imaginary part within (-pi, pi]. Error below 4
+    ulp of its size, and 1e-15 near |z| = 1.
+    """
     return complex(0.5 * log64(z.real * z.real + z.imag * z.imag), angle64(z.imag, z.real))
 
 

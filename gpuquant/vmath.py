@@ -1,22 +1,38 @@
 """Branch-free elementary functions: one source for a CPU, a GPU and Python itself.
 
-Written so that a lane loop around them vectorises: no table, no branch, no call. Each comes for float32 (suffix 32) and
-float64 (suffix 64); float literals take the type of the suffix when compiled. Errors are measured against mpmath over
-the whole domain by `tests/test_vmath.py`; the bound of each docstring is the assertion of that test. Unless a
-docstring says otherwise NaN gives NaN and infinities give the limit.
+Written so that a lane loop around them vectorises: no table, no branch, no call. Each comes for
+float32 (suffix 32) and float64 (suffix 64); float literals take the type of the suffix when
+compiled. Errors are measured against mpmath over the whole domain by `tests/test_vmath.py`; the
+bound of each docstring is the assertion of that test. Unless a docstring says otherwise NaN gives
+NaN and infinities give the limit.
 
 Members write `math.exp` and friends; the compiler (`compiler/subset.py`) maps them here.
 """
-# Typed words (f32, u32, bits32, ...) are the vocabulary of the targets; mypy does not see through them.
+# Typed words (f32, u32, bits32, ...) are the vocabulary of the targets; mypy does not see through
+# them.
 # mypy: ignore-errors
 
-from gpuquant.scalars import bits32, bits64, f32, f64, from_bits32, from_bits64, i32, i64, sqrt, u32, u64
+from gpuquant.scalars import (
+    bits32,
+    bits64,
+    f32,
+    f64,
+    from_bits32,
+    from_bits64,
+    i32,
+    i64,
+    sqrt,
+    u32,
+    u64,
+)
 
 
 def exp32(x):
-    """Exponential of a float32. Error below 1.5 ulp; results below 2^-125.5 are zero, above the largest float infinity."""
-    # Cody and Waite (1980): x = n ln2 + r, rounding by a magic number. Half the scale goes into the polynomial, so that
-    # 2^(n-1) is a float wherever the result is, and zero one step below.
+    """Exponential of a float32. Error below 1.5 ulp; results below 2^-125.5 are zero, above the
+    largest float infinity.
+    """
+    # Cody and Waite (1980): x = n ln2 + r, rounding by a magic number. Half the scale goes into the
+    # polynomial, so that 2^(n-1) is a float wherever the result is, and zero one step below.
     y = -87.6 if x < -87.6 else x
     y = 89.0 if y > 89.0 else y
     t = y * 1.44269504 + 12582912.0
@@ -30,7 +46,9 @@ def exp32(x):
 
 
 def exp64(x):
-    """Exponential of a float64. Error below 1.5 ulp; results below 2^-1021.5 are zero, above the largest float infinity."""
+    """Exponential of a float64. Error below 1.5 ulp; results below 2^-1021.5 are zero, above the
+    largest float infinity.
+    """
     y = -708.7 if x < -708.7 else x
     y = 710.0 if y > 710.0 else y
     t = y * 1.4426950408889634 + 6755399441055744.0
@@ -46,11 +64,15 @@ def exp64(x):
     p = p * r + 0.08333333333333334
     p = p * r + 0.3333333333333334
     p = p * r + 1.0
-    return (p * (r * r) + (2.0 * r + 2.0)) * from_bits64((bits64(t) << u64(52)) + u64(0x3FE0000000000000))
+    return (p * (r * r) + (2.0 * r + 2.0)) * from_bits64(
+        (bits64(t) << u64(52)) + u64(0x3FE0000000000000)
+    )
 
 
 def log_normal32(x):
-    """Natural logarithm of a positive, normal, finite float32: the core of `log32`. Error below 1.5 ulp."""
+    """Natural logarithm of a positive, normal, finite float32: the core of `log32`. Error below
+    1.5 ulp.
+    """
     b = u32(bits32(x) - u32(0x3F3504F3))  # the mantissa goes to [sqrt(1/2), sqrt(2))
     e = f32(i32(i32(b) >> i32(23)))
     f = from_bits32((b & u32(0x007FFFFF)) + u32(0x3F3504F3)) - 1.0
@@ -68,7 +90,9 @@ def log_normal32(x):
 
 
 def log32(x):
-    """Natural logarithm of a float32. Error below 1.5 ulp; zero gives minus infinity, a negative number NaN."""
+    """Natural logarithm of a float32. Error below 1.5 ulp; zero gives minus infinity, a negative
+    number NaN.
+    """
     tiny = x < 1.17549435e-38
     y = log_normal32(x * 8388608.0 if tiny else x) - (15.942385 if tiny else 0.0)
     y = x if x > 3.4028234e38 else y  # infinity
@@ -77,11 +101,14 @@ def log32(x):
 
 
 def log_normal64(x):
-    """Natural logarithm of a positive, normal, finite float64: the core of `log64`. Error below 1.5 ulp."""
+    """Natural logarithm of a positive, normal, finite float64: the core of `log64`. Error below
+    1.5 ulp.
+    """
     b = bits64(x) - u64(0x3FE6A09E667F3BCD)
     e = f64(i64(b) >> i64(52))
     f = from_bits64((b & u64(0x000FFFFFFFFFFFFF)) + u64(0x3FE6A09E667F3BCD)) - 1.0
-    # log(1+f) = 2 atanh(s), s = f/(2+f), arranged as in fdlibm's e_log.c (Sun, 1993) so that f enters exactly
+    # log(1+f) = 2 atanh(s), s = f/(2+f), arranged as in fdlibm's e_log.c (Sun, 1993) so that f
+    # enters exactly
     s = f / (2.0 + f)
     z = s * s
     p = 0.13088034850927555 * z + 0.13268638369266825
@@ -96,7 +123,9 @@ def log_normal64(x):
 
 
 def log64(x):
-    """Natural logarithm of a float64. Error below 1.5 ulp; zero gives minus infinity, a negative number NaN."""
+    """Natural logarithm of a float64. Error below 1.5 ulp; zero gives minus infinity, a negative
+    number NaN.
+    """
     tiny = x < 2.2250738585072014e-308
     y = log_normal64(x * 4503599627370496.0 if tiny else x) - (36.04365338911715 if tiny else 0.0)
     y = x if x > 1.7976931348623157e308 else y
@@ -120,7 +149,9 @@ def sincos_turn32(turn):
     odd = (q & u32(1)) != u32(0)
     a = c if odd else s
     b = s if odd else c
-    return from_bits32(u32(bits32(a) ^ u32((q & u32(2)) << u32(30)))), from_bits32(u32(bits32(b) ^ u32(((q + u32(1)) & u32(2)) << u32(30))))
+    return from_bits32(u32(bits32(a) ^ u32((q & u32(2)) << u32(30)))), from_bits32(
+        u32(bits32(b) ^ u32(((q + u32(1)) & u32(2)) << u32(30)))
+    )
 
 
 def sincos_turn64(turn):
@@ -152,8 +183,11 @@ def sincos_turn64(turn):
 
 
 def sincos64(x):
-    """Sine and cosine of a float64 with |x| < 1e5. Error below 2.5 ulp of each, and 1e-16 near their zeros."""
-    # Cody and Waite (1980): x = k pi/2 + r, pi/2 in three parts of 33 bits, k rounded by a magic number
+    """Sine and cosine of a float64 with |x| < 1e5. Error below 2.5 ulp of each, and 1e-16 near
+    their zeros.
+    """
+    # Cody and Waite (1980): x = k pi/2 + r, pi/2 in three parts of 33 bits, k rounded by a magic
+    # number
     k = x * 0.6366197723675814 + 6755399441055744.0
     q = bits64(k)
     k = k - 6755399441055744.0
@@ -176,11 +210,15 @@ def sincos64(x):
     odd = (q & u64(1)) != u64(0)
     a = c if odd else s
     b = s if odd else c
-    return from_bits64(bits64(a) ^ ((q & u64(2)) << u64(62))), from_bits64(bits64(b) ^ (((q + u64(1)) & u64(2)) << u64(62)))
+    return from_bits64(bits64(a) ^ ((q & u64(2)) << u64(62))), from_bits64(
+        bits64(b) ^ (((q + u64(1)) & u64(2)) << u64(62))
+    )
 
 
 def angle64(y, x):
-    """The angle of the point (x, y), within (-pi, pi], for finite float64; 0 at the origin. Error below 2.5 ulp."""
+    """The angle of the point (x, y), within (-pi, pi], for finite float64; 0 at the origin.
+    Error below 2.5 ulp.
+    """
     high = abs(y) if abs(y) > abs(x) else abs(x)
     low = abs(x) if abs(y) > abs(x) else abs(y)
     wide = low > 0.66 * high
@@ -205,8 +243,11 @@ def angle64(y, x):
 
 
 def norm_cdf32(x):
-    """Standard normal distribution of a float32. Error below 6 ulp, tail included, down to 1e-37."""
-    # Phi(-a) = exp(-a^2/2) R(a); (1 + 2a) R(a) is a polynomial in (a-4)/(a+4), the form of Juffa's erfcx.
+    """Standard normal distribution of a float32. Error below 6 ulp, tail included, down to
+    1e-37.
+    """
+    # Phi(-a) = exp(-a^2/2) R(a); (1 + 2a) R(a) is a polynomial in (a-4)/(a+4), the form of Juffa's
+    # erfcx.
     a = -x if x < 0.0 else x
     a = 14.5 if a > 14.5 else a
     t = (a - 4.0) / (a + 4.0)
@@ -226,7 +267,9 @@ def norm_cdf32(x):
 
 
 def norm_cdf64(x):
-    """Standard normal distribution of a float64. Error below 8 ulp, tail included, down to 1e-307."""
+    """Standard normal distribution of a float64. Error below 8 ulp, tail included, down to
+    1e-307.
+    """
     a = -x if x < 0.0 else x
     a = 39.0 if a > 39.0 else a
     t = (a - 4.0) / (a + 4.0)
@@ -259,7 +302,9 @@ def norm_cdf64(x):
 
 
 def norm_inv32(p):
-    """Inverse of the standard normal distribution, float32. Error below 6 ulp; 0 and 1 give the infinities, outside NaN."""
+    """Inverse of the standard normal distribution, float32. Error below 6 ulp; 0 and 1 give the
+    infinities, outside NaN.
+    """
     # Algorithm AS 241 (Wichura, 1988): three rationals, all evaluated, then selected.
     q = p - 0.5
     s = 0.180625 - q * q
@@ -319,7 +364,9 @@ def norm_inv32(p):
 
 
 def norm_inv64(p):
-    """Inverse of the standard normal distribution, float64. Error below 6 ulp; 0 and 1 give the infinities, outside NaN."""
+    """Inverse of the standard normal distribution, float64. Error below 6 ulp; 0 and 1 give the
+    infinities, outside NaN.
+    """
     # Algorithm AS 241 (Wichura, 1988): three rationals, all evaluated, then selected.
     q = p - 0.5
     s = 0.180625 - q * q

@@ -1,7 +1,9 @@
-"""Trained momentum: a small network weighs momentum, volatility and how simple rules have lately done.
+"""Trained momentum: a small network weighs momentum, volatility and how simple rules have lately
+done.
 
-Idea: past winners go on winning (Jegadeesh and Titman, 1993), less so when volatility is high (Barroso and Santa-Clara, 2015);
-how trend rules have lately paid tells which of the two holds. The network is trained walk-forward on a Sharpe loss after costs.
+Idea: past winners go on winning (Jegadeesh and Titman, 1993), less so when volatility is high
+(Barroso and Santa-Clara, 2015); how trend rules have lately paid tells which of the two holds. The
+network is trained walk-forward on a Sharpe loss after costs.
 
 Run it: python -m strategies.trained_momentum
 """
@@ -21,12 +23,19 @@ def strategy(steps: int = 120) -> gq.Strategy:
             features.RealizedVolatility(window=63),
             features.RuleReturns(window=63),
         ],
-        learner=learn.Learner(learn.networks.MLP(hidden=32), loss="sharpe", ensemble=8, recipe=learn.train.Recipe(steps=steps)),
+        learner=learn.Learner(
+            learn.networks.MLP(hidden=32),
+            loss="sharpe",
+            ensemble=8,
+            recipe=learn.train.Recipe(steps=steps),
+        ),
         sizing=sizing.VolatilityTarget(0.10, max_gross=1.0),
     )
 
 
-def main(prices: gq.Panel | None = None, *, train: str = "8Y", test: str = "2Y", steps: int = 120) -> None:
+def main(
+    prices: gq.Panel | None = None, *, train: str = "8Y", test: str = "2Y", steps: int = 120
+) -> None:
     """Train, back-test out of sample after costs, and print it beside holding everything."""
     panel = gq.data.load("us20") if prices is None else prices
     fund = gq.Portfolio({"alpha": strategy(steps), "cash": 1_000_000.0})

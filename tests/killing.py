@@ -1,4 +1,6 @@
-"""Work that is killed at a random moment, again and again: what must hold after every one of them."""
+"""Work that is killed at a random moment, again and again: what must hold after every one of
+them.
+"""
 
 import subprocess
 import sys
@@ -28,12 +30,20 @@ print("whole after", {kills}, "kills")
 
 
 def killed(setup, *, kills, longest=0.1, folder):
-    """Run `setup`, which defines `work(k)` and `check(k)`, and kill the work so often; what the process printed, and whether every check passed.
+    """Run `setup`, which defines `work(k)` and `check(k)`, and kill the work so often; what the
+    process printed, and whether every check passed.
 
     The work of one round begins with what the round before left.
     """
     text = RUNNER.format(setup=textwrap.dedent(setup), kills=kills, longest=longest)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", text], cwd=folder, capture_output=True, text=True, timeout=1500, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", text],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=1500,
+        check=False,
+    )
     return done.stdout + done.stderr, done.returncode == 0 and "whole after" in done.stdout
 
 

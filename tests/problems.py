@@ -12,7 +12,10 @@ PRICES = (
         {"spot": 60.0, "rate": 0.08, "dividend_yield": 0.0, "volatility": 0.3},
         2.133368444916199,
         1e-09,
-        "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); QuantLib 1.44 AnalyticEuropeanEngine",
+        (
+            "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); "
+            "QuantLib 1.44 AnalyticEuropeanEngine"
+        ),
     ),
     (
         "european_bs",
@@ -22,7 +25,10 @@ PRICES = (
         {"spot": 75.0, "rate": 0.1, "dividend_yield": 0.05, "volatility": 0.35},
         4.086953828635356,
         1e-09,
-        "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); QuantLib 1.44 AnalyticEuropeanEngine",
+        (
+            "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); "
+            "QuantLib 1.44 AnalyticEuropeanEngine"
+        ),
     ),
     (
         "european_bs",
@@ -32,7 +38,10 @@ PRICES = (
         {"spot": 90.0, "rate": 0.1, "dividend_yield": 0.1, "volatility": 0.15},
         0.020490148536478306,
         1e-09,
-        "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); QuantLib 1.44 AnalyticEuropeanEngine",
+        (
+            "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); "
+            "QuantLib 1.44 AnalyticEuropeanEngine"
+        ),
     ),
     (
         "european_bs",
@@ -42,7 +51,10 @@ PRICES = (
         {"spot": 110.0, "rate": 0.1, "dividend_yield": 0.1, "volatility": 0.15},
         9.941277395489541,
         1e-09,
-        "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); QuantLib 1.44 AnalyticEuropeanEngine",
+        (
+            "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); "
+            "QuantLib 1.44 AnalyticEuropeanEngine"
+        ),
     ),
     (
         "european_bs",
@@ -52,7 +64,10 @@ PRICES = (
         {"spot": 100.0, "rate": 0.1, "dividend_yield": 0.1, "volatility": 0.25},
         3.121720698181133,
         1e-09,
-        "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); QuantLib 1.44 AnalyticEuropeanEngine",
+        (
+            "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); "
+            "QuantLib 1.44 AnalyticEuropeanEngine"
+        ),
     ),
     (
         "european_bs",
@@ -62,7 +77,10 @@ PRICES = (
         {"spot": 100.0, "rate": 0.1, "dividend_yield": 0.1, "volatility": 0.35},
         4.369316848536221,
         1e-09,
-        "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); QuantLib 1.44 AnalyticEuropeanEngine",
+        (
+            "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); "
+            "QuantLib 1.44 AnalyticEuropeanEngine"
+        ),
     ),
     (
         "european_bs",
@@ -72,7 +90,10 @@ PRICES = (
         {"spot": 90.0, "rate": 0.1, "dividend_yield": 0.1, "volatility": 0.15},
         0.8068924136759343,
         1e-09,
-        "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); QuantLib 1.44 AnalyticEuropeanEngine",
+        (
+            "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); "
+            "QuantLib 1.44 AnalyticEuropeanEngine"
+        ),
     ),
     (
         "european_bs",
@@ -82,177 +103,360 @@ PRICES = (
         {"spot": 110.0, "rate": 0.1, "dividend_yield": 0.1, "volatility": 0.15},
         10.576857786819104,
         1e-09,
-        "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); QuantLib 1.44 AnalyticEuropeanEngine",
+        (
+            "QuantLib test-suite europeanoption.cpp; Haug, Option Pricing Formulas (1998); "
+            "QuantLib 1.44 AnalyticEuropeanEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 90.0, "maturity": 0.5, "barrier_type": "down-and-in", "barrier": 95.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 90.0,
+            "maturity": 0.5,
+            "barrier_type": "down-and-in",
+            "barrier": 95.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.25},
         7.762670209856358,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 100.0, "maturity": 0.5, "barrier_type": "down-and-in", "barrier": 95.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 100.0,
+            "maturity": 0.5,
+            "barrier_type": "down-and-in",
+            "barrier": 95.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.25},
         4.01094185044907,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 110.0, "maturity": 0.5, "barrier_type": "down-and-in", "barrier": 95.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 110.0,
+            "maturity": 0.5,
+            "barrier_type": "down-and-in",
+            "barrier": 95.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.25},
         2.0576127527282657,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 110.0, "maturity": 0.5, "barrier_type": "down-and-in", "barrier": 100.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 110.0,
+            "maturity": 0.5,
+            "barrier_type": "down-and-in",
+            "barrier": 100.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.25},
         3.9795196898493828,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 90.0, "maturity": 0.5, "barrier_type": "up-and-in", "barrier": 105.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 90.0,
+            "maturity": 0.5,
+            "barrier_type": "up-and-in",
+            "barrier": 105.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.25},
         14.111173119603052,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 90.0, "maturity": 0.5, "barrier_type": "down-and-in", "barrier": 95.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 90.0,
+            "maturity": 0.5,
+            "barrier_type": "down-and-in",
+            "barrier": 95.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.3},
         9.009344380681899,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 110.0, "maturity": 0.5, "barrier_type": "down-and-in", "barrier": 95.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 110.0,
+            "maturity": 0.5,
+            "barrier_type": "down-and-in",
+            "barrier": 95.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.3},
         2.851682784926531,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 100.0, "maturity": 0.5, "barrier_type": "down-and-in", "barrier": 100.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 100.0,
+            "maturity": 0.5,
+            "barrier_type": "down-and-in",
+            "barrier": 100.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.3},
         9.204497300172967,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 90.0, "maturity": 0.5, "barrier_type": "up-and-in", "barrier": 105.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 90.0,
+            "maturity": 0.5,
+            "barrier_type": "up-and-in",
+            "barrier": 105.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.3},
         15.209845914389645,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 100.0, "maturity": 0.5, "barrier_type": "up-and-in", "barrier": 105.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 100.0,
+            "maturity": 0.5,
+            "barrier_type": "up-and-in",
+            "barrier": 105.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.3},
         9.72782247587031,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "call", "strike": 110.0, "maturity": 0.5, "barrier_type": "up-and-in", "barrier": 105.0, "rebate": 3.0},
+        {
+            "option_type": "call",
+            "strike": 110.0,
+            "maturity": 0.5,
+            "barrier_type": "up-and-in",
+            "barrier": 105.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.3},
         5.835035642377958,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "barrier_continuous",
         "Barrier",
-        {"option_type": "put", "strike": 90.0, "maturity": 0.5, "barrier_type": "down-and-in", "barrier": 100.0, "rebate": 3.0},
+        {
+            "option_type": "put",
+            "strike": 90.0,
+            "maturity": 0.5,
+            "barrier_type": "down-and-in",
+            "barrier": 100.0,
+            "rebate": 3.0,
+        },
         "BlackScholes",
         {"spot": 100.0, "rate": 0.08, "dividend_yield": 0.04, "volatility": 0.25},
         2.284469294830277,
         1e-09,
-        "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 AnalyticBarrierEngine",
+        (
+            "QuantLib test-suite barrieroption.cpp; Haug (1998) p.72; QuantLib 1.44 "
+            "AnalyticBarrierEngine"
+        ),
     ),
     (
         "heston_european",
         "European",
         {"option_type": "put", "strike": 100.0, "maturity": 1.0},
         "Heston",
-        {"spot": 100.0, "rate": 0.01, "dividend_yield": 0.02, "v0": 0.04, "kappa": 4.0, "long_variance": 0.25, "vol_of_vol": 1.0, "correlation": -0.5},
+        {
+            "spot": 100.0,
+            "rate": 0.01,
+            "dividend_yield": 0.02,
+            "v0": 0.04,
+            "kappa": 4.0,
+            "long_variance": 0.25,
+            "vol_of_vol": 1.0,
+            "correlation": -0.5,
+        },
         17.05527096127011,
         1e-10,
-        "Alan Lewis reference prices (50 digits), QuantLib hestonmodel.cpp; own Lewis-integral quadrature (helper), independent of QuantLib",
+        (
+            "Alan Lewis reference prices (50 digits), QuantLib hestonmodel.cpp; own "
+            "Lewis-integral quadrature (helper), independent of QuantLib"
+        ),
     ),
     (
         "heston_european",
         "European",
         {"option_type": "call", "strike": 110.0, "maturity": 1.0},
         "Heston",
-        {"spot": 100.0, "rate": 0.01, "dividend_yield": 0.02, "v0": 0.04, "kappa": 4.0, "long_variance": 0.25, "vol_of_vol": 1.0, "correlation": -0.5},
+        {
+            "spot": 100.0,
+            "rate": 0.01,
+            "dividend_yield": 0.02,
+            "v0": 0.04,
+            "kappa": 4.0,
+            "long_variance": 0.25,
+            "vol_of_vol": 1.0,
+            "correlation": -0.5,
+        },
         12.132211516709845,
         1e-10,
-        "Alan Lewis reference prices (50 digits), QuantLib hestonmodel.cpp; own Lewis-integral quadrature (helper), independent of QuantLib",
+        (
+            "Alan Lewis reference prices (50 digits), QuantLib hestonmodel.cpp; own "
+            "Lewis-integral quadrature (helper), independent of QuantLib"
+        ),
     ),
     (
         "heston_european",
         "European",
         {"option_type": "put", "strike": 120.0, "maturity": 1.0},
         "Heston",
-        {"spot": 100.0, "rate": 0.01, "dividend_yield": 0.02, "v0": 0.04, "kappa": 4.0, "long_variance": 0.25, "vol_of_vol": 1.0, "correlation": -0.5},
+        {
+            "spot": 100.0,
+            "rate": 0.01,
+            "dividend_yield": 0.02,
+            "v0": 0.04,
+            "kappa": 4.0,
+            "long_variance": 0.25,
+            "vol_of_vol": 1.0,
+            "correlation": -0.5,
+        },
         29.811026202682473,
         1e-10,
-        "Alan Lewis reference prices (50 digits), QuantLib hestonmodel.cpp; own Lewis-integral quadrature (helper), independent of QuantLib",
+        (
+            "Alan Lewis reference prices (50 digits), QuantLib hestonmodel.cpp; own "
+            "Lewis-integral quadrature (helper), independent of QuantLib"
+        ),
     ),
     (
         "heston_european",
         "European",
         {"option_type": "call", "strike": 120.0, "maturity": 1.0},
         "Heston",
-        {"spot": 100.0, "rate": 0.01, "dividend_yield": 0.02, "v0": 0.04, "kappa": 4.0, "long_variance": 0.25, "vol_of_vol": 1.0, "correlation": -0.5},
+        {
+            "spot": 100.0,
+            "rate": 0.01,
+            "dividend_yield": 0.02,
+            "v0": 0.04,
+            "kappa": 4.0,
+            "long_variance": 0.25,
+            "vol_of_vol": 1.0,
+            "correlation": -0.5,
+        },
         9.024913483457835,
         1e-10,
-        "Alan Lewis reference prices (50 digits), QuantLib hestonmodel.cpp; own Lewis-integral quadrature (helper), independent of QuantLib",
+        (
+            "Alan Lewis reference prices (50 digits), QuantLib hestonmodel.cpp; own "
+            "Lewis-integral quadrature (helper), independent of QuantLib"
+        ),
     ),
     (
         "heston_european",
         "European",
         {"option_type": "call", "strike": 200.0, "maturity": 10.0},
         "Heston",
-        {"spot": 100.0, "rate": 0.0, "dividend_yield": 0.0, "v0": 0.16, "kappa": 1.0, "long_variance": 0.16, "vol_of_vol": 2.0, "correlation": -0.8},
+        {
+            "spot": 100.0,
+            "rate": 0.0,
+            "dividend_yield": 0.0,
+            "v0": 0.16,
+            "kappa": 1.0,
+            "long_variance": 0.16,
+            "vol_of_vol": 2.0,
+            "correlation": -0.8,
+        },
         4.95212,
         1e-05,
-        "Kahl & Jaeckel (2005), QuantLib hestonmodel.cpp; own Lewis-integral quadrature (helper), independent of QuantLib",
+        (
+            "Kahl & Jaeckel (2005), QuantLib hestonmodel.cpp; own Lewis-integral quadrature "
+            "(helper), independent of QuantLib"
+        ),
     ),
     (
         "merton_jump",
@@ -270,7 +474,10 @@ PRICES = (
         },
         20.66764266827248,
         1e-07,
-        "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected there; printed two-decimal value",
+        (
+            "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected "
+            "there; printed two-decimal value"
+        ),
     ),
     (
         "merton_jump",
@@ -288,7 +495,10 @@ PRICES = (
         },
         23.63195722850948,
         1e-07,
-        "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected there; printed two-decimal value",
+        (
+            "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected "
+            "there; printed two-decimal value"
+        ),
     ),
     (
         "merton_jump",
@@ -306,7 +516,10 @@ PRICES = (
         },
         20.646110700278314,
         1e-07,
-        "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected there; printed two-decimal value",
+        (
+            "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected "
+            "there; printed two-decimal value"
+        ),
     ),
     (
         "merton_jump",
@@ -324,7 +537,10 @@ PRICES = (
         },
         23.60903960710664,
         1e-07,
-        "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected there; printed two-decimal value",
+        (
+            "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected "
+            "there; printed two-decimal value"
+        ),
     ),
     (
         "merton_jump",
@@ -342,7 +558,10 @@ PRICES = (
         },
         20.643422084889632,
         1e-07,
-        "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected there; printed two-decimal value",
+        (
+            "QuantLib test-suite jumpdiffusion.cpp; Haug (1998) p.9, misprints corrected "
+            "there; printed two-decimal value"
+        ),
     ),
     (
         "barrier_discrete",
@@ -360,7 +579,10 @@ PRICES = (
         {"spot": 100.0, "rate": 0.1, "dividend_yield": 0.0, "volatility": 0.3},
         6.281197937793577,
         5e-05,
-        "Broadie, Glasserman & Kou (1997) Table 2.1 cases: down-and-out call, 50 monitoring dates; printed three-decimal value (recalled)",
+        (
+            "Broadie, Glasserman & Kou (1997) Table 2.1 cases: down-and-out call, 50 "
+            "monitoring dates; printed three-decimal value (recalled)"
+        ),
     ),
     (
         "barrier_discrete",
@@ -378,7 +600,10 @@ PRICES = (
         {"spot": 100.0, "rate": 0.1, "dividend_yield": 0.0, "volatility": 0.3},
         6.242169349494208,
         5e-05,
-        "Broadie, Glasserman & Kou (1997) Table 2.1 cases: down-and-out call, 50 monitoring dates; printed three-decimal value (recalled)",
+        (
+            "Broadie, Glasserman & Kou (1997) Table 2.1 cases: down-and-out call, 50 "
+            "monitoring dates; printed three-decimal value (recalled)"
+        ),
     ),
     (
         "barrier_discrete",
@@ -396,7 +621,10 @@ PRICES = (
         {"spot": 100.0, "rate": 0.1, "dividend_yield": 0.0, "volatility": 0.3},
         6.098195560247855,
         5e-05,
-        "Broadie, Glasserman & Kou (1997) Table 2.1 cases: down-and-out call, 50 monitoring dates; printed three-decimal value (recalled)",
+        (
+            "Broadie, Glasserman & Kou (1997) Table 2.1 cases: down-and-out call, 50 "
+            "monitoring dates; printed three-decimal value (recalled)"
+        ),
     ),
     (
         "barrier_discrete",
@@ -414,7 +642,10 @@ PRICES = (
         {"spot": 100.0, "rate": 0.1, "dividend_yield": 0.0, "volatility": 0.3},
         5.8097401425812025,
         5e-05,
-        "same contract as Broadie, Glasserman & Kou (1997); computed; own Monte Carlo with control variate, s.e. 3.8e-03",
+        (
+            "same contract as Broadie, Glasserman & Kou (1997); computed; own Monte Carlo "
+            "with control variate, s.e. 3.8e-03"
+        ),
     ),
     (
         "barrier_discrete",
@@ -432,7 +663,10 @@ PRICES = (
         {"spot": 100.0, "rate": 0.1, "dividend_yield": 0.0, "volatility": 0.3},
         4.906786409069168,
         5e-05,
-        "same contract as Broadie, Glasserman & Kou (1997); computed; own Monte Carlo with control variate, s.e. 6.4e-03",
+        (
+            "same contract as Broadie, Glasserman & Kou (1997); computed; own Monte Carlo "
+            "with control variate, s.e. 6.4e-03"
+        ),
     ),
     (
         "barrier_discrete",
@@ -450,7 +684,10 @@ PRICES = (
         {"spot": 100.0, "rate": 0.1, "dividend_yield": 0.0, "volatility": 0.3},
         3.8339737004882255,
         5e-05,
-        "same contract as Broadie, Glasserman & Kou (1997); computed; own Monte Carlo with control variate, s.e. 8.1e-03",
+        (
+            "same contract as Broadie, Glasserman & Kou (1997); computed; own Monte Carlo "
+            "with control variate, s.e. 8.1e-03"
+        ),
     ),
     (
         "power",
@@ -494,7 +731,8 @@ PRICES = (
     ),
 )
 
-# (option type, forward, strike, maturity, undiscounted price, volatility, tolerance); Black's formula inverted at 50 digits (mpmath)
+# (option type, forward, strike, maturity, undiscounted price, volatility, tolerance); Black's
+# formula inverted at 50 digits (mpmath)
 IMPLIED = (
     ("call", 100.0, 101.0, 0.0027397260273972603, 0.03849155515747, 0.15, 3.0000000000000003e-13),
     ("call", 100.0, 100.0, 0.0001, 0.003989422802352067, 0.01, 3.0000000000000003e-13),

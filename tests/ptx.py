@@ -18,9 +18,25 @@ def pricing(precision):
     """The types of the arguments of a pricing kernel."""
     real, whole = "f32" if precision == "single" else "f64", array("i64")
     return (
-        whole, whole, whole, whole, whole, array("f64"), whole, whole, array(real), array("i64", 2), array(real, 2), array(real, 2), array("f64", 2),
-        "u32", "u32", "u32", whole, array("f64", 3),
-    )  # fmt: skip
+        whole,
+        whole,
+        whole,
+        whole,
+        whole,
+        array("f64"),
+        whole,
+        whole,
+        array(real),
+        array("i64", 2),
+        array(real, 2),
+        array(real, 2),
+        array("f64", 2),
+        "u32",
+        "u32",
+        "u32",
+        whole,
+        array("f64", 3),
+    )
 
 
 def backtesting(kind):
@@ -28,9 +44,25 @@ def backtesting(kind):
     line, table = array("f64"), array("f64", 2)
     wishes = array("i8", 2) if kind.rule.__name__ == "Signals" else table
     return (
-        *("i64",) * 5, line, array("i64", 2), *(table,) * 3, array("f64", 3), wishes, *(table,) * 2, *(line,) * 3, "i64", "f64", "f64", "u32", "u32", "f64", table, "bool",
-        *(table,) * 2, array("i64"),
-    )  # fmt: skip
+        *("i64",) * 5,
+        line,
+        array("i64", 2),
+        *(table,) * 3,
+        array("f64", 3),
+        wishes,
+        *(table,) * 2,
+        *(line,) * 3,
+        "i64",
+        "f64",
+        "f64",
+        "u32",
+        "u32",
+        "f64",
+        table,
+        "bool",
+        *(table,) * 2,
+        array("i64"),
+    )
 
 
 def of_pair(which):
@@ -45,11 +77,17 @@ def of_account(kind):
 
 def double_arithmetic(assembly):
     """How many instructions work with float64."""
-    return len(re.findall(r"^\s+(?:@!?%p\d+ )?(?:fma|mul|add|sub|div|sqrt|rcp|neg)[.\w]*\.f64", assembly, re.M))
+    return len(
+        re.findall(
+            r"^\s+(?:@!?%p\d+ )?(?:fma|mul|add|sub|div|sqrt|rcp|neg)[.\w]*\.f64", assembly, re.M
+        )
+    )
 
 
 def registers(assembly, capability=90):
-    """Registers of a thread and bytes that it spills, of a kernel assembled for a compute capability."""
+    """Registers of a thread and bytes that it spills, of a kernel assembled for a compute
+    capability.
+    """
     nvjitlink = pytest.importorskip("cuda.bindings.nvjitlink")
     data = assembly.encode()
     options = [f"-arch=sm_{capability}", "-Xptxas=-v", "-verbose"]
@@ -60,4 +98,6 @@ def registers(assembly, capability=90):
     nvjitlink.get_info_log(handle, log)
     nvjitlink.destroy(handle)
     said = log.decode()
-    return int(re.search(r"Used (\d+) registers", said)[1]), int(re.search(r"(\d+) bytes spill stores", said)[1])
+    return int(re.search(r"Used (\d+) registers", said)[1]), int(
+        re.search(r"(\d+) bytes spill stores", said)[1]
+    )

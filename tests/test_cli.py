@@ -8,7 +8,15 @@ import pytest
 
 from gpuquant.cli import main
 
-BOOK = {"product": "european", "option_type": "call", "strike": [90.0, 100.0], "maturity": 1.0, "spot": 100.0, "rate": 0.02, "volatility": [0.2, -0.2]}
+BOOK = {
+    "product": "european",
+    "option_type": "call",
+    "strike": [90.0, 100.0],
+    "maturity": 1.0,
+    "spot": 100.0,
+    "rate": 0.02,
+    "volatility": [0.2, -0.2],
+}
 
 
 @pytest.fixture
@@ -21,7 +29,9 @@ def test_price_writes_every_row_and_says_which_failed(book, tmp_path, capsys):
     out = tmp_path / "priced.parquet"
     assert main(["price", book, "-o", str(out), "--greeks"]) == 1  # a row failed
     frame = pd.read_parquet(out)
-    assert list(frame["status"]) == ["ok", "failed"] and "volatility[1] = -0.2" in frame["message"][1]
+    assert (
+        list(frame["status"]) == ["ok", "failed"] and "volatility[1] = -0.2" in frame["message"][1]
+    )
     said = capsys.readouterr().out
     assert "failed rows: 1" in said and "total value: nan" in said
     assert {"delta", "gamma", "vega", "rho", "theta"} <= set(frame)
@@ -49,7 +59,11 @@ def test_version_and_schema(capsys):
     assert stopped.value.code == 0
     assert main(["schema"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("gpuquant 0.") and "barrier_type" in said and "must be finite and >= 0" in said
+    assert (
+        said.startswith("gpuquant 0.")
+        and "barrier_type" in said
+        and "must be finite and >= 0" in said
+    )
 
 
 def test_doctor_finds_itself_well(capsys):
@@ -79,7 +93,15 @@ def test_neither_torch_nor_pandas_is_imported_to_price_a_file(book, python, tmp_
 def test_the_demo_at_a_small_size(tmp_path, us20, capsys):
     assert main(["demo", "--small", "-o", str(tmp_path)]) == 0
     left = {p.name for p in tmp_path.iterdir()}
-    assert {"tearsheet.html", "contracts.parquet", "market.toml", "priced.parquet", "forecast.parquet", "orders.parquet", "summary.json"} <= left
+    assert {
+        "tearsheet.html",
+        "contracts.parquet",
+        "market.toml",
+        "priced.parquet",
+        "forecast.parquet",
+        "orders.parquet",
+        "summary.json",
+    } <= left
     summary = json.loads((tmp_path / "summary.json").read_text())
     for name in (
         "seconds",
@@ -95,7 +117,14 @@ def test_the_demo_at_a_small_size(tmp_path, us20, capsys):
     ):
         assert name in summary
     said = capsys.readouterr().out
-    for words in ("survivors", "out of sample", "IC without them", "contracts", "ran on", "equal weight"):
+    for words in (
+        "survivors",
+        "out of sample",
+        "IC without them",
+        "contracts",
+        "ran on",
+        "equal weight",
+    ):
         assert words in said
     priced = pd.read_parquet(tmp_path / "priced.parquet")
     assert len(priced) == 600 and np.isfinite(priced["price"]).all()

@@ -1,4 +1,6 @@
-"""Files are written whole or not at all: killed writers, full disks, folders that take nothing, and what was there before."""
+"""Files are written whole or not at all: killed writers, full disks, folders that take nothing,
+and what was there before.
+"""
 
 import contextlib
 import errno
@@ -25,7 +27,17 @@ from tests.killing import NAIVE, killed
 DAYS = pd.bdate_range("2024-01-01", periods=30)
 CLOSE = pd.DataFrame({"A": 100.0 + np.arange(30.0), "B": 50.0 + np.sin(np.arange(30.0))}, DAYS)
 BOOK = pd.DataFrame(
-    [{"id": k, "product": "european", "option_type": "call", "underlying": "A", "strike": 90.0 + k, "maturity": 1.0} for k in range(24)],
+    [
+        {
+            "id": k,
+            "product": "european",
+            "option_type": "call",
+            "underlying": "A",
+            "strike": 90.0 + k,
+            "maturity": 1.0,
+        }
+        for k in range(24)
+    ],
 )
 MARKET = {"rate": 0.02, "A": {"spot": 100.0, "volatility": 0.2}}
 
@@ -34,16 +46,22 @@ def writers():
     """Every verb that writes one file, by name: what it calls with a path."""
     panel, found = gq.Panel.of(CLOSE), gq.backtest(CLOSE, weights=CLOSE * 0.0 + 0.4)
     book = gq.Contracts.from_frame(BOOK)
-    risk = gq.Portfolio({"o": book}).risk(MARKET, gq.Scenarios.grid(spot=[-0.1, 0.1]), progress=False)
+    risk = gq.Portfolio({"o": book}).risk(
+        MARKET, gq.Scenarios.grid(spot=[-0.1, 0.1]), progress=False
+    )
     return {
         "a panel": panel.to_parquet,
         "contracts": book.to_parquet,
         "prices": gq.price(book, market=MARKET).to_parquet,
-        "a forecast": Forecast(CLOSE.to_numpy() / 1000.0, CLOSE.index.to_numpy(), ("A", "B")).to_parquet,
+        "a forecast": Forecast(
+            CLOSE.to_numpy() / 1000.0, CLOSE.index.to_numpy(), ("A", "B")
+        ).to_parquet,
         "a market": gq.Market(MARKET).write,
         "a back-test's page": found.report,
         "a risk page": risk.report,
-        "a trial log": lambda path: Ledger(path).record({"what": "tried"}, np.linspace(-0.01, 0.012, 50)),
+        "a trial log": lambda path: Ledger(path).record(
+            {"what": "tried"}, np.linspace(-0.01, 0.012, 50)
+        ),
     }
 
 
@@ -87,7 +105,13 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
 @pytest.mark.parametrize("wrong", ["a folder", "a file as a folder", "a number", "", "too long"])
 def test_a_path_that_takes_no_file_is_refused_by_name(verb, wrong, tmp_path):
     (tmp_path / "file").write_text("x")
-    path = {"a folder": tmp_path, "a file as a folder": tmp_path / "file" / "x", "a number": 3, "": "", "too long": tmp_path / ("n" * 300)}[wrong]
+    path = {
+        "a folder": tmp_path,
+        "a file as a folder": tmp_path / "file" / "x",
+        "a number": 3,
+        "": "",
+        "too long": tmp_path / ("n" * 300),
+    }[wrong]
     with pytest.raises((DiskError, InputError)) as caught:
         WRITERS[verb](path)
     assert str(path)[-20:] in str(caught.value)
@@ -96,7 +120,9 @@ def test_a_path_that_takes_no_file_is_refused_by_name(verb, wrong, tmp_path):
 
 @pytest.mark.parametrize("verb", WRITERS)
 def test_a_disk_that_is_full_at_any_write_costs_nothing(verb, tmp_path, monkeypatch):
-    """The first, the second, ... call of the system to write fails; what was there is there, and the error names the path."""
+    """The first, the second, ... call of the system to write fails; what was there is there, and
+    the error names the path.
+    """
     path = tmp_path / "kept"
     WRITERS[verb](path)
     before, held = path.read_bytes(), {}
@@ -108,7 +134,9 @@ def test_a_disk_that_is_full_at_any_write_costs_nothing(verb, tmp_path, monkeypa
             calls = iter(range(100))
 
             def refuse(*arguments, call=call, calls=calls, turn=turn, name=name, **named):
-                writes = name != "open" or (len(arguments) > 1 and arguments[1] & (os.O_CREAT | os.O_RDWR))
+                writes = name != "open" or (
+                    len(arguments) > 1 and arguments[1] & (os.O_CREAT | os.O_RDWR)
+                )
                 if writes and next(calls) == turn:
                     raise OSError(errno.ENOSPC, "No space left on device")
                 return call(*arguments, **named)
@@ -162,7 +190,9 @@ print("kept", len(WRITERS))
 
 def test_a_limit_on_the_size_of_files_costs_nothing(tmp_path, python):
     """The system itself refuses, within pyarrow's writing as within ours."""
-    done = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=False
+    )
     assert done.stdout == f"kept {len(WRITERS)}\n", done.stdout + done.stderr
 
 
@@ -179,7 +209,19 @@ def test_results_that_cannot_be_written_are_put_elsewhere(tmp_path, monkeypatch,
         return held(source, target)
 
     monkeypatch.setattr(os, "replace", refuse)
-    assert cli.main(["price", str(tmp_path / "book.parquet"), "--market", str(tmp_path / "market.toml"), "-o", str(tmp_path / "out.parquet")]) == 2
+    assert (
+        cli.main(
+            [
+                "price",
+                str(tmp_path / "book.parquet"),
+                "--market",
+                str(tmp_path / "market.toml"),
+                "-o",
+                str(tmp_path / "out.parquet"),
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr().err
     where = said.rsplit("the results are in ", 1)[1].strip()
     assert len(pd.read_parquet(where)) == 24 and "No space left" in said
@@ -191,7 +233,17 @@ def test_a_path_is_refused_before_the_work(tmp_path, monkeypatch):
 
     monkeypatch.setattr(engine, "price", lambda *_, **__: pytest.fail("it priced"))
     BOOK.to_parquet(tmp_path / "book.parquet")
-    assert cli.main(["price", str(tmp_path / "book.parquet"), "-o", str(tmp_path / "absent" / "out.parquet")]) == 2
+    assert (
+        cli.main(
+            [
+                "price",
+                str(tmp_path / "book.parquet"),
+                "-o",
+                str(tmp_path / "absent" / "out.parquet"),
+            ]
+        )
+        == 2
+    )
 
 
 PRICING = """
@@ -236,7 +288,12 @@ def test_pricing_that_is_killed_loses_neither_book_nor_results(kills, tmp_path):
 
 def test_a_naive_writer_fails_the_same_test(tmp_path):
     """A mutant: files written where they are to be."""
-    said, whole = killed(textwrap.dedent(NAIVE) + textwrap.dedent(PRICING), kills=100, longest=0.3, folder=pricing_folder(tmp_path))
+    said, whole = killed(
+        textwrap.dedent(NAIVE) + textwrap.dedent(PRICING),
+        kills=100,
+        longest=0.3,
+        folder=pricing_folder(tmp_path),
+    )
     assert not whole and ("Arrow" in said or "parquet" in said), said
 
 
@@ -265,18 +322,28 @@ def test_of_two_writers_of_one_path_one_comes_later(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-FLIPPED = {"a panel": gq.Panel.read, "contracts": lambda path: gq.Contracts.read(path), "a market": gq.Market.read}
+FLIPPED = {
+    "a panel": gq.Panel.read,
+    "contracts": lambda path: gq.Contracts.read(path),
+    "a market": gq.Market.read,
+}
 
 
 @pytest.mark.parametrize("name", ["a panel", "contracts"])
 def test_a_table_of_ours_says_when_a_page_is_damaged(name, tmp_path):
-    """Each value of a column lies in a page with a checksum: 40 flips within the pages are found, or leave every number as it was."""
+    """Each value of a column lies in a page with a checksum: 40 flips within the pages are
+    found, or leave every number as it was.
+    """
     path = tmp_path / "table.parquet"
     WRITERS[name](path)
     import pyarrow.parquet as pq
 
     meta = pq.ParquetFile(path).metadata
-    ends = max(meta.row_group(0).column(k).data_page_offset + meta.row_group(0).column(k).total_compressed_size for k in range(meta.num_columns))
+    ends = max(
+        meta.row_group(0).column(k).data_page_offset
+        + meta.row_group(0).column(k).total_compressed_size
+        for k in range(meta.num_columns)
+    )
     whole, right = path.read_bytes(), FLIPPED[name](path)
     draw, silent = np.random.default_rng(0), 0
     for _ in range(40):
@@ -313,9 +380,16 @@ def nobody():
 
 
 READERS = {
-    "prices": gq.Panel.read, "contracts": gq.Contracts.read, "a market": gq.Market.read, "a trial log": lambda path: Ledger(path).frame(), "a fund": gq.Portfolio.load,
-    "a price store": gq.Store, "a checkpoint": lambda path: __import__("gpuquant.learn.checkpoint").learn.checkpoint.load(path),
-}  # fmt: skip
+    "prices": gq.Panel.read,
+    "contracts": gq.Contracts.read,
+    "a market": gq.Market.read,
+    "a trial log": lambda path: Ledger(path).frame(),
+    "a fund": gq.Portfolio.load,
+    "a price store": gq.Store,
+    "a checkpoint": lambda path: __import__("gpuquant.learn.checkpoint").learn.checkpoint.load(
+        path
+    ),
+}
 
 
 @pytest.mark.parametrize("below", [True, False], ids=["below a locked folder", "itself locked"])
@@ -367,8 +441,16 @@ def test_a_market_names_no_file_outside_its_folder(tmp_path):
     nodes.to_csv(tmp_path / "in" / "own.csv")
     (tmp_path / "in" / "link.csv").symlink_to(tmp_path / "surface.csv")
     row = BOOK.drop(columns="id").iloc[:1]
-    for name, fine in (("own.csv", True), ("../surface.csv", False), (str(tmp_path / "surface.csv"), False), ("link.csv", False), ("..", False)):
-        (tmp_path / "in" / "market.toml").write_text(f"rate = 0.02\n[A]\nspot = 100.0\nvolatility = {json.dumps(name)}\n")
+    for name, fine in (
+        ("own.csv", True),
+        ("../surface.csv", False),
+        (str(tmp_path / "surface.csv"), False),
+        ("link.csv", False),
+        ("..", False),
+    ):
+        (tmp_path / "in" / "market.toml").write_text(
+            f"rate = 0.02\n[A]\nspot = 100.0\nvolatility = {json.dumps(name)}\n"
+        )
         market = gq.Market.read(tmp_path / "in" / "market.toml")
         frame = gq.price(row, market=market).frame
         assert frame["status"][0] == ("ok" if fine else "failed")
@@ -390,7 +472,13 @@ def test_a_name_that_no_system_takes_is_an_error_of_ours(path):
 
 def test_results_that_parquet_has_no_kind_for_are_text(tmp_path):
     """An hour's prices are not lost to a caller's odd column."""
-    frame = BOOK.assign(id=pd.array([2**64 - 1, *range(22), None], dtype="UInt64"), note=[{1}, 2.5j, *range(22)])
+    frame = BOOK.assign(
+        id=pd.array([2**64 - 1, *range(22), None], dtype="UInt64"), note=[{1}, 2.5j, *range(22)]
+    )
     gq.price(frame, market=MARKET).to_parquet(tmp_path / "out.parquet")
     found = pd.read_parquet(tmp_path / "out.parquet")
-    assert found["id"].iloc[0] == str(2**64 - 1) and found["note"].iloc[1] == "2.5j" and found["price"].notna().all()
+    assert (
+        found["id"].iloc[0] == str(2**64 - 1)
+        and found["note"].iloc[1] == "2.5j"
+        and found["price"].notna().all()
+    )

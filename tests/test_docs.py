@@ -1,4 +1,6 @@
-"""Every command and block of the README and the docs runs, and prints what the page says it prints."""
+"""Every command and block of the README and the docs runs, and prints what the page says it
+prints.
+"""
 
 import re
 import runpy
@@ -25,13 +27,18 @@ def test_the_readme_prints_what_it_says(us20, capsys, monkeypatch, tmp_path):
     assert len(printed) == len(promised), printed
     for one, other in zip(printed, promised, strict=True):
         try:
-            assert float(one) == pytest.approx(float(other), abs=2e-3)  # the last digit, on other processors
+            assert float(one) == pytest.approx(
+                float(other), abs=2e-3
+            )  # the last digit, on other processors
         except ValueError:
             assert one == other
 
 
 def test_extending_runs(capsys, tmp_path):
-    path, pages = tmp_path / "extending.py", blocks((ROOT / "docs" / "extending.md").read_text(), "python")
+    path, pages = (
+        tmp_path / "extending.py",
+        blocks((ROOT / "docs" / "extending.md").read_text(), "python"),
+    )
     for page in pages[:2]:  # a model and a payoff, and a payoff of several assets
         path.write_text(page)
         runpy.run_path(str(path))
@@ -67,11 +74,21 @@ def test_safety_prints_what_it_says(capsys, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("command", MAKE)
 def test_make_knows_its_targets(command):
-    done = subprocess.run([*shlex.split(command), "-n"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*shlex.split(command), "-n"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("line", [line for block in blocks(README, "sh") for line in block.strip().splitlines() if line.startswith("gpuquant")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        line
+        for block in blocks(README, "sh")
+        for line in block.strip().splitlines()
+        if line.startswith("gpuquant")
+    ],
+)
 def test_shell_lines_run(line, capsys):
     from gpuquant.cli import main
 
@@ -81,7 +98,9 @@ def test_shell_lines_run(line, capsys):
 
 @pytest.mark.slow
 def test_make_demo_runs(tmp_path):
-    done = subprocess.run(["make", "demo"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+    done = subprocess.run(
+        ["make", "demo"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=900
+    )
     assert done.returncode == 0, done.stderr
     assert "out/demo/tearsheet.html" in done.stdout
 

@@ -67,9 +67,13 @@ def test_a_feature_that_looks_ahead_is_caught(walk_panel):
 
 def test_momentum_and_volatility_by_pandas(walk_panel):
     log = np.log(walk_panel.to_frame())
-    np.testing.assert_allclose(MADE[0].compute(walk_panel, choose("cpu"))[..., 0], log.diff(21), rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(
+        MADE[0].compute(walk_panel, choose("cpu"))[..., 0], log.diff(21), rtol=1e-9, atol=1e-14
+    )
     realised = ((log.diff() ** 2).rolling(21).mean() * 252) ** 0.5
-    np.testing.assert_allclose(MADE[1].compute(walk_panel, choose("cpu"))[..., 0], realised, rtol=1e-7)
+    np.testing.assert_allclose(
+        MADE[1].compute(walk_panel, choose("cpu"))[..., 0], realised, rtol=1e-7
+    )
 
 
 def test_rule_returns_are_those_of_the_rules(walk_panel):
@@ -79,7 +83,9 @@ def test_rule_returns_are_those_of_the_rules(walk_panel):
     returns = gq.backtest(walk_panel, rule).returns().iloc[:, :9]
     rolled = returns.rolling(30).sum()
     np.testing.assert_allclose(values[40:, 0, 0], rolled.mean(axis=1)[39:], rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(values[40:, 0, 1], rolled.std(axis=1, ddof=0)[39:], rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(
+        values[40:, 0, 1], rolled.std(axis=1, ddof=0)[39:], rtol=1e-6, atol=1e-10
+    )
 
 
 def test_simulated_options_are_prices(walk_panel):
@@ -91,7 +97,9 @@ def test_simulated_options_are_prices(walk_panel):
     volatility = np.sqrt((returns[t - 60 : t] ** 2).mean() * 252)
     model = gq.models.BlackScholes(spot=1.0, rate=0.0, volatility=volatility)
     asian = gq.payoffs.Asian(option_type="call", strike=1.0, maturity=5 / 252, fixings=5)
-    expected = gq.price(asian, model, engine="monte_carlo", paths=256, precision="single", common_draws=True).price
+    expected = gq.price(
+        asian, model, engine="monte_carlo", paths=256, precision="single", common_draws=True
+    ).price
     assert values[t, 2, 0] == pytest.approx(expected, rel=1e-5)
     assert (values[200:, :, 1] >= 0).all() and (values[200:, :, 1] <= 1).all()
 
@@ -124,6 +132,8 @@ def test_a_frame_of_the_users_is_a_feature(walk_panel):
     from gpuquant import learn, sizing
 
     own = pd.DataFrame(1.0, index=walk_panel.to_frame().index[::2], columns=list(walk_panel.assets))
-    strategy = gq.Strategy(features=[own], learner=learn.Learner(learn.networks.MLP()), sizing=sizing.Equal())
+    strategy = gq.Strategy(
+        features=[own], learner=learn.Learner(learn.networks.MLP()), sizing=sizing.Equal()
+    )
     values = strategy.compute(walk_panel, choose("cpu"))
     assert values.shape == (900, 6, 1) and np.isnan(values[1]).all() and (values[2] == 1).all()

@@ -1,4 +1,6 @@
-"""What only a GPU can show: the same prices as the CPU's on the same draws, back-tests with the same orders, a story end to end."""
+"""What only a GPU can show: the same prices as the CPU's on the same draws, back-tests with the
+same orders, a story end to end.
+"""
 
 import numpy as np
 import pytest
@@ -23,7 +25,14 @@ def priced(model, payoff, precision, paths):
     found = []
     for device in ("cpu", "cuda"):
         task = checked(device, 3, precision, "monte_carlo", paths, None, False, None, False, 1)
-        found.append(np.array([value[0, 0] for value in launch(sample_batch(model, payoff), task, np.array([paths]))]))
+        found.append(
+            np.array(
+                [
+                    value[0, 0]
+                    for value in launch(sample_batch(model, payoff), task, np.array([paths]))
+                ]
+            )
+        )
     return found
 
 
@@ -33,7 +42,9 @@ def test_ten_kernels_give_the_cpus_numbers():
     for k in range(10):
         model, payoff = pairs[k * (len(pairs) - 1) // 9]
         cpu, gpu = priced(model, payoff, "double", 5000)
-        np.testing.assert_allclose(gpu, cpu, rtol=1e-12, atol=1e-14, err_msg=f"{model.__name__}-{payoff.__name__}")
+        np.testing.assert_allclose(
+            gpu, cpu, rtol=1e-12, atol=1e-14, err_msg=f"{model.__name__}-{payoff.__name__}"
+        )
 
 
 @pytest.mark.parametrize("precision", ["single", "double"])
@@ -41,21 +52,39 @@ def test_every_pair_gives_the_cpus_prices(precision):
     apart = {}
     for model, payoff in every():
         cpu, gpu = priced(model, payoff, precision, 3000)
-        if not np.isclose(gpu[0], cpu[0], rtol=1e-12 if precision == "double" else 2e-5, atol=1e-12):
+        if not np.isclose(
+            gpu[0], cpu[0], rtol=1e-12 if precision == "double" else 2e-5, atol=1e-12
+        ):
             apart[f"{model.__name__}-{payoff.__name__}"] = (cpu[0], gpu[0])
     assert not apart
 
 
 MODELS = {
     "BlackScholes": gq.models.BlackScholes(spot=100.0, rate=0.03, volatility=0.25),
-    "Heston": gq.models.Heston(spot=100.0, rate=0.03, v0=0.05, kappa=1.5, long_variance=0.04, vol_of_vol=0.6, correlation=-0.7),
-    "Merton": gq.models.Merton(spot=100.0, rate=0.03, volatility=0.2, intensity=0.8, jump_mean=-0.1, jump_volatility=0.2),
+    "Heston": gq.models.Heston(
+        spot=100.0,
+        rate=0.03,
+        v0=0.05,
+        kappa=1.5,
+        long_variance=0.04,
+        vol_of_vol=0.6,
+        correlation=-0.7,
+    ),
+    "Merton": gq.models.Merton(
+        spot=100.0, rate=0.03, volatility=0.2, intensity=0.8, jump_mean=-0.1, jump_volatility=0.2
+    ),
 }
 PAYOFFS = {
     "European": gq.payoffs.European(option_type="put", strike=[90.0, 110.0], maturity=1.0),
     "Asian": gq.payoffs.Asian(option_type="call", strike=[90.0, 110.0], maturity=1.0, fixings=12),
     "Barrier": gq.payoffs.Barrier(
-        option_type="call", barrier_type="up-and-out", strike=100.0, barrier=[120.0, 140.0], maturity=1.0, monitoring="discrete", observations=12
+        option_type="call",
+        barrier_type="up-and-out",
+        strike=100.0,
+        barrier=[120.0, 140.0],
+        maturity=1.0,
+        monitoring="discrete",
+        observations=12,
     ),
 }
 
@@ -73,7 +102,9 @@ def test_the_same_prices_as_the_cpu(model, payoff, precision):
 
 def test_closed_forms_on_the_gpu():
     call = gq.payoffs.European(option_type="call", strike=np.linspace(50, 150, 1000), maturity=1.0)
-    cpu, gpu = (gq.price(call, MODELS["BlackScholes"], device=d, greeks=True) for d in ("cpu", "cuda"))
+    cpu, gpu = (
+        gq.price(call, MODELS["BlackScholes"], device=d, greeks=True) for d in ("cpu", "cuda")
+    )
     np.testing.assert_allclose(gpu.price, cpu.price, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(gpu.delta, cpu.delta, rtol=1e-6)
 
@@ -83,10 +114,16 @@ def test_the_same_orders(walk_panel):
     fees = gq.costs.Proportional(rate=0.001)
     cpu, gpu = (gq.backtest(walk_panel, rule, costs=fees, device=d) for d in ("cpu", "cuda"))
     np.testing.assert_array_equal(gpu.measures["orders"], cpu.measures["orders"])
-    np.testing.assert_allclose(gpu.measures["total_return"], cpu.measures["total_return"], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        gpu.measures["total_return"], cpu.measures["total_return"], rtol=1e-9, atol=1e-12
+    )
     weights = np.random.default_rng(0).dirichlet(np.ones(6), 900)
-    cpu, gpu = (gq.backtest(walk_panel, weights=weights, costs=fees, device=d) for d in ("cpu", "cuda"))
-    np.testing.assert_allclose(gpu.measures["total_return"], cpu.measures["total_return"], rtol=1e-9)
+    cpu, gpu = (
+        gq.backtest(walk_panel, weights=weights, costs=fees, device=d) for d in ("cpu", "cuda")
+    )
+    np.testing.assert_allclose(
+        gpu.measures["total_return"], cpu.measures["total_return"], rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""The house: floors, single homes, light imports, fresh stubs. What HOUSE and STYLE promise, a test holds."""
+"""The house: floors, single homes, light imports, fresh stubs. What HOUSE and STYLE promise, a
+test holds.
+"""
 
 import ast
 import re
@@ -46,7 +48,18 @@ FLOORS = (
     {"pricing", "backtesting"},
     {"features"},
     {"learn"},
-    {"strategy", "fund_folder", "scenarios", "risk", "valuation", "optimize", "portfolio", "report", "cli", "demo"},
+    {
+        "strategy",
+        "fund_folder",
+        "scenarios",
+        "risk",
+        "valuation",
+        "optimize",
+        "portfolio",
+        "report",
+        "cli",
+        "demo",
+    },
 )
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 MEMBERS = FLOOR["models"]
@@ -60,7 +73,8 @@ HOMES = {
     "cvxpy": "optimize.py",
     "matplotlib": "report",
 }
-# A lazy import inside a function may look up where the noun of the lower floor has a face of the upper one.
+# A lazy import inside a function may look up where the noun of the lower floor has a face of the
+# upper one.
 FACES = {("result.py", "report"), ("backtesting/result.py", "report"), ("risk.py", "report")}
 
 
@@ -72,11 +86,22 @@ def imports(path):
     """(module, line, inside a function) of every import of a file."""
     tree = ast.parse(path.read_text())
     inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
-    typing_only = {id(n) for i in ast.walk(tree) if isinstance(i, ast.If) and "TYPE_CHECKING" in ast.unparse(i.test) for n in ast.walk(i)}
+    typing_only = {
+        id(n)
+        for i in ast.walk(tree)
+        if isinstance(i, ast.If) and "TYPE_CHECKING" in ast.unparse(i.test)
+        for n in ast.walk(i)
+    }
     for node in ast.walk(tree):
         if id(node) in typing_only:
             continue
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names = (
+            [a.name for a in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
         if isinstance(node, ast.ImportFrom) and node.module == "gpuquant":
             names = [f"gpuquant.{a.name}" for a in node.names]
         for name in names:
@@ -99,9 +124,13 @@ def test_imports_point_downwards(path):
             continue
         assert floor <= FLOOR[room], f"{relative}:{line} imports {name}, which is above it"
         if floor == MEMBERS and FLOOR[room] == MEMBERS:
-            assert parts[1] == room or parts[-1] == "base", f"{relative}:{line} imports the sibling {name}"
+            assert parts[1] == room or parts[-1] == "base", (
+                f"{relative}:{line} imports the sibling {name}"
+            )
         if FLOOR[room] == MEMBERS + 1 and floor == MEMBERS:
-            assert parts[-1] in ("base", "models", "payoffs", "rules", "lognormal"), f"{relative}:{line} knows the concrete member {name}"
+            assert parts[-1] in ("base", "models", "payoffs", "rules", "lognormal"), (
+                f"{relative}:{line} knows the concrete member {name}"
+            )
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -110,7 +139,9 @@ def test_packages_have_one_home(path):
     for name, line, _ in imports(path):
         home = HOMES.get(name.split(".")[0])
         if home:
-            assert relative.parts[0] == home, f"{relative}:{line} imports {name}, whose home is {home}"
+            assert relative.parts[0] == home, (
+                f"{relative}:{line} imports {name}, whose home is {home}"
+            )
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -149,7 +180,9 @@ def test_public_names_resolve():
 @pytest.mark.parametrize("name", family.FAMILIES)
 def test_stubs_are_fresh(name):
     package = PACKAGE.joinpath(*name.split("."))
-    assert (package / "__init__.pyi").read_text() == family.stub(f"gpuquant.{name}"), "run `make stubs`"
+    assert (package / "__init__.pyi").read_text() == family.stub(f"gpuquant.{name}"), (
+        "run `make stubs`"
+    )
 
 
 def test_the_librarys_own_stub_is_fresh():
@@ -179,16 +212,40 @@ def test_a_type_checker_sees_eight_mistakes_of_eight(tmp_path):
     """Through the public names alone, as mypy --strict and an editor see them."""
     path = tmp_path / "mistakes.py"
     path.write_text(MISTAKES)
-    command = [sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports", "--follow-imports", "silent", "--config-file", "", str(path)]
-    said = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False).stdout
-    seen = {int(found[1]) for found in re.finditer(r"mistakes\.py:(\d+): error", said)}  # of a run before, where its path is kept
-    wanted = {k for k, line in enumerate(MISTAKES.splitlines(), 1) if line.rstrip().endswith(tuple(f"# {n}" for n in range(1, 9)))}
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--ignore-missing-imports",
+        "--follow-imports",
+        "silent",
+        "--config-file",
+        "",
+        str(path),
+    ]
+    said = subprocess.run(
+        command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False
+    ).stdout
+    seen = {
+        int(found[1]) for found in re.finditer(r"mistakes\.py:(\d+): error", said)
+    }  # of a run before, where its path is kept
+    wanted = {
+        k
+        for k, line in enumerate(MISTAKES.splitlines(), 1)
+        if line.rstrip().endswith(tuple(f"# {n}" for n in range(1, 9)))
+    }
     assert seen == wanted, said
 
 
 def test_an_editor_completes_the_public_names():
     jedi = pytest.importorskip("jedi")
-    offered = {one.name for one in jedi.Script("import gpuquant as gq\ngq.", project=jedi.Project(str(PACKAGE.parent))).complete(2, 3)}
+    offered = {
+        one.name
+        for one in jedi.Script(
+            "import gpuquant as gq\ngq.", project=jedi.Project(str(PACKAGE.parent))
+        ).complete(2, 3)
+    }
     assert {*gpuquant.__all__} - {"__version__"} <= offered
 
 
@@ -204,7 +261,9 @@ def test_members_say_what_their_columns_are(cls):
     assert not set(domains(cls)) & set(RESULT_COLUMNS), "a field has the name of a result column"
     told = describe(cls)
     for name, domain in domains(cls).items():
-        assert domain.derived or (name in told and told[name][1]), f"{cls.__name__}.{name} has no sentence in the docstring"
+        assert domain.derived or (name in told and told[name][1]), (
+            f"{cls.__name__}.{name} has no sentence in the docstring"
+        )
     assert "References" in (cls.__doc__ or "") or cls.__module__.startswith("gpuquant.costs")
 
 
@@ -212,21 +271,95 @@ def test_every_public_function_has_a_docstring():
     bare = []
     for path in files():
         tree = ast.parse(path.read_text())
-        inner = {f for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for f in ast.walk(node) if f is not node}
+        inner = {
+            f
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef)
+            for f in ast.walk(node)
+            if f is not node
+        }
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node not in inner and not node.name.startswith("_") and not ast.get_docstring(node):
+            if (
+                isinstance(node, ast.FunctionDef | ast.ClassDef)
+                and node not in inner
+                and not node.name.startswith("_")
+                and not ast.get_docstring(node)
+            ):
                 bare.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}")
     hooks = {  # what a base class has explained
-        "begin", "step", "least_steps", "log_spots", "discount", "bridge_variance", "lognormal", "trailing", "warn", "refuse", "characteristic", "mean_variance", "explosion", "moment", "growth", "transform", "of_variance", "settled", "volatile", "start", "observe", "between", "finish", "closed", "bridged", "dated", "bond", "forward", "sector", "control_variance",
-        "decide", "fill", "charge", "afford", "per_unit_turnover", "compute", "latest", "lookback", "columns", "size", "visit_Constant", "visit_For", "visit_FunctionDef", "visit_IfExp", "visit_Call", "visit_Compare", "visit_Name",
-        "visit_Subscript", "visit_Attribute", "visit_BinOp", "visit_Expr", "visit_Assign", "visit_AugAssign", "bits32", "bits64", "from_bits32", "from_bits64", "cast", "generate", "lookup", "variance", "y", "x", "text",
-    }  # fmt: skip
+        "begin",
+        "step",
+        "least_steps",
+        "log_spots",
+        "discount",
+        "bridge_variance",
+        "lognormal",
+        "trailing",
+        "warn",
+        "refuse",
+        "characteristic",
+        "mean_variance",
+        "explosion",
+        "moment",
+        "growth",
+        "transform",
+        "of_variance",
+        "settled",
+        "volatile",
+        "start",
+        "observe",
+        "between",
+        "finish",
+        "closed",
+        "bridged",
+        "dated",
+        "bond",
+        "forward",
+        "sector",
+        "control_variance",
+        "decide",
+        "fill",
+        "charge",
+        "afford",
+        "per_unit_turnover",
+        "compute",
+        "latest",
+        "lookback",
+        "columns",
+        "size",
+        "visit_Constant",
+        "visit_For",
+        "visit_FunctionDef",
+        "visit_IfExp",
+        "visit_Call",
+        "visit_Compare",
+        "visit_Name",
+        "visit_Subscript",
+        "visit_Attribute",
+        "visit_BinOp",
+        "visit_Expr",
+        "visit_Assign",
+        "visit_AugAssign",
+        "bits32",
+        "bits64",
+        "from_bits32",
+        "from_bits64",
+        "cast",
+        "generate",
+        "lookup",
+        "variance",
+        "y",
+        "x",
+        "text",
+    }
     assert not [b for b in bare if b.split()[-1] not in hooks]
 
 
 def test_nothing_is_pickled():
     for path in files():
-        assert not re.search(r"\bimport pickle|pickle\.(load|dump)|torch\.(save|load)\(", path.read_text()), path
+        assert not re.search(
+            r"\bimport pickle|pickle\.(load|dump)|torch\.(save|load)\(", path.read_text()
+        ), path
 
 
 def test_features_are_a_family():

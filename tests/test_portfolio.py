@@ -10,7 +10,9 @@ from gpuquant.errors import DataError, GpuquantError, InputError, NameUnknown
 from gpuquant.learn.train import Recipe
 from gpuquant.risk import Risk
 
-MARKET = gq.Market({"rate": 0.03, "A": {"spot": 60.0, "volatility": 0.2}, "B": {"spot": 55.0, "volatility": 0.3}})
+MARKET = gq.Market(
+    {"rate": 0.03, "A": {"spot": 60.0, "volatility": 0.2}, "B": {"spot": 55.0, "volatility": 0.3}}
+)
 
 
 def contracts():
@@ -42,7 +44,14 @@ def test_a_total_is_the_sum_of_its_parts(book):
     options = gq.price(contracts(), market=MARKET)
     assert priced.total == pytest.approx(options.total + 100 * 60 - 50 * 55 + 1000)
     frame = priced.frame
-    assert list(frame["position"]) == ["options/1", "options/2", "options/3", "shares/A", "shares/B", "cash"]
+    assert list(frame["position"]) == [
+        "options/1",
+        "options/2",
+        "options/3",
+        "shares/A",
+        "shares/B",
+        "cash",
+    ]
 
 
 def test_greeks_are_per_position(book):
@@ -61,7 +70,9 @@ def test_a_failed_position_makes_no_total(book):
     risk = lame.risk(MARKET, gq.Scenarios.grid(spot=[0.0]))
     assert risk.failed.to_numpy().tolist() == [["more/Z", "the market has no spot > 0 of 'Z'"]]
     assert np.isnan(risk.total).all() and np.isnan(risk.var()) and "more/Z" in risk.summary()
-    assert lame.risk(MARKET, gq.Scenarios.grid(spot=[0.0]), partial=True).total[0] == pytest.approx(0.0, abs=1e-9)
+    assert lame.risk(MARKET, gq.Scenarios.grid(spot=[0.0]), partial=True).total[0] == pytest.approx(
+        0.0, abs=1e-9
+    )
     with pytest.raises(DataError, match="'more/Z' has no price"):
         lame.optimize(risk, vary="more")
 
@@ -77,15 +88,26 @@ def test_no_move_no_profit_and_delta_explains_small_ones(book):
 
 def test_full_revaluation_is_pricing_again(book):
     risk = book.risk(MARKET, gq.Scenarios.grid(spot=[-0.2], volatility=[0.05]), paths=5000)
-    moved = gq.Market({"rate": 0.03, "A": {"spot": 48.0, "volatility": 0.25}, "B": {"spot": 44.0, "volatility": 0.35}})
-    expected = book.price(moved, paths=5000).frame["value"].to_numpy() - book.price(MARKET, paths=5000).frame["value"].to_numpy()
+    moved = gq.Market(
+        {
+            "rate": 0.03,
+            "A": {"spot": 48.0, "volatility": 0.25},
+            "B": {"spot": 44.0, "volatility": 0.35},
+        }
+    )
+    expected = (
+        book.price(moved, paths=5000).frame["value"].to_numpy()
+        - book.price(MARKET, paths=5000).frame["value"].to_numpy()
+    )
     np.testing.assert_allclose(risk.pnl.to_numpy()[0], expected, rtol=1e-9, atol=1e-9)
 
 
 def made_up(scenarios=400, positions=5, seed=0):
     draw = np.random.default_rng(seed)
     names = [f"shares/{k}" for k in range(positions - 1)] + ["cash"]
-    pnl = draw.multivariate_normal(np.zeros(positions), np.diag([4.0] * (positions - 1) + [1e-9]) + 0.5, scenarios)
+    pnl = draw.multivariate_normal(
+        np.zeros(positions), np.diag([4.0] * (positions - 1) + [1e-9]) + 0.5, scenarios
+    )
     return Risk(pd.DataFrame(pnl, columns=names), pd.Series([100.0] * positions, index=names))
 
 
@@ -94,7 +116,9 @@ def test_contributions_sum_to_the_expected_shortfall():
     for level in (0.9, 0.975, 0.99):
         assert risk.contributions(level).sum() == pytest.approx(risk.expected_shortfall(level))
         assert risk.expected_shortfall(level) >= risk.var(level)
-    assert (risk.frame["low"] <= risk.frame["value"]).all() and (risk.frame["value"] <= risk.frame["high"] * 1.2).all()
+    assert (risk.frame["low"] <= risk.frame["value"]).all() and (
+        risk.frame["value"] <= risk.frame["high"] * 1.2
+    ).all()
 
 
 def test_optimising_lowers_the_tail_and_keeps_the_value():
@@ -127,20 +151,33 @@ def test_an_estimator_of_weights_is_an_objective():
 
 
 def test_historical_scenarios_are_the_moves(walk_panel):
-    moves = gq.Scenarios.historical(walk_panel, horizon=5, hold=["volatility", "rate", "dividend_yield"], last=100)
+    moves = gq.Scenarios.historical(
+        walk_panel, horizon=5, hold=["volatility", "rate", "dividend_yield"], last=100
+    )
     assert len(moves) == 100
     relative, _ = moves.moves[-1]["spot"]["B"]
     assert relative == pytest.approx(walk_panel.close[-1, 1] / walk_panel.close[-6, 1] - 1)
     shocked = moves.markets(gq.Market({"B": {"spot": 10.0}}))[-1]
-    assert shocked.lookup("spot", ["B"], "", np.zeros(1), np.ones(1), np.zeros(1, int))[0] == pytest.approx(10 * (1 + relative))
+    assert shocked.lookup("spot", ["B"], "", np.zeros(1), np.ones(1), np.zeros(1, int))[
+        0
+    ] == pytest.approx(10 * (1 + relative))
 
 
 def fund(walk_panel, tmp_path):
     learner = learn.Learner(learn.networks.MLP(hidden=8), ensemble=2, recipe=Recipe(steps=5))
-    alpha = gq.Strategy(features=[gq.features.Momentum(window=5), gq.features.RuleReturns(window=10)], learner=learner, sizing=sizing.VolatilityTarget(0.1))
-    made = gq.Portfolio({"alpha": alpha, "options": contracts(), "shares": {"A": 2}, "cash": 10_000.0})
+    alpha = gq.Strategy(
+        features=[gq.features.Momentum(window=5), gq.features.RuleReturns(window=10)],
+        learner=learner,
+        sizing=sizing.VolatilityTarget(0.1),
+    )
+    made = gq.Portfolio(
+        {"alpha": alpha, "options": contracts(), "shares": {"A": 2}, "cash": 10_000.0}
+    )
     return made.train(
-        walk_panel, splits=splits.WalkForward(train="24M", test="2M", expanding=True), costs=costs.Proportional(rate=0.001), ledger=tmp_path / "trials.parquet"
+        walk_panel,
+        splits=splits.WalkForward(train="24M", test="2M", expanding=True),
+        costs=costs.Proportional(rate=0.001),
+        ledger=tmp_path / "trials.parquet",
     )
 
 
@@ -153,7 +190,9 @@ def test_a_fund_comes_back_from_disk(walk_panel, tmp_path):
     one, two = (p.backtest(walk_panel, costs=costs.Proportional(rate=0.001)) for p in (made, again))
     np.testing.assert_array_equal(one.returns, two.returns)
     assert one.summary() == two.summary()
-    np.testing.assert_array_equal(again.positions["options"].columns["strike"], contracts().columns["strike"])
+    np.testing.assert_array_equal(
+        again.positions["options"].columns["strike"], contracts().columns["strike"]
+    )
     with pytest.raises(DataError, match=r"holds no manifest\.json"):
         gq.Portfolio.load(tmp_path)
 
@@ -163,7 +202,15 @@ def test_the_tear_sheet_is_one_small_offline_page(walk_panel, tmp_path):
     text = result.report(tmp_path / "sheet.html").read_text()
     assert len(text) < 500_000
     assert "http" not in text.replace("http://www.w3.org", "") and "<script" not in text
-    for word in ("Equity", "Drawdown", "Monthly returns", "Exposure", "Costs", "equal weight", "Nothing is deflated"):
+    for word in (
+        "Equity",
+        "Drawdown",
+        "Monthly returns",
+        "Exposure",
+        "Costs",
+        "equal weight",
+        "Nothing is deflated",
+    ):
         assert word in text
     assert "Sharpe" in result.summary() and result._repr_html_().startswith("<pre>")
     risk = made_up()
@@ -177,7 +224,10 @@ def test_results_can_be_plotted(walk_panel, tmp_path, book):
     result = fund(walk_panel, tmp_path).backtest(walk_panel)
     for drawn in (result, result.account, made_up()):
         assert drawn.plot().has_data()
-    priced = gq.price(gq.payoffs.European(option_type="call", strike=[90.0, 100.0], maturity=1.0), gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2))
+    priced = gq.price(
+        gq.payoffs.European(option_type="call", strike=[90.0, 100.0], maturity=1.0),
+        gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2),
+    )
     assert "<table" in priced._repr_html_()
     matplotlib.pyplot.close("all")
 
@@ -188,8 +238,16 @@ def test_results_can_be_plotted(walk_panel, tmp_path, book):
         (lambda: gq.Portfolio({"x": "y"}), InputError, "position 'x' is a str"),
         (lambda: gq.Portfolio({"shares": {"A": np.nan}}), InputError, "A = nan"),
         (lambda: gq.Portfolio({"cash": np.inf}), InputError, "cash"),
-        (lambda: gq.Portfolio({"cash": 1.0}).train(None, splits=None), InputError, "holds 0 strategies"),
-        (lambda: gq.Portfolio({"cash": 1.0}).optimize(made_up(), vary="sharse"), NameUnknown, "unknown position"),
+        (
+            lambda: gq.Portfolio({"cash": 1.0}).train(None, splits=None),
+            InputError,
+            "holds 0 strategies",
+        ),
+        (
+            lambda: gq.Portfolio({"cash": 1.0}).optimize(made_up(), vary="sharse"),
+            NameUnknown,
+            "unknown position",
+        ),
         (lambda: gq.Scenarios.grid(), InputError, "at least one column"),
         (lambda: gq.Scenarios.grid(spt=[0.1]), NameUnknown, "did you mean 'spot'"),
         (lambda: gq.Scenarios.grid(spot=[-1.0]), InputError, "above -1"),
@@ -212,15 +270,36 @@ def test_history_must_name_what_it_holds(walk_panel):
 
 
 def test_a_volatility_scenario_moves_heston_too():
-    heston = {"v0": 0.04, "kappa": 1.0, "long_variance": 0.04, "vol_of_vol": 0.3, "correlation": -0.5}
+    heston = {
+        "v0": 0.04,
+        "kappa": 1.0,
+        "long_variance": 0.04,
+        "vol_of_vol": 0.3,
+        "correlation": -0.5,
+    }
     rows = pd.DataFrame(
-        {"product": ["european"] * 2, "model": ["heston", "black_scholes"], "underlying": "A", "option_type": "call", "strike": 60.0, "maturity": 1.0}
+        {
+            "product": ["european"] * 2,
+            "model": ["heston", "black_scholes"],
+            "underlying": "A",
+            "option_type": "call",
+            "strike": 60.0,
+            "maturity": 1.0,
+        }
     )
     market = gq.Market({"rate": 0.0, "A": {"spot": 60.0, "volatility": 0.2, "heston": heston}})
-    pnl = gq.Portfolio({"x": gq.Contracts.from_frame(rows)}).risk(market, gq.Scenarios.grid(volatility=[0.05])).pnl.to_numpy()[0]
+    pnl = (
+        gq.Portfolio({"x": gq.Contracts.from_frame(rows)})
+        .risk(market, gq.Scenarios.grid(volatility=[0.05]))
+        .pnl.to_numpy()[0]
+    )
     assert pnl[0] == pytest.approx(pnl[1], rel=0.1)
 
 
 def test_a_scenario_without_a_value_makes_no_figure(book):
     risk = book.risk(MARKET, gq.Scenarios.grid(volatility=[-0.25, 0.0, 0.01]))
-    assert np.isnan(risk.var()) and np.isnan(risk.expected_shortfall()) and np.isnan(risk.contributions()).all()
+    assert (
+        np.isnan(risk.var())
+        and np.isnan(risk.expected_shortfall())
+        and np.isnan(risk.contributions()).all()
+    )

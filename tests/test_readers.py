@@ -1,4 +1,6 @@
-"""Readers: the same prices in every shape that people have them in are the same panel; what is not clearly prices is refused."""
+"""Readers: the same prices in every shape that people have them in are the same panel; what is
+not clearly prices is refused.
+"""
 
 import io
 
@@ -44,18 +46,29 @@ def tables(seed, bars, assets, zone=None, freq="B"):
 
 
 def tidy(frames, draw=None):
-    """A row for each date and ticker, in any order of rows that keeps the tickers' first appearance."""
-    parts = [frame.rename_axis("ticker", axis=1).stack().rename(SPELLED[name]) for name, frame in frames.items()]
+    """A row for each date and ticker, in any order of rows that keeps the tickers' first
+    appearance.
+    """
+    parts = [
+        frame.rename_axis("ticker", axis=1).stack().rename(SPELLED[name])
+        for name, frame in frames.items()
+    ]
     table = pd.concat(parts, axis=1).reset_index()
     if draw is None:
         return table
     count = next(iter(frames.values())).shape[1]
-    return pd.concat([table[:count], table[count:].sample(frac=1.0, random_state=int(draw))], ignore_index=True)
+    return pd.concat(
+        [table[:count], table[count:].sample(frac=1.0, random_state=int(draw))], ignore_index=True
+    )
 
 
 def leveled(frames, order):
-    """Columns of two levels, fields over tickers or tickers over fields, named as download tools do."""
-    wide = pd.concat({SPELLED[name]: frame for name, frame in frames.items()}, axis=1).rename_axis(["Price", "Ticker"], axis=1)
+    """Columns of two levels, fields over tickers or tickers over fields, named as download tools
+    do.
+    """
+    wide = pd.concat({SPELLED[name]: frame for name, frame in frames.items()}, axis=1).rename_axis(
+        ["Price", "Ticker"], axis=1
+    )
     return wide if order == "fields" else wide.swaplevel(axis=1)
 
 
@@ -74,7 +87,13 @@ def shapes(frames, folder):
     yield "fields over tickers", leveled(frames, "fields")
     yield "tickers over fields", leveled(frames, "tickers")
     yield "by field", frames
-    yield "by ticker", {t: pd.DataFrame({SPELLED[n]: f[t] for n, f in frames.items()}) for t in frames["close"].columns}
+    yield (
+        "by ticker",
+        {
+            t: pd.DataFrame({SPELLED[n]: f[t] for n, f in frames.items()})
+            for t in frames["close"].columns
+        },
+    )
     yield "tidy", table
     yield "tidy, shuffled", tidy(frames, draw=1)
     yield "tidy, dates and tickers as the index", table.set_index(["Date", "ticker"])
@@ -88,7 +107,10 @@ def shapes(frames, folder):
     if frames["close"].index.tz is None:  # text says how far from UTC a time is, not in what zone
         yield "CSV", path
         yield "CSV with the index of the frame in it", _written(table, folder / "index.csv")
-        yield "CSV with semicolons", _written(table, folder / "semicolons.csv", sep=";", decimal=",", index=False)
+        yield (
+            "CSV with semicolons",
+            _written(table, folder / "semicolons.csv", sep=";", decimal=",", index=False),
+        )
 
 
 def _written(table, path, **how):
@@ -100,9 +122,13 @@ def same(panel, frames, name):
     """Equal in prices, dates, zone and tickers."""
     assert panel.assets == tuple(frames["close"].columns), name
     assert (panel.index == frames["close"].index).all(), name
-    assert panel.timezone == (None if frames["close"].index.tz is None else str(frames["close"].index.tz)), name
+    assert panel.timezone == (
+        None if frames["close"].index.tz is None else str(frames["close"].index.tz)
+    ), name
     for field in FIELDS:
-        np.testing.assert_allclose(getattr(panel, field), frames[field].to_numpy(), rtol=1e-15, err_msg=f"{name} {field}")
+        np.testing.assert_allclose(
+            getattr(panel, field), frames[field].to_numpy(), rtol=1e-15, err_msg=f"{name} {field}"
+        )
 
 
 @settings(max_examples=10, deadline=None)
@@ -120,7 +146,12 @@ def test_every_shape_gives_the_same_panel(tmp_path_factory, seed, bars, assets, 
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 4), st.sampled_from([None, "Europe/London"]))
+@given(
+    st.integers(0, 10**6),
+    st.integers(2, 40),
+    st.integers(1, 4),
+    st.sampled_from([None, "Europe/London"]),
+)
 def test_closes_alone_in_every_shape(tmp_path_factory, seed, bars, assets, zone):
     close = tables(seed, bars, assets, zone)["close"]
     folder = tmp_path_factory.mktemp("closes")
@@ -148,7 +179,11 @@ def test_a_panel_goes_to_parquet_and_back(tmp_path):
     frames = tables(3, 30, 3, "America/New_York")
     frames["close"].iloc[4, 1] = np.nan
     more = {"splits": frames["close"] * 0 + 1.0, "dividends": frames["close"] * 0.0}
-    panel = gq.Panel.from_frames(**frames, **{k: v.fillna(1.0 if k == "splits" else 0.0) for k, v in more.items()}, halts=True)
+    panel = gq.Panel.from_frames(
+        **frames,
+        **{k: v.fillna(1.0 if k == "splits" else 0.0) for k, v in more.items()},
+        halts=True,
+    )
     panel.to_parquet(tmp_path / "panel.parquet")
     again = gq.Panel.read(tmp_path / "panel.parquet")
     assert again.halts and again.assets == panel.assets and again.timezone == "America/New_York"
@@ -162,7 +197,11 @@ def test_one_tickers_series_and_fields(tmp_path):
     one = pd.DataFrame({SPELLED[name]: frame[ticker] for name, frame in frames.items()})
     one.to_csv(tmp_path / "MSFT.csv")
     same(gq.Panel.of(one, asset=ticker), frames, "fields")
-    same(gq.Panel.of(one.rename_axis("Price", axis=1), asset=ticker), frames, "fields, as a tool names them")
+    same(
+        gq.Panel.of(one.rename_axis("Price", axis=1), asset=ticker),
+        frames,
+        "fields, as a tool names them",
+    )
     assert gq.Panel.of(tmp_path / "MSFT.csv").assets == ("MSFT",)
     assert gq.Panel.of(frames["close"][ticker]).assets == (ticker,)
     assert gq.Panel.of(frames["close"][ticker].rename(None)).assets == ("asset",)
@@ -178,60 +217,133 @@ def test_an_adjusted_close_scales_all_prices_unless_it_is_left_out(tmp_path):
     (tmp_path / "X.csv").write_text(YAHOO)
     panel = gq.Panel.read(tmp_path / "X.csv")
     assert panel.adjusted is True and "adjusted for splits and dividends" in repr(panel)
-    assert panel.close[:, 0].tolist() == [5.5, 6.0] and panel.open[:, 0].tolist() == [5.0, 5.5] and panel.volume[:, 0].tolist() == [100, 200]
+    assert (
+        panel.close[:, 0].tolist() == [5.5, 6.0]
+        and panel.open[:, 0].tolist() == [5.0, 5.5]
+        and panel.volume[:, 0].tolist() == [100, 200]
+    )
     plain = gq.Panel.read(tmp_path / "X.csv", adjusted=False)
-    assert plain.adjusted is False and plain.close[:, 0].tolist() == [11.0, 12.0] and "not adjusted" in repr(plain)
-    paid = pd.read_csv(io.StringIO(YAHOO)).assign(Dividends=[0.0, 0.5], **{"Stock Splits": [0.0, 0.0], "Capital Gains": [0.25, 0.0]})
+    assert (
+        plain.adjusted is False
+        and plain.close[:, 0].tolist() == [11.0, 12.0]
+        and "not adjusted" in repr(plain)
+    )
+    paid = pd.read_csv(io.StringIO(YAHOO)).assign(
+        Dividends=[0.0, 0.5], **{"Stock Splits": [0.0, 0.0], "Capital Gains": [0.25, 0.0]}
+    )
     known = gq.Panel.of(paid)
     assert known.adjusted is False and known.close[:, 0].tolist() == [11.0, 12.0]
-    assert known.dividends[:, 0].tolist() == [0.25, 0.5] and known.splits[:, 0].tolist() == [1.0, 1.0]
+    assert known.dividends[:, 0].tolist() == [0.25, 0.5] and known.splits[:, 0].tolist() == [
+        1.0,
+        1.0,
+    ]
 
 
-NASDAQ = 'Date,Close/Last,Volume,Open,High,Low\n01/31/2024,"$1,012.50","200","$1,011.00","$1,013.00","$1,010.00"\n01/30/2024,$990.25,100,$991,$995.10,$989\n'
+NASDAQ = (
+    "Date,Close/Last,Volume,Open,High,Low\n"
+    '01/31/2024,"$1,012.50","200","$1,011.00","$1,013.00","$1,010.00"\n'
+    "01/30/2024,$990.25,100,$991,$995.10,$989\n"
+)
 
 
 def test_dollars_thousands_and_the_newest_first(tmp_path):
     (tmp_path / "N.csv").write_text(NASDAQ)
     panel = gq.Panel.read(tmp_path / "N.csv")
-    assert panel.close[:, 0].tolist() == [990.25, 1012.5] and str(panel.index[0].date()) == "2024-01-30"
+    assert (
+        panel.close[:, 0].tolist() == [990.25, 1012.5]
+        and str(panel.index[0].date()) == "2024-01-30"
+    )
 
 
 def test_what_was_taken_is_shown():
     frames = tables(1, 60, 2, "Asia/Tokyo", "30min")
     panel = gq.Panel.of(leveled(frames, "fields"))
     text = repr(panel)
-    for part in ("2 assets", "open, high, low, close, volume", "60 bars", "30 minutes", "time zone Asia/Tokyo"):
+    for part in (
+        "2 assets",
+        "open, high, low, close, volume",
+        "60 bars",
+        "30 minutes",
+        "time zone Asia/Tokyo",
+    ):
         assert part in text and part in panel._repr_html_(), text
 
 
-WIDE = pd.DataFrame({"A": [10.0, 11.0, 12.0], "B": [20.0, 21.0, 22.0]}, pd.bdate_range("2024-01-01", periods=3))
+WIDE = pd.DataFrame(
+    {"A": [10.0, 11.0, 12.0], "B": [20.0, 21.0, 22.0]}, pd.bdate_range("2024-01-01", periods=3)
+)
 TIDY = WIDE.rename_axis("ticker", axis=1).rename_axis("date").stack().rename("close").reset_index()
 REFUSED = {
-    "a strange column beside fields": (WIDE.set_axis(["Close", "RSI"], axis=1), "column 'RSI' is no field of prices"),
-    "a misspelt field": (WIDE.assign(C=1.0).set_axis(["Close", "Volum", "High"], axis=1), "did you mean 'volume'"),
+    "a strange column beside fields": (
+        WIDE.set_axis(["Close", "RSI"], axis=1),
+        "column 'RSI' is no field of prices",
+    ),
+    "a misspelt field": (
+        WIDE.assign(C=1.0).set_axis(["Close", "Volum", "High"], axis=1),
+        "did you mean 'volume'",
+    ),
     "fields without a close": (WIDE.set_axis(["Open", "High"], axis=1), "without its close"),
     "returns": (WIDE.pct_change().iloc[1:] * [1.0, -1.0], "these are returns, not prices"),
     "truth values": (WIDE > 11.0, "holds True and False"),
     "words": (WIDE.assign(A=["x", "y", "z"]), "prices must be numbers: .*'x'"),
     "no dates": (WIDE.reset_index(drop=True), "the index must hold dates"),
-    "three levels": (WIDE.set_axis(pd.MultiIndex.from_tuples([("Close", "A", 1), ("Close", "B", 1)]), axis=1), "3 levels"),
-    "levels without fields": (WIDE.set_axis(pd.MultiIndex.from_tuples([("x", "A"), ("x", "B")]), axis=1), "one must hold fields"),
+    "three levels": (
+        WIDE.set_axis(pd.MultiIndex.from_tuples([("Close", "A", 1), ("Close", "B", 1)]), axis=1),
+        "3 levels",
+    ),
+    "levels without fields": (
+        WIDE.set_axis(pd.MultiIndex.from_tuples([("x", "A"), ("x", "B")]), axis=1),
+        "one must hold fields",
+    ),
     "a date twice for a ticker": (pd.concat([TIDY, TIDY[:1]]), "has A at 2024-01-01.* twice"),
-    "a tidy table without closes": (TIDY.rename(columns={"close": "volume"}), "needs a column of closes"),
-    "a tidy table with a sector": (TIDY.assign(sector="tech"), "column 'sector' is no field of prices"),
+    "a tidy table without closes": (
+        TIDY.rename(columns={"close": "volume"}),
+        "needs a column of closes",
+    ),
+    "a tidy table with a sector": (
+        TIDY.assign(sector="tech"),
+        "column 'sector' is no field of prices",
+    ),
     "a tidy table without dates": (TIDY.drop(columns="date"), "needs one of dates"),
-    "a missing ticker": (TIDY.assign(ticker=TIDY["ticker"].where(TIDY.index > 0)), r"ticker\[0\] is missing"),
-    "a missing date of a ticker": (TIDY.drop(index=3), "halts=True takes a missing price for a halt"),
-    "a dict of tickers, one without volume": ({"A": WIDE.set_axis(["close", "volume"], axis=1), "B": WIDE[["A"]].set_axis(["close"], axis=1)}, "volume: there is none of B"),
-    "two closes": (WIDE.set_axis(["Close", "Last"], axis=1), "the columns 'Close' and 'Last' are both the close"),
-    "a split that the prices do not show": (WIDE[["A"]].set_axis(["Close"], axis=1).assign(**{"Stock Splits": [0.0, 2.0, 0.0]}), "adjusted for it already"),
-    "two time zones": ({"A": WIDE[["A"]].tz_localize("UTC"), "B": WIDE[["B"]]}, "the time zone UTC, prices\\['B'\\] None"),
-    "a day of either month": (WIDE.reset_index(names="Date").assign(Date=["03/01/2024", "04/01/2024", "05/01/2024"]), "dayfirst=True"),
+    "a missing ticker": (
+        TIDY.assign(ticker=TIDY["ticker"].where(TIDY.index > 0)),
+        r"ticker\[0\] is missing",
+    ),
+    "a missing date of a ticker": (
+        TIDY.drop(index=3),
+        "halts=True takes a missing price for a halt",
+    ),
+    "a dict of tickers, one without volume": (
+        {
+            "A": WIDE.set_axis(["close", "volume"], axis=1),
+            "B": WIDE[["A"]].set_axis(["close"], axis=1),
+        },
+        "volume: there is none of B",
+    ),
+    "two closes": (
+        WIDE.set_axis(["Close", "Last"], axis=1),
+        "the columns 'Close' and 'Last' are both the close",
+    ),
+    "a split that the prices do not show": (
+        WIDE[["A"]].set_axis(["Close"], axis=1).assign(**{"Stock Splits": [0.0, 2.0, 0.0]}),
+        "adjusted for it already",
+    ),
+    "two time zones": (
+        {"A": WIDE[["A"]].tz_localize("UTC"), "B": WIDE[["B"]]},
+        "the time zone UTC, prices\\['B'\\] None",
+    ),
+    "a day of either month": (
+        WIDE.reset_index(names="Date").assign(Date=["03/01/2024", "04/01/2024", "05/01/2024"]),
+        "dayfirst=True",
+    ),
     "a comma for a point": (WIDE.assign(A=["10,5", "11,5", "12,5"]), "prices must be numbers"),
-    "an open beside an adjusted close alone": (WIDE.set_axis(["Open", "Adj Close"], axis=1), "needs the close as it was traded"),
+    "an open beside an adjusted close alone": (
+        WIDE.set_axis(["Open", "Adj Close"], axis=1),
+        "needs the close as it was traded",
+    ),
     "an empty mapping": ({}, "mapping is empty"),
     "an array": (WIDE.to_numpy(), "has no dates"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -250,14 +362,26 @@ def test_tickers_called_as_fields_are_closes_where_it_is_said():
 
 
 def test_dates_by_day_and_numbers_names_and_tickers_of_digits(tmp_path):
-    (tmp_path / "de.csv").write_text("Datum;Close\n".replace("Datum", "Date") + "01.02.2024;1.001,5\n02.02.2024;1.002,5\n05.02.2024;999,25\n")
+    (tmp_path / "de.csv").write_text(
+        "Datum;Close\n".replace("Datum", "Date")
+        + "01.02.2024;1.001,5\n02.02.2024;1.002,5\n05.02.2024;999,25\n"
+    )
     panel = gq.Panel.read(tmp_path / "de.csv")
-    assert panel.close[:, 0].tolist() == [1001.5, 1002.5, 999.25] and str(panel.index[0].date()) == "2024-02-01"
-    (tmp_path / "kr.csv").write_text("date,ticker,close\n20240102,005930,70000\n20240102,NA,9\n20240103,005930,71000\n20240103,NA,8\n")
+    assert (
+        panel.close[:, 0].tolist() == [1001.5, 1002.5, 999.25]
+        and str(panel.index[0].date()) == "2024-02-01"
+    )
+    (tmp_path / "kr.csv").write_text(
+        "date,ticker,close\n20240102,005930,70000\n20240102,NA,9\n20240103,005930,71000\n"
+        "20240103,NA,8\n"
+    )
     panel = gq.Panel.read(tmp_path / "kr.csv")
     assert panel.assets == ("005930", "NA") and panel.close[1].tolist() == [71000.0, 8.0]
     assert gq.Panel.of(WIDE.set_axis([20240101, 20240102, 20240103])).bars == 3
-    assert gq.Panel.of(WIDE.set_axis(["茅台", "index"], axis=1).astype(int)).assets == ("茅台", "index")
+    assert gq.Panel.of(WIDE.set_axis(["茅台", "index"], axis=1).astype(int)).assets == (
+        "茅台",
+        "index",
+    )
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -265,11 +389,18 @@ def test_times_since_1970_are_utc(unit):
     moments = WIDE.index.to_numpy().astype(f"datetime64[{unit}]").astype(np.int64)
     for prices in (WIDE.set_axis(moments), WIDE.reset_index(drop=True).assign(open_time=moments)):
         panel = gq.Panel.of(prices)
-        assert panel.timezone == "UTC" and (panel.dates == WIDE.index.to_numpy()).all() and panel.assets == ("A", "B")
+        assert (
+            panel.timezone == "UTC"
+            and (panel.dates == WIDE.index.to_numpy()).all()
+            and panel.assets == ("A", "B")
+        )
 
 
 def test_days_and_times_of_day_in_two_columns(tmp_path):
-    (tmp_path / "terminal.csv").write_text("<DATE>\t<TIME>\t<OPEN>\t<CLOSE>\n2024.01.02\t09:30:00\t10\t11\n2024.01.02\t09:31:00\t11\t12\n")
+    (tmp_path / "terminal.csv").write_text(
+        "<DATE>\t<TIME>\t<OPEN>\t<CLOSE>\n2024.01.02\t09:30:00\t10\t11\n"
+        "2024.01.02\t09:31:00\t11\t12\n"
+    )
     panel = gq.Panel.read(tmp_path / "terminal.csv")
     assert [str(moment) for moment in panel.index] == ["2024-01-02 09:30:00", "2024-01-02 09:31:00"]
     assert panel.open[:, 0].tolist() == [10.0, 11.0] and panel.close[:, 0].tolist() == [11.0, 12.0]

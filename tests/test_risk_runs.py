@@ -1,4 +1,6 @@
-"""Risk runs and the optimiser: a status for every position, one currency, scenarios by name, and what is asked for unasked."""
+"""Risk runs and the optimiser: a status for every position, one currency, scenarios by name, and
+what is asked for unasked.
+"""
 
 import time
 
@@ -17,9 +19,32 @@ MARKET = gq.Market(
         "C": {"spot": 10.0, "volatility": 0.5},
     }
 )
-CALL = {"id": "call", "product": "european", "option_type": "call", "underlying": "A", "strike": 100.0, "maturity": 1.0}
-HESTON = {**CALL, "id": "heston", "model": "heston", "v0": 0.04, "kappa": 1.5, "long_variance": 0.09, "vol_of_vol": 0.4, "correlation": -0.6}
-BATES = {**HESTON, "id": "bates", "model": "bates", "intensity": 0.5, "jump_mean": -0.1, "jump_volatility": 0.15}
+CALL = {
+    "id": "call",
+    "product": "european",
+    "option_type": "call",
+    "underlying": "A",
+    "strike": 100.0,
+    "maturity": 1.0,
+}
+HESTON = {
+    **CALL,
+    "id": "heston",
+    "model": "heston",
+    "v0": 0.04,
+    "kappa": 1.5,
+    "long_variance": 0.09,
+    "vol_of_vol": 0.4,
+    "correlation": -0.6,
+}
+BATES = {
+    **HESTON,
+    "id": "bates",
+    "model": "bates",
+    "intensity": 0.5,
+    "jump_mean": -0.1,
+    "jump_volatility": 0.15,
+}
 BASKET = {
     "id": "basket",
     "product": "basket",
@@ -42,11 +67,33 @@ def run(portfolio, moves=DOWN, **how):
 
 
 def test_a_position_without_a_price_has_a_reason_and_the_others_go_on():
-    portfolio = book(CALL, {**CALL, "id": "bad", "strike": -1.0}, {**CALL, "id": "worse", "underlying": "Z"}, shares={"A": 3.0, "Q": 1.0}, cash=100.0)
+    portfolio = book(
+        CALL,
+        {**CALL, "id": "bad", "strike": -1.0},
+        {**CALL, "id": "worse", "underlying": "Z"},
+        shares={"A": 3.0, "Q": 1.0},
+        cash=100.0,
+    )
     risk = run(portfolio)
-    assert risk.status.to_dict() == {"o/call": "ok", "o/bad": "failed", "o/worse": "failed", "shares/A": "ok", "shares/Q": "failed", "cash": "ok"}
-    assert "strike" in risk.messages["o/bad"] and "spot" in risk.messages["o/worse"] and "'Q'" in risk.messages["shares/Q"]
-    for number in (risk.var(), risk.expected_shortfall(), risk.worth, risk.contributions().sum(min_count=6)):
+    assert risk.status.to_dict() == {
+        "o/call": "ok",
+        "o/bad": "failed",
+        "o/worse": "failed",
+        "shares/A": "ok",
+        "shares/Q": "failed",
+        "cash": "ok",
+    }
+    assert (
+        "strike" in risk.messages["o/bad"]
+        and "spot" in risk.messages["o/worse"]
+        and "'Q'" in risk.messages["shares/Q"]
+    )
+    for number in (
+        risk.var(),
+        risk.expected_shortfall(),
+        risk.worth,
+        risk.contributions().sum(min_count=6),
+    ):
         assert np.isnan(number)
     part = run(portfolio, partial=True)
     whole = run(book(CALL, shares={"A": 3.0}, cash=100.0))
@@ -57,7 +104,10 @@ def test_a_position_without_a_price_has_a_reason_and_the_others_go_on():
 
 def test_a_position_that_has_no_price_in_one_scenario_only():
     risk = run(book(CALL, shares={"A": 1.0}), gq.Scenarios.grid(volatility=[0.0, -0.3]))
-    assert risk.status["o/call"] == "failed" and "in scenario 'volatility -0.3'" in risk.messages["o/call"]
+    assert (
+        risk.status["o/call"] == "failed"
+        and "in scenario 'volatility -0.3'" in risk.messages["o/call"]
+    )
     assert np.isfinite(risk.pnl["o/call"].iloc[0]) and np.isnan(risk.pnl["o/call"].iloc[1])
     assert np.isfinite(risk.total[0]) and np.isnan(risk.total[1])
 
@@ -73,7 +123,11 @@ def test_several_currencies_are_refused_and_one_is_named(tmp_path):
     with pytest.raises(DataError, match="the book holds positions without a currency, USD"):
         run(book(dollars, {**CALL, "id": "c"}))
     risk = run(book(dollars, shares={"A": 1.0}, cash=5.0))
-    assert risk.currency == "USD" and "USD" in risk.summary() and "USD" in risk.report(tmp_path / "risk.html").read_text()
+    assert (
+        risk.currency == "USD"
+        and "USD" in risk.summary()
+        and "USD" in risk.report(tmp_path / "risk.html").read_text()
+    )
     assert "USD" in book(dollars, cash=5.0).price(MARKET).summary()
 
 
@@ -93,13 +147,23 @@ def test_a_scenario_of_a_name_that_nobody_has(move, match):
 
 def test_a_stress_of_one_name_moves_that_one():
     risk = run(
-        book(CALL, shares={"A": 1.0, "B": 1.0}), gq.Scenarios([{"spot": {"B": (-0.5, 0.0)}}, {"spot": {"C": (-0.5, 0.0)}}], ["B", "C, which nobody holds"])
+        book(CALL, shares={"A": 1.0, "B": 1.0}),
+        gq.Scenarios(
+            [{"spot": {"B": (-0.5, 0.0)}}, {"spot": {"C": (-0.5, 0.0)}}],
+            ["B", "C, which nobody holds"],
+        ),
     )
-    assert risk.pnl.loc["B"].tolist() == [0.0, 0.0, -25.0] and risk.pnl.iloc[1].tolist() == [0.0, 0.0, 0.0]
+    assert risk.pnl.loc["B"].tolist() == [0.0, 0.0, -25.0] and risk.pnl.iloc[1].tolist() == [
+        0.0,
+        0.0,
+        0.0,
+    ]
 
 
 def test_a_history_must_have_every_underlying(walk_panel):
-    moves = gq.Scenarios.historical(walk_panel, hold=["volatility", "rate", "dividend_yield"], last=5)
+    moves = gq.Scenarios.historical(
+        walk_panel, hold=["volatility", "rate", "dividend_yield"], last=5
+    )
     assert run(book(CALL), moves).pnl.shape == (5, 1)
     with pytest.raises(DataError, match="no history of the underlying 'Q'"):
         run(book({**CALL, "underlying": "Q", "spot": 1.0}), moves)
@@ -107,9 +171,20 @@ def test_a_history_must_have_every_underlying(walk_panel):
 
 def test_the_meta_is_of_the_whole_run():
     start = time.perf_counter()
-    risk = run(book(CALL, shares={"A": 1.0}), gq.Scenarios.grid(spot=np.linspace(-0.3, 0.3, 40).tolist()), paths=1234, seed=5, device="cpu:1")
+    risk = run(
+        book(CALL, shares={"A": 1.0}),
+        gq.Scenarios.grid(spot=np.linspace(-0.3, 0.3, 40).tolist()),
+        paths=1234,
+        seed=5,
+        device="cpu:1",
+    )
     assert 0.0 < risk.meta["seconds"] <= time.perf_counter() - start
-    assert {k: risk.meta[k] for k in ("paths", "seed", "scenarios", "positions")} == {"paths": 1234, "seed": 5, "scenarios": 40, "positions": 2}
+    assert {k: risk.meta[k] for k in ("paths", "seed", "scenarios", "positions")} == {
+        "paths": 1234,
+        "seed": 5,
+        "scenarios": 40,
+        "positions": 2,
+    }
     assert risk.meta["device"].startswith("cpu")
     shares = gq.Portfolio({"s": {"A": 1.0}}).risk(MARKET, DOWN, progress=False)
     assert shares.meta["seconds"] > 0.0 and shares.meta["scenarios"] == 2
@@ -131,24 +206,60 @@ def test_a_volatility_of_zero_has_no_proportion():
 
 def test_a_baskets_assets_come_from_the_market_and_move_by_name():
     named = {**BASKET, "underlyings": ["A", "B"]}
-    own = {**BASKET, "spots": [100.0, 50.0], "volatilities": [0.2, 0.3], "dividend_yields": [0.01, 0.0]}
+    own = {
+        **BASKET,
+        "spots": [100.0, 50.0],
+        "volatilities": [0.2, 0.3],
+        "dividend_yields": [0.01, 0.0],
+    }
     assert book(named).price(MARKET).frame["price"][0] == book(own).price(MARKET).frame["price"][0]
     moves = gq.Scenarios(
-        [{"spot": {"A": (-0.1, 0.0)}}, {"spot": {"B": (-0.1, 0.0)}}, {"volatility": (0.0, 0.05)}, {"dividend_yield": {"A": (0.0, 0.01)}}],
+        [
+            {"spot": {"A": (-0.1, 0.0)}},
+            {"spot": {"B": (-0.1, 0.0)}},
+            {"volatility": (0.0, 0.05)},
+            {"dividend_yield": {"A": (0.0, 0.01)}},
+        ],
         ["A", "B", "vol", "yield"],
     )
-    changed = ({"spots": [90.0, 50.0]}, {"spots": [100.0, 45.0]}, {"volatilities": [0.25, 0.35]}, {"dividend_yields": [0.02, 0.0]})
-    right = [book({**own, **change}).price(MARKET).frame["price"][0] - book(own).price(MARKET).frame["price"][0] for change in changed]
+    changed = (
+        {"spots": [90.0, 50.0]},
+        {"spots": [100.0, 45.0]},
+        {"volatilities": [0.25, 0.35]},
+        {"dividend_yields": [0.02, 0.0]},
+    )
+    right = [
+        book({**own, **change}).price(MARKET).frame["price"][0]
+        - book(own).price(MARKET).frame["price"][0]
+        for change in changed
+    ]
     for row in (named, {**own, "underlyings": ["A", "B"]}):
         np.testing.assert_allclose(run(book(row), moves).total, right, rtol=1e-9)
     assert "name its assets in a column 'underlyings'" in run(book(own)).messages["o/basket"]
     lost = run(book({**BASKET, "underlyings": ["A", "Q"]}))
-    assert lost.status["o/basket"] == "failed" and lost.messages["o/basket"] == "spots[0]: the market has no spot of 'Q'"
+    assert (
+        lost.status["o/basket"] == "failed"
+        and lost.messages["o/basket"] == "spots[0]: the market has no spot of 'Q'"
+    )
 
 
 def test_columns_of_the_callers_own_come_back(tmp_path):
     when = pd.Timestamp("2024-05-01 10:00", tz="UTC")
-    rows = pd.DataFrame([{**CALL, "desk": "rates", "trader": None, "traded": when, "tags": {"a": 1}, "limit_used": 0.25, "Unnamed: 0": 7}, {**CALL, "id": "b", "desk": "fx", "tags": [1, "x"], "Unnamed: 0": 8}], index=["x", "y"])  # fmt: skip
+    rows = pd.DataFrame(
+        [
+            {
+                **CALL,
+                "desk": "rates",
+                "trader": None,
+                "traded": when,
+                "tags": {"a": 1},
+                "limit_used": 0.25,
+                "Unnamed: 0": 7,
+            },
+            {**CALL, "id": "b", "desk": "fx", "tags": [1, "x"], "Unnamed: 0": 8},
+        ],
+        index=["x", "y"],
+    )
     found = gq.price(rows, market=MARKET).frame
     assert found.index.tolist() == ["x", "y"] and (found["status"] == "ok").all()
     for name in ("desk", "tags", "limit_used", "Unnamed: 0", "traded"):
@@ -165,7 +276,10 @@ def test_columns_of_the_callers_own_come_back(tmp_path):
 @pytest.mark.parametrize("word", ["call", "CALL", "Call ", "C", "c", " call"])
 def test_spellings_of_a_call(word):
     right = gq.price(pd.DataFrame([CALL]), market=MARKET).frame["price"][0]
-    assert gq.price(pd.DataFrame([{**CALL, "option_type": word}]), market=MARKET).frame["price"][0] == right
+    assert (
+        gq.price(pd.DataFrame([{**CALL, "option_type": word}]), market=MARKET).frame["price"][0]
+        == right
+    )
     made = gq.payoffs.European(option_type=[word, "P"], strike=100.0, maturity=1.0)
     assert made.option_type.tolist() == [1.0, -1.0]
 
@@ -176,9 +290,21 @@ def test_spellings_of_a_choice(word):
     assert gq.price(pd.DataFrame([row]), market=MARKET).frame["status"][0] == "ok"
 
 
-@pytest.mark.parametrize(("text", "number"), [("1,000.00", 1000.0), (" 100 ", 100.0), ("1e2", 100.0), ("1_000", 1000.0), ("12,345,678", 12345678.0)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1,000.00", 1000.0),
+        (" 100 ", 100.0),
+        ("1e2", 100.0),
+        ("1_000", 1000.0),
+        ("12,345,678", 12345678.0),
+    ],
+)
 def test_spellings_of_a_number(text, number):
-    found = [gq.price(pd.DataFrame([{**CALL, "strike": strike}]), market=MARKET).frame.iloc[0] for strike in (text, number)]
+    found = [
+        gq.price(pd.DataFrame([{**CALL, "strike": strike}]), market=MARKET).frame.iloc[0]
+        for strike in (text, number)
+    ]
     assert found[0]["price"] == found[1]["price"] and found[0]["status"] == "ok"
 
 
@@ -194,7 +320,9 @@ SHARES = gq.Portfolio({"s": {"A": 10.0, "B": -20.0, "C": 30.0}})
 @pytest.fixture(scope="module")
 def moves():
     draw = np.random.default_rng(2)
-    rows = [{"spot": {name: (float(draw.normal(0.0, 0.02)), 0.0) for name in "ABC"}} for _ in range(200)]
+    rows = [
+        {"spot": {name: (float(draw.normal(0.0, 0.02)), 0.0) for name in "ABC"}} for _ in range(200)
+    ]
     return gq.Scenarios(rows, [str(k) for k in range(200)])
 
 
@@ -218,13 +346,18 @@ def test_no_side_is_turned_unasked(moves):
         assert (np.sign(frame["new_value"]) * np.sign(frame["value"]) >= 0.0).all()
         assert frame["new_value"].abs().sum() <= frame["value"].abs().sum() * (1.0 + 1e-6)
     weights = SHARES.optimize(risk, vary="s", objective=Estimator([0.2, 0.3, 0.5])).frame
-    np.testing.assert_allclose(weights["new_value"].abs() / weights["value"].abs().sum(), [0.2, 0.3, 0.5])
+    np.testing.assert_allclose(
+        weights["new_value"].abs() / weights["value"].abs().sum(), [0.2, 0.3, 0.5]
+    )
 
 
 @pytest.mark.parametrize(
     ("told", "match"),
     [
-        (ValueError("singular matrix"), "the estimator Estimator failed on 200 scenarios of 3 positions: singular matrix"),
+        (
+            ValueError("singular matrix"),
+            "the estimator Estimator failed on 200 scenarios of 3 positions: singular matrix",
+        ),
         ([0.5, 0.5], r"gave weights of shape \(2,\): must be 3 finite numbers"),
         ([0.5, np.nan, 0.5], "must be 3 finite numbers"),
         ([0.8, -0.2, 0.4], "gives 's/B' the weight -0.2, which would turn it round"),
@@ -242,14 +375,26 @@ def test_constraints_that_cannot_be_met_are_named(monkeypatch, moves):
 
     monkeypatch.setattr(optimize, "MOST", 0.5)
     longs = gq.Portfolio({"s": {"A": 10.0, "C": 30.0}})
-    with pytest.raises(DataError, match=r"infeasible.*each multiple up to 0\.5; the net value of the varied positions kept"):
+    with pytest.raises(
+        DataError,
+        match=r"infeasible.*each multiple up to 0\.5; the net value of the varied positions kept",
+    ):
         longs.optimize(run(longs, moves), vary="s")
 
 
 def test_more_positions_than_scenarios_is_said():
     pytest.importorskip("cvxpy")
     with pytest.warns(UserWarning, match="3 positions over 2 scenarios"):
-        SHARES.optimize(run(SHARES, gq.Scenarios([{"spot": {"A": (-0.1, 0.0), "B": (0.1, 0.0), "C": (-0.2, 0.0)}}] * 2, ["a", "b"])), vary="s")
+        SHARES.optimize(
+            run(
+                SHARES,
+                gq.Scenarios(
+                    [{"spot": {"A": (-0.1, 0.0), "B": (0.1, 0.0), "C": (-0.2, 0.0)}}] * 2,
+                    ["a", "b"],
+                ),
+            ),
+            vary="s",
+        )
 
 
 def test_a_position_worth_nothing_has_no_returns(moves):

@@ -1,4 +1,6 @@
-"""rng: Random123's known answers, disjoint streams, refusals, and the distribution of its normals."""
+"""rng: Random123's known answers, disjoint streams, refusals, and the distribution of its
+normals.
+"""
 
 import math
 
@@ -16,7 +18,10 @@ from gpuquant.errors import InputError
 KNOWN = (
     ((0, 0, 0, 0, 0, 0), "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
     ((0xFFFFFFFF,) * 6, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-    ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0), "d16cfe09 94fdcceb 5001e420 24126ea1"),
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0),
+        "d16cfe09 94fdcceb 5001e420 24126ea1",
+    ),
 )
 
 
@@ -33,14 +38,21 @@ def fields(c):
 
 
 @given(
-    st.integers(0, rng.MAX_PATHS - 1), st.integers(0, rng.MAX_BLOCKS - 1), st.integers(0, rng.MAX_STREAMS - 1), st.sampled_from(sorted(rng.PURPOSES.values()))
+    st.integers(0, rng.MAX_PATHS - 1),
+    st.integers(0, rng.MAX_BLOCKS - 1),
+    st.integers(0, rng.MAX_STREAMS - 1),
+    st.sampled_from(sorted(rng.PURPOSES.values())),
 )
 def test_the_layout_can_be_read_back(path, block, stream, purpose):
-    """A counter determines its fields, so no two (path, block, stream, purpose) share one: the streams are disjoint."""
+    """A counter determines its fields, so no two (path, block, stream, purpose) share one: the
+    streams are disjoint.
+    """
     assert fields(rng.counter(path, block, stream, purpose)) == (path, block, stream, purpose)
 
 
-@pytest.mark.parametrize("over", [(rng.MAX_PATHS + 1, 1, 0), (1, rng.MAX_BLOCKS + 1, 0), (1, 1, rng.MAX_STREAMS)])
+@pytest.mark.parametrize(
+    "over", [(rng.MAX_PATHS + 1, 1, 0), (1, rng.MAX_BLOCKS + 1, 0), (1, 1, rng.MAX_STREAMS)]
+)
 def test_a_wrapped_counter_is_refused(over):
     with pytest.raises(InputError, match="wrapped counter"):
         rng.check(*over)
@@ -63,10 +75,14 @@ def check_normals(total, chunk, seed):
     n = total
     for k, (mean, variance) in enumerate(((0, 1), (1, 2), (0, 15), (3, 96))):
         error = math.sqrt(variance / n)
-        assert abs(sums[k] / n - mean) < 5 * error, f"moment {k + 1}: {sums[k] / n} against {mean} +- {error}"
+        assert abs(sums[k] / n - mean) < 5 * error, (
+            f"moment {k + 1}: {sums[k] / n} against {mean} +- {error}"
+        )
     for e, count in zip(edges, beyond, strict=True):
         p = math.erfc(e / math.sqrt(2))
-        assert abs(count - n * p) < 5 * math.sqrt(n * p * (1 - p)) + 1, f"|z| > {e}: {count} against {n * p}"
+        assert abs(count - n * p) < 5 * math.sqrt(n * p * (1 - p)) + 1, (
+            f"|z| > {e}: {count} against {n * p}"
+        )
 
 
 def test_moments_and_tails():

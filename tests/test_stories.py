@@ -1,4 +1,6 @@
-"""The three stories of docs/stories.md, run as they stand, in one folder and one after the other."""
+"""The three stories of docs/stories.md, run as they stand, in one folder and one after the
+other.
+"""
 
 import re
 
@@ -19,10 +21,16 @@ def folder(tmp_path_factory, us20):
     """The files that the stories read: the market of the page and a small book on it."""
     place = tmp_path_factory.mktemp("stories")
     spots = {name: float(us20.close[-1, j]) for j, name in enumerate(us20.assets)}
-    others = "\n".join(f"[{n}]\nspot = {s}\nvolatility = 0.3\ndividend_yield = 0.01" for n, s in spots.items() if n != "AAPL")
+    others = "\n".join(
+        f"[{n}]\nspot = {s}\nvolatility = 0.3\ndividend_yield = 0.01"
+        for n, s in spots.items()
+        if n != "AAPL"
+    )
     heston = "kappa = 1.5\nlong_variance = 0.09\nvol_of_vol = 0.5\ncorrelation = -0.6\n"
     (place / "market.toml").write_text(TOML[0] + heston + others)
-    nodes = pd.MultiIndex.from_product([[0.25, 1.0, 2.0], [80.0, 120.0, 180.0]], names=["maturity", "strike"]).to_frame(index=False)
+    nodes = pd.MultiIndex.from_product(
+        [[0.25, 1.0, 2.0], [80.0, 120.0, 180.0]], names=["maturity", "strike"]
+    ).to_frame(index=False)
     nodes["volatility"] = 0.35 - 0.0005 * (nodes["strike"] - 120.0)
     nodes.to_parquet(place / "AAPL_surface.parquet")
     n = 24
@@ -59,10 +67,20 @@ def test_story_a_research(folder, names, monkeypatch):
     tell(BLOCKS[0], names, folder, monkeypatch)
     assert (folder / "tearsheet.html").stat().st_size < 500_000
     assert len(names["grid"]) == 20 * 20 * 50
-    assert set(names["fund"].signals(names["prices"]).frame) >= {"asset", "forecast", "weight", "shares"}
-    assert gq.Portfolio.load(folder / "fund").backtest(names["prices"], costs=names["fees"]).summary() == names["result"].summary()
+    assert set(names["fund"].signals(names["prices"]).frame) >= {
+        "asset",
+        "forecast",
+        "weight",
+        "shares",
+    }
+    assert (
+        gq.Portfolio.load(folder / "fund").backtest(names["prices"], costs=names["fees"]).summary()
+        == names["result"].summary()
+    )
     first = names["result"].panel.dates[0]
-    assert first >= np.datetime64("1998-01-01")  # eight years of training before it: out of sample alone
+    assert first >= np.datetime64(
+        "1998-01-01"
+    )  # eight years of training before it: out of sample alone
 
 
 def test_story_b_pricing(folder, names, monkeypatch):
@@ -71,7 +89,9 @@ def test_story_b_pricing(folder, names, monkeypatch):
     frame = names["priced"].frame
     assert set(frame["status"]) <= {"ok", "warning"}, frame[["status", "message"]]
     assert (frame["std_error"] < 0.0115).all()
-    assert {"device", "precision", "seed", "paths", "seconds", "joules", "version"} <= set(names["priced"].meta)
+    assert {"device", "precision", "seed", "paths", "seconds", "joules", "version"} <= set(
+        names["priced"].meta
+    )
     assert (folder / "priced.parquet").exists()
 
 

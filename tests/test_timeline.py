@@ -1,4 +1,6 @@
-"""Calendars: frequencies read off dates, time zones kept, instructions dated off the bars, sessions of an exchange."""
+"""Calendars: frequencies read off dates, time zones kept, instructions dated off the bars,
+sessions of an exchange.
+"""
 
 import numpy as np
 import pandas as pd
@@ -19,19 +21,51 @@ FREQUENCIES = {
     "business days": (pd.bdate_range("2020-01-01", periods=60), "daily", 252.0),
     "two days in a row": (pd.bdate_range("2020-01-01", periods=2), "daily", 252.0),
     "every day": (pd.date_range("2020-01-01", periods=60), "daily, weekends among them", 365.0),
-    "an exchange with holidays": (pd.bdate_range("2020-01-01", periods=60).delete([3, 4, 20, 33]), "daily", 252.0),
+    "an exchange with holidays": (
+        pd.bdate_range("2020-01-01", periods=60).delete([3, 4, 20, 33]),
+        "daily",
+        252.0,
+    ),
     "weeks": (pd.date_range("2020-01-03", periods=40, freq="W-FRI"), "weekly", 52.0),
     "month ends": (pd.date_range("2020-01-31", periods=24, freq="ME"), "monthly", 12.0),
-    "last business days of months": (pd.date_range("2020-01-31", periods=24, freq="BME"), "monthly", 12.0),
+    "last business days of months": (
+        pd.date_range("2020-01-31", periods=24, freq="BME"),
+        "monthly",
+        12.0,
+    ),
     "quarters": (pd.date_range("2020-03-31", periods=12, freq="QE"), "quarterly", 4.0),
     "years": (pd.date_range("2000-12-31", periods=9, freq="YE"), "yearly", 1.0),
     "minutes of an exchange": (minutes(BUSINESS), "minutes, 390 a day", 390.0 * 252),
     "half hours of an exchange": (minutes(BUSINESS, 13, 30), "30 minutes, 13 a day", 13.0 * 252),
-    "minutes in New York over a summer time": (minutes(pd.bdate_range("2024-03-04", periods=10), zone="America/New_York"), "minutes, 390 a day", 390.0 * 252),
-    "business days and one Saturday": (pd.bdate_range("2020-01-01", periods=60).append(pd.DatetimeIndex(["2020-03-28"])), "daily", 252.0),
-    "hours of a market that rests at weekends": (pd.DatetimeIndex([t for t in pd.date_range("2024-01-07 17:00", periods=24 * 28, freq="h") if (t.day_of_week, t.hour) >= (6, 17) or t.day_of_week < 4 or (t.day_of_week == 4 and t.hour <= 17)]), "60 minutes, 24 a day", 24.0 * 252),
-    "hours round the clock": (pd.date_range("2024-01-01", periods=24 * 14, freq="h"), "60 minutes, 24 a day", 24.0 * 365),
-}  # fmt: skip
+    "minutes in New York over a summer time": (
+        minutes(pd.bdate_range("2024-03-04", periods=10), zone="America/New_York"),
+        "minutes, 390 a day",
+        390.0 * 252,
+    ),
+    "business days and one Saturday": (
+        pd.bdate_range("2020-01-01", periods=60).append(pd.DatetimeIndex(["2020-03-28"])),
+        "daily",
+        252.0,
+    ),
+    "hours of a market that rests at weekends": (
+        pd.DatetimeIndex(
+            [
+                t
+                for t in pd.date_range("2024-01-07 17:00", periods=24 * 28, freq="h")
+                if (t.day_of_week, t.hour) >= (6, 17)
+                or t.day_of_week < 4
+                or (t.day_of_week == 4 and t.hour <= 17)
+            ]
+        ),
+        "60 minutes, 24 a day",
+        24.0 * 252,
+    ),
+    "hours round the clock": (
+        pd.date_range("2024-01-01", periods=24 * 14, freq="h"),
+        "60 minutes, 24 a day",
+        24.0 * 365,
+    ),
+}
 
 
 def flat(index):
@@ -49,15 +83,26 @@ def test_a_frequency_is_read_off_the_dates(name):
 UNKNOWN = {
     "days far apart": pd.DatetimeIndex(["2020-01-01", "2020-02-17", "2020-07-01", "2021-01-05"]),
     "a single day of minutes": minutes(BUSINESS[:1]),
-    "three days a week": pd.date_range("2024-01-01", periods=90)[[d.day_of_week in (0, 2, 4) for d in pd.date_range("2024-01-01", periods=90)]],
-    "ticks": pd.DatetimeIndex(np.datetime64("2024-01-02T09:30") + np.cumsum(np.random.default_rng(0).integers(1, 5000, 300)).astype("timedelta64[s]")),
+    "three days a week": pd.date_range("2024-01-01", periods=90)[
+        [d.day_of_week in (0, 2, 4) for d in pd.date_range("2024-01-01", periods=90)]
+    ],
+    "ticks": pd.DatetimeIndex(
+        np.datetime64("2024-01-02T09:30")
+        + np.cumsum(np.random.default_rng(0).integers(1, 5000, 300)).astype("timedelta64[s]")
+    ),
 }
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_what_the_dates_do_not_say_is_asked_for(name):
     prices, ones = flat(UNKNOWN[name]), np.ones((len(UNKNOWN[name]), 1))
-    with pytest.raises(InputError, match=r"periods: how many bars a year has cannot be read off the dates .*say it, such as periods=252"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"periods: how many bars a year has cannot be read off the dates .*say it, such "
+            r"as periods=252"
+        ),
+    ):
         gq.backtest(prices, weights=ones)
     assert gq.backtest(prices, weights=ones, periods=252).meta["periods"] == 252.0
 
@@ -66,8 +111,17 @@ def test_what_the_dates_do_not_say_is_asked_for(name):
 def test_a_time_zone_is_kept_from_input_to_output(zone, tmp_path):
     index = pd.bdate_range("2023-03-01", periods=60, tz=zone)
     prices = pd.DataFrame({"A": 100.0 + np.arange(60.0)}, index)
-    found = gq.backtest(prices, weights=pd.DataFrame({"A": np.where(np.arange(60) % 7 == 0, 1.0, 0.0)}, index), costs=gq.costs.Proportional(rate=0.001))
-    for dates in (found.equity().index, found.returns().index, found.positions().index, gq.Panel.of(prices).to_frame().index):
+    found = gq.backtest(
+        prices,
+        weights=pd.DataFrame({"A": np.where(np.arange(60) % 7 == 0, 1.0, 0.0)}, index),
+        costs=gq.costs.Proportional(rate=0.001),
+    )
+    for dates in (
+        found.equity().index,
+        found.returns().index,
+        found.positions().index,
+        gq.Panel.of(prices).to_frame().index,
+    ):
         assert str(dates.tz) == zone and dates[-1] == index[-1]
     orders = found.orders()
     assert (orders["date"] == index[orders["bar"]]).all()
@@ -86,10 +140,14 @@ def test_two_time_zones_are_named():
         "signals": {"signals": other * 0.0},
         "benchmark": {"weights": np.ones((10, 1)), "benchmark": other["A"]},
     }.items():
-        with pytest.raises(DataError, match=f"{name}.* the time zone UTC, the prices have the time zone Asia/Tokyo"):
+        with pytest.raises(
+            DataError, match=f"{name}.* the time zone UTC, the prices have the time zone Asia/Tokyo"
+        ):
             gq.backtest(prices, **given)
     orders = pd.DataFrame({"date": [index[0]], "size": [1.0]})
-    with pytest.raises(DataError, match="orders date have no time zone, the prices have the time zone Asia/Tokyo"):
+    with pytest.raises(
+        DataError, match="orders date have no time zone, the prices have the time zone Asia/Tokyo"
+    ):
         gq.backtest(prices, orders=orders)
 
 
@@ -99,8 +157,12 @@ WEEK = pd.bdate_range("2024-01-01", periods=10)
 @pytest.mark.parametrize("entry", ["weights", "amounts", "signals"])
 def test_instructions_between_bars_are_refused_or_moved(entry):
     prices = flat(WEEK)
-    dated = pd.DataFrame({"A": [1.0, 0.0]}, pd.DatetimeIndex(["2024-01-06", "2024-01-10"]))  # a Saturday
-    with pytest.raises(DataError, match=r"1 of 2 dates are no dates of the prices: 2024-01-06; align='next'"):
+    dated = pd.DataFrame(
+        {"A": [1.0, 0.0]}, pd.DatetimeIndex(["2024-01-06", "2024-01-10"])
+    )  # a Saturday
+    with pytest.raises(
+        DataError, match=r"1 of 2 dates are no dates of the prices: 2024-01-06; align='next'"
+    ):
         gq.backtest(prices, **{entry: dated})
     orders = gq.backtest(prices, **{entry: dated}, align="next").orders()
     assert [str(d.date()) for d in orders["date"]] == ["2024-01-09", "2024-01-11"]
@@ -122,11 +184,16 @@ def test_of_rows_that_fall_on_one_bar_the_last_counts():
 def test_rows_that_fall_on_one_bar_are_read_asset_by_asset():
     """A missing number changes nothing, also where it comes later."""
     prices = pd.DataFrame({"A": 100.0, "B": 50.0}, WEEK)
-    dated = pd.DataFrame({"A": [5.0, np.nan], "B": [np.nan, 8.0]}, pd.DatetimeIndex(["2024-01-06", "2024-01-07"]))
+    dated = pd.DataFrame(
+        {"A": [5.0, np.nan], "B": [np.nan, 8.0]}, pd.DatetimeIndex(["2024-01-06", "2024-01-07"])
+    )
     orders = gq.backtest(prices, amounts=dated, align="next").orders()
     assert orders[["asset", "size"]].values.tolist() == [["A", 5.0], ["B", 8.0]]
     early = dated.set_axis(pd.DatetimeIndex(["2019-01-31", "2024-01-06"]))
-    with pytest.raises(DataError, match="1 of 2 dates are not from 2024-01-01 to 2024-01-12, as the bars are: 2019-01-31"):
+    with pytest.raises(
+        DataError,
+        match="1 of 2 dates are not from 2024-01-01 to 2024-01-12, as the bars are: 2019-01-31",
+    ):
         gq.backtest(prices, amounts=early, align="next")
 
 
@@ -146,7 +213,10 @@ def test_rows_outside_the_prices_are_never_dropped():
         dated = pd.DataFrame({"A": [1.0, 0.0]}, pd.DatetimeIndex(dates))
         with pytest.raises(DataError, match="rows outside the prices must be cut off"):
             gq.backtest(flat(WEEK), weights=dated)
-    with pytest.raises(DataError, match="1 of 2 dates are not from 2024-01-01 to 2024-01-12, as the bars are: 2024-02-01"):
+    with pytest.raises(
+        DataError,
+        match="1 of 2 dates are not from 2024-01-01 to 2024-01-12, as the bars are: 2024-02-01",
+    ):
         gq.backtest(flat(WEEK), weights=dated, align="next")
     with pytest.raises(NameUnknown, match="unknown align 'nxt'; did you mean 'next'"):
         gq.backtest(flat(WEEK), weights=dated, align="nxt")
@@ -169,15 +239,25 @@ def test_the_sessions_of_an_exchange():
     pytest.importorskip("exchange_calendars")
     import exchange_calendars
 
-    sessions = exchange_calendars.get_calendar("XNYS", start="2024-01-01", end="2024-03-01").sessions
+    sessions = exchange_calendars.get_calendar(
+        "XNYS", start="2024-01-01", end="2024-03-01"
+    ).sessions
     assert gq.Panel.of(flat(sessions), exchange="XNYS").bars == len(sessions)
     with pytest.raises(DataError, match="1 sessions of XNYS have no bar: 2024-01-10"):
         gq.Panel.of(flat(sessions.drop("2024-01-10")), exchange="XNYS")
-    with pytest.raises(DataError, match="bars are on no session of XNYS: 2024-01-15"):  # Martin Luther King's day
+    with pytest.raises(
+        DataError, match="bars are on no session of XNYS: 2024-01-15"
+    ):  # Martin Luther King's day
         gq.Panel.of(flat(pd.bdate_range("2024-01-02", "2024-01-20")), exchange="XNYS")
     with pytest.raises(InputError, match="exchange = 'NOWHERE'"):
         gq.Panel.of(flat(sessions), exchange="NOWHERE")
 
 
 def test_a_time_in_words():
-    assert [duration(y) for y in (3.25, 0.5, 1 / 8760, 1e-9, np.nan)] == ["3.2 years", "182.5 days", "1.0 hours", "less than a minute", "an unknown time"]
+    assert [duration(y) for y in (3.25, 0.5, 1 / 8760, 1e-9, np.nan)] == [
+        "3.2 years",
+        "182.5 days",
+        "1.0 hours",
+        "less than a minute",
+        "an unknown time",
+    ]

@@ -1,4 +1,5 @@
-"""vmath and vcmath: the error bound of every docstring, over the whole domain, and the special values.
+"""vmath and vcmath: the error bound of every docstring, over the whole domain, and the special
+values.
 
 float32 functions are held against numpy in float64, float64 functions against mpmath in 40 digits.
 """
@@ -14,7 +15,9 @@ from gpuquant.device import choose
 from gpuquant.device.elementwise import evaluate, evaluate_complex
 
 mpmath.mp.dps = 40
-pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")  # uncompiled, the bits of integers wrap
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:overflow encountered in scalar:RuntimeWarning"
+)  # uncompiled, the bits of integers wrap
 DRAW = np.random.default_rng(1)
 
 
@@ -42,7 +45,9 @@ def domain(name):
         return spread(kind, *((1.2e-38, 3.4e38) if kind == "32" else (2.3e-308, 1.7e308)), n)
     if name.startswith("log"):
         near = 1.0 + DRAW.uniform(-0.3, 0.4, n)
-        return np.concatenate([spread(kind, *((1e-45, 3.4e38) if kind == "32" else (5e-324, 1.7e308)), n), near]).astype(real)
+        return np.concatenate(
+            [spread(kind, *((1e-45, 3.4e38) if kind == "32" else (5e-324, 1.7e308)), n), near]
+        ).astype(real)
     if name.startswith("norm_cdf"):
         return DRAW.uniform(-12.9 if kind == "32" else -37.4, 9.0, n).astype(real)
     if name.startswith("norm_inv"):
@@ -61,7 +66,9 @@ REFERENCE = {
 
 
 def exact(name, x):
-    """The true values, in float64 for float32 functions and as mpmath numbers rounded late for float64 ones."""
+    """The true values, in float64 for float32 functions and as mpmath numbers rounded late for
+    float64 ones.
+    """
     quick, careful = REFERENCE[name[:-2]]
     if name.endswith("32"):
         if quick is None:
@@ -74,7 +81,9 @@ def exact(name, x):
 
 def ulps(name, got, want):
     if name.endswith("32"):
-        unit = np.spacing(np.maximum(np.abs(want), np.finfo(np.float32).tiny).astype(np.float32)).astype(np.float64)
+        unit = np.spacing(
+            np.maximum(np.abs(want), np.finfo(np.float32).tiny).astype(np.float32)
+        ).astype(np.float64)
         return np.abs(got.astype(np.float64) - want) / unit
     out = []
     for g, w in zip(got, want, strict=True):
@@ -91,38 +100,66 @@ def test_error_is_within_the_docstring(function, kind, device):
     if name == "norm_inv64":
         x = x[::4]
     got = evaluate(name, x, choose(device))[0]
-    if name == "norm_inv64":  # the inverse's reference by Newton: erfinv of 1 - tiny would lose its digits
+    if (
+        name == "norm_inv64"
+    ):  # the inverse's reference by Newton: erfinv of 1 - tiny would lose its digits
         want = [mpmath.mpf(float(z)) for z in got]
         for _ in range(3):
-            want = [z - (mpmath.ncdf(z) - mpmath.mpf(float(p))) / mpmath.npdf(z) for z, p in zip(want, x, strict=True)]
+            want = [
+                z - (mpmath.ncdf(z) - mpmath.mpf(float(p))) / mpmath.npdf(z)
+                for z, p in zip(want, x, strict=True)
+            ]
     else:
         want = exact(name, x)
     error = ulps(name, got, want)
     worst = int(np.nanargmax(error))
-    assert error[worst] < bound(name), f"{name}({x[worst]!r}) = {got[worst]!r}, off by {error[worst]:.2f} ulp"
+    assert error[worst] < bound(name), (
+        f"{name}({x[worst]!r}) = {got[worst]!r}, off by {error[worst]:.2f} ulp"
+    )
 
 
 @pytest.mark.parametrize("kind", ["32", "64"])
 def test_sincos_of_a_turn(kind, device):
-    turns = np.concatenate([DRAW.integers(0, 2**32, 20_000 if kind == "32" else 3_000), np.arange(16) << 28, (np.arange(1, 16) << 28) - 1]).astype(np.uint32)
+    turns = np.concatenate(
+        [
+            DRAW.integers(0, 2**32, 20_000 if kind == "32" else 3_000),
+            np.arange(16) << 28,
+            (np.arange(1, 16) << 28) - 1,
+        ]
+    ).astype(np.uint32)
     got = evaluate(f"sincos_turn{kind}", turns, choose(device), results=2)
     angle = [2 * mpmath.pi * int(t) / 2**32 for t in turns]
     for row, function in zip(got, (mpmath.sin, mpmath.cos), strict=True):
         true = [function(a) for a in angle]
-        unit = np.array([float(np.spacing(np.dtype(row.dtype).type(max(abs(t), 1e-9)))) for t in true])
-        error = np.array([float(abs(mpmath.mpf(float(g)) - t)) for g, t in zip(row, true, strict=True)]) / unit
+        unit = np.array(
+            [float(np.spacing(np.dtype(row.dtype).type(max(abs(t), 1e-9)))) for t in true]
+        )
+        error = (
+            np.array([float(abs(mpmath.mpf(float(g)) - t)) for g, t in zip(row, true, strict=True)])
+            / unit
+        )
         keep = np.array([abs(t) > 1e-8 for t in true])  # an exact zero has no ulp
         worst = int(np.argmax(error * keep))
-        assert error[worst] < bound(f"sincos_turn{kind}"), f"turn {turns[worst]}: off by {error[worst]:.2f} ulp"
+        assert error[worst] < bound(f"sincos_turn{kind}"), (
+            f"turn {turns[worst]}: off by {error[worst]:.2f} ulp"
+        )
         assert np.abs(row[~keep]).max(initial=0.0) < 1e-8
 
 
 def test_sincos_of_an_angle(device):
-    x = np.concatenate([DRAW.uniform(-10, 10, 3000), DRAW.uniform(-1e5, 1e5, 3000), 0.5 * np.pi * np.arange(-20, 20)])
+    x = np.concatenate(
+        [
+            DRAW.uniform(-10, 10, 3000),
+            DRAW.uniform(-1e5, 1e5, 3000),
+            0.5 * np.pi * np.arange(-20, 20),
+        ]
+    )
     got = evaluate("sincos64", x, choose(device), results=2)
     for row, function in zip(got, (mpmath.sin, mpmath.cos), strict=True):
         true = [function(mpmath.mpf(float(v))) for v in x]
-        off = np.array([float(abs(mpmath.mpf(float(g)) - t)) for g, t in zip(row, true, strict=True)])
+        off = np.array(
+            [float(abs(mpmath.mpf(float(g)) - t)) for g, t in zip(row, true, strict=True)]
+        )
         limit = np.array([max(bound("sincos64") * np.spacing(abs(float(t))), 1e-16) for t in true])
         worst = int(np.argmax(off / limit))
         assert off[worst] < limit[worst], f"{x[worst]!r}: off by {off[worst]:.2g}"
@@ -131,14 +168,31 @@ def test_sincos_of_an_angle(device):
 def test_angle():
     """In plain Python: compiled, it is the imaginary part of clog64."""
     points = DRAW.normal(size=(4000, 2)) * 10.0 ** DRAW.uniform(-8, 8, (4000, 2))
-    for y, x in [*points, (0.0, 2.0), (0.0, -2.0), (2.0, 0.0), (-2.0, 0.0), (1.0, 1.0), (-1.0, -1.0)]:
+    for y, x in [
+        *points,
+        (0.0, 2.0),
+        (0.0, -2.0),
+        (2.0, 0.0),
+        (-2.0, 0.0),
+        (1.0, 1.0),
+        (-1.0, -1.0),
+    ]:
         true = mpmath.atan2(float(y), float(x))
         got = float(vmath.angle64(np.float64(y), np.float64(x)))
-        assert abs(mpmath.mpf(got) - true) <= bound("angle64") * np.spacing(abs(float(true))), (y, x, got)
+        assert abs(mpmath.mpf(got) - true) <= bound("angle64") * np.spacing(abs(float(true))), (
+            y,
+            x,
+            got,
+        )
     assert vmath.angle64(np.float64(0.0), np.float64(0.0)) == 0.0
 
 
-COMPLEX = {"cexp64": mpmath.exp, "clog64": mpmath.log, "clog1p64": lambda z: mpmath.log(1 + z), "csqrt64": mpmath.sqrt}
+COMPLEX = {
+    "cexp64": mpmath.exp,
+    "clog64": mpmath.log,
+    "clog1p64": lambda z: mpmath.log(1 + z),
+    "csqrt64": mpmath.sqrt,
+}
 
 
 @pytest.mark.parametrize("name", list(COMPLEX))
@@ -155,10 +209,17 @@ def test_complex_functions(name, device):
 
 
 def test_complex_division():
-    for a, b in zip(DRAW.normal(size=(2000, 2)), DRAW.normal(size=(2000, 2)) * 10.0 ** DRAW.uniform(-20, 20, (2000, 1)), strict=True):
+    for a, b in zip(
+        DRAW.normal(size=(2000, 2)),
+        DRAW.normal(size=(2000, 2)) * 10.0 ** DRAW.uniform(-20, 20, (2000, 1)),
+        strict=True,
+    ):
         true = mpmath.mpc(*map(float, a)) / mpmath.mpc(*map(float, b))
         got = vcmath.cover64(np.complex128(complex(*a)), np.complex128(complex(*b)))
-        assert float(abs(mpmath.mpc(complex(got)) - true)) <= 4.0 * np.spacing(float(abs(true))), (a, b)
+        assert float(abs(mpmath.mpc(complex(got)) - true)) <= 4.0 * np.spacing(float(abs(true))), (
+            a,
+            b,
+        )
 
 
 @pytest.mark.parametrize("kind", ["32", "64"])
@@ -166,15 +227,32 @@ def test_special_values(kind, device):
     real = np.float32 if kind == "32" else np.float64
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -1.0, 1e5], real)
     place = choose(device)
-    np.testing.assert_array_equal(evaluate(f"exp{kind}", x, place)[0, [0, 1, 2, 3, 5]], np.array([np.nan, np.inf, 0.0, 1.0, np.inf], real))
-    np.testing.assert_array_equal(evaluate(f"log{kind}", x, place)[0, :5], np.array([np.nan, np.inf, np.nan, -np.inf, np.nan], real))
-    np.testing.assert_allclose(evaluate(f"norm_cdf{kind}", x, place)[0, :4], [np.nan, 1.0, 0.0, 0.5], rtol=np.finfo(real).eps)
+    np.testing.assert_array_equal(
+        evaluate(f"exp{kind}", x, place)[0, [0, 1, 2, 3, 5]],
+        np.array([np.nan, np.inf, 0.0, 1.0, np.inf], real),
+    )
+    np.testing.assert_array_equal(
+        evaluate(f"log{kind}", x, place)[0, :5],
+        np.array([np.nan, np.inf, np.nan, -np.inf, np.nan], real),
+    )
+    np.testing.assert_allclose(
+        evaluate(f"norm_cdf{kind}", x, place)[0, :4],
+        [np.nan, 1.0, 0.0, 0.5],
+        rtol=np.finfo(real).eps,
+    )
     p = np.array([np.nan, 0.0, 1.0, -0.1, 1.1, 0.5], real)
-    np.testing.assert_array_equal(evaluate(f"norm_inv{kind}", p, place)[0], np.array([np.nan, -np.inf, np.inf, np.nan, np.nan, 0.0], real))
+    np.testing.assert_array_equal(
+        evaluate(f"norm_inv{kind}", p, place)[0],
+        np.array([np.nan, -np.inf, np.inf, np.nan, np.nan, 0.0], real),
+    )
 
 
 def test_plain_python_means_the_same():
-    """The functions run uncompiled too, in the types of their suffix, as `device="python"` runs them."""
+    """The functions run uncompiled too, in the types of their suffix, as `device="python"` runs
+    them.
+    """
     with np.errstate(all="ignore"):  # both arms of a select are evaluated
         assert vmath.log64(np.float64(2.0)) == pytest.approx(np.log(2.0), rel=1e-15)
-        assert float(vmath.norm_inv64(np.float64(0.975))) == pytest.approx(1.959963984540054, rel=1e-14)
+        assert float(vmath.norm_inv64(np.float64(0.975))) == pytest.approx(
+            1.959963984540054, rel=1e-14
+        )

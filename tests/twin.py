@@ -1,6 +1,8 @@
-"""What a GPU's threads do, done by Python's: the form that a kernel has on a GPU, block by block, with its barriers and the memory that a block shares.
+"""What a GPU's threads do, done by Python's: the form that a kernel has on a GPU, block by block,
+with its barriers and the memory that a block shares.
 
-It stands in for the GPU's host side where there is none, so that everything above it runs as on one, at tiny size.
+It stands in for the GPU's host side where there is none, so that everything above it runs as on
+one, at tiny size.
 """
 
 import ast
@@ -34,7 +36,9 @@ def stand_in(monkeypatch):
 
 def launch(text, units, arguments, place):
     """Every block of a launch, one after the other."""
-    combine = ast.unparse(ast.fix_missing_locations(parse(reduction.combine_threads))).replace("combine_threads", "combine")
+    combine = ast.unparse(ast.fix_missing_locations(parse(reduction.combine_threads))).replace(
+        "combine_threads", "combine"
+    )
     source = Source((*ast.parse(combine).body, *ast.parse(text).body))
     for block in range(units):
         here, wait, tables = threading.local(), threading.Barrier(THREADS), {}
@@ -68,4 +72,7 @@ def launch(text, units, arguments, place):
         for one in threads:
             one.join()
         if failures:
-            raise next((f for f in failures if not isinstance(f, threading.BrokenBarrierError)), failures[0])
+            raise next(
+                (f for f in failures if not isinstance(f, threading.BrokenBarrierError)),
+                failures[0],
+            )

@@ -1,4 +1,5 @@
 """Back-tests: rules and weights walk a price panel with an account that pays its costs.
 
-The folder is not called `backtest` because that name is the function: importing a subpackage would hide it.
+The folder is not called `backtest` because that name is the function: importing a subpackage would
+hide it.
 """

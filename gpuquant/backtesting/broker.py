@@ -1,10 +1,13 @@
-"""The broker's side of the back-test walk: how a wish becomes a fill, and what a fill does to the account.
+"""The broker's side of the back-test walk: how a wish becomes a fill, and what a fill does to the
+account.
 
-The functions are kernel source, as those of `walk.py`, and are put in place of their calls. `book` holds the account: the tallies by
-their names, then PER numbers for each asset: the units HELD, their BASIS (what they cost), the SIZE to trade, the bar of ENTRY, and
-where stops are watched the levels of `stops.py`. Every fill goes through `deal`.
+The functions are kernel source, as those of `walk.py`, and are put in place of their calls. `book`
+holds the account: the tallies by their names, then PER numbers for each asset: the units HELD,
+their BASIS (what they cost), the SIZE to trade, the bar of ENTRY, and where stops are watched the
+levels of `stops.py`. Every fill goes through `deal`.
 
-A fill is recorded in eight numbers: bar, asset, signed units, price, fee, units wanted, why it was sent, and why it was not filled in full.
+A fill is recorded in eight numbers: bar, asset, signed units, price, fee, units wanted, why it was
+sent, and why it was not filled in full.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -24,7 +27,9 @@ def start(block, book, want, cash0, first):
     book[FLOOR, 0] = cash0
     book[DEEPEST, 0] = 1.0
     book[SINCE, 0] = first
-    book[BEST, 0] = 0.0 if first > ORIGIN else -1e300  # bars that nothing happens in have a return of 0
+    book[BEST, 0] = (
+        0.0 if first > ORIGIN else -1e300
+    )  # bars that nothing happens in have a return of 0
     book[WORST, 0] = 0.0 if first > ORIGIN else 1e300
     block[EQUITY, FRONT - 1] = cash0
     for j in range(ASSETS):
@@ -42,9 +47,15 @@ def floored(x):
 
 
 def wanted_units(r, wish, had, cash, worth, price):
-    """Units to trade for a wish; the sizing is the run's. What needs no sizing is seen before anything is divided, which takes long."""
+    """Units to trade for a wish; the sizing is the run's. What needs no sizing is seen before
+    anything is divided, which takes long.
+    """
     wanted = 0.0
-    idle = (wish == HOLD) or (wish == 0.0 and had == 0.0) or (SIGNALS and not ADDS and wish * had > 0.0)
+    idle = (
+        (wish == HOLD)
+        or (wish == 0.0 and had == 0.0)
+        or (SIGNALS and not ADDS and wish * had > 0.0)
+    )
     if idle:
         pass
     elif wish == 0.0:
@@ -61,13 +72,19 @@ def wanted_units(r, wish, had, cash, worth, price):
         if OF == OF_CASH:  # of what there is once the other side is closed, the fee included
             paid = fill_price(r, 0, price, side, 0.0)
             closing = max(-side * had, 0.0)
-            left = cash - side * closing * paid - (charge(r, 0, closing * paid, closing) if closing > 0.0 else 0.0)
+            left = (
+                cash
+                - side * closing * paid
+                - (charge(r, 0, closing * paid, closing) if closing > 0.0 else 0.0)
+            )
             units = afford(r, 0, r[AMOUNT] * max(left, 0.0), paid) / paid
             if LEVERED:
                 units = units / r[INITIAL]
         if LOTS:
             units = floored(units / r[LOT] + 1e-9) * r[LOT]
-        wanted = side * units - had if (had * side <= 0.0 and not ADDS) or had == 0.0 else side * units
+        wanted = (
+            side * units - had if (had * side <= 0.0 and not ADDS) or had == 0.0 else side * units
+        )
         if LONG_ONLY or SHORT_ONLY:  # a signal of the other side closes what is held, at most
             other = wish * (LONG_ONLY - SHORT_ONLY) < 0.0
             wanted = -had if other and abs(wanted) > abs(had) else wanted
@@ -78,7 +95,9 @@ def wanted_units(r, wish, had, cash, worth, price):
 
 
 def count_trade(book, prices, j, t, gain, had):
-    """Count a trade that has ended with `gain`: runs of winners and losers, how long it was held and how far it went."""
+    """Count a trade that has ended with `gain`: runs of winners and losers, how long it was held
+    and how far it went.
+    """
     book[TRADES, 0] += 1.0
     book[WINS, 0] += 1.0 if gain > 0.0 else 0.0
     book[GAINED, 0] += max(gain, 0.0)
@@ -106,9 +125,11 @@ def count_trade(book, prices, j, t, gain, had):
 
 
 def furthest(prices, j, t, entry, entered):
-    """The lowest and the highest price of a holding from the close of its entry to bar `t`, of shares as they are now.
+    """The lowest and the highest price of a holding from the close of its entry to bar `t`, of
+    shares as they are now.
 
-    `entered` is what a share has cost less all its dividends; a price from before a dividend is lowered as what the share had cost by then is.
+    `entered` is what a share has cost less all its dividends; a price from before a dividend is
+    lowered as what the share had cost by then is.
     """
     low = close_of(prices, j, entry)
     high = low
@@ -122,7 +143,12 @@ def furthest(prices, j, t, entry, entered):
             scale = entered / before / shares_since(prices, j, q, t)
             low = min(low, worst * scale)
             high = max(high, best * scale)
-            before += extra_of(prices, DIVIDEND, j, q) * extra_of(prices, SHARES, j, q) / extra_of(prices, SPLIT, j, q) / extra_of(prices, SHARES, j, t)
+            before += (
+                extra_of(prices, DIVIDEND, j, q)
+                * extra_of(prices, SHARES, j, q)
+                / extra_of(prices, SPLIT, j, q)
+                / extra_of(prices, SHARES, j, t)
+            )
     else:
         for q in range(entry + 1, t + 1):
             worst, best = range_of(prices, j, q, entry)
@@ -132,7 +158,9 @@ def furthest(prices, j, t, entry, entered):
 
 
 def range_of(prices, j, q, entry):
-    """The lowest and the highest price of bar `q` after the entry of a holding; of the entry's bar, its close."""
+    """The lowest and the highest price of bar `q` after the entry of a holding; of the entry's
+    bar, its close.
+    """
     worst = close_of(prices, j, q)
     best = worst
     if RANGES and (q > entry):
@@ -173,7 +201,9 @@ def settle(r, book, prices, j, t, size, whole, price, paid, fee):
             part = abs(had / size)
         count_trade(book, prices, j, t, shut * had * paid - part * fee - shut * basis, had)
         book[ACTIVE, 0] -= 1.0 if now == 0.0 else 0.0
-        book[BASIS + PER * j, 0] = now * paid + (1.0 - part) * fee if shut == 1.0 else (1.0 - shut) * basis
+        book[BASIS + PER * j, 0] = (
+            now * paid + (1.0 - part) * fee if shut == 1.0 else (1.0 - shut) * basis
+        )
     if had * now <= 0.0:
         book[ENTRY + PER * j, 0] = t
         if STOPS:
@@ -200,10 +230,11 @@ def note(book, notes, t, asset, size, paid, fee, wanted, why, reason):
 
 
 def deal(r, book, prices, ASSETS, j, t, wanted, share_of, price, slips, why, notes):
-    """Trade `wanted` units of asset `j` at `price`, as far as price, cash, margin, lots and volume allow; the signed units that were traded.
+    """Trade `wanted` units of asset `j` at `price`, as far as price, cash, margin, lots and volume
+    allow; the signed units that were traded.
 
-    What is not filled is recorded with its reason. No more than `share_of` units are its share of the cash; `slips` is 0.0 where the price is a
-    limit, which no slippage moves.
+    What is not filled is recorded with its reason. No more than `share_of` units are its share of
+    the cash; `slips` is 0.0 where the price is a limit, which no slippage moves.
     """
     side = 1.0 if wanted > 0.0 else -1.0
     had = book[HELD + PER * j, 0]
@@ -242,7 +273,9 @@ def deal(r, book, prices, ASSETS, j, t, wanted, share_of, price, slips, why, not
         reason = reason if reason > 0.0 else TOO_SMALL
     if not (price > 0.0):
         size = 0.0
-        reason = NOT_REACHED if PRICED and wanted == wanted else NO_PRICE  # a bar without prices leaves the units unknown, too
+        reason = (
+            NOT_REACHED if PRICED and wanted == wanted else NO_PRICE
+        )  # a bar without prices leaves the units unknown, too
     elif size < LEAST_UNITS or (size < r[LEAST] and not whole):
         size = 0.0
         reason = reason if reason > 0.0 else TOO_SMALL
@@ -260,7 +293,9 @@ def deal(r, book, prices, ASSETS, j, t, wanted, share_of, price, slips, why, not
 
 
 def trade(r, book, want, prices, q, t, notes):
-    """Turn the wishes in place `q` into fills at bar `t`: sells first, since their cash pays for the buys."""
+    """Turn the wishes in place `q` into fills at bar `t`: sells first, since their cash pays for
+    the buys.
+    """
     wanted, covering = size_wishes(r, book, want, prices, q, t, notes)
     if ASSETS == 1:
         size = book[SIZE, 0]
@@ -278,7 +313,9 @@ def trade(r, book, want, prices, q, t, notes):
 
 
 def opening_of(prices, j, t, fill):
-    """The first price of bar `t` that an order within it may meet: its open, or the price at which orders fill where no range is known."""
+    """The first price of bar `t` that an order within it may meet: its open, or the price at
+    which orders fill where no range is known.
+    """
     return extra_of(prices, OPENING, j, t) if RANGES else fill
 
 
@@ -293,7 +330,9 @@ def span(prices, j, t, first):
 
 
 def priced(want, prices, j, q, t, size, first):
-    """The price at which the wish in place `q` fills at bar `t`, NaN where it does not; whether it slips, and what filled it."""
+    """The price at which the wish in place `q` fills at bar `t`, NaN where it does not; whether
+    it slips, and what filled it.
+    """
     limit = want[1, u64(q)]
     stop = want[2, u64(q)]
     if ACTIONS and NEXT:  # they were said of a share before the split
@@ -311,7 +350,8 @@ def priced(want, prices, j, q, t, size, first):
 
 
 def price_within(side, first, low, high, limit, stop):
-    """The price at which a bar fills an order with this limit and stop, NaN for none, and 0.0 where it does not.
+    """The price at which a bar fills an order with this limit and stop, NaN for none, and 0.0 where
+    it does not.
 
     A stop-limit fills, within its bar, where the stop was met, if the limit allows that.
     """
@@ -328,7 +368,9 @@ def price_within(side, first, low, high, limit, stop):
 
 
 def size_wishes(r, book, want, prices, q, t, notes):
-    """Put down the SIZE to trade of every asset at bar `t`; what the buys that open would cost, and those that cover."""
+    """Put down the SIZE to trade of every asset at bar `t`; what the buys that open would cost,
+    and those that cover.
+    """
     worth = book[CASH, 0]
     for j in range(ASSETS):
         price = fill_of(prices, j, t)
@@ -348,8 +390,12 @@ def size_wishes(r, book, want, prices, q, t, notes):
         if HALTS and not (price > 0.0):  # what cannot trade is recorded, and its units are unknown
             size = 0.0
             if wish < HOLD and (wish != 0.0 or had != 0.0):
-                _ = deal(r, book, prices, ASSETS, j, t, NAN, NO_LIMIT, price, 1.0, book[WHY, 0], notes)
-        if abs(size) < LEAST_UNITS and abs(size) <= ROUNDING * abs(had):  # what rounding makes of a target that is held; else it is refused as too small
+                _ = deal(
+                    r, book, prices, ASSETS, j, t, NAN, NO_LIMIT, price, 1.0, book[WHY, 0], notes
+                )
+        if abs(size) < LEAST_UNITS and abs(size) <= ROUNDING * abs(
+            had
+        ):  # what rounding makes of a target that is held; else it is refused as too small
             size = 0.0
         book[SIZE + PER * j, 0] = size
         if size > 0.0 and ASSETS > 1 and not IN_ORDER:
@@ -375,11 +421,15 @@ def trade_in_order(r, book, prices, t, notes):
             size = book[SIZE + PER * best, 0]
             book[SIZE + PER * best, 0] = 0.0
             price = fill_of(prices, best, t)
-            _ = deal(r, book, prices, ASSETS, best, t, size, NO_LIMIT, price, 1.0, book[WHY, 0], notes)
+            _ = deal(
+                r, book, prices, ASSETS, best, t, size, NO_LIMIT, price, 1.0, book[WHY, 0], notes
+            )
 
 
 def trade_pro_rata(r, book, prices, t, wanted, covering, notes):
-    """Deal the sells, then the buys: what closes a holding is never cut, what opens one is by one factor where the account is short of cash."""
+    """Deal the sells, then the buys: what closes a holding is never cut, what opens one is by
+    one factor where the account is short of cash.
+    """
     for turn in range(2):
         share = 1.0
         if turn == 0 and not LEVERED and not LOCKED:
@@ -390,7 +440,9 @@ def trade_pro_rata(r, book, prices, t, wanted, covering, notes):
         for j in range(ASSETS):
             size = book[SIZE + PER * j, 0]
             if size * side > 0.0:
-                kept = NO_LIMIT if share == 1.0 else abs(size) - (1.0 - share) * opening_units(book, j)
+                kept = (
+                    NO_LIMIT if share == 1.0 else abs(size) - (1.0 - share) * opening_units(book, j)
+                )
                 price = fill_of(prices, j, t)
                 book[SIZE + PER * j, 0] = 0.0
                 _ = deal(r, book, prices, ASSETS, j, t, size, kept, price, 1.0, book[WHY, 0], notes)

@@ -1,4 +1,5 @@
-"""What happens to an account without its asking: interest, splits and dividends, delistings, the mark to market, margin calls, ruin.
+"""What happens to an account without its asking: interest, splits and dividends, delistings, the
+mark to market, margin calls, ruin.
 
 Kernel source, as `walk.py`; the numbers in `book` are those of `broker.py`.
 """
@@ -7,7 +8,9 @@ Kernel source, as `walk.py`; the numbers in `book` are those of `broker.py`.
 
 
 def carry(r, book, prices, t, years):
-    """Interest of the time since the bar before: on cash and on debt, and what borrowed shares cost, by the prices of that bar."""
+    """Interest of the time since the bar before: on cash and on debt, and what borrowed shares
+    cost, by the prices of that bar.
+    """
     cash = book[CASH, 0]
     paid = cash * (r[INTEREST] if cash > 0.0 else r[FINANCING])
     for j in range(ASSETS):
@@ -20,7 +23,9 @@ def carry(r, book, prices, t, years):
 
 
 def act(book, prices, t):
-    """Splits and dividends that go ex at bar `t`: the holder of a share gets both, who is short pays."""
+    """Splits and dividends that go ex at bar `t`: the holder of a share gets both, who is short
+    pays.
+    """
     for j in range(ASSETS):
         units = book[HELD + PER * j, 0]
         if units != 0.0:
@@ -38,16 +43,33 @@ def act(book, prices, t):
 
 
 def delist(r, book, prices, t, notes):
-    """Holdings whose last bar was the one before `t` are paid out at their last price and the return of the delisting."""
+    """Holdings whose last bar was the one before `t` are paid out at their last price and the
+    return of the delisting.
+    """
     for j in range(ASSETS):
         last = extra_of(prices, GONE, j, t)
         if last > -2.0 and book[HELD + PER * j, 0] != 0.0:
             price = max(last_close(prices, j, t) * (1.0 + last), 1e-12)
-            _ = deal(r, book, prices, ASSETS, j, t, -book[HELD + PER * j, 0], NO_LIMIT, price, 0.0, BY_DELISTING, notes)
+            _ = deal(
+                r,
+                book,
+                prices,
+                ASSETS,
+                j,
+                t,
+                -book[HELD + PER * j, 0],
+                NO_LIMIT,
+                price,
+                0.0,
+                BY_DELISTING,
+                notes,
+            )
 
 
 def call(r, book, prices, t, worth):
-    """Whether the account is below its maintenance margin at the close of bar `t`: then everything is sold."""
+    """Whether the account is below its maintenance margin at the close of bar `t`: then
+    everything is sold.
+    """
     gross = 0.0
     for j in range(ASSETS):
         gross += abs(value_of(book[HELD + PER * j, 0], close_of(prices, j, t)))
@@ -68,7 +90,9 @@ def mark(book, prices, t):
 
 
 def expose(book, t):
-    """Count the bars before `t` at which something was held; what is held now counts from there on."""
+    """Count the bars before `t` at which something was held; what is held now counts from there
+    on.
+    """
     book[EXPOSED, 0] += book[INVESTED, 0] * (t - book[SINCE, 0])
     book[INVESTED, 0] = 1.0 if book[ACTIVE, 0] > 0.0 else 0.0
     book[SINCE, 0] = t
@@ -86,7 +110,9 @@ def refuse(book, want, prices, q, t, notes):
 
 
 def end(r, book, prices, t, worth, notes):
-    """Close an account that has lost everything, at the closes of bar `t`: nothing can be traded any more."""
+    """Close an account that has lost everything, at the closes of bar `t`: nothing can be traded
+    any more.
+    """
     recorded, _column, _equity, _orders, _order_at = notes
     for j in range(ASSETS):
         units = book[HELD + PER * j, 0]

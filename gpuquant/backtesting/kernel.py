@@ -1,4 +1,6 @@
-"""From what an account needs to the source of its kernel: the parts of the walk it uses, and the numbers they read."""
+"""From what an account needs to the source of its kernel: the parts of the walk it uses, and the
+numbers they read.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,21 @@ from gpuquant.rules.base import HOLD, Rule
 
 MOMENTS = ("s1", "s2", "s3", "s4", "down", "up", "ups", "downs", "under", "under2", "cross")
 TALLIES = (
-    "best", "worst", "depth", "longest", "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares", "best_trade", "worst_trade",
-    "win_run", "loss_run", "kept", "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends", "calls", "low5", "mean5", "high5",
+    "best", "worst", "depth", "longest", "exposed", "orders", "rejects", "trades", "wins", "gained",
+    "lost", "gain_squares", "best_trade", "worst_trade",
+    "win_run", "loss_run", "kept", "longest_trade", "against", "along", "most_against", "fees",
+    "turnover", "carried", "dividends", "calls", "low5", "mean5", "high5",
 )  # fmt: skip
-TAILS = ("low5", "mean5", "high5")  # need the changes of a whole column, which a GPU's thread has no room for
+TAILS = (
+    "low5",
+    "mean5",
+    "high5",
+)  # need the changes of a whole column, which a GPU's thread has no room for
 DETAILS = ("against", "along", "most_against", *TAILS)
 SUMS = ("growth", *MOMENTS, *TALLIES)
 OWN = (  # what the walk keeps beside them
-    "cash", "active", "alive", "peak", "peak_at", "floor", "deepest", "worth", "run", "why", "reason", "debt", "invested", "since",
+    "cash", "active", "alive", "peak", "peak_at", "floor", "deepest", "worth", "run", "why",
+    "reason", "debt", "invested", "since",
 )  # fmt: skip
 REASONS = (
     "",
@@ -48,13 +57,37 @@ REASONS = (
     "its price was not reached",
     "the account is ruined",
 )
-CAUSES = ("order", "stop loss", "trailing stop", "take profit", "time", "limit", "stop", "margin call", "delisting", "ruin")
+CAUSES = (
+    "order",
+    "stop loss",
+    "trailing stop",
+    "take profit",
+    "time",
+    "limit",
+    "stop",
+    "margin call",
+    "delisting",
+    "ruin",
+)
 DEALT = 8  # numbers of a recorded order
 CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
 BLOCK = TAIL  # bars on a CPU; a GPU's thread goes from bar to bar
 FRONT = 8  # where the equity of a block's first bar stands: at the beginning of a vector
-ASKED = ("sum", "close", "open", "high", "low", "volume")  # what a rule may ask of its parameter `past`
-EVERY_BAR = {"LEVERED", "CARRIES", "ACTIONS", "DELISTS", "TICKETS"}  # may touch an account at any bar
+ASKED = (
+    "sum",
+    "close",
+    "open",
+    "high",
+    "low",
+    "volume",
+)  # what a rule may ask of its parameter `past`
+EVERY_BAR = {
+    "LEVERED",
+    "CARRIES",
+    "ACTIONS",
+    "DELISTS",
+    "TICKETS",
+}  # may touch an account at any bar
 PLACES = 16  # of each moment's partial sums
 NO_SIGNAL = 2  # the code of a bar without one
 LEAST_UNITS = 1e-8  # that an order may trade
@@ -114,20 +147,39 @@ class Kind:
     bars: int = 0  # of a path, whose room a GPU must know when its kernel is compiled
 
     def source(self, target: str) -> str | Source:
-        """The source of the kernel for `target`; made anew when a function or a number it reads has changed."""
+        """The source of the kernel for `target`; made anew when a function or a number it reads
+        has changed.
+        """
         gpu = TARGETS[target].gpu
-        assets = min(self.assets, 2) if target == "cpu" else self.assets  # on a CPU one kernel serves any number above one
+        assets = (
+            min(self.assets, 2) if target == "cpu" else self.assets
+        )  # on a CPU one kernel serves any number above one
         flags = tuple(f for f in self.flags if f != "TAILS" or not gpu)
         kind = replace(self, assets=assets, flags=flags, bars=self.bars if gpu else 0)
-        functions = ((self.rule, ("begin", "decide")), (self.cost, ("fill", "charge", "afford")), (self.model, ("begin", "step", "log_spots")))
-        return _kept(kind, target, tuple(fingerprint(getattr(c, n, None)) for c, names in functions for n in names))
+        functions = (
+            (self.rule, ("begin", "decide")),
+            (self.cost, ("fill", "charge", "afford")),
+            (self.model, ("begin", "step", "log_spots")),
+        )
+        return _kept(
+            kind,
+            target,
+            tuple(fingerprint(getattr(c, n, None)) for c, names in functions for n in names),
+        )
 
 
 @cached
 def _kept(kind: Kind, target: str, prints: tuple[Any, ...]) -> str | Source:
-    columns = tuple(name for part in (kind.rule, kind.cost, kind.model) if part is not None for name in domains(part))
+    columns = tuple(
+        name
+        for part in (kind.rule, kind.cost, kind.model)
+        if part is not None
+        for name in domains(part)
+    )
     drawn = () if kind.model is None else (kind.model.normals, kind.model.uniforms)
-    return compiler.made(partial(_source, kind), target, "back-test", *vars(kind).values(), columns, drawn, prints)
+    return compiler.made(
+        partial(_source, kind), target, "back-test", *vars(kind).values(), columns, drawn, prints
+    )
 
 
 NUMBERS = {
@@ -135,10 +187,19 @@ NUMBERS = {
     Size: ("amount", "lot", "minimum", "participation"),
     Margin: ("initial", "maintenance", "financing", "interest", "borrow"),
 }
-RENAMED = {"bars": "MOST_BARS", "minimum": "LEAST", "splits": "SPLIT", "dividends": "DIVIDEND", "delistings": "GONE"}
+RENAMED = {
+    "bars": "MOST_BARS",
+    "minimum": "LEAST",
+    "splits": "SPLIT",
+    "dividends": "DIVIDEND",
+    "delistings": "GONE",
+}
 FLAGS = (
-    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "TRAILS", "FOLLOW_CLOSE", "BASE_CLOSE", "BASE_SIGNAL", "ENTRY_BAR", "STOP_SLIPS", "GOAL_SLIPS", "LONG_ONLY", "SHORT_ONLY", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
-    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "TAILS", "PATHS", "PRICED",
+    "SIGNALS", "TARGETS", "ADDS", "STOPS", "RANGES", "CLOSE_ONLY", "TIMED", "TRAILS",
+    "FOLLOW_CLOSE", "BASE_CLOSE", "BASE_SIGNAL", "ENTRY_BAR", "STOP_SLIPS", "GOAL_SLIPS",
+    "LONG_ONLY", "SHORT_ONLY", "LEVERED", "LOCKED", "LOTS", "PARTIAL", "VOLUMES",
+    "IN_ORDER", "HALTS", "ACTIONS", "DELISTS", "CARRIES", "TICKETS", "BENCH", "DETAIL", "TAILS",
+    "PATHS", "PRICED",
 )  # fmt: skip
 
 
@@ -158,12 +219,19 @@ def _source(kind: Kind, target: str) -> Source:
         members = [
             Member("model_begin", kind.model.begin, of_model, accurate=True, offered=4),
             Member("model_step", kind.model.step, of_model, accurate=True, lengths=lengths),
-            Member("log_spots", kind.model.log_spots, of_model, accurate=True, lengths={0: len(state)}),
+            Member(
+                "log_spots", kind.model.log_spots, of_model, accurate=True, lengths={0: len(state)}
+            ),
         ]
         woven = {"MODELLED": 1, "NORMALS": drawn[0], "UNIFORMS": drawn[1]}
-        extra = [*compiler.accessors("normals", drawn[0]), *compiler.accessors("uniforms", drawn[1])]
+        extra = [
+            *compiler.accessors("normals", drawn[0]),
+            *compiler.accessors("uniforms", drawn[1]),
+        ]
     place = {name: k for k, name in enumerate(names)}
-    of_rule, of_cost = ({name: place[f"{part.__name__}.{name}"] for name in domains(part)} for part in (rule, cost))
+    of_rule, of_cost = (
+        {name: place[f"{part.__name__}.{name}"] for name in domains(part)} for part in (rule, cost)
+    )
     given = issubclass(rule, Given)
     seen, latch = 0, None
     if given:
@@ -180,7 +248,11 @@ def _source(kind: Kind, target: str) -> Source:
     ]
     reads = ", ".join(f"fields[at[{f}, 0] + row * at[{f}, 1]]" for f in range(len(names)))
     remembered = len(offered(rule.begin, sample(rule), 0)[0])
-    constants = {**_constants(kind, target, seen, remembered, place), **woven, "LATCHES": int(latch is not None)}
+    constants = {
+        **_constants(kind, target, seen, remembered, place),
+        **woven,
+        "LATCHES": int(latch is not None),
+    }
     rooms = (
         past,
         means,
@@ -192,7 +264,12 @@ def _source(kind: Kind, target: str) -> Source:
         *((weave,) if "PATHS" in kind.flags else ()),
         walk,
     )
-    inside = [f for room in rooms for f in vars(room).values() if isfunction(f) and not f.__name__.startswith(("wish_of_", "walk"))]
+    inside = [
+        f
+        for room in rooms
+        for f in vars(room).values()
+        if isfunction(f) and not f.__name__.startswith(("wish_of_", "walk"))
+    ]
     return compiler.source(
         walk.walk,
         members,
@@ -211,20 +288,37 @@ def _source(kind: Kind, target: str) -> Source:
 
 
 def _wish(rule: type[Rule]) -> Callable[..., Any]:
-    return walk.wish_of_signal if rule is Signals else walk.wish_of_array if issubclass(rule, Given) else walk.wish_of_rule
+    return (
+        walk.wish_of_signal
+        if rule is Signals
+        else walk.wish_of_array
+        if issubclass(rule, Given)
+        else walk.wish_of_rule
+    )
 
 
 def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[list[ast.FunctionDef], int]:
-    """The source of a rule's `decide`, and of what it sees of the past for many bars at once: how many numbers."""
+    """The source of a rule's `decide`, and of what it sees of the past for many bars at once:
+    how many numbers.
+    """
     count, answer = (4, "(state, wish, limit, stop)") if rule.priced else (2, "(state, wish)")
     for node in ast.walk(parse(rule.decide)):
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) != count:
-            raise MemberError(f"{rule.__name__}.decide returns {ast.unparse(node.value)}: must be {answer}, as priced = {rule.priced}")
+        if (
+            isinstance(node, ast.Return)
+            and isinstance(node.value, ast.Tuple)
+            and len(node.value.elts) != count
+        ):
+            raise MemberError(
+                f"{rule.__name__}.decide returns {ast.unparse(node.value)}: must be "
+                f"{answer}, as priced = {rule.priced}"
+            )
     member = Member("decide", rule.decide, places, accurate=True, methods={"past": ASKED})
     return split(Rewriter(member, PRECISIONS["double"]).rewrite(), "decide", 2)
 
 
-def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mapping[str, int]) -> dict[str, Any]:
+def _constants(
+    kind: Kind, target: str, seen: int, remembered: int, place: Mapping[str, int]
+) -> dict[str, Any]:
     """The names that a kernel's body reads: its choices, and the places of its numbers."""
     gpu = TARGETS[target].gpu
     block = 1 if gpu else BLOCK
@@ -242,18 +336,29 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{flag: int(flag in kind.flags) for flag in FLAGS},
         **{word.upper(): int(kind.fill == word) for word in FILLS},
         "OF": Size.__dataclass_fields__["of"].metadata["domain"].words.index(kind.of),
-        **{f"OF_{w.upper()}": k for k, w in enumerate((*Size.__dataclass_fields__["of"].metadata["domain"].words, "holding"))},
+        **{
+            f"OF_{w.upper()}": k
+            for k, w in enumerate(
+                (*Size.__dataclass_fields__["of"].metadata["domain"].words, "holding")
+            )
+        },
         "SKIPS": int(not gpu and not EVERY_BAR & set(kind.flags)),
-        "IDLES": int("SIGNALS" in kind.flags and not {"ADDS", "HALTS"} & set(kind.flags) and kind.assets == 1),
+        "IDLES": int(
+            "SIGNALS" in kind.flags and not {"ADDS", "HALTS"} & set(kind.flags) and kind.assets == 1
+        ),
         "HOLD": HOLD,
         "NO_SIGNAL": NO_SIGNAL,
-        "LEAST_WISH": float(np.finfo(np.float64).tiny),  # above zero even where a process has told its CPU to flush what is smaller
+        "LEAST_WISH": float(
+            np.finfo(np.float64).tiny
+        ),  # above zero even where a process has told its CPU to flush what is smaller
         "NAN": "f64('nan')",
         "NO_LIMIT": 1e300,
         "LEAST_UNITS": LEAST_UNITS,
         "ROUNDING": 1e-9,  # of a holding: a smaller order is what rounding makes of none
         "ORIGIN": int(kind.fill != "same_open"),  # the bar of the first return's beginning
-        "OPENING": kind.holds.index("opening" if "opening" in kind.holds else "open") if {"opening", "open"} & set(kind.holds) else 0,
+        "OPENING": kind.holds.index("opening" if "opening" in kind.holds else "open")
+        if {"opening", "open"} & set(kind.holds)
+        else 0,
         "BLOCK": block,
         "FRONT": 1 if gpu else FRONT,
         "PLACES": min(block, PLACES),
@@ -264,10 +369,34 @@ def _constants(kind: Kind, target: str, seen: int, remembered: int, place: Mappi
         **{name: int(k) for name, k in book.items()},
         "PER": len(each),
         **{name: len(book) + k for k, name in enumerate(each)},
-        **{RENAMED.get(name, name.upper()): place[f"{part.__name__}.{name}"] for part, numbers in NUMBERS.items() for name in numbers},
+        **{
+            RENAMED.get(name, name.upper()): place[f"{part.__name__}.{name}"]
+            for part, numbers in NUMBERS.items()
+            for name in numbers
+        },
         **{RENAMED.get(name, name.upper()): k for k, name in enumerate(kind.holds)},
-        **dict(zip(("NO_PRICE", "NO_CASH", "TOO_SMALL", "NO_VOLUME", "NOTHING", "NOT_REACHED", "RUINED"), (float(k) for k in range(1, 8)), strict=True)),
-        **{f"BY_{name}": float(k) for k, name in enumerate(("LOSS", "TRAIL", "PROFIT", "TIME", "LIMIT", "STOP", "MARGIN", "DELISTING", "RUIN"), start=1)},
+        **dict(
+            zip(
+                (
+                    "NO_PRICE",
+                    "NO_CASH",
+                    "TOO_SMALL",
+                    "NO_VOLUME",
+                    "NOTHING",
+                    "NOT_REACHED",
+                    "RUINED",
+                ),
+                (float(k) for k in range(1, 8)),
+                strict=True,
+            )
+        ),
+        **{
+            f"BY_{name}": float(k)
+            for k, name in enumerate(
+                ("LOSS", "TRAIL", "PROFIT", "TIME", "LIMIT", "STOP", "MARGIN", "DELISTING", "RUIN"),
+                start=1,
+            )
+        },
         **{f"TICKET_{name.upper()}": k for k, name in enumerate(tickets.TICKET)},
         **{f"FATE_{name.upper()}": k for k, name in enumerate(tickets.FATE)},
         **{name.upper(): k for k, name in enumerate(tickets.STATES)},

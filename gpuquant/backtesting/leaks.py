@@ -1,8 +1,9 @@
 """Leaks: does anything known at a bar rest on what comes after it?
 
-A strategy is run again on prices that end at bar t, and on prices whose unknown part is another: what it said of the bars up to t must
-stay what it was. Bars are tried in the order in which leaks are usually found: the edges, the neighbours of missing prices, the turns of weeks
-and months, then all of them, ever finer.
+A strategy is run again on prices that end at bar t, and on prices whose unknown part is another:
+what it said of the bars up to t must stay what it was. Bars are tried in the order in which leaks
+are usually found: the edges, the neighbours of missing prices, the turns of weeks and months, then
+all of them, ever finer.
 """
 
 from __future__ import annotations
@@ -65,17 +66,26 @@ class Leaks:
 
 
 @uncounted()
-def check(strategy: Any, prices: Any, *, knows: str = "close", cuts: int | None = None, progress: bool | None = None) -> Leaks:
+def check(
+    strategy: Any,
+    prices: Any,
+    *,
+    knows: str = "close",
+    cuts: int | None = None,
+    progress: bool | None = None,
+) -> Leaks:
     """Whether a strategy knows at a bar what comes after it.
 
     Parameters
     ----------
     strategy : callable, Rule, Feature or Strategy
-        A function from prices to a frame, series or array with a row for each bar; or a member of the library. It must give the same twice.
+        A function from prices to a frame, series or array with a row for each bar; or a member of
+        the library. It must give the same twice.
     prices : DataFrame, dict of DataFrames, or Panel
         What the function takes.
     knows : str
-        close: all of bar t is known when row t is said; open: only its open is, and the rest of the bar is made another.
+        close: all of bar t is known when row t is said; open: only its open is, and the rest of the
+        bar is made another.
     cuts : int, optional
         How many bars to try; all of them unless said.
 
@@ -104,22 +114,40 @@ def check(strategy: Any, prices: Any, *, knows: str = "close", cuts: int | None 
     tried, failures = 0, 0
     with progress_bar(len(order), "leaks", progress) as tick:
         for turn, t in enumerate(order):
-            variants: list[tuple[str, Callable[[], Any], int]] = [("differs on prices that end there", lambda t=t: _cut(data, t + 1), t + 1)]  # type: ignore[misc]
+            variants: list[tuple[str, Callable[[], Any], int]] = [
+                ("differs on prices that end there", lambda t=t: _cut(data, t + 1), t + 1)
+            ]  # type: ignore[misc]
             if turn < PERTURBED:
-                variants.append(("moves when the prices after it do", lambda t=t: _other(data, t, draw, whole_bar=True), t + 1))  # type: ignore[misc]
+                variants.append(
+                    (
+                        "moves when the prices after it do",
+                        lambda t=t: _other(data, t, draw, whole_bar=True),
+                        t + 1,
+                    )
+                )  # type: ignore[misc]
             if knows == "open":
-                variants.append(("moves with the rest of its own bar", lambda t=t: _other(data, t, draw, whole_bar=False), t + 1))  # type: ignore[misc]
+                variants.append(
+                    (
+                        "moves with the rest of its own bar",
+                        lambda t=t: _other(data, t, draw, whole_bar=False),
+                        t + 1,
+                    )
+                )  # type: ignore[misc]
             for how, make, rows in variants:
                 made = make()
                 try:
                     said = run(made)
-                except Exception as failure:  # too few bars for it, or it is broken: known when nothing ran
+                except (
+                    Exception
+                ) as failure:  # too few bars for it, or it is broken: known when nothing ran
                     failures, last = failures + 1, failure
                     continue
                 leak = _compared(whole, _table(said, _length(made)), rows)
                 if leak is not None:
                     row, name = leak
-                    return Leaks(True, row, None if dates is None else dates[row], name, how, tried + 1)
+                    return Leaks(
+                        True, row, None if dates is None else dates[row], name, how, tried + 1
+                    )
                 tried += 1
             tick(1)
     if not tried:
@@ -142,7 +170,10 @@ def _runner(strategy: Any, prices: Any) -> tuple[Callable[[Any], Any], Any]:
 
         return lambda panel: strategy.compute(panel, choose("cpu")), Panel.of(prices)
     if not callable(strategy):
-        raise InputError(f"strategy = {type(strategy).__name__}: must be a function of prices, a rule, a feature or a strategy")
+        raise InputError(
+            f"strategy = {type(strategy).__name__}: must be a function of prices, a rule, "
+            "a feature or a strategy"
+        )
     return strategy, prices
 
 
@@ -169,7 +200,9 @@ def _cut(data: Any, rows: int) -> Any:
 
 
 def _other(data: Any, t: int, draw: np.random.Generator, *, whole_bar: bool) -> Any:
-    """The same bars up to `t`, and after it, or from its open on, others; a missing price stays missing."""
+    """The same bars up to `t`, and after it, or from its open on, others; a missing price stays
+    missing.
+    """
     factor = float(np.exp(draw.normal(0.0, 0.2)) + 0.5)
 
     def moved(values: np.ndarray, begins: int) -> np.ndarray:
@@ -188,33 +221,56 @@ def _other(data: Any, t: int, draw: np.random.Generator, *, whole_bar: bool) -> 
             own[t] = factor
         more = data.more()
         close = data.close * own
-        changed = {name: more[name] * (later if name == "open" else own) if name in ("open", "high", "low", "volume") else more[name] for name in more}
+        changed = {
+            name: more[name] * (later if name == "open" else own)
+            if name in ("open", "high", "low", "volume")
+            else more[name]
+            for name in more
+        }
         for name, better in (("high", np.maximum), ("low", np.minimum)):
             if name in changed:
                 changed[name] = better(changed[name], better(close, changed.get("open", close)))
         return data.replaced(close, {name: changed[name] for name in MORE if name in changed})
     if isinstance(data, dict):
-        return {name: part * 0.0 + moved(part.to_numpy(), begins(str(name))) for name, part in data.items()}
+        return {
+            name: part * 0.0 + moved(part.to_numpy(), begins(str(name)))
+            for name, part in data.items()
+        }
     if hasattr(data, "columns"):
         out = data.copy()
         for k, name in enumerate(data.columns):
             if data.dtypes.iloc[k].kind in "fiu":
                 out[name] = moved(data.iloc[:, k].to_numpy(), begins(str(name)))
         return out
-    return data * 0.0 + moved(np.asarray(data), begins("close")) if hasattr(data, "index") else moved(data, begins("close"))
+    return (
+        data * 0.0 + moved(np.asarray(data), begins("close"))
+        if hasattr(data, "index")
+        else moved(data, begins("close"))
+    )
 
 
 def _order(data: Any, bars: int, dates: Any) -> Iterator[int]:
     """Every bar once, the telling ones first."""
     telling = [0, 1, 2, bars - 2, bars - 3, bars // 2]
-    values = data.close if isinstance(data, Panel) else next(iter(data.values())) if isinstance(data, dict) else data
-    values = np.asarray(values.select_dtypes("number") if hasattr(values, "select_dtypes") else values, dtype=np.float64).reshape(bars, -1)
+    values = (
+        data.close
+        if isinstance(data, Panel)
+        else next(iter(data.values()))
+        if isinstance(data, dict)
+        else data
+    )
+    values = np.asarray(
+        values.select_dtypes("number") if hasattr(values, "select_dtypes") else values,
+        dtype=np.float64,
+    ).reshape(bars, -1)
     edges = np.flatnonzero((np.isnan(values[1:]) != np.isnan(values[:-1])).any(axis=1))
     telling += [t + shift for t in edges.tolist()[:50] for shift in (0, 1)]
     if dates is not None and getattr(dates, "dtype", np.dtype(object)).kind == "M":
         for unit in ("W", "M"):
             turns = np.flatnonzero(np.diff(dates.astype(f"datetime64[{unit}]").astype(np.int64)))
-            telling += [t + shift for t in turns[len(turns) // 2 :].tolist()[:4] for shift in (-1, 0, 1)]
+            telling += [
+                t + shift for t in turns[len(turns) // 2 :].tolist()[:4] for shift in (-1, 0, 1)
+            ]
     seen: set[int] = set()
     step = bars
     finer: list[int] = []
@@ -238,16 +294,23 @@ def _table(said: Any, bars: int) -> dict[str, np.ndarray]:
         if array.ndim == 0 or len(array) == 0:
             raise InputError(f"strategy: gave {type(said).__name__}, must give a row for each bar")
         flat = array.reshape(len(array), -1)
-        table = {f"column {k}" if array.ndim > 1 else "value": flat[:, k] for k in range(flat.shape[1])}
+        table = {
+            f"column {k}" if array.ndim > 1 else "value": flat[:, k] for k in range(flat.shape[1])
+        }
     for name, values in table.items():
         if len(values) < bars:
-            raise InputError(f"strategy: {name} has {len(values)} rows for {bars} bars; must give a row for each bar")
+            raise InputError(
+                f"strategy: {name} has {len(values)} rows for {bars} bars; must give a "
+                "row for each bar"
+            )
     out = {}
     for name, values in table.items():
         try:
             out[name] = np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError):
-            out[name] = np.array([float(zlib.crc32(str(value).encode())) for value in values])  # words
+            out[name] = np.array(
+                [float(zlib.crc32(str(value).encode())) for value in values]
+            )  # words
     return out
 
 
@@ -264,11 +327,19 @@ def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray], rows: int) 
 def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     scale = max(float(np.nanmax(np.abs(one[np.isfinite(one)]), initial=0.0)), 1e-300)
     with np.errstate(invalid="ignore"):
-        return np.asarray((np.abs(one - other) <= SAME * scale) | (one == other) | (np.isnan(one) & np.isnan(other)))
+        return np.asarray(
+            (np.abs(one - other) <= SAME * scale)
+            | (one == other)
+            | (np.isnan(one) & np.isnan(other))
+        )
 
 
-def _compared(whole: dict[str, np.ndarray], said: dict[str, np.ndarray], rows: int) -> tuple[int, str] | None:
-    """The first bar, and its column, of which something else is said; None where all is the same."""
+def _compared(
+    whole: dict[str, np.ndarray], said: dict[str, np.ndarray], rows: int
+) -> tuple[int, str] | None:
+    """The first bar, and its column, of which something else is said; None where all is the
+    same.
+    """
     leak: tuple[int, str] | None = None
     for name in [*whole, *(name for name in said if name not in whole)]:
         if name not in whole or name not in said:  # which columns there are rests on what comes

@@ -1,19 +1,24 @@
-"""What the measures need of a column's equity: sums of powers of its changes, extremes, drawdowns and tails.
+"""What the measures need of a column's equity: sums of powers of its changes, extremes, drawdowns
+and tails.
 
-Kernel source, as `walk.py`. Sums are kept place by place of a block and joined at the end in a fixed tree, so that they are vector code and the
-same whatever the machine.
+Kernel source, as `walk.py`. Sums are kept place by place of a block and joined at the end in a
+fixed tree, so that they are vector code and the same whatever the machine.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
 
 
 def measure(block, book, market, moves, t0, here):
-    """Add the block's changes of equity to the moments, place by place; where one is new, the best and worst bar and the drawdown."""
+    """Add the block's changes of equity to the moments, place by place; where one is new, the
+    best and worst bar and the drawdown.
+    """
     extremes, levels = add_changes(block, book)
     if BENCH:
         for q in unrolled(PLACES):
             cross = 0.0
-            for g in unrolled(BLOCK // PLACES):  # the market goes on with nothing after its last bar
+            for g in unrolled(
+                BLOCK // PLACES
+            ):  # the market goes on with nothing after its last bar
                 cross += block[MOVED, g * PLACES + q] * market[t0 + g * PLACES + q]
             block[CROSS, q] += cross
     if TAILS:
@@ -25,7 +30,9 @@ def measure(block, book, market, moves, t0, here):
 
 
 def add_changes(block, book):
-    """Add the powers of the block's changes, which stay in MOVED; how many places have a new extreme, and how many a new level of the equity."""
+    """Add the powers of the block's changes, which stay in MOVED; how many places have a new
+    extreme, and how many a new level of the equity.
+    """
     peak = book[PEAK, 0]
     floor = book[FLOOR, 0]
     best = book[BEST, 0]
@@ -48,7 +55,9 @@ def add_changes(block, book):
         for g in unrolled(BLOCK // PLACES):
             worth = block[EQUITY, g * PLACES + q + FRONT]
             before = block[EQUITY, g * PLACES + q + FRONT - 1]
-            change = worth / before - 1.0 if worth != before else 0.0  # a ruined account may stand at zero
+            change = (
+                worth / before - 1.0 if worth != before else 0.0
+            )  # a ruined account may stand at zero
             square = change * change
             s1 += change
             s2 += square
@@ -89,7 +98,9 @@ def add_extremes(block, book, begins, here):
 
 
 def add_falls(block, book, t0, here, levels):
-    """The peaks and floors of the equity where it has new ones, and how far each bar is below its peak."""
+    """The peaks and floors of the equity where it has new ones, and how far each bar is below
+    its peak.
+    """
     peak = book[PEAK, 0]
     inverse = 1.0 / peak
     if levels > 0:
@@ -120,7 +131,9 @@ def add_falls(block, book, t0, here, levels):
         under = 0.0
         under2 = 0.0
         for g in unrolled(BLOCK // PLACES):
-            below = 1.0 - block[EQUITY, g * PLACES + q + FRONT] * (block[MOVED, g * PLACES + q] if levels > 0 else inverse)
+            below = 1.0 - block[EQUITY, g * PLACES + q + FRONT] * (
+                block[MOVED, g * PLACES + q] if levels > 0 else inverse
+            )
             under += below
             under2 += below * below
         block[UNDER, q] += under
@@ -144,7 +157,9 @@ def rest(block, book, worth, t0, here):
 
 
 def select(values, row, last, k):
-    """Put the k-th smallest of `values[row, 0 .. last]` in its place, no larger ones before it and no smaller ones after it (Hoare, 1961)."""
+    """Put the k-th smallest of `values[row, 0 .. last]` in its place, no larger ones before it
+    and no smaller ones after it (Hoare, 1961).
+    """
     first = 0
     while first < last:
         pivot = values[row, (first + last) // 2]
@@ -169,9 +184,11 @@ def select(values, row, last, k):
 
 
 def tails(block, book, moves, bars):
-    """The empirical quantiles of the changes at 5 and 95 %, and the mean of the worst 5 %, whose last counts by its share.
+    """The empirical quantiles of the changes at 5 and 95 %, and the mean of the worst 5 %, whose
+    last counts by its share.
 
-    Only what lies a standard deviation from the mean is looked through, unless there is too little of it.
+    Only what lies a standard deviation from the mean is looked through, unless there is too little
+    of it.
     """
     count_of = bars - ORIGIN  # of returns
     mean = block[S1, 0] / count_of

@@ -1,8 +1,10 @@
-"""What the walk reads of a bar, and what a rule may ask of its parameter `past`: the last bars of its asset, never one to come.
+"""What the walk reads of a bar, and what a rule may ask of its parameter `past`: the last bars of
+its asset, never one to come.
 
-Kernel source, as `walk.py`. `prices` is what an account may read: the sums of the closes in whole ticks, the closes, the prices at which
-orders fill and what else the panel knows, by asset and bar; the number of places of NaN that they begin with, which no window reaches beyond;
-and the account's first asset. `j` counts its assets from there. `past` is `prices`, `j` and the bar.
+Kernel source, as `walk.py`. `prices` is what an account may read: the sums of the closes in whole
+ticks, the closes, the prices at which orders fill and what else the panel knows, by asset and bar;
+the number of places of NaN that they begin with, which no window reaches beyond; and the account's
+first asset. `j` counts its assets from there. `past` is `prices`, `j` and the bar.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -55,10 +57,15 @@ def bars_back(prices, n):
 
 
 def past_sum(past, n):
-    """Sum of the last n closes in whole ticks, all restated for the same splits; NaN before there are n."""
+    """Sum of the last n closes in whole ticks, all restated for the same splits; NaN before
+    there are n.
+    """
     prices, j, t = past
     sums, _close, _fill, _extra, lead, asset0 = prices
-    return sums[u64(asset0 + j), u64(lead + t + 1)] - sums[u64(asset0 + j), u64(lead + t + 1 - bars_back(prices, n))]
+    return (
+        sums[u64(asset0 + j), u64(lead + t + 1)]
+        - sums[u64(asset0 + j), u64(lead + t + 1 - bars_back(prices, n))]
+    )
 
 
 def past_close(past, n):
@@ -72,7 +79,9 @@ def past_close(past, n):
 
 
 def past_of(past, what, n):
-    """A price of the bar n bars ago, by its place, of a share as it is now; NaN before the first."""
+    """A price of the bar n bars ago, by its place, of a share as it is now; NaN before the
+    first.
+    """
     prices, j, t = past
     then = t - bars_back(prices, n)
     price = extra_of(prices, what, j, then)

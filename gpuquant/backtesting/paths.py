@@ -1,4 +1,6 @@
-"""Where the prices of a back-test may come from besides a panel: a pricing model, or resampled history."""
+"""Where the prices of a back-test may come from besides a panel: a pricing model, or resampled
+history.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Paths:
     @cached_property
     def panel(self) -> Panel:
         """The bars without their prices: dates to report by, business days from 2000 on."""
-        dates = np.busday_offset(np.datetime64("2000-01-03"), np.arange(self.bars)).astype("datetime64[ns]")
+        dates = np.busday_offset(np.datetime64("2000-01-03"), np.arange(self.bars)).astype(
+            "datetime64[ns]"
+        )
         return Panel(np.ones((self.bars, 1)), dates, ("path",))
 
     @property
@@ -69,7 +73,8 @@ class Paths:
 
 @dataclass(frozen=True)
 class Simulated(Paths):
-    """Paths of a pricing model, a step a bar: the prices that `gpuquant.price` walks at the same seed and step.
+    """Paths of a pricing model, a step a bar: the prices that `gpuquant.price` walks at the same
+    seed and step.
 
     Parameters
     ----------
@@ -86,14 +91,20 @@ class Simulated(Paths):
         super().__post_init__()
         m = self.dynamics
         if not isinstance(m, Model):
-            raise InputError(f"dynamics = {m!r}: must be a model such as gpuquant.models.Heston(...)")
+            raise InputError(
+                f"dynamics = {m!r}: must be a model such as gpuquant.models.Heston(...)"
+            )
         name = type(m).__name__
         if m.rows != 1:
             raise InputError(f"dynamics = {name} with {m.rows} rows: must have one")
         if not m.simulated() or "spot" not in domains(type(m)):
-            raise InputError(f"dynamics = {name}: must be a model of one price that can be simulated")
+            raise InputError(
+                f"dynamics = {name}: must be a model of one price that can be simulated"
+            )
         if m.times or takes(type(m).begin) > 3:
-            raise InputError(f"dynamics = {name}: changes at dates of its own, which the bars do not know")
+            raise InputError(
+                f"dynamics = {name}: changes at dates of its own, which the bars do not know"
+            )
 
     @property
     def model(self) -> Model | None:
@@ -112,7 +123,8 @@ class Simulated(Paths):
 
 @dataclass(frozen=True)
 class Bootstrapped(Paths):
-    """Paths of resampled returns: blocks of history, of random length and place, one after the other; after its last return history begins anew.
+    """Paths of resampled returns: blocks of history, of random length and place, one after the
+    other; after its last return history begins anew.
 
     Parameters
     ----------
@@ -142,7 +154,9 @@ class Bootstrapped(Paths):
     def history(self) -> np.ndarray:
         """The log of the last price, then every log return."""
         panel = Panel.of(self.prices)
-        return np.concatenate([np.log(panel.close[-1:, 0]), np.diff(np.log(panel.total_return_index[:, 0]))])
+        return np.concatenate(
+            [np.log(panel.close[-1:, 0]), np.diff(np.log(panel.total_return_index[:, 0]))]
+        )
 
     @property
     def source(self) -> np.ndarray:

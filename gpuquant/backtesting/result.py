@@ -1,4 +1,6 @@
-"""What a back-test gives back: the measures of every account, and for those one asks about, equity, orders, trades and pictures."""
+"""What a back-test gives back: the measures of every account, and for those one asks about,
+equity, orders, trades and pictures.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,12 @@ class Backtest:
     @cached_property
     def measures(self) -> dict[str, np.ndarray]:
         """Every measure, shape (columns,)."""
-        return from_sums(self.sums, self.account.panel.bars - self.account.origin, self.account.periods, self.account.market_returns)
+        return from_sums(
+            self.sums,
+            self.account.panel.bars - self.account.origin,
+            self.account.periods,
+            self.account.market_returns,
+        )
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -97,9 +104,11 @@ class Backtest:
         return pd.DataFrame(equity.T, index=self.account.panel.index, columns=which)
 
     def returns(self, columns: Any = None) -> pd.DataFrame:
-        """Simple returns per bar of the chosen columns: one fewer than bars, the first from the starting cash to the close of the second bar.
+        """Simple returns per bar of the chosen columns: one fewer than bars, the first from the
+        starting cash to the close of the second bar.
 
-        Where orders fill at the open of the bar that decided (`fill="same_open"`) the first bar has a return, too.
+        Where orders fill at the open of the bar that decided (`fill="same_open"`) the first bar has
+        a return, too.
         """
         equity = self.equity(columns)
         first = self.account.origin
@@ -120,7 +129,9 @@ class Backtest:
                 "bar": bars,
                 "date": panel.index[bars],
                 "asset": np.array(panel.assets, dtype=object)[dealt[:, 1].astype(np.int64)],
-                "side": np.where(np.where(dealt[:, 2] != 0.0, dealt[:, 2], dealt[:, 5]) > 0.0, "buy", "sell"),
+                "side": np.where(
+                    np.where(dealt[:, 2] != 0.0, dealt[:, 2], dealt[:, 5]) > 0.0, "buy", "sell"
+                ),
                 "size": np.abs(dealt[:, 2]),
                 "price": dealt[:, 3],
                 "fee": dealt[:, 4],
@@ -131,7 +142,9 @@ class Backtest:
         )
 
     def orders(self, columns: Any = None) -> pd.DataFrame:
-        """Every fill of the chosen columns: column, bar, date, asset, side, size, price, fee, units wanted, cause, and why it was not filled in full."""
+        """Every fill of the chosen columns: column, bar, date, asset, side, size, price, fee,
+        units wanted, cause, and why it was not filled in full.
+        """
         dealt = self._dealt(columns)
         return dealt[dealt["size"] > 0.0].reset_index(drop=True)
 
@@ -141,12 +154,16 @@ class Backtest:
         return dealt[dealt["size"] == 0.0].drop(columns=["size", "fee"]).reset_index(drop=True)
 
     def tickets(self) -> pd.DataFrame:
-        """What became of each order of a list: its state, the units filled, the bar of its end, and the reason where it did not fill."""
+        """What became of each order of a list: its state, the units filled, the bar of its end,
+        and the reason where it did not fill.
+        """
         import pandas as pd
 
         if self.account.rule is not Tickets:
             raise InputError("tickets: only a run with orders= has them")
-        state, filled, reason, bar = (self.fates[:, FATE.index(name)] for name in ("state", "filled", "reason", "bar"))
+        state, filled, reason, bar = (
+            self.fates[:, FATE.index(name)] for name in ("state", "filled", "reason", "bar")
+        )
         return pd.DataFrame(
             {
                 "state": np.array(STATES, dtype=object)[state.astype(np.int64)],
@@ -159,8 +176,8 @@ class Backtest:
     def trades(self, columns: Any = None, *, matching: str = "average") -> pd.DataFrame:
         """The trades of the chosen columns, those still open valued at the last price.
 
-        `matching` is average (a sale against the average of what is held), fifo (against what was bought first) or position (one row from
-        the first fill of a holding to its last).
+        `matching` is average (a sale against the average of what is held), fifo (against what was
+        bought first) or position (one row from the first fill of a holding to its last).
         """
         if matching not in ("average", "fifo", "position"):
             raise unknown("matching", matching, ("average", "fifo", "position"))
@@ -176,39 +193,66 @@ class Backtest:
         shares = np.ones(panel.close.shape) if panel.shares is None else panel.shares
         for column in which:
             own = orders[orders["column"] == column]
-            assets = panel.assets if self.account.assets > 1 else (panel.assets[int(self.columns[column]) // self.account.rows],)
+            assets = (
+                panel.assets
+                if self.account.assets > 1
+                else (panel.assets[int(self.columns[column]) // self.account.rows],)
+            )
             for asset in assets:
                 moves = np.zeros(panel.bars)
                 fills = own[own["asset"] == asset]
-                np.add.at(moves, fills["bar"].to_numpy(), np.where(fills["side"] == "buy", 1.0, -1.0) * fills["size"])
+                np.add.at(
+                    moves,
+                    fills["bar"].to_numpy(),
+                    np.where(fills["side"] == "buy", 1.0, -1.0) * fills["size"],
+                )
                 grown = shares[:, panel.asset(asset)]
                 held = np.cumsum(moves / grown) * grown
-                out[column, asset] = np.where(np.abs(held) < 1e-9 * max(float(np.abs(moves).max(initial=0.0)), 1e-300), 0.0, held)
+                out[column, asset] = np.where(
+                    np.abs(held) < 1e-9 * max(float(np.abs(moves).max(initial=0.0)), 1e-300),
+                    0.0,
+                    held,
+                )
         frame = pd.DataFrame(out, index=panel.index)
         frame.columns = pd.MultiIndex.from_tuples(list(out), names=["column", "asset"])
         return frame
 
     def drawdowns(self, columns: Any = None) -> pd.DataFrame:
-        """Every fall of the chosen columns from a highest equity: peak, lowest point, recovery, depth and length in bars."""
+        """Every fall of the chosen columns from a highest equity: peak, lowest point, recovery,
+        depth and length in bars.
+        """
         return matched.drawdowns(self.equity(columns), self.account.cash)
 
     def honest(self) -> dict[str, float]:
-        """The best column, and what remains of it when all that were tried are counted (`gpuquant.honesty`).
+        """The best column, and what remains of it when all that were tried are counted
+        (`gpuquant.honesty`).
 
         Returns
         -------
         dict
-            column, trials, sharpe, deflated_sharpe (the probability that the true ratio exceeds the luck of so many trials), and minimum_years
-            (the record that so good a ratio needs to be more than luck).
+            column, trials, sharpe, deflated_sharpe (the probability that the true ratio exceeds the
+            luck of so many trials), and minimum_years (the record that so good a ratio needs to be
+            more than luck).
         """
         if self.account.paths is not None:
-            raise InputError("paths are not trials: the best of them says nothing; look at the distribution")
+            raise InputError(
+                "paths are not trials: the best of them says nothing; look at the distribution"
+            )
         ratios = self.measures["sharpe"]
         trials = int(self.meta.get("trials", len(self)))
         if not np.isfinite(ratios).any():
-            return {"column": 0, "trials": trials, "sharpe": float("nan"), "deflated_sharpe": float("nan"), "minimum_years": float("nan")}
+            return {
+                "column": 0,
+                "trials": trials,
+                "sharpe": float("nan"),
+                "deflated_sharpe": float("nan"),
+                "minimum_years": float("nan"),
+            }
         best = int(np.nanargmax(ratios))
-        spread = self.meta.get("sharpe_spread", float(np.nanstd(ratios, ddof=1)) if np.isfinite(ratios).sum() > 1 else 0.0) / np.sqrt(self.account.periods)
+        spread = self.meta.get(
+            "sharpe_spread",
+            float(np.nanstd(ratios, ddof=1)) if np.isfinite(ratios).sum() > 1 else 0.0,
+        ) / np.sqrt(self.account.periods)
         returns = self.returns([best]).to_numpy()[:, 0]
         return {
             "column": best,
@@ -219,14 +263,23 @@ class Backtest:
         }
 
     def needed(self, best: dict[str, float]) -> str:
-        """How long a record would have to be for the best ratio to be more than luck, and how long it is, in words."""
-        there = f"there are {duration((self.account.panel.bars - self.account.origin) / self.account.periods)}"
+        """How long a record would have to be for the best ratio to be more than luck, and how
+        long it is, in words.
+        """
+        there = (
+            "there are "
+            f"{duration((self.account.panel.bars - self.account.origin) / self.account.periods)}"
+        )
         if not best["sharpe"] > 0.0:
             return f"a ratio that is not above zero stands out in no record; {there}"
-        return f"a ratio this good needs {duration(best['minimum_years'])} to stand out, and {there}"
+        return (
+            f"a ratio this good needs {duration(best['minimum_years'])} to stand out, and {there}"
+        )
 
     def summary(self) -> str:
-        """A few lines: the account, or the best and the middle of a grid, the deflated figure first; over paths, the distribution."""
+        """A few lines: the account, or the best and the middle of a grid, the deflated figure
+        first; over paths, the distribution.
+        """
         text = self._summary()
         return f"{text}\nwithout costs: trading is free here" if self.account.free else text
 
@@ -238,21 +291,31 @@ class Backtest:
         if self.account.paths is not None:
             low, middle, high = np.nanquantile(m["sharpe"], (0.05, 0.5, 0.95))
             return (
-                f"{self.account.groups} paths of {self.account.panel.bars} bars, {self.account.rows} rules on each, in {self.meta.get('seconds', float('nan')):.3g} s\n"
-                f"Sharpe {middle:.2f} in the middle, 5 % below {low:.2f}, 5 % above {high:.2f}; a loss in {np.mean(m['total_return'] < 0.0):.0%} of them"
+                f"{self.account.groups} paths of {self.account.panel.bars} bars, "
+                f"{self.account.rows} rules on each, in "
+                f"{self.meta.get('seconds', float('nan')):.3g} s\n"
+                f"Sharpe {middle:.2f} in the middle, 5 % below {low:.2f}, 5 % above "
+                f"{high:.2f}; a loss in {np.mean(m['total_return'] < 0.0):.0%} of them"
             )
         if len(self) == 1 and int(self.meta.get("trials", 1)) == 1:
-            return "\n".join(f"{label:<16}{shown(m[name][0], form):>14}" for label, name, form in LINES)
+            return "\n".join(
+                f"{label:<16}{shown(m[name][0], form):>14}" for label, name, form in LINES
+            )
         found = self.honest()
         if not np.isfinite(found["sharpe"]):
-            return f"none of {len(self)} columns over {self.account.panel.bars} bars has a Sharpe ratio: their returns do not move"
+            return (
+                f"none of {len(self)} columns over {self.account.panel.bars} bars has a "
+                "Sharpe ratio: their returns do not move"
+            )
         best = int(found["column"])
         label = ", ".join(f"{k} {v[best]}" for k, v in self.labels.items())
         return (
-            f"deflated Sharpe {found['deflated_sharpe']:.2f}: the probability that the best of {found['trials']:.0f} columns is more than their luck\n"
+            f"deflated Sharpe {found['deflated_sharpe']:.2f}: the probability that the "
+            f"best of {found['trials']:.0f} columns is more than their luck\n"
             f"best Sharpe {found['sharpe']:.2f} ({label}); median {np.nanmedian(m['sharpe']):.2f}; "
             f"{self.needed(found)}\n"
-            f"{len(self)} columns over {self.account.panel.bars} bars in {self.meta.get('seconds', float('nan')):.3g} s"
+            f"{len(self)} columns over {self.account.panel.bars} bars in "
+            f"{self.meta.get('seconds', float('nan')):.3g} s"
         )
 
     def _repr_html_(self) -> str:
@@ -260,20 +323,31 @@ class Backtest:
         return f"{self.frame.head(20).to_html()}<p>{len(self)} columns{free}</p>"
 
     def report(self, path: str | Path) -> Path:
-        """Write the best column and where it lies among all as one offline HTML page, the deflated figure first; its path."""
+        """Write the best column and where it lies among all as one offline HTML page, the
+        deflated figure first; its path.
+        """
         from gpuquant.report.html import backtest_page
 
         return backtest_page(self, path)
 
     def names(self, which: Any) -> list[str]:
         """What columns are called in a picture."""
-        return [", ".join(f"{name} {v[c]}" if name != "asset" else str(v[c]) for name, v in self.labels.items()) for c in which]
+        return [
+            ", ".join(
+                f"{name} {v[c]}" if name != "asset" else str(v[c])
+                for name, v in self.labels.items()
+            )
+            for c in which
+        ]
 
-    def plot(self, columns: Any = None, *, kind: str = "equity", ax: Any = None, **choices: Any) -> Any:
+    def plot(
+        self, columns: Any = None, *, kind: str = "equity", ax: Any = None, **choices: Any
+    ) -> Any:
         """A picture of the chosen columns (of a grid, the best by Sharpe ratio).
 
-        `kind` is equity, account (equity, drawdown and the trades on the price, of one column), underwater, rolling (a rolling Sharpe ratio; `window=` bars),
-        exposure, heatmap (`x=`, `y=` parameters, `measure=`) or distribution (`measure=`, over all columns).
+        `kind` is equity, account (equity, drawdown and the trades on the price, of one column),
+        underwater, rolling (a rolling Sharpe ratio; `window=` bars), exposure, heatmap (`x=`, `y=`
+        parameters, `measure=`) or distribution (`measure=`, over all columns).
         """
         from gpuquant.report import plots
 

@@ -1,7 +1,7 @@
 """Splits: which dates train and which test, with nothing of a test label known in training.
 
-A label at bar t looks at the bars up to t + span. Bars whose span reaches into the test dates are purged from training, and
-`embargo` bars more.
+A label at bar t looks at the bars up to t + span. Bars whose span reaches into the test dates are
+purged from training, and `embargo` bars more.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class WalkForward:
         first = days[0]
         start = _later(first, _months(self.train, "train"))
         if start > days[-1]:
-            raise DataError(f"{days[0]} to {days[-1]} is too short for a training period of {self.train}")
+            raise DataError(
+                f"{days[0]} to {days[-1]} is too short for a training period of {self.train}"
+            )
         while start <= days[-1]:
             end = _later(start, _months(self.test, "test"))
             test = np.flatnonzero((days >= start) & (days < end))
@@ -126,12 +128,14 @@ class Purged:
 
 @dataclass(frozen=True)
 class Combinatorial:
-    """Every choice of `tests` out of `groups` groups of neighbouring bars is the test once, the others train, purged.
+    """Every choice of `tests` out of `groups` groups of neighbouring bars is the test once, the
+    others train, purged.
 
     Parameters
     ----------
     groups, tests : int
-        comb(groups, tests) folds, of which comb(groups - 1, tests - 1) whole paths can be put together.
+        comb(groups, tests) folds, of which comb(groups - 1, tests - 1) whole paths can be put
+        together.
     embargo : int
         Bars left out after test dates, besides those whose labels reach into them.
 
@@ -167,16 +171,25 @@ class Combinatorial:
             keep = np.ones(len(dates), bool)
             for k in chosen:
                 first, last = parts[k][0], parts[k][-1]
-                # a training label must not reach into the test, nor a test label into the training that follows it
+                # a training label must not reach into the test, nor a test label into the training
+                # that follows it
                 keep[max(first - span, 0) : last + 1 + span + self.embargo] = False
             yield Fold(np.flatnonzero(keep), test)
 
     def paths(self, dates: np.ndarray) -> list[list[tuple[int, np.ndarray]]]:
-        """The whole paths: for each, of every group the number of the fold that tests it, and its bars."""
+        """The whole paths: for each, of every group the number of the fold that tests it, and
+        its bars.
+        """
         parts = np.array_split(np.arange(len(dates)), self.groups)
         folds = list(itertools.combinations(range(self.groups), self.tests))
-        turns = {k: [number for number, chosen in enumerate(folds) if k in chosen] for k in range(self.groups)}
-        return [[(turns[k][path], parts[k]) for k in range(self.groups)] for path in range(len(turns[0]))]
+        turns = {
+            k: [number for number, chosen in enumerate(folds) if k in chosen]
+            for k in range(self.groups)
+        }
+        return [
+            [(turns[k][path], parts[k]) for k in range(self.groups)]
+            for path in range(len(turns[0]))
+        ]
 
 
 def _at_least(name: str, value: int, low: int) -> None:
@@ -184,17 +197,25 @@ def _at_least(name: str, value: int, low: int) -> None:
         raise InputError(f"{name} = {value!r}: must be a whole number >= {low}")
 
 
-def measured(returns: np.ndarray, folds: list[Fold], periods: float = 252.0) -> tuple[np.ndarray, np.ndarray]:
-    """Sharpe ratios of every column on the training and on the test bars of every fold, each of shape (folds, columns).
+def measured(
+    returns: np.ndarray, folds: list[Fold], periods: float = 252.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sharpe ratios of every column on the training and on the test bars of every fold, each of
+    shape (folds, columns).
 
     The returns of one back-test serve all folds: nothing is computed again.
     """
     values = np.asarray(returns, dtype=np.float64)
-    first, second = (np.vstack([np.zeros(values.shape[1]), np.cumsum(values**k, axis=0)]) for k in (1, 2))
+    first, second = (
+        np.vstack([np.zeros(values.shape[1]), np.cumsum(values**k, axis=0)]) for k in (1, 2)
+    )
 
     def ratios(rows: np.ndarray) -> np.ndarray:
         edges = np.flatnonzero(np.diff(rows) > 1)
-        begins, ends = rows[np.concatenate([[0], edges + 1])], rows[np.concatenate([edges, [len(rows) - 1]])] + 1
+        begins, ends = (
+            rows[np.concatenate([[0], edges + 1])],
+            rows[np.concatenate([edges, [len(rows) - 1]])] + 1,
+        )
         total, squares = ((part[ends] - part[begins]).sum(axis=0) for part in (first, second))
         n = len(rows)
         mean = total / n
@@ -202,4 +223,6 @@ def measured(returns: np.ndarray, folds: list[Fold], periods: float = 252.0) -> 
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(mean / spread * np.sqrt(periods))
 
-    return np.stack([ratios(fold.train) for fold in folds]), np.stack([ratios(fold.test) for fold in folds])
+    return np.stack([ratios(fold.train) for fold in folds]), np.stack(
+        [ratios(fold.test) for fold in folds]
+    )

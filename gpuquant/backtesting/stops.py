@@ -1,8 +1,10 @@
-"""Stop-losses, trailing stops and take-profits: the levels that a holding is watched for, and what happens at one.
+"""Stop-losses, trailing stops and take-profits: the levels that a holding is watched for, and what
+happens at one.
 
-Kernel source, as `walk.py`. A level is kept from the entry on: LOSS of the stop-loss, STOP of the nearer of the two stops, GOAL of the
-take-profit, TOP the best price since, which the trailing stop follows. Multiplied by `side`, 1 for a
-long holding and -1 for a short, all of them read as those of a long one.
+Kernel source, as `walk.py`. A level is kept from the entry on: LOSS of the stop-loss, STOP of the
+nearer of the two stops, GOAL of the take-profit, TOP the best price since, which the trailing stop
+follows. Multiplied by `side`, 1 for a long holding and -1 for a short, all of them read as those of
+a long one.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -19,7 +21,9 @@ def guard(r, book, base, j, now):
 
 
 def ahead(prices, t):
-    """Ask for the prices of the block from bar `t` on: read by one column alone, they would be waited for, line by line."""
+    """Ask for the prices of the block from bar `t` on: read by one column alone, they would be
+    waited for, line by line.
+    """
     _sums, close, _fill, extra, lead, asset0 = prices
     for j in range(ASSETS):
         for q in range(0, BLOCK, 8):
@@ -41,12 +45,16 @@ def reach(prices, j, t):
 
 
 def followed(prices, j, t, side, best):
-    """The price of bar `t` that the trailing stop follows, times `side`: the best that is watched, which is `best`, or its close."""
+    """The price of bar `t` that the trailing stop follows, times `side`: the best that is
+    watched, which is `best`, or its close.
+    """
     return side * close_of(prices, j, t) if FOLLOW_CLOSE else best
 
 
 def watch(r, book, prices, t0, q, to):
-    """The first place from `q` at which a bar meets a level of any asset, or `to`; trailing stops follow the bars before it."""
+    """The first place from `q` at which a bar meets a level of any asset, or `to`; trailing
+    stops follow the bars before it.
+    """
     for j in range(ASSETS):
         to = met(r, book, prices, j, t0, q, to)
     if TRAILS and ASSETS > 1:  # how far was not known before the last asset was asked
@@ -107,16 +115,22 @@ def follow(r, book, prices, j, t0, q, to):
 
 
 def trail(r, book, j, side, top):
-    """Draw the trailing stop of asset `j` after the best price, which is `side * top`, if that is new."""
+    """Draw the trailing stop of asset `j` after the best price, which is `side * top`, if that
+    is new.
+    """
     if top > side * book[TOP + PER * j, 0]:
         book[TOP + PER * j, 0] = side * top
-        book[STOP + PER * j, 0] = side * max(side * book[LOSS + PER * j, 0], top * (1.0 - side * r[TRAILING]))
+        book[STOP + PER * j, 0] = side * max(
+            side * book[LOSS + PER * j, 0], top * (1.0 - side * r[TRAILING])
+        )
 
 
 def protect(r, book, prices, j, t, notes):
-    """Close the holding of asset `j` where bar `t` has met its stop-loss, trailing stop or take-profit; whether it did.
+    """Close the holding of asset `j` where bar `t` has met its stop-loss, trailing stop or
+    take-profit; whether it did.
 
-    A bar that opens beyond a stop fills at its open. Where a bar meets both sides, the loss comes first: the bar does not say.
+    A bar that opens beyond a stop fills at its open. Where a bar meets both sides, the loss comes
+    first: the bar does not say.
     """
     had = book[HELD + PER * j, 0]
     hit = 0.0

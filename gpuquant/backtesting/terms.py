@@ -1,7 +1,8 @@
-"""The terms of an account: how large an order is, what stops protect it, and what it costs to borrow.
+"""The terms of an account: how large an order is, what stops protect it, and what it costs to
+borrow.
 
-Each is a small record of numbers and choices. The numbers are parameters of the walk, those of `Stops` with a grid of their own;
-the choices are constants of its kernel.
+Each is a small record of numbers and choices. The numbers are parameters of the walk, those of
+`Stops` with a grid of their own; the choices are constants of its kernel.
 """
 
 from __future__ import annotations
@@ -10,7 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpuquant.columns import Column, Member, choice, combinations, domains, if_known, nonnegative, positive, within
+from gpuquant.columns import (
+    Column,
+    Member,
+    choice,
+    combinations,
+    domains,
+    if_known,
+    nonnegative,
+    positive,
+    within,
+)
 from gpuquant.errors import InputError
 
 NO_YES = ("no", "yes")
@@ -25,8 +36,9 @@ class Size(Member):
     amount : Column, shape (1,)
         In the unit that `of` names; > 0.
     of : Column, shape (1,)
-        equity (a share of it), cash (a share of what there is to spend once the other side is closed, the fee included), units, value
-        (currency units), or risk (the share of equity that the stop-loss loses).
+        equity (a share of it), cash (a share of what there is to spend once the other side is
+        closed, the fee included), units, value (currency units), or risk (the share of equity that
+        the stop-loss loses).
     lot : Column, shape (1,)
         Units come in multiples of it; 0: any fraction.
     minimum : Column, shape (1,)
@@ -36,7 +48,8 @@ class Size(Member):
     partial : Column, shape (1,)
         yes: an order is filled as far as it can be; no: all or nothing.
     add : Column, shape (1,)
-        yes: a signal in the direction that is held adds to it (pyramiding), and one in the other takes off as much; no: it does nothing.
+        yes: a signal in the direction that is held adds to it (pyramiding), and one in the other
+        takes off as much; no: it does nothing.
     sides : Column, shape (1,)
         both; long or short: what would open the other side is cut to what closes this one.
     """
@@ -55,9 +68,10 @@ class Size(Member):
 class Stops(Member):
     """Orders that protect a holding, from the bar after its entry on.
 
-    A stop-loss is `stop_loss` below the entry (above it for a short), a trailing stop `trailing` below the best price since, a take-profit
-    `take_profit` beyond the entry. A bar that opens beyond one fills at its open; one that meets both sides fills the loss. Sequences make a
-    grid of all combinations.
+    A stop-loss is `stop_loss` below the entry (above it for a short), a trailing stop `trailing`
+    below the best price since, a take-profit `take_profit` beyond the entry. A bar that opens
+    beyond one fills at its open; one that meets both sides fills the loss. Sequences make a grid of
+    all combinations.
 
     Parameters
     ----------
@@ -66,15 +80,19 @@ class Stops(Member):
     bars : Column
         Close at the close of the bar that is so many after the entry; not given: never.
     watch : Column, shape (1,)
-        range: the bar's high and low, where the panel knows them; close: its close alone, which is where it fills.
+        range: the bar's high and low, where the panel knows them; close: its close alone, which is
+        where it fills.
     follow : Column, shape (1,)
-        What a trailing stop follows: range, the best price that is watched; close, the best close. Of the entry's bar where `entry_bar` says so.
+        What a trailing stop follows: range, the best price that is watched; close, the best close.
+        Of the entry's bar where `entry_bar` says so.
     base : Column, shape (1,)
-        What the entry is: fill, its price; close, that of its bar; signal, the close of the bar before, at which a bracket is written.
+        What the entry is: fill, its price; close, that of its bar; signal, the close of the bar
+        before, at which a bracket is written.
     entry_bar : Column, shape (1,)
         Whether the rest of the entry's own bar is watched.
     slippage : Column, shape (1,)
-        yes: stops slip as market orders do, and a take-profit, which is a limit, does not; all: a take-profit does, too; no: neither.
+        yes: stops slip as market orders do, and a take-profit, which is a limit, does not; all: a
+        take-profit does, too; no: neither.
     """
 
     stop_loss: Column = if_known(sample=0.05)
@@ -91,9 +109,13 @@ class Stops(Member):
         for name in GRIDDED:  # their lengths may differ: they make a grid
             alone = np.atleast_1d(np.asarray(getattr(self, name), dtype=object))
             try:
-                object.__setattr__(self, name, np.array([np.nan if v is None else v for v in alone], dtype=float))
+                object.__setattr__(
+                    self, name, np.array([np.nan if v is None else v for v in alone], dtype=float)
+                )
             except (TypeError, ValueError) as failure:
-                raise InputError(f"Stops {name} = {getattr(self, name)!r}: {domains(type(self))[name].rule}") from failure
+                raise InputError(
+                    f"Stops {name} = {getattr(self, name)!r}: {domains(type(self))[name].rule}"
+                ) from failure
         given = {name: getattr(self, name) for name in GRIDDED}
         for name, values in given.items():
             object.__setattr__(self, name, values[:1])
@@ -102,12 +124,20 @@ class Stops(Member):
             wrong = domains(type(self))[name].bad(values)
             if wrong.any():
                 k = int(np.flatnonzero(wrong)[0])
-                raise InputError(f"Stops {name}[{k}] = {float(values[k])!r}: {domains(type(self))[name].rule}")
+                raise InputError(
+                    f"Stops {name}[{k}] = {float(values[k])!r}: {domains(type(self))[name].rule}"
+                )
             object.__setattr__(self, name, values)
 
     def grid(self) -> dict[str, np.ndarray]:
         """Every combination of the stops that are given."""
-        return combinations({name: getattr(self, name) for name in GRIDDED if np.isfinite(getattr(self, name)).any()})
+        return combinations(
+            {
+                name: getattr(self, name)
+                for name in GRIDDED
+                if np.isfinite(getattr(self, name)).any()
+            }
+        )
 
 
 GRIDDED = ("stop_loss", "take_profit", "trailing", "bars")
@@ -120,7 +150,8 @@ class Margin(Member):
     Parameters
     ----------
     initial : Column, shape (1,)
-        Equity that a position of value 1 needs when it is opened; within (0, 1]: 0.5 is twofold leverage.
+        Equity that a position of value 1 needs when it is opened; within (0, 1]: 0.5 is twofold
+        leverage.
     maintenance : Column, shape (1,)
         Below this share of what is held, everything is sold at the next fill; below `initial`.
     financing, interest : Column, shape (1,)
@@ -128,7 +159,8 @@ class Margin(Member):
     borrow : Column, shape (1,)
         Paid on the value of shares sold short, per year.
     locked : Column, shape (1,)
-        yes: the proceeds of a short, and as much again, cannot be spent until it is covered, and nothing is lent.
+        yes: the proceeds of a short, and as much again, cannot be spent until it is covered, and
+        nothing is lent.
     """
 
     initial: Column = within(0.0, 1.0, default=1.0, sample=0.5)
@@ -141,7 +173,10 @@ class Margin(Member):
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.maintenance >= self.initial).any():
-            raise InputError(f"Margin maintenance = {float(self.maintenance[0])!r}: must be below initial, {float(self.initial[0])!r}")
+            raise InputError(
+                f"Margin maintenance = {float(self.maintenance[0])!r}: must be below "
+                f"initial, {float(self.initial[0])!r}"
+            )
 
 
 def word(member: Member, name: str) -> str:

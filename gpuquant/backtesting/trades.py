@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    "column", "asset", "direction", "size", "entry_bar", "entry_price", "entry_fee", "exit_bar", "exit_price", "exit_fee", "dividends", "pnl", "return", "closed",
+    "column", "asset", "direction", "size", "entry_bar", "entry_price", "entry_fee", "exit_bar",
+    "exit_price", "exit_fee", "dividends", "pnl", "return", "closed",
 )  # fmt: skip
 TINY = 1e-9  # of a holding: what rounding leaves of one that was closed
 
 
 class Events:
-    """What happens to a share of one asset: the splits and dividends by which fills of different days are told in the same shares.
+    """What happens to a share of one asset: the splits and dividends by which fills of different
+    days are told in the same shares.
 
     Parameters
     ----------
@@ -43,9 +45,11 @@ class Events:
 
 
 def trades(orders: pd.DataFrame, panel: Any, matching: str) -> pd.DataFrame:
-    """One row per closed part of a holding, and one per holding still open, valued at the last price.
+    """One row per closed part of a holding, and one per holding still open, valued at the last
+    price.
 
-    Units and prices of a row are of shares as they are at its exit, whatever split before; the profit holds the dividends that were paid meanwhile.
+    Units and prices of a row are of shares as they are at its exit, whatever split before; the
+    profit holds the dividends that were paid meanwhile.
 
     Parameters
     ----------
@@ -54,8 +58,8 @@ def trades(orders: pd.DataFrame, panel: Any, matching: str) -> pd.DataFrame:
     panel : Panel
         The prices.
     matching : str
-        average: a sale is matched with the average of what is held; fifo: with what was bought first, a row for each part; position: from the
-        first fill to the last of a holding, one row.
+        average: a sale is matched with the average of what is held; fifo: with what was bought
+        first, a row for each part; position: from the first fill to the last of a holding, one row.
     """
     import pandas as pd
 
@@ -66,28 +70,66 @@ def trades(orders: pd.DataFrame, panel: Any, matching: str) -> pd.DataFrame:
         bars = fills["bar"].to_numpy()
         then = events.shares[bars]
         size = np.where(fills["side"] == "buy", 1.0, -1.0) * fills["size"].to_numpy() / then
-        signed = list(zip(bars.tolist(), size.tolist(), (fills["price"].to_numpy() * then).tolist(), fills["fee"].tolist(), strict=True))
+        signed = list(
+            zip(
+                bars.tolist(),
+                size.tolist(),
+                (fills["price"].to_numpy() * then).tolist(),
+                fills["fee"].tolist(),
+                strict=True,
+            )
+        )
         last = float(panel.known[-1, number] * events.shares[-1])
-        made = _fifo(signed, events, last) if matching == "fifo" else _averaged(signed, events, last, whole=matching == "position")
+        made = (
+            _fifo(signed, events, last)
+            if matching == "fifo"
+            else _averaged(signed, events, last, whole=matching == "position")
+        )
         rows += [(column, asset, *row) for row in made]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.sort_values(["column", "exit_bar", "entry_bar"], kind="stable").reset_index(drop=True)
+    return frame.sort_values(["column", "exit_bar", "entry_bar"], kind="stable").reset_index(
+        drop=True
+    )
 
 
 def _row(
-    way: float, size: float, entry: tuple[int, float, float], exit_: tuple[int, float, float], paid: float, events: Events, *, closed: bool
+    way: float,
+    size: float,
+    entry: tuple[int, float, float],
+    exit_: tuple[int, float, float],
+    paid: float,
+    events: Events,
+    *,
+    closed: bool,
 ) -> tuple[Any, ...]:
-    """A trade from its two ends, each bar, price and fee, and the dividends between; given in shares of the first bar."""
+    """A trade from its two ends, each bar, price and fee, and the dividends between; given in
+    shares of the first bar.
+    """
     gain = way * size * (exit_[1] - entry[1]) + paid - entry[2] - exit_[2]
     now = float(events.shares[exit_[0]])
     ends = (entry[0], entry[1] / now, entry[2], exit_[0], exit_[1] / now, exit_[2])
-    return ("long" if way > 0 else "short", size * now, *ends, paid, gain, gain / (entry[1] * size), closed)
+    return (
+        "long" if way > 0 else "short",
+        size * now,
+        *ends,
+        paid,
+        gain,
+        gain / (entry[1] * size),
+        closed,
+    )
 
 
-def _averaged(fills: list[tuple[int, float, float, float]], events: Events, price: float, *, whole: bool) -> Iterator[tuple[Any, ...]]:
+def _averaged(
+    fills: list[tuple[int, float, float, float]], events: Events, price: float, *, whole: bool
+) -> Iterator[tuple[Any, ...]]:
     held, cost, fees, since = 0.0, 0.0, 0.0, 0
     income, seen = 0.0, 0  # dividends of what is held, up to a bar
-    out = [0.0, 0.0, 0.0, 0.0]  # of a position: units sold, for what, with what fees, and their dividends
+    out = [
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+    ]  # of a position: units sold, for what, with what fees, and their dividends
     into = [0.0, 0.0, 0.0]
     for bar, size, paid, fee in fills:
         income += held * float(events.dividends[bar] - events.dividends[seen])
@@ -98,16 +140,37 @@ def _averaged(fills: list[tuple[int, float, float, float]], events: Events, pric
             share = part / abs(held)
             charged = fee * part / abs(size)
             if whole:
-                out = [out[0] + part, out[1] + part * paid, out[2] + charged, out[3] + income * share]
+                out = [
+                    out[0] + part,
+                    out[1] + part * paid,
+                    out[2] + charged,
+                    out[3] + income * share,
+                ]
             else:
-                yield _row(way, part, (since, cost / abs(held), fees * share), (bar, paid, charged), income * share, events, closed=True)
+                yield _row(
+                    way,
+                    part,
+                    (since, cost / abs(held), fees * share),
+                    (bar, paid, charged),
+                    income * share,
+                    events,
+                    closed=True,
+                )
             cost, fees, income = cost * (1.0 - share), fees * (1.0 - share), income * (1.0 - share)
             left = held + size
             if abs(left) > TINY * abs(held) and left * held > 0.0:
                 held = left
                 continue
             if whole:
-                yield _row(way, into[0], (since, into[1] / into[0], into[2]), (bar, out[1] / out[0], out[2]), out[3], events, closed=True)
+                yield _row(
+                    way,
+                    into[0],
+                    (since, into[1] / into[0], into[2]),
+                    (bar, out[1] / out[0], out[2]),
+                    out[3],
+                    events,
+                    closed=True,
+                )
                 out, into = [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
             held, cost, fees, income = 0.0, 0.0, 0.0, 0.0
             size, fee = (left, fee - charged) if abs(left) > TINY * abs(size) else (0.0, 0.0)
@@ -121,12 +184,30 @@ def _averaged(fills: list[tuple[int, float, float, float]], events: Events, pric
     income += held * float(events.dividends[end] - events.dividends[seen])
     if whole:
         sold = (out[1] + abs(held) * price) / (out[0] + abs(held))
-        yield _row(way, into[0], (since, into[1] / into[0], into[2]), (end, sold, out[2]), out[3] + income, events, closed=False)
+        yield _row(
+            way,
+            into[0],
+            (since, into[1] / into[0], into[2]),
+            (end, sold, out[2]),
+            out[3] + income,
+            events,
+            closed=False,
+        )
     else:
-        yield _row(way, abs(held), (since, cost / abs(held), fees), (end, price, 0.0), income, events, closed=False)
+        yield _row(
+            way,
+            abs(held),
+            (since, cost / abs(held), fees),
+            (end, price, 0.0),
+            income,
+            events,
+            closed=False,
+        )
 
 
-def _fifo(fills: list[tuple[int, float, float, float]], events: Events, price: float) -> Iterator[tuple[Any, ...]]:
+def _fifo(
+    fills: list[tuple[int, float, float, float]], events: Events, price: float
+) -> Iterator[tuple[Any, ...]]:
     queue: deque[list[float]] = deque()  # bar, signed units, price, fee of each
 
     def income(units: float, since: int, bar: int) -> float:
@@ -141,7 +222,15 @@ def _fifo(fills: list[tuple[int, float, float, float]], events: Events, price: f
             part = min(abs(first[1]), abs(left))
             charged = first[3] * part / abs(first[1])
             since = int(first[0])
-            yield _row(way, part, (since, first[2], charged), (bar, paid, rate * part), income(way * part, since, bar), events, closed=True)
+            yield _row(
+                way,
+                part,
+                (since, first[2], charged),
+                (bar, paid, rate * part),
+                income(way * part, since, bar),
+                events,
+                closed=True,
+            )
             left += part if left < 0.0 else -part
             first[1] -= way * part
             first[3] -= charged
@@ -154,11 +243,21 @@ def _fifo(fills: list[tuple[int, float, float, float]], events: Events, price: f
     end = len(events.shares) - 1
     for began, units, paid, fee in queue:
         way = 1.0 if units > 0 else -1.0
-        yield _row(way, abs(units), (int(began), paid, fee), (end, price, 0.0), income(units, int(began), end), events, closed=False)
+        yield _row(
+            way,
+            abs(units),
+            (int(began), paid, fee),
+            (end, price, 0.0),
+            income(units, int(began), end),
+            events,
+            closed=False,
+        )
 
 
 def drawdowns(equity: pd.DataFrame, cash: float) -> pd.DataFrame:
-    """One row per fall from a highest equity: its peak, its lowest point, when the peak was met again, and how deep and how long it was."""
+    """One row per fall from a highest equity: its peak, its lowest point, when the peak was met
+    again, and how deep and how long it was.
+    """
     import pandas as pd
 
     rows = []
@@ -171,5 +270,13 @@ def drawdowns(equity: pd.DataFrame, cash: float) -> pd.DataFrame:
             lowest = part[np.argmin(curve[part])]
             met = part[-1] + 1 < len(curve)
             day = [dates[max(k - 1, 0)] for k in (part[0] - 1, lowest)]
-            rows.append((column, *day, dates[part[-1]] if met else pd.NaT, curve[lowest] / peak[lowest] - 1.0, len(part) + int(met)))
+            rows.append(
+                (
+                    column,
+                    *day,
+                    dates[part[-1]] if met else pd.NaT,
+                    curve[lowest] / peak[lowest] - 1.0,
+                    len(part) + int(met),
+                )
+            )
     return pd.DataFrame(rows, columns=["column", "peak", "lowest", "recovered", "depth", "bars"])

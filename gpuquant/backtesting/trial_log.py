@@ -1,8 +1,10 @@
-"""The file of a trial log: a line for each record of trials, added at the end and never changed, safe with many processes.
+"""The file of a trial log: a line for each record of trials, added at the end and never changed,
+safe with many processes.
 
-The first line says how many lines and trials there are and where the last one ends; each further line is JSON with its number and a checksum. A writer holds the file's
-lock, adds its lines, forces them to the disk, and then moves the end: a line that a killed writer left half is no part of the log. A line that is
-damaged, missing or added by hand is named.
+The first line says how many lines and trials there are and where the last one ends; each further
+line is JSON with its number and a checksum. A writer holds the file's lock, adds its lines, forces
+them to the disk, and then moves the end: a line that a killed writer left half is no part of the
+log. A line that is damaged, missing or added by hand is named.
 """
 
 from __future__ import annotations
@@ -50,13 +52,24 @@ def append(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             os.ftruncate(handle, end)  # what a killed writer left half
             _written(handle, b"".join(_line(lines + k, row) for k, row in enumerate(rows)), end)
             os.fsync(handle)
-            _written(handle, _first(lines + len(rows), tried + sum(row["count"] for row in rows), os.fstat(handle).st_size), 0)
+            _written(
+                handle,
+                _first(
+                    lines + len(rows),
+                    tried + sum(row["count"] for row in rows),
+                    os.fstat(handle).st_size,
+                ),
+                0,
+            )
             os.fsync(handle)
         except OSError as failure:
             with suppress(OSError):
                 _written(handle, _first(lines, tried, end), 0)
                 os.ftruncate(handle, end)
-            raise DiskError(f"trial log {path} cannot be written: {failure.strerror or failure}; the {tried} trials before are there still") from failure
+            raise DiskError(
+                f"trial log {path} cannot be written: {failure.strerror or failure}; the "
+                f"{tried} trials before are there still"
+            ) from failure
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -70,7 +83,10 @@ def read(path: Path) -> list[dict[str, Any]]:
     found = scan(path)
     if found.damage:
         more = f" and {len(found.damage) - 1} more" if found.damage[1:] else ""
-        raise DataError(f"trial log {path}: {found.damage[0]}{more}; mend() keeps the other {len(found.rows)} lines and counts what is lost as trials, too")
+        raise DataError(
+            f"trial log {path}: {found.damage[0]}{more}; mend() keeps the other "
+            f"{len(found.rows)} lines and counts what is lost as trials, too"
+        )
     return found.rows
 
 
@@ -109,7 +125,8 @@ def _scanned(content: bytes, path: Path) -> Found:
 
 
 def mend(path: Path) -> int:
-    """Keep the good lines, and count the trials of the others as one line without a Sharpe ratio, so that the count is never too low; how many are lost.
+    """Keep the good lines, and count the trials of the others as one line without a Sharpe ratio,
+    so that the count is never too low; how many are lost.
 
     The file as it was is kept beside it, its name ending in `.damaged`.
     """
@@ -123,7 +140,11 @@ def mend(path: Path) -> int:
         try:
             tried = _parsed(content[:HEAD])[1]
         except ValueError:  # the counts that the damaged lines seem to say, one at least for each
-            tried = sum(max(1, *map(int, re.findall(rb'"count": (\d{1,12})', line)), 1) for line in content.split(b"\n")[1:] if line)
+            tried = sum(
+                max(1, *map(int, re.findall(rb'"count": (\d{1,12})', line)), 1)
+                for line in content.split(b"\n")[1:]
+                if line
+            )
         lost = max(tried - sum(row["count"] for row in found.rows), 1)
         blank = {
             "when": "",
@@ -133,7 +154,12 @@ def mend(path: Path) -> int:
             "bars": 0,
         }
         spare = path.with_name(f"{path.name}.damaged")
-        disk.write(spare if not spare.exists() else path.with_name(f"{path.name}.{os.urandom(4).hex()}.damaged"), content)
+        disk.write(
+            spare
+            if not spare.exists()
+            else path.with_name(f"{path.name}.{os.urandom(4).hex()}.damaged"),
+            content,
+        )
         disk.write(path, _whole([*found.rows, {**blank, "count": lost, "spread": 0.0}]))
     return lost
 
@@ -152,14 +178,18 @@ def check(path: Path) -> None:
 
 @contextmanager
 def _held(path: Path, *, writes: bool) -> Iterator[int]:
-    """The file, open and locked: alone for a writer, together with others for a reader; a writer makes it where there is none, and anew where it is old."""
+    """The file, open and locked: alone for a writer, together with others for a reader; a writer
+    makes it where there is none, and anew where it is old.
+    """
     while True:
         if writes and not os.path.exists(path):
             _make(path)
         try:
             handle = os.open(path, (os.O_RDWR if writes else os.O_RDONLY) | os.O_CLOEXEC)
         except OSError as failure:
-            raise DiskError(f"trial log {path} cannot be opened: {failure.strerror or failure}") from failure
+            raise DiskError(
+                f"trial log {path} cannot be opened: {failure.strerror or failure}"
+            ) from failure
         try:
             disk.lock(handle, fcntl.LOCK_EX if writes else fcntl.LOCK_SH)
             if not path.exists() or os.fstat(handle).st_ino != path.stat().st_ino:
@@ -182,14 +212,18 @@ def _make(path: Path) -> None:
             os.link(scratch, path)
             disk.forced(path.parent)
     except OSError as failure:
-        raise DiskError(f"trial log {path} cannot be written: {failure.strerror or failure}") from failure
+        raise DiskError(
+            f"trial log {path} cannot be written: {failure.strerror or failure}"
+        ) from failure
     finally:
         scratch.unlink(missing_ok=True)
 
 
 def _first(lines: int, tried: int, end: int) -> bytes:
     """The first line, always of one length."""
-    said = f"gpuquant trials, format {FORMAT}: {lines:>12} lines, {tried:>12} trials, {end:>16} bytes"
+    said = (
+        f"gpuquant trials, format {FORMAT}: {lines:>12} lines, {tried:>12} trials, {end:>16} bytes"
+    )
     return f"{said}, check {_check(said.encode())}".ljust(HEAD - 1).encode() + b"\n"
 
 
@@ -199,15 +233,23 @@ def _head(handle: int, path: Path) -> tuple[int, int, int]:
     try:
         lines, tried, end = _parsed(head)
     except ValueError:
-        said = "its first line is damaged; mend() restores it" if head.startswith(b"gpuquant") else "is no trial log"
+        said = (
+            "its first line is damaged; mend() restores it"
+            if head.startswith(b"gpuquant")
+            else "is no trial log"
+        )
         raise DataError(f"trial log {path}: {said}") from None
     if os.fstat(handle).st_size < end:
-        raise DataError(f"trial log {path}: it ends before its last trial does; mend() keeps what is there")
+        raise DataError(
+            f"trial log {path}: it ends before its last trial does; mend() keeps what is there"
+        )
     return lines, tried, end
 
 
 def _parsed(head: bytes) -> tuple[int, int, int]:
-    said = re.match(rb"gpuquant trials, format \d+: +(\d+) lines, +(\d+) trials, +(\d+) bytes", head)
+    said = re.match(
+        rb"gpuquant trials, format \d+: +(\d+) lines, +(\d+) trials, +(\d+) bytes", head
+    )
     lines, tried, end = (int(said[1]), int(said[2]), int(said[3])) if said else (0, 0, 0)
     if _first(lines, tried, end) != head:
         raise ValueError("not what was written")
@@ -216,7 +258,10 @@ def _parsed(head: bytes) -> tuple[int, int, int]:
 
 def _line(number: int, row: dict[str, Any]) -> bytes:
     """A trial as a line."""
-    values = {name: None if isinstance(row[name], float) and row[name] != row[name] else row[name] for name in COLUMNS}
+    values = {
+        name: None if isinstance(row[name], float) and row[name] != row[name] else row[name]
+        for name in COLUMNS
+    }
     text = json.dumps({"number": number, **values})
     return f'{text[:-1]}, "check": "{_check(text.encode())}"}}\n'.encode()
 
@@ -225,7 +270,10 @@ def _row(line: bytes) -> tuple[int, dict[str, Any]]:
     """The inverse of `_line`; a ValueError where the line is not what was written."""
     row = json.loads(line.decode("ascii"))
     try:
-        number, found = int(row["number"]), {name: float("nan") if row[name] is None else row[name] for name in COLUMNS}
+        number, found = (
+            int(row["number"]),
+            {name: float("nan") if row[name] is None else row[name] for name in COLUMNS},
+        )
     except (KeyError, TypeError) as failure:
         raise ValueError(f"{failure} is missing") from failure
     if _line(number, found) != line + b"\n":

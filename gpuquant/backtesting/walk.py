@@ -1,24 +1,32 @@
-"""The back-test walk: one body for a grid of rules, for signals, weights and amounts, and for a list of orders, on any device.
+"""The back-test walk: one body for a grid of rules, for signals, weights and amounts, and for a
+list of orders, on any device.
 
-A column is one account: one asset under one row of parameters, or all assets with shared cash. It walks the bars once, trades
-(`broker.py`, `stops.py`, `tickets.py`), marks to market and keeps running sums of everything the measures need (`moments.py`): nothing of
-size bars x columns exists unless `recorded` asks for it. As in `pricing/walk.py` the names that are not defined here come with the
-generated module; what a run does not use is a constant of it, and is left out of its kernel.
+A column is one account: one asset under one row of parameters, or all assets with shared cash. It
+walks the bars once, trades (`broker.py`, `stops.py`, `tickets.py`), marks to market and keeps
+running sums of everything the measures need (`moments.py`): nothing of size bars x columns exists
+unless `recorded` asks for it. As in `pricing/walk.py` the names that are not defined here come with
+the generated module; what a run does not use is a constant of it, and is left out of its kernel.
 
-Bars go by in blocks (of one bar on a GPU). What a rule sees of the past without remembering anything, the equity between two
-trades and its moments are loops over a block without a branch, which a CPU turns into vector instructions. Only a state that rests on
-the one before goes bar by bar; the account goes from one bar at which something is due to the next, unless every bar may touch it.
+Bars go by in blocks (of one bar on a GPU). What a rule sees of the past without remembering
+anything, the equity between two trades and its moments are loops over a block without a branch,
+which a CPU turns into vector instructions. Only a state that rests on the one before goes bar by
+bar; the account goes from one bar at which something is due to the next, unless every bar may touch
+it.
 
-`block` holds what is seen and the moments, each by place in the block, and the equity, of place 0 in column FRONT and before the block in the
-one before it; `want[j]` the wishes for asset `j`, by the place of the bar at which they are due, and where a rule prices them, below them
-their limits and their stops. `prices` is told of in `past.py`; `notes` is whether the column is recorded, its number, and where to.
+`block` holds what is seen and the moments, each by place in the block, and the equity, of place 0
+in column FRONT and before the block in the one before it; `want[j]` the wishes for asset `j`, by
+the place of the bar at which they are due, and where a rule prices them, below them their limits
+and their stops. `prices` is told of in `past.py`; `notes` is whether the column is recorded, its
+number, and where to.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
 
 
 def wish_of_rule(r, state, seen, past, wishes):
-    """The rule's decision at the close of its bar: its state, its wish, and where it is PRICED the wish's limit and stop."""
+    """The rule's decision at the close of its bar: its state, its wish, and where it is PRICED
+    the wish's limit and stop.
+    """
     _prices, _j, t = past
     return decide(r, 0, state, past, F(t), seen)
 
@@ -38,10 +46,14 @@ def wish_of_array(r, state, seen, past, wishes):
 
 
 def ask(r, state, seen, past, wishes, want, j, q):
-    """Put the wish for asset `j` at the close of its bar in place `q`, and its prices below all wishes; the state after it."""
+    """Put the wish for asset `j` at the close of its bar in place `q`, and its prices below all
+    wishes; the state after it.
+    """
     if PRICED:
         state, wish, limit, stop = wish_of(r, state, seen, past, wishes)
-        wish = wish if limit >= 0.0 and stop >= 0.0 else HOLD  # what is not known, or below zero, is no price to wait for
+        wish = (
+            wish if limit >= 0.0 and stop >= 0.0 else HOLD
+        )  # what is not known, or below zero, is no price to wait for
         want[u64(ASSETS + j), u64(q)] = limit if limit > 0.0 else NAN
         want[u64(2 * ASSETS + j), u64(q)] = stop if stop > 0.0 else NAN
     else:
@@ -51,15 +63,18 @@ def ask(r, state, seen, past, wishes, want, j, q):
 
 
 def plan(r, state, block, want, prices, wishes, t0, here):
-    """Ask for the wishes at the closes of a block, each in the place of the bar at which it is due; the state after them.
+    """Ask for the wishes at the closes of a block, each in the place of the bar at which it is due;
+    the state after them.
 
-    They rest on prices alone, never on the account: so they are known before the account has come so far. Also returned: the places that have
-    a wish due, a bit for each.
+    They rest on prices alone, never on the account: so they are known before the account has come
+    so far. Also returned: the places that have a wish due, a bit for each.
     """
     if BLOCK == 1:
         for j in range(ASSETS):
             state = ask(r, state, load_seen(block, 0, 0), (prices, j, t0), wishes, want, j, NEXT)
-    else:  # asked twice: for its state, bar by bar unless none is kept, and knowing that for its wishes, which is vector code
+    else:
+        # asked twice: for its state, bar by bar unless none is kept, and knowing that for its
+        # wishes, which is vector code
         store_was(block, WAS, 0, state)
         kept = 1 - LATCHES
         if LATCHES:
@@ -76,7 +91,16 @@ def plan(r, state, block, want, prices, wishes, t0, here):
             state = load_was(block, WAS, here)
         for j in range(ASSETS):
             for q in range(here):
-                _later = ask(r, load_was(block, WAS, q), load_seen(block, 0, q), (prices, j, t0 + q), wishes, want, j, q + NEXT)
+                _later = ask(
+                    r,
+                    load_was(block, WAS, q),
+                    load_seen(block, 0, q),
+                    (prices, j, t0 + q),
+                    wishes,
+                    want,
+                    j,
+                    q + NEXT,
+                )
     due = u64(0)
     if SKIPS:
         for j in range(ASSETS):
@@ -87,7 +111,9 @@ def plan(r, state, block, want, prices, wishes, t0, here):
 
 
 def quiet(book, block, prices, t0, q, to):
-    """Mark to market from place `q` to before `to`, where nothing trades; the place of the first bar that loses the account, or `to`."""
+    """Mark to market from place `q` to before `to`, where nothing trades; the place of the first
+    bar that loses the account, or `to`.
+    """
     if ASSETS == 1:
         lost = mark_one(book, block, prices, t0, q)
     else:
@@ -101,9 +127,11 @@ def quiet(book, block, prices, t0, q, to):
 
 
 def mark_one(book, block, prices, t0, q):
-    """The equity from place `q` to the end of the block with one asset; how often it is gone. What is marked too far is marked again.
+    """The equity from place `q` to the end of the block with one asset; how often it is gone. What
+    is marked too far is marked again.
 
-    Every place of the block is looked at: a loop of a fixed length is all vector code, without the remains of one that begins at `q`.
+    Every place of the block is looked at: a loop of a fixed length is all vector code, without the
+    remains of one that begins at `q`.
     """
     cash = book[CASH, 0]
     units = book[HELD, 0]
@@ -135,12 +163,16 @@ def mark_all(book, block, prices, t0, q, to):
 
 
 def step(r, book, block, want, prices, years, q, t, due, tickets, fates, begun, notes):
-    """One bar of the account, in place `q` of its block: what happens to it, its stops and orders, its value at the close, and whether it trades."""
+    """One bar of the account, in place `q` of its block: what happens to it, its stops and
+    orders, its value at the close, and whether it trades.
+    """
     acted = False
     if ACTIONS or DELISTS or STOPS or TICKETS:
         book[WORTH, 0] = block[EQUITY, u64(q + FRONT - 1)]
         dealt = book[ORDERS, 0]
-    if CARRIES and book[ALIVE, 0] > 0.0:  # of what was held since the bar before, before anything happens to it
+    if (
+        CARRIES and book[ALIVE, 0] > 0.0
+    ):  # of what was held since the bar before, before anything happens to it
         carry(r, book, prices, t, years)
     if ACTIONS:
         act(book, prices, t)
@@ -161,7 +193,9 @@ def step(r, book, block, want, prices, years, q, t, due, tickets, fates, begun, 
         trade(r, book, want, prices, q, t, notes)
         acted = True
     if STOPS and NEXT:
-        book[WORTH, 0] = block[EQUITY, u64(q + FRONT - 1)]  # what a stop's turnover is a share of, whether or not a wish was due
+        book[WORTH, 0] = block[
+            EQUITY, u64(q + FRONT - 1)
+        ]  # what a stop's turnover is a share of, whether or not a wish was due
         for j in range(ASSETS):
             hit = protect(r, book, prices, j, t, notes)
     if TICKETS and book[ALIVE, 0] > 0.0:
@@ -191,7 +225,9 @@ def step(r, book, block, want, prices, years, q, t, due, tickets, fates, begun, 
 
 
 def pending(book, dues, ups, downs):
-    """Of the places that have a wish due, those whose wish may change what is held: not long where it is long already, nor short or flat."""
+    """Of the places that have a wish due, those whose wish may change what is held: not long
+    where it is long already, nor short or flat.
+    """
     had = book[HELD, 0]
     flats = dues ^ (dues & (ups | downs))
     idle = ups if had > 0.0 else (downs if had < 0.0 else flats)
@@ -199,7 +235,9 @@ def pending(book, dues, ups, downs):
 
 
 def live(r, book, block, want, prices, years, t0, here, dues, tickets, fates, begun, notes):
-    """Take the account through a block: from one bar at which something is due to the next, or bar by bar; whether its equity may have moved."""
+    """Take the account through a block: from one bar at which something is due to the next, or
+    bar by bar; whether its equity may have moved.
+    """
     moved = CARRIES > 0 or book[ACTIVE, 0] > 0.0
     if SKIPS:
         if STOPS:
@@ -209,7 +247,9 @@ def live(r, book, block, want, prices, years, t0, here, dues, tickets, fates, be
             downs = u64(0)
             later = dues & (dues - u64(1))
             crowded = later & (later - u64(1)) != u64(0)
-            if crowded:  # by more than two wishes, among which it pays to look for those that count, and wait for what is held
+            # by more than two wishes, among which it pays to look for those that count, and wait
+            # for what is held
+            if crowded:
                 ups = dues ^ (dues & below(want, (u64(0), u64(0)), LEAST_WISH))
                 downs = dues & below(want, (u64(0), u64(0)), 0.0)
         q = 0
@@ -224,7 +264,21 @@ def live(r, book, block, want, prices, years, t0, here, dues, tickets, fates, be
                     to = watch(r, book, prices, t0, q, to)
             due = 1 if to == next_q else 0
             if to < here:
-                begun, acted = step(r, book, block, want, prices, years, to, t0 + to, due, tickets, fates, begun, notes)
+                begun, acted = step(
+                    r,
+                    book,
+                    block,
+                    want,
+                    prices,
+                    years,
+                    to,
+                    t0 + to,
+                    due,
+                    tickets,
+                    fates,
+                    begun,
+                    notes,
+                )
                 moved = moved or acted
             dues &= u64(0) - (u64(2) << u64(min(to, BLOCK - 1)))  # those that are still to come
             q = to + 1
@@ -234,13 +288,17 @@ def live(r, book, block, want, prices, years, t0, here, dues, tickets, fates, be
             if not TICKETS:
                 for j in range(ASSETS):
                     due = 1 if want[u64(j), u64(q)] < HOLD else due
-            begun, acted = step(r, book, block, want, prices, years, q, t0 + q, due, tickets, fates, begun, notes)
+            begun, acted = step(
+                r, book, block, want, prices, years, q, t0 + q, due, tickets, fates, begun, notes
+            )
             moved = moved or acted
     return begun, moved
 
 
 def leave(block, book, want, market, moves, t0, here, moved, cash0, notes, ASSETS):
-    """Measure a block that the account has gone through, and carry over what the next begins with; the equity at its end."""
+    """Measure a block that the account has gone through, and carry over what the next begins
+    with; the equity at its end.
+    """
     if BLOCK == 1:
         worth = block[EQUITY, FRONT]
     else:
@@ -249,7 +307,9 @@ def leave(block, book, want, market, moves, t0, here, moved, cash0, notes, ASSET
     if recorded:
         for q in part(BLOCK, 0, here):
             equity[column, t0 + q] = block[EQUITY, u64(q + FRONT)]
-    if ORIGIN:  # the first return is from the starting cash to the close of bar 1: what was paid at bar 0 is in it
+    # the first return is from the starting cash to the close of bar 1: what was paid at bar 0 is in
+    # it
+    if ORIGIN:
         if t0 == 0:
             block[EQUITY, FRONT] = cash0
         if t0 == 1:
@@ -282,14 +342,17 @@ def tell(block, book, moves, bars, worth, cash0, out, column):
 
 
 def walk(
-    unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close, fill, extra, wishes, tickets, fates, years, market, source, path0, dt, tick, k0, k1, cash0, out,
+    unit, lane0, ASSETS, columns, rows, bars, lead, fields, at, sums, close, fill, extra, wishes,
+    tickets, fates, years, market, source, path0, dt, tick, k0, k1, cash0, out,
     recorded, equity, orders, order_at
 ):  # fmt: skip
     """Run the columns of one unit.
 
-    Column c is asset group `c // rows` under parameter row `c % rows`. `out[c]` receives the running sums in the order of
-    `backtesting/kernel.SUMS`. Where `recorded`, `equity[c, t]` the equity at each close; rows `order_at[c]`
-    to `order_at[c + 1] - 1` of `orders` what was dealt. The prices, `sums` and `extra` begin with `lead` places of NaN, and the closes end with BLOCK more.
+    Column c is asset group `c // rows` under parameter row `c % rows`. `out[c]` receives the
+    running sums in the order of `backtesting/kernel.SUMS`. Where `recorded`, `equity[c, t]` the
+    equity at each close; rows `order_at[c]` to `order_at[c + 1] - 1` of `orders` what was dealt.
+    The prices, `sums` and `extra` begin with `lead` places of NaN, and the closes end with BLOCK
+    more.
     """
     block = array((MOMENTS + SUMMED, BLOCK + FRONT), f64)
     book = array((HELD + PER * ASSETS, 1), f64)
@@ -314,7 +377,9 @@ def walk(
             r = read_row(fields, at, column % rows)
             if PATHS:
                 if woven != asset0:  # the parameters of a path come one after the other
-                    weave(r, close, sums, source, draws, bars, lead, path0 + asset0, dt, tick, k0, k1)
+                    weave(
+                        r, close, sums, source, draws, bars, lead, path0 + asset0, dt, tick, k0, k1
+                    )
                     woven = asset0
                 asset0 = 0
             prices = (sums, close, fill, extra, lead, asset0)
@@ -343,7 +408,11 @@ def walk(
                             want[u64(j), u64(q)] = HOLD
                 elif not TICKETS:
                     state, due = plan(r, state, block, want, prices, wishes, t0, here)
-                begun, moved = live(r, book, block, want, prices, years, t0, here, due, tickets, fates, begun, notes)
-                worth = leave(block, book, want, market, moves, t0, here, moved, cash0, notes, ASSETS)
+                begun, moved = live(
+                    r, book, block, want, prices, years, t0, here, due, tickets, fates, begun, notes
+                )
+                worth = leave(
+                    block, book, want, market, moves, t0, here, moved, cash0, notes, ASSETS
+                )
                 t0 += here
             tell(block, book, moves, bars, worth, cash0, out, column)

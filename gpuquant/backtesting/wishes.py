@@ -1,4 +1,6 @@
-"""What a caller wishes, as arrays that match a panel: signals, weights and amounts bar by bar, orders as tickets."""
+"""What a caller wishes, as arrays that match a panel: signals, weights and amounts bar by bar,
+orders as tickets.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,29 @@ if TYPE_CHECKING:
 def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
     """An array of the panel's shape, aligned by date and asset where it is a frame.
 
-    With `align="next"` a row dated between two bars belongs to the later one; of several rows that fall on one bar the last counts.
+    With `align="next"` a row dated between two bars belongs to the later one; of several rows that
+    fall on one bar the last counts.
     """
-    if not hasattr(values, "columns") and (hasattr(values, "reindex") or (hasattr(values, "dtype") and hasattr(values, "to_list"))):
-        raise InputError(f"{name} is a Series: must be a frame of dates by assets, series.to_frame('{panel.assets[0]}'), or an array")
-    values = readers.dated(values, name) if hasattr(values, "__arrow_c_stream__") and not hasattr(values, "reindex") else values
+    if not hasattr(values, "columns") and (
+        hasattr(values, "reindex") or (hasattr(values, "dtype") and hasattr(values, "to_list"))
+    ):
+        raise InputError(
+            f"{name} is a Series: must be a frame of dates by assets, "
+            f"series.to_frame('{panel.assets[0]}'), or an array"
+        )
+    values = (
+        readers.dated(values, name)
+        if hasattr(values, "__arrow_c_stream__") and not hasattr(values, "reindex")
+        else values
+    )
     if hasattr(values, "reindex"):
         columns = [str(c) for c in values.columns]
         extra = [c for c in columns if c not in panel.assets]
         if extra and loose(extra[0]) in readers.DATES:
-            raise DataError(f"{name}: the dates are in the column {extra[0]!r}; they belong in the index, frame.set_index({extra[0]!r})")
+            raise DataError(
+                f"{name}: the dates are in the column {extra[0]!r}; they belong in the "
+                f"index, frame.set_index({extra[0]!r})"
+            )
         if extra:
             raise unknown(f"asset in {name}", extra[0], panel.assets)
         doubled = [c for c in columns if columns.count(c) > 1]
@@ -44,8 +59,13 @@ def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.nd
         at = bars_at(values.index, panel.dates, panel.timezone, name, align)
         array = np.full(panel.close.shape, np.nan)
         order = np.argsort(given, kind="stable")
-        given_numbers, places = _numbers_of(values, name), np.array([panel.asset(c) for c in columns])
-        for row in order if len(set(at.tolist())) < len(at) else ():  # rows that fall on one bar: of each asset the last that says anything
+        given_numbers, places = (
+            _numbers_of(values, name),
+            np.array([panel.asset(c) for c in columns]),
+        )
+        for row in (
+            order if len(set(at.tolist())) < len(at) else ()
+        ):  # rows that fall on one bar: of each asset the last that says anything
             said = ~np.isnan(given_numbers[row])
             array[at[row], places[said]] = given_numbers[row, said]
         if len(set(at.tolist())) == len(at):
@@ -53,13 +73,20 @@ def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.nd
         return array
     array = _numbers_of(values, name)
     if array.shape != panel.close.shape:
-        raise DataError(f"{name} have shape {array.shape}: must be {panel.close.shape}, as the prices")
+        raise DataError(
+            f"{name} have shape {array.shape}: must be {panel.close.shape}, as the prices"
+        )
     return array
 
 
 def _numbers_of(values: Any, name: str) -> np.ndarray:
     try:
-        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(values, "columns") else values, dtype=np.float64)
+        return np.asarray(
+            values.to_numpy(dtype=np.float64, na_value=np.nan)
+            if hasattr(values, "columns")
+            else values,
+            dtype=np.float64,
+        )
     except (TypeError, ValueError) as failure:
         raise InputError(f"{name} must be numbers: {failure}") from failure
 
@@ -67,8 +94,13 @@ def _numbers_of(values: Any, name: str) -> np.ndarray:
 def goals(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
     """Target weights or amounts as an array of their own, each a number below HOLD, or NaN."""
     array = aligned(values, panel, name, align)
-    array = array.copy() if np.may_share_memory(array, values) else array  # columns that are looked into are walked again
-    for bad, allowed in ((np.isinf, "finite, or NaN for no change"), (lambda x: x >= HOLD, f"below {HOLD:g}")):
+    array = (
+        array.copy() if np.may_share_memory(array, values) else array
+    )  # columns that are looked into are walked again
+    for bad, allowed in (
+        (np.isinf, "finite, or NaN for no change"),
+        (lambda x: x >= HOLD, f"below {HOLD:g}"),
+    ):
         _refuse(bad(array), array, panel, name, allowed)
     return array
 
@@ -77,7 +109,10 @@ def _refuse(bad: np.ndarray, array: np.ndarray, panel: Panel, name: str, allowed
     """Raise for the first number that is bad."""
     if bad.any():
         row, col = map(int, np.argwhere(bad)[0])
-        raise InputError(f"{name}[{panel.index[row]}, {panel.assets[col]}] = {float(array[row, col])!r}: must be {allowed}")
+        raise InputError(
+            f"{name}[{panel.index[row]}, {panel.assets[col]}] = "
+            f"{float(array[row, col])!r}: must be {allowed}"
+        )
 
 
 def directions(signals: Any, panel: Panel, threads: int, align: str = "exact") -> np.ndarray:
@@ -85,7 +120,13 @@ def directions(signals: Any, panel: Panel, threads: int, align: str = "exact") -
     array = aligned(signals, panel, "signals", align)
     codes, sound = coded(array, threads)
     if not sound:
-        _refuse(~np.isin(array, (1.0, 0.0, -1.0)) & ~np.isnan(array), array, panel, "signals", "1, 0, -1 or NaN")
+        _refuse(
+            ~np.isin(array, (1.0, 0.0, -1.0)) & ~np.isnan(array),
+            array,
+            panel,
+            "signals",
+            "1, 0, -1 or NaN",
+        )
     return codes
 
 
@@ -96,7 +137,9 @@ def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np
     if hasattr(orders, "__arrow_c_stream__") and not isinstance(orders, pd.DataFrame):
         orders = readers.as_pandas(orders)
     if not isinstance(orders, pd.DataFrame):
-        raise InputError(f"orders = {type(orders).__name__}: must be a frame with a row for each order")
+        raise InputError(
+            f"orders = {type(orders).__name__}: must be a frame with a row for each order"
+        )
     known = ("bar", "date", "asset", "size", "of", "limit", "stop", "bars", "group", "parent")
     for name in orders.columns:
         if name not in known:
@@ -113,15 +156,26 @@ def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np
     else:
         raise InputError("orders lack the column 'asset'")
     for name in ("size", "limit", "stop", "bars"):
-        out[:, place["until" if name == "bars" else name]] = _numbers(orders, name, above=0.0 if name != "size" else -np.inf)
+        out[:, place["until" if name == "bars" else name]] = _numbers(
+            orders, name, above=0.0 if name != "size" else -np.inf
+        )
     words = (*domains(Size)["of"].words, "holding")
-    out[:, place["of"]] = [_of(word, row, words) for row, word in enumerate(orders["of"])] if "of" in orders else float(words.index("units"))
+    out[:, place["of"]] = (
+        [_of(word, row, words) for row, word in enumerate(orders["of"])]
+        if "of" in orders
+        else float(words.index("units"))
+    )
     out[:, place["group"]] = pd.factorize(orders["group"])[0] if "group" in orders else -1.0
     parent = _numbers(orders, "parent", above=-1.0)
-    wrong = np.isfinite(parent) & ~(np.isin(parent, np.arange(len(orders))) & (parent != np.arange(len(orders))))
+    wrong = np.isfinite(parent) & ~(
+        np.isin(parent, np.arange(len(orders))) & (parent != np.arange(len(orders)))
+    )
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise InputError(f"orders parent[{row}] = {float(parent[row])!r}: must be the number of another row, counted from 0")
+        raise InputError(
+            f"orders parent[{row}] = {float(parent[row])!r}: must be the number of "
+            "another row, counted from 0"
+        )
     later = 1 if fill == "next" else 0
     out[:, place["from"]] = sent + later
     life = out[:, place["until"]]
@@ -143,13 +197,18 @@ def _sent(orders: pd.DataFrame, panel: Panel, align: str) -> np.ndarray:
         wrong = ~(np.isfinite(bars) & (bars < panel.bars) & (bars == np.floor(bars)))
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise InputError(f"orders bar[{row}] = {float(bars[row])!r}: must be a whole number from 0 to {panel.bars - 1}")
+            raise InputError(
+                f"orders bar[{row}] = {float(bars[row])!r}: must be a whole number from 0 "
+                f"to {panel.bars - 1}"
+            )
         return bars
     return bars_at(orders["date"], panel.dates, panel.timezone, "orders date", align).astype(float)
 
 
 def _of(word: Any, row: int, words: tuple[str, ...]) -> float:
-    allowed = tuple(w for w in words if w != "risk")  # a resting order has no stop-loss to measure risk by
+    allowed = tuple(
+        w for w in words if w != "risk"
+    )  # a resting order has no stop-loss to measure risk by
     if word not in allowed:
         raise InputError(f"orders of[{row}] = {word!r}: must be one of {', '.join(allowed)}")
     return float(words.index(word))
@@ -166,5 +225,8 @@ def _numbers(orders: pd.DataFrame, name: str, above: float) -> np.ndarray:
     wrong = ~np.isnan(values) & ~(np.isfinite(values) & (values > above))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise InputError(f"orders {name}[{row}] = {float(values[row])!r}: must be finite{f' and > {above:g}' if np.isfinite(above) else ''}")
+        raise InputError(
+            f"orders {name}[{row}] = {float(values[row])!r}: must be "
+            f"finite{f' and > {above:g}' if np.isfinite(above) else ''}"
+        )
     return values

@@ -1,4 +1,5 @@
-"""From plain Python functions to machine code, for a CPU and for a GPU, by one front end. README.md says what the language is.
+"""From plain Python functions to machine code, for a CPU and for a GPU, by one front end. README.md
+says what the language is.
 
     functions, names    Python functions as they are run, and what their names stand for
     subset       what a member may say, and its rewriting into kernel source

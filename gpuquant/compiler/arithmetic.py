@@ -1,8 +1,10 @@
-"""Arithmetic in LLVM's language: casts, operators, comparisons and places in arrays, of values whose types are known.
+"""Arithmetic in LLVM's language: casts, operators, comparisons and places in arrays, of values
+whose types are known.
 
-README.md has the rules. A whole number has 64 bits once something is done with it, and with a float it becomes a float64; two of 64 bits, one
-with a sign and one without, do not mix. One with a sign never leaves its range, and nothing is divided by zero: that is the source's affair. A
-product and a sum are contracted to one instruction where the machine has it, and nothing is reordered.
+README.md has the rules. A whole number has 64 bits once something is done with it, and with a float
+it becomes a float64; two of 64 bits, one with a sign and one without, do not mix. One with a sign
+never leaves its range, and nothing is divided by zero: that is the source's affair. A product and a
+sum are contracted to one instruction where the machine has it, and nothing is reordered.
 """
 
 from __future__ import annotations
@@ -12,13 +14,39 @@ from collections.abc import Sequence
 
 from gpuquant.compiler.intrinsics import FLAGS
 from gpuquant.compiler.targets import Target
-from gpuquant.compiler.types import ARITHMETIC, COMPLEX, FLOATS, SCALARS, Array, Kind, Value, joined, literal, scalars, shown, wider
+from gpuquant.compiler.types import (
+    ARITHMETIC,
+    COMPLEX,
+    FLOATS,
+    SCALARS,
+    Array,
+    Kind,
+    Value,
+    joined,
+    literal,
+    scalars,
+    shown,
+    wider,
+)
 from gpuquant.errors import MemberError
 
 OPERATORS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 INDICES = ("i32", "u32", "i64", "u64")
-BITWISE = {ast.BitAnd: "and", ast.BitOr: "or", ast.BitXor: "xor", ast.LShift: "shl", ast.RShift: "shr"}
-COMPARED = {ast.Lt: ("olt", "lt"), ast.LtE: ("ole", "le"), ast.Gt: ("ogt", "gt"), ast.GtE: ("oge", "ge"), ast.Eq: ("oeq", "eq"), ast.NotEq: ("une", "ne")}
+BITWISE = {
+    ast.BitAnd: "and",
+    ast.BitOr: "or",
+    ast.BitXor: "xor",
+    ast.LShift: "shl",
+    ast.RShift: "shr",
+}
+COMPARED = {
+    ast.Lt: ("olt", "lt"),
+    ast.LtE: ("ole", "le"),
+    ast.Gt: ("ogt", "gt"),
+    ast.GtE: ("oge", "ge"),
+    ast.Eq: ("oeq", "eq"),
+    ast.NotEq: ("une", "ne"),
+}
 
 
 class Arithmetic:
@@ -57,10 +85,28 @@ class Arithmetic:
         """The value as one of another kind."""
         if value.kind == kind:
             return value
-        if isinstance(kind, tuple) and isinstance(value.kind, tuple) and len(kind) == len(value.kind):
-            return joined([self.cast(part, inner) for part, inner in zip(value.items(), kind, strict=True)])
-        if isinstance(kind, Array) and isinstance(value.kind, Array):  # an extent that was known is one that is not
-            return Value(kind, (value.parts[0], *(extent for extent, n in zip(self.shape(value), kind.shape, strict=True) if n is None)))
+        if (
+            isinstance(kind, tuple)
+            and isinstance(value.kind, tuple)
+            and len(kind) == len(value.kind)
+        ):
+            return joined(
+                [self.cast(part, inner) for part, inner in zip(value.items(), kind, strict=True)]
+            )
+        if isinstance(kind, Array) and isinstance(
+            value.kind, Array
+        ):  # an extent that was known is one that is not
+            return Value(
+                kind,
+                (
+                    value.parts[0],
+                    *(
+                        extent
+                        for extent, n in zip(self.shape(value), kind.shape, strict=True)
+                        if n is None
+                    ),
+                ),
+            )
         if not isinstance(kind, str) or not isinstance(value.kind, str) or value.kind == COMPLEX:
             raise self.wrong(f"{shown(value.kind)} cannot become {shown(kind)}")
         if kind == COMPLEX:
@@ -71,15 +117,36 @@ class Arithmetic:
         (part,) = value.parts
         old, new = SCALARS[value.kind], SCALARS[kind]
         if kind == "bool":
-            return Value("bool", (self.op(f"fcmp une {old} {part}, {literal(0.0, 'f64')}" if value.kind in FLOATS else f"icmp ne {old} {part}, 0"),))
+            return Value(
+                "bool",
+                (
+                    self.op(
+                        f"fcmp une {old} {part}, {literal(0.0, 'f64')}"
+                        if value.kind in FLOATS
+                        else f"icmp ne {old} {part}, 0"
+                    ),
+                ),
+            )
         if old == new:
             return Value(kind, (part,))
         if value.kind in FLOATS:
-            word = ("fpext" if kind == "f64" else "fptrunc") if kind in FLOATS else "fptoui" if kind[0] == "u" else "fptosi"
+            word = (
+                ("fpext" if kind == "f64" else "fptrunc")
+                if kind in FLOATS
+                else "fptoui"
+                if kind[0] == "u"
+                else "fptosi"
+            )
         elif kind in FLOATS:
             word = "sitofp" if value.kind[0] == "i" else "uitofp"
         else:
-            word = "trunc" if int(old[1:]) > int(new[1:]) else "sext" if value.kind in ("i8", "i32") else "zext"
+            word = (
+                "trunc"
+                if int(old[1:]) > int(new[1:])
+                else "sext"
+                if value.kind in ("i8", "i32")
+                else "zext"
+            )
         return Value(kind, (self.op(f"{word} {old} {part} to {new}"),))
 
     # arithmetic
@@ -101,19 +168,29 @@ class Arithmetic:
         x, y = self.cast(a, kind).parts[0], self.cast(b, kind).parts[0]
         if kind in FLOATS:
             if type(op) not in OPERATORS:
-                raise self.wrong("floats are added, subtracted, multiplied and divided, and nothing else")
-            return Value(kind, (self.op(f"f{OPERATORS[type(op)]} {FLAGS} {SCALARS[kind]} {x}, {y}"),))
+                raise self.wrong(
+                    "floats are added, subtracted, multiplied and divided, and nothing else"
+                )
+            return Value(
+                kind, (self.op(f"f{OPERATORS[type(op)]} {FLAGS} {SCALARS[kind]} {x}, {y}"),)
+            )
         if type(op) in OPERATORS:
-            return Value(kind, (self.integer(OPERATORS[type(op)], x, y, " nsw" if kind == "i64" else ""),))
+            return Value(
+                kind, (self.integer(OPERATORS[type(op)], x, y, " nsw" if kind == "i64" else ""),)
+            )
         if type(op) in BITWISE:
-            word = {"shr": "lshr" if kind == "u64" else "ashr"}.get(BITWISE[type(op)], BITWISE[type(op)])
+            word = {"shr": "lshr" if kind == "u64" else "ashr"}.get(
+                BITWISE[type(op)], BITWISE[type(op)]
+            )
             return Value(kind, (self.op(f"{word} i64 {x}, {y}"),))
         if not isinstance(op, ast.FloorDiv | ast.Mod):
             raise self.wrong("a power is not known to a kernel")
         return Value(kind, (self._floored(isinstance(op, ast.Mod), kind, x, y),))
 
     def integer(self, word: str, a: str, b: str, flags: str = " nsw") -> str:
-        """Two whole numbers of 64 bits added, subtracted or multiplied: worked out here where both are known."""
+        """Two whole numbers of 64 bits added, subtracted or multiplied: worked out here where
+        both are known.
+        """
         if not a.startswith("%") and not b.startswith("%"):
             x, y = int(a), int(b)
             found = x + y if word == "add" else x - y if word == "sub" else x * y
@@ -132,20 +209,32 @@ class Arithmetic:
         below = self.op(f"select i1 {self.op(f'icmp ne i64 {left}, 0')}, i1 {apart}, i1 false")
         if rest:
             return self.op(f"add i64 {left}, {self.op(f'select i1 {below}, i64 {y}, i64 0')}")
-        return self.op(f"sub i64 {self.op(f'sdiv i64 {x}, {y}')}, {self.op(f'zext i1 {below} to i64')}")
+        return self.op(
+            f"sub i64 {self.op(f'sdiv i64 {x}, {y}')}, {self.op(f'zext i1 {below} to i64')}"
+        )
 
     def _complex(self, op: ast.operator, a: Value, b: Value) -> Value:
         def f(word: str, x: str, y: str) -> str:
             return self.op(f"f{word} {FLAGS} double {x}, {y}")
 
         if isinstance(op, ast.Add | ast.Sub):
-            x, y, word = self.cast(a, COMPLEX).parts, self.cast(b, COMPLEX).parts, OPERATORS[type(op)]
+            x, y, word = (
+                self.cast(a, COMPLEX).parts,
+                self.cast(b, COMPLEX).parts,
+                OPERATORS[type(op)],
+            )
             return Value(COMPLEX, (f(word, x[0], y[0]), f(word, x[1], y[1])))
         if not isinstance(op, ast.Mult):
             raise self.wrong("complex numbers are added, subtracted and multiplied here")
         if a.kind == b.kind:
             (p, q), (r, s) = a.parts, b.parts
-            return Value(COMPLEX, (f("sub", f("mul", p, r), f("mul", q, s)), f("add", f("mul", p, s), f("mul", q, r))))
+            return Value(
+                COMPLEX,
+                (
+                    f("sub", f("mul", p, r), f("mul", q, s)),
+                    f("add", f("mul", p, s), f("mul", q, r)),
+                ),
+            )
         wave, real = (a, b) if a.kind == COMPLEX else (b, a)
         (by,) = self.cast(real, "f64").parts
         return Value(COMPLEX, (f("mul", wave.parts[0], by), f("mul", wave.parts[1], by)))
@@ -153,7 +242,13 @@ class Arithmetic:
     def negated(self, x: Value) -> Value:
         """`-x`."""
         if x.kind in FLOATS or x.kind == COMPLEX:
-            return Value(x.kind, tuple(self.op(f"fneg {FLAGS} {t} {p}") for t, p in zip(scalars(x.kind), x.parts, strict=True)))
+            return Value(
+                x.kind,
+                tuple(
+                    self.op(f"fneg {FLAGS} {t} {p}")
+                    for t, p in zip(scalars(x.kind), x.parts, strict=True)
+                ),
+            )
         return self.binary(ast.Sub(), Value("i64", ("0",)), x)
 
     def compared(self, op: ast.cmpop, a: Value, b: Value) -> str:
@@ -172,17 +267,30 @@ class Arithmetic:
         """One of two values of one kind, both of which are at hand."""
         if a.parts == b.parts:
             return a
-        return Value(a.kind, tuple(self.op(f"select i1 {test}, {t} {x}, {t} {y}") for t, x, y in zip(scalars(a.kind), a.parts, b.parts, strict=True)))
+        return Value(
+            a.kind,
+            tuple(
+                self.op(f"select i1 {test}, {t} {x}, {t} {y}")
+                for t, x, y in zip(scalars(a.kind), a.parts, b.parts, strict=True)
+            ),
+        )
 
     # arrays
 
-    def place(self, array: Value, index: Sequence[Value], inside: str = "inbounds ") -> tuple[str, str]:
-        """The kind and the place in memory of an element, which is `inside` the array unless nothing will be read there."""
+    def place(
+        self, array: Value, index: Sequence[Value], inside: str = "inbounds "
+    ) -> tuple[str, str]:
+        """The kind and the place in memory of an element, which is `inside` the array unless
+        nothing will be read there.
+        """
         kind = array.kind
         if not isinstance(kind, Array) or len(index) != len(kind.shape):
             raise self.wrong(f"{shown(kind)} has no element at {len(index)} indices")
         if any(value.kind not in INDICES for value in index):
-            raise self.wrong(f"an index must be a whole number, not {shown(next(v.kind for v in index if v.kind not in INDICES))}")
+            raise self.wrong(
+                "an index must be a whole number, not "
+                f"{shown(next(v.kind for v in index if v.kind not in INDICES))}"
+            )
         if any((value.known() or 0) < 0 for value in index):
             raise self.wrong("an index counts from the front")
         at = [self.cast(value, ARITHMETIC.get(value.kind, value.kind)).parts[0] for value in index]
@@ -190,7 +298,9 @@ class Arithmetic:
             where = at[0]
             for step, extent in zip(at[1:], self.shape(array)[1:], strict=True):
                 where = self.integer("add", self.integer("mul", where, extent), step)
-            return kind.of, self.op(f"getelementptr {inside}{SCALARS[kind.of]}, ptr {array.parts[0]}, i64 {where}")
+            return kind.of, self.op(
+                f"getelementptr {inside}{SCALARS[kind.of]}, ptr {array.parts[0]}, i64 {where}"
+            )
         where = "0"
         for step, stride in zip(at, array.parts[-len(at) :], strict=True):
             where = self.integer("add", where, self.integer("mul", step, stride))

@@ -1,8 +1,9 @@
 """The words that the body of a walk adds to Python, and the form that each target gives them.
 
-`lanes()` is the loop that LLVM vectorises on a CPU, and one thread on a GPU. `unrolled(n)` is a loop on a CPU and n copies on a
-GPU, where only constant indices keep an array in registers; `part(n, a, b)` is those of them from a to b - 1.
-`array(shape, dtype)` is scratch: in a CPU's first cache, or in a thread's registers.
+`lanes()` is the loop that LLVM vectorises on a CPU, and one thread on a GPU. `unrolled(n)` is a
+loop on a CPU and n copies on a GPU, where only constant indices keep an array in registers;
+`part(n, a, b)` is those of them from a to b - 1. `array(shape, dtype)` is scratch: in a CPU's first
+cache, or in a thread's registers.
 """
 
 from __future__ import annotations
@@ -23,18 +24,26 @@ class Narrow(ast.NodeTransformer):
         self.word = word
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return ast.Call(ast.Name(self.word, ast.Load()), [node], []) if isinstance(node.value, float) else node
+        return (
+            ast.Call(ast.Name(self.word, ast.Load()), [node], [])
+            if isinstance(node.value, float)
+            else node
+        )
 
 
 class Body(ast.NodeTransformer):
-    """Give a kernel body the target's form of `lanes`, `unrolled`, `part` and `array`, and the run's constants their values."""
+    """Give a kernel body the target's form of `lanes`, `unrolled`, `part` and `array`, and the
+    run's constants their values.
+    """
 
     def __init__(self, target: Target, constants: Mapping[str, int | float]) -> None:
         self.gpu, self.constants = target.gpu, constants
 
     def visit_If(self, node: ast.If) -> Any:
         """What a constant of the run decides is decided here."""
-        if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And):  # `CHOICE and test` is `test`, or nothing
+        if isinstance(node.test, ast.BoolOp) and isinstance(
+            node.test.op, ast.And
+        ):  # `CHOICE and test` is `test`, or nothing
             parts = [(part, self._known(part)) for part in node.test.values]
             left = [part for part, value in parts if value is None]
             if any(value is not None and not value for _, value in parts):
@@ -44,24 +53,38 @@ class Body(ast.NodeTransformer):
         known = self._known(node.test)
         if known is None:
             return self.generic_visit(node)
-        lines = [self.visit(line) for line in (node.body if known else node.orelse)]  # the other side may not even be sayable
-        return [line for part in lines for line in (part if isinstance(part, list) else [part])] or ast.Pass()
+        lines = [
+            self.visit(line) for line in (node.body if known else node.orelse)
+        ]  # the other side may not even be sayable
+        return [
+            line for part in lines for line in (part if isinstance(part, list) else [part])
+        ] or ast.Pass()
 
     def visit_For(self, node: ast.For) -> Any:
         self.generic_visit(node)
         loop, name = node.iter, node.target
-        if not (isinstance(loop, ast.Call) and isinstance(loop.func, ast.Name) and isinstance(name, ast.Name)):
+        if not (
+            isinstance(loop, ast.Call)
+            and isinstance(loop.func, ast.Name)
+            and isinstance(name, ast.Name)
+        ):
             return node
         word, limits = loop.func.id, loop.args[1:]
         if word == "lanes":
             node.iter = ast.parse("range(LANES)", mode="eval").body
-        elif word == "range" and not limits and self._known(loop.args[0]) == 1:  # a loop of one turn is its body
+        elif (
+            word == "range" and not limits and self._known(loop.args[0]) == 1
+        ):  # a loop of one turn is its body
             return self._turns(node.body, name.id, 1)
         elif word in ("unrolled", "part") and not self.gpu:
             node.iter = ast.Call(ast.Name("range", ast.Load()), limits or loop.args, [])
         elif word in ("unrolled", "part"):
             if limits:
-                inside = ast.parse(f"{ast.unparse(limits[0])} <= {name.id} and {name.id} < {ast.unparse(limits[1])}", mode="eval").body
+                inside = ast.parse(
+                    f"{ast.unparse(limits[0])} <= {name.id} and {name.id} < "
+                    f"{ast.unparse(limits[1])}",
+                    mode="eval",
+                ).body
                 node.body = [ast.If(inside, node.body, [])]
             return self._turns(node.body, name.id, self._known(loop.args[0]))
         return node
@@ -69,11 +92,19 @@ class Body(ast.NodeTransformer):
     def _known(self, node: ast.expr) -> Any:
         """The value of an expression of the run's constants alone, or None."""
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        return eval(ast.unparse(node), {}, dict(self.constants)) if names <= set(self.constants) else None
+        return (
+            eval(ast.unparse(node), {}, dict(self.constants))
+            if names <= set(self.constants)
+            else None
+        )
 
     def _turns(self, body: list[ast.stmt], name: str, count: int) -> list[ast.stmt]:
         """The body once for each turn, with the turn's number in place of its name."""
-        return [Rename({name: ast.Constant(turn)}).visit(copy.deepcopy(line)) for turn in range(count) for line in body]
+        return [
+            Rename({name: ast.Constant(turn)}).visit(copy.deepcopy(line))
+            for turn in range(count)
+            for line in body
+        ]
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         known = self.constants.get(node.id) if isinstance(node.ctx, ast.Load) else None
@@ -83,7 +114,8 @@ class Body(ast.NodeTransformer):
         """`START + 2 * 3` is one number: a compiler would type and lower each step."""
         self.generic_visit(node)
         whole = isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.FloorDiv) and all(
-            isinstance(n, ast.Constant) and isinstance(n.value, int) for n in (node.left, node.right)
+            isinstance(n, ast.Constant) and isinstance(n.value, int)
+            for n in (node.left, node.right)
         )
         return ast.Constant(eval(ast.unparse(node))) if whole else node
 

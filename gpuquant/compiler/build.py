@@ -27,7 +27,12 @@ NEWEST = 90  # of the chips that LLVM is asked for: PTX of an older one runs on 
 def _words(target: Target) -> dict[str, Any]:
     """What every kernel's source may call, and what its names stand for."""
     combine = parse(reduction.combine_threads if target.gpu else reduction.combine)
-    return {**dict(definitions(ast.parse(vocabulary()))), "LANES": target.lanes, "WIDTH": target.width, "combine": combine}
+    return {
+        **dict(definitions(ast.parse(vocabulary()))),
+        "LANES": target.lanes,
+        "WIDTH": target.width,
+        "combine": combine,
+    }
 
 
 def lowered(text: str, kinds: tuple[Kind, ...], target: Target = CPU) -> str:
@@ -38,18 +43,31 @@ def lowered(text: str, kinds: tuple[Kind, ...], target: Target = CPU) -> str:
     MemberError
         It says what the language does not have, or has no one type for.
     """
-    return Program({**_words(target), **dict(definitions(ast.parse(text)))}, target).entry("run", kinds)
+    return Program({**_words(target), **dict(definitions(ast.parse(text)))}, target).entry(
+        "run", kinds
+    )
 
 
 @lru_cache(maxsize=1024)
 def _machine_code(text: str, kinds: tuple[Kind, ...]) -> Callable[[int, int, Any], int]:
     """The kernel, from the cache folder or made and put there."""
     with compiling:
-        return llvm.loaded(keep("o", lambda: llvm.compiled(lowered(text, kinds)), llvm.host().name, identity(), text, repr(kinds)), "run")
+        return llvm.loaded(
+            keep(
+                "o",
+                lambda: llvm.compiled(lowered(text, kinds)),
+                llvm.host().name,
+                identity(),
+                text,
+                repr(kinds),
+            ),
+            "run",
+        )
 
 
 def tile(text: str, arguments: tuple[Any, ...]) -> Callable[[int, int], None]:
-    """What runs units `first` to `first + count - 1` of a kernel on this CPU; it lets go of Python's lock.
+    """What runs units `first` to `first + count - 1` of a kernel on this CPU; it lets go of
+    Python's lock.
 
     Arrays are passed as they are: what a kernel writes to must be the caller's to write.
     """
@@ -68,7 +86,17 @@ def tile(text: str, arguments: tuple[Any, ...]) -> Callable[[int, int], None]:
 
 @lru_cache(maxsize=1024)
 def ptx(text: str, kinds: tuple[Kind, ...], capability: int = NEWEST) -> bytes:
-    """A kernel's PTX for a GPU of a compute capability, 90 for 9.0, from the cache folder or made and put there; no GPU or driver is needed."""
+    """A kernel's PTX for a GPU of a compute capability, 90 for 9.0, from the cache folder or
+    made and put there; no GPU or driver is needed.
+    """
     chip = f"sm_{min(capability, NEWEST)}"
     with compiling:
-        return keep("ptx", lambda: llvm.assembly(lowered(text, kinds, CUDA), CUDA, chip).encode(), llvm.VERSION, identity(), text, repr(kinds), chip)
+        return keep(
+            "ptx",
+            lambda: llvm.assembly(lowered(text, kinds, CUDA), CUDA, chip).encode(),
+            llvm.VERSION,
+            identity(),
+            text,
+            repr(kinds),
+            chip,
+        )

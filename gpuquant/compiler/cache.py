@@ -1,8 +1,11 @@
-"""What was compiled, kept on disk: files named by a hash of what they were made from, each with a checksum, in a folder that nobody else can write to.
+"""What was compiled, kept on disk: files named by a hash of what they were made from, each with a
+checksum, in a folder that nobody else can write to.
 
-The folder is `$GPUQUANT_CACHE`, else `~/.cache/gpuquant`, else (a home that takes nothing) a folder of this user under the system's temporary files. What is
-in it is run. So every folder on the way must belong to this user or to root and be writable by no other, and files are opened from the folder that was looked at,
-by its descriptor. Where there is no such folder, nothing is kept, and each process compiles for itself; `gpuquant doctor` says so.
+The folder is `$GPUQUANT_CACHE`, else `~/.cache/gpuquant`, else (a home that takes nothing) a folder
+of this user under the system's temporary files. What is in it is run. So every folder on the way
+must belong to this user or to root and be writable by no other, and files are opened from the
+folder that was looked at, by its descriptor. Where there is no such folder, nothing is kept, and
+each process compiles for itself; `gpuquant doctor` says so.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def keep(ending: str, make: Callable[[], bytes], *made_of: str) -> bytes:
-    """What `make` gives, from the cache folder or put there under a name made of `made_of`; a file that is damaged is made anew.
+    """What `make` gives, from the cache folder or put there under a name made of `made_of`; a file
+    that is damaged is made anew.
 
     Raises
     ------
@@ -39,7 +43,9 @@ def keep(ending: str, make: Callable[[], bytes], *made_of: str) -> bytes:
             return held[32:]
         made = make()
         if folder is not None:
-            with contextlib.suppress(OSError):  # a full disk costs the next process its time, not this one its answer
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk costs the next process its time, not this one its answer
                 _write(folder, name, hashlib.sha256(made).digest() + made)
         return made
 
@@ -51,7 +57,9 @@ def fingerprint(*parts: str) -> str:
 
 @contextmanager
 def opened() -> Iterator[tuple[int | None, str, str]]:
-    """A descriptor of the folder, None where there is none that only this user can write to; its path; and why those before it will not do."""
+    """A descriptor of the folder, None where there is none that only this user can write to; its
+    path; and why those before it will not do.
+    """
     reasons = []
     for choice in _choices():
         handle = None
@@ -71,7 +79,9 @@ def opened() -> Iterator[tuple[int | None, str, str]]:
 
 
 def folder() -> tuple[Path | None, str]:
-    """The folder where compiled kernels live, if there is one, and why those before it will not do."""
+    """The folder where compiled kernels live, if there is one, and why those before it will not
+    do.
+    """
     with opened() as (handle, path, why):
         return (None if handle is None else Path(path)), why
 
@@ -97,7 +107,9 @@ def _choices() -> list[Callable[[], Path]]:
 
 
 def _walked(path: Path) -> int:
-    """A descriptor of a folder, come to from the root one folder at a time, none of them a link; a PermissionError where others could change one of them."""
+    """A descriptor of a folder, come to from the root one folder at a time, none of them a link;
+    a PermissionError where others could change one of them.
+    """
     handle = os.open("/", DIRECTORY)
     try:
         for depth, name in enumerate(path.parts[1:], 2):
@@ -114,43 +126,67 @@ def _walked(path: Path) -> int:
 
 
 def _trusted(found: os.stat_result, path: Path, *, last: bool) -> None:
-    """Refuse a folder that another user owns, or could write to; where names of others' files are kept from them (sticky), on the way alone."""
+    """Refuse a folder that another user owns, or could write to; where names of others' files
+    are kept from them (sticky), on the way alone.
+    """
     if found.st_uid not in (os.getuid(), 0) or (last and found.st_uid != os.getuid()):
         raise PermissionError(f"{path} belongs to user {found.st_uid}")
-    others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _alone(found.st_gid))
+    others = found.st_mode & stat.S_IWOTH or (
+        found.st_mode & stat.S_IWGRP and not _alone(found.st_gid)
+    )
     if others and (last or not found.st_mode & stat.S_ISVTX):
-        raise PermissionError(f"{path} can be written by others (mode {stat.S_IMODE(found.st_mode):o})")
+        raise PermissionError(
+            f"{path} can be written by others (mode {stat.S_IMODE(found.st_mode):o})"
+        )
 
 
 def _alone(group: int) -> bool:
-    """Whether a group is this user's own and has nobody else, as many systems make one for each user."""
+    """Whether a group is this user's own and has nobody else, as many systems make one for each
+    user.
+    """
     try:
         user, found = pwd.getpwuid(os.getuid()), grp.getgrgid(group)
     except KeyError:
         return False
-    return user.pw_gid == group and found.gr_name == user.pw_name and not set(found.gr_mem) - {user.pw_name}
+    return (
+        user.pw_gid == group
+        and found.gr_name == user.pw_name
+        and not set(found.gr_mem) - {user.pw_name}
+    )
 
 
 def _read(folder: int, name: str, path: str) -> bytes | None:
     """The file in a folder, None where there is none of this user's."""
     try:
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        handle = os.open(
+            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
+        )
     except FileNotFoundError:
         return None
     except OSError as failure:
-        raise DiskError(f"kernel cache {path}/{name} cannot be read: {failure.strerror}; `gpuquant doctor --clear-cache` empties the cache") from failure
+        raise DiskError(
+            f"kernel cache {path}/{name} cannot be read: {failure.strerror}; `gpuquant "
+            "doctor --clear-cache` empties the cache"
+        ) from failure
     found = os.fstat(handle)
     if stat.S_ISDIR(found.st_mode):
         os.close(handle)
-        raise DiskError(f"kernel cache {path}/{name} is a folder where a file of ours belongs: remove it, or name another folder in GPUQUANT_CACHE")
+        raise DiskError(
+            f"kernel cache {path}/{name} is a folder where a file of ours belongs: remove "
+            "it, or name another folder in GPUQUANT_CACHE"
+        )
     with os.fdopen(handle, "rb") as file:
         return file.read() if stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() else None
 
 
 def _write(folder: int, name: str, content: bytes) -> None:
-    """In one step, so that another process never reads half of it; it need not outlive a power cut, and has a checksum if it does."""
+    """In one step, so that another process never reads half of it; it need not outlive a power
+    cut, and has a checksum if it does.
+    """
     scratch = f".{name}.{secrets.token_hex(8)}.part"
-    handle = os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    handle = os.open(
+        scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder
+    )
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

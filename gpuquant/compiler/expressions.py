@@ -10,14 +10,28 @@ from typing import Any, Protocol
 from gpuquant.compiler.arithmetic import INDICES, Arithmetic
 from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.compiler.targets import Target
-from gpuquant.compiler.types import COMPLEX, SIZES, Array, Kind, Value, joined, literal, number, returned, scalars, shown
+from gpuquant.compiler.types import (
+    COMPLEX,
+    SIZES,
+    Array,
+    Kind,
+    Value,
+    joined,
+    literal,
+    number,
+    returned,
+    scalars,
+    shown,
+)
 
 SMALL = 1 << 16  # bytes of an array on the stack, at most
 OWN = 1 << 19  # and in a GPU's thread, which has no other memory
 
 
 class Scope(Protocol):
-    """What is around a function: the others by name, what other names stand for, and the one that a call comes to."""
+    """What is around a function: the others by name, what other names stand for, and the one
+    that a call comes to.
+    """
 
     @property
     def target(self) -> Target:
@@ -39,7 +53,9 @@ class Scope(Protocol):
 
 
 class Expressions(Arithmetic):
-    """One function on its way into LLVM's language: its blocks, its names and the values of its expressions."""
+    """One function on its way into LLVM's language: its blocks, its names and the values of its
+    expressions.
+    """
 
     def __init__(self, name: str, program: Scope, given: Mapping[str, Value]) -> None:
         super().__init__(name, program.target)
@@ -95,33 +111,51 @@ class Expressions(Arithmetic):
         if not space:
             self.slots.append(f"  {name} = alloca {what}")
         else:  # where that is another memory, its address is made one of any memory
-            self.slots.append(f"  {name}.own = alloca {what}, {space}\n  {name} = addrspacecast ptr {space} {name}.own to ptr")
+            self.slots.append(
+                f"  {name}.own = alloca {what}, {space}\n"
+                f"  {name} = addrspacecast ptr {space} {name}.own to ptr"
+            )
         return name
 
     def load(self, kind: Kind, places: Sequence[str]) -> Value:
         """What lies at these places."""
-        return Value(kind, tuple(self.op(f"load {t}, ptr {p}") for t, p in zip(scalars(kind), places, strict=True)))
+        return Value(
+            kind,
+            tuple(
+                self.op(f"load {t}, ptr {p}") for t, p in zip(scalars(kind), places, strict=True)
+            ),
+        )
 
     def store(self, value: Value, kind: Kind, places: Sequence[str]) -> None:
         """Put a value at these places."""
-        for type_, part, place in zip(scalars(kind), self.cast(value, kind).parts, places, strict=True):
+        for type_, part, place in zip(
+            scalars(kind), self.cast(value, kind).parts, places, strict=True
+        ):
             self.do(f"store {type_} {part}, ptr {place}")
 
     # values
 
     def value(self, node: ast.expr) -> Value:
         """The value of an expression."""
-        of: Callable[..., Value] | None = getattr(self, f"_{type(node).__name__.lower()}_value", None)
+        of: Callable[..., Value] | None = getattr(
+            self, f"_{type(node).__name__.lower()}_value", None
+        )
         if of is None:
             raise self.wrong(f"'{ast.unparse(node)}' is not known to a kernel")
         return of(node)
 
     def truth(self, node: ast.expr) -> str:
         """Whether an expression is true, as a bit."""
-        return self._both(node, self.truth) if isinstance(node, ast.BoolOp) else self.cast(self.value(node), "bool").parts[0]
+        return (
+            self._both(node, self.truth)
+            if isinstance(node, ast.BoolOp)
+            else self.cast(self.value(node), "bool").parts[0]
+        )
 
     def _constant_value(self, node: ast.Constant) -> Value:
-        if not isinstance(node.value, int | float | complex) or (isinstance(node.value, int) and not -(1 << 63) <= node.value < 1 << 64):
+        if not isinstance(node.value, int | float | complex) or (
+            isinstance(node.value, int) and not -(1 << 63) <= node.value < 1 << 64
+        ):
             raise self.wrong(f"{node.value!r} is not a number of 64 bits")
         return number(node.value)
 
@@ -130,7 +164,10 @@ class Expressions(Arithmetic):
         if name in self.places and name in self.sure:
             return self.load(self.kinds[name], self.places[name])
         if name in self.stored:
-            raise self.wrong(f"'{name}' is read before a line gives it a value, or only one side of an `if` does, or a loop that may make no turn")
+            raise self.wrong(
+                f"'{name}' is read before a line gives it a value, or only one side of an "
+                "`if` does, or a loop that may make no turn"
+            )
         if name in self.given:
             return self.given[name]
         meaning = self.program.meanings.get(name)
@@ -151,26 +188,45 @@ class Expressions(Arithmetic):
             return joined(items[self._ends(node.slice)])
         at = self.value(node.slice)
         if at.kind not in INDICES:
-            raise self.wrong(f"'{ast.unparse(node)}': an index must be a whole number, not {shown(at.kind)}")
+            raise self.wrong(
+                f"'{ast.unparse(node)}': an index must be a whole number, not {shown(at.kind)}"
+            )
         known = at.known()
         if known is None:
             raise self.wrong(
-                f"'{ast.unparse(node)}': which value of a tuple is asked for must be known when it is compiled: a constant, or a loop's variable over constants"
+                f"'{ast.unparse(node)}': which value of a tuple is asked for must be "
+                "known when it is compiled: a constant, or a loop's variable over "
+                "constants"
             )
         if not -len(items) <= known < len(items):
-            raise self.wrong(f"'{ast.unparse(node)}' asks for number {known} of {len(items)} values")
+            raise self.wrong(
+                f"'{ast.unparse(node)}' asks for number {known} of {len(items)} values"
+            )
         return items[known]
 
     def _ends(self, node: ast.Slice) -> slice:
         """The ends of a slice of a tuple, which must be known here."""
-        ends = [None if end is None else self.value(end).known() for end in (node.lower, node.upper)]
-        if node.step is not None or any(end is not None and not isinstance(known, int) for end, known in zip((node.lower, node.upper), ends, strict=True)):
-            raise self.wrong(f"'[{ast.unparse(node)}]': the ends of a slice must be constants, without a step")
+        ends = [
+            None if end is None else self.value(end).known() for end in (node.lower, node.upper)
+        ]
+        if node.step is not None or any(
+            end is not None and not isinstance(known, int)
+            for end, known in zip((node.lower, node.upper), ends, strict=True)
+        ):
+            raise self.wrong(
+                f"'[{ast.unparse(node)}]': the ends of a slice must be constants, without a step"
+            )
         return slice(*ends)
 
     def element(self, node: ast.Subscript, array: Value) -> tuple[str, str]:
         """The kind and the place in memory of an element."""
-        return self.place(array, [self.value(n) for n in (node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice])])
+        return self.place(
+            array,
+            [
+                self.value(n)
+                for n in (node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice])
+            ],
+        )
 
     def _attribute_value(self, node: ast.Attribute) -> Value:
         value = self.value(node.value)
@@ -197,9 +253,14 @@ class Expressions(Arithmetic):
 
     def _compare_value(self, node: ast.Compare) -> Value:
         if not all(map(self.quick, node.comparators[1:])):
-            raise self.wrong(f"'{ast.unparse(node)}': write `a < b and b < c`, which looks at c only where it must")
+            raise self.wrong(
+                f"'{ast.unparse(node)}': write `a < b and b < c`, which looks at c only "
+                "where it must"
+            )
         values = [self.value(n) for n in (node.left, *node.comparators)]
-        bits = [self.compared(op, a, b) for op, a, b in zip(node.ops, values, values[1:], strict=False)]
+        bits = [
+            self.compared(op, a, b) for op, a, b in zip(node.ops, values, values[1:], strict=False)
+        ]
         whole = bits[0]
         for bit in bits[1:]:
             whole = self.op(f"select i1 {whole}, i1 {bit}, i1 false")
@@ -222,7 +283,11 @@ class Expressions(Arithmetic):
         for other in node.values[1:]:
             if self.quick(other):
                 right = of(other)
-                found = self.op(f"select i1 {found}, i1 {right}, i1 false" if both else f"select i1 {found}, i1 true, i1 {right}")
+                found = self.op(
+                    f"select i1 {found}, i1 {right}, i1 false"
+                    if both
+                    else f"select i1 {found}, i1 true, i1 {right}"
+                )
                 continue
             look, end, before = self.label("look"), self.label("end"), self.block
             self.split(found, *((look, end) if both else (end, look)))
@@ -238,7 +303,9 @@ class Expressions(Arithmetic):
             a, b = self.value(node.body), self.value(node.orelse)
             kind = self.alike(a.kind, b.kind)
             return self.chosen(test, self.cast(a, kind), self.cast(b, kind))
-        yes, no, one, other, end = (self.label(word) for word in ("then", "else", "one", "other", "end"))
+        yes, no, one, other, end = (
+            self.label(word) for word in ("then", "else", "one", "other", "end")
+        )
         self.split(test, yes, no)
         self.begin(yes)
         a = self.value(node.body)
@@ -253,14 +320,26 @@ class Expressions(Arithmetic):
         self.begin(other)
         b = self.cast(b, kind)
         self.begin(end)
-        return Value(kind, tuple(self.op(f"phi {t} [{x}, %{one}], [{y}, %{other}]") for t, x, y in zip(scalars(kind), a.parts, b.parts, strict=True)))
+        return Value(
+            kind,
+            tuple(
+                self.op(f"phi {t} [{x}, %{one}], [{y}, %{other}]")
+                for t, x, y in zip(scalars(kind), a.parts, b.parts, strict=True)
+            ),
+        )
 
     def quick(self, node: ast.expr) -> bool:
-        """Whether an expression may be worked out without need: it reads no memory and ends for every number. Then no branch is needed."""
+        """Whether an expression may be worked out without need: it reads no memory and ends for
+        every number. Then no branch is needed.
+        """
         for inner in ast.walk(node):
-            if isinstance(inner, ast.Call) and not (isinstance(inner.func, ast.Name) and self._quick_word(self.word(inner.func.id))):
+            if isinstance(inner, ast.Call) and not (
+                isinstance(inner.func, ast.Name) and self._quick_word(self.word(inner.func.id))
+            ):
                 return False
-            if isinstance(inner, ast.FloorDiv | ast.Mod) or (isinstance(inner, ast.Subscript) and not self._holds_values(inner.value)):
+            if isinstance(inner, ast.FloorDiv | ast.Mod) or (
+                isinstance(inner, ast.Subscript) and not self._holds_values(inner.value)
+            ):
                 return False
         return True
 
@@ -271,7 +350,13 @@ class Expressions(Arithmetic):
         """Whether an expression is plainly a tuple."""
         if not isinstance(node, ast.Name):
             return isinstance(node, ast.Tuple)
-        kind = self.kinds[node.id] if node.id in self.places else self.given[node.id].kind if node.id in self.given else None
+        kind = (
+            self.kinds[node.id]
+            if node.id in self.places
+            else self.given[node.id].kind
+            if node.id in self.given
+            else None
+        )
         return isinstance(kind, tuple)
 
     # calls
@@ -295,29 +380,47 @@ class Expressions(Arithmetic):
         if word is None:
             raise self.wrong(f"'{ast.unparse(node)}': '{name}' is not known to a kernel")
         if len(given) != word.takes:
-            raise self.wrong(f"'{ast.unparse(node)}': {name} takes {word.takes} argument{'s' if word.takes != 1 else ''}")
+            raise self.wrong(
+                f"'{ast.unparse(node)}': {name} takes {word.takes} "
+                f"argument{'s' if word.takes != 1 else ''}"
+            )
         return word.form(self.target.gpu)(self, *given)
 
     def _of_function(self, name: str, given: list[Value]) -> Value:
         arguments = self.program.functions[name].args
         left_out = len(arguments.args) - len(given)
-        given += [self.value(default) for default in (arguments.defaults[-left_out:] if left_out > 0 else ())]
+        given += [
+            self.value(default)
+            for default in (arguments.defaults[-left_out:] if left_out > 0 else ())
+        ]
         symbol, kind = self.program.called(name, tuple(v.kind for v in given))
-        call = f"call {returned(kind)} {symbol}({', '.join(f'{t} {p}' for v in given for t, p in zip(scalars(v.kind), v.parts, strict=True))})"
+        call = (
+            f"call {returned(kind)} "
+            f"{symbol}({', '.join(f'{t} {p}' for v in given for t, p in zip(scalars(v.kind), v.parts, strict=True))})"
+        )
         size = len(scalars(kind))
         if size == 0:
             self.do(call)
             return Value(kind)
         whole = self.op(call)
-        return Value(kind, (whole,) if size == 1 else tuple(self.op(f"extractvalue {returned(kind)} {whole}, {k}") for k in range(size)))
+        return Value(
+            kind,
+            (whole,)
+            if size == 1
+            else tuple(self.op(f"extractvalue {returned(kind)} {whole}, {k}") for k in range(size)),
+        )
 
     def _empty(self, node: ast.Call) -> Value:
-        """Scratch: on the stack where it is small, which shows LLVM that nothing else lies there, else from the heap.
+        """Scratch: on the stack where it is small, which shows LLVM that nothing else lies there,
+        else from the heap.
 
         Where its line is passed again, what it gave before is gone.
         """
         shape, kind = node.args[0], self.word(ast.unparse(node.args[1]))
-        extents = [self.cast(self.value(n), "i64").parts[0] for n in (shape.elts if isinstance(shape, ast.Tuple) else [shape])]
+        extents = [
+            self.cast(self.value(n), "i64").parts[0]
+            for n in (shape.elts if isinstance(shape, ast.Tuple) else [shape])
+        ]
         array = Array(kind, tuple(None if n.startswith("%") else int(n) for n in extents))
         size = str(SIZES[kind])
         for extent in extents:
@@ -329,18 +432,38 @@ class Expressions(Arithmetic):
 
     def _shared(self, node: ast.Call) -> Value:
         """Memory that the threads of a block share."""
-        extents, kind = [n.known() for n in self.value(node.args[0]).items()], self.word(ast.unparse(node.args[1]))
+        extents, kind = (
+            [n.known() for n in self.value(node.args[0]).items()],
+            self.word(ast.unparse(node.args[1])),
+        )
         if None in extents:
-            raise self.wrong(f"'{ast.unparse(node)}': memory that threads share has a size that is known")
+            raise self.wrong(
+                f"'{ast.unparse(node)}': memory that threads share has a size that is known"
+            )
         shape = tuple(extents)
-        return Value(Array(kind, shape), (self.op(f"addrspacecast ptr addrspace(3) {self.program.shared(math.prod(shape) * SIZES[kind])} to ptr"),))
+        return Value(
+            Array(kind, shape),
+            (
+                self.op(
+                    "addrspacecast ptr addrspace(3) "
+                    f"{self.program.shared(math.prod(shape) * SIZES[kind])} to ptr"
+                ),
+            ),
+        )
 
     def _from_heap(self, size: str) -> str:
-        """So many bytes, at an address that a vector likes; where there are none the kernel ends and says so."""
+        """So many bytes, at an address that a vector likes; where there are none the kernel ends
+        and says so.
+        """
         if self.target.gpu:
-            raise self.wrong(f"scratch of a GPU's thread must have a size that is known, of at most {OWN} bytes")
+            raise self.wrong(
+                f"scratch of a GPU's thread must have a size that is known, of at most {OWN} bytes"
+            )
         if not self.entry:
-            raise self.wrong("scratch that is large, or of a size that is not known, belongs to the kernel itself")
+            raise self.wrong(
+                "scratch that is large, or of a size that is not known, belongs to the "
+                "kernel itself"
+            )
         (heap,) = self.room(["ptr"])
         self.heaps.append(heap)
         self.do(f"call void @free(ptr {self.op(f'load ptr, ptr {heap}')})")  # of the turn before
@@ -352,4 +475,7 @@ class Expressions(Arithmetic):
         self.do("store i32 1, ptr %failed")
         self.go("leave")
         self.begin(some)
-        return self.op(f"call ptr @llvm.ptrmask.p0.i64(ptr {self.op(f'getelementptr inbounds i8, ptr {raw}, i64 63')}, i64 -64)")
+        return self.op(
+            "call ptr @llvm.ptrmask.p0.i64(ptr "
+            f"{self.op(f'getelementptr inbounds i8, ptr {raw}, i64 63')}, i64 -64)"
+        )

@@ -1,7 +1,8 @@
-"""Formulas of arrays as kernel source of complex scalars: `xp.exp(1j * z) / m.kappa` becomes what a lane works out.
+"""Formulas of arrays as kernel source of complex scalars: `xp.exp(1j * z) / m.kappa` becomes what a
+lane works out.
 
-A formula that the arrays of `xp` understand and this does not (another function of `xp`, an array it makes) is refused as a
-member's function is; the caller goes on with arrays.
+A formula that the arrays of `xp` understand and this does not (another function of `xp`, an array
+it makes) is refused as a member's function is; the caller goes on with arrays.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ COMPLEX = {"exp": "cexp64", "log": "clog64", "log1p": "clog1p64", "sqrt": "csqrt
 class Formula(Rewriter):
     """Turn a formula, and the functions it calls, into kernel source.
 
-    Which names are complex is worked out line by line from those of the parameters that are, `waves`: real numbers keep real words.
+    Which names are complex is worked out line by line from those of the parameters that are,
+    `waves`: real numbers keep real words.
     """
 
     def __init__(self, member: Member, precision: Precision) -> None:
@@ -31,22 +33,43 @@ class Formula(Rewriter):
         self.given: tuple[str, ...] = member.waves
         self.waves: set[str] = set()
 
-    def _function(self, function: Any, name: str, offered: int = 0, given: Mapping[str, int] | None = None, row: str = "") -> None:
+    def _function(
+        self,
+        function: Any,
+        name: str,
+        offered: int = 0,
+        given: Mapping[str, int] | None = None,
+        row: str = "",
+    ) -> None:
         outer, self.waves = self.waves, set(self.given)
         super()._function(function, name, offered, given, row)
         self.waves = outer
 
     def _wavy(self, node: ast.AST) -> bool:
         """Whether an expression is complex."""
-        return any((isinstance(n, ast.Name) and n.id in self.waves) or (isinstance(n, ast.Constant) and isinstance(n.value, complex)) for n in ast.walk(node))
+        return any(
+            (isinstance(n, ast.Name) and n.id in self.waves)
+            or (isinstance(n, ast.Constant) and isinstance(n.value, complex))
+            for n in ast.walk(node)
+        )
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         if self._wavy(node.value):
-            self.waves |= {n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+            self.waves |= {
+                n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)
+            }
         return self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
-        return self.visit(ast.copy_location(ast.Assign([node.target], ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value)), node))  # type: ignore[union-attr]
+        return self.visit(
+            ast.copy_location(
+                ast.Assign(
+                    [node.target],
+                    ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value),
+                ),
+                node,
+            )
+        )  # type: ignore[union-attr]
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return node if isinstance(node.value, complex) else super().visit_Constant(node)
@@ -61,19 +84,33 @@ class Formula(Rewriter):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         if isinstance(node.op, ast.Div) and self._wavy(node.right):
-            return ast.Call(ast.Name("cover64", ast.Load()), [self.visit(node.left), self.visit(node.right)], [])
+            return ast.Call(
+                ast.Name("cover64", ast.Load()), [self.visit(node.left), self.visit(node.right)], []
+            )
         if isinstance(node.op, ast.Div) and self._wavy(node.left):
-            return ast.BinOp(self.visit(node.left), ast.Mult(), ast.BinOp(ast.parse("F(1.0)", mode="eval").body, ast.Div(), self.visit(node.right)))
+            return ast.BinOp(
+                self.visit(node.left),
+                ast.Mult(),
+                ast.BinOp(ast.parse("F(1.0)", mode="eval").body, ast.Div(), self.visit(node.right)),
+            )
         return super().visit_BinOp(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         called = node.func
-        if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "xp":
+        if (
+            isinstance(called, ast.Attribute)
+            and isinstance(called.value, ast.Name)
+            and called.value.id == "xp"
+        ):
             return self._word(node, called.attr)
         function = self._named(called)
         if function is None or node.keywords:
             return super().visit_Call(node)
-        waves = tuple(name for name, a in zip(inspect.signature(function).parameters, node.args, strict=False) if self._wavy(a))
+        waves = tuple(
+            name
+            for name, a in zip(inspect.signature(function).parameters, node.args, strict=False)
+            if self._wavy(a)
+        )
         node.args = [self.visit(a) for a in node.args]
         key = (function, waves)
         if key not in self.done:
@@ -101,5 +138,8 @@ class Formula(Rewriter):
             return ast.IfExp(args[0], args[1], args[2])
         words = COMPLEX if wavy else REAL
         if name not in words or len(args) != 1:
-            self.frame.reject(node, f"xp.{name} of {'a complex' if wavy else 'a real'} number is not known to a kernel")
+            self.frame.reject(
+                node,
+                f"xp.{name} of {'a complex' if wavy else 'a real'} number is not known to a kernel",
+            )
         return ast.Call(ast.Name(words[name], ast.Load()), args, [])

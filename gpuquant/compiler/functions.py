@@ -1,4 +1,6 @@
-"""Python functions as they are run: their source, what their names stand for, and what they rest on."""
+"""Python functions as they are run: their source, what their names stand for, and what they rest
+on.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,14 @@ def plain(function: Any) -> Any:
 
 
 def parse(function: Callable[..., Any]) -> ast.FunctionDef:
-    """The syntax tree of a function, without decorators and docstring; its lines are those of the file, whose name is its `file`.
+    """The syntax tree of a function, without decorators and docstring; its lines are those of the
+    file, whose name is its `file`.
 
     Raises
     ------
     MemberError
-        It has no source, or not this one: a decorator has put another function in its place, or its file has changed since it was imported.
+        It has no source, or not this one: a decorator has put another function in its place, or its
+        file has changed since it was imported.
     """
     function = plain(function)
     name = getattr(function, "__qualname__", repr(function))
@@ -39,27 +43,40 @@ def parse(function: Callable[..., Any]) -> ast.FunctionDef:
         tree = ast.parse(f"if True:\n{text}" if inside else textwrap.dedent(text)).body[0]
         tree = tree.body[0] if inside and isinstance(tree, ast.If) else tree
     except (OSError, TypeError, SyntaxError) as failure:
-        raise MemberError(f"{name}: its source cannot be read ({failure}); define it in a file or a notebook cell") from failure
+        raise MemberError(
+            f"{name}: its source cannot be read ({failure}); define it in a file or a notebook cell"
+        ) from failure
     if not isinstance(tree, ast.FunctionDef) or not isinstance(function, FunctionType):
         raise MemberError(f"{name}: must be a plain function")
     if hasattr(function, "__wrapped__"):
-        raise MemberError(f"{name}: a decorator has put another function in its place, whose source this is not")
+        raise MemberError(
+            f"{name}: a decorator has put another function in its place, whose source this is not"
+        )
     ast.increment_lineno(tree, first - 1 - inside)
     tree.decorator_list, tree.returns = [], None
     for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs):
         argument.annotation = None
     if not _is_run(tree, function.__code__):
-        raise MemberError(f"{name}: {inspect.getsourcefile(function)} has changed since it was imported: import it again, or start anew")
+        raise MemberError(
+            f"{name}: {inspect.getsourcefile(function)} has changed since it was "
+            "imported: import it again, or start anew"
+        )
     tree.file = inspect.getsourcefile(function)  # type: ignore[attr-defined]
     said = tree.body[0]
-    if isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant) and isinstance(said.value.value, str):
+    if (
+        isinstance(said, ast.Expr)
+        and isinstance(said.value, ast.Constant)
+        and isinstance(said.value.value, str)
+    ):
         tree.body = tree.body[1:] or [ast.copy_location(ast.Pass(), said)]
     return tree
 
 
 def _is_run(tree: ast.FunctionDef, code: CodeType) -> bool:
     """Whether a function's source makes the code that is run."""
-    outer = ast.parse(f"def around({', '.join(code.co_freevars)}):\n    pass")  # so that its free names are free again
+    outer = ast.parse(
+        f"def around({', '.join(code.co_freevars)}):\n    pass"
+    )  # so that its free names are free again
     around = outer.body[0]
     assert isinstance(around, ast.FunctionDef)
     around.body = [tree]
@@ -76,8 +93,19 @@ def _shape(code: CodeType) -> tuple[Any, ...]:
     """What a code does, wherever its lines stand."""
     said = []
     for step in dis.get_instructions(code):
-        word = step.opname.replace("LOAD_METHOD", "LOAD_ATTR")  # which of them is written rests on the module's imports; so do the places that jumps go to
-        about = _shape(step.argval) if isinstance(step.argval, CodeType) else "" if step.opcode in JUMPS else (type(step.argval).__name__, repr(step.argval))
+        word = step.opname.replace(
+            "LOAD_METHOD",
+            "LOAD_ATTR",
+            # which of them is written rests on the module's imports; so do the places that jumps go
+            # to
+        )
+        about = (
+            _shape(step.argval)
+            if isinstance(step.argval, CodeType)
+            else ""
+            if step.opcode in JUMPS
+            else (type(step.argval).__name__, repr(step.argval))
+        )
         said.append((word, about))
     return (code.co_name, code.co_varnames, code.co_freevars, *said)
 
@@ -92,16 +120,29 @@ def scope(function: FunctionType) -> Mapping[str, Any]:
 
 
 def fingerprint(function: Any, around: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-    """What a function's kernel source rests on besides its name: its code, its defaults, and the numbers and functions that it reads from outside."""
+    """What a function's kernel source rests on besides its name: its code, its defaults, and the
+    numbers and functions that it reads from outside.
+    """
     function = plain(function)
     if not isinstance(function, FunctionType) or function in around:
         return (function,)
     outside, names = scope(function), _names(function.__code__)
     read = [(name, outside.get(name)) for name in names]
-    read += [(f"{name}.{inner}", value.__dict__.get(inner)) for name, value in read if isinstance(value, type) for inner in names]
-    read = [(name, plain(value.__func__ if isinstance(value, staticmethod) else value)) for name, value in read]
+    read += [
+        (f"{name}.{inner}", value.__dict__.get(inner))
+        for name, value in read
+        if isinstance(value, type)
+        for inner in names
+    ]
+    read = [
+        (name, plain(value.__func__ if isinstance(value, staticmethod) else value))
+        for name, value in read
+    ]
     seen = [
-        (name, fingerprint(value, (*around, function)) if isinstance(value, FunctionType) else value)
+        (
+            name,
+            fingerprint(value, (*around, function)) if isinstance(value, FunctionType) else value,
+        )
         for name, value in read
         if isinstance(value, FunctionType | int | float)
     ]

@@ -1,4 +1,6 @@
-"""Procedures put in place of their calls: it leaves the numbers as they are, and saves the compiler a function for each way of calling it."""
+"""Procedures put in place of their calls: it leaves the numbers as they are, and saves the
+compiler a function for each way of calling it.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,25 @@ from collections.abc import Mapping
 
 
 class Inliner(ast.NodeTransformer):
-    """Put the body of a procedure wherever a statement is nothing but its call, or the assignment of its result.
+    """Put the body of a procedure wherever a statement is nothing but its call, or the assignment
+    of its result.
 
-    A procedure returns at its end or not at all. Its local names get a number of their own at every call.
+    A procedure returns at its end or not at all. Its local names get a number of their own at every
+    call.
     """
 
     def __init__(self, procedures: Mapping[str, ast.FunctionDef]) -> None:
         for name, function in procedures.items():
-            early = [n for n in ast.walk(function) if isinstance(n, ast.Return) and n is not function.body[-1]]
+            early = [
+                n
+                for n in ast.walk(function)
+                if isinstance(n, ast.Return) and n is not function.body[-1]
+            ]
             if early:
-                raise ValueError(f"{name} returns before its end, line {early[0].lineno} of it: in place of its call that would end the caller")
+                raise ValueError(
+                    f"{name} returns before its end, line {early[0].lineno} of it: in "
+                    "place of its call that would end the caller"
+                )
         self.procedures = procedures
         self.calls = 0
 
@@ -28,23 +39,35 @@ class Inliner(ast.NodeTransformer):
         return self._inlined(node.value, node.targets) or node
 
     def _inlined(self, call: ast.expr, targets: list[ast.expr] | None) -> list[ast.stmt]:
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in self.procedures):
+        if not (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id in self.procedures
+        ):
             return []
         self.calls += 1
         function = copy.deepcopy(self.procedures[call.func.id])
-        stored = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        stored = {
+            n.id
+            for n in ast.walk(function)
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
         names: dict[str, ast.expr] = {name: ast.Name(f"{name}_{self.calls}") for name in stored}
         lines: list[ast.stmt] = []
         for argument, value in zip(function.args.args, call.args, strict=True):
             if argument.arg in stored or not isinstance(value, ast.Name | ast.Constant):
                 names[argument.arg] = ast.Name(f"{argument.arg}_{self.calls}")
-                lines.append(ast.Assign([ast.Name(f"{argument.arg}_{self.calls}", ast.Store())], value))
+                lines.append(
+                    ast.Assign([ast.Name(f"{argument.arg}_{self.calls}", ast.Store())], value)
+                )
             else:
                 names[argument.arg] = value
         lines += [Rename(names).visit(line) for line in function.body]
         last = lines[-1]
         if isinstance(last, ast.Return):
-            lines[-1] = ast.Assign(targets or [ast.Name("_", ast.Store())], last.value or ast.Constant(None))
+            lines[-1] = ast.Assign(
+                targets or [ast.Name("_", ast.Store())], last.value or ast.Constant(None)
+            )
         inside = [self.visit(line) for line in lines]
         return [line for part in inside for line in (part if isinstance(part, list) else [part])]
 

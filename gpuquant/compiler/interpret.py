@@ -1,4 +1,6 @@
-"""A kernel's source run by Python itself, for a debugger and as the reference: what `device="python"` does."""
+"""A kernel's source run by Python itself, for a debugger and as the reference: what
+`device="python"` does.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ from gpuquant.compiler.targets import PYTHON
 @lru_cache
 def _meanings() -> dict[str, Any]:
     """What Python takes the words of a kernel for."""
-    known = {"np": np, "math": math, "_divided": _divided, "LANES": PYTHON.lanes, "WIDTH": PYTHON.width, "range": range}
+    known = {
+        "np": np,
+        "math": math,
+        "_divided": _divided,
+        "LANES": PYTHON.lanes,
+        "WIDTH": PYTHON.width,
+        "range": range,
+    }
     known |= {name: word.python for name, word in INTRINSICS.items()}
     for tree in (ast.parse(vocabulary()), ast.Module([parse(reduction.combine)], [])):
         exec(compile(Plain().visit(tree), "<gpuquant vocabulary>", "exec"), known)
@@ -31,50 +40,82 @@ def _meanings() -> dict[str, Any]:
 class Plain(ast.NodeTransformer):
     """Python with numpy's numbers, as the language has it.
 
-    A truth is Python's own: numpy adds two of its truths to a truth, and has no minus for one. A division by zero is no error.
+    A truth is Python's own: numpy adds two of its truths to a truth, and has no minus for one. A
+    division by zero is no error.
     """
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
-        return ast.fix_missing_locations(ast.copy_location(ast.Call(ast.Name("bool", ast.Load()), [node], []), node))
+        return ast.fix_missing_locations(
+            ast.copy_location(ast.Call(ast.Name("bool", ast.Load()), [node], []), node)
+        )
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         if not isinstance(node.op, ast.Div):
             return node
-        return ast.fix_missing_locations(ast.copy_location(ast.Call(ast.Name("_divided", ast.Load()), [node.left, node.right], []), node))
+        return ast.fix_missing_locations(
+            ast.copy_location(
+                ast.Call(ast.Name("_divided", ast.Load()), [node.left, node.right], []), node
+            )
+        )
 
 
 def _divided(a: Any, b: Any) -> Any:
     """`a / b` without an error: of two whole numbers, or truths, as floats."""
-    return a / b if isinstance(a, np.inexact) or isinstance(b, np.inexact) else np.float64(a) / np.float64(b)
+    return (
+        a / b
+        if isinstance(a, np.inexact) or isinstance(b, np.inexact)
+        else np.float64(a) / np.float64(b)
+    )
 
 
 def interpreted(source: Source, **words: Any) -> Callable[..., None]:
-    """`run` of a kernel as functions of Python's own, in which a debugger finds the lines of the files that they come from; `words` have a meaning of their own."""
+    """`run` of a kernel as functions of Python's own, in which a debugger finds the lines of the
+    files that they come from; `words` have a meaning of their own.
+    """
     known = {**_meanings(), **words}
     for line in map(copy.deepcopy, source.lines):
         if isinstance(line, ast.FunctionDef):
             line.decorator_list = []
             _give_lines(line)
-        exec(compile(ast.Module([ast.fix_missing_locations(Plain().visit(line))], []), getattr(line, "file", None) or "<gpuquant kernel>", "exec"), known)
+        exec(
+            compile(
+                ast.Module([ast.fix_missing_locations(Plain().visit(line))], []),
+                getattr(line, "file", None) or "<gpuquant kernel>",
+                "exec",
+            ),
+            known,
+        )
     run: Callable[..., None] = known["run"]
 
     def quiet(*arguments: Any) -> None:
-        with np.errstate(all="ignore"):  # whole numbers wrap, and what overflows is clamped later, as compiled code does without a word
+        with np.errstate(
+            all="ignore"
+            # whole numbers wrap, and what overflows is clamped later, as compiled code does without
+            # a word
+        ):
             run(*arguments)
 
     return quiet
 
 
 def _give_lines(function: ast.FunctionDef) -> None:
-    """Give what was written in place of an expression the line of the statement that it stands in."""
+    """Give what was written in place of an expression the line of the statement that it stands
+    in.
+    """
     for statement in ast.walk(function):
         if isinstance(statement, ast.stmt) and hasattr(statement, "lineno"):
             last = statement.end_lineno or statement.lineno
-            inside = [child for child in ast.iter_child_nodes(statement) if not isinstance(child, ast.stmt)]
+            inside = [
+                child
+                for child in ast.iter_child_nodes(statement)
+                if not isinstance(child, ast.stmt)
+            ]
             while inside:
                 node = inside.pop()
-                inside += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+                inside += [
+                    child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)
+                ]
                 if hasattr(node, "lineno") and not statement.lineno <= node.lineno <= last:
                     node.lineno = node.end_lineno = statement.lineno  # type: ignore[attr-defined]

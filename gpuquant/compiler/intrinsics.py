@@ -1,7 +1,9 @@
-"""The words of a kernel beyond Python's: one table of what each means and of its form on every target.
+"""The words of a kernel beyond Python's: one table of what each means and of its form on every
+target.
 
-The meaning is plain Python with numpy's numbers: it is what `device="python"` runs, and what the tests hold the other forms to. A form writes LLVM's language;
-`combine` alone is kernel source on every target, since it is a loop. A GPU has a CPU's form where none of its own is given.
+The meaning is plain Python with numpy's numbers: it is what `device="python"` runs, and what the
+tests hold the other forms to. A form writes LLVM's language; `combine` alone is kernel source on
+every target, since it is a loop. A GPU has a CPU's form where none of its own is given.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from gpuquant.compiler.types import COMPLEX, FLOATS, NOTHING, SCALARS, Value, nu
 if TYPE_CHECKING:
     from gpuquant.compiler.arithmetic import Arithmetic
 
-FLAGS = "contract nsz"  # never reassoc: it folds the rounding trick of exp away and gives wrong prices without a word
+# never reassoc: it folds the rounding trick of exp away and gives wrong prices without a word
+FLAGS = "contract nsz"
 DECLARED = """declare float @llvm.fabs.f32(float)
 declare double @llvm.fabs.f64(double)
 declare float @llvm.sqrt.f32(float)
@@ -65,12 +68,18 @@ class Intrinsic:
 
 
 def _cast(kind: str) -> Intrinsic:
-    return Intrinsic(1, getattr(np, {"i": "int", "u": "uint", "f": "float"}[kind[0]] + kind[1:]), lambda e, x: e.cast(x, kind))
+    return Intrinsic(
+        1,
+        getattr(np, {"i": "int", "u": "uint", "f": "float"}[kind[0]] + kind[1:]),
+        lambda e, x: e.cast(x, kind),
+    )
 
 
 def _bits(of: str, kind: str, python: Callable[..., Any]) -> Intrinsic:
     def form(e: Arithmetic, x: Value) -> Value:
-        return Value(kind, (e.op(f"bitcast {SCALARS[of]} {e.cast(x, of).parts[0]} to {SCALARS[kind]}"),))
+        return Value(
+            kind, (e.op(f"bitcast {SCALARS[of]} {e.cast(x, of).parts[0]} to {SCALARS[kind]}"),)
+        )
 
     return Intrinsic(1, python, form)
 
@@ -82,17 +91,37 @@ def _abs(e: Arithmetic, x: Value) -> Value:
     if x.kind in ("u32", "u64"):
         return x
     if x.kind in FLOATS:
-        return Value(x.kind, (e.op(f"call {FLAGS} {SCALARS[x.kind]} @llvm.fabs.{x.kind}({SCALARS[x.kind]} {x.parts[0]})"),))
-    return Value("i64", (e.op(f"call i64 @llvm.abs.i64(i64 {e.cast(x, 'i64').parts[0]}, i1 false)"),))
+        return Value(
+            x.kind,
+            (
+                e.op(
+                    f"call {FLAGS} {SCALARS[x.kind]} "
+                    f"@llvm.fabs.{x.kind}({SCALARS[x.kind]} {x.parts[0]})"
+                ),
+            ),
+        )
+    return Value(
+        "i64", (e.op(f"call i64 @llvm.abs.i64(i64 {e.cast(x, 'i64').parts[0]}, i1 false)"),)
+    )
 
 
 def _sqrt(e: Arithmetic, x: Value) -> Value:
     x = x if x.kind in FLOATS else e.cast(x, "f64")
-    return Value(x.kind, (e.op(f"call {FLAGS} {SCALARS[x.kind]} @llvm.sqrt.{x.kind}({SCALARS[x.kind]} {x.parts[0]})"),))
+    return Value(
+        x.kind,
+        (
+            e.op(
+                f"call {FLAGS} {SCALARS[x.kind]} @llvm.sqrt.{x.kind}({SCALARS[x.kind]} "
+                f"{x.parts[0]})"
+            ),
+        ),
+    )
 
 
 def _extreme(op: ast.cmpop) -> Form:
-    """Python's `max` and `min`: the first, unless the second is beyond it; so a NaN that comes first is kept, which a GPU's own would swallow."""
+    """Python's `max` and `min`: the first, unless the second is beyond it; so a NaN that comes
+    first is kept, which a GPU's own would swallow.
+    """
 
     def form(e: Arithmetic, a: Value, b: Value) -> Value:
         kind = e.alike(a.kind, b.kind)
@@ -107,7 +136,9 @@ def _complex(e: Arithmetic, real: Value, imag: Value) -> Value:
 
 
 def _lowest(e: Arithmetic, x: Value) -> Value:
-    return Value("u64", (e.op(f"call i64 @llvm.cttz.i64(i64 {e.cast(x, 'u64').parts[0]}, i1 false)"),))
+    return Value(
+        "u64", (e.op(f"call i64 @llvm.cttz.i64(i64 {e.cast(x, 'u64').parts[0]}, i1 false)"),)
+    )
 
 
 def lowest(x: Any) -> Any:
@@ -125,12 +156,19 @@ def _below(e: Arithmetic, array: Value, index: Value, bound: Value) -> Value:
     (limit,) = e.cast(bound, "f64").parts
     numbers = e.op(f"load <64 x double>, ptr {place}, align 8")
     first = e.op(f"insertelement <64 x double> undef, double {limit}, i64 0")
-    limits = e.op(f"shufflevector <64 x double> {first}, <64 x double> undef, <64 x i32> zeroinitializer")
-    return Value("u64", (e.op(f"bitcast <64 x i1> {e.op(f'fcmp olt <64 x double> {numbers}, {limits}')} to i64"),))
+    limits = e.op(
+        f"shufflevector <64 x double> {first}, <64 x double> undef, <64 x i32> zeroinitializer"
+    )
+    return Value(
+        "u64",
+        (e.op(f"bitcast <64 x i1> {e.op(f'fcmp olt <64 x double> {numbers}, {limits}')} to i64"),),
+    )
 
 
 def below(array: Any, at: Any, bound: float) -> Any:
-    """Which of 64 float64 in a row, from an element on, are below a bound: a bit of a u64 for each."""
+    """Which of 64 float64 in a row, from an element on, are below a bound: a bit of a u64 for
+    each.
+    """
     row, first = array[tuple(int(n) for n in at[:-1])], int(at[-1])
     return np.uint64(sum(1 << k for k in range(64) if row[first + k] < bound))
 
@@ -143,7 +181,9 @@ def _halted(e: Arithmetic, array: Value) -> Value:
 
 
 def halted(array: Any) -> Any:
-    """The first element of an array as it is now, whatever it was before: not 0 where who runs the kernel wants no more of it. A GPU's launch runs to its end."""
+    """The first element of an array as it is now, whatever it was before: not 0 where who runs
+    the kernel wants no more of it. A GPU's launch runs to its end.
+    """
     return array[0]
 
 
@@ -154,7 +194,9 @@ def _touch(e: Arithmetic, array: Value, index: Value) -> Value:
 
 
 def touch(array: Any, at: Any) -> None:
-    """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond the array's end it does nothing."""
+    """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond
+    the array's end it does nothing.
+    """
 
 
 # threads: on a CPU, and in Python, there is one
@@ -162,7 +204,9 @@ def touch(array: Any, at: Any) -> None:
 
 def _number_of(which: str) -> Form:
     def form(e: Arithmetic) -> Value:
-        return Value("i64", (e.op(f"sext i32 {e.op(f'call i32 {getattr(e.target, which)}()')} to i64"),))
+        return Value(
+            "i64", (e.op(f"sext i32 {e.op(f'call i32 {getattr(e.target, which)}()')} to i64"),)
+        )
 
     return form
 
@@ -187,7 +231,9 @@ INTRINSICS = {
     "below": Intrinsic(3, below, _below, quick=False),
     "halted": Intrinsic(1, halted, _halted, lambda e, array: number(0), quick=False),
     "touch": Intrinsic(2, touch, _touch, lambda e, array, index: NOTHING, quick=False),
-    "breakpoint": Intrinsic(0, breakpoint, lambda e: NOTHING, quick=False),  # a debugger is Python's affair
+    "breakpoint": Intrinsic(
+        0, breakpoint, lambda e: NOTHING, quick=False
+    ),  # a debugger is Python's affair
     "block_number": Intrinsic(0, lambda: 0, lambda e: number(0), _number_of("block")),
     "thread_number": Intrinsic(0, lambda: 0, lambda e: number(0), _number_of("thread")),
     "barrier": Intrinsic(0, lambda: None, lambda e: NOTHING, _barrier, quick=False),

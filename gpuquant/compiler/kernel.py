@@ -1,8 +1,10 @@
 """From members and a walk to the source of one kernel, for one target.
 
-The source is the members, rewritten by `subset.py`, and the body of the walk, each function as its syntax tree; what else they call (vmath, vcmath and rng, the
-words of `intrinsics.py`) is around them. As a text it goes on to LLVM, and is kept on disk under the hash of all it rests on, so that an edit anywhere makes a new
-one and an old one is never stale. Python runs the trees themselves, whose lines are still those of the files they come from.
+The source is the members, rewritten by `subset.py`, and the body of the walk, each function as its
+syntax tree; what else they call (vmath, vcmath and rng, the words of `intrinsics.py`) is around
+them. As a text it goes on to LLVM, and is kept on disk under the hash of all it rests on, so that
+an edit anywhere makes a new one and an old one is never stale. Python runs the trees themselves,
+whose lines are still those of the files they come from.
 """
 
 from __future__ import annotations
@@ -29,11 +31,21 @@ from gpuquant.compiler.targets import TARGETS
 
 STATE_TYPES = {"f32": np.float32, "f64": np.float64}
 HEADS = {
-    "cpu": "def run(unit0, units, {arguments}):\n    lane0 = 0\n    for unit in range(unit0, unit0 + units):\n        pass",
-    "python": "def run(unit0, units, {arguments}):\n    for unit in range(unit0, unit0 + units):\n        {body}(unit, 0, {arguments})",
-    "gpu": "def run(unit0, {arguments}):\n    unit = unit0 + block_number()\n    lane0 = thread_number()",
+    "cpu": (
+        "def run(unit0, units, {arguments}):\n    lane0 = 0\n"
+        "    for unit in range(unit0, unit0 + units):\n        pass"
+    ),
+    "python": (
+        "def run(unit0, units, {arguments}):\n    for unit in range(unit0, unit0 + units):\n"
+        "        {body}(unit, 0, {arguments})"
+    ),
+    "gpu": (
+        "def run(unit0, {arguments}):\n    unit = unit0 + block_number()\n"
+        "    lane0 = thread_number()"
+    ),
 }
-# larger and smaller are Python's max and min, which keep a NaN that comes first; a GPU's own would swallow it
+# larger and smaller are Python's max and min, which keep a NaN that comes first; a GPU's own would
+# swallow it
 POWERS = """
 def larger(a, b):
     return b if b > a else a
@@ -61,7 +73,9 @@ def erfc{s}(x):
 
 @dataclass(frozen=True)
 class Source:
-    """A kernel's functions, and what its other names stand for, as lines of a module; `run` is its entry."""
+    """A kernel's functions, and what its other names stand for, as lines of a module; `run` is
+    its entry.
+    """
 
     lines: tuple[ast.stmt, ...]
 
@@ -81,23 +95,34 @@ def _vocabulary() -> str:
     text = []
     for module in (vmath, vcmath, rng):
         for name, function in vars(module).items():
-            if inspect.isfunction(function) and function.__module__ == module.__name__ and name != "check":
+            if (
+                inspect.isfunction(function)
+                and function.__module__ == module.__name__
+                and name != "check"
+            ):
                 tree = Narrow("f64" if name.endswith("64") else "f32").visit(parse(function))
                 text.append(ast.unparse(ast.fix_missing_locations(tree)))
-    return "\n\n".join([*text, POWERS, SPECIAL.format(s="32", f="f32"), SPECIAL.format(s="64", f="f64")])
+    return "\n\n".join(
+        [*text, POWERS, SPECIAL.format(s="32", f="f32"), SPECIAL.format(s="64", f="f64")]
+    )
 
 
 @lru_cache
 def identity() -> str:
     """A hash of what gives a kernel's source its meaning: the compiler and the vocabulary."""
     here = Path(__file__).parent
-    files = [*sorted(here.glob("*.py")), *(here.with_name(f"{name}.py") for name in ("scalars", "vmath", "vcmath", "rng"))]
+    files = [
+        *sorted(here.glob("*.py")),
+        *(here.with_name(f"{name}.py") for name in ("scalars", "vmath", "vcmath", "rng")),
+    ]
     return fingerprint(*(file.read_text() for file in files))
 
 
 @lru_cache
 def _package() -> str:
-    """A hash of the whole library's source: what a kernel's text may rest on besides its members."""
+    """A hash of the whole library's source: what a kernel's text may rest on besides its
+    members.
+    """
     files = sorted(Path(__file__).parents[1].rglob("*.py"))
     return fingerprint(sys.version, *(file.read_text() for file in files))
 
@@ -105,14 +130,23 @@ def _package() -> str:
 def _stable(thing: Any) -> str:
     """What identifies a member's function or class in any process, as text."""
     if isinstance(thing, CodeType):
-        return _stable((thing.co_code.hex(), thing.co_names, thing.co_varnames, thing.co_freevars, thing.co_consts))
+        return _stable(
+            (
+                thing.co_code.hex(),
+                thing.co_names,
+                thing.co_varnames,
+                thing.co_freevars,
+                thing.co_consts,
+            )
+        )
     if isinstance(thing, tuple | list):
         return f"({', '.join(map(_stable, thing))})"
     return f"{thing.__module__}.{thing.__qualname__}" if isinstance(thing, type) else repr(thing)
 
 
 def kept(make: Callable[[], str], *identity: Any) -> str:
-    """The text that `make` gives, or what it gave in an earlier process for the same `identity` and library.
+    """The text that `make` gives, or what it gave in an earlier process for the same `identity` and
+    library.
 
     Making a text takes as long as loading the machine code made from it.
     """
@@ -120,15 +154,26 @@ def kept(make: Callable[[], str], *identity: Any) -> str:
 
 
 def made(make: Callable[[str], Source], target: str, *identity: Any) -> str | Source:
-    """A kernel for a target: its text, made by `make(target)` now or in an earlier process; for Python, which needs its trees, the source itself."""
-    return make(target) if target == "python" else kept(lambda: make(target).text(), target, *identity)
+    """A kernel for a target: its text, made by `make(target)` now or in an earlier process; for
+    Python, which needs its trees, the source itself.
+    """
+    return (
+        make(target) if target == "python" else kept(lambda: make(target).text(), target, *identity)
+    )
 
 
 def accessors(name: str, count: int) -> list[ast.stmt]:
-    """`load_NAME(block, at, lane) -> tuple` and `store_NAME(block, at, lane, tuple)` for `count` fields from row `at`."""
+    """`load_NAME(block, at, lane) -> tuple` and `store_NAME(block, at, lane, tuple)` for `count`
+    fields from row `at`.
+    """
     loads = ", ".join(f"block[at + {k}, lane]" for k in range(count)) + ("," if count == 1 else "")
-    stores = "\n".join(f"    block[at + {k}, lane] = values[{k}]" for k in range(count)) or "    pass"
-    return ast.parse(f"def load_{name}(block, at, lane):\n    return ({loads})\n\ndef store_{name}(block, at, lane, values):\n{stores}\n").body
+    stores = (
+        "\n".join(f"    block[at + {k}, lane] = values[{k}]" for k in range(count)) or "    pass"
+    )
+    return ast.parse(
+        f"def load_{name}(block, at, lane):\n    return ({loads})\n\n"
+        f"def store_{name}(block, at, lane, values):\n{stores}\n"
+    ).body
 
 
 def source(
@@ -144,9 +189,10 @@ def source(
 ) -> Source:
     """The source of a kernel for a target by its name.
 
-    `body(unit, lane0, ...)` is the walk of one unit of work; the kernel's `run` does it for a range of units on a CPU, for one
-    unit per block on a GPU. `helpers` are what it calls, by the names it calls them; those named in `apart` stay functions of their own, the
-    others go in place of their calls. `extra` is source that is there besides.
+    `body(unit, lane0, ...)` is the walk of one unit of work; the kernel's `run` does it for a range
+    of units on a CPU, for one unit per block on a GPU. `helpers` are what it calls, by the names it
+    calls them; those named in `apart` stay functions of their own, the others go in place of their
+    calls. `extra` is source that is there besides.
     """
     kind: Precision = PRECISIONS[precision]
     form = Body(TARGETS[target], constants)
@@ -162,7 +208,9 @@ def source(
             if name in procedures:
                 procedures[name] = inliner.visit(procedures[name])
     arguments = ", ".join(argument.arg for argument in walk.args.args[2:])
-    (run,) = ast.parse(HEADS["gpu" if TARGETS[target].gpu else target].format(arguments=arguments, body=walk.name)).body
+    (run,) = ast.parse(
+        HEADS["gpu" if TARGETS[target].gpu else target].format(arguments=arguments, body=walk.name)
+    ).body
     assert isinstance(run, ast.FunctionDef)
     if target == "cpu":
         units = run.body[-1]
@@ -170,11 +218,28 @@ def source(
         units.body = walk.body
     elif target != "python":
         run.body += walk.body
-    rewritten = [function for member in members for function in (Formula if member.formula else Rewriter)(member, kind).rewrite()]
-    functions = _called(run, {tree.name: tree for tree in (*procedures.values(), walk, *rewritten, *_functions(extra))})
-    used = {n.id for function in (run, *functions) for n in ast.walk(function) if isinstance(n, ast.Name)} | {"LANES", "WIDTH"}
-    lines = ast.parse(f"F = {kind.state}\nD = f{kind.draw}\nnormals = normals{kind.draw}\nuniform = uniform{kind.draw}").body
-    lines += ast.parse("\n".join(f"{name} = {value}" for name, value in constants.items() if name in used)).body
+    rewritten = [
+        function
+        for member in members
+        for function in (Formula if member.formula else Rewriter)(member, kind).rewrite()
+    ]
+    functions = _called(
+        run,
+        {tree.name: tree for tree in (*procedures.values(), walk, *rewritten, *_functions(extra))},
+    )
+    used = {
+        n.id
+        for function in (run, *functions)
+        for n in ast.walk(function)
+        if isinstance(n, ast.Name)
+    } | {"LANES", "WIDTH"}
+    lines = ast.parse(
+        f"F = {kind.state}\nD = f{kind.draw}\nnormals = normals{kind.draw}\n"
+        f"uniform = uniform{kind.draw}"
+    ).body
+    lines += ast.parse(
+        "\n".join(f"{name} = {value}" for name, value in constants.items() if name in used)
+    ).body
     return Source((*lines, *functions, run))
 
 
@@ -183,13 +248,19 @@ def _functions(lines: Sequence[ast.stmt]) -> list[ast.FunctionDef]:
 
 
 def _called(entry: ast.FunctionDef, known: Mapping[str, ast.FunctionDef]) -> list[ast.FunctionDef]:
-    """The functions that an entry calls, and those that they call, each after what it calls itself."""
+    """The functions that an entry calls, and those that they call, each after what it calls
+    itself.
+    """
     found: list[ast.FunctionDef] = []
     seen: set[str] = set()
 
     def look(function: ast.FunctionDef) -> None:
         for node in ast.walk(function):
-            name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            name = (
+                node.func.id
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+                else ""
+            )
             if name in known and name not in seen:
                 seen.add(name)
                 look(known[name])

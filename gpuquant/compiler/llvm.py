@@ -1,4 +1,6 @@
-"""LLVM's language to machine code of this CPU, called without Python's lock, or to a GPU's assembly: verified and optimised."""
+"""LLVM's language to machine code of this CPU, called without Python's lock, or to a GPU's
+assembly: verified and optimised.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,18 @@ from gpuquant.compiler.types import Array, Kind
 
 CALL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 VERSION = f"{llvmlite.__version__} {llvm.llvm_version_info}"
-OF_DTYPE = {np.dtype(word).str: kind for kind, word in (("i8", "i1"), ("i32", "i4"), ("u32", "u4"), ("i64", "i8"), ("u64", "u8"), ("f32", "f4"), ("f64", "f8"))}
+OF_DTYPE = {
+    np.dtype(word).str: kind
+    for kind, word in (
+        ("i8", "i1"),
+        ("i32", "i4"),
+        ("u32", "u4"),
+        ("i64", "i8"),
+        ("u64", "u8"),
+        ("f32", "f4"),
+        ("f64", "f8"),
+    )
+}
 
 
 class Host(NamedTuple):
@@ -31,7 +44,9 @@ class Host(NamedTuple):
     def machine(self) -> Any:
         """A new target machine: one serves one thread and one engine."""
         settings = {"opt": 3, "reloc": "pic", "codemodel": "small", "jit": True}
-        return llvm.Target.from_default_triple().create_target_machine(cpu=self.cpu, features=self.features, **settings)
+        return llvm.Target.from_default_triple().create_target_machine(
+            cpu=self.cpu, features=self.features, **settings
+        )
 
 
 @lru_cache
@@ -56,7 +71,9 @@ def _targets() -> None:
 
 
 def assembly(text: str, target: Target, chip: str) -> str:
-    """The assembly of a kernel for a GPU's chip, `sm_90` or `gfx942`, from a module in LLVM's language; no GPU or driver is needed."""
+    """The assembly of a kernel for a GPU's chip, `sm_90` or `gfx942`, from a module in LLVM's
+    language; no GPU or driver is needed.
+    """
     _targets()
     machine = llvm.Target.from_triple(target.triple).create_target_machine(cpu=chip, opt=3)
     return str(machine.emit_assembly(_optimized(text, machine)))
@@ -86,7 +103,13 @@ _numbers = itertools.count()
 
 def loaded(code: bytes, name: str) -> Callable[[int, int, Any], int]:
     """The function `name` of an object file."""
-    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name).link(_linker(), f"kernel{next(_numbers)}")
+    library = (
+        llvm.JITLibraryBuilder()
+        .add_object_img(code)
+        .add_current_process()
+        .export_symbol(name)
+        .link(_linker(), f"kernel{next(_numbers)}")
+    )
     _libraries.append(library)
     return CALL(library[name])
 
@@ -95,8 +118,14 @@ def taken(argument: Any) -> tuple[Kind, list[bytes]]:
     """The kind of an argument, and its scalars as bytes, eight for each."""
     if isinstance(argument, np.ndarray):
         packed = argument.flags.c_contiguous
-        numbers = (argument.__array_interface__["data"][0], *argument.shape, *(() if packed else argument.strides))
-        return array(argument.dtype, argument.ndim, packed), [struct.pack(f"<{len(numbers)}q", *numbers)]
+        numbers = (
+            argument.__array_interface__["data"][0],
+            *argument.shape,
+            *(() if packed else argument.strides),
+        )
+        return array(argument.dtype, argument.ndim, packed), [
+            struct.pack(f"<{len(numbers)}q", *numbers)
+        ]
     if isinstance(argument, bool | np.bool_):
         return "bool", [struct.pack("<q", int(argument))]
     if isinstance(argument, np.generic):
@@ -106,7 +135,9 @@ def taken(argument: Any) -> tuple[Kind, list[bytes]]:
         return "i64", [struct.pack("<q", argument)]
     if isinstance(argument, float):
         return "f64", [struct.pack("<d", argument)]
-    raise TypeError(f"a kernel cannot be given {argument!r}: a number of 64 bits, a truth or an array")
+    raise TypeError(
+        f"a kernel cannot be given {argument!r}: a number of 64 bits, a truth or an array"
+    )
 
 
 @lru_cache
@@ -117,5 +148,7 @@ def array(dtype: np.dtype[Any], dimensions: int, packed: bool) -> Array:
 
 def _of(dtype: np.dtype[Any]) -> str:
     if dtype.str not in OF_DTYPE:
-        raise TypeError(f"a kernel cannot be given {dtype}: its numbers are {', '.join(OF_DTYPE.values())}")
+        raise TypeError(
+            f"a kernel cannot be given {dtype}: its numbers are {', '.join(OF_DTYPE.values())}"
+        )
     return OF_DTYPE[dtype.str]

@@ -1,4 +1,6 @@
-"""What the names of a member's function stand for, and what is refused because a kernel would take one for something else."""
+"""What the names of a member's function stand for, and what is refused because a kernel would
+take one for something else.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,24 @@ from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.errors import MemberError
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
-PYTHONS = {"min", "max", "abs", "float", "len", "sum", "tuple", "range", "breakpoint"}  # words that mean what Python means by them
-MAY = f"arithmetic, comparisons, tuples, if/else, for over range, plain functions, min, max, abs, float, len, sum, tuple and math.{{{', '.join(sorted(MATH))}}}"
+PYTHONS = {
+    "min",
+    "max",
+    "abs",
+    "float",
+    "len",
+    "sum",
+    "tuple",
+    "range",
+    "breakpoint",
+}  # words that mean what Python means by them
+MAY = (
+    "arithmetic, comparisons, tuples, if/else, for over range, plain functions, min, max, "
+    f"abs, float, len, sum, tuple and math.{{{', '.join(sorted(MATH))}}}"
+)
 KERNELS = {
-    "F", "D", "normals", "uniform", "LANES", "WIDTH", "np", "math", "bool", "larger", "smaller", "square", "cube", "fourth", "combine", "shared", "_seen",
+    "F", "D", "normals", "uniform", "LANES", "WIDTH", "np", "math", "bool", "larger", "smaller",
+    "square", "cube", "fourth", "combine", "shared", "_seen",
     "erf32", "erf64", "erfc32", "erfc64",
 }  # fmt: skip
 
@@ -27,7 +43,9 @@ KERNELS = {
 @lru_cache
 def reserved() -> set[str]:
     """Names that a kernel's source has a meaning for."""
-    return KERNELS | {*INTRINSICS} | {name for module in (rng, vcmath, vmath) for name in vars(module)}
+    return (
+        KERNELS | {*INTRINSICS} | {name for module in (rng, vcmath, vmath) for name in vars(module)}
+    )
 
 
 @dataclass
@@ -74,7 +92,9 @@ class Frame:
         raise MemberError(f"{self.where}{line}: {why}; a member may use {MAY}")
 
     def check(self, tree: ast.FunctionDef) -> None:
-        """Refuse what would mean something else in a kernel, and put whole numbers in place of their names in indices and ranges."""
+        """Refuse what would mean something else in a kernel, and put whole numbers in place of
+        their names in indices and ranges.
+        """
         if tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs or tree.args.posonlyargs:
             self.reject(tree, "its parameters must be plain ones, without * and /")
         for node in ast.walk(tree):
@@ -82,13 +102,19 @@ class Frame:
                 self.reject(node, "a loop's else cannot run on every target")
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 self._check_word(node, node.func.id, getattr(builtins, node.func.id, None))
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "math":
+            elif (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "math"
+            ):
                 self._check_word(node, "math", math)
         Wholes(self).visit(tree)
 
     def _check_word(self, node: ast.AST, word: str, pythons: Any) -> None:
         if word in self.local:
-            self.reject(node, f"'{word}' is a local name here, and is called or asked for something")
+            self.reject(
+                node, f"'{word}' is a local name here, and is called or asked for something"
+            )
         if word in (*PYTHONS, "math") and self.scope.get(word, pythons) is not pythons:
             self.reject(node, f"'{word}' is Python's own word here: call yours otherwise")
 
@@ -108,7 +134,9 @@ class Frame:
 
 
 class Wholes(ast.NodeVisitor):
-    """Puts whole numbers in place of the names that stand for them outside a function, in its indices and ranges."""
+    """Puts whole numbers in place of the names that stand for them outside a function, in its
+    indices and ranges.
+    """
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
@@ -124,12 +152,22 @@ class Wholes(ast.NodeVisitor):
 
     def _whole(self, node: ast.expr) -> Any:
         names: dict[str, ast.expr] = {}
-        called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-        for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - self.frame.local - called:
+        called = {
+            n.func.id
+            for n in ast.walk(node)
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        }
+        for name in (
+            {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - self.frame.local - called
+        ):
             value = self.frame.scope.get(name)
             if isinstance(value, bool) or not isinstance(value, int):
                 self.frame.reject(
-                    node, f"'{name}' is no local name and no whole number: an index or the end of a range is made of such, of literals and of loop variables"
+                    node,
+                    (
+                        f"'{name}' is no local name and no whole number: an index or the end "
+                        "of a range is made of such, of literals and of loop variables"
+                    ),
                 )
             names[name] = ast.Constant(value)
         return Rename(names).visit(node)

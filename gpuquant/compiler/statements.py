@@ -1,7 +1,8 @@
 """Kernel source in LLVM's language, in one pass over the syntax tree.
 
-What a function is given decides the types in it, and each way in which it is called makes one function of LLVM's. A name has one type in all of its
-function: where a later line gives it a wider one, the function is written again with that.
+What a function is given decides the types in it, and each way in which it is called makes one
+function of LLVM's. A name has one type in all of its function: where a later line gives it a wider
+one, the function is written again with that.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from gpuquant.errors import MemberError
 
 
 def definitions(tree: ast.Module) -> Iterator[tuple[str, Any]]:
-    """The functions of a module's source by name, and what its other names stand for: a number, or another name."""
+    """The functions of a module's source by name, and what its other names stand for: a number,
+    or another name.
+    """
     for line in tree.body:
         if isinstance(line, ast.FunctionDef):
             yield line.name, line
@@ -36,7 +39,9 @@ class Program:
 
     def __init__(self, known: Mapping[str, Any], target: Target = CPU) -> None:
         self.target = target
-        self.functions = {name: word for name, word in known.items() if isinstance(word, ast.FunctionDef)}
+        self.functions = {
+            name: word for name, word in known.items() if isinstance(word, ast.FunctionDef)
+        }
         self.meanings = {name: word for name, word in known.items() if name not in self.functions}
         self.done: dict[Any, tuple[str, Kind]] = {}
         self.begun: set[Any] = set()
@@ -46,33 +51,56 @@ class Program:
     def entry(self, name: str, kinds: Sequence[Kind]) -> str:
         """The whole module, whose entry is the function `name`.
 
-        On a CPU it is `i32 NAME(i64 first, i64 count, ptr slots)`, which runs so many units: its other arguments lie in `slots`, eight bytes to a scalar; it returns 1
-        where there is not enough memory, else 0. On a GPU it is a kernel that takes the first unit and its arguments' scalars, and a block runs a unit.
+        On a CPU it is `i32 NAME(i64 first, i64 count, ptr slots)`, which runs so many units: its
+        other arguments lie in `slots`, eight bytes to a scalar; it returns 1 where there is not
+        enough memory, else 0. On a GPU it is a kernel that takes the first unit and its arguments'
+        scalars, and a block runs a unit.
         """
         if self.target.gpu:
             return self._kernel(name, kinds)
         types = [part for kind in kinds for part in scalars(kind)]
-        loads = [f"  %at.{k} = getelementptr inbounds i64, ptr %slots, i64 {k}\n  %p{k} = load {part}, ptr %at.{k}" for k, part in enumerate(types)]
+        loads = [
+            (
+                f"  %at.{k} = getelementptr inbounds i64, ptr %slots, i64 {k}\n"
+                f"  %p{k} = load {part}, ptr %at.{k}"
+            )
+            for k, part in enumerate(types)
+        ]
         given = [Value("i64", ("%first",)), Value("i64", ("%count",)), *self._given(kinds)]
         body = Function(self, self.functions[name], given, entry=True).write()
-        head = f"define i32 @{name}(i64 %first, i64 %count, ptr noalias readonly %slots) nounwind {{"
+        head = (
+            f"define i32 @{name}(i64 %first, i64 %count, ptr noalias readonly %slots) nounwind {{"
+        )
         return "\n\n".join([*self.texts, "\n".join([head, *loads, body, "}"])])
 
     def _kernel(self, name: str, kinds: Sequence[Kind]) -> str:
         function = Function(self, self.functions[name], self._given(["i64", *kinds]), entry=True)
         body = function.write()
-        heads = ", ".join(f"{part} %p{k}" for k, part in enumerate(part for kind in ("i64", *kinds) for part in scalars(kind)))
+        heads = ", ".join(
+            f"{part} %p{k}"
+            for k, part in enumerate(part for kind in ("i64", *kinds) for part in scalars(kind))
+        )
         head = f"define {self.target.convention} void @{name}({heads}) nounwind convergent #0 {{"
         width = self.target.width  # the registers that a thread may have rest on it
         bound = (
-            f'attributes #0 = {{ "amdgpu-flat-work-group-size"="1,{width}" }}\n\n!nvvm.annotations = !{{!0}}\n!0 = !{{ptr @{name}, !"maxntidx", i32 {width}}}'
+            f'attributes #0 = {{ "amdgpu-flat-work-group-size"="1,{width}" }}\n\n'
+            f'!nvvm.annotations = !{{!0}}\n!0 = !{{ptr @{name}, !"maxntidx", i32 {width}}}'
         )
-        return "\n\n".join([f'target triple = "{self.target.triple}"', *self.texts, "\n".join([head, body, "}"]), bound])
+        return "\n\n".join(
+            [
+                f'target triple = "{self.target.triple}"',
+                *self.texts,
+                "\n".join([head, body, "}"]),
+                bound,
+            ]
+        )
 
     def shared(self, size: int) -> str:
         """The symbol of so many bytes that a block's threads share."""
         self.tables += 1
-        self.texts.append(f"@shared{self.tables} = internal addrspace(3) global [{size} x i8] undef, align 16")
+        self.texts.append(
+            f"@shared{self.tables} = internal addrspace(3) global [{size} x i8] undef, align 16"
+        )
         return f"@shared{self.tables}"
 
     def called(self, name: str, kinds: tuple[Kind, ...]) -> tuple[str, Kind]:
@@ -80,17 +108,30 @@ class Program:
         if (name, kinds) not in self.done:
             tree = self.functions[name]
             if len(tree.args.args) != len(kinds):
-                raise MemberError(f"{name} takes {len(tree.args.args)} arguments, {len(kinds)} are given")
+                raise MemberError(
+                    f"{name} takes {len(tree.args.args)} arguments, {len(kinds)} are given"
+                )
             if (name, kinds) in self.begun:
                 raise MemberError(f"{name} calls itself, which a kernel cannot")
             self.begun.add((name, kinds))
             function = Function(self, tree, self._given(kinds))
             body = function.write()
-            heads = ", ".join(f"{part} %p{k}" for k, part in enumerate(part for kind in kinds for part in scalars(kind)))
-            way = "noinline" if not self.target.gpu and any(isinstance(d, ast.Name) and d.id == "apart" for d in tree.decorator_list) else "alwaysinline"
+            heads = ", ".join(
+                f"{part} %p{k}"
+                for k, part in enumerate(part for kind in kinds for part in scalars(kind))
+            )
+            way = (
+                "noinline"
+                if not self.target.gpu
+                and any(isinstance(d, ast.Name) and d.id == "apart" for d in tree.decorator_list)
+                else "alwaysinline"
+            )
             symbol = f"@{name if name.isascii() else 'function'}.{len(self.done)}"
             way += " convergent" if self.target.gpu else ""  # it may wait for the other threads
-            self.texts.append(f"define internal {returned(function.result)} {symbol}({heads}) {way} nounwind {{\n{body}\n}}")
+            self.texts.append(
+                f"define internal {returned(function.result)} {symbol}({heads}) {way} "
+                f"nounwind {{\n{body}\n}}"
+            )
             self.done[name, kinds] = (symbol, function.result)
         return self.done[name, kinds]
 
@@ -105,7 +146,9 @@ class Program:
 
 
 class Loop(NamedTuple):
-    """A loop on its way: the labels that `continue` and `break` go to, and the names that surely have a value where they do."""
+    """A loop on its way: the labels that `continue` and `break` go to, and the names that surely
+    have a value where they do.
+    """
 
     after: str
     end: str
@@ -115,11 +158,24 @@ class Loop(NamedTuple):
 class Function(Expressions):
     """The statements of one function; `entry` is a kernel's first."""
 
-    def __init__(self, program: Program, tree: ast.FunctionDef, given: Sequence[Value], *, entry: bool = False) -> None:
-        super().__init__(tree.name, program, {argument.arg: value for argument, value in zip(tree.args.args, given, strict=True)})
+    def __init__(
+        self,
+        program: Program,
+        tree: ast.FunctionDef,
+        given: Sequence[Value],
+        *,
+        entry: bool = False,
+    ) -> None:
+        super().__init__(
+            tree.name,
+            program,
+            {argument.arg: value for argument, value in zip(tree.args.args, given, strict=True)},
+        )
         self.tree = tree
         self.entry = entry
-        self.stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        self.stored = {
+            n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
         self.ends: set[bool] = set()  # whether its returns have a value
         self.changed = False
         self.loops: list[Loop] = []  # those that a line stands in
@@ -134,8 +190,19 @@ class Function(Expressions):
         self.changed = True
         while self.changed:
             self.changed, self.open = False, True
-            self.lines, self.heaps, self.places, self.sure, self.ends, self.count = [], [], {}, set(), set(), 0
-            self.slots = ["  %failed = alloca i32", "  store i32 0, ptr %failed"] if self.entry and not self.target.gpu else []
+            self.lines, self.heaps, self.places, self.sure, self.ends, self.count = (
+                [],
+                [],
+                {},
+                set(),
+                set(),
+                0,
+            )
+            self.slots = (
+                ["  %failed = alloca i32", "  store i32 0, ptr %failed"]
+                if self.entry and not self.target.gpu
+                else []
+            )
             self.begin("start")
             for name, value in self.given.items():
                 if name in self.stored:
@@ -152,7 +219,10 @@ class Function(Expressions):
         try:
             kind = wider(self.kinds.get(name, value.kind), value.kind)
         except TypeError:
-            raise self.wrong(f"'{name}' is {shown(self.kinds[name])} in one line and {shown(value.kind)} in another") from None
+            raise self.wrong(
+                f"'{name}' is {shown(self.kinds[name])} in one line and "
+                f"{shown(value.kind)} in another"
+            ) from None
         if self.kinds.setdefault(name, kind) != kind:
             self.changed = True
             self.places.pop(name, None)
@@ -222,7 +292,11 @@ class Function(Expressions):
         elif isinstance(target, ast.Subscript):
             kind, place = self.element(target, self.value(target.value))
             self.store(value, kind, (place,))
-        elif isinstance(target, ast.Tuple) and isinstance(value.kind, tuple) and len(value.kind) == len(target.elts):
+        elif (
+            isinstance(target, ast.Tuple)
+            and isinstance(value.kind, tuple)
+            and len(value.kind) == len(target.elts)
+        ):
             for inner, part in zip(target.elts, value.items(), strict=True):
                 self._put(inner, part)
         else:
@@ -231,9 +305,16 @@ class Function(Expressions):
     def _augassign(self, line: ast.AugAssign) -> None:
         if isinstance(line.target, ast.Subscript):
             kind, place = self.element(line.target, self.value(line.target.value))
-            self.store(self.binary(line.op, self.load(kind, (place,)), self.value(line.value)), kind, (place,))
+            self.store(
+                self.binary(line.op, self.load(kind, (place,)), self.value(line.value)),
+                kind,
+                (place,),
+            )
         elif isinstance(line.target, ast.Name):
-            self.give(line.target.id, self.binary(line.op, self._name_value(line.target), self.value(line.value)))
+            self.give(
+                line.target.id,
+                self.binary(line.op, self._name_value(line.target), self.value(line.value)),
+            )
         else:
             raise self.wrong(f"'{ast.unparse(line.target)}' cannot be assigned to")
 
@@ -266,11 +347,17 @@ class Function(Expressions):
     def _for(self, line: ast.For) -> None:
         self._without_else(line)
         loop = line.iter
-        if not (isinstance(loop, ast.Call) and ast.unparse(loop.func) == "range" and isinstance(line.target, ast.Name)):
+        if not (
+            isinstance(loop, ast.Call)
+            and ast.unparse(loop.func) == "range"
+            and isinstance(line.target, ast.Name)
+        ):
             raise self.wrong("a kernel's loop is over range(...)")
         ends = [self.value(a) for a in loop.args]
         if not 1 <= len(ends) <= 3 or any(end.kind not in (*INDICES, "i8") for end in ends):
-            raise self.wrong(f"'{ast.unparse(loop)}': a range has one to three ends, which are whole numbers")
+            raise self.wrong(
+                f"'{ast.unparse(loop)}': a range has one to three ends, which are whole numbers"
+            )
         limits = [self.cast(end, "i64").parts[0] for end in ends]
         start, stop, step = (["0", *limits, "1"] if len(limits) == 1 else [*limits, "1"])[:3]
         if step.startswith("%") or step == "0":
@@ -280,7 +367,9 @@ class Function(Expressions):
         self.do(f"store i64 {start}, ptr {turn}")
         self.begin(head)
         now = self.op(f"load i64, ptr {turn}")
-        self.split(self.op(f"icmp {'sgt' if step.startswith('-') else 'slt'} i64 {now}, {stop}"), body, end)
+        self.split(
+            self.op(f"icmp {'sgt' if step.startswith('-') else 'slt'} i64 {now}, {stop}"), body, end
+        )
         self.begin(body)
         before = set(self.sure)
         self.give(line.target.id, Value("i64", (now,)))
@@ -293,7 +382,9 @@ class Function(Expressions):
         self.sure = turned if known and range(int(start), int(stop), int(step)) else before
 
     def _turn(self, lines: Sequence[ast.stmt], after: str, end: str) -> set[str]:
-        """One turn of a loop, which goes on and ends at these labels; the names that surely have a value after it, however it ends."""
+        """One turn of a loop, which goes on and ends at these labels; the names that surely have
+        a value after it, however it ends.
+        """
         self.loops.append(Loop(after, end, []))
         self.run(lines)
         ends = [*self.loops.pop().sure, *([set(self.sure)] if self.open else [])]

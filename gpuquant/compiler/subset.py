@@ -1,7 +1,8 @@
 """What a member may say, and its rewriting into kernel source.
 
-Members are written in plain Python with `math`; `Rewriter` maps `math.*` to vmath in the run's precision, gives
-literals the run's type, turns `m.volatility[i]` into a register, and refuses by name, with its line, what cannot run on every target.
+Members are written in plain Python with `math`; `Rewriter` maps `math.*` to vmath in the run's
+precision, gives literals the run's type, turns `m.volatility[i]` into a register, and refuses by
+name, with its line, what cannot run on every target.
 """
 
 from __future__ import annotations
@@ -19,11 +20,19 @@ from gpuquant.compiler.names import MATH, Frame
 from gpuquant.compiler.unroll import Unroll, stored
 from gpuquant.errors import MemberError, unknown
 
-BUILTINS = {"min": "smaller", "max": "larger", "abs": "abs", "range": "range", "breakpoint": "breakpoint"}
+BUILTINS = {
+    "min": "smaller",
+    "max": "larger",
+    "abs": "abs",
+    "range": "range",
+    "breakpoint": "breakpoint",
+}
 MOST = 10**308  # a whole number that a float64 holds
 STATEMENTS = (
-    ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.Pass,
-    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name, ast.Constant, ast.Subscript, ast.Slice, ast.Attribute,
+    ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For,
+    ast.Pass,
+    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Tuple, ast.Name,
+    ast.Constant, ast.Subscript, ast.Slice, ast.Attribute,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
 )  # fmt: skip
 
@@ -37,7 +46,14 @@ class Precision:
     draw: str
 
 
-PRECISIONS = {p.name: p for p in (Precision("single", "f32", "32"), Precision("mixed", "f64", "32"), Precision("double", "f64", "64"))}
+PRECISIONS = {
+    p.name: p
+    for p in (
+        Precision("single", "f32", "32"),
+        Precision("mixed", "f64", "32"),
+        Precision("double", "f64", "64"),
+    )
+}
 
 
 @dataclass
@@ -51,7 +67,8 @@ class Member:
     function : callable
         The user's function.
     fields : mapping
-        Field name to its place in the row's tuple, to the places of a list, or to a constant where the run fixes it.
+        Field name to its place in the row's tuple, to the places of a list, or to a constant where
+        the run fixes it.
     accurate : bool
         True for what runs once per row or path: elementary functions in the state's precision.
     offered : int
@@ -63,7 +80,8 @@ class Member:
     waves : tuple of str
         The parameters of a formula that are complex.
     methods : mapping
-        What may be asked of a parameter, by its name: `past.sum(n)` is the kernel's `past_sum(past, n)`.
+        What may be asked of a parameter, by its name: `past.sum(n)` is the kernel's `past_sum(past,
+        n)`.
     """
 
     name: str
@@ -82,7 +100,9 @@ class Rewriter(ast.NodeTransformer):
 
     def __init__(self, member: Member, precision: Precision) -> None:
         self.member = member
-        self.suffix = ("64" if precision.state == "f64" else "32") if member.accurate else precision.draw
+        self.suffix = (
+            ("64" if precision.state == "f64" else "32") if member.accurate else precision.draw
+        )
         self.cast = "f32" if self.suffix == "32" and precision.state == "f64" else ""
         self.functions: list[ast.FunctionDef] = []
         self.done: dict[Any, str] = {}
@@ -90,29 +110,63 @@ class Rewriter(ast.NodeTransformer):
 
     def rewrite(self) -> list[ast.FunctionDef]:
         """The member's function and those that it calls, each after what it calls itself."""
-        names = list(inspect.signature(plain(self.member.function)).parameters) if isinstance(plain(self.member.function), FunctionType) else []
+        names = (
+            list(inspect.signature(plain(self.member.function)).parameters)
+            if isinstance(plain(self.member.function), FunctionType)
+            else []
+        )
         rows = not self.member.formula and 0 not in self.member.lengths and len(names) > 1
-        self._function(self.member.function, self.member.name, self.member.offered, row=names[1] if rows else "")
+        self._function(
+            self.member.function,
+            self.member.name,
+            self.member.offered,
+            row=names[1] if rows else "",
+        )
         return self.functions
 
-    def _function(self, function: Any, name: str, offered: int = 0, given: Mapping[str, int] | None = None, row: str = "") -> None:
+    def _function(
+        self,
+        function: Any,
+        name: str,
+        offered: int = 0,
+        given: Mapping[str, int] | None = None,
+        row: str = "",
+    ) -> None:
         function = plain(function)
         if not isinstance(function, FunctionType):
             raise MemberError(f"{self.member.name}: {function!r} is not a plain Python function")
         tree = parse(function)
         outer = self.frame
-        self.frame = Frame(f"{function.__module__}.{function.__qualname__}", scope(function), [a.arg for a in tree.args.args], stored(tree), row)
+        self.frame = Frame(
+            f"{function.__module__}.{function.__qualname__}",
+            scope(function),
+            [a.arg for a in tree.args.args],
+            stored(tree),
+            row,
+        )
         self.frame.check(tree)
         if given is None:
-            given = {tree.args.args[place].arg: length for place, length in self.member.lengths.items() if place < len(tree.args.args)}
-        lists = {name: len(place) for name, place in self.member.fields.items() if isinstance(place, range)}
+            given = {
+                tree.args.args[place].arg: length
+                for place, length in self.member.lengths.items()
+                if place < len(tree.args.args)
+            }
+        lists = {
+            name: len(place)
+            for name, place in self.member.fields.items()
+            if isinstance(place, range)
+        }
         tree = Unroll(given, tree.args.args[0].arg if tree.args.args else "", lists).visit(tree)
         self.frame.lengths = dict(given)
         tree.name = name
         for node in (n for line in tree.body for n in ast.walk(line)):
             if not isinstance(node, STATEMENTS):
                 self.frame.reject(node, f"{type(node).__name__} cannot run on every target")
-        self.frame.turns = {n.target.id for n in ast.walk(tree) if isinstance(n, ast.For) and isinstance(n.target, ast.Name)}
+        self.frame.turns = {
+            n.target.id
+            for n in ast.walk(tree)
+            if isinstance(n, ast.For) and isinstance(n.target, ast.Name)
+        }
         self.frame.rename()
         for argument in tree.args.args:
             argument.arg = self.frame.renamed.get(argument.arg, argument.arg)
@@ -123,7 +177,9 @@ class Rewriter(ast.NodeTransformer):
         self.frame = outer
 
     def _default(self, value: Any, tree: ast.AST) -> ast.expr:
-        """The value that a parameter has when it is not given: what it was when the function was made."""
+        """The value that a parameter has when it is not given: what it was when the function was
+        made.
+        """
         if isinstance(value, tuple):
             return ast.Tuple([self._default(one, tree) for one in value], ast.Load())
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -148,7 +204,9 @@ class Rewriter(ast.NodeTransformer):
         self.frame.called(node.slice)  # the index stays a whole number
         listed = self._column(node.value) if isinstance(node.value, ast.Subscript) else None
         index = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        if listed is not None and isinstance(listed[1], range) and isinstance(index, int):  # one of a list, which is not written out for it
+        if (
+            listed is not None and isinstance(listed[1], range) and isinstance(index, int)
+        ):  # one of a list, which is not written out for it
             self._check_index(node, index, len(listed[1]))
             return self._field(listed[0], listed[1][index], node)
         node.value = self.visit(node.value)
@@ -158,22 +216,40 @@ class Rewriter(ast.NodeTransformer):
         return node
 
     def _column(self, node: ast.Subscript) -> tuple[str, int | float | range] | None:
-        """The row's name in the kernel and a column's place in it, where `m.volatility[i]` asks for one."""
+        """The row's name in the kernel and a column's place in it, where `m.volatility[i]` asks
+        for one.
+        """
         value = node.value
-        if not (isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and value.value.id in self.frame.names[:1]):
+        if not (
+            isinstance(value, ast.Attribute)
+            and isinstance(value.value, ast.Name)
+            and value.value.id in self.frame.names[:1]
+        ):
             return None
         if value.attr not in self.member.fields:
             raise unknown(f"field of {self.frame.where}:", value.attr, self.member.fields)
         if not (isinstance(node.slice, ast.Name) and node.slice.id == self.frame.row):
-            self.frame.reject(node, f"'{ast.unparse(node)}': a column is asked for the row alone, {value.value.id}.{value.attr}[{self.frame.row or 'i'}]")
-        return self.frame.renamed.get(value.value.id, value.value.id), self.member.fields[value.attr]
+            self.frame.reject(
+                node,
+                (
+                    f"'{ast.unparse(node)}': a column is asked for the row alone, "
+                    f"{value.value.id}.{value.attr}[{self.frame.row or 'i'}]"
+                ),
+            )
+        return self.frame.renamed.get(value.value.id, value.value.id), self.member.fields[
+            value.attr
+        ]
 
     def _field(self, row: str, place: int, node: ast.AST) -> ast.expr:
-        return ast.copy_location(ast.Subscript(ast.Name(row, ast.Load()), ast.Constant(place), ast.Load()), node)
+        return ast.copy_location(
+            ast.Subscript(ast.Name(row, ast.Load()), ast.Constant(place), ast.Load()), node
+        )
 
     def _check_index(self, node: ast.Subscript, index: int, length: int) -> None:
         if not -length <= index < length:
-            self.frame.reject(node, f"'{ast.unparse(node)}' asks for number {index} of {length} values")
+            self.frame.reject(
+                node, f"'{ast.unparse(node)}' asks for number {index} of {length} values"
+            )
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.frame.reject(node, f"'{ast.unparse(node)}' is not known to a kernel")
@@ -186,13 +262,17 @@ class Rewriter(ast.NodeTransformer):
             for end in node.args:
                 self.frame.called(end)
             return node
-        rows = [k for k, a in enumerate(node.args) if isinstance(a, ast.Name) and a.id == self.frame.row]
+        rows = [
+            k for k, a in enumerate(node.args) if isinstance(a, ast.Name) and a.id == self.frame.row
+        ]
         node.args = [a if k in rows else self.visit(a) for k, a in enumerate(node.args)]
         if node.keywords:
             self.frame.reject(node, "keyword arguments cannot run on every target")
         if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "math":
             node.func = self._math(node, node.func.attr)
-        elif isinstance(node.func, ast.Attribute) and node.func.attr in self.member.methods.get(ast.unparse(node.func.value), ()):
+        elif isinstance(node.func, ast.Attribute) and node.func.attr in self.member.methods.get(
+            ast.unparse(node.func.value), ()
+        ):
             asked = node.func.value
             node.args.insert(0, asked)
             node.func = ast.Name(f"{ast.unparse(asked)}_{node.func.attr}", ast.Load())
@@ -220,15 +300,23 @@ class Rewriter(ast.NodeTransformer):
             return "F"
         function = plain(self.frame.scope.get(name))
         if not isinstance(function, FunctionType):
-            self.frame.reject(node, f"'{name}' cannot be called: it must be a plain function, math.*, min, max or abs")
+            self.frame.reject(
+                node,
+                f"'{name}' cannot be called: it must be a plain function, math.*, min, max or abs",
+            )
         assert function
         lengths = [self._length(a) for a in node.args]
         parameters = list(inspect.signature(function).parameters)
-        given = {p: length for p, length in zip(parameters, lengths, strict=False) if length is not None}
+        given = {
+            p: length for p, length in zip(parameters, lengths, strict=False) if length is not None
+        }
         row = next((parameters[k] for k in rows if k < len(parameters)), "")
         key = (function, tuple(given.items()), row)
         if key not in self.done:
-            self.done[key] = f"{self.member.name}_{name}_{len(self.done)}"  # of two functions of one name each has its number
+            self.done[key] = (
+                # of two functions of one name each has its number
+                f"{self.member.name}_{name}_{len(self.done)}"
+            )
             self._function(function, self.done[key], given=given, row=row)
         return self.done[key]
 
@@ -240,8 +328,16 @@ class Rewriter(ast.NodeTransformer):
             return len(node.elts)
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
             whole, ends = self._length(node.value), (node.slice.lower, node.slice.upper)
-            known = [end.value for end in ends if isinstance(end, ast.Constant) and isinstance(end.value, int)]
-            if whole is None or node.slice.step or len(known) < sum(end is not None for end in ends):
+            known = [
+                end.value
+                for end in ends
+                if isinstance(end, ast.Constant) and isinstance(end.value, int)
+            ]
+            if (
+                whole is None
+                or node.slice.step
+                or len(known) < sum(end is not None for end in ends)
+            ):
                 return None
             first = known.pop(0) if node.slice.lower else None
             return len(range(whole)[first : known[0] if known else None])
@@ -249,11 +345,16 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id and node.id == self.frame.row:
-            self.frame.reject(node, f"'{node.id}' is the row: it may index columns, and be handed to functions that do")
+            self.frame.reject(
+                node,
+                f"'{node.id}' is the row: it may index columns, and be handed to functions that do",
+            )
         if isinstance(node.ctx, ast.Store) or node.id in self.frame.local:
             turn = node.id in self.frame.turns and isinstance(node.ctx, ast.Load)
             node.id = self.frame.renamed.get(node.id, node.id)
-            return ast.Call(ast.Name("F", ast.Load()), [node], []) if turn else node  # whole numbers are for indices and ranges
+            return (
+                ast.Call(ast.Name("F", ast.Load()), [node], []) if turn else node
+            )  # whole numbers are for indices and ranges
         value = self.frame.scope.get(node.id)
         if isinstance(value, bool | int | float):
             return self._number(value, node)
@@ -275,11 +376,15 @@ class Rewriter(ast.NodeTransformer):
         if isinstance(node.op, ast.Pow):
             name = {"2": "square", "3": "cube", "4": "fourth"}.get(ast.unparse(node.right))
             if name is None:
-                self.frame.reject(node, "powers other than 2, 3 and 4 need math.exp(y * math.log(x))")
+                self.frame.reject(
+                    node, "powers other than 2, 3 and 4 need math.exp(y * math.log(x))"
+                )
             return ast.Call(ast.Name(name or "", ast.Load()), [self.visit(node.left)], [])
         self._operator(node)
         return self.generic_visit(node)
 
     def _operator(self, node: ast.BinOp | ast.AugAssign) -> None:
         if not isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
-            self.frame.reject(node, f"the operator in '{ast.unparse(node)}' cannot run on every target")
+            self.frame.reject(
+                node, f"the operator in '{ast.unparse(node)}' cannot run on every target"
+            )

@@ -1,6 +1,8 @@
-"""What a kernel can be made for: this CPU, an NVIDIA GPU, Python itself; and AMD's GPUs, for which kernels compile but were never run.
+"""What a kernel can be made for: this CPU, an NVIDIA GPU, Python itself; and AMD's GPUs, for which
+kernels compile but were never run.
 
-On a CPU the lanes of a unit of work are a loop that LLVM turns into vector instructions, on a GPU each is a thread. Python runs what a CPU runs.
+On a CPU the lanes of a unit of work are a loop that LLVM turns into vector instructions, on a GPU
+each is a thread. Python runs what a CPU runs.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class Target:
     stack : str
         The address space of a thread's own memory, where it has one.
     block, thread, barrier : str
-        LLVM's functions for the number of a block and of a thread in it, and for waiting until all threads are there.
+        LLVM's functions for the number of a block and of a thread in it, and for waiting until all
+        threads are there.
     """
 
     name: str
@@ -50,7 +53,9 @@ class Target:
         """The declarations of its own functions."""
         if not self.gpu:
             return ""
-        return f"declare i32 {self.block}()\ndeclare i32 {self.thread}()\ndeclare void {self.barrier}"
+        return (
+            f"declare i32 {self.block}()\ndeclare i32 {self.thread}()\ndeclare void {self.barrier}"
+        )
 
 
 CPU = Target("cpu", lanes=256)

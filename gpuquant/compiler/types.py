@@ -1,7 +1,8 @@
 """The kinds of values that a kernel's source has, and how LLVM writes them.
 
-A kind is the name of a number (NumPy's types: `i64`, `f32`, ...; `c128` is two float64), an `Array`, a tuple of kinds, or None for
-nothing. A value is a kind and the scalars it is made of, each LLVM's name of a register or a literal.
+A kind is the name of a number (NumPy's types: `i64`, `f32`, ...; `c128` is two float64), an
+`Array`, a tuple of kinds, or None for nothing. A value is a kind and the scalars it is made of,
+each LLVM's name of a register or a literal.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True)
 class Array:
-    """Elements of one kind, in rows or `strides` bytes apart; an extent that is not known when the kernel is compiled is None."""
+    """Elements of one kind, in rows or `strides` bytes apart; an extent that is not known when
+    the kernel is compiled is None.
+    """
 
     of: str
     shape: tuple[int | None, ...]
@@ -26,9 +29,23 @@ class Array:
 Kind = Any
 COMPLEX = "c128"
 FLOATS = ("f32", "f64")
-SCALARS = {"bool": "i1", "i8": "i8", "i32": "i32", "u32": "i32", "i64": "i64", "u64": "i64", "f32": "float", "f64": "double"}
+SCALARS = {
+    "bool": "i1",
+    "i8": "i8",
+    "i32": "i32",
+    "u32": "i32",
+    "i64": "i64",
+    "u64": "i64",
+    "f32": "float",
+    "f64": "double",
+}
 SIZES = {"i8": 1, "i32": 4, "u32": 4, "i64": 8, "u64": 8, "f32": 4, "f64": 8}
-ARITHMETIC = {"bool": "i64", "i8": "i64", "i32": "i64", "u32": "u64"}  # a whole number has 64 bits once something is done with it
+ARITHMETIC = {
+    "bool": "i64",
+    "i8": "i64",
+    "i32": "i64",
+    "u32": "u64",
+}  # a whole number has 64 bits once something is done with it
 
 
 class Value(NamedTuple):
@@ -86,7 +103,9 @@ def scalars(kind: Kind) -> list[str]:
     if isinstance(kind, tuple):
         return [part for inner in kind for part in scalars(inner)]
     if isinstance(kind, Array):
-        return ["ptr"] + ["i64"] * (kind.shape.count(None) + (0 if kind.packed else len(kind.shape)))
+        return ["ptr"] + ["i64"] * (
+            kind.shape.count(None) + (0 if kind.packed else len(kind.shape))
+        )
     return ["double", "double"] if kind == COMPLEX else [SCALARS[kind]]
 
 
@@ -102,8 +121,17 @@ def wider(a: Kind, b: Kind) -> Kind:
         return a
     if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
         return tuple(map(wider, a, b))
-    if isinstance(a, Array) and isinstance(b, Array) and a.of == b.of and len(a.shape) == len(b.shape) and a.packed and b.packed:
-        return Array(a.of, tuple(n if n == m else None for n, m in zip(a.shape, b.shape, strict=True)))
+    if (
+        isinstance(a, Array)
+        and isinstance(b, Array)
+        and a.of == b.of
+        and len(a.shape) == len(b.shape)
+        and a.packed
+        and b.packed
+    ):
+        return Array(
+            a.of, tuple(n if n == m else None for n, m in zip(a.shape, b.shape, strict=True))
+        )
     if isinstance(a, str) and isinstance(b, str):
         both = {a, b}
         if COMPLEX in both:

@@ -1,6 +1,8 @@
-"""What runs over a known length, written out: `len`, `tuple(... for j in range(n))`, `sum(...)`, and loops that ask for values of a tuple by their variable.
+"""What runs over a known length, written out: `len`, `tuple(... for j in range(n))`, `sum(...)`,
+and loops that ask for values of a tuple by their variable.
 
-How many assets a kernel has is known when it is made, so that each of them becomes registers and constant indices; and an index beyond a tuple is seen.
+How many assets a kernel has is known when it is made, so that each of them becomes registers and
+constant indices; and an index beyond a tuple is seen.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from gpuquant.errors import MemberError
 MOST_NODES = 500_000  # of the syntax tree that a loop becomes
 MOST_TERMS = 200  # of a sum, each of which stands in the next one's brackets
 WHOLE = (
-    ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Load, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+    ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Load,
+    ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
 
 
@@ -25,12 +28,17 @@ def _read(node: ast.AST) -> set[str]:
 
 
 def _reads(node: ast.AST, name: str) -> int:
-    return sum(isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id == name for n in ast.walk(node))
+    return sum(
+        isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id == name
+        for n in ast.walk(node)
+    )
 
 
 def stored(node: ast.AST) -> set[str]:
     """The names that are given a value."""
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return {
+        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
 
 
 class Unroll(ast.NodeTransformer):
@@ -55,12 +63,19 @@ class Unroll(ast.NodeTransformer):
         if word == "len" and len(node.args) == 1:
             length = self._length(node.args[0])
             return node if length is None else ast.Constant(length)
-        if word in ("tuple", "sum") and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
+        if (
+            word in ("tuple", "sum")
+            and len(node.args) == 1
+            and isinstance(node.args[0], ast.GeneratorExp)
+        ):
             terms = self._terms(node.args[0])
             if terms is None:
                 return self.generic_visit(node)
             if word == "sum" and len(terms) > MOST_TERMS:
-                raise MemberError(f"'{ast.unparse(node)}' has {len(terms)} terms: a sum is written out, of {MOST_TERMS} at most")
+                raise MemberError(
+                    f"'{ast.unparse(node)}' has {len(terms)} terms: a sum is written out, "
+                    f"of {MOST_TERMS} at most"
+                )
             if word == "sum" and any(isinstance(term, ast.Tuple) for term in terms):
                 raise MemberError(f"'{ast.unparse(node)}': numbers are added, and nothing else")
             if word == "tuple":
@@ -82,35 +97,65 @@ class Unroll(ast.NodeTransformer):
         name, size = node.target.id, sum(1 for line in node.body for _ in ast.walk(line))
         if len(counts) * size > MOST_NODES:
             raise MemberError(
-                f"a loop of {len(counts)} turns, line {node.lineno} of its file, is written out, since it asks for values of a tuple by its variable: it is too long for that"
+                f"a loop of {len(counts)} turns, line {node.lineno} of its file, is "
+                "written out, since it asks for values of a tuple by its variable: it is "
+                "too long for that"
             )
-        lines = self._flat([self.visit(line) for turn in counts for line in self._turn(node.body, name, turn)])
-        if counts and _reads(self.function, name) > _reads(node, name):  # the variable keeps its last value; as a whole number, which a literal is not
-            lines += ast.parse(f"for {name} in range({counts[-1]}, {counts[-1] + 1}):\n    pass").body
-        return [ast.copy_location(line, node) if not hasattr(line, "lineno") else line for line in lines] or ast.copy_location(ast.Pass(), node)
+        lines = self._flat(
+            [self.visit(line) for turn in counts for line in self._turn(node.body, name, turn)]
+        )
+        if counts and _reads(self.function, name) > _reads(
+            node, name
+        ):  # the variable keeps its last value; as a whole number, which a literal is not
+            lines += ast.parse(
+                f"for {name} in range({counts[-1]}, {counts[-1] + 1}):\n    pass"
+            ).body
+        return [
+            ast.copy_location(line, node) if not hasattr(line, "lineno") else line for line in lines
+        ] or ast.copy_location(ast.Pass(), node)
 
     def visit_If(self, node: ast.If) -> Any:
-        """What is known already is decided: the other side may ask for a value that is not there."""
+        """What is known already is decided: the other side may ask for a value that is not
+        there.
+        """
         test = self._truth(node.test)
         if test is None:
             return self.generic_visit(node)
-        return self._flat([self.visit(line) for line in (node.body if test else node.orelse)]) or ast.copy_location(ast.Pass(), node)
+        return self._flat(
+            [self.visit(line) for line in (node.body if test else node.orelse)]
+        ) or ast.copy_location(ast.Pass(), node)
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
         test = self._truth(node.test)
-        return self.generic_visit(node) if test is None else self.visit(node.body if test else node.orelse)
+        return (
+            self.generic_visit(node)
+            if test is None
+            else self.visit(node.body if test else node.orelse)
+        )
 
     def _asks_by_it(self, loop: ast.For) -> bool:
-        """Whether a loop is over the length of something, or a value of a tuple is asked for by its variable: then each turn is written out."""
-        if not isinstance(loop.target, ast.Name) or any(loop.target.id in stored(line) for line in loop.body):
+        """Whether a loop is over the length of something, or a value of a tuple is asked for by
+        its variable: then each turn is written out.
+        """
+        if not isinstance(loop.target, ast.Name) or any(
+            loop.target.id in stored(line) for line in loop.body
+        ):
             return False
         if any(isinstance(n, ast.Name) and n.id == "len" for n in ast.walk(loop.iter)):
             return True
         names = {loop.target.id}
         for inner in ast.walk(loop):
-            if isinstance(inner, ast.For) and isinstance(inner.target, ast.Name) and names & _read(inner.iter):
+            if (
+                isinstance(inner, ast.For)
+                and isinstance(inner.target, ast.Name)
+                and names & _read(inner.iter)
+            ):
                 names.add(inner.target.id)
-        return any(isinstance(n, ast.Subscript) and names & _read(n.slice) for line in loop.body for n in ast.walk(line))
+        return any(
+            isinstance(n, ast.Subscript) and names & _read(n.slice)
+            for line in loop.body
+            for n in ast.walk(line)
+        )
 
     def _flat(self, lines: list[Any]) -> list[ast.stmt]:
         return [line for part in lines for line in (part if isinstance(part, list) else [part])]
@@ -133,22 +178,40 @@ class Unroll(ast.NodeTransformer):
         """The generator's element for each turn."""
         inner = made.generators[0]
         counts = self._range(inner.iter)
-        if len(made.generators) != 1 or inner.ifs or counts is None or not isinstance(inner.target, ast.Name):
+        if (
+            len(made.generators) != 1
+            or inner.ifs
+            or counts is None
+            or not isinstance(inner.target, ast.Name)
+        ):
             return None
         return [self.visit(self._turn(made.elt, inner.target.id, turn)) for turn in counts]
 
     def _turn(self, what: Any, name: str, turn: int) -> Any:
         """A copy with the turn's number in place of its name."""
         rename = Rename({name: ast.Constant(turn)})
-        return [rename.visit(copy.deepcopy(line)) for line in what] if isinstance(what, list) else rename.visit(copy.deepcopy(what))
+        return (
+            [rename.visit(copy.deepcopy(line)) for line in what]
+            if isinstance(what, list)
+            else rename.visit(copy.deepcopy(what))
+        )
 
     def _range(self, node: ast.expr) -> range | None:
         """The range that a loop runs over, where it is known."""
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"):
+        if not (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "range"
+        ):
             return None
         ends = [self._known(self.visit(copy.deepcopy(a))) for a in node.args]
         known = [end for end in ends if end is not None]
-        return range(*known) if len(known) == len(ends) and (len(known) in (1, 2) or (len(known) == 3 and known[2] != 0)) else None
+        return (
+            range(*known)
+            if len(known) == len(ends)
+            and (len(known) in (1, 2) or (len(known) == 3 and known[2] != 0))
+            else None
+        )
 
     def _known(self, node: ast.expr) -> int | None:
         """A whole number that is known already."""
@@ -165,7 +228,10 @@ class Unroll(ast.NodeTransformer):
             if not isinstance(inner, WHOLE):
                 return None
         try:
-            return eval(ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))), {"__builtins__": {"min": min, "max": max, "abs": abs}})
+            return eval(
+                ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))),
+                {"__builtins__": {"min": min, "max": max, "abs": abs}},
+            )
         except (ArithmeticError, TypeError, ValueError):
             return None
 

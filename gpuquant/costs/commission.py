@@ -12,7 +12,8 @@ from gpuquant.costs.base import Cost
 
 @dataclass(frozen=True)
 class Commission(Cost):
-    """fee = fixed + max(minimum, rate x value + per_unit x units); price x (1 +- (slippage + spread / 2 + impact sqrt(units / volume))).
+    """fee = fixed + max(minimum, rate x value + per_unit x units); price x (1 +- (slippage + spread
+    / 2 + impact sqrt(units / volume))).
 
     Parameters
     ----------
@@ -29,7 +30,8 @@ class Commission(Cost):
     spread : Column, shape (1,)
         Between bid and ask, as a share of the price; half of it is paid; >= 0.
     impact : Column, shape (1,)
-        Of an order as large as the bar's volume, as a share of the price; needs a panel with volume; >= 0.
+        Of an order as large as the bar's volume, as a share of the price; needs a panel with
+        volume; >= 0.
 
     Notes
     -----
@@ -52,7 +54,9 @@ class Commission(Cost):
 
     @staticmethod
     def fill(c, i, price, side, share):
-        return price * (1.0 + side * (c.slippage[i] + 0.5 * c.spread[i] + c.impact[i] * math.sqrt(share)))
+        return price * (
+            1.0 + side * (c.slippage[i] + 0.5 * c.spread[i] + c.impact[i] * math.sqrt(share))
+        )
 
     @staticmethod
     def charge(c, i, value, size):

@@ -10,7 +10,8 @@ from gpuquant.costs.base import Cost
 
 @dataclass(frozen=True)
 class Proportional(Cost):
-    """A fee of `rate` x value; a buy fills at price x (1 + slippage), a sale at price x (1 - slippage).
+    """A fee of `rate` x value; a buy fills at price x (1 + slippage), a sale at price x (1 -
+    slippage).
 
     Parameters
     ----------

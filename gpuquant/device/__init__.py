@@ -1,4 +1,5 @@
-"""THE place where CPU and GPU differ when something runs: choose a place, move arrays, launch, count traffic. What kernels are made of is in `compiler/`.
+"""THE place where CPU and GPU differ when something runs: choose a place, move arrays, launch,
+count traffic. What kernels are made of is in `compiler/`.
 
 CuPy is imported here and nowhere else. Nothing above this folder asks on which device it runs.
 """
@@ -6,4 +7,12 @@ CuPy is imported here and nowhere else. Nothing above this folder asks on which 
 from gpuquant.device.place import CROSSOVER_COLUMNS, CROSSOVER_PATH_STEPS, Place, available, choose
 from gpuquant.device.traffic import Ledger, ledger
 
-__all__ = ["CROSSOVER_COLUMNS", "CROSSOVER_PATH_STEPS", "Ledger", "Place", "available", "choose", "ledger"]
+__all__ = [
+    "CROSSOVER_COLUMNS",
+    "CROSSOVER_PATH_STEPS",
+    "Ledger",
+    "Place",
+    "available",
+    "choose",
+    "ledger",
+]

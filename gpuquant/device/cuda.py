@@ -1,4 +1,5 @@
-"""The GPU's host side: is there one, what is missing, load a kernel's PTX, launch it. The only home of CuPy.
+"""The GPU's host side: is there one, what is missing, load a kernel's PTX, launch it. The only home
+of CuPy.
 
 Everything that imports CuPy does so inside a function, so that a machine without it loses nothing.
 """
@@ -16,7 +17,9 @@ import numpy as np
 from gpuquant.compiler.targets import CUDA
 from gpuquant.errors import DeviceUnavailable
 
-INSTALL = "pip install 'gpuquant[cuda13]' (CuPy for CUDA 13; the NVIDIA driver must be 580 or newer)"
+INSTALL = (
+    "pip install 'gpuquant[cuda13]' (CuPy for CUDA 13; the NVIDIA driver must be 580 or newer)"
+)
 MOST_BLOCKS = 1 << 20  # of one launch
 
 
@@ -29,7 +32,9 @@ def problem(index: int) -> str:
         import cupy
 
         count = cupy.cuda.runtime.getDeviceCount()
-    except Exception as failure:  # CuPy raises its own classes for a missing driver, library or device
+    except (
+        Exception
+    ) as failure:  # CuPy raises its own classes for a missing driver, library or device
         return f"CuPy finds no device: {str(failure).splitlines()[0]}"
     return "" if index < count else f"device {index} does not exist: {count} found"
 
@@ -38,7 +43,10 @@ def require(index: int) -> None:
     """Raise DeviceUnavailable when GPU `index` cannot be used."""
     what = problem(index)
     if what:
-        raise DeviceUnavailable(f"device='cuda:{index}' cannot be used: {what}. To get it: {INSTALL}. device='cpu' runs the same code with the same draws.")
+        raise DeviceUnavailable(
+            f"device='cuda:{index}' cannot be used: {what}. To get it: {INSTALL}. "
+            "device='cpu' runs the same code with the same draws."
+        )
 
 
 def namespace(index: int) -> Any:
@@ -74,7 +82,9 @@ def _loaded(text: str, kinds: tuple[Any, ...], index: int) -> Any:
 
 
 def _taken(argument: Any) -> tuple[Any, tuple[Any, ...]]:
-    """The type of an argument in a kernel, and the scalars that stand for it: an array's address, its extents, and where its rows are apart its strides."""
+    """The type of an argument in a kernel, and the scalars that stand for it: an array's
+    address, its extents, and where its rows are apart its strides.
+    """
     from gpuquant.compiler import llvm
 
     if not hasattr(argument, "__cuda_array_interface__"):
@@ -82,4 +92,8 @@ def _taken(argument: Any) -> tuple[Any, tuple[Any, ...]]:
         return kind, (argument if isinstance(argument, np.generic) else np.asarray(argument)[()],)
     packed = bool(argument.flags.c_contiguous)
     kind = llvm.array(np.dtype(argument.dtype), argument.ndim, packed)
-    return kind, (argument, *map(np.int64, argument.shape), *(() if packed else map(np.int64, argument.strides)))
+    return kind, (
+        argument,
+        *map(np.int64, argument.shape),
+        *(() if packed else map(np.int64, argument.strides)),
+    )

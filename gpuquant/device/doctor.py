@@ -44,7 +44,11 @@ class Checkup:
         text = "\n".join(self.lines)
         if not self.problems:
             return text + "\nno problems found"
-        return text + "\n" + "\n".join(f"problem: {what}\n  mend: {how}" for what, how in self.problems)
+        return (
+            text
+            + "\n"
+            + "\n".join(f"problem: {what}\n  mend: {how}" for what, how in self.problems)
+        )
 
 
 def version_of(package: str) -> str:
@@ -60,7 +64,13 @@ def cuda_majors() -> dict[str, str]:
     majors = {}
     torch = version_of("torch")
     if torch != "absent":
-        majors["torch"] = torch.split("+cu", 1)[1][:2] if "+cu" in torch else "none (CPU build)" if "+cpu" in torch else _torch_major()
+        majors["torch"] = (
+            torch.split("+cu", 1)[1][:2]
+            if "+cu" in torch
+            else "none (CPU build)"
+            if "+cpu" in torch
+            else _torch_major()
+        )
     for name in ("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x"):
         if version_of(name) != "absent":
             majors["CuPy"] = name[9:11]
@@ -70,7 +80,9 @@ def cuda_majors() -> dict[str, str]:
 def _torch_major() -> str:
     """Read from torch's own version file: importing torch would take seconds."""
     try:
-        text = next(f for f in importlib.metadata.files("torch") or [] if str(f) == "torch/version.py").read_text()
+        text = next(
+            f for f in importlib.metadata.files("torch") or [] if str(f) == "torch/version.py"
+        ).read_text()
     except (StopIteration, OSError):
         return "unknown"
     line = next((row for row in text.splitlines() if row.startswith("cuda")), "")
@@ -82,15 +94,26 @@ def _driver() -> str:
     if shutil.which("nvidia-smi") is None:
         return "absent"
     done = subprocess.run(
-        ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=False
+        ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
     return done.stdout.strip().replace("\n", "; ") or "present, but names no GPU"
 
 
 def _memory() -> str:
     try:
-        pages = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line)
-        return f"{int(pages['MemAvailable'].split()[0]) / 2**20:.1f} of {int(pages['MemTotal'].split()[0]) / 2**20:.1f} GiB free"
+        pages = dict(
+            line.split(":")
+            for line in Path("/proc/meminfo").read_text().splitlines()
+            if ":" in line
+        )
+        return (
+            f"{int(pages['MemAvailable'].split()[0]) / 2**20:.1f} of "
+            f"{int(pages['MemTotal'].split()[0]) / 2**20:.1f} GiB free"
+        )
     except (OSError, KeyError, ValueError):
         return "unknown"
 
@@ -98,14 +121,26 @@ def _memory() -> str:
 def checkup() -> Checkup:
     """Look at everything and run a one-second self-test."""
     out = Checkup()
-    out.lines += [f"gpuquant {__version__}, Python {platform.python_version()}, {platform.platform()}"]
+    out.lines += [
+        f"gpuquant {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    ]
     out.lines += ["packages: " + ", ".join(f"{p} {version_of(p)}" for p in PACKAGES)]
     out.lines += [f"CPU: {place.cores()} cores, memory {_memory()}", f"GPU: {_driver()}"]
     majors = cuda_majors()
-    out.lines.append("CUDA majors: " + (", ".join(f"{k} {v}" for k, v in majors.items()) or "no GPU package"))
+    out.lines.append(
+        "CUDA majors: " + (", ".join(f"{k} {v}" for k, v in majors.items()) or "no GPU package")
+    )
     numbers = {v for v in majors.values() if v.isdigit()}
     if len(numbers) > 1:
-        out.problems.append((f"CUDA majors differ: {majors}", "install one major throughout: pip install 'gpuquant[cuda13]' and a torch built for CUDA 13"))
+        out.problems.append(
+            (
+                f"CUDA majors differ: {majors}",
+                (
+                    "install one major throughout: pip install 'gpuquant[cuda13]' and a "
+                    "torch built for CUDA 13"
+                ),
+            )
+        )
     trouble = cuda.problem(0)
     out.lines.append(f"device auto: {place.choose('auto').name} ({place.choose('auto').reason})")
     if trouble and _driver() != "absent":
@@ -113,12 +148,26 @@ def checkup() -> Checkup:
     folder, why = cache.folder()
     if folder is None:
         out.lines.append("cache: none; every process compiles its kernels anew, in memory")
-        out.problems.append((f"no folder for kernels that you alone can write to: {why}", "set GPUQUANT_CACHE to such a folder"))
+        out.problems.append(
+            (
+                f"no folder for kernels that you alone can write to: {why}",
+                "set GPUQUANT_CACHE to such a folder",
+            )
+        )
         return out
     files = [p for p in folder.rglob("*") if p.is_file()]
-    out.lines.append(f"cache: {folder} ({len(files)} files, {sum(p.stat().st_size for p in files) / 1e6:.1f} MB); `gpuquant doctor --clear-cache` empties it")
+    out.lines.append(
+        f"cache: {folder} ({len(files)} files, "
+        f"{sum(p.stat().st_size for p in files) / 1e6:.1f} MB); `gpuquant doctor "
+        "--clear-cache` empties it"
+    )
     if why:
-        out.problems.append((f"kernels are kept in {folder}, since {why}", "set GPUQUANT_CACHE to a folder that you alone can write to"))
+        out.problems.append(
+            (
+                f"kernels are kept in {folder}, since {why}",
+                "set GPUQUANT_CACHE to a folder that you alone can write to",
+            )
+        )
     return out
 
 
@@ -129,7 +178,13 @@ def self_test(kind: str) -> tuple[bool, str]:
 
     words: Any = philox_words(place.choose(kind))  # type: ignore[no-untyped-call]
     fine = [hex(int(w)) for w in words] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
-    return fine, f"self-test on {kind}: {'passed' if fine else 'FAILED'} in {time.perf_counter() - start:.2f} s"
+    return (
+        fine,
+        (
+            f"self-test on {kind}: {'passed' if fine else 'FAILED'} in "
+            f"{time.perf_counter() - start:.2f} s"
+        ),
+    )
 
 
 __all__ = ["Checkup", "checkup", "self_test"]

@@ -1,6 +1,8 @@
-"""Small kernels over arrays: any function of vmath, vcmath or rng applied to each element, on any device.
+"""Small kernels over arrays: any function of vmath, vcmath or rng applied to each element, on any
+device.
 
-The tests and the self-test look at them through these, so that they see the compiled functions and not their source.
+The tests and the self-test look at them through these, so that they see the compiled functions and
+not their source.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -46,7 +48,14 @@ def apply_philox(unit, lane0, counters, out, n):
     for lane in lanes():
         i = unit * WIDTH + lane0 + lane
         if i < n:
-            out[0, i], out[1, i], out[2, i], out[3, i] = philox(counters[0, i], counters[1, i], counters[2, i], counters[3, i], counters[4, i], counters[5, i])
+            out[0, i], out[1, i], out[2, i], out[3, i] = philox(
+                counters[0, i],
+                counters[1, i],
+                counters[2, i],
+                counters[3, i],
+                counters[4, i],
+                counters[5, i],
+            )
 
 
 def apply_normals(unit, lane0, keys, out, n):
@@ -64,7 +73,13 @@ def _run(body, place, n, array, rows, dtype, precision="double", function=""):
     out = place.xp.empty((rows, n), dtype)
 
     def source(target):
-        made = compiler.source(body, [], target=target, precision=precision, constants={"FUNCTION": function} if function else {})
+        made = compiler.source(
+            body,
+            [],
+            target=target,
+            precision=precision,
+            constants={"FUNCTION": function} if function else {},
+        )
         return made if target == "python" else made.text()
 
     width = launch.width(place)
@@ -73,19 +88,27 @@ def _run(body, place, n, array, rows, dtype, precision="double", function=""):
 
 
 def evaluate(name, x, place, *, results=1):
-    """The vmath function `name` at each element of `x`; shape (results, n) in the function's own type."""
+    """The vmath function `name` at each element of `x`; shape (results, n) in the function's own
+    type.
+    """
     dtype = np.float32 if name.endswith("32") else np.float64
-    return _run(apply_one if results == 1 else apply_pair, place, len(x), x, results, dtype, function=name)
+    return _run(
+        apply_one if results == 1 else apply_pair, place, len(x), x, results, dtype, function=name
+    )
 
 
 def evaluate_complex(name, z, place):
     """The vcmath function `name` at each element of `z`."""
-    real, imag = _run(apply_complex, place, len(z), np.array([z.real, z.imag]), 2, np.float64, function=name)
+    real, imag = _run(
+        apply_complex, place, len(z), np.array([z.real, z.imag]), 2, np.float64, function=name
+    )
     return real + 1j * imag
 
 
 def philox_words(place, counters=((0,), (0,), (0,), (0,), (0,), (0,))):
-    """Philox's words for counters (six rows: counter, key), shape (4, n); one column is flattened."""
+    """Philox's words for counters (six rows: counter, key), shape (4, n); one column is
+    flattened.
+    """
     given = np.asarray(counters, np.uint32)
     words = _run(apply_philox, place, given.shape[1], given, 4, np.uint32)
     return words.ravel() if given.shape[1] == 1 else words
@@ -94,4 +117,12 @@ def philox_words(place, counters=((0,), (0,), (0,), (0,), (0,), (0,))):
 def normals(place, n, seed, first=0, precision="single"):
     """Four normals for each of `n` paths from `first` on, shape (4, n)."""
     keys = np.array([seed & 0xFFFFFFFF, seed >> 32, first], np.uint64)
-    return _run(apply_normals, place, n, keys, 4, np.float32 if precision == "single" else np.float64, precision)
+    return _run(
+        apply_normals,
+        place,
+        n,
+        keys,
+        4,
+        np.float32 if precision == "single" else np.float64,
+        precision,
+    )

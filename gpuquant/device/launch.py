@@ -1,4 +1,6 @@
-"""Run a kernel where it was asked for: on a CPU its units go to the pool, on a GPU each is a block, Python runs one after the other."""
+"""Run a kernel where it was asked for: on a CPU its units go to the pool, on a GPU each is a
+block, Python runs one after the other.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ def run(
 ) -> None:
     """Run `units` units of the kernel whose source is `source_of(target)` at `place`.
 
-    On a CPU a thread takes `chunk` units at once, a fraction of a second. `halt` is an array among the arguments whose first element, once it is
-    not 0, makes the kernel end early: with it ctrl-C need not wait for a unit.
+    On a CPU a thread takes `chunk` units at once, a fraction of a second. `halt` is an array among
+    the arguments whose first element, once it is not 0, makes the kernel end early: with it ctrl-C
+    need not wait for a unit.
     """
     if units == 0:
         return
@@ -49,7 +52,13 @@ def run(
             progress(units)
 
 
-def _by_python(source: Source, text: str, units: int, arguments: tuple[Any, ...], progress: Callable[[int], None] | None) -> None:
+def _by_python(
+    source: Source,
+    text: str,
+    units: int,
+    arguments: tuple[Any, ...],
+    progress: Callable[[int], None] | None,
+) -> None:
     """Run it by Python, if a CPU could: what the language does not have is refused here, too."""
     from gpuquant.compiler import build, interpret, llvm
 

@@ -1,4 +1,5 @@
-"""Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `python`, which a debugger can follow.
+"""Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `python`, which a
+debugger can follow.
 
 A `Place` puts arrays, gets them back (both through the traffic ledger) and says why it was chosen.
 """
@@ -20,7 +21,9 @@ from gpuquant.device.traffic import crossed
 from gpuquant.errors import InputError
 from gpuquant.forks import in_child
 
-CROSSOVER_PATH_STEPS = 1e5  # below it a launch and its transfers cost more than the CPU needs (HOUSE measurement)
+CROSSOVER_PATH_STEPS = (
+    1e5  # below it a launch and its transfers cost more than the CPU needs (HOUSE measurement)
+)
 CROSSOVER_COLUMNS = 10_000
 
 
@@ -74,11 +77,21 @@ class Place:
         return special
 
     def each(self, work: Callable[[slice], None], n: int, size: int) -> None:
-        """The work on every part of `n` rows: parts of `size` on the threads of a CPU, for numpy lets go of the lock; all at once on a GPU."""
-        share(work, [slice(0, n)] if self.kind == "cuda" else [slice(begin, begin + size) for begin in range(0, n, size)], self.threads)
+        """The work on every part of `n` rows: parts of `size` on the threads of a CPU, for numpy
+        lets go of the lock; all at once on a GPU.
+        """
+        share(
+            work,
+            [slice(0, n)]
+            if self.kind == "cuda"
+            else [slice(begin, begin + size) for begin in range(0, n, size)],
+            self.threads,
+        )
 
     def put(self, array: Any, name: str, dtype: Any = None) -> Any:
-        """The array on this device, contiguous; the ledger notes it under `name` unless it was there already."""
+        """The array on this device, contiguous; the ledger notes it under `name` unless it was
+        there already.
+        """
         if self.kind == "cuda" and type(array).__module__.startswith("cupy"):
             return self.xp.ascontiguousarray(array, dtype)
         host = np.ascontiguousarray(array, dtype)
@@ -91,14 +104,22 @@ class Place:
         return array if isinstance(array, np.ndarray) else array.get()
 
 
-def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: Callable[[Any], Any] | None = None, halt: Any = None) -> None:
+def share(
+    work: Callable[[Any], Any],
+    items: Sequence[Any],
+    threads: int,
+    done: Callable[[Any], Any] | None = None,
+    halt: Any = None,
+) -> None:
     """Do the work of every item on so many threads.
 
-    The calling thread is among them, so that a short run need not wait for a thread to wake, and sees ctrl-C between two items. Where an item may take long,
-    `halt` is an array whose first element makes it end early: the calling thread then only waits, sees ctrl-C at once, and sets it.
+    The calling thread is among them, so that a short run need not wait for a thread to wake, and
+    sees ctrl-C between two items. Where an item may take long, `halt` is an array whose first
+    element makes it end early: the calling thread then only waits, sees ctrl-C at once, and sets
+    it.
 
-    `done` is called with each result, in the calling thread. Where an item fails, and at ctrl-C, what has not begun is dropped, and what runs ends before the
-    error goes on.
+    `done` is called with each result, in the calling thread. Where an item fails, and at ctrl-C,
+    what has not begun is dropped, and what runs ends before the error goes on.
     """
     left, results = iter(list(items)), deque[Any]()  # next() and append() are atomic
 
@@ -118,7 +139,9 @@ def share(work: Callable[[Any], Any], items: Sequence[Any], threads: int, done: 
             done(results.popleft())
 
     helpers: list[Future[None]] = []
-    workers = pool(threads) if halt is None else ThreadPoolExecutor(threads)  # a long run keeps nobody waiting
+    workers = (
+        pool(threads) if halt is None else ThreadPoolExecutor(threads)
+    )  # a long run keeps nobody waiting
     try:
         helpers += [workers.submit(some) for _ in range(min(threads, len(items)) - (halt is None))]
         if halt is None:
@@ -163,7 +186,12 @@ def pool(threads: int) -> ThreadPoolExecutor:
         return _pools[threads]
 
 
-def choose(device: str | Place = "auto", *, work: float | None = None, crossover: float = CROSSOVER_PATH_STEPS) -> Place:
+def choose(
+    device: str | Place = "auto",
+    *,
+    work: float | None = None,
+    crossover: float = CROSSOVER_PATH_STEPS,
+) -> Place:
     """The place for a run.
 
     Parameters
@@ -182,7 +210,10 @@ def choose(device: str | Place = "auto", *, work: float | None = None, crossover
         return device
     match = re.fullmatch(r"(auto|cpu|cuda|python)(?::(\d+))?", str(device))
     if not match or (match[1] in ("auto", "python") and match[2]):
-        raise InputError(f"device = {device!r}: must be 'auto', 'cpu', 'cpu:THREADS', 'cuda', 'cuda:INDEX' or 'python'")
+        raise InputError(
+            f"device = {device!r}: must be 'auto', 'cpu', 'cpu:THREADS', 'cuda', "
+            "'cuda:INDEX' or 'python'"
+        )
     from gpuquant.device import cuda
 
     kind, number = match[1], match[2]
@@ -199,7 +230,11 @@ def choose(device: str | Place = "auto", *, work: float | None = None, crossover
     if problem:
         return Place("cpu", threads=cores(), reason=f"auto: no usable GPU ({problem})")
     if work is not None and work < crossover:
-        return Place("cpu", threads=cores(), reason=f"auto: {work:.3g} units of work, below the crossover of {crossover:.3g}")
+        return Place(
+            "cpu",
+            threads=cores(),
+            reason=f"auto: {work:.3g} units of work, below the crossover of {crossover:.3g}",
+        )
     return Place("cuda", reason="auto: a GPU is present and the work is above the crossover")
 
 

@@ -1,7 +1,7 @@
 """The traffic ledger: how many bytes and arrays crossed between host and device, on the CPU too.
 
-On a CPU nothing moves, but the crossing points are the same, so a test without a GPU can assert that each array of a run
-crosses at most once each way.
+On a CPU nothing moves, but the crossing points are the same, so a test without a GPU can assert
+that each array of a run crosses at most once each way.
 """
 
 from __future__ import annotations

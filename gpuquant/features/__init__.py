@@ -1,4 +1,6 @@
-"""Features: one file per feature of a price panel; pricers and back-tests feed some of them. All are causal."""
+"""Features: one file per feature of a price panel; pricers and back-tests feed some of them. All
+are causal.
+"""
 
 from gpuquant.family import exports
 

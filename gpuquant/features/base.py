@@ -16,8 +16,8 @@ from gpuquant.panel import Panel
 class Feature:
     """The base of every feature.
 
-    `compute(panel, place)` gives an array of shape (bars, assets, columns), NaN before `lookback` bars are known; row t may read
-    bars up to t and no later. `columns` names the last axis.
+    `compute(panel, place)` gives an array of shape (bars, assets, columns), NaN before `lookback`
+    bars are known; row t may read bars up to t and no later. `columns` names the last axis.
     """
 
     abstract: ClassVar[bool] = True
@@ -37,12 +37,16 @@ class Feature:
         raise NotImplementedError
 
     def latest(self, panel: Panel, place: Place, count: int) -> np.ndarray:
-        """The last `count` bars of `compute`, shape (count, assets, columns): a feature that takes long may do without the others."""
+        """The last `count` bars of `compute`, shape (count, assets, columns): a feature that
+        takes long may do without the others.
+        """
         return self.compute(panel, place)[-count:]
 
 
 def log_returns(panel: Panel) -> np.ndarray:
-    """Log return of each bar, splits, dividends and delistings counted, shape (bars, assets); the first is NaN."""
+    """Log return of each bar, splits, dividends and delistings counted, shape (bars, assets);
+    the first is NaN.
+    """
     out = np.full(panel.close.shape, np.nan)
     out[1:] = np.diff(np.log(panel.total_return_index), axis=0)
     return out

@@ -42,4 +42,6 @@ class RealizedVolatility(Feature):
 
     def compute(self, panel: Panel, place: Place) -> np.ndarray:
         returns = log_returns(panel)
-        return np.sqrt(np.maximum(rolling_mean(returns * returns, self.window), 0.0) * PERIODS)[..., None]
+        return np.sqrt(np.maximum(rolling_mean(returns * returns, self.window), 0.0) * PERIODS)[
+            ..., None
+        ]

@@ -25,8 +25,8 @@ def _grid() -> Rule:
 class RuleReturns(Feature):
     """Mean and dispersion, over the rules of a grid, of their returns in the last `window` bars.
 
-    The rules are back-tested once over the whole panel, each asset by itself, filled at the next bar: a return at bar t
-    depends on prices up to t alone.
+    The rules are back-tested once over the whole panel, each asset by itself, filled at the next
+    bar: a return at bar t depends on prices up to t alone.
 
     Parameters
     ----------
@@ -52,7 +52,14 @@ class RuleReturns(Feature):
 
     @uncounted()
     def compute(self, panel: Panel, place: Place) -> np.ndarray:
-        found = backtest(panel, self.rule, device=place, progress=False, detail=False).returns().to_numpy()
+        found = (
+            backtest(panel, self.rule, device=place, progress=False, detail=False)
+            .returns()
+            .to_numpy()
+        )
         returns = np.vstack([np.zeros((panel.bars - len(found), found.shape[1])), found])
-        trailing = rolling_mean(returns, self.window).reshape(panel.bars, len(panel.assets), -1) * self.window
+        trailing = (
+            rolling_mean(returns, self.window).reshape(panel.bars, len(panel.assets), -1)
+            * self.window
+        )
         return np.stack([trailing.mean(axis=2), trailing.std(axis=2)], axis=2)

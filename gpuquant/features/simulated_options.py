@@ -1,4 +1,6 @@
-"""Simulated options: prices of path-dependent claims under a model fitted to the recent past, as features."""
+"""Simulated options: prices of path-dependent claims under a model fitted to the recent past, as
+features.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,12 @@ def _heston() -> type[Model]:
 
 @dataclass(frozen=True)
 class SimulatedOptions(Feature):
-    """Asian call, probability of touching a lower level, and expected shortfall of the path's minimum, per asset and date.
+    """Asian call, probability of touching a lower level, and expected shortfall of the path's
+    minimum, per asset and date.
 
-    The model is fitted at each bar to the `window` bars up to it (`Model.trailing`), spot and strike are 1, the rate is 0, and all rows
-    of the panel are priced in one call per claim on common draws, so that only the fitted parameters move the feature.
+    The model is fitted at each bar to the `window` bars up to it (`Model.trailing`), spot and
+    strike are 1, the rate is 0, and all rows of the panel are priced in one call per claim on
+    common draws, so that only the fitted parameters move the feature.
 
     Parameters
     ----------
@@ -63,7 +67,10 @@ class SimulatedOptions(Feature):
         if not 0.0 < self.level < 1.0:
             raise InputError(f"SimulatedOptions level = {self.level!r}: must be within 0 and 1")
         if self.model.trailing(np.full((2, 1), np.nan), 2, PERIODS) is None:
-            raise InputError(f"SimulatedOptions model = {self.model.__name__}: must have `trailing`, which fits it to recent returns")
+            raise InputError(
+                f"SimulatedOptions model = {self.model.__name__}: must have `trailing`, "
+                "which fits it to recent returns"
+            )
 
     @property
     def lookback(self) -> int:
@@ -71,7 +78,9 @@ class SimulatedOptions(Feature):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(f"simulated_{name}_{self.maturity}" for name in ("asian", "touch", "shortfall"))
+        return tuple(
+            f"simulated_{name}_{self.maturity}" for name in ("asian", "touch", "shortfall")
+        )
 
     def compute(self, panel: Panel, place: Place) -> np.ndarray:
         return self._priced(panel, place, panel.bars)
@@ -86,7 +95,9 @@ class SimulatedOptions(Feature):
         known = np.logical_and.reduce([np.isfinite(v) for v in fitted.values()])
         known &= (np.arange(panel.bars) % self.every == 0)[:, None]
         since = max(panel.bars - count, 0)
-        standing = np.maximum.accumulate(np.where(known, np.arange(panel.bars)[:, None], 0), axis=0)[since]  # the fit that still stands there
+        standing = np.maximum.accumulate(
+            np.where(known, np.arange(panel.bars)[:, None], 0), axis=0
+        )[since]  # the fit that still stands there
         known &= np.arange(panel.bars)[:, None] >= standing
         out = np.full((*panel.close.shape, 3), np.nan)
         if not known.any():
@@ -118,7 +129,13 @@ class SimulatedOptions(Feature):
         years = self.maturity / PERIODS
         return [
             Asian(option_type="call", strike=1.0, maturity=years, fixings=self.maturity),
-            OneTouch(barrier=self.level, direction="down", maturity=years, monitoring="discrete", observations=self.maturity),
+            OneTouch(
+                barrier=self.level,
+                direction="down",
+                maturity=years,
+                monitoring="discrete",
+                observations=self.maturity,
+            ),
             Lookback(option_type="put", strike=1.0, maturity=years, observations=self.maturity),
         ]
 

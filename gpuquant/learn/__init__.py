@@ -1,4 +1,6 @@
-"""Learning: windows of a resident panel, losses, walk-forward training of ensembles. The only home of torch."""
+"""Learning: windows of a resident panel, losses, walk-forward training of ensembles. The only
+home of torch.
+"""
 
 import importlib
 from typing import Any

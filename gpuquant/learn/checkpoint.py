@@ -1,6 +1,8 @@
-"""Checkpoints: tensors of every fold in one safetensors file, with a hash of them inside; nothing is pickled.
+"""Checkpoints: tensors of every fold in one safetensors file, with a hash of them inside; nothing
+is pickled.
 
-An estimator of another library is not ours to write: saving one raises, and the caller keeps it as its library says.
+An estimator of another library is not ours to write: saving one raises, and the caller keeps it as
+its library says.
 """
 
 from __future__ import annotations
@@ -19,7 +21,11 @@ from gpuquant.errors import DataError
 
 def save(tensors: list[dict[str, Tensor]], path: Path) -> str:
     """Write the parameters of every fold; the hash that the file holds of them."""
-    flat = {f"{k}.{name}": tensor.contiguous().cpu() for k, fold in enumerate(tensors) for name, tensor in fold.items()}
+    flat = {
+        f"{k}.{name}": tensor.contiguous().cpu()
+        for k, fold in enumerate(tensors)
+        for name, tensor in fold.items()
+    }
     said = {"sha256": _digest(flat), "folds": str(len(tensors))}
     disk.write(path, packed(flat, metadata=said))
     return said["sha256"]
@@ -41,7 +47,10 @@ def load(path: Path) -> list[dict[str, Tensor]]:
     except (SafetensorError, OSError, ValueError) as failure:
         raise DataError(f"checkpoint {path} is damaged: {failure}") from failure
     if said.get("sha256") != _digest(flat):
-        raise DataError(f"checkpoint {path} is damaged or was changed: its tensors are not those of its hash {str(said.get('sha256'))[:12]}")
+        raise DataError(
+            f"checkpoint {path} is damaged or was changed: its tensors are not those of "
+            f"its hash {str(said.get('sha256'))[:12]}"
+        )
     if not said.get("folds", "").isdecimal() or len(said["folds"]) > 6:
         raise DataError(f"checkpoint {path} does not say how many folds it has")
     out: list[dict[str, Tensor]] = [{} for _ in range(int(said["folds"]))]
@@ -58,5 +67,9 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     found = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+        found.update(
+            tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+            if tensor.numel()
+            else b""
+        )
     return found.hexdigest()

@@ -1,7 +1,8 @@
 """Losses over a batch of stretches of consecutive bars, for several networks at once.
 
-Shapes: `outputs` and `returns` are (networks, stretches, bars, assets) and (stretches, bars, assets); a loss gives (networks,).
-`returns` holds what a position decided at a bar earns, filled at the next bar.
+Shapes: `outputs` and `returns` are (networks, stretches, bars, assets) and (stretches, bars,
+assets); a loss gives (networks,). `returns` holds what a position decided at a bar earns, filled at
+the next bar.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from gpuquant.errors import unknown
 
 
 def positions(outputs: Tensor) -> Tensor:
-    """Weights from outputs: tanh, shared equally among the assets, so that gross exposure is at most 1."""
+    """Weights from outputs: tanh, shared equally among the assets, so that gross exposure is at
+    most 1.
+    """
     return torch.tanh(outputs) / outputs.shape[-1]
 
 
 def sharpe(outputs: Tensor, returns: Tensor, cost: float) -> Tensor:
     """Minus the Sharpe ratio per bar after costs of turnover.
 
-    mean(p) / std(p) with p_t = sum_j w_tj r_tj - cost sum_j |w_tj - w_(t-1)j|; a stretch begins with its first weights held.
+    mean(p) / std(p) with p_t = sum_j w_tj r_tj - cost sum_j |w_tj - w_(t-1)j|; a stretch begins
+    with its first weights held.
     """
     weights = positions(outputs)
     gross = (weights * returns).sum(-1)

@@ -1,7 +1,7 @@
 """Training: an ensemble of seeds of one network as one program.
 
-The networks' parameters are stacked along a leading axis and `vmap` runs all of them on the same windows: one launch per
-operation whatever the size of the ensemble.
+The networks' parameters are stacked along a leading axis and `vmap` runs all of them on the same
+windows: one launch per operation whatever the size of the ensemble.
 """
 
 from __future__ import annotations
@@ -51,21 +51,32 @@ class Recipe:
 
 @contextmanager
 def usual_settings() -> Iterator[None]:
-    """torch as a new process has it, whatever the caller's has been set to: 32-bit numbers, made on the CPU, and gradients that are kept."""
+    """torch as a new process has it, whatever the caller's has been set to: 32-bit numbers, made
+    on the CPU, and gradients that are kept.
+    """
     before, elsewhere = torch.get_default_dtype(), torch.get_default_device().type != "cpu"
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu") if elsewhere else nullcontext():
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.device("cpu") if elsewhere else nullcontext(),
+        ):
             yield
     finally:
         torch.set_default_dtype(before)
 
 
 def seeded(network: nn.Module, inputs: int, seed: int) -> nn.Module:
-    """A fresh copy of the network, initialised from `seed`; the caller's random state is untouched."""
+    """A fresh copy of the network, initialised from `seed`; the caller's random state is
+    untouched.
+    """
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            raise InputError(f"{type(module).__name__} keeps running statistics, which an ensemble in one program cannot: use LayerNorm")
+            raise InputError(
+                f"{type(module).__name__} keeps running statistics, which an ensemble in "
+                "one program cannot: use LayerNorm"
+            )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if hasattr(network, "sized"):
@@ -91,8 +102,8 @@ def fit(
 ) -> dict[str, Tensor]:
     """Train `ensemble` seeds; their stacked parameters, each of shape (ensemble, ...).
 
-    `returns` (bars, assets) is what a position decided at a bar earns; stretches are drawn from the consecutive `rows` that have
-    every feature.
+    `returns` (bars, assets) is what a position decided at a bar earns; stretches are drawn from the
+    consecutive `rows` that have every feature.
     """
     device = windows.features.device
     assets, inputs = windows.features.shape[0], windows.bars * windows.features.shape[2]
@@ -101,7 +112,11 @@ def fit(
     fixed = {name: b.to(device) for name, b in buffers.items()}
     weights = {name: p.detach().to(device).requires_grad_() for name, p in parameters.items()}
     base = copy.deepcopy(models[0]).to("meta")
-    run = vmap(lambda p, b, x: functional_call(base, (p, b), (x,)), in_dims=(0, 0, None), randomness="different")
+    run = vmap(
+        lambda p, b, x: functional_call(base, (p, b), (x,)),
+        in_dims=(0, 0, None),
+        randomness="different",
+    )
     optimiser = torch.optim.AdamW(list(weights.values()), recipe.rate, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps)
     generator = torch.Generator().manual_seed(seed)
@@ -109,7 +124,9 @@ def fit(
     starts, length = _starts(windows, rows, recipe.length)
     columns = torch.arange(assets, device=device)
     for _ in range(recipe.steps):
-        begin = starts[torch.randint(len(starts), (recipe.stretches,), generator=generator)].to(device)
+        begin = starts[torch.randint(len(starts), (recipe.stretches,), generator=generator)].to(
+            device
+        )
         bars = begin[:, None] + torch.arange(length, device=device)
         ends = bars[:, :, None].expand(-1, -1, assets)
         batch = windows.gather(columns.expand(*ends.shape).reshape(-1), ends.reshape(-1))
@@ -123,7 +140,9 @@ def fit(
 
 
 def _starts(windows: Windows, rows: np.ndarray, length: int) -> tuple[Tensor, int]:
-    """First bars of the stretches that lie within `rows` and know every feature, and the stretches' length."""
+    """First bars of the stretches that lie within `rows` and know every feature, and the
+    stretches' length.
+    """
     known = windows.known.all(dim=0).cpu().numpy()
     usable = np.zeros(len(known), bool)
     usable[rows] = known[rows]
@@ -132,15 +151,26 @@ def _starts(windows: Windows, rows: np.ndarray, length: int) -> tuple[Tensor, in
     runs = np.convolve(usable, np.ones(length), "valid") == length
     found = np.flatnonzero(runs)
     if not found.size or length < 2:
-        raise DataError("no stretch of training bars has every feature: the history is shorter than the features' lookback")
+        raise DataError(
+            "no stretch of training bars has every feature: the history is shorter than "
+            "the features' lookback"
+        )
     return torch.from_numpy(found), length
 
 
-def predict(network: nn.Module, weights: dict[str, Tensor], windows: Windows, rows: np.ndarray) -> np.ndarray:
-    """Mean output of the ensemble at `rows`, shape (rows, assets); NaN where a feature is unknown."""
+def predict(
+    network: nn.Module, weights: dict[str, Tensor], windows: Windows, rows: np.ndarray
+) -> np.ndarray:
+    """Mean output of the ensemble at `rows`, shape (rows, assets); NaN where a feature is
+    unknown.
+    """
     assets = windows.features.shape[0]
     ensemble = next(iter(weights.values())).shape[0]
-    base = copy.deepcopy(seeded(network, windows.bars * windows.features.shape[2], 0)).to("meta").eval()
+    base = (
+        copy.deepcopy(seeded(network, windows.bars * windows.features.shape[2], 0))
+        .to("meta")
+        .eval()
+    )
     run = vmap(lambda p, x: functional_call(base, p, (x,)), in_dims=(0, None))
     device = windows.features.device
     ends = torch.from_numpy(np.repeat(rows, assets)).to(device).clamp(min=windows.bars - 1)
@@ -152,5 +182,8 @@ def predict(network: nn.Module, weights: dict[str, Tensor], windows: Windows, ro
             part = slice(first * assets, (first + step) * assets)
             mean: Any = torch.tanh(run(weights, windows.gather(names[part], ends[part]))).mean(0)
             out[first : first + step] = mean.double().cpu().numpy().reshape(-1, assets)
-    known = windows.known[:, torch.from_numpy(rows).to(device)].T.cpu().numpy() & (rows >= windows.bars - 1)[:, None]
+    known = (
+        windows.known[:, torch.from_numpy(rows).to(device)].T.cpu().numpy()
+        & (rows >= windows.bars - 1)[:, None]
+    )
     return np.where(known, out, np.nan)

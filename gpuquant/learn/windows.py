@@ -1,4 +1,6 @@
-"""Windows: a panel of features resident on the device; a batch is two integer vectors, and nothing is copied until the gather."""
+"""Windows: a panel of features resident on the device; a batch is two integer vectors, and
+nothing is copied until the gather.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ def torch_device(place: Place) -> str:
         return "cpu"
     if not torch.cuda.is_available():
         raise DeviceUnavailable(
-            f"networks cannot run on {place.name}: torch {torch.__version__} finds no GPU; install a torch built for CUDA, or ask for device='cpu'"
+            f"networks cannot run on {place.name}: torch {torch.__version__} finds no "
+            "GPU; install a torch built for CUDA, or ask for device='cpu'"
         )
     return place.name
 
@@ -45,7 +48,10 @@ class Scale:
         training = values[rows].reshape(-1, values.shape[2])
         training = training[np.isfinite(training).all(axis=1)]
         if not len(training):
-            raise DataError("no training bar has every feature: the history is shorter than the features' lookback")
+            raise DataError(
+                "no training bar has every feature: the history is shorter than the "
+                "features' lookback"
+            )
         deviation = training.std(axis=0)
         return cls(training.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
 
@@ -70,16 +76,26 @@ class Windows:
 
     @classmethod
     def of(cls, values: np.ndarray, scale: Scale, bars: int, device: str) -> Windows:
-        """From raw features (bars, assets, columns), standardised; values beyond five deviations are drawn in to five."""
+        """From raw features (bars, assets, columns), standardised; values beyond five deviations
+        are drawn in to five.
+        """
         known = np.isfinite(values).all(axis=2)
         standard = (values - scale.mean) / scale.deviation
-        clean = np.where(np.isfinite(standard), np.clip(standard, -5.0, 5.0), 0.0).astype(np.float32)
+        clean = np.where(np.isfinite(standard), np.clip(standard, -5.0, 5.0), 0.0).astype(
+            np.float32
+        )
         moved = np.ascontiguousarray(clean.transpose(1, 0, 2))
         crossed("up", "features", moved.nbytes)
-        return cls(torch.from_numpy(moved).to(device), torch.from_numpy(np.ascontiguousarray(known.T)).to(device), bars)
+        return cls(
+            torch.from_numpy(moved).to(device),
+            torch.from_numpy(np.ascontiguousarray(known.T)).to(device),
+            bars,
+        )
 
     def gather(self, assets: Tensor, ends: Tensor) -> Tensor:
-        """Windows (batch, bars, columns) ending at bars `ends` of `assets`; both of shape (batch,)."""
+        """Windows (batch, bars, columns) ending at bars `ends` of `assets`; both of shape
+        (batch,).
+        """
         if self.bars == 1:
             return self.features[assets, ends][:, None, :]
         return self.features.unfold(1, self.bars, 1)[assets, ends - self.bars + 1].transpose(1, 2)

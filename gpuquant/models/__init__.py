@@ -1,4 +1,6 @@
-"""Models: one file per dynamics. Drop a file here, or define the class anywhere, and it is priced like the others."""
+"""Models: one file per dynamics. Drop a file here, or define the class anywhere, and it is
+priced like the others.
+"""
 
 from gpuquant.family import exports
 

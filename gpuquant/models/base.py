@@ -1,6 +1,7 @@
 """What a model is: columns, and plain functions that move a small state through time.
 
-A model knows nothing of payoffs. Closed forms and bridges meet payoffs in `pricing/` through the facts declared here.
+A model knows nothing of payoffs. Closed forms and bridges meet payoffs in `pricing/` through the
+facts declared here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from gpuquant.columns import Member
 
 @dataclass(frozen=True)
 class Lognormal:
-    """The facts of a lognormal spot over [start, time], each of shape (n,): what closed forms are made of.
+    """The facts of a lognormal spot over [start, time], each of shape (n,): what closed forms are
+    made of.
 
     Parameters
     ----------
@@ -25,7 +27,8 @@ class Lognormal:
     time : array
         Years from today to the end.
     growth, total, bond : callable
-        Of years t from today: E[S_t] / S_0, the variance of log S_t, and the value today of 1 paid at t.
+        Of years t from today: E[S_t] / S_0, the variance of log S_t, and the value today of 1 paid
+        at t.
     flat : bool
         Whether rates and volatility are constant in time, as the reflection principle needs.
     start : array
@@ -41,13 +44,24 @@ class Lognormal:
     start: Any = 0.0
 
     @classmethod
-    def ending(cls, spot: Any, time: Any, forward: Any, variance: Any, discount: Any, xp: Any) -> Lognormal:
-        """A price of which no more than its law at `time` is known: a formula that looks at another time gets NaN."""
+    def ending(
+        cls, spot: Any, time: Any, forward: Any, variance: Any, discount: Any, xp: Any
+    ) -> Lognormal:
+        """A price of which no more than its law at `time` is known: a formula that looks at
+        another time gets NaN.
+        """
 
         def known(value: Any, today: float) -> Callable[[Any], Any]:
             return lambda t: xp.where(t == time, value, xp.where(t == 0.0, today, xp.nan))
 
-        return cls(spot, time, known(forward / spot, 1.0), known(variance, 0.0), known(discount, 1.0), flat=False)
+        return cls(
+            spot,
+            time,
+            known(forward / spot, 1.0),
+            known(variance, 0.0),
+            known(discount, 1.0),
+            flat=False,
+        )
 
     @property
     def now(self) -> bool:
@@ -109,7 +123,9 @@ class Lognormals:
 
     def first(self, xp: Any) -> Lognormal:
         """The law of the first price."""
-        return Lognormal.ending(self.spots[:, 0], 1.0, self.forwards[:, 0], self.covariance[:, 0, 0], self.discount, xp)
+        return Lognormal.ending(
+            self.spots[:, 0], 1.0, self.forwards[:, 0], self.covariance[:, 0, 0], self.discount, xp
+        )
 
     def second_given(self, price: Any, xp: Any) -> Lognormal:
         """The law of the second price where the first is known, undiscounted."""
@@ -117,28 +133,37 @@ class Lognormals:
         slope = self.covariance[:, 0, 1] / square
         surprise = xp.log(price / self.forwards[:, 0]) + 0.5 * square
         left = xp.maximum(self.covariance[:, 1, 1] - slope * self.covariance[:, 0, 1], 0.0)
-        forward = self.forwards[:, 1] * xp.exp(slope * surprise - 0.5 * (self.covariance[:, 1, 1] - left))
-        return Lognormal.ending(self.spots[:, 1], 1.0, forward, left, xp.ones_like(self.discount), xp)
+        forward = self.forwards[:, 1] * xp.exp(
+            slope * surprise - 0.5 * (self.covariance[:, 1, 1] - left)
+        )
+        return Lognormal.ending(
+            self.spots[:, 1], 1.0, forward, left, xp.ones_like(self.discount), xp
+        )
 
 
 @dataclass(frozen=True)
 class Model(Member):
     """The base of every model: a frozen dataclass of columns with the functions below.
 
-    `m` is the model, `i` the row; `m.volatility[i]` reads a column. All are static, plain Python with `math`:
+    `m` is the model, `i` the row; `m.volatility[i]` reads a column. All are static, plain Python
+    with `math`:
 
-    - `begin(m, i, dt, t) -> (constants, state)`: the constants of steps of length dt from time t on (t may be left out), and today's state;
-    - `step(c, x, z, u, k) -> state`, once per step, with `normals` normals z and `uniforms` uniforms u;
-    - `log_spots(x) -> tuple`, the log price of each asset;
-    - `discount(m, i, t)`, the value today of 1 at t;
-    - `deflator(x)`, where rates are random: today's value of 1 paid at the state's time on its path, in place of `discount`;
-    - `bridge_variance(c, x0, x1)`, where the log price between two steps is a Brownian bridge: its variance.
+    - `begin(m, i, dt, t) -> (constants, state)`: the constants of steps of length dt from time t on
+    (t may be left out), and today's state; - `step(c, x, z, u, k) -> state`, once per step, with
+    `normals` normals z and `uniforms` uniforms u; - `log_spots(x) -> tuple`, the log price of each
+    asset; - `discount(m, i, t)`, the value today of 1 at t; - `deflator(x)`, where rates are
+    random: today's value of 1 paid at the state's time on its path, in place of `discount`; -
+    `bridge_variance(c, x0, x1)`, where the log price between two steps is a Brownian bridge: its
+    variance.
       A model that jumps has none.
 
-    Class attributes: `normals`, `uniforms`, `assets` (a number, or the name of the list column that has as many); `steps_per_year`, the default time grid (0: exact on any grid);
-    `weak_order` of the scheme (infinite: exact); `vega_column` and `rate_column`, what vega and rho shift (a list as a whole), and `vega_is_variance` where that column
-    is a squared volatility; `times`, columns of dates at which a step must end; `variance_columns`, all such columns, today's first: vega and a scenario's change of
-    volatility move the root of the first, and all of them in proportion; `by_asset`, columns of lists with a number for each asset, and what a market calls it for one;
+    Class attributes: `normals`, `uniforms`, `assets` (a number, or the name of the list column that
+    has as many); `steps_per_year`, the default time grid (0: exact on any grid); `weak_order` of
+    the scheme (infinite: exact); `vega_column` and `rate_column`, what vega and rho shift (a list
+    as a whole), and `vega_is_variance` where that column is a squared volatility; `times`, columns
+    of dates at which a step must end; `variance_columns`, all such columns, today's first: vega and
+    a scenario's change of volatility move the root of the first, and all of them in proportion;
+    `by_asset`, columns of lists with a number for each asset, and what a market calls it for one;
     `careful`, where a step needs the elementary functions of the state's precision;
     `sample_lengths`, the lengths of lists that go together.
     """
@@ -174,7 +199,13 @@ class Model(Member):
         raise NotImplementedError
 
     @staticmethod
-    def step(c: tuple[float, ...], x: tuple[float, ...], z: tuple[float, ...], u: tuple[float, ...], k: float) -> tuple[float, ...]:
+    def step(
+        c: tuple[float, ...],
+        x: tuple[float, ...],
+        z: tuple[float, ...],
+        u: tuple[float, ...],
+        k: float,
+    ) -> tuple[float, ...]:
         """The state one step later."""
         raise NotImplementedError
 
@@ -215,22 +246,30 @@ class Model(Member):
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any | None:
-        """Mean of the quadratic variation of the log price over `t` years, shape (n,); None where it is not known."""
+        """Mean of the quadratic variation of the log price over `t` years, shape (n,); None
+        where it is not known.
+        """
         return None
 
     @staticmethod
     def explosion(m: Any, order: np.ndarray) -> np.ndarray | None:
-        """Years from which on E[S^order] is infinite, shape (n,), infinite where it never is; None where the model does not say."""
+        """Years from which on E[S^order] is infinite, shape (n,), infinite where it never is;
+        None where the model does not say.
+        """
         return None
 
     @staticmethod
     def sector(m: Any, xp: Any) -> Any:
-        """The sine of the angle to the real line within which the characteristic function dies away as it does on it, shape (n,) or a number."""
+        """The sine of the angle to the real line within which the characteristic function dies
+        away as it does on it, shape (n,) or a number.
+        """
         return 0.2
 
     @classmethod
     def control_variance(cls, m: Any, t: Any, xp: Any, special: Any) -> Any:
-        """The variance of a lognormal that is like the price at `t`, shape (n,): the Fourier engine integrates what is left."""
+        """The variance of a lognormal that is like the price at `t`, shape (n,): the Fourier
+        engine integrates what is left.
+        """
         return cls.mean_variance(m, t, xp, special)
 
     @staticmethod
@@ -245,12 +284,15 @@ class Model(Member):
 
     @staticmethod
     def least_steps(m: Any, t: Any) -> Any:
-        """Fewest steps over `t` years, shape (n,), for which a step is what it says; 0 where any grid will do."""
+        """Fewest steps over `t` years, shape (n,), for which a step is what it says; 0 where any
+        grid will do.
+        """
         return 0
 
     @staticmethod
     def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray] | None:
-        """Parameters, each of shape (bars, assets), fitted at every bar to the log returns of the `window` bars up to it.
+        """Parameters, each of shape (bars, assets), fitted at every bar to the log returns of the
+        `window` bars up to it.
 
         None when the model does not say how; rows without a full window are NaN.
         """
@@ -258,7 +300,9 @@ class Model(Member):
 
 
 def rolling_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean of the last `window` rows at each row, shape of `values`; NaN where a window holds a NaN or is not full."""
+    """Mean of the last `window` rows at each row, shape of `values`; NaN where a window holds a
+    NaN or is not full.
+    """
     out = np.full(values.shape, np.nan)
     if len(values) < window:
         return out

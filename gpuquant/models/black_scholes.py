@@ -67,7 +67,13 @@ class BlackScholes(Model):
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal:
         carry, square = m.rate - m.dividend_yield, m.volatility * m.volatility
-        return Lognormal(m.spot, t, lambda s: xp.exp(carry * s), lambda s: square * s, lambda s: xp.exp(-m.rate * s))
+        return Lognormal(
+            m.spot,
+            t,
+            lambda s: xp.exp(carry * s),
+            lambda s: square * s,
+            lambda s: xp.exp(-m.rate * s),
+        )
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:

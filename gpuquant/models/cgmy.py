@@ -14,7 +14,8 @@ from gpuquant.models.base import Model
 
 @dataclass(frozen=True)
 class CGMY(Model):
-    """log S_t = log forward + a pure-jump process of Levy density activity e^(-right_decay x) / x^(1 + fineness), x > 0, and its mirror with left_decay.
+    """log S_t = log forward + a pure-jump process of Levy density activity e^(-right_decay x) /
+    x^(1 + fineness), x > 0, and its mirror with left_decay.
 
     Parameters
     ----------
@@ -62,7 +63,12 @@ class CGMY(Model):
             right = (m.right_decay - s) ** m.fineness - m.right_decay**m.fineness
             return right + (m.left_decay + s) ** m.fineness - m.left_decay**m.fineness
 
-        return xp.exp(t * m.activity * special.gamma(-m.fineness) * (exponent(1j * z) - 1j * z * exponent(1.0)))
+        return xp.exp(
+            t
+            * m.activity
+            * special.gamma(-m.fineness)
+            * (exponent(1j * z) - 1j * z * exponent(1.0))
+        )
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
@@ -71,4 +77,8 @@ class CGMY(Model):
 
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:
-        return np.where((m.fineness == 0.0) | (m.fineness == 1.0), "fineness is 0 or 1, where the formula has a pole", "")
+        return np.where(
+            (m.fineness == 0.0) | (m.fineness == 1.0),
+            "fineness is 0 or 1, where the formula has a pole",
+            "",
+        )

@@ -12,10 +12,11 @@ from gpuquant.models.short_rate import ShortRate
 
 @dataclass(frozen=True)
 class CIR(ShortRate):
-    """dr = kappa (long_rate - r) dt + rate_volatility sqrt(r) dW: its values by the quadratic-exponential scheme, its integral by trapezoids.
+    """dr = kappa (long_rate - r) dt + rate_volatility sqrt(r) dW: its values by the
+    quadratic-exponential scheme, its integral by trapezoids.
 
-    The assets are the zero-coupon bonds that pay 1 at each of `bond_maturities`: an option on a bond is a European under this model, a
-    swaption an option on several of them.
+    The assets are the zero-coupon bonds that pay 1 at each of `bond_maturities`: an option on a
+    bond is a European under this model, a swaption an option on several of them.
 
     Parameters
     ----------
@@ -32,11 +33,13 @@ class CIR(ShortRate):
 
     Notes
     -----
-    Under the measure of the bond that ends at maturity the rate is a noncentral chi-square: options on one bond are Fourier prices.
+    Under the measure of the bond that ends at maturity the rate is a noncentral chi-square: options
+    on one bond are Fourier prices.
 
     References
     ----------
-    Cox, Ingersoll and Ross (1985); Brigo and Mercurio (2006), section 3.2.3; Andersen (2008), section 3.2.
+    Cox, Ingersoll and Ross (1985); Brigo and Mercurio (2006), section 3.2.3; Andersen (2008),
+    section 3.2.
     """
 
     short_rate: Column = positive(sample=0.03)
@@ -59,11 +62,20 @@ class CIR(ShortRate):
         decay = math.exp(-m.kappa[i] * dt)
         gone = 1.0 - decay
         square = m.rate_volatility[i] * m.rate_volatility[i]
-        moves = (decay, m.long_rate[i] * gone, square * decay * gone / m.kappa[i], 0.5 * m.long_rate[i] * square * gone * gone / m.kappa[i], dt)
+        moves = (
+            decay,
+            m.long_rate[i] * gone,
+            square * decay * gone / m.kappa[i],
+            0.5 * m.long_rate[i] * square * gone * gone / m.kappa[i],
+            dt,
+        )
         h = math.sqrt(m.kappa[i] * m.kappa[i] + 2.0 * square)
         law = (h, m.kappa[i], 2.0 * m.kappa[i] * m.long_rate[i] / square)
         ends = tuple(m.bond_maturities[i][j] for j in range(len(m.bond_maturities[i])))
-        bonds = tuple(affine(m.short_rate[i], law[0], law[1], law[2], m.bond_maturities[i][j]) for j in range(len(m.bond_maturities[i])))
+        bonds = tuple(
+            affine(m.short_rate[i], law[0], law[1], law[2], m.bond_maturities[i][j])
+            for j in range(len(m.bond_maturities[i]))
+        )
         now = (m.short_rate[i], 0.0, 0.0)
         return moves + law + ends, now + bonds
 
@@ -77,17 +89,25 @@ class CIR(ShortRate):
         b2 = excess + math.sqrt(shared * excess)
         root = math.sqrt(b2) + z[0]
         beta = shared / mean
-        rate = mean / (1.0 + b2) * root * root if smooth else math.log(max(shared / max(1.0 - u[0], 1e-12), 1.0)) / beta
+        rate = (
+            mean / (1.0 + b2) * root * root
+            if smooth
+            else math.log(max(shared / max(1.0 - u[0], 1e-12), 1.0)) / beta
+        )
         now = x[2] + c[4]
         earned = x[1] + 0.5 * c[4] * (x[0] + rate)
         state = (rate, earned, now)
-        return state + tuple(affine(rate, c[5], c[6], c[7], c[8 + j] - now) for j in range(len(x) - 3))
+        return state + tuple(
+            affine(rate, c[5], c[6], c[7], c[8 + j] - now) for j in range(len(x) - 3)
+        )
 
     @staticmethod
     def discount(m, i, t):
         square = m.rate_volatility[i] * m.rate_volatility[i]
         h = math.sqrt(m.kappa[i] * m.kappa[i] + 2.0 * square)
-        return math.exp(affine(m.short_rate[i], h, m.kappa[i], 2.0 * m.kappa[i] * m.long_rate[i] / square, t))
+        return math.exp(
+            affine(m.short_rate[i], h, m.kappa[i], 2.0 * m.kappa[i] * m.long_rate[i] / square, t)
+        )
 
     @staticmethod
     def bond(m: Any, t: Any, xp: Any) -> Any:
@@ -115,12 +135,17 @@ class CIR(ShortRate):
 
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
-        # r_t = chi-square(freedom, centre) / scale under the bond's measure: Brigo and Mercurio (2006), equation 3.28
+        # r_t = chi-square(freedom, centre) / scale under the bond's measure: Brigo and Mercurio
+        # (2006), equation 3.28
         level, b = CIR.price(m, m.first_end - t, xp)
         scale, freedom, centre = CIR.law(m, t, xp)
         bent = 1.0 + 2.0 * 1j * z * b / scale
         forward = CIR.log_bond(m, m.first_end, xp) - CIR.log_bond(m, t, xp)
-        return xp.exp(1j * z * (level - forward) - 0.5 * freedom * xp.log(bent) - centre * 1j * z * b / scale / bent)
+        return xp.exp(
+            1j * z * (level - forward)
+            - 0.5 * freedom * xp.log(bent)
+            - centre * 1j * z * b / scale / bent
+        )
 
     @staticmethod
     def law(m: Any, t: Any, xp: Any) -> tuple[Any, Any, Any]:
@@ -130,7 +155,11 @@ class CIR(ShortRate):
         gone = 1.0 - xp.exp(-h * t)
         rho = 2.0 * h * (1.0 - gone) / (square * gone)
         scale = 2.0 * (rho + (m.kappa + h) / square)
-        return scale, 4.0 * m.kappa * m.long_rate / square, 4.0 * rho * rho / (1.0 - gone) * m.short_rate / scale
+        return (
+            scale,
+            4.0 * m.kappa * m.long_rate / square,
+            4.0 * rho * rho / (1.0 - gone) * m.short_rate / scale,
+        )
 
     @staticmethod
     def bond_variance(m: Any, t: Any, xp: Any) -> Any:
@@ -144,7 +173,9 @@ class CIR(ShortRate):
         return CIR.bond_variance(m, t, xp)
 
     def settled(self) -> Self:
-        return type(self).from_columns({**self.columns(), "first_end": self.bond_maturities[:, 0].copy()})
+        return type(self).from_columns(
+            {**self.columns(), "first_end": self.bond_maturities[:, 0].copy()}
+        )
 
 
 def affine(rate: Any, h: Any, kappa: Any, power: Any, time: Any) -> Any:
@@ -152,4 +183,7 @@ def affine(rate: Any, h: Any, kappa: Any, power: Any, time: Any) -> Any:
     left = max(time, 0.0)
     kept = math.exp(-h * left)
     below = h + kappa + (h - kappa) * kept
-    return power * (math.log(2.0 * h / below) + 0.5 * (kappa - h) * left) - 2.0 * (1.0 - kept) / below * rate
+    return (
+        power * (math.log(2.0 * h / below) + 0.5 * (kappa - h) * left)
+        - 2.0 * (1.0 - kept) / below * rate
+    )

@@ -16,8 +16,8 @@ from gpuquant.models.base import Lognormal, Model
 class DividendBlackScholes(Model):
     """A price that falls by a cash dividend at each date.
 
-    - escrowed: the price less the present value of the dividends up to the last date is lognormal with `volatility`;
-    - spot: the price itself is, between dividends.
+    - escrowed: the price less the present value of the dividends up to the last date is lognormal
+    with `volatility`; - spot: the price itself is, between dividends.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ class DividendBlackScholes(Model):
 
     Notes
     -----
-    Every dividend of the list counts in the escrow, also one after an option's end: leave those out. A spot that a dividend would
-    take below a millionth of itself stays there.
+    Every dividend of the list counts in the escrow, also one after an option's end: leave those
+    out. A spot that a dividend would take below a millionth of itself stays there.
 
     References
     ----------
@@ -61,11 +61,25 @@ class DividendBlackScholes(Model):
     def begin(m, i, dt, t):
         vol = m.volatility[i]
         drift = (m.rate[i] - m.dividend_yield[i] - 0.5 * vol * vol) * dt
-        escrow = sum(m.dividends[i][j] * math.exp(-m.rate[i] * m.dividend_times[i][j]) for j in range(len(m.dividends[i])))
+        escrow = sum(
+            m.dividends[i][j] * math.exp(-m.rate[i] * m.dividend_times[i][j])
+            for j in range(len(m.dividends[i]))
+        )
         held = escrow if m.dividend_model[i] == 0.0 else 0.0
         # what is paid at `t`, where this span begins: the state that enters it has not paid it yet
-        paid = sum((m.dividends[i][j] if math.fabs(m.dividend_times[i][j] - t) < 1e-6 * m.dividend_times[i][j] else 0.0) for j in range(len(m.dividends[i])))
-        return (drift, vol * math.sqrt(dt), math.exp(m.rate[i] * dt), paid, t), (math.log(m.spot[i] - held), held, -1.0)
+        paid = sum(
+            (
+                m.dividends[i][j]
+                if math.fabs(m.dividend_times[i][j] - t) < 1e-6 * m.dividend_times[i][j]
+                else 0.0
+            )
+            for j in range(len(m.dividends[i]))
+        )
+        return (drift, vol * math.sqrt(dt), math.exp(m.rate[i] * dt), paid, t), (
+            math.log(m.spot[i] - held),
+            held,
+            -1.0,
+        )
 
     @staticmethod
     def step(c, x, z, u, k):
@@ -91,11 +105,23 @@ class DividendBlackScholes(Model):
         held = (m.dividends * xp.exp(-m.rate[:, None] * m.dividend_times)).sum(axis=1)
         free = xp.where((m.dividend_model == 0.0) & late.all(axis=1), m.spot - held, xp.nan)
         forward = free * xp.exp((m.rate - m.dividend_yield) * t)
-        return Lognormal.ending(free, t, forward, m.volatility * m.volatility * t, xp.exp(-m.rate * t), xp)
+        return Lognormal.ending(
+            free, t, forward, m.volatility * m.volatility * t, xp.exp(-m.rate * t), xp
+        )
 
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:
-        both = min(m.dividends.shape[1], m.dividend_times.shape[1])  # where lengths differ the row is refused for that
-        held = np.nansum(m.dividends[:, :both] * np.exp(-m.rate[:, None] * m.dividend_times[:, :both]), axis=1)
-        out = np.where(counted(m.dividends) == counted(m.dividend_times), "", "dividends and dividend_times have different lengths")
-        return np.where((out == "") & (held >= m.spot), "the dividends are worth more than the spot", out)
+        both = min(
+            m.dividends.shape[1], m.dividend_times.shape[1]
+        )  # where lengths differ the row is refused for that
+        held = np.nansum(
+            m.dividends[:, :both] * np.exp(-m.rate[:, None] * m.dividend_times[:, :both]), axis=1
+        )
+        out = np.where(
+            counted(m.dividends) == counted(m.dividend_times),
+            "",
+            "dividends and dividend_times have different lengths",
+        )
+        return np.where(
+            (out == "") & (held >= m.spot), "the dividends are worth more than the spot", out
+        )

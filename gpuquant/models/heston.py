@@ -1,4 +1,6 @@
-"""Heston: stochastic variance, Andersen's quadratic-exponential scheme with martingale correction."""
+"""Heston: stochastic variance, Andersen's quadratic-exponential scheme with martingale
+correction.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,10 @@ from gpuquant.models.base import Model, rolling_mean
 class Heston(Model):
     """Square-root variance correlated with the spot.
 
-    dS = (rate - dividend_yield) S dt + sqrt(v) S dW1, dv = kappa (long_variance - v) dt + vol_of_vol sqrt(v) dW2,
-    d<W1, W2> = correlation dt. Variance by QE with psi_c = 1.5, log price by the central discretisation, its drift corrected so
-    that the discounted spot is a martingale on any grid.
+    dS = (rate - dividend_yield) S dt + sqrt(v) S dW1, dv = kappa (long_variance - v) dt +
+    vol_of_vol sqrt(v) dW2, d<W1, W2> = correlation dt. Variance by QE with psi_c = 1.5, log price
+    by the central discretisation, its drift corrected so that the discounted spot is a martingale
+    on any grid.
 
     Parameters
     ----------
@@ -35,7 +38,8 @@ class Heston(Model):
     long_variance : Column, shape (n,)
         Variance in the long run, per year; >= 0.
     vol_of_vol : Column, shape (n,)
-        Of the variance, per square root of a year; >= 0.001: below it the scheme divides rounding errors by it.
+        Of the variance, per square root of a year; >= 0.001: below it the scheme divides rounding
+        errors by it.
     correlation : Column, shape (n,)
         Between spot and variance; within [-1, 1].
 
@@ -64,7 +68,9 @@ class Heston(Model):
     @staticmethod
     def begin(m, i, dt):
         drift = (m.rate[i] - m.dividend_yield[i]) * dt
-        return scheme(m.kappa[i], m.long_variance[i], m.vol_of_vol[i], m.correlation[i], drift, dt), (math.log(m.spot[i]), m.v0[i])
+        return scheme(
+            m.kappa[i], m.long_variance[i], m.vol_of_vol[i], m.correlation[i], drift, dt
+        ), (math.log(m.spot[i]), m.v0[i])
 
     @staticmethod
     def step(c, x, z, u, k):
@@ -80,12 +86,14 @@ class Heston(Model):
 
     @staticmethod
     def bridge_variance(c, x0, x1):
-        # the whole diffusion is a bridge between its ends, its correlated part too: the mean of the two variances over the step
+        # the whole diffusion is a bridge between its ends, its correlated part too: the mean of the
+        # two variances over the step
         return c[10] * (x0[1] + x1[1])
 
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
-        # Albrecher, Mayer, Schoutens and Tistaert (2007), formulation 2, with what vanishes as vol_of_vol does divided out by hand
+        # Albrecher, Mayer, Schoutens and Tistaert (2007), formulation 2, with what vanishes as
+        # vol_of_vol does divided out by hand
         square = m.vol_of_vol * m.vol_of_vol
         a = m.kappa - 1j * m.correlation * m.vol_of_vol * z
         d = xp.sqrt(a * a + square * (z * z + 1j * z))
@@ -95,7 +103,10 @@ class Heston(Model):
         left = xp.exp(-d * t)
         gone = 1.0 - left
         level = q * gone / (1.0 - g * left)
-        return xp.exp(m.kappa * m.long_variance * (q * t - 2.0 / square * xp.log1p(g * gone / (1.0 - g))) + m.v0 * level)
+        return xp.exp(
+            m.kappa * m.long_variance * (q * t - 2.0 / square * xp.log1p(g * gone / (1.0 - g)))
+            + m.v0 * level
+        )
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
@@ -103,7 +114,8 @@ class Heston(Model):
 
     @staticmethod
     def explosion(m: Any, order: np.ndarray) -> np.ndarray:
-        # how long the Riccati equation y' = a y^2 + b y + c takes from 0 to infinity (Andersen and Piterbarg, 2007, proposition 3.1)
+        # how long the Riccati equation y' = a y^2 + b y + c takes from 0 to infinity (Andersen and
+        # Piterbarg, 2007, proposition 3.1)
         a, b = 0.5 * m.vol_of_vol**2, m.correlation * m.vol_of_vol * order - m.kappa
         c = 0.5 * order * (order - 1.0)
         square = b * b - 4.0 * a * c
@@ -122,22 +134,31 @@ class Heston(Model):
 
     @staticmethod
     def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray]:
-        # Moments of the realised variance over a month: its level, its pull back to the mean, the size of its moves and
-        # their correlation with the returns of the same month. A starting point for a feature, not a calibration.
+        # Moments of the realised variance over a month: its level, its pull back to the mean, the
+        # size of its moves and their correlation with the returns of the same month. A starting
+        # point for a feature, not a calibration.
         month = max(window // 12, 5)
         square = returns * returns * periods
         recent, long = rolling_mean(square, month), rolling_mean(square, window)
         before = _lagged(recent, month)
         gap_before, gap = before - long, recent - long
-        persistence = rolling_mean(gap * gap_before, window) / rolling_mean(gap_before * gap_before, window)
+        persistence = rolling_mean(gap * gap_before, window) / rolling_mean(
+            gap_before * gap_before, window
+        )
         kappa = -np.log(np.clip(persistence, 0.05, 0.95)) * periods / month
         moves = recent - before
-        # the sampling noise of two realised variances, 2 v^2 / month each, is not movement of the variance
-        scale = rolling_mean(moves * moves, window) - 4.0 * rolling_mean(recent * before, window) / month
+        # the sampling noise of two realised variances, 2 v^2 / month each, is not movement of the
+        # variance
+        scale = (
+            rolling_mean(moves * moves, window)
+            - 4.0 * rolling_mean(recent * before, window) / month
+        )
         level = np.maximum(long, 1e-6)
         vol_of_vol = np.sqrt(np.clip(scale, 0.0, None) * periods / month / level)
         monthly = rolling_mean(returns, month) * month
-        together = rolling_mean(monthly * moves, window) / np.sqrt(rolling_mean(monthly * monthly, window) * rolling_mean(moves * moves, window))
+        together = rolling_mean(monthly * moves, window) / np.sqrt(
+            rolling_mean(monthly * monthly, window) * rolling_mean(moves * moves, window)
+        )
         return {
             "v0": recent,
             "long_variance": level,
@@ -148,15 +169,30 @@ class Heston(Model):
 
 
 def scheme(kappa: Any, theta: Any, sigma: Any, rho: Any, drift: Any, dt: Any) -> Any:
-    """The eleven constants of a step of the scheme, of length `dt` and with this drift of the log price."""
+    """The eleven constants of a step of the scheme, of length `dt` and with this drift of the
+    log price.
+    """
     decay = math.exp(-kappa * dt)
     gone = 1.0 - decay
     variance_v = sigma * sigma * decay * gone / kappa
     variance_0 = theta * sigma * sigma * gone * gone / (2.0 * kappa)
-    # log S moves by drift + k1 v + k2 v' + sqrt(k3 (v + v')) z: Andersen (2008), eq. 33 with gamma1 = gamma2 = 1/2
+    # log S moves by drift + k1 v + k2 v' + sqrt(k3 (v + v')) z: Andersen (2008), eq. 33 with gamma1
+    # = gamma2 = 1/2
     half = 0.5 * dt * (kappa * rho / sigma - 0.5)
     k1, k2, k3 = half - rho / sigma, half + rho / sigma, 0.5 * dt * (1.0 - rho * rho)
-    return (decay, theta * gone, variance_v, variance_0, drift, k1 + 0.5 * k3, k2 + 0.5 * k3, k1, k2, k3, 0.5 * dt)
+    return (
+        decay,
+        theta * gone,
+        variance_v,
+        variance_0,
+        drift,
+        k1 + 0.5 * k3,
+        k2 + 0.5 * k3,
+        k1,
+        k2,
+        k3,
+        0.5 * dt,
+    )
 
 
 def diffuse(c: Any, x: Any, z: Any, u: Any) -> Any:
@@ -167,8 +203,9 @@ def diffuse(c: Any, x: Any, z: Any, u: Any) -> Any:
     inverse_mean = 1.0 / mean
     psi = max((variance_v * v + variance_0) * inverse_mean * inverse_mean, 1e-10)
     smooth = psi <= 1.5
-    # Both branches are evaluated and one is selected; where each divides once, they share the division.
-    # psi <= 1.5: v' = a (b + z)^2.   psi > 1.5: v' = 0 with probability `atom`, else exponential with rate beta.
+    # Both branches are evaluated and one is selected; where each divides once, they share the
+    # division. psi <= 1.5: v' = a (b + z)^2.   psi > 1.5: v' = 0 with probability `atom`, else
+    # exponential with rate beta.
     shared = 2.0 / (psi if smooth else psi + 1.0)
     excess = max(shared - 1.0, 0.0)
     b2 = excess + math.sqrt(shared * excess)
@@ -183,8 +220,21 @@ def diffuse(c: Any, x: Any, z: Any, u: Any) -> Any:
     moment = max(room if smooth else atom + fraction, 1e-12)
     logarithm = math.log(moment)
     correction = 0.5 * logarithm - fraction if smooth else -logarithm
-    correction = correction if room > 0.0 else -tilt * mean  # no moment exists: the uncorrected scheme's mean
-    return (x[0] + (drift + correction - shift * v + k1 * v + k2 * after + math.sqrt(k3 * (v + after)) * z[0]), after)
+    correction = (
+        correction if room > 0.0 else -tilt * mean
+    )  # no moment exists: the uncorrected scheme's mean
+    return (
+        x[0]
+        + (
+            drift
+            + correction
+            - shift * v
+            + k1 * v
+            + k2 * after
+            + math.sqrt(k3 * (v + after)) * z[0]
+        ),
+        after,
+    )
 
 
 def _lagged(values: np.ndarray, bars: int) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Hull-White with one factor: a Gaussian short rate fitted to a curve; its assets are zero-coupon bonds."""
+"""Hull-White with one factor: a Gaussian short rate fitted to a curve; its assets are
+zero-coupon bonds.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,11 @@ from gpuquant.models.short_rate import ShortRate, gaussian, integrated, loading
 
 @dataclass(frozen=True)
 class HullWhite(ShortRate):
-    """r = x + alpha(t), dx = -kappa x dt + rate_volatility dW, alpha such that bonds cost today what the curve says; simulated exactly.
+    """r = x + alpha(t), dx = -kappa x dt + rate_volatility dW, alpha such that bonds cost today
+    what the curve says; simulated exactly.
 
-    The assets are the zero-coupon bonds that pay 1 at each of `bond_maturities`: an option on a bond is a European under this model, a
-    swaption an option on several of them.
+    The assets are the zero-coupon bonds that pay 1 at each of `bond_maturities`: an option on a
+    bond is a European under this model, a swaption an option on several of them.
 
     Parameters
     ----------
@@ -51,17 +54,22 @@ class HullWhite(ShortRate):
         moves = (decay, part, spread, own, both, dt, m.rate[i], m.kappa[i], m.rate_volatility[i])
         ends = tuple(m.bond_maturities[i][j] for j in range(len(m.bond_maturities[i])))
         now = (0.0, 0.0, 0.0)
-        return moves + ends, now + tuple(-m.rate[i] * m.bond_maturities[i][j] for j in range(len(m.bond_maturities[i])))
+        return moves + ends, now + tuple(
+            -m.rate[i] * m.bond_maturities[i][j] for j in range(len(m.bond_maturities[i]))
+        )
 
     @staticmethod
     def step(c, x, z, u, k):
-        # the state's first is x = r - alpha, its second the integral of r: that of alpha is rate t + V(0, t) / 2
+        # the state's first is x = r - alpha, its second the integral of r: that of alpha is rate t
+        # + V(0, t) / 2
         now = x[2] + c[5]
         factor = x[0] * c[0] + c[2] * z[0]
         gone = c[6] * c[5] + 0.5 * (integrated(c[7], c[8], now) - integrated(c[7], c[8], x[2]))
         earned = x[1] + (gone + x[0] * c[1] + c[4] * z[0] + c[3] * z[1])
         state = (factor, earned, now)
-        return state + tuple(fitted(factor, c[6], c[7], c[8], now, c[9 + j]) for j in range(len(x) - 3))
+        return state + tuple(
+            fitted(factor, c[6], c[7], c[8], now, c[9 + j]) for j in range(len(x) - 3)
+        )
 
     @staticmethod
     def discount(m, i, t):
@@ -77,8 +85,14 @@ class HullWhite(ShortRate):
 
 
 def fitted(factor: Any, rate: Any, kappa: Any, volatility: Any, now: Any, end: Any) -> Any:
-    """The log price at `now` of the bond that ends at `end`, 0 after it: Brigo and Mercurio (2006), equation 3.39, in x."""
+    """The log price at `now` of the bond that ends at `end`, 0 after it: Brigo and Mercurio
+    (2006), equation 3.39, in x.
+    """
     left = max(end - now, 0.0)
     b, gone = loading(kappa, left), loading(kappa, now)
     square = volatility * volatility
-    return -rate * left - b * (factor + 0.5 * square * gone * gone) - 0.5 * b * b * square * loading(2.0 * kappa, now)
+    return (
+        -rate * left
+        - b * (factor + 0.5 * square * gone * gone)
+        - 0.5 * b * b * square * loading(2.0 * kappa, now)
+    )

@@ -14,9 +14,11 @@ from gpuquant.models.base import Model
 
 @dataclass(frozen=True)
 class Kou(Model):
-    """Diffusion with compound-Poisson jumps in the log price: up by an exponential of mean 1/up_decay, else down by one of mean 1/down_decay.
+    """Diffusion with compound-Poisson jumps in the log price: up by an exponential of mean
+    1/up_decay, else down by one of mean 1/down_decay.
 
-    d log S = (rate - dividend_yield - volatility^2/2 - intensity kappa) dt + volatility dW + J dN, kappa = E[e^J] - 1.
+    d log S = (rate - dividend_yield - volatility^2/2 - intensity kappa) dt + volatility dW + J dN,
+    kappa = E[e^J] - 1.
 
     Parameters
     ----------
@@ -39,8 +41,8 @@ class Kou(Model):
 
     Notes
     -----
-    A step counts at most four jumps; a grid has at least fifty steps per expected jump, which keeps the truncated
-    probability below 1e-8.
+    A step counts at most four jumps; a grid has at least fifty steps per expected jump, which keeps
+    the truncated probability below 1e-8.
 
     References
     ----------
@@ -67,7 +69,15 @@ class Kou(Model):
         up, down, chance = m.up_decay[i], m.down_decay[i], m.up_probability[i]
         kappa = chance * up / (up - 1.0) + (1.0 - chance) * down / (down + 1.0) - 1.0
         drift = (m.rate[i] - m.dividend_yield[i] - 0.5 * vol * vol - m.intensity[i] * kappa) * dt
-        return (drift, vol * math.sqrt(dt), expected, math.exp(-expected), chance, 1.0 / up, 1.0 / down), (math.log(m.spot[i]),)
+        return (
+            drift,
+            vol * math.sqrt(dt),
+            expected,
+            math.exp(-expected),
+            chance,
+            1.0 / up,
+            1.0 / down,
+        ), (math.log(m.spot[i]),)
 
     @staticmethod
     def step(c, x, z, u, k):
@@ -92,16 +102,24 @@ class Kou(Model):
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
         jumps = Kou.moment(m, 1j * z) - 1j * z * Kou.moment(m, 1.0)
-        return xp.exp(t * (m.intensity * jumps - 0.5 * m.volatility * m.volatility * (z * z + 1j * z)))
+        return xp.exp(
+            t * (m.intensity * jumps - 0.5 * m.volatility * m.volatility * (z * z + 1j * z))
+        )
 
     @staticmethod
     def moment(m: Any, s: Any) -> Any:
         """E[exp(s J)] - 1 of one jump J."""
-        return m.up_probability * m.up_decay / (m.up_decay - s) + (1.0 - m.up_probability) * m.down_decay / (m.down_decay + s) - 1.0
+        return (
+            m.up_probability * m.up_decay / (m.up_decay - s)
+            + (1.0 - m.up_probability) * m.down_decay / (m.down_decay + s)
+            - 1.0
+        )
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
-        square = 2.0 * m.up_probability / (m.up_decay * m.up_decay) + 2.0 * (1.0 - m.up_probability) / (m.down_decay * m.down_decay)
+        square = 2.0 * m.up_probability / (m.up_decay * m.up_decay) + 2.0 * (
+            1.0 - m.up_probability
+        ) / (m.down_decay * m.down_decay)
         return (m.volatility * m.volatility + m.intensity * square) * t
 
     @staticmethod

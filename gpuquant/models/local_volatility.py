@@ -18,8 +18,9 @@ LEVELS = (-0.6, -0.45, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6)
 class LocalVolatility(Model):
     """dS = (rate - dividend_yield) S dt + sigma(log(S / F_t), t) S dW, with F_t the forward.
 
-    sigma is constant in time up to each of `surface_times` (the last holds for ever) and linear in log(S / F_t) between
-    `surface_levels`, flat beyond them. Log-Euler steps that end at those times: the discounted spot is a martingale on any grid.
+    sigma is constant in time up to each of `surface_times` (the last holds for ever) and linear in
+    log(S / F_t) between `surface_levels`, flat beyond them. Log-Euler steps that end at those
+    times: the discounted spot is a martingale on any grid.
 
     Parameters
     ----------
@@ -38,7 +39,8 @@ class LocalVolatility(Model):
 
     Notes
     -----
-    `from_implied` tabulates Dupire's formula. Tables of up to some ten times and ten levels stay in registers and caches.
+    `from_implied` tabulates Dupire's formula. Tables of up to some ten times and ten levels stay in
+    registers and caches.
 
     References
     ----------
@@ -64,16 +66,27 @@ class LocalVolatility(Model):
         middle = t + 0.5 * dt
         # the table at this time, 1.0 for the period that the step lies in
         within = tuple(
-            1.0 if (j == 0 or middle >= m.surface_times[i][j - 1]) and (j == len(m.surface_times[i]) - 1 or middle < m.surface_times[i][j]) else 0.0
+            1.0
+            if (j == 0 or middle >= m.surface_times[i][j - 1])
+            and (j == len(m.surface_times[i]) - 1 or middle < m.surface_times[i][j])
+            else 0.0
             for j in range(len(m.surface_times[i]))
         )
         vols = tuple(
-            sum(within[j] * m.surface_volatilities[i][j * len(m.surface_levels[i]) + q] for j in range(len(m.surface_times[i])))
+            sum(
+                within[j] * m.surface_volatilities[i][j * len(m.surface_levels[i]) + q]
+                for j in range(len(m.surface_times[i]))
+            )
             for q in range(len(m.surface_levels[i]))
         )
         lows = tuple(m.surface_levels[i][q] for q in range(len(m.surface_levels[i]) - 1))
-        widths = tuple(max(m.surface_levels[i][q + 1] - m.surface_levels[i][q], 1e-12) for q in range(len(m.surface_levels[i]) - 1))
-        slopes = tuple((vols[q + 1] - vols[q]) / widths[q] for q in range(len(m.surface_levels[i]) - 1))
+        widths = tuple(
+            max(m.surface_levels[i][q + 1] - m.surface_levels[i][q], 1e-12)
+            for q in range(len(m.surface_levels[i]) - 1)
+        )
+        slopes = tuple(
+            (vols[q + 1] - vols[q]) / widths[q] for q in range(len(m.surface_levels[i]) - 1)
+        )
         carry = (m.rate[i] - m.dividend_yield[i]) * dt
         moves = (carry, dt, math.sqrt(dt), vols[0])
         return moves + lows + widths + slopes, (0.0, math.log(m.spot[i]))
@@ -81,7 +94,11 @@ class LocalVolatility(Model):
     @staticmethod
     def step(c, x, z, u, k):
         # linear from level to level: a sum of ramps
-        vol = c[3] + sum(c[4 + 2 * ((len(c) - 4) // 3) + q] * min(max(x[0] - c[4 + q], 0.0), c[4 + (len(c) - 4) // 3 + q]) for q in range((len(c) - 4) // 3))
+        vol = c[3] + sum(
+            c[4 + 2 * ((len(c) - 4) // 3) + q]
+            * min(max(x[0] - c[4 + q], 0.0), c[4 + (len(c) - 4) // 3 + q])
+            for q in range((len(c) - 4) // 3)
+        )
         return (x[0] + (vol * c[2] * z[0] - 0.5 * vol * vol * c[1]), x[1] + c[0])
 
     @staticmethod
@@ -94,7 +111,11 @@ class LocalVolatility(Model):
 
     @staticmethod
     def bridge_variance(c, x0, x1):
-        vol = c[3] + sum(c[4 + 2 * ((len(c) - 4) // 3) + q] * min(max(x0[0] - c[4 + q], 0.0), c[4 + (len(c) - 4) // 3 + q]) for q in range((len(c) - 4) // 3))
+        vol = c[3] + sum(
+            c[4 + 2 * ((len(c) - 4) // 3) + q]
+            * min(max(x0[0] - c[4 + q], 0.0), c[4 + (len(c) - 4) // 3 + q])
+            for q in range((len(c) - 4) // 3)
+        )
         return vol * vol * c[1]
 
     @property
@@ -103,22 +124,45 @@ class LocalVolatility(Model):
 
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:
-        times, levels, table = counted(m.surface_times), counted(m.surface_levels), counted(m.surface_volatilities)
+        times, levels, table = (
+            counted(m.surface_times),
+            counted(m.surface_levels),
+            counted(m.surface_volatilities),
+        )
         out = np.full(max(len(times), len(levels), len(table)), "", dtype=object)
-        out[np.broadcast_to(levels < 2, out.shape)] = "surface_levels has 1 value: must have two at least"
-        for row in np.flatnonzero(np.broadcast_to(table != times * levels, out.shape) & (out == "")):
-            have, t, k = (int(np.broadcast_to(count, out.shape)[row]) for count in (table, times, levels))
-            out[row] = f"surface_volatilities has {have} values: must have one for each of {t} surface_times and {k} surface_levels"
+        out[np.broadcast_to(levels < 2, out.shape)] = (
+            "surface_levels has 1 value: must have two at least"
+        )
+        for row in np.flatnonzero(
+            np.broadcast_to(table != times * levels, out.shape) & (out == "")
+        ):
+            have, t, k = (
+                int(np.broadcast_to(count, out.shape)[row]) for count in (table, times, levels)
+            )
+            out[row] = (
+                f"surface_volatilities has {have} values: must have one for each of {t} "
+                f"surface_times and {k} surface_levels"
+            )
         return out
 
     @classmethod
-    def from_implied(cls, implied: Any, *, spot: float, rate: float, dividend_yield: float = 0.0, times: Any, levels: Any = LEVELS) -> Self:
+    def from_implied(
+        cls,
+        implied: Any,
+        *,
+        spot: float,
+        rate: float,
+        dividend_yield: float = 0.0,
+        times: Any,
+        levels: Any = LEVELS,
+    ) -> Self:
         """The local volatilities of a surface of implied ones.
 
         Parameters
         ----------
         implied : object
-            With `at(strikes, maturities)`; smooth enough to be differentiated twice, which a table read linearly is not.
+            With `at(strikes, maturities)`; smooth enough to be differentiated twice, which a table
+            read linearly is not.
         times : sequence
             The ends of the periods; the table holds the formula at their middles.
         levels : sequence
@@ -130,7 +174,10 @@ class LocalVolatility(Model):
             A negative volatility where the surface has arbitrage, by way of the column's domain.
         """
         ends = np.asarray(times, dtype=float)
-        middles, k = 0.5 * (ends + np.concatenate([[0.0], ends[:-1]])), np.asarray(levels, dtype=float)
+        middles, k = (
+            0.5 * (ends + np.concatenate([[0.0], ends[:-1]])),
+            np.asarray(levels, dtype=float),
+        )
 
         def total(level: np.ndarray, time: np.ndarray) -> np.ndarray:
             forward = spot * np.exp((rate - dividend_yield) * time)
@@ -140,10 +187,20 @@ class LocalVolatility(Model):
         near, later = 0.5 * np.diff(k).min(), 0.25 * np.diff(ends, prepend=0.0).min()
         w, up, down = total(x, t), total(x + near, t), total(x - near, t)
         slope, bend = (up - down) / (2.0 * near), (up - 2.0 * w + down) / (near * near)
-        density = 1.0 - x / w * slope + 0.25 * (-0.25 - 1.0 / w + x * x / (w * w)) * slope * slope + 0.5 * bend
+        density = (
+            1.0
+            - x / w * slope
+            + 0.25 * (-0.25 - 1.0 / w + x * x / (w * w)) * slope * slope
+            + 0.5 * bend
+        )
         growth = (total(x, t + later) - total(x, t - later)) / (2.0 * later)
         free = (growth >= 0.0) & (density > 0.0)  # of arbitrage in time, and between strikes
         volatility = np.where(free, np.sqrt(np.abs(growth / density)), -1.0)
         return cls(
-            spot=spot, rate=rate, dividend_yield=dividend_yield, surface_times=ends, surface_levels=k, surface_volatilities=volatility
-        )  # fmt: skip
+            spot=spot,
+            rate=rate,
+            dividend_yield=dividend_yield,
+            surface_times=ends,
+            surface_levels=k,
+            surface_volatilities=volatility,
+        )

@@ -16,8 +16,9 @@ from gpuquant.models.base import Model
 class Merton(Model):
     """Diffusion with compound-Poisson jumps in the log price.
 
-    d log S = (rate - dividend_yield - volatility^2/2 - intensity kappa) dt + volatility dW + J dN, J ~ N(jump_mean, jump_volatility^2),
-    kappa = E[e^J] - 1. The number of jumps in a step is drawn by inversion of the Poisson distribution.
+    d log S = (rate - dividend_yield - volatility^2/2 - intensity kappa) dt + volatility dW + J dN,
+    J ~ N(jump_mean, jump_volatility^2), kappa = E[e^J] - 1. The number of jumps in a step is drawn
+    by inversion of the Poisson distribution.
 
     Parameters
     ----------
@@ -38,8 +39,8 @@ class Merton(Model):
 
     Notes
     -----
-    A step counts at most eight jumps; a grid has at least four steps per expected jump, which keeps the truncated
-    probability below 1e-11.
+    A step counts at most eight jumps; a grid has at least four steps per expected jump, which keeps
+    the truncated probability below 1e-11.
 
     References
     ----------
@@ -64,7 +65,14 @@ class Merton(Model):
         expected = m.intensity[i] * dt
         kappa = math.exp(m.jump_mean[i] + 0.5 * m.jump_volatility[i] ** 2) - 1.0
         drift = (m.rate[i] - m.dividend_yield[i] - 0.5 * vol * vol - m.intensity[i] * kappa) * dt
-        return (drift, vol * math.sqrt(dt), expected, math.exp(-expected), m.jump_mean[i], m.jump_volatility[i]), (math.log(m.spot[i]),)
+        return (
+            drift,
+            vol * math.sqrt(dt),
+            expected,
+            math.exp(-expected),
+            m.jump_mean[i],
+            m.jump_volatility[i],
+        ), (math.log(m.spot[i]),)
 
     @staticmethod
     def step(c, x, z, u, k):
@@ -82,17 +90,28 @@ class Merton(Model):
 
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
-        return xp.exp(t * (m.intensity * Merton.jumps(m, z, xp) - 0.5 * m.volatility * m.volatility * (z * z + 1j * z)))
+        return xp.exp(
+            t
+            * (
+                m.intensity * Merton.jumps(m, z, xp)
+                - 0.5 * m.volatility * m.volatility * (z * z + 1j * z)
+            )
+        )
 
     @staticmethod
     def jumps(m: Any, z: Any, xp: Any) -> Any:
         """Log characteristic function of one jump, less its compensation."""
         square = m.jump_volatility * m.jump_volatility
-        return xp.exp(1j * m.jump_mean * z - 0.5 * square * z * z) - 1.0 - 1j * z * (xp.exp(m.jump_mean + 0.5 * square) - 1.0)
+        return (
+            xp.exp(1j * m.jump_mean * z - 0.5 * square * z * z)
+            - 1.0
+            - 1j * z * (xp.exp(m.jump_mean + 0.5 * square) - 1.0)
+        )
 
     @staticmethod
     def sector(m: Any, xp: Any) -> Any:
-        # |exp(i jump_mean z - jump_volatility^2 z^2 / 2)| grows by at most a half of (jump_mean sine / jump_volatility)^2, in the exponent
+        # |exp(i jump_mean z - jump_volatility^2 z^2 / 2)| grows by at most a half of (jump_mean
+        # sine / jump_volatility)^2, in the exponent
         return xp.minimum(0.2, m.jump_volatility / xp.maximum(xp.abs(m.jump_mean), 1e-12))
 
     @staticmethod

@@ -8,7 +8,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gpuquant.columns import Column, choice, correlation, counted, derived, many, nonnegative, positive, real
+from gpuquant.columns import (
+    Column,
+    choice,
+    correlation,
+    counted,
+    derived,
+    many,
+    nonnegative,
+    positive,
+    real,
+)
 from gpuquant.models.base import Lognormals, Model
 
 
@@ -16,7 +26,8 @@ from gpuquant.models.base import Lognormals, Model
 class MultiBlackScholes(Model):
     """Lognormal prices whose Brownian motions are correlated, simulated exactly in log space.
 
-    dS_j = (rate - dividend_yield_j) S_j dt + volatility_j S_j dW_j, d<W_j, W_k> = correlation_jk dt.
+    dS_j = (rate - dividend_yield_j) S_j dt + volatility_j S_j dW_j, d<W_j, W_k> = correlation_jk
+    dt.
 
     Parameters
     ----------
@@ -33,7 +44,8 @@ class MultiBlackScholes(Model):
     correlation : Column, shape (n,)
         Of every pair, where `correlations` is not given; within [-1, 1].
     repair : Column, shape (n,)
-        no or yes: whether a matrix that is none (with a negative eigenvalue) is replaced by one near it.
+        no or yes: whether a matrix that is none (with a negative eigenvalue) is replaced by one
+        near it.
 
     Notes
     -----
@@ -56,20 +68,31 @@ class MultiBlackScholes(Model):
     normals = "spots"
     assets = "spots"
     vega_column = ""
-    by_asset: ClassVar[dict[str, str]] = {"spots": "spot", "dividend_yields": "dividend_yield", "volatilities": "volatility"}
+    by_asset: ClassVar[dict[str, str]] = {
+        "spots": "spot",
+        "dividend_yields": "dividend_yield",
+        "volatilities": "volatility",
+    }
 
     @staticmethod
     def begin(m, i, dt):
         root = math.sqrt(dt)
-        drifts = tuple((m.rate[i] - m.dividend_yields[i][j] - 0.5 * m.volatilities[i][j] ** 2) * dt for j in range(len(m.spots[i])))
+        drifts = tuple(
+            (m.rate[i] - m.dividend_yields[i][j] - 0.5 * m.volatilities[i][j] ** 2) * dt
+            for j in range(len(m.spots[i]))
+        )
         spread = tuple(
-            m.volatilities[i][k // len(m.spots[i])] * root * m.factor[i][k] for k in range(len(m.spots[i]) * len(m.spots[i]))
-        )  # fmt: skip
+            m.volatilities[i][k // len(m.spots[i])] * root * m.factor[i][k]
+            for k in range(len(m.spots[i]) * len(m.spots[i]))
+        )
         return drifts + spread, tuple(math.log(m.spots[i][j]) for j in range(len(m.spots[i])))
 
     @staticmethod
     def step(c, x, z, u, k):
-        return tuple(x[j] + c[j] + sum(c[len(x) + j * len(x) + q] * z[q] for q in range(j + 1)) for j in range(len(x)))
+        return tuple(
+            x[j] + c[j] + sum(c[len(x) + j * len(x) + q] * z[q] for q in range(j + 1))
+            for j in range(len(x))
+        )
 
     @staticmethod
     def log_spots(x):
@@ -81,7 +104,10 @@ class MultiBlackScholes(Model):
 
     @staticmethod
     def bridge_variance(c, x0, x1):
-        return tuple(sum(c[len(x0) + j * len(x0) + q] * c[len(x0) + j * len(x0) + q] for q in range(j + 1)) for j in range(len(x0)))
+        return tuple(
+            sum(c[len(x0) + j * len(x0) + q] * c[len(x0) + j * len(x0) + q] for q in range(j + 1))
+            for j in range(len(x0))
+        )
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormals:
@@ -90,7 +116,9 @@ class MultiBlackScholes(Model):
         assets = m.spots.shape[1]
         spread = m.volatilities[:, :, None] * m.factor.reshape(len(m.factor), assets, assets)
         covariance = xp.einsum("njl,nkl->njk", spread, spread) * time[:, :, None]
-        return Lognormals(xp.broadcast_to(m.spots, forwards.shape), forwards, covariance, xp.exp(-m.rate * t))
+        return Lognormals(
+            xp.broadcast_to(m.spots, forwards.shape), forwards, covariance, xp.exp(-m.rate * t)
+        )
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> None:
@@ -103,40 +131,70 @@ class MultiBlackScholes(Model):
     def settled(self) -> Self:
         assets = self.spots.shape[1]
         n = max(self.rows, 1)
-        dividends = np.broadcast_to(np.nan_to_num(self.dividend_yields), (len(self.dividend_yields), assets))
+        dividends = np.broadcast_to(
+            np.nan_to_num(self.dividend_yields), (len(self.dividend_yields), assets)
+        )
         volatilities = np.broadcast_to(self.volatilities, (len(self.volatilities), assets))
         factor = _cholesky(_matrices(self, assets)).reshape(-1, assets * assets)
-        columns = {**self.columns(), "dividend_yields": dividends, "volatilities": volatilities, "factor": factor}
+        columns = {
+            **self.columns(),
+            "dividend_yields": dividends,
+            "volatilities": volatilities,
+            "factor": factor,
+        }
         assert len(factor) in (1, n)
         return type(self).from_columns(columns)
 
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:
         assets = m.spots.shape[1]
-        n = max(len(m.spots), len(m.correlations), len(m.correlation), len(m.volatilities), len(m.dividend_yields))
+        n = max(
+            len(m.spots),
+            len(m.correlations),
+            len(m.correlation),
+            len(m.volatilities),
+            len(m.dividend_yields),
+        )
         out = np.full(n, "", dtype=object)
-        for name, allowed in (("dividend_yields", (0, 1, assets)), ("volatilities", (1, assets)), ("correlations", (0, assets * assets))):
+        for name, allowed in (
+            ("dividend_yields", (0, 1, assets)),
+            ("volatilities", (1, assets)),
+            ("correlations", (0, assets * assets)),
+        ):
             wrong = ~np.isin(counted(getattr(m, name)), allowed)
-            out = np.where(wrong & (out == ""), f"{name} has {counted(getattr(m, name))[0]} values where spots has {assets}", out)
+            out = np.where(
+                wrong & (out == ""),
+                f"{name} has {counted(getattr(m, name))[0]} values where spots has {assets}",
+                out,
+            )
         if (out != "").any():
             return out
         given = np.isfinite(m.correlations).any(axis=1)
         matrix = _given(m.correlations, assets) if given.any() else np.eye(assets)[None]
         plain = np.abs(matrix - matrix.transpose(0, 2, 1)).max(axis=(1, 2)) > 1e-12
         plain |= np.abs(np.einsum("njj->nj", matrix) - 1.0).max(axis=1) > 1e-12
-        out = np.where(given & plain, "correlations must be symmetric with ones on the diagonal", out)
+        out = np.where(
+            given & plain, "correlations must be symmetric with ones on the diagonal", out
+        )
         least = np.linalg.eigvalsh(_matrices(m, assets, repair=False))[:, 0]
         wrong = (least < -1e-10) & (m.repair == 0.0) & (out == "")
         for row in np.flatnonzero(np.broadcast_to(wrong, n)):
             value = float(np.broadcast_to(least, n)[row])
-            out[row] = f"correlations: smallest eigenvalue {value:.3g}: must be >= 0, else no prices have them; repair='yes' takes the nearest that are"
+            out[row] = (
+                f"correlations: smallest eigenvalue {value:.3g}: must be >= 0, else no "
+                "prices have them; repair='yes' takes the nearest that are"
+            )
         return out
 
 
 def _given(flat: np.ndarray, assets: int) -> np.ndarray:
     """Matrices of the rows that have one, the identity elsewhere."""
-    found = flat if flat.shape[1] == assets * assets else np.full((len(flat), assets * assets), np.nan)
-    return np.where(np.isfinite(found).all(axis=1)[:, None], found, np.eye(assets).ravel()).reshape(-1, assets, assets)
+    found = (
+        flat if flat.shape[1] == assets * assets else np.full((len(flat), assets * assets), np.nan)
+    )
+    return np.where(np.isfinite(found).all(axis=1)[:, None], found, np.eye(assets).ravel()).reshape(
+        -1, assets, assets
+    )
 
 
 def _matrices(m: Any, assets: int, *, repair: bool = True) -> np.ndarray:
@@ -149,7 +207,9 @@ def _matrices(m: Any, assets: int, *, repair: bool = True) -> np.ndarray:
         cut = np.einsum("njl,nl,nkl->njk", vectors, np.maximum(values, 0.0), vectors)
         scale = 1.0 / np.sqrt(np.einsum("njj->nj", cut))
         near = cut * scale[:, :, None] * scale[:, None, :]
-        matrix = np.where((m.repair != 0.0)[:, None, None] & (values[:, :1, None] < 0.0), near, matrix)
+        matrix = np.where(
+            (m.repair != 0.0)[:, None, None] & (values[:, :1, None] < 0.0), near, matrix
+        )
     return np.asarray(matrix)
 
 
@@ -161,6 +221,10 @@ def _cholesky(matrix: np.ndarray) -> np.ndarray:
         for k in range(j):
             rest = matrix[:, j, k] - (factor[:, j, :k] * factor[:, k, :k]).sum(axis=1)
             diagonal = factor[:, k, k]
-            factor[:, j, k] = np.where(diagonal > 1e-8, rest / np.where(diagonal > 1e-8, diagonal, 1.0), 0.0)
-        factor[:, j, j] = np.sqrt(np.maximum(matrix[:, j, j] - (factor[:, j, :j] ** 2).sum(axis=1), 0.0))
+            factor[:, j, k] = np.where(
+                diagonal > 1e-8, rest / np.where(diagonal > 1e-8, diagonal, 1.0), 0.0
+            )
+        factor[:, j, j] = np.sqrt(
+            np.maximum(matrix[:, j, j] - (factor[:, j, :j] ** 2).sum(axis=1), 0.0)
+        )
     return factor

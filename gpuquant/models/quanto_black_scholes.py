@@ -12,9 +12,11 @@ from gpuquant.models.base import Lognormal, Model
 
 @dataclass(frozen=True)
 class QuantoBlackScholes(Model):
-    """A lognormal foreign price under the domestic pricing measure; what it pays is converted one to one.
+    """A lognormal foreign price under the domestic pricing measure; what it pays is converted one
+    to one.
 
-    dS = (foreign_rate - dividend_yield - correlation volatility fx_volatility) S dt + volatility S dW, discounted at `rate`.
+    dS = (foreign_rate - dividend_yield - correlation volatility fx_volatility) S dt + volatility S
+    dW, discounted at `rate`.
 
     Parameters
     ----------
@@ -51,7 +53,9 @@ class QuantoBlackScholes(Model):
     @staticmethod
     def begin(m, i, dt):
         vol = m.volatility[i]
-        carry = m.foreign_rate[i] - m.dividend_yield[i] - m.correlation[i] * vol * m.fx_volatility[i]
+        carry = (
+            m.foreign_rate[i] - m.dividend_yield[i] - m.correlation[i] * vol * m.fx_volatility[i]
+        )
         return ((carry - 0.5 * vol * vol) * dt, vol * math.sqrt(dt)), (math.log(m.spot[i]),)
 
     @staticmethod
@@ -73,7 +77,9 @@ class QuantoBlackScholes(Model):
 
     @staticmethod
     def growth(m: Any, t: Any, xp: Any) -> Any:
-        return xp.exp((m.foreign_rate - m.dividend_yield - m.correlation * m.volatility * m.fx_volatility) * t)
+        return xp.exp(
+            (m.foreign_rate - m.dividend_yield - m.correlation * m.volatility * m.fx_volatility) * t
+        )
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
@@ -82,4 +88,10 @@ class QuantoBlackScholes(Model):
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal:
         square = m.volatility * m.volatility
-        return Lognormal(m.spot, t, lambda s: QuantoBlackScholes.growth(m, s, xp), lambda s: square * s, lambda s: xp.exp(-m.rate * s))
+        return Lognormal(
+            m.spot,
+            t,
+            lambda s: QuantoBlackScholes.growth(m, s, xp),
+            lambda s: square * s,
+            lambda s: xp.exp(-m.rate * s),
+        )

@@ -18,7 +18,8 @@ STEPS = 160  # of the fractional equation
 class RoughHeston(Model):
     """Heston's variance driven through the kernel t^(a - 1) / Gamma(a), a = hurst + 1/2.
 
-    v_t = v0 + I^a [kappa (long_variance - v) dt + vol_of_vol sqrt(v) dW2], I^a the fractional integral; hurst = 1/2 is Heston.
+    v_t = v0 + I^a [kappa (long_variance - v) dt + vol_of_vol sqrt(v) dW2], I^a the fractional
+    integral; hurst = 1/2 is Heston.
 
     Parameters
     ----------
@@ -43,8 +44,9 @@ class RoughHeston(Model):
 
     Notes
     -----
-    Priced by Fourier; there is no simulation. The fractional Riccati equation is solved in 160 Adams steps: prices to about 1e-4 of the
-    spot at hurst = 0.1, better where it is smoother, at some milliseconds a row.
+    Priced by Fourier; there is no simulation. The fractional Riccati equation is solved in 160
+    Adams steps: prices to about 1e-4 of the spot at hurst = 0.1, better where it is smoother, at
+    some milliseconds a row.
 
     References
     ----------
@@ -77,15 +79,22 @@ class RoughHeston(Model):
         linear = 1j * z * m.correlation * m.vol_of_vol - m.kappa
         quadratic = 0.5 * m.vol_of_vol * m.vol_of_vol
         last = step**power / special.gamma(power + 2.0)
-        # D^a h = constant + linear h + quadratic h^2; the newest slope is taken implicitly, as the root that tends to h = 0 with the step
+        # D^a h = constant + linear h + quadratic h^2; the newest slope is taken implicitly, as the
+        # root that tends to h = 0 with the step
         slopes = xp.zeros((STEPS + 1, *(constant + linear).shape), dtype=complex)
         slopes[0] = constant
         whole = 0.5 * slopes[0] * 0.0
         h = whole
         for n in range(STEPS):
             ago = (n - np.arange(1, n + 1, dtype=float)).reshape(-1, *(1,) * slopes[0].ndim)
-            weights = (ago + 2.0) ** (power + 1.0) + ago ** (power + 1.0) - 2.0 * (ago + 1.0) ** (power + 1.0)
-            known = (n ** (power + 1.0) - (n - power) * (n + 1.0) ** power) * slopes[0] + (weights * slopes[1 : n + 1]).sum(axis=0)
+            weights = (
+                (ago + 2.0) ** (power + 1.0)
+                + ago ** (power + 1.0)
+                - 2.0 * (ago + 1.0) ** (power + 1.0)
+            )
+            known = (n ** (power + 1.0) - (n - power) * (n + 1.0) ** power) * slopes[0] + (
+                weights * slopes[1 : n + 1]
+            ).sum(axis=0)
             two_a, b, c = 2.0 * last * quadratic, last * linear - 1.0, last * (known + constant)
             h = 2.0 * c / (xp.sqrt(b * b - 2.0 * two_a * c) - b)
             slopes[n + 1] = constant + (linear + quadratic * h) * h
@@ -95,10 +104,13 @@ class RoughHeston(Model):
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
-        # E[v] relaxes by a Mittag-Leffler function, whose integral is t E_(a,2)(-kappa t^a); its series cancels beyond about 10
+        # E[v] relaxes by a Mittag-Leffler function, whose integral is t E_(a,2)(-kappa t^a); its
+        # series cancels beyond about 10
         x = -m.kappa * t ** (m.hurst + 0.5)
         total, term = 0.0, xp.ones_like(x)
         for k in range(80):
             total = total + term / special.gamma((m.hurst + 0.5) * k + 2.0)
             term = term * x
-        return xp.where(x > -10.0, m.long_variance * t + (m.v0 - m.long_variance) * t * total, xp.nan)
+        return xp.where(
+            x > -10.0, m.long_variance * t + (m.v0 - m.long_variance) * t * total, xp.nan
+        )

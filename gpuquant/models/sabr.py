@@ -14,10 +14,11 @@ from gpuquant.models.base import Model
 
 @dataclass(frozen=True)
 class SABR(Model):
-    """dX = a X^beta dW1, da = vol_of_vol a dW2, d<W1, W2> = correlation dt, S_t = X_t exp((rate - dividend_yield) t); zero absorbs.
+    """dX = a X^beta dW1, da = vol_of_vol a dW2, d<W1, W2> = correlation dt, S_t = X_t exp((rate -
+    dividend_yield) t); zero absorbs.
 
-    The volatility is simulated exactly. Over a step X is a Brownian motion of the variance it begins with, absorbed by way of its bridge
-    where it may have met zero: a martingale on any grid.
+    The volatility is simulated exactly. Over a step X is a Brownian motion of the variance it
+    begins with, absorbed by way of its bridge where it may have met zero: a martingale on any grid.
 
     Parameters
     ----------
@@ -57,9 +58,15 @@ class SABR(Model):
 
     @staticmethod
     def explosion(m: Any, order: np.ndarray) -> np.ndarray:
-        # with beta 1 a moment is infinite at once where the correlation is too high for it (Lions and Musiela, 2007, theorem 2.3)
+        # with beta 1 a moment is infinite at once where the correlation is too high for it (Lions
+        # and Musiela, 2007, theorem 2.3)
         with np.errstate(divide="ignore", invalid="ignore"):
-            lost = (m.beta == 1.0) & (m.vol_of_vol > 0.0) & (order > 1.0) & (m.correlation > -np.sqrt((order - 1.0) / order))
+            lost = (
+                (m.beta == 1.0)
+                & (m.vol_of_vol > 0.0)
+                & (order > 1.0)
+                & (m.correlation > -np.sqrt((order - 1.0) / order))
+            )
         return np.where(lost, 0.0, np.inf)
 
     @staticmethod
@@ -67,7 +74,14 @@ class SABR(Model):
         lost = (m.beta == 1.0) & (m.correlation > 0.0) & (m.vol_of_vol > 0.0)
         if not np.any(lost):
             return None
-        return np.where(lost, "beta 1 with a positive correlation: the price is no martingale, and its mean is below the forward (Jourdain, 2004)", "")
+        return np.where(
+            lost,
+            (
+                "beta 1 with a positive correlation: the price is no martingale, and its "
+                "mean is below the forward (Jourdain, 2004)"
+            ),
+            "",
+        )
 
     @staticmethod
     def begin(m, i, dt):
@@ -76,7 +90,11 @@ class SABR(Model):
         carry = (m.rate[i] - m.dividend_yield[i]) * dt
         rho = m.correlation[i]
         own = math.sqrt(max(1.0 - rho * rho, 0.0))
-        return (m.beta[i], carry, root, nu * root, -0.5 * nu * nu * dt, rho, own), (m.spot[i], math.log(m.alpha[i]), 0.0)
+        return (m.beta[i], carry, root, nu * root, -0.5 * nu * nu * dt, rho, own), (
+            m.spot[i],
+            math.log(m.alpha[i]),
+            0.0,
+        )
 
     @staticmethod
     def step(c, x, z, u, k):

@@ -1,4 +1,6 @@
-"""What short-rate models share: their assets are zero-coupon bonds, and money grows at a random rate."""
+"""What short-rate models share: their assets are zero-coupon bonds, and money grows at a random
+rate.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from gpuquant.models.base import Lognormal, Lognormals, Model
 
 @dataclass(frozen=True)
 class ShortRate(Model):
-    """The base of short-rate models. Their state is (rate, its integral, time, log price of each bond); they say `bond(m, t, xp)`."""
+    """The base of short-rate models. Their state is (rate, its integral, time, log price of each
+    bond); they say `bond(m, t, xp)`.
+    """
 
     abstract: ClassVar[bool] = True
     careful: ClassVar[bool] = True
@@ -30,17 +34,32 @@ class ShortRate(Model):
 
     @classmethod
     def bonds(cls, m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
-        """The bonds' prices at `t` where the rate is Gaussian: lognormal, and all moved by one normal."""
+        """The bonds' prices at `t` where the rate is Gaussian: lognormal, and all moved by one
+        normal.
+        """
         time, kappa = xp.atleast_1d(t), m.kappa
         discount = cls.bond(m, time, xp)
         ends = m.bond_maturities
         spots = xp.stack([cls.bond(m, ends[:, j], xp) for j in range(ends.shape[1])], axis=1)
         rate_variance = m.rate_volatility * m.rate_volatility * reversion(2.0 * kappa, time, xp)
-        deviations = xp.stack([xp.sqrt(rate_variance) * reversion(kappa, ends[:, j] - time, xp) for j in range(ends.shape[1])], axis=1)
+        deviations = xp.stack(
+            [
+                xp.sqrt(rate_variance) * reversion(kappa, ends[:, j] - time, xp)
+                for j in range(ends.shape[1])
+            ],
+            axis=1,
+        )
         forwards = spots / discount[:, None]
         if ends.shape[1] == 1:
-            return Lognormal.ending(spots[:, 0], time, forwards[:, 0], deviations[:, 0] ** 2, discount, xp)
-        return Lognormals(xp.broadcast_to(spots, forwards.shape), forwards, deviations[:, :, None] * deviations[:, None, :], discount)
+            return Lognormal.ending(
+                spots[:, 0], time, forwards[:, 0], deviations[:, 0] ** 2, discount, xp
+            )
+        return Lognormals(
+            xp.broadcast_to(spots, forwards.shape),
+            forwards,
+            deviations[:, :, None] * deviations[:, None, :],
+            discount,
+        )
 
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:
@@ -49,14 +68,20 @@ class ShortRate(Model):
         if not np.any(early):
             return None
         row = int(np.argmax(early))
-        culprit, limit = (float(np.broadcast_to(value, early.shape)[row]) for value in (first, m.maturity))
-        return np.where(early, f"bond_maturities has {culprit:g}: must not lie before maturity, {limit:g}", "")
+        culprit, limit = (
+            float(np.broadcast_to(value, early.shape)[row]) for value in (first, m.maturity)
+        )
+        return np.where(
+            early, f"bond_maturities has {culprit:g}: must not lie before maturity, {limit:g}", ""
+        )
 
 
 def gaussian(kappa: Any, volatility: Any, dt: Any) -> Any:
-    """Exact steps of an Ornstein-Uhlenbeck process and its integral: decay, share of the distance integrated, and the loadings of two normals.
+    """Exact steps of an Ornstein-Uhlenbeck process and its integral: decay, share of the distance
+    integrated, and the loadings of two normals.
 
-    The first normal moves the process by `spread` and its integral by `both`, the second the integral alone by `own`.
+    The first normal moves the process by `spread` and its integral by `both`, the second the
+    integral alone by `own`.
     """
     part = loading(kappa, dt)
     twice = loading(2.0 * kappa, dt)
@@ -68,12 +93,16 @@ def gaussian(kappa: Any, volatility: Any, dt: Any) -> Any:
 def loading(kappa: Any, time: Any) -> Any:
     """(1 - exp(-kappa t)) / kappa, by its series where the difference would cancel."""
     x = kappa * time
-    series = 1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 * (1.0 - x / 7.0)))))
+    series = 1.0 - x / 2.0 * (
+        1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 * (1.0 - x / 7.0))))
+    )
     return time * series if x < 0.1 else (1.0 - math.exp(-x)) / kappa
 
 
 def integrated(kappa: Any, volatility: Any, time: Any) -> Any:
-    """The variance of the integral of x over `time`: Brigo and Mercurio (2006), equation 4.10 with one factor; by its series where it would cancel."""
+    """The variance of the integral of x over `time`: Brigo and Mercurio (2006), equation 4.10
+    with one factor; by its series where it would cancel.
+    """
     x = kappa * time
     tail = x * (31.0 / 2520.0 - x * (1.0 / 320.0 - x * (127.0 / 181440.0 - x * (17.0 / 120960.0))))
     series = 1.0 / 3.0 - x * (0.25 - x * (7.0 / 60.0 - x * (1.0 / 24.0 - tail)))
@@ -90,7 +119,16 @@ def reversion(kappa: Any, t: Any, xp: Any) -> Any:
 def integral_variance(kappa: Any, volatility: Any, t: Any, xp: Any) -> Any:
     """`integrated` of arrays."""
     x = kappa * t
-    terms = (1.0 / 3.0, -0.25, 7.0 / 60.0, -1.0 / 24.0, 31.0 / 2520.0, -1.0 / 320.0, 127.0 / 181440.0, -17.0 / 120960.0)
+    terms = (
+        1.0 / 3.0,
+        -0.25,
+        7.0 / 60.0,
+        -1.0 / 24.0,
+        31.0 / 2520.0,
+        -1.0 / 320.0,
+        127.0 / 181440.0,
+        -17.0 / 120960.0,
+    )
     series = sum(term * x**k for k, term in enumerate(terms))
     whole = (t - 2.0 * reversion(kappa, t, xp) + reversion(2.0 * kappa, t, xp)) / (kappa * kappa)
     return volatility * volatility * xp.where(x < 0.1, t * t * t * series, whole)

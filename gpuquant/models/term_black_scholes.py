@@ -1,4 +1,6 @@
-"""Black-Scholes with term structures: rates, dividends and volatility that are constant from date to date."""
+"""Black-Scholes with term structures: rates, dividends and volatility that are constant from
+date to date.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ from gpuquant.models.base import Lognormal, Model
 class TermBlackScholes(Model):
     """dS = (r(t) - q(t)) S dt + sigma(t) S dW, simulated exactly in log space.
 
-    The k-th value of a list holds from the knot before it (or today) to `knots[k]`, the last one for ever: they are instantaneous
-    forward rates and volatilities, so that those of a maturity are their averages.
+    The k-th value of a list holds from the knot before it (or today) to `knots[k]`, the last one
+    for ever: they are instantaneous forward rates and volatilities, so that those of a maturity are
+    their averages.
 
     Parameters
     ----------
@@ -56,11 +59,19 @@ class TermBlackScholes(Model):
     def begin(m, i, dt, t):
         # what each period has in common with the step from t on
         lengths = tuple(
-            max((min(t + dt, m.knots[i][j]) if j < len(m.knots[i]) - 1 else t + dt) - (max(t, m.knots[i][j - 1]) if j > 0 else t), 0.0)
+            max(
+                (min(t + dt, m.knots[i][j]) if j < len(m.knots[i]) - 1 else t + dt)
+                - (max(t, m.knots[i][j - 1]) if j > 0 else t),
+                0.0,
+            )
             for j in range(len(m.knots[i]))
         )
-        variance = sum(m.volatilities[i][j] * m.volatilities[i][j] * lengths[j] for j in range(len(m.knots[i])))
-        drift = sum((m.rates[i][j] - m.dividend_yields[i][j]) * lengths[j] for j in range(len(m.knots[i])))
+        variance = sum(
+            m.volatilities[i][j] * m.volatilities[i][j] * lengths[j] for j in range(len(m.knots[i]))
+        )
+        drift = sum(
+            (m.rates[i][j] - m.dividend_yields[i][j]) * lengths[j] for j in range(len(m.knots[i]))
+        )
         return (drift - 0.5 * variance, math.sqrt(variance)), (math.log(m.spot[i]),)
 
     @staticmethod
@@ -75,7 +86,12 @@ class TermBlackScholes(Model):
     def discount(m, i, t):
         return math.exp(
             -sum(
-                m.rates[i][j] * max((min(t, m.knots[i][j]) if j < len(m.knots[i]) - 1 else t) - (m.knots[i][j - 1] if j > 0 else 0.0), 0.0)
+                m.rates[i][j]
+                * max(
+                    (min(t, m.knots[i][j]) if j < len(m.knots[i]) - 1 else t)
+                    - (m.knots[i][j - 1] if j > 0 else 0.0),
+                    0.0,
+                )
                 for j in range(len(m.knots[i]))
             )
         )
@@ -96,8 +112,13 @@ class TermBlackScholes(Model):
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal:
         flat = m.knots.shape[1] == 1
         return Lognormal(
-            m.spot, t, lambda s: TermBlackScholes.growth(m, s, xp), lambda s: _integral(m.volatilities**2, m.knots, s, xp), lambda s: TermBlackScholes.bond(m, s, xp), flat
-        )  # fmt: skip
+            m.spot,
+            t,
+            lambda s: TermBlackScholes.growth(m, s, xp),
+            lambda s: _integral(m.volatilities**2, m.knots, s, xp),
+            lambda s: TermBlackScholes.bond(m, s, xp),
+            flat,
+        )
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
@@ -110,17 +131,26 @@ class TermBlackScholes(Model):
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:
         periods = counted(m.knots)
-        out = np.full(max(len(m.knots), len(m.rates), len(m.dividend_yields), len(m.volatilities)), "", dtype=object)
+        out = np.full(
+            max(len(m.knots), len(m.rates), len(m.dividend_yields), len(m.volatilities)),
+            "",
+            dtype=object,
+        )
         for name in ("rates", "dividend_yields", "volatilities"):
             length = counted(getattr(m, name))
             wrong = np.broadcast_to(length != periods, out.shape) & (out == "")
-            out[wrong] = f"{name} has {length[np.argmax(length != periods)]} values where knots has {periods[np.argmax(length != periods)]}"
+            out[wrong] = (
+                f"{name} has {length[np.argmax(length != periods)]} values where knots "
+                f"has {periods[np.argmax(length != periods)]}"
+            )
         return out
 
 
 def _integral(values: Any, knots: Any, t: Any, xp: Any) -> Any:
     """The integral from today to `t` of what is constant between knots, shape (n,)."""
-    time = xp.broadcast_to(xp.asarray(t, dtype=float), (max(len(values), len(knots), np.size(t)),))[:, None]
+    time = xp.broadcast_to(xp.asarray(t, dtype=float), (max(len(values), len(knots), np.size(t)),))[
+        :, None
+    ]
     before = xp.concatenate([xp.zeros_like(knots[:, :1]), knots[:, :-1]], axis=1)
     after = xp.concatenate([knots[:, :-1], xp.full_like(knots[:, :1], xp.inf)], axis=1)
     return (values * (xp.clip(time, before, after) - before)).sum(axis=1)

@@ -14,7 +14,8 @@ from gpuquant.models.base import Model
 
 @dataclass(frozen=True)
 class VarianceGamma(Model):
-    """log S_t = log forward + theta-drifted Brownian motion at the time of a gamma process of mean t and variance variance_rate t.
+    """log S_t = log forward + theta-drifted Brownian motion at the time of a gamma process of mean
+    t and variance variance_rate t.
 
     Parameters
     ----------
@@ -33,11 +34,13 @@ class VarianceGamma(Model):
 
     Notes
     -----
-    Simulated exactly, but for gamma times that four proposals leave without an accepted one, some five of a million: they keep the last.
+    Simulated exactly, but for gamma times that four proposals leave without an accepted one, some
+    five of a million: they keep the last.
 
     References
     ----------
-    Madan, Carr and Chang (1998); Marsaglia and Tsang (2000), A simple method for generating gamma variables.
+    Madan, Carr and Chang (1998); Marsaglia and Tsang (2000), A simple method for generating gamma
+    variables.
     """
 
     spot: Column = positive(sample=100.0)
@@ -54,9 +57,19 @@ class VarianceGamma(Model):
     def begin(m, i, dt):
         half = 0.5 * m.volatility[i] * m.volatility[i] * m.variance_rate[i]
         shape = dt / m.variance_rate[i]
-        carry = (m.rate[i] - m.dividend_yield[i]) * dt + shape * math.log(1.0 - m.drift[i] * m.variance_rate[i] - half)
+        carry = (m.rate[i] - m.dividend_yield[i]) * dt + shape * math.log(
+            1.0 - m.drift[i] * m.variance_rate[i] - half
+        )
         centre = shape + 2.0 / 3.0  # of a gamma of one more, which the last uniform brings down
-        return (carry, 1.0 / shape, centre, 1.0 / math.sqrt(9.0 * centre), m.variance_rate[i], m.volatility[i], m.drift[i]), (math.log(m.spot[i]),)
+        return (
+            carry,
+            1.0 / shape,
+            centre,
+            1.0 / math.sqrt(9.0 * centre),
+            m.variance_rate[i],
+            m.volatility[i],
+            m.drift[i],
+        ), (math.log(m.spot[i]),)
 
     @staticmethod
     def step(c, x, z, u, k):
@@ -80,7 +93,11 @@ class VarianceGamma(Model):
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
         half = 0.5 * m.volatility * m.volatility * m.variance_rate
         shift = xp.log(1.0 - m.drift * m.variance_rate - half)
-        return xp.exp(t / m.variance_rate * (1j * z * shift - xp.log(1.0 - 1j * m.drift * m.variance_rate * z + half * z * z)))
+        return xp.exp(
+            t
+            / m.variance_rate
+            * (1j * z * shift - xp.log(1.0 - 1j * m.drift * m.variance_rate * z + half * z * z))
+        )
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
@@ -89,7 +106,14 @@ class VarianceGamma(Model):
     @staticmethod
     def refuse(m: Any) -> np.ndarray | None:
         room = 1.0 - m.drift * m.variance_rate - 0.5 * m.volatility * m.volatility * m.variance_rate
-        return np.where(room <= 0.0, "the price has no mean: drift variance_rate + volatility^2 variance_rate / 2 must be below 1", "")
+        return np.where(
+            room <= 0.0,
+            (
+                "the price has no mean: drift variance_rate + volatility^2 variance_rate / 2 "
+                "must be below 1"
+            ),
+            "",
+        )
 
 
 def proposed(width: Any, z: Any) -> Any:
@@ -101,4 +125,6 @@ def proposed(width: Any, z: Any) -> Any:
 def accepted(centre: Any, width: Any, z: Any, u: Any) -> Any:
     """Whether a uniform accepts the proposal of this normal."""
     size = proposed(width, z)
-    return math.log(u) < 0.5 * z * z + centre * (1.0 - size + math.log(size)) and 1.0 + width * z > 0.0
+    return (
+        math.log(u) < 0.5 * z * z + centre * (1.0 - size + math.log(size)) and 1.0 + width * z > 0.0
+    )

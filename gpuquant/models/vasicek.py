@@ -10,15 +10,23 @@ import numpy as np
 
 from gpuquant.columns import Column, many, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Lognormals
-from gpuquant.models.short_rate import ShortRate, gaussian, integral_variance, integrated, loading, reversion
+from gpuquant.models.short_rate import (
+    ShortRate,
+    gaussian,
+    integral_variance,
+    integrated,
+    loading,
+    reversion,
+)
 
 
 @dataclass(frozen=True)
 class Vasicek(ShortRate):
-    """dr = kappa (long_rate - r) dt + rate_volatility dW, simulated exactly together with its integral.
+    """dr = kappa (long_rate - r) dt + rate_volatility dW, simulated exactly together with its
+    integral.
 
-    The assets are the zero-coupon bonds that pay 1 at each of `bond_maturities`: an option on a bond is a European under this model, a
-    swaption an option on several of them.
+    The assets are the zero-coupon bonds that pay 1 at each of `bond_maturities`: an option on a
+    bond is a European under this model, a swaption an option on several of them.
 
     Parameters
     ----------
@@ -35,7 +43,8 @@ class Vasicek(ShortRate):
 
     References
     ----------
-    Vasicek (1977); Jamshidian (1989); Brigo and Mercurio (2006), section 3.2.1; Glasserman (2003), section 3.3.
+    Vasicek (1977); Jamshidian (1989); Brigo and Mercurio (2006), section 3.2.1; Glasserman (2003),
+    section 3.3.
     """
 
     short_rate: Column = real(sample=0.03)
@@ -55,7 +64,14 @@ class Vasicek(ShortRate):
         law = (m.kappa[i], m.long_rate[i], m.rate_volatility[i])
         ends = tuple(m.bond_maturities[i][j] for j in range(len(m.bond_maturities[i])))
         bonds = tuple(
-            bond_price(m.short_rate[i], m.kappa[i], m.long_rate[i], m.rate_volatility[i], m.bond_maturities[i][j]) for j in range(len(m.bond_maturities[i]))
+            bond_price(
+                m.short_rate[i],
+                m.kappa[i],
+                m.long_rate[i],
+                m.rate_volatility[i],
+                m.bond_maturities[i][j],
+            )
+            for j in range(len(m.bond_maturities[i]))
         )
         now = (m.short_rate[i], 0.0, 0.0)
         return moves + law + ends, now + bonds
@@ -66,16 +82,24 @@ class Vasicek(ShortRate):
         rate = c[0] + above * c[1] + c[3] * z[0]
         earned = x[1] + (c[0] * c[6] + above * c[2] + c[5] * z[0] + c[4] * z[1])
         now = (rate, earned, x[2] + c[6])
-        return now + tuple(bond_price(rate, c[7], c[8], c[9], c[10 + j] - x[2] - c[6]) for j in range(len(x) - 3))
+        return now + tuple(
+            bond_price(rate, c[7], c[8], c[9], c[10 + j] - x[2] - c[6]) for j in range(len(x) - 3)
+        )
 
     @staticmethod
     def discount(m, i, t):
-        return math.exp(bond_price(m.short_rate[i], m.kappa[i], m.long_rate[i], m.rate_volatility[i], t))
+        return math.exp(
+            bond_price(m.short_rate[i], m.kappa[i], m.long_rate[i], m.rate_volatility[i], t)
+        )
 
     @staticmethod
     def bond(m: Any, t: Any, xp: Any) -> Any:
         b = reversion(m.kappa, t, xp)
-        return xp.exp(0.5 * integral_variance(m.kappa, m.rate_volatility, t, xp) - m.long_rate * (t - b) - b * m.short_rate)
+        return xp.exp(
+            0.5 * integral_variance(m.kappa, m.rate_volatility, t, xp)
+            - m.long_rate * (t - b)
+            - b * m.short_rate
+        )
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
@@ -87,7 +111,9 @@ class Vasicek(ShortRate):
 
 
 def bond_price(rate: Any, kappa: Any, long_rate: Any, volatility: Any, time: Any) -> Any:
-    """The log price of a zero-coupon bond `time` before its end, 0 after it: minus the mean of the rate's integral, plus half its variance."""
+    """The log price of a zero-coupon bond `time` before its end, 0 after it: minus the mean of
+    the rate's integral, plus half its variance.
+    """
     left = max(time, 0.0)
     b = loading(kappa, left)
     return 0.5 * integrated(kappa, volatility, left) - long_rate * (left - b) - b * rate

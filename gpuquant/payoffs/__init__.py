@@ -1,4 +1,6 @@
-"""Payoffs: one file per payoff. Drop a file here, or define the class anywhere, and every model prices it."""
+"""Payoffs: one file per payoff. Drop a file here, or define the class anywhere, and every model
+prices it.
+"""
 
 from gpuquant.family import exports
 

@@ -23,7 +23,9 @@ from gpuquant.payoffs.no_touch import NoTouch as NoTouch
 from gpuquant.payoffs.one_touch import OneTouch as OneTouch
 from gpuquant.payoffs.outside_barrier import OutsideBarrier as OutsideBarrier
 from gpuquant.payoffs.partial_barrier import PartialBarrier as PartialBarrier
-from gpuquant.payoffs.partial_floating_lookback import PartialFloatingLookback as PartialFloatingLookback
+from gpuquant.payoffs.partial_floating_lookback import (
+    PartialFloatingLookback as PartialFloatingLookback,
+)
 from gpuquant.payoffs.partial_lookback import PartialLookback as PartialLookback
 from gpuquant.payoffs.power_option import PowerOption as PowerOption
 from gpuquant.payoffs.rainbow import Rainbow as Rainbow

@@ -8,14 +8,25 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuquant.columns import Column, call_or_put, choice, count, counted, derived, if_known, many, nonnegative
+from gpuquant.columns import (
+    Column,
+    call_or_put,
+    choice,
+    count,
+    counted,
+    derived,
+    if_known,
+    many,
+    nonnegative,
+)
 from gpuquant.payoffs.base import Payoff
 from gpuquant.payoffs.lognormal import black
 
 
 @dataclass(frozen=True)
 class Asian(Payoff):
-    """A call or put on the average A of the prices at T k/n, k = 1..n: sign (A - strike), or sign (S_T - A) where the strike floats.
+    """A call or put on the average A of the prices at T k/n, k = 1..n: sign (A - strike), or sign
+    (S_T - A) where the strike floats.
 
     Parameters
     ----------
@@ -26,9 +37,11 @@ class Asian(Payoff):
     maturity : Column, shape (n,)
         Years from today; 0 is now.
     fixings : Column, shape (n,)
-        Number of fixing dates; a whole number >= 1. Of a continuous average: the points of its trapezoidal rule.
+        Number of fixing dates; a whole number >= 1. Of a continuous average: the points of its
+        trapezoidal rule.
     fixing_times : Column of lists, shape (n, fixings)
-        The fixing dates themselves, years from today, where they are others than T k/n; from 0 to the maturity.
+        The fixing dates themselves, years from today, where they are others than T k/n; from 0 to
+        the maturity.
     average : Column, shape (n,)
         arithmetic or geometric.
     averaging : Column, shape (n,)
@@ -83,23 +96,45 @@ class Asian(Payoff):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        # log of the geometric mean is normal: its mean and variance are sums over the n fixings, or integrals
+        # log of the geometric mean is normal: its mean and variance are sums over the n fixings, or
+        # integrals
         n = p.fixings
         carry = xp.log(law.forward / law.spot)
         continuous = p.averaging == 1.0
         times = xp.sort(xp.nan_to_num(p.fixing_times), axis=1)
         listed = xp.isfinite(p.fixing_times).any(axis=1)
-        place = xp.arange(1, times.shape[1] + 1)  # the later of two dates adds nothing to their covariance
-        sums = times.sum(axis=1) / (n * p.maturity), (times * (2.0 * (times.shape[1] - place) + 1.0)).sum(axis=1) / (n * n * p.maturity)
+        place = xp.arange(
+            1, times.shape[1] + 1
+        )  # the later of two dates adds nothing to their covariance
+        sums = (
+            times.sum(axis=1) / (n * p.maturity),
+            (times * (2.0 * (times.shape[1] - place) + 1.0)).sum(axis=1) / (n * n * p.maturity),
+        )
         middle = xp.where(continuous, 0.5, xp.where(listed, sums[0], (n + 1.0) / (2.0 * n)))
-        third = xp.where(continuous, 1.0 / 3.0, xp.where(listed, sums[1], (n + 1.0) * (2.0 * n + 1.0) / (6.0 * n * n)))
+        third = xp.where(
+            continuous,
+            1.0 / 3.0,
+            xp.where(listed, sums[1], (n + 1.0) * (2.0 * n + 1.0) / (6.0 * n * n)),
+        )
         share = n / (n + p.past_fixings)
         known = xp.where(p.past_fixings > 0.0, p.past_average, 1.0)
-        mean = share * (xp.log(law.spot) + (carry - 0.5 * law.variance) * middle) + (1.0 - share) * xp.log(known)
+        mean = share * (xp.log(law.spot) + (carry - 0.5 * law.variance) * middle) + (
+            1.0 - share
+        ) * xp.log(known)
         variance = share * share * law.variance * third
-        price = black(p.option_type, xp.exp(mean + 0.5 * variance), p.strike, variance, law.discount, xp, special)
+        price = black(
+            p.option_type,
+            xp.exp(mean + 0.5 * variance),
+            p.strike,
+            variance,
+            law.discount,
+            xp,
+            special,
+        )
         single = (n == 1.0) & (p.past_fixings == 0.0) & ~continuous & ~listed
-        return xp.where(((p.average == 1.0) | single) & (p.strike_type == 0.0) & law.flat, price, xp.nan)
+        return xp.where(
+            ((p.average == 1.0) | single) & (p.strike_type == 0.0) & law.flat, price, xp.nan
+        )
 
     def settled(self) -> Self:
         listed = np.isfinite(self.fixing_times).any(axis=1)
@@ -110,7 +145,15 @@ class Asian(Payoff):
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        lost = np.where((p.past_fixings > 0.0) & np.isnan(p.past_average), "past_average is missing: past fixings need their values", "")
+        lost = np.where(
+            (p.past_fixings > 0.0) & np.isnan(p.past_average),
+            "past_average is missing: past fixings need their values",
+            "",
+        )
         late = (np.nan_to_num(p.fixing_times) > p.maturity[:, None] * (1.0 + 1e-12)).any(axis=1)
         lost = np.where(late, "fixing_times go beyond the maturity", lost)
-        return np.where((p.strike_type == 0.0) & np.isnan(p.strike), "strike is missing: must be finite and > 0", lost)
+        return np.where(
+            (p.strike_type == 0.0) & np.isnan(p.strike),
+            "strike is missing: must be finite and > 0",
+            lost,
+        )

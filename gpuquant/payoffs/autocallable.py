@@ -1,4 +1,6 @@
-"""Autocallable: a note that ends early, with its coupons, when the price stands high enough at a date."""
+"""Autocallable: a note that ends early, with its coupons, when the price stands high enough at a
+date.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ from gpuquant.payoffs.base import Payoff, spared_at, spared_between
 
 @dataclass(frozen=True)
 class Autocallable(Payoff):
-    """notional x (1 + coupon k) at the first date T k/n with S >= autocall x initial; if there is none, at maturity, the notional, or
-    notional x S_T / initial where the price has met protection x initial and ends below the initial one.
+    """notional x (1 + coupon k) at the first date T k/n with S >= autocall x initial; if there is
+    none, at maturity, the notional, or notional x S_T / initial where the price has met protection
+    x initial and ends below the initial one.
 
     Parameters
     ----------
@@ -57,19 +60,29 @@ class Autocallable(Payoff):
 
     @staticmethod
     def start(p, i, log_spots):
-        # alive, chance that the protection was not met, what was paid early at its worth at maturity
+        # alive, chance that the protection was not met, what was paid early at its worth at
+        # maturity
         return (1.0, 1.0, 0.0)
 
     @staticmethod
     def observe(p, i, acc, log_spots, k, growth):
         called = acc[0] > 0.0 and math.exp(log_spots[0]) >= p.autocall[i] * p.initial[i]
         paid = p.notional[i] * (1.0 + p.coupon[i] * (k + 1.0)) * growth
-        spared = acc[1] * spared_at(-1.0, p.protection[i] * p.initial[i], log_spots[0]) if p.watching[i] == 1.0 else acc[1]
+        spared = (
+            acc[1] * spared_at(-1.0, p.protection[i] * p.initial[i], log_spots[0])
+            if p.watching[i] == 1.0
+            else acc[1]
+        )
         return (0.0 if called else acc[0], spared, paid if called else acc[2])
 
     @staticmethod
     def between(p, i, acc, log0, log1, variance):
-        return (acc[0], acc[1] * spared_between(-1.0, p.protection[i] * p.initial[i], log0[0], log1[0], variance), acc[2])
+        return (
+            acc[0],
+            acc[1]
+            * spared_between(-1.0, p.protection[i] * p.initial[i], log0[0], log1[0], variance),
+            acc[2],
+        )
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -10,15 +10,25 @@ import numpy as np
 
 from gpuquant.columns import Column, call_or_put, choice, nonnegative, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import KINDS, Watched, already, living_side, living_sides, spared_at, spared_between
+from gpuquant.payoffs.base import (
+    KINDS,
+    Watched,
+    already,
+    living_side,
+    living_sides,
+    spared_at,
+    spared_between,
+)
 
 
 @dataclass(frozen=True)
 class Barrier(Watched):
-    """A European option that is knocked out or in when the price touches `barrier`; a dead option pays its `rebate`.
+    """A European option that is knocked out or in when the price touches `barrier`; a dead option
+    pays its `rebate`.
 
-    Watched at T k/n, k = 1..n, or continuously: then each path carries the probability that a Brownian bridge between its
-    steps survives, which leaves no discretisation error under Black-Scholes.
+    Watched at T k/n, k = 1..n, or continuously: then each path carries the probability that a
+    Brownian bridge between its steps survives, which leaves no discretisation error under
+    Black-Scholes.
 
     Parameters
     ----------
@@ -35,7 +45,8 @@ class Barrier(Watched):
     rebate : Column, shape (n,)
         Paid when the option is dead, in currency units; >= 0.
     rebate_timing : Column, shape (n,)
-        maturity or hit: when an option that is knocked out pays its rebate. One that was never knocked in pays at maturity.
+        maturity or hit: when an option that is knocked out pays its rebate. One that was never
+        knocked in pays at maturity.
     monitoring : Column, shape (n,)
         continuous or discrete.
     observations : Column, shape (n,)
@@ -66,7 +77,9 @@ class Barrier(Watched):
 
     @staticmethod
     def between(p, i, acc, log0, log1, variance, k, growth):
-        alive = acc[0] * spared_between(living_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance)
+        alive = acc[0] * spared_between(
+            living_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance
+        )
         return (alive, acc[1] + (acc[0] - alive) * growth)
 
     @staticmethod
@@ -80,12 +93,34 @@ class Barrier(Watched):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         side = living_sides(p.barrier_type, xp)
-        out = lognormal.spared(lambda at, low, high: lognormal.vanilla_within(p.option_type, p.strike, low, high, at, xp, special), side, p.barrier, law, xp)
-        alive = lognormal.spared(lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special), side, p.barrier, law, xp)
+        out = lognormal.spared(
+            lambda at, low, high: lognormal.vanilla_within(
+                p.option_type, p.strike, low, high, at, xp, special
+            ),
+            side,
+            p.barrier,
+            law,
+            xp,
+        )
+        alive = lognormal.spared(
+            lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special),
+            side,
+            p.barrier,
+            law,
+            xp,
+        )
         knock_in = (p.barrier_type == 1.0) | (p.barrier_type == 3.0)
-        dead = xp.where(p.rebate_timing == 0.0, law.discount - alive, lognormal.touch(side, p.barrier, law, xp, special))
+        dead = xp.where(
+            p.rebate_timing == 0.0,
+            law.discount - alive,
+            lognormal.touch(side, p.barrier, law, xp, special),
+        )
         dead = xp.where(p.rebate == 0.0, 0.0, p.rebate * dead)
-        price = xp.where(knock_in, lognormal.vanilla(p.option_type, p.strike, law, xp, special) - out + p.rebate * alive, out + dead)
+        price = xp.where(
+            knock_in,
+            lognormal.vanilla(p.option_type, p.strike, law, xp, special) - out + p.rebate * alive,
+            out + dead,
+        )
         return xp.where((p.monitoring == 0.0) & law.flat, price, xp.nan)
 
     @staticmethod

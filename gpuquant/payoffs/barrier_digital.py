@@ -10,12 +10,21 @@ import numpy as np
 
 from gpuquant.columns import Column, call_or_put, choice, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import KINDS, Watched, already, living_side, living_sides, spared_at, spared_between
+from gpuquant.payoffs.base import (
+    KINDS,
+    Watched,
+    already,
+    living_side,
+    living_sides,
+    spared_at,
+    spared_between,
+)
 
 
 @dataclass(frozen=True)
 class BarrierDigital(Watched):
-    """`cash`, or S_T, where S_T ends beyond the strike and the barrier has been touched (in) or not (out).
+    """`cash`, or S_T, where S_T ends beyond the strike and the barrier has been touched (in) or not
+    (out).
 
     Parameters
     ----------
@@ -60,7 +69,12 @@ class BarrierDigital(Watched):
 
     @staticmethod
     def between(p, i, acc, log0, log1, variance):
-        return (acc[0] * spared_between(living_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance),)
+        return (
+            acc[0]
+            * spared_between(
+                living_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance
+            ),
+        )
 
     @staticmethod
     def finish(p, i, acc, log_spots):

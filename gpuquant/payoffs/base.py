@@ -1,6 +1,7 @@
 """What a payoff is: columns, and plain functions that watch log prices and end with an amount.
 
-A payoff knows nothing of models; where a closed formula exists it is one of forward, total variance and discount.
+A payoff knows nothing of models; where a closed formula exists it is one of forward, total variance
+and discount.
 """
 
 from __future__ import annotations
@@ -26,17 +27,21 @@ class Payoff(Member):
     Notes
     -----
 
-    - `start(p, i, log_spots, growth) -> acc`, the accumulator at time zero;
-    - `observe(p, i, acc, log_spots, k, growth) -> acc`, at date number k = 0, 1, ...;
-    - `between(p, i, acc, log0, log1, variance, k, growth, w) -> acc`, at every step where `bridged`: the log prices at both ends,
-      the variance of the bridge between them, the number of dates before, and `uniforms` uniforms w of the payoff's own;
+    - `start(p, i, log_spots, growth) -> acc`, the accumulator at time zero; - `observe(p, i, acc,
+    log_spots, k, growth) -> acc`, at date number k = 0, 1, ...; - `between(p, i, acc, log0, log1,
+    variance, k, growth, w) -> acc`, at every step where `bridged`: the log prices at both ends,
+      the variance of the bridge between them, the number of dates before, and `uniforms` uniforms w
+      of the payoff's own;
     - `finish(p, i, acc, log_spots) -> amount`, at maturity.
 
-    The last arguments may be left out. `growth` is the value at maturity of 1 paid now, for what is paid early.
+    The last arguments may be left out. `growth` is the value at maturity of 1 paid now, for what is
+    paid early.
 
-    `assets` is how many it is on; 0: as many as the model has. One whose amount rests on prices at a later date, which no path knows, has no `finish`.
+    `assets` is how many it is on; 0: as many as the model has. One whose amount rests on prices at
+    a later date, which no path knows, has no `finish`.
 
-    Dates are T k/n, k = 1..n, where `dates` names the column that counts them, and else the columns of `times`.
+    Dates are T k/n, k = 1..n, where `dates` names the column that counts them, and else the columns
+    of `times`.
     """
 
     maturity: Column = years_or_now()
@@ -53,12 +58,21 @@ class Payoff(Member):
         return (0.0,)
 
     @staticmethod
-    def observe(p: Any, i: int, acc: tuple[float, ...], log_spots: tuple[float, ...], k: float) -> tuple[float, ...]:
+    def observe(
+        p: Any, i: int, acc: tuple[float, ...], log_spots: tuple[float, ...], k: float
+    ) -> tuple[float, ...]:
         """The accumulator after a date."""
         return acc
 
     @staticmethod
-    def between(p: Any, i: int, acc: tuple[float, ...], log0: tuple[float, ...], log1: tuple[float, ...], variance: float) -> tuple[float, ...]:
+    def between(
+        p: Any,
+        i: int,
+        acc: tuple[float, ...],
+        log0: tuple[float, ...],
+        log1: tuple[float, ...],
+        variance: float,
+    ) -> tuple[float, ...]:
         """The accumulator after a step."""
         raise NotImplementedError
 
@@ -79,40 +93,54 @@ class Payoff(Member):
 
     @classmethod
     def dated(cls, fixed: dict[str, float]) -> bool:
-        """Whether these fixed choices observe the price at its dates; one that is watched between steps need not be."""
+        """Whether these fixed choices observe the price at its dates; one that is watched
+        between steps need not be.
+        """
         return not cls.bridged(fixed)
 
     @staticmethod
     def closed(p: Any, facts: Any, xp: Any, special: Any) -> Any | None:
-        """Price for a lognormal spot, shape (n,), NaN where no formula applies; None when there is none at all."""
+        """Price for a lognormal spot, shape (n,), NaN where no formula applies; None when there
+        is none at all.
+        """
         return None
 
     @staticmethod
     def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any | None:
-        """g(u) of an amount that rests on the last price alone: pi E[amount] = integral over u > 0 of Re[g(u) phi(u - i/2)], but for constants.
+        """g(u) of an amount that rests on the last price alone: pi E[amount] = integral over u > 0
+        of Re[g(u) phi(u - i/2)], but for constants.
 
-        phi is the characteristic function of log(S_T / forward). A payoff with a transform has `closed`, too; None where there is none.
+        phi is the characteristic function of log(S_T / forward). A payoff with a transform has
+        `closed`, too; None where there is none.
         """
         return None
 
     @staticmethod
     def of_variance(p: Any, mean: Any, discount: Any, xp: Any) -> Any | None:
-        """Price from the mean variance of the log price alone, shape (n,), NaN where that is not enough; None when it never is."""
+        """Price from the mean variance of the log price alone, shape (n,), NaN where that is not
+        enough; None when it never is.
+        """
         return None
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:
-        """Per row, a sentence about what is right but surprising, or None; `p` has the model's columns, too."""
+        """Per row, a sentence about what is right but surprising, or None; `p` has the model's
+        columns, too.
+        """
         return None
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        """Per row, a sentence about columns that do not go together, or None; `p` has the model's columns, too."""
+        """Per row, a sentence about columns that do not go together, or None; `p` has the
+        model's columns, too.
+        """
         return None
 
     @staticmethod
     def moment(p: Any) -> np.ndarray | None:
-        """The power of the price that is paid where that is large or small, shape (n,); None where it is 1 at most, whose mean is finite."""
+        """The power of the price that is paid where that is large or small, shape (n,); None
+        where it is 1 at most, whose mean is finite.
+        """
         return None
 
 
@@ -141,7 +169,8 @@ class Watched(Payoff):
 
 @dataclass(frozen=True)
 class Realised(Watched):
-    """A payoff of realised variance: of the integral of the variance, or of the sum of squared log returns.
+    """A payoff of realised variance: of the integral of the variance, or of the sum of squared log
+    returns.
 
     The accumulator is the last log price observed, and the variance up to now.
     """
@@ -163,7 +192,9 @@ class Realised(Watched):
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where(p.maturity == 0.0, "maturity is 0: no time in which a variance is realised", "")
+        return np.where(
+            p.maturity == 0.0, "maturity is 0: no time in which a variance is realised", ""
+        )
 
 
 KINDS = ("down-and-out", "down-and-in", "up-and-out", "up-and-in")
@@ -185,12 +216,16 @@ def already(touched: np.ndarray) -> np.ndarray | None:
 
 
 def spared_at(side: Any, barrier: Any, log_spot: Any) -> Any:
-    """1.0 while the price is short of `barrier`, which lies above it (side 1.0) or below (-1.0); else 0.0."""
+    """1.0 while the price is short of `barrier`, which lies above it (side 1.0) or below (-1.0);
+    else 0.0.
+    """
     return 1.0 if side * (math.log(barrier) - log_spot) > 0.0 else 0.0
 
 
 def spared_between(side: Any, barrier: Any, log0: Any, log1: Any, variance: Any) -> Any:
-    """Probability that a Brownian bridge of this variance between two log prices stays short of `barrier` (Glasserman, 2003, section 6.4)."""
+    """Probability that a Brownian bridge of this variance between two log prices stays short of
+    `barrier` (Glasserman, 2003, section 6.4).
+    """
     level = math.log(barrier)
     before = max(side * (level - log0), 0.0)
     after = max(side * (level - log1), 0.0)
@@ -198,10 +233,11 @@ def spared_between(side: Any, barrier: Any, log0: Any, log1: Any, variance: Any)
 
 
 def spared_by_both(lower: Any, upper: Any, log0: Any, log1: Any, variance: Any) -> Any:
-    """Probability that a Brownian bridge of this variance stays between two levels: the nearest images (Kunitomo and Ikeda, 1992).
+    """Probability that a Brownian bridge of this variance stays between two levels: the nearest
+    images (Kunitomo and Ikeda, 1992).
 
-    1 - A - B + C + D with reflections in the upper, the lower, and both; what is left out is below 1e-12 while the levels are
-    four standard deviations of a step apart.
+    1 - A - B + C + D with reflections in the upper, the lower, and both; what is left out is below
+    1e-12 while the levels are four standard deviations of a step apart.
     """
     low = math.log(lower)
     width = math.log(upper) - low
@@ -217,6 +253,8 @@ def spared_by_both(lower: Any, upper: Any, log0: Any, log1: Any, variance: Any) 
 
 
 def highest_between(side: Any, log0: Any, log1: Any, variance: Any, w: Any) -> Any:
-    """The highest (side 1.0) or lowest (-1.0) log price of a Brownian bridge of this variance, from a uniform (Glasserman, 2003, section 6.4)."""
+    """The highest (side 1.0) or lowest (-1.0) log price of a Brownian bridge of this variance,
+    from a uniform (Glasserman, 2003, section 6.4).
+    """
     move = log1 - log0
     return 0.5 * (log0 + log1 + side * math.sqrt(move * move - 2.0 * variance * math.log(w)))

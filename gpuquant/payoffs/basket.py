@@ -30,7 +30,8 @@ class Basket(Payoff):
 
     Notes
     -----
-    Of two assets there is a price by quadrature: over the first, of the option on the second that is left.
+    Of two assets there is a price by quadrature: over the first, of the option on the second that
+    is left.
 
     References
     ----------
@@ -58,15 +59,30 @@ class Basket(Payoff):
             second = law.second_given(price, xp)
             strike = (p.strike - one * price) / two  # of a call or put on the second alone
             sign = p.option_type * xp.sign(two)
-            option = lognormal.black(sign, second.forward, xp.where(strike > 0.0, strike, 1.0), second.variance, 1.0, xp, special)
+            option = lognormal.black(
+                sign,
+                second.forward,
+                xp.where(strike > 0.0, strike, 1.0),
+                second.variance,
+                1.0,
+                xp,
+                special,
+            )
             sure = xp.maximum(sign * (second.forward - strike), 0.0)
             return xp.abs(two) * xp.where(strike > 0.0, option, sure)
 
         first = law.first(xp)
-        price = lognormal.expected(left, first, xp, splits=(xp.where(p.strike / one > 0.0, p.strike / one, first.forward),))
+        price = lognormal.expected(
+            left, first, xp, splits=(xp.where(p.strike / one > 0.0, p.strike / one, first.forward),)
+        )
         return xp.where((one != 0.0) & (two != 0.0) & (first.variance > 0.0), price, xp.nan)
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
         weights = p.weights.shape[1]
-        return np.full(1, "" if weights == p.assets else f"weights has {weights} values where the model has {p.assets} assets")
+        return np.full(
+            1,
+            ""
+            if weights == p.assets
+            else f"weights has {weights} values where the model has {p.assets} assets",
+        )

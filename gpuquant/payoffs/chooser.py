@@ -14,7 +14,8 @@ from gpuquant.payoffs.base import Payoff
 
 @dataclass(frozen=True)
 class Chooser(Payoff):
-    """max(call, put) at `choice_time`, of a call (strike, maturity) and a put (put_strike, put_maturity).
+    """max(call, put) at `choice_time`, of a call (strike, maturity) and a put (put_strike,
+    put_maturity).
 
     Parameters
     ----------
@@ -31,11 +32,13 @@ class Chooser(Payoff):
 
     Notes
     -----
-    The choice is between prices, so there is no simulation of it, only the formula of a lognormal price.
+    The choice is between prices, so there is no simulation of it, only the formula of a lognormal
+    price.
 
     References
     ----------
-    Rubinstein (1991), Options for the undecided. Here by expecting the better of the two over the price at `choice_time`.
+    Rubinstein (1991), Options for the undecided. Here by expecting the better of the two over the
+    price at `choice_time`.
     """
 
     strike: Column = positive(sample=100.0)
@@ -52,12 +55,22 @@ class Chooser(Payoff):
             return lognormal.vanilla(1.0, p.strike, law.after(p.choice_time, spot), xp, special)
 
         def put(spot: Any) -> Any:
-            return lognormal.vanilla(-1.0, put_strike, put_law.after(p.choice_time, spot), xp, special)
+            return lognormal.vanilla(
+                -1.0, put_strike, put_law.after(p.choice_time, spot), xp, special
+            )
 
         early = law.until(p.choice_time)
-        even = lognormal.crossing(lambda spot: call(spot) - put(spot), *lognormal.reach(early, xp), xp)
-        return lognormal.expected(lambda spot: xp.maximum(call(spot), put(spot)), early, xp, splits=(even,))
+        even = lognormal.crossing(
+            lambda spot: call(spot) - put(spot), *lognormal.reach(early, xp), xp
+        )
+        return lognormal.expected(
+            lambda spot: xp.maximum(call(spot), put(spot)), early, xp, splits=(even,)
+        )
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where((p.choice_time >= p.maturity) | (p.choice_time >= p.put_maturity), "choice_time is not before the maturity", "")
+        return np.where(
+            (p.choice_time >= p.maturity) | (p.choice_time >= p.put_maturity),
+            "choice_time is not before the maturity",
+            "",
+        )

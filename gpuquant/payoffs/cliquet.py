@@ -17,7 +17,8 @@ MOST_PERIODS = 10_000  # the formula goes through them one by one
 
 @dataclass(frozen=True)
 class Cliquet(Payoff):
-    """notional x clamp(sum over k of clamp(S_k / S_(k-1) - 1, local), global), with S_k the price at T k/n.
+    """notional x clamp(sum over k of clamp(S_k / S_(k-1) - 1, local), global), with S_k the price
+    at T k/n.
 
     Parameters
     ----------
@@ -34,7 +35,8 @@ class Cliquet(Payoff):
 
     References
     ----------
-    Wilmott (2002), Cliquet options and volatility models. Without global bounds: a sum of forward-starting spreads.
+    Wilmott (2002), Cliquet options and volatility models. Without global bounds: a sum of
+    forward-starting spreads.
     """
 
     periods: Column = count(default=12)
@@ -67,14 +69,20 @@ class Cliquet(Payoff):
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         total = 0.0
         for k in range(int(p.periods.max())):
-            period = law.after(p.maturity * k / p.periods, 1.0).until(p.maturity * (k + 1) / p.periods)
+            period = law.after(p.maturity * k / p.periods, 1.0).until(
+                p.maturity * (k + 1) / p.periods
+            )
 
             def beyond(level: Any, period: Any = period) -> Any:
                 strike = xp.maximum(1.0 + level, 1e-12)
-                return lognormal.black(1.0, period.forward, strike, period.variance, 1.0, xp, special)
+                return lognormal.black(
+                    1.0, period.forward, strike, period.variance, 1.0, xp, special
+                )
 
             earned = xp.maximum(p.local_floor, -1.0) + beyond(p.local_floor) - beyond(p.local_cap)
             total = total + xp.where(k < p.periods, earned, 0.0)
-        free = (p.global_floor <= xp.maximum(p.local_floor, -1.0) * p.periods) & (p.global_cap >= p.local_cap * p.periods)
+        free = (p.global_floor <= xp.maximum(p.local_floor, -1.0) * p.periods) & (
+            p.global_cap >= p.local_cap * p.periods
+        )
         free |= (p.global_floor == -1e6) & (p.global_cap == 1e6)
         return xp.where(free, p.notional * law.discount * total, xp.nan)

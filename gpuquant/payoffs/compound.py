@@ -14,7 +14,8 @@ from gpuquant.payoffs.base import Payoff
 
 @dataclass(frozen=True)
 class Compound(Payoff):
-    """The right to buy (call) or sell (put), at `exercise_time` for `strike`, a vanilla option that ends at `maturity`.
+    """The right to buy (call) or sell (put), at `exercise_time` for `strike`, a vanilla option that
+    ends at `maturity`.
 
     Parameters
     ----------
@@ -49,12 +50,27 @@ class Compound(Payoff):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         def gain(spot: Any) -> Any:
-            return p.option_type * (lognormal.vanilla(p.underlying_type, p.underlying_strike, law.after(p.exercise_time, spot), xp, special) - p.strike)
+            return p.option_type * (
+                lognormal.vanilla(
+                    p.underlying_type,
+                    p.underlying_strike,
+                    law.after(p.exercise_time, spot),
+                    xp,
+                    special,
+                )
+                - p.strike
+            )
 
         early = law.until(p.exercise_time)
         even = lognormal.crossing(gain, *lognormal.reach(early, xp), xp)
-        return lognormal.expected(lambda spot: xp.maximum(gain(spot), 0.0), early, xp, splits=(even,))
+        return lognormal.expected(
+            lambda spot: xp.maximum(gain(spot), 0.0), early, xp, splits=(even,)
+        )
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where(p.exercise_time >= p.maturity, "exercise_time >= maturity: the right must end before the option it is on", "")
+        return np.where(
+            p.exercise_time >= p.maturity,
+            "exercise_time >= maturity: the right must end before the option it is on",
+            "",
+        )

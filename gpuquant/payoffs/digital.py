@@ -53,4 +53,6 @@ class Digital(Payoff):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         fixed = p.cash * lognormal.cash(p.option_type, p.strike, law, xp, special)
-        return xp.where(p.pays == 0.0, fixed, lognormal.asset(p.option_type, p.strike, law, xp, special))
+        return xp.where(
+            p.pays == 0.0, fixed, lognormal.asset(p.option_type, p.strike, law, xp, special)
+        )

@@ -1,4 +1,6 @@
-"""Double barrier: a vanilla option that is born or dies when the price touches either of two levels."""
+"""Double barrier: a vanilla option that is born or dies when the price touches either of two
+levels.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from gpuquant.payoffs.base import Watched, already, spared_at, spared_by_both
 
 @dataclass(frozen=True)
 class DoubleBarrier(Watched):
-    """A European option that is knocked out or in when the price touches `lower` or `upper`; a dead option pays `rebate` at maturity.
+    """A European option that is knocked out or in when the price touches `lower` or `upper`; a dead
+    option pays `rebate` at maturity.
 
     Parameters
     ----------
@@ -54,7 +57,11 @@ class DoubleBarrier(Watched):
 
     @staticmethod
     def observe(p, i, acc, log_spots, k):
-        return (acc[0] * spared_at(-1.0, p.lower[i], log_spots[0]) * spared_at(1.0, p.upper[i], log_spots[0]),)
+        return (
+            acc[0]
+            * spared_at(-1.0, p.lower[i], log_spots[0])
+            * spared_at(1.0, p.upper[i], log_spots[0]),
+        )
 
     @staticmethod
     def between(p, i, acc, log0, log1, variance):
@@ -69,20 +76,26 @@ class DoubleBarrier(Watched):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         def option(at: Any) -> Any:
-            return lognormal.vanilla_within(p.option_type, p.strike, p.lower, p.upper, at, xp, special)
+            return lognormal.vanilla_within(
+                p.option_type, p.strike, p.lower, p.upper, at, xp, special
+            )
 
         def bond(at: Any) -> Any:
             return lognormal.within(lognormal.cash, p.lower, p.upper, at, xp, special)
 
         out = lognormal.spared_twice(option, p.lower, p.upper, law, xp)
         alive = lognormal.spared_twice(bond, p.lower, p.upper, law, xp)
-        knock_in = lognormal.vanilla(p.option_type, p.strike, law, xp, special) - out + p.rebate * alive
+        knock_in = (
+            lognormal.vanilla(p.option_type, p.strike, law, xp, special) - out + p.rebate * alive
+        )
         price = xp.where(p.barrier_type == 0.0, out + p.rebate * (law.discount - alive), knock_in)
         return xp.where((p.monitoring == 0.0) & (p.lower < p.upper) & law.flat, price, xp.nan)
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where(p.lower >= p.upper, "lower >= upper: the lower barrier must lie below the upper", "")
+        return np.where(
+            p.lower >= p.upper, "lower >= upper: the lower barrier must lie below the upper", ""
+        )
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:

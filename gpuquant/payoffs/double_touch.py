@@ -17,8 +17,9 @@ from gpuquant.payoffs.base import Payoff, already, spared_between, spared_by_bot
 class DoubleTouch(Payoff):
     """`cash` by what the price does between two levels, watched continuously.
 
-    - knock-out (double no-touch): at maturity, if neither is touched; knock-in: at maturity, if either is;
-    - kiko: at once, if `lower` is touched before `upper`; koki: at once, if `upper` is touched before `lower`.
+    - knock-out (double no-touch): at maturity, if neither is touched; knock-in: at maturity, if
+    either is; - kiko: at once, if `lower` is touched before `upper`; koki: at once, if `upper` is
+    touched before `lower`.
 
     What a level that the spot stands beyond already has earned is paid today.
 
@@ -35,11 +36,13 @@ class DoubleTouch(Payoff):
 
     Notes
     -----
-    A simulation shares a step in which both levels may have been touched by the two chances of touching one alone.
+    A simulation shares a step in which both levels may have been touched by the two chances of
+    touching one alone.
 
     References
     ----------
-    Hui (1996), one-touch double barrier binary options; here as sums of images, which converge for short maturities too.
+    Hui (1996), one-touch double barrier binary options; here as sums of images, which converge for
+    short maturities too.
     """
 
     barrier_type: Column = choice("knock-out", "knock-in", "kiko", "koki")
@@ -73,15 +76,27 @@ class DoubleTouch(Payoff):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        alive = lognormal.spared_twice(lambda at: lognormal.within(lognormal.cash, p.lower, p.upper, at, xp, special), p.lower, p.upper, law, xp)
-        first = lognormal.touch_first(xp.where(p.barrier_type == 2.0, -1.0, 1.0), p.lower, p.upper, law, xp, special)
+        alive = lognormal.spared_twice(
+            lambda at: lognormal.within(lognormal.cash, p.lower, p.upper, at, xp, special),
+            p.lower,
+            p.upper,
+            law,
+            xp,
+        )
+        first = lognormal.touch_first(
+            xp.where(p.barrier_type == 2.0, -1.0, 1.0), p.lower, p.upper, law, xp, special
+        )
         either = xp.where((law.spot <= p.lower) | (law.spot >= p.upper), 1.0, law.discount - alive)
-        price = xp.where(p.barrier_type == 0.0, alive, xp.where(p.barrier_type == 1.0, either, first))
+        price = xp.where(
+            p.barrier_type == 0.0, alive, xp.where(p.barrier_type == 1.0, either, first)
+        )
         return xp.where((p.lower < p.upper) & law.flat, p.cash * price, xp.nan)
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where(p.lower >= p.upper, "lower >= upper: the lower barrier must lie below the upper", "")
+        return np.where(
+            p.lower >= p.upper, "lower >= upper: the lower barrier must lie below the upper", ""
+        )
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:

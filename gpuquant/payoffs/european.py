@@ -38,7 +38,11 @@ class European(Payoff):
 
     @staticmethod
     def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any:
-        return -xp.sqrt(forward * p.strike) * xp.exp(1j * u * xp.log(forward / p.strike)) / (u * u + 0.25)
+        return (
+            -xp.sqrt(forward * p.strike)
+            * xp.exp(1j * u * xp.log(forward / p.strike))
+            / (u * u + 0.25)
+        )
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:

@@ -40,4 +40,12 @@ class Exchange(Payoff):
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         c = law.covariance
         variance = xp.maximum(c[:, 0, 0] + c[:, 1, 1] - 2.0 * c[:, 0, 1], 0.0)
-        return lognormal.black(1.0, p.receive * law.forwards[:, 0], p.give * law.forwards[:, 1], variance, law.discount, xp, special)
+        return lognormal.black(
+            1.0,
+            p.receive * law.forwards[:, 0],
+            p.give * law.forwards[:, 1],
+            variance,
+            law.discount,
+            xp,
+            special,
+        )

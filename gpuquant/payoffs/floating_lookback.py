@@ -15,7 +15,8 @@ from gpuquant.payoffs.base import Watched, highest_between
 class FloatingLookback(Watched):
     """S_T - m for a call, m the lowest price; M - S_T for a put, M the highest.
 
-    Watched at T k/n, k = 1..n, or continuously: then the extreme between two steps is drawn from its Brownian bridge.
+    Watched at T k/n, k = 1..n, or continuously: then the extreme between two steps is drawn from
+    its Brownian bridge.
 
     Parameters
     ----------
@@ -62,5 +63,7 @@ class FloatingLookback(Watched):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         seen = lognormal.running(-p.option_type, p.running_extreme, law, xp)
-        price = p.option_type * law.discount * (law.forward - seen) + lognormal.extreme(-p.option_type, seen, law, xp, special)
+        price = p.option_type * law.discount * (law.forward - seen) + lognormal.extreme(
+            -p.option_type, seen, law, xp, special
+        )
         return xp.where((p.monitoring == 0.0) & law.flat, price, xp.nan)

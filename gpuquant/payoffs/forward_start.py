@@ -45,13 +45,25 @@ class ForwardStart(Payoff):
 
     @staticmethod
     def finish(p, i, acc, log_spots):
-        return max(p.option_type[i] * (math.exp(log_spots[0]) - p.moneyness[i] * math.exp(acc[0])), 0.0)
+        return max(
+            p.option_type[i] * (math.exp(log_spots[0]) - p.moneyness[i] * math.exp(acc[0])), 0.0
+        )
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         reset = law.until(p.reset_time)
-        return reset.discount * reset.forward * lognormal.vanilla(p.option_type, p.moneyness, law.after(p.reset_time, 1.0), xp, special)
+        return (
+            reset.discount
+            * reset.forward
+            * lognormal.vanilla(
+                p.option_type, p.moneyness, law.after(p.reset_time, 1.0), xp, special
+            )
+        )
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where(p.reset_time >= p.maturity, "reset_time >= maturity: the strike must be set before the option ends", "")
+        return np.where(
+            p.reset_time >= p.maturity,
+            "reset_time >= maturity: the strike must be set before the option ends",
+            "",
+        )

@@ -13,7 +13,8 @@ from gpuquant.payoffs.base import Payoff
 
 @dataclass(frozen=True)
 class Gap(Payoff):
-    """S_T - strike where S_T > trigger for a call, strike - S_T where S_T < trigger for a put; may be negative.
+    """S_T - strike where S_T > trigger for a call, strike - S_T where S_T < trigger for a put; may
+    be negative.
 
     Parameters
     ----------
@@ -38,7 +39,11 @@ class Gap(Payoff):
     @staticmethod
     def finish(p, i, acc, log_spots):
         spot = math.exp(log_spots[0])
-        return p.option_type[i] * (spot - p.strike[i]) if p.option_type[i] * (spot - p.trigger[i]) > 0.0 else 0.0
+        return (
+            p.option_type[i] * (spot - p.strike[i])
+            if p.option_type[i] * (spot - p.trigger[i]) > 0.0
+            else 0.0
+        )
 
     @staticmethod
     def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any:
@@ -48,4 +53,6 @@ class Gap(Payoff):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         asset = lognormal.asset(p.option_type, p.trigger, law, xp, special)
-        return p.option_type * (asset - p.strike * lognormal.cash(p.option_type, p.trigger, law, xp, special))
+        return p.option_type * (
+            asset - p.strike * lognormal.cash(p.option_type, p.trigger, law, xp, special)
+        )

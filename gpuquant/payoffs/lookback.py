@@ -13,9 +13,11 @@ from gpuquant.payoffs.base import Watched, highest_between
 
 @dataclass(frozen=True)
 class Lookback(Watched):
-    """Fixed strike: max(M - strike, 0) for a call, M the highest price; max(strike - m, 0) for a put, m the lowest.
+    """Fixed strike: max(M - strike, 0) for a call, M the highest price; max(strike - m, 0) for a
+    put, m the lowest.
 
-    Watched at T k/n, k = 1..n, or continuously: then the extreme between two steps is drawn from its Brownian bridge.
+    Watched at T k/n, k = 1..n, or continuously: then the extreme between two steps is drawn from
+    its Brownian bridge.
 
     Parameters
     ----------
@@ -67,5 +69,11 @@ class Lookback(Watched):
         side = p.option_type
         seen = lognormal.running(side, p.running_extreme, law, xp)
         owed = law.discount * xp.maximum(side * (seen - p.strike), 0.0)
-        price = owed + lognormal.extreme(side, xp.where(side > 0.0, xp.maximum(seen, p.strike), xp.minimum(seen, p.strike)), law, xp, special)
+        price = owed + lognormal.extreme(
+            side,
+            xp.where(side > 0.0, xp.maximum(seen, p.strike), xp.minimum(seen, p.strike)),
+            law,
+            xp,
+            special,
+        )
         return xp.where((p.monitoring == 0.0) & law.flat, price, xp.nan)

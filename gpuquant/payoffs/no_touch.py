@@ -15,7 +15,8 @@ from gpuquant.payoffs.base import Watched, already, spared_at, spared_between
 
 @dataclass(frozen=True)
 class NoTouch(Watched):
-    """`cash`, or the asset, at maturity if the price has not touched `barrier`, watched at T k/n, k = 1..n, or continuously.
+    """`cash`, or the asset, at maturity if the price has not touched `barrier`, watched at T k/n, k
+    = 1..n, or continuously.
 
     Parameters
     ----------
@@ -62,9 +63,23 @@ class NoTouch(Watched):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        alive = lognormal.spared(lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special), p.direction, p.barrier, law, xp)
-        held = lognormal.spared(lambda at, low, high: lognormal.within(lognormal.asset, low, high, at, xp, special), p.direction, p.barrier, law, xp)
-        return xp.where((p.monitoring == 0.0) & law.flat, xp.where(p.pays == 0.0, p.cash * alive, held), xp.nan)
+        alive = lognormal.spared(
+            lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special),
+            p.direction,
+            p.barrier,
+            law,
+            xp,
+        )
+        held = lognormal.spared(
+            lambda at, low, high: lognormal.within(lognormal.asset, low, high, at, xp, special),
+            p.direction,
+            p.barrier,
+            law,
+            xp,
+        )
+        return xp.where(
+            (p.monitoring == 0.0) & law.flat, xp.where(p.pays == 0.0, p.cash * alive, held), xp.nan
+        )
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:

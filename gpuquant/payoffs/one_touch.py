@@ -15,7 +15,8 @@ from gpuquant.payoffs.base import Watched, already, spared_at, spared_between
 
 @dataclass(frozen=True)
 class OneTouch(Watched):
-    """`cash`, or the asset, if the price touches `barrier`, watched at T k/n, k = 1..n, or continuously by a Brownian bridge.
+    """`cash`, or the asset, if the price touches `barrier`, watched at T k/n, k = 1..n, or
+    continuously by a Brownian bridge.
 
     Parameters
     ----------
@@ -49,19 +50,31 @@ class OneTouch(Watched):
 
     @staticmethod
     def start(p, i, log_spots, growth):
-        touched = p.direction[i] * (log_spots[0] - math.log(p.barrier[i])) >= 0.0 and p.monitoring[i] == 0.0
+        touched = (
+            p.direction[i] * (log_spots[0] - math.log(p.barrier[i])) >= 0.0
+            and p.monitoring[i] == 0.0
+        )
         now = p.cash[i] if p.pays[i] == 0.0 else math.exp(log_spots[0])
         return (0.0 if touched else 1.0, growth * now if touched else 0.0)
 
     @staticmethod
     def observe(p, i, acc, log_spots, k, growth):
         alive = acc[0] * spared_at(p.direction[i], p.barrier[i], log_spots[0])
-        return (alive, acc[1] + (acc[0] - alive) * growth * (p.cash[i] if p.pays[i] == 0.0 else math.exp(log_spots[0])))
+        return (
+            alive,
+            acc[1]
+            + (acc[0] - alive)
+            * growth
+            * (p.cash[i] if p.pays[i] == 0.0 else math.exp(log_spots[0])),
+        )
 
     @staticmethod
     def between(p, i, acc, log0, log1, variance, k, growth):
         alive = acc[0] * spared_between(p.direction[i], p.barrier[i], log0[0], log1[0], variance)
-        return (alive, acc[1] + (acc[0] - alive) * growth * (p.cash[i] if p.pays[i] == 0.0 else p.barrier[i]))
+        return (
+            alive,
+            acc[1] + (acc[0] - alive) * growth * (p.cash[i] if p.pays[i] == 0.0 else p.barrier[i]),
+        )
 
     @staticmethod
     def finish(p, i, acc, log_spots):
@@ -71,11 +84,33 @@ class OneTouch(Watched):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         pays_cash = p.pays == 0.0
-        at_hit = xp.where(pays_cash, p.cash, xp.where(p.direction * (law.spot - p.barrier) >= 0.0, law.spot, p.barrier))
-        alive = lognormal.spared(lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special), p.direction, p.barrier, law, xp)
-        held = lognormal.spared(lambda at, low, high: lognormal.within(lognormal.asset, low, high, at, xp, special), p.direction, p.barrier, law, xp)
-        late = xp.where(pays_cash, p.cash * (law.discount - alive), law.discount * law.forward - held)
-        price = xp.where(p.payment == 0.0, late, at_hit * lognormal.touch(p.direction, p.barrier, law, xp, special))
+        at_hit = xp.where(
+            pays_cash,
+            p.cash,
+            xp.where(p.direction * (law.spot - p.barrier) >= 0.0, law.spot, p.barrier),
+        )
+        alive = lognormal.spared(
+            lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special),
+            p.direction,
+            p.barrier,
+            law,
+            xp,
+        )
+        held = lognormal.spared(
+            lambda at, low, high: lognormal.within(lognormal.asset, low, high, at, xp, special),
+            p.direction,
+            p.barrier,
+            law,
+            xp,
+        )
+        late = xp.where(
+            pays_cash, p.cash * (law.discount - alive), law.discount * law.forward - held
+        )
+        price = xp.where(
+            p.payment == 0.0,
+            late,
+            at_hit * lognormal.touch(p.direction, p.barrier, law, xp, special),
+        )
         return xp.where((p.monitoring == 0.0) & law.flat, price, xp.nan)
 
     @staticmethod

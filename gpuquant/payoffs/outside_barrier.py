@@ -11,7 +11,8 @@ from gpuquant.payoffs.base import KINDS, Watched, living_side, spared_at, spared
 
 @dataclass(frozen=True)
 class OutsideBarrier(Watched):
-    """A European option on the first asset that is knocked out or in when the second touches `barrier`.
+    """A European option on the first asset that is knocked out or in when the second touches
+    `barrier`.
 
     Parameters
     ----------
@@ -32,7 +33,8 @@ class OutsideBarrier(Watched):
 
     References
     ----------
-    Heynen and Kat (1994), Crossing barriers. Simulated: the bridge of the second asset leaves no bias from steps.
+    Heynen and Kat (1994), Crossing barriers. Simulated: the bridge of the second asset leaves no
+    bias from steps.
     """
 
     option_type: Column = call_or_put()
@@ -52,7 +54,12 @@ class OutsideBarrier(Watched):
 
     @staticmethod
     def between(p, i, acc, log0, log1, variance):
-        return (acc[0] * spared_between(living_side(p.barrier_type[i]), p.barrier[i], log0[1], log1[1], variance[1]),)
+        return (
+            acc[0]
+            * spared_between(
+                living_side(p.barrier_type[i]), p.barrier[i], log0[1], log1[1], variance[1]
+            ),
+        )
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -15,18 +15,20 @@ from gpuquant.payoffs.base import KINDS, Payoff, living_side, living_sides, spar
 
 @dataclass(frozen=True)
 class PartialBarrier(Payoff):
-    """A European option knocked out or in by a barrier that is live in a window, watched continuously.
+    """A European option knocked out or in by a barrier that is live in a window, watched
+    continuously.
 
-    - start: live over [0, window_time];
-    - end: live over [window_time, T]; a price beyond the barrier at `window_time` has touched it;
-    - crossing: live over [window_time, T]; it is touched from the side on which the price stands at `window_time`.
+    - start: live over [0, window_time]; - end: live over [window_time, T]; a price beyond the
+    barrier at `window_time` has touched it; - crossing: live over [window_time, T]; it is touched
+    from the side on which the price stands at `window_time`.
 
     Parameters
     ----------
     option_type : Column, shape (n,)
         call or put.
     barrier_type : Column, shape (n,)
-        down-and-out, down-and-in, up-and-out or up-and-in; in a crossing window down and up are the same.
+        down-and-out, down-and-in, up-and-out or up-and-in; in a crossing window down and up are the
+        same.
     window : Column, shape (n,)
         start, end or crossing.
     window_time : Column, shape (n,)
@@ -40,7 +42,8 @@ class PartialBarrier(Payoff):
 
     References
     ----------
-    Heynen and Kat (1994), types A, B2 and B1. Here by expecting, over the price at `window_time`, the option that is left.
+    Heynen and Kat (1994), types A, B2 and B1. Here by expecting, over the price at `window_time`,
+    the option that is left.
     """
 
     option_type: Column = call_or_put()
@@ -68,7 +71,11 @@ class PartialBarrier(Payoff):
     @staticmethod
     def between(p, i, acc, log0, log1, variance, k):
         live = (k == 0.0) if p.window[i] == 0.0 else (k > 0.0)
-        return (acc[0] * (spared_between(acc[1], p.barrier[i], log0[0], log1[0], variance) if live else 1.0), acc[1])
+        return (
+            acc[0]
+            * (spared_between(acc[1], p.barrier[i], log0[0], log1[0], variance) if live else 1.0),
+            acc[1],
+        )
 
     @staticmethod
     def finish(p, i, acc, log_spots):
@@ -84,7 +91,13 @@ class PartialBarrier(Payoff):
         def spared(spot: Any, side: Any) -> Any:
             rest = law.after(p.window_time, spot)
             return lognormal.spared(
-                lambda at, low, high: lognormal.vanilla_within(p.option_type, p.strike, low, high, at, xp, special), side, p.barrier, rest, xp
+                lambda at, low, high: lognormal.vanilla_within(
+                    p.option_type, p.strike, low, high, at, xp, special
+                ),
+                side,
+                p.barrier,
+                rest,
+                xp,
             )
 
         def end(spot: Any) -> Any:
@@ -93,16 +106,26 @@ class PartialBarrier(Payoff):
 
         def start(at: Any, low: Any, high: Any) -> Any:
             def left(spot: Any) -> Any:
-                return lognormal.vanilla(p.option_type, p.strike, law.after(p.window_time, spot), xp, special)
+                return lognormal.vanilla(
+                    p.option_type, p.strike, law.after(p.window_time, spot), xp, special
+                )
 
             return lognormal.expected(left, at, xp, splits=(p.strike,), low=low, high=high)
 
         later = lognormal.expected(end, early, xp, splits=(p.strike, p.barrier))
         out = xp.where(p.window == 0.0, lognormal.spared(start, side, p.barrier, early, xp), later)
         knock_in = (p.barrier_type == 1.0) | (p.barrier_type == 3.0)
-        price = xp.where(knock_in, lognormal.vanilla(p.option_type, p.strike, law, xp, special) - out, out)
-        return xp.where((p.window_time < p.maturity) & (law.variance > 0.0) & law.flat, price, xp.nan)
+        price = xp.where(
+            knock_in, lognormal.vanilla(p.option_type, p.strike, law, xp, special) - out, out
+        )
+        return xp.where(
+            (p.window_time < p.maturity) & (law.variance > 0.0) & law.flat, price, xp.nan
+        )
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where(p.window_time > p.maturity, "window_time > maturity: the window must begin or end before the option does", "")
+        return np.where(
+            p.window_time > p.maturity,
+            "window_time > maturity: the window must begin or end before the option does",
+            "",
+        )

@@ -15,7 +15,8 @@ from gpuquant.payoffs.base import Payoff, highest_between
 
 @dataclass(frozen=True)
 class PartialFloatingLookback(Payoff):
-    """max(S_T - share m, 0) for a call, max(share M - S_T, 0) for a put: m and M over [0, window_time], watched continuously.
+    """max(S_T - share m, 0) for a call, max(share M - S_T, 0) for a put: m and M over [0,
+    window_time], watched continuously.
 
     Parameters
     ----------
@@ -32,7 +33,8 @@ class PartialFloatingLookback(Payoff):
 
     References
     ----------
-    Heynen and Kat (1994). Here by expecting, over the extreme and the price at `window_time`, the vanilla option that is left.
+    Heynen and Kat (1994). Here by expecting, over the extreme and the price at `window_time`, the
+    vanilla option that is left.
     """
 
     option_type: Column = call_or_put()
@@ -56,11 +58,19 @@ class PartialFloatingLookback(Payoff):
     @staticmethod
     def between(p, i, acc, log0, log1, variance, k, growth, w):
         side = -p.option_type[i]
-        return (max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])) if k == 0.0 else acc[0],)
+        return (
+            max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0]))
+            if k == 0.0
+            else acc[0],
+        )
 
     @staticmethod
     def finish(p, i, acc, log_spots):
-        return max(p.option_type[i] * (math.exp(log_spots[0]) - p.share[i] * math.exp(-p.option_type[i] * acc[0])), 0.0)
+        return max(
+            p.option_type[i]
+            * (math.exp(log_spots[0]) - p.share[i] * math.exp(-p.option_type[i] * acc[0])),
+            0.0,
+        )
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
@@ -69,11 +79,17 @@ class PartialFloatingLookback(Payoff):
         early = law.until(p.window_time)
 
         def left(spot: Any, level: Any) -> Any:
-            return lognormal.vanilla(p.option_type, p.share * level, law.after(p.window_time, spot), xp, special)
+            return lognormal.vanilla(
+                p.option_type, p.share * level, law.after(p.window_time, spot), xp, special
+            )
 
         price = lognormal.expected_with_extreme(left, side, seen, early, xp)
         return xp.where((p.window_time < p.maturity) & law.flat, price, xp.nan)
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where(p.window_time > p.maturity, "window_time > maturity: the watch must end before the option does", "")
+        return np.where(
+            p.window_time > p.maturity,
+            "window_time > maturity: the watch must end before the option does",
+            "",
+        )

@@ -15,7 +15,8 @@ from gpuquant.payoffs.base import Payoff, highest_between
 
 @dataclass(frozen=True)
 class PartialLookback(Payoff):
-    """max(M - strike, 0) for a call, max(strike - m, 0) for a put: M and m over [window_time, T], watched continuously.
+    """max(M - strike, 0) for a call, max(strike - m, 0) for a put: M and m over [window_time, T],
+    watched continuously.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ class PartialLookback(Payoff):
 
     References
     ----------
-    Heynen and Kat (1994). Here by expecting, over the price at `window_time`, the lookback that is left.
+    Heynen and Kat (1994). Here by expecting, over the price at `window_time`, the lookback that is
+    left.
     """
 
     option_type: Column = call_or_put()
@@ -55,7 +57,11 @@ class PartialLookback(Payoff):
     @staticmethod
     def between(p, i, acc, log0, log1, variance, k, growth, w):
         side = p.option_type[i]
-        return (max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])) if k > 0.0 else acc[0],)
+        return (
+            max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0]))
+            if k > 0.0
+            else acc[0],
+        )
 
     @staticmethod
     def finish(p, i, acc, log_spots):
@@ -68,11 +74,21 @@ class PartialLookback(Payoff):
         def left(spot: Any) -> Any:
             rest = law.after(p.window_time, spot)
             owed = rest.discount * xp.maximum(side * (spot - p.strike), 0.0)
-            return owed + lognormal.extreme(side, xp.where(side > 0.0, xp.maximum(spot, p.strike), xp.minimum(spot, p.strike)), rest, xp, special)
+            return owed + lognormal.extreme(
+                side,
+                xp.where(side > 0.0, xp.maximum(spot, p.strike), xp.minimum(spot, p.strike)),
+                rest,
+                xp,
+                special,
+            )
 
         price = lognormal.expected(left, law.until(p.window_time), xp, splits=(p.strike,))
         return xp.where((p.window_time < p.maturity) & law.flat, price, xp.nan)
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where(p.window_time > p.maturity, "window_time > maturity: the watch must begin before the option ends", "")
+        return np.where(
+            p.window_time > p.maturity,
+            "window_time > maturity: the watch must begin before the option ends",
+            "",
+        )

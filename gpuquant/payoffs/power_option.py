@@ -49,4 +49,12 @@ class PowerOption(Payoff):
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         # a power of a lognormal price is lognormal
         forward = law.forward**p.power * xp.exp(0.5 * p.power * (p.power - 1.0) * law.variance)
-        return lognormal.black(p.option_type, forward, p.strike, p.power * p.power * law.variance, law.discount, xp, special)
+        return lognormal.black(
+            p.option_type,
+            forward,
+            p.strike,
+            p.power * p.power * law.variance,
+            law.discount,
+            xp,
+            special,
+        )

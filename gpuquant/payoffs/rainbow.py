@@ -28,7 +28,8 @@ class Rainbow(Payoff):
 
     Notes
     -----
-    Of two assets there is a price by quadrature: over the first, of the options on the second that are left.
+    Of two assets there is a price by quadrature: over the first, of the options on the second that
+    are left.
 
     References
     ----------
@@ -58,11 +59,18 @@ class Rainbow(Payoff):
             second = law.second_given(price, xp)
 
             def option(strike: Any) -> Any:
-                return lognormal.black(p.option_type, second.forward, strike, second.variance, 1.0, xp, special)
+                return lognormal.black(
+                    p.option_type, second.forward, strike, second.variance, 1.0, xp, special
+                )
 
-            # a call on the higher and a put on the lower pay for the better of both; the others only where both pay
-            either = xp.maximum(p.option_type * (price - p.strike), 0.0) + option(xp.where(call, xp.maximum(price, p.strike), xp.minimum(price, p.strike)))
-            both = xp.where(p.option_type * (price - p.strike) > 0.0, option(p.strike) - option(price), 0.0)
+            # a call on the higher and a put on the lower pay for the better of both; the others
+            # only where both pay
+            either = xp.maximum(p.option_type * (price - p.strike), 0.0) + option(
+                xp.where(call, xp.maximum(price, p.strike), xp.minimum(price, p.strike))
+            )
+            both = xp.where(
+                p.option_type * (price - p.strike) > 0.0, option(p.strike) - option(price), 0.0
+            )
             return xp.where(p.option_type == p.best, either, both)
 
         return lognormal.expected(left, law.first(xp), xp, splits=(p.strike,))

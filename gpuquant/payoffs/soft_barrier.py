@@ -15,7 +15,8 @@ from gpuquant.payoffs.base import KINDS, Payoff, highest_between, living_side, l
 
 @dataclass(frozen=True)
 class SoftBarrier(Payoff):
-    """A European option knocked out or in by the share of [lower, upper] that the price's extreme has reached, watched continuously.
+    """A European option knocked out or in by the share of [lower, upper] that the price's extreme
+    has reached, watched continuously.
 
     The mean of barrier options over the levels of the range.
 
@@ -56,7 +57,10 @@ class SoftBarrier(Payoff):
     @staticmethod
     def between(p, i, acc, log0, log1, variance, k, growth, w):
         side = living_side(p.barrier_type[i])
-        return (side * max(side * acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])),)
+        return (
+            side
+            * max(side * acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])),
+        )
 
     @staticmethod
     def finish(p, i, acc, log_spots):
@@ -66,20 +70,34 @@ class SoftBarrier(Payoff):
         reached = side * (level - near)
         share = min(max(reached / max(side * (far - near), 1e-12), 0.0), 1.0)
         knock_in = (p.barrier_type[i] == 1.0) or (p.barrier_type[i] == 3.0)
-        return (share if knock_in else 1.0 - share) * max(p.option_type[i] * (math.exp(log_spots[0]) - p.strike[i]), 0.0)
+        return (share if knock_in else 1.0 - share) * max(
+            p.option_type[i] * (math.exp(log_spots[0]) - p.strike[i]), 0.0
+        )
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         side = living_sides(p.barrier_type, xp)
 
         def out(level: Any) -> Any:
-            return lognormal.spared(lambda at, low, high: lognormal.vanilla_within(p.option_type, p.strike, low, high, at, xp, special), side, level, law, xp)
+            return lognormal.spared(
+                lambda at, low, high: lognormal.vanilla_within(
+                    p.option_type, p.strike, low, high, at, xp, special
+                ),
+                side,
+                level,
+                law,
+                xp,
+            )
 
         mean = lognormal.average(out, p.lower, p.upper, xp, splits=(p.strike, law.spot))
         knock_in = (p.barrier_type == 1.0) | (p.barrier_type == 3.0)
-        price = xp.where(knock_in, lognormal.vanilla(p.option_type, p.strike, law, xp, special) - mean, mean)
+        price = xp.where(
+            knock_in, lognormal.vanilla(p.option_type, p.strike, law, xp, special) - mean, mean
+        )
         return xp.where((p.lower <= p.upper) & law.flat, price, xp.nan)
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
-        return np.where(p.lower > p.upper, "lower > upper: the range of the barrier must not be negative", "")
+        return np.where(
+            p.lower > p.upper, "lower > upper: the range of the barrier must not be negative", ""
+        )

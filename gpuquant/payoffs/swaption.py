@@ -14,7 +14,8 @@ from gpuquant.payoffs.base import Payoff
 
 @dataclass(frozen=True)
 class Swaption(Payoff):
-    """notional x max(sign (1 - P_n - strike sum of accrual_j P_j), 0), with P_j the prices at maturity of bonds that end at the coupon dates.
+    """notional x max(sign (1 - P_n - strike sum of accrual_j P_j), 0), with P_j the prices at
+    maturity of bonds that end at the coupon dates.
 
     Parameters
     ----------
@@ -25,7 +26,8 @@ class Swaption(Payoff):
     maturity : Column, shape (n,)
         When the swap begins, in years from today; 0 is now.
     accruals : Column of lists, shape (n, coupons)
-        Years of interest that each coupon pays; > 0. The coupon dates are the model's `bond_maturities`.
+        Years of interest that each coupon pays; > 0. The coupon dates are the model's
+        `bond_maturities`.
     notional : Column, shape (n,)
         In currency units; > 0.
 
@@ -48,30 +50,46 @@ class Swaption(Payoff):
     @staticmethod
     def finish(p, i, acc, log_spots):
         coupons = sum(p.accruals[i][j] * math.exp(log_spots[j]) for j in range(len(log_spots)))
-        return p.notional[i] * max(p.swap[i] * (1.0 - math.exp(log_spots[len(log_spots) - 1]) - p.strike[i] * coupons), 0.0)
+        return p.notional[i] * max(
+            p.swap[i] * (1.0 - math.exp(log_spots[len(log_spots) - 1]) - p.strike[i] * coupons), 0.0
+        )
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         deviations = xp.sqrt(xp.einsum("njj->nj", law.covariance))
-        together = xp.abs(law.covariance - deviations[:, :, None] * deviations[:, None, :]).max(axis=(1, 2)) <= 1e-12 * deviations.max(axis=1) ** 2
+        together = (
+            xp.abs(law.covariance - deviations[:, :, None] * deviations[:, None, :]).max(
+                axis=(1, 2)
+            )
+            <= 1e-12 * deviations.max(axis=1) ** 2
+        )
         flows = p.strike[:, None] * p.accruals
         flows = xp.concatenate([flows[:, :-1], flows[:, -1:] + 1.0], axis=1) * law.forwards
         # the bonds are forward x exp(-s^2 / 2 - s z): they are worth 1 together at one z
         low, high = xp.full(len(flows), -60.0), xp.full(len(flows), 60.0)
         for _ in range(100):
             z = 0.5 * (low + high)
-            more = (flows * xp.exp(-0.5 * deviations**2 - deviations * z[:, None])).sum(axis=1) > 1.0
+            more = (flows * xp.exp(-0.5 * deviations**2 - deviations * z[:, None])).sum(
+                axis=1
+            ) > 1.0
             low, high = xp.where(more, z, low), xp.where(more, high, z)
         side = -p.swap
         bonds = (flows * special.ndtr(side[:, None] * (z[:, None] + deviations))).sum(axis=1)
         price = p.notional * law.discount * side * (bonds - special.ndtr(side * z))
         sure = p.notional * law.discount * xp.maximum(side * (flows.sum(axis=1) - 1.0), 0.0)
         falling = (flows >= 0.0).all(axis=1)
-        return xp.where(together & falling, xp.where(deviations.max(axis=1) > 0.0, price, sure), xp.nan)
+        return xp.where(
+            together & falling, xp.where(deviations.max(axis=1) > 0.0, price, sure), xp.nan
+        )
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
         if not hasattr(p, "bond_maturities"):
             return np.full(1, "a swaption is on the bonds of a short-rate model, such as HullWhite")
         coupons = p.accruals.shape[1]
-        return np.full(1, "" if coupons == p.assets else f"accruals has {coupons} values where bond_maturities has {p.assets}")
+        return np.full(
+            1,
+            ""
+            if coupons == p.assets
+            else f"accruals has {coupons} values where bond_maturities has {p.assets}",
+        )

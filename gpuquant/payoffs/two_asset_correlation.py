@@ -44,9 +44,14 @@ class TwoAssetCorrelation(Payoff):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        low, high = xp.where(p.option_type > 0.0, p.trigger, 0.0), xp.where(p.option_type > 0.0, xp.inf, p.trigger)
+        low, high = (
+            xp.where(p.option_type > 0.0, p.trigger, 0.0),
+            xp.where(p.option_type > 0.0, xp.inf, p.trigger),
+        )
 
         def left(price: Any) -> Any:
-            return lognormal.vanilla(p.option_type, p.strike, law.second_given(price, xp), xp, special)
+            return lognormal.vanilla(
+                p.option_type, p.strike, law.second_given(price, xp), xp, special
+            )
 
         return lognormal.expected(left, law.first(xp), xp, low=low, high=high)

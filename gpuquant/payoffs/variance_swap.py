@@ -11,7 +11,8 @@ from gpuquant.payoffs.base import Realised
 
 @dataclass(frozen=True)
 class VarianceSwap(Realised):
-    """notional x (realised variance - strike), per year: of the log price, or of its returns over T k/n, k = 1..n.
+    """notional x (realised variance - strike), per year: of the log price, or of its returns over T
+    k/n, k = 1..n.
 
     With strike 0 the price over the discount is the fair variance.
 
@@ -42,4 +43,6 @@ class VarianceSwap(Realised):
 
     @staticmethod
     def of_variance(p: Any, mean: Any, discount: Any, xp: Any) -> Any:
-        return xp.where(p.monitoring == 0.0, p.notional * discount * (mean / p.maturity - p.strike), xp.nan)
+        return xp.where(
+            p.monitoring == 0.0, p.notional * discount * (mean / p.maturity - p.strike), xp.nan
+        )

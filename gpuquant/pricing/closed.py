@@ -1,6 +1,8 @@
-"""Closed forms: where a model's spot is lognormal and a payoff has a formula of it, for all rows at once.
+"""Closed forms: where a model's spot is lognormal and a payoff has a formula of it, for all rows at
+once.
 
-The formulas live with the payoffs, the lognormal facts with the models; this module brings the two together.
+The formulas live with the payoffs, the lognormal facts with the models; this module brings the two
+together.
 """
 
 from __future__ import annotations
@@ -21,14 +23,21 @@ Formula = Callable[[type[Model], type[Payoff], dict[str, Any], Any], Any]
 PART = 8192  # rows at once: their temporaries stay in the cache
 
 
-def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any) -> Any | None:
+def values(
+    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any
+) -> Any | None:
     """Prices, shape (n,), NaN where no formula applies; None when the pair has none."""
     n = max(len(value) for value in columns.values())
     out = place.xp.empty(n)
     found = []
 
     def part(which: slice) -> None:
-        some = _values(model, payoff, {name: value if len(value) == 1 else value[which] for name, value in columns.items()}, place)
+        some = _values(
+            model,
+            payoff,
+            {name: value if len(value) == 1 else value[which] for name, value in columns.items()},
+            place,
+        )
         found.append(some is not None)
         out[which] = np.nan if some is None else some
 
@@ -36,7 +45,9 @@ def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], pl
     return out if any(found) else None
 
 
-def _values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any) -> Any | None:
+def _values(
+    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any
+) -> Any | None:
     """The prices of some rows."""
     xp = place.xp
     row = SimpleNamespace(**columns)  # on the device
@@ -44,15 +55,23 @@ def _values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], p
         price = None
         if payoff.of_variance is not Payoff.of_variance:
             mean = model.mean_variance(row, row.maturity, xp, place.special)
-            price = None if mean is None else payoff.of_variance(row, mean, model.bond(row, row.maturity, xp), xp)
+            price = (
+                None
+                if mean is None
+                else payoff.of_variance(row, mean, model.bond(row, row.maturity, xp), xp)
+            )
         law = model.lognormal(row, row.maturity, xp)
         if law is None or price is not None or (payoff.assets != 1) != isinstance(law, Lognormals):
             return price
         return payoff.closed(row, law, xp, place.special)
 
 
-def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: Formula = values) -> np.ndarray | None:
-    """Price, and Greeks by extrapolated central differences of `values`, shape (n, outputs); None when the pair has no formula."""
+def price(
+    model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: Formula = values
+) -> np.ndarray | None:
+    """Price, and Greeks by extrapolated central differences of `values`, shape (n, outputs);
+    None when the pair has no formula.
+    """
     columns = {**model.columns(), **payoff.columns()}
     n = max(len(value) for value in columns.values())
     on = {name: place.put(value, name) for name, value in columns.items()}
@@ -62,18 +81,36 @@ def price(model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: For
     base = place.xp.broadcast_to(base, (n,))
     if not greeks:
         return place.get(base, "price")[:, None]
-    near, far = (_differences(model, payoff, on, n, place, values, bumps) for bumps in (FORMULA, FORMULA.twice()))
-    near[:, 1:] = (4.0 * near[:, 1:] - far[:, 1:]) / 3.0  # Richardson (1911): what is left is of the fourth order in the bump
+    near, far = (
+        _differences(model, payoff, on, n, place, values, bumps)
+        for bumps in (FORMULA, FORMULA.twice())
+    )
+    near[:, 1:] = (
+        4.0 * near[:, 1:] - far[:, 1:]
+    ) / 3.0  # Richardson (1911): what is left is of the fourth order in the bump
     return near
 
 
-def _differences(model: Model, payoff: Payoff, on: dict[str, Any], n: int, place: Any, values: Formula, bumps: Bumps) -> np.ndarray:
+def _differences(
+    model: Model,
+    payoff: Payoff,
+    on: dict[str, Any],
+    n: int,
+    place: Any,
+    values: Formula,
+    bumps: Bumps,
+) -> np.ndarray:
     """The price and its central differences, shape (n, outputs)."""
     names = tuple(on)
     scale, shift, weights = plan(names, type(model), type(payoff), bumps, shortest(model, payoff))
     total = place.xp.zeros((n, len(weights)))
     for v in range(len(scale)):
-        moved = {name: value if scale[v, f] == 1.0 and shift[v, f] == 0.0 else value * scale[v, f] + shift[v, f] for f, (name, value) in enumerate(on.items())}
+        moved = {
+            name: value
+            if scale[v, f] == 1.0 and shift[v, f] == 0.0
+            else value * scale[v, f] + shift[v, f]
+            for f, (name, value) in enumerate(on.items())
+        }
         worth = values(type(model), type(payoff), moved, place)
         for o in np.flatnonzero(weights[:, v]).tolist():
             total[:, o] += weights[o, v] * worth

@@ -52,8 +52,8 @@ def near_to(name: str, known: frozenset[str]) -> bool:
 class Contracts:
     """A book of contracts, column by column.
 
-    Columns that no product and no model has are the caller's own: they are carried along untouched and come back with the results. One that
-    is nearly called as a column of ours is refused.
+    Columns that no product and no model has are the caller's own: they are carried along untouched
+    and come back with the results. One that is nearly called as a column of ours is refused.
 
     Parameters
     ----------
@@ -73,7 +73,9 @@ class Contracts:
         for name in self.columns:
             if name in RESULT_COLUMNS or name in known:
                 continue  # a priced file may be priced again; its old results are not read
-            if near_to(name, known):  # a column of the caller's own is carried along, but a slip of the pen is none
+            if near_to(
+                name, known
+            ):  # a column of the caller's own is carried along, but a slip of the pen is none
                 raise unknown("contract column", name, known)
         if "product" not in self.columns:
             raise InputError("the contracts lack the column 'product'")
@@ -92,7 +94,14 @@ class Contracts:
         if path.suffix == ".csv":
             from pyarrow import csv
 
-            return cls.from_arrow(_opened(lambda: csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True)), path))
+            return cls.from_arrow(
+                _opened(
+                    lambda: csv.read_csv(
+                        path, convert_options=csv.ConvertOptions(strings_can_be_null=True)
+                    ),
+                    path,
+                )
+            )
         raise DataError(f"contract file {path}: must end in .parquet or .csv")
 
     @classmethod
@@ -107,14 +116,20 @@ class Contracts:
                 raise InputError(f"contract column {name!r} stands twice")
             column = table.column(place)
             kind = column.type
-            if name == "id" and pa.types.is_integer(kind) and column.null_count:  # whole numbers beside blanks stay whole
+            if (
+                name == "id" and pa.types.is_integer(kind) and column.null_count
+            ):  # whole numbers beside blanks stay whole
                 columns[name] = np.empty(len(column), dtype=object)
                 columns[name][:] = column.to_pylist()
             elif name == "underlyings":
                 columns[name] = names_of(column.to_pylist())
             elif name not in known:
                 columns[name] = own_of(column)
-            elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+            elif (
+                pa.types.is_string(kind)
+                or pa.types.is_large_string(kind)
+                or pa.types.is_dictionary(kind)
+            ):
                 columns[name] = Words.of(column)
             elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
                 if getattr(kind, "tz", None):  # the date on the wall there
@@ -122,7 +137,9 @@ class Contracts:
 
                     column = pyarrow.compute.local_timestamp(column)
                 columns[name] = column.to_numpy().astype("datetime64[D]")
-            elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+            elif (
+                pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+            ):
                 columns[name] = numbers(column)
             elif pa.types.is_decimal(kind):
                 columns[name] = numbers(column.cast(pa.float64()))
@@ -131,7 +148,9 @@ class Contracts:
             elif pa.types.is_null(kind):
                 columns[name] = np.full(len(column), np.nan)
             else:
-                raise InputError(f"contract column {name!r} has type {kind}: must be numbers, text or dates")
+                raise InputError(
+                    f"contract column {name!r} has type {kind}: must be numbers, text or dates"
+                )
         return cls(columns)
 
     @classmethod
@@ -143,12 +162,19 @@ class Contracts:
             raise InputError("the contracts are empty: needs at least one row")
         names = [str(c) for c in frame.columns]
         if len(set(names)) != len(names):
-            raise InputError(f"contract column {next(n for n in names if names.count(n) > 1)!r} stands twice")
+            raise InputError(
+                f"contract column {next(n for n in names if names.count(n) > 1)!r} stands twice"
+            )
         arrays = []
         for name in frame.columns:
             try:
                 arrays.append(pa.array(frame[name], from_pandas=True))
-            except (pa.ArrowException, OverflowError, TypeError, ValueError):  # several kinds of values: each row is read as what it says
+            except (
+                pa.ArrowException,
+                OverflowError,
+                TypeError,
+                ValueError,
+            ):  # several kinds of values: each row is read as what it says
                 arrays.append(pa.array([_as_text(value) for value in frame[name]], pa.string()))
         made = cls.from_arrow(pa.table(arrays, names=names)).columns
         known = columns_known() | {*RESULT_COLUMNS}
@@ -172,10 +198,19 @@ class Contracts:
             return Words(np.zeros(len(self), np.int64), np.array([default], dtype=object))
         if not isinstance(value, Words):
             given = np.asarray(value)
-            if given.dtype.kind in "iufbO":  # numbers and lists are words that nothing is called by, row by row
+            if (
+                given.dtype.kind in "iufbO"
+            ):  # numbers and lists are words that nothing is called by, row by row
                 missing = _missing(given)
-                return Words.of([None if nothing else str(one) for one, nothing in zip(given.tolist(), missing, strict=True)])
-            raise InputError(f"contract column {name!r} must be text, got {np.asarray(value).dtype}")
+                return Words.of(
+                    [
+                        None if nothing else str(one)
+                        for one, nothing in zip(given.tolist(), missing, strict=True)
+                    ]
+                )
+            raise InputError(
+                f"contract column {name!r} must be text, got {np.asarray(value).dtype}"
+            )
         return value
 
     def numbers(self, name: str) -> np.ndarray | None:
@@ -186,14 +221,17 @@ class Contracts:
         if isinstance(value, Words):
             return _parsed(value)
         if np.asarray(value).dtype.kind not in "fiubO":
-            raise InputError(f"contract column {name!r} must be numbers, got {np.asarray(value).dtype}")
+            raise InputError(
+                f"contract column {name!r} must be numbers, got {np.asarray(value).dtype}"
+            )
         given = np.asarray(value)
         if given.dtype == object or given.ndim == 2:  # a list where a number belongs
             return np.where(_missing(given), np.nan, np.inf)
         return given.astype(np.float64, copy=False)
 
     def lists(self, name: str, rows: np.ndarray) -> np.ndarray | None:
-        """A column of lists for these rows as float64, as wide as their longest, NaN where one ends earlier; None when absent. Text is read as JSON.
+        """A column of lists for these rows as float64, as wide as their longest, NaN where one ends
+        earlier; None when absent. Text is read as JSON.
 
         Raises
         ------
@@ -224,7 +262,8 @@ class Contracts:
         return amount
 
     def streams(self, messages: np.ndarray) -> np.ndarray:
-        """The random stream of each row: its id, or its position where it has none; a bad id is noted in `messages`.
+        """The random stream of each row: its id, or its position where it has none; a bad id is
+        noted in `messages`.
 
         A whole number is the same id as a number and as text.
         """
@@ -233,14 +272,27 @@ class Contracts:
         if ids is None:
             return place
         if isinstance(ids, Words):
-            return np.where(ids.codes < 0, place, np.array([stream_of(word) for word in [*ids.words, ""]], dtype=np.int64)[ids.codes])
+            return np.where(
+                ids.codes < 0,
+                place,
+                np.array([stream_of(word) for word in [*ids.words, ""]], dtype=np.int64)[ids.codes],
+            )
         whole = np.asarray(ids)
         if whole.dtype == object:
-            return np.array([k if one is None else stream_of(one) for k, one in enumerate(whole)], dtype=np.int64)
+            return np.array(
+                [k if one is None else stream_of(one) for k, one in enumerate(whole)],
+                dtype=np.int64,
+            )
         if whole.dtype.kind not in "iuf":
-            raise InputError(f"contract column 'id' must be text or whole numbers, got {whole.dtype}")
+            raise InputError(
+                f"contract column 'id' must be text or whole numbers, got {whole.dtype}"
+            )
         blank = np.isnan(whole) if whole.dtype.kind == "f" else np.zeros(len(whole), bool)
-        bad = ~blank & ~(np.isfinite(whole) & (whole == np.floor(whole))) if whole.dtype.kind == "f" else blank
+        bad = (
+            ~blank & ~(np.isfinite(whole) & (whole == np.floor(whole)))
+            if whole.dtype.kind == "f"
+            else blank
+        )
         for row in np.flatnonzero(bad):
             messages[row] = f"id[{row}] = {float(whole[row])!r}: must be text or a whole number"
         plain = ~bad & ~blank & (whole >= 0) & (whole < MAX_STREAMS // 2)
@@ -254,22 +306,44 @@ class Contracts:
         years = self.numbers("maturity")
         years = np.full(len(self), np.nan) if years is None else years.copy()
         for row in np.flatnonzero(np.isfinite(years) & (years > LONGEST)):
-            messages[row] = f"maturity[{row}] = {float(years[row]):g}: must be years, {LONGEST:g} at most; a date belongs in the column 'expiry'"
+            messages[row] = (
+                f"maturity[{row}] = {float(years[row]):g}: must be years, {LONGEST:g} at "
+                "most; a date belongs in the column 'expiry'"
+            )
         expiry = self.columns.get("expiry")
         if expiry is not None:
             if asof is None:
-                raise InputError("contracts have an 'expiry' date but the market has no 'asof' date to count from")
-            if np.asarray(expiry).dtype.kind in "iuf" if not isinstance(expiry, Words) else False:  # such as 20221228
-                expiry = Words.of([None if value != value else f"{value:.0f}" for value in np.asarray(expiry).tolist()])
+                raise InputError(
+                    "contracts have an 'expiry' date but the market has no 'asof' date "
+                    "to count from"
+                )
+            if (
+                np.asarray(expiry).dtype.kind in "iuf" if not isinstance(expiry, Words) else False
+            ):  # such as 20221228
+                expiry = Words.of(
+                    [
+                        None if value != value else f"{value:.0f}"
+                        for value in np.asarray(expiry).tolist()
+                    ]
+                )
             if isinstance(expiry, Words):
-                dates = np.array([_date(word) for word in [*expiry.words, None]], dtype="datetime64[D]")[expiry.codes]
+                dates = np.array(
+                    [_date(word) for word in [*expiry.words, None]], dtype="datetime64[D]"
+                )[expiry.codes]
                 for row in np.flatnonzero(np.isnat(dates) & (expiry.codes >= 0) & np.isnan(years)):
-                    messages[row] = f"expiry[{row}] = {expiry.words[expiry.codes[row]]!r}: must be a date such as 2022-12-28"
+                    messages[row] = (
+                        f"expiry[{row}] = {expiry.words[expiry.codes[row]]!r}: must be a "
+                        "date such as 2022-12-28"
+                    )
             elif np.asarray(expiry).dtype.kind == "M":
                 dates = np.asarray(expiry).astype("datetime64[D]")
             else:
-                raise InputError(f"contract column 'expiry' must be dates, got {np.asarray(expiry).dtype}")
-            counted = (dates - np.datetime64(asof, "D")).astype("timedelta64[D]").astype(np.float64) / DAYS
+                raise InputError(
+                    f"contract column 'expiry' must be dates, got {np.asarray(expiry).dtype}"
+                )
+            counted = (dates - np.datetime64(asof, "D")).astype("timedelta64[D]").astype(
+                np.float64
+            ) / DAYS
             counted[np.isnat(dates)] = np.nan
             passed = np.isnan(years) & (counted < 0)
             for row in np.flatnonzero(passed):
@@ -279,7 +353,9 @@ class Contracts:
 
 
 def _parsed(words: Words) -> np.ndarray:
-    """Text as numbers, such as 1,000.00 and 20%; what is no number is infinite, so that its row's check names it."""
+    """Text as numbers, such as 1,000.00 and 20%; what is no number is infinite, so that its
+    row's check names it.
+    """
     return np.array([*map(_number, words.words), np.nan])[words.codes]
 
 
@@ -298,11 +374,17 @@ def _as_text(value: Any) -> str | None:
     """A value among others of another kind, as text."""
     if value is None or (isinstance(value, float) and value != value):
         return None
-    return json.dumps([None if v is None else v for v in value], default=float) if isinstance(value, list | tuple | np.ndarray) else str(value)
+    return (
+        json.dumps([None if v is None else v for v in value], default=float)
+        if isinstance(value, list | tuple | np.ndarray)
+        else str(value)
+    )
 
 
 def names_of(values: list[Any]) -> np.ndarray:
-    """Lists of names, such as those of a basket's assets, as an object array, None where there is none; text is read as JSON, or as names between commas."""
+    """Lists of names, such as those of a basket's assets, as an object array, None where there
+    is none; text is read as JSON, or as names between commas.
+    """
     out = np.full(len(values), None, dtype=object)
     for row, value in enumerate(values):
         if isinstance(value, str):
@@ -338,12 +420,20 @@ def _ragged(lists: list[Any]) -> np.ndarray:
 
 
 def _list_of(value: Any) -> np.ndarray:
-    """A list of numbers, or one, as an array; what is none is infinite, so that its row's check names it."""
+    """A list of numbers, or one, as an array; what is none is infinite, so that its row's check
+    names it.
+    """
     try:
         return (
             NOTHING
             if value is None
-            else np.array([np.nan if v is None else v for v in np.atleast_1d(np.asarray(value, dtype=object))], dtype=np.float64).ravel()
+            else np.array(
+                [
+                    np.nan if v is None else v
+                    for v in np.atleast_1d(np.asarray(value, dtype=object))
+                ],
+                dtype=np.float64,
+            ).ravel()
         )
     except (TypeError, ValueError):
         return np.full(1, np.inf)
@@ -352,14 +442,21 @@ def _list_of(value: Any) -> np.ndarray:
 def _missing(values: np.ndarray) -> np.ndarray:
     """Where a column of numbers or of lists has nothing."""
     if values.dtype == object:
-        return np.array([one is None or (isinstance(one, float | np.ndarray) and not np.isfinite(one).any()) for one in values])
+        return np.array(
+            [
+                one is None or (isinstance(one, float | np.ndarray) and not np.isfinite(one).any())
+                for one in values
+            ]
+        )
     nothing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
     return np.asarray(nothing.all(axis=1) if values.ndim == 2 else nothing)
 
 
 def _padded(lists: list[Any], name: str) -> np.ndarray:
     """Lists as rows of one array, NaN where one ends before the longest."""
-    return as_lists(lists, Domain("must be a list of numbers, such as [1, 2]"), name, "contract column")
+    return as_lists(
+        lists, Domain("must be a list of numbers, such as [1, 2]"), name, "contract column"
+    )
 
 
 def _json(word: str | None) -> list[float]:
@@ -374,7 +471,9 @@ def _json(word: str | None) -> list[float]:
 def _date(word: str | None) -> np.datetime64:
     """A date, or NaT when the text is none."""
     try:
-        return np.datetime64(datetime.datetime.fromisoformat((word or "").strip().replace("/", "-")).date(), "D")
+        return np.datetime64(
+            datetime.datetime.fromisoformat((word or "").strip().replace("/", "-")).date(), "D"
+        )
     except ValueError:
         return np.datetime64("NaT", "D")
 
@@ -386,13 +485,27 @@ def _opened(read: Callable[[], Any], path: Path) -> Any:
     try:
         return read()
     except (pa.ArrowException, OSError) as failure:
-        raise DataError(f"contract file {path} cannot be read: {str(failure).splitlines()[0]}") from failure
+        raise DataError(
+            f"contract file {path} cannot be read: {str(failure).splitlines()[0]}"
+        ) from failure
 
 
 @lru_cache(maxsize=1 << 20)
 def stream_of(word: Any) -> int:
-    """The stream of an id: the whole number that it is, where that is small enough, else 51 bits of its BLAKE2b, in the upper half that such numbers do not use."""
+    """The stream of an id: the whole number that it is, where that is small enough, else 51 bits
+    of its BLAKE2b, in the upper half that such numbers do not use.
+    """
     text = str(word)
-    if text.isdecimal() and text.isascii() and len(text) < 16 and (text == "0" or text[0] != "0") and int(text) < MAX_STREAMS // 2:
+    if (
+        text.isdecimal()
+        and text.isascii()
+        and len(text) < 16
+        and (text == "0" or text[0] != "0")
+        and int(text) < MAX_STREAMS // 2
+    ):
         return int(text)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") % (MAX_STREAMS // 2) + MAX_STREAMS // 2
+    return (
+        int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+        % (MAX_STREAMS // 2)
+        + MAX_STREAMS // 2
+    )

@@ -32,7 +32,8 @@ class Description:
     Attributes
     ----------
     columns : dict of arrays
-        Per model, payoff, engine and device: rows, path-steps, megabytes, seconds, joules and money.
+        Per model, payoff, engine and device: rows, path-steps, megabytes, seconds, joules and
+        money.
     failed : int
         Rows that cannot be priced.
     """
@@ -56,8 +57,12 @@ class Description:
 
     def __str__(self) -> str:
         names = list(self.columns)
-        rows = [[_shown(self.columns[n][k]) for n in names] for k in range(len(self.columns["rows"]))]
-        widths = [max(len(n), *(len(r[c]) for r in rows)) if rows else len(n) for c, n in enumerate(names)]
+        rows = [
+            [_shown(self.columns[n][k]) for n in names] for k in range(len(self.columns["rows"]))
+        ]
+        widths = [
+            max(len(n), *(len(r[c]) for r in rows)) if rows else len(n) for c, n in enumerate(names)
+        ]
         lines = ["  ".join(n.ljust(w) for n, w in zip(names, widths, strict=True))]
         lines += ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)) for r in rows]
         if self.failed:
@@ -84,7 +89,8 @@ def describe(
     precision: str = "mixed",
     price_per_hour: float = 0.0,
 ) -> Description:
-    """What pricing would take on each device of `compare`, from a trial of a few milliseconds per kind of row.
+    """What pricing would take on each device of `compare`, from a trial of a few milliseconds per
+    kind of row.
 
     Parameters
     ----------
@@ -99,12 +105,40 @@ def describe(
         raise InputError(f"price_per_hour = {price_per_hour!r}: must be finite and >= 0")
     _, batches, messages, _ = batches_of(contracts, model, market)
     task = checked("cpu", 0, precision, engine, paths, steps, greeks, None, False, len(messages))
-    columns: dict[str, list[Any]] = {k: [] for k in ("model", "payoff", "engine", "device", "rows", "path_steps", "megabytes", "seconds", "joules", "money")}
+    columns: dict[str, list[Any]] = {
+        k: []
+        for k in (
+            "model",
+            "payoff",
+            "engine",
+            "device",
+            "rows",
+            "path_steps",
+            "megabytes",
+            "seconds",
+            "joules",
+            "money",
+        )
+    }
     for device in compare.split(","):
         try:
             place = choose(device.strip())
         except DeviceUnavailable as failure:
-            _add(columns, ["", "", str(failure).split(": ", 1)[-1].split(". ")[0], device.strip(), 0, 0.0, 0.0, float("nan"), None, float("nan")])
+            _add(
+                columns,
+                [
+                    "",
+                    "",
+                    str(failure).split(": ", 1)[-1].split(". ")[0],
+                    device.strip(),
+                    0,
+                    0.0,
+                    0.0,
+                    float("nan"),
+                    None,
+                    float("nan"),
+                ],
+            )
             continue
         for batch in batches:
             _add(columns, _estimate(batch, replace(task, place=place), price_per_hour))
@@ -127,7 +161,17 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
         found = closed.price(few.model, few.payoff, task.place, greeks=task.greeks, values=values)
         if found is not None and np.isfinite(found[:, 0]).all():
             seconds = (time.perf_counter() - start) * n / len(few.rows)
-            return [*head, engine, task.place.name, n, 0.0, n * 8e-6 * 20, seconds, None, seconds / 3600 * price_per_hour]
+            return [
+                *head,
+                engine,
+                task.place.name,
+                n,
+                0.0,
+                n * 8e-6 * 20,
+                seconds,
+                None,
+                seconds / 3600 * price_per_hour,
+            ]
     if task.engine in FORMULAS or not (batch.payoff.simulated() and batch.model.simulated()):
         return [*head, "none", task.place.name, n, 0.0, 0.0, float("nan"), None, float("nan")]
     steps = Grid.of(batch, task.steps).steps
@@ -142,4 +186,14 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
     joules = None if meter.joules is None else meter.joules * share
     seconds = meter.seconds * share
     megabytes = (n * -(-task.paths // TILE) * (24 + 24 * task.outputs) + n * 8 * 20) / 1e6
-    return [*head, "monte_carlo", task.place.name, n, work, megabytes, seconds, joules, seconds / 3600 * price_per_hour]
+    return [
+        *head,
+        "monte_carlo",
+        task.place.name,
+        n,
+        work,
+        megabytes,
+        seconds,
+        joules,
+        seconds / 3600 * price_per_hour,
+    ]

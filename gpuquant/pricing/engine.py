@@ -1,7 +1,7 @@
 """The pricing engine: contracts in, prices with their errors and status out.
 
-One path for every entry: rows become batches (`batch`), a batch takes its closed form where there is one and the walk
-(`simulate`) where there is none, and results return to the caller's order.
+One path for every entry: rows become batches (`batch`), a batch takes its closed form where there
+is one and the walk (`simulate`) where there is none, and results return to the caller's order.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from gpuquant.progress import bar
 from gpuquant.result import RESULT_COLUMNS, Priced
 
 
-@np.errstate(all="ignore")  # what is not finite is told row by row, whatever numpy has been told to do about it
+@np.errstate(
+    all="ignore"
+)  # what is not finite is told row by row, whatever numpy has been told to do about it
 def price(
     contracts: Any,
     model: Model | None = None,
@@ -56,30 +58,35 @@ def price(
     Parameters
     ----------
     contracts : Payoff, Contracts, DataFrame or path
-        What is priced. A payoff needs `model`; a book takes its models from its rows and its parameters from `market`.
+        What is priced. A payoff needs `model`; a book takes its models from its rows and its
+        parameters from `market`.
     model : Model, optional
         The dynamics, for a payoff. Columns of the two broadcast.
     market : Market or path, optional
         Spots, rates, volatilities by underlying.
     engine : str
-        auto (closed form where there is one, else Fourier, else simulation), closed_form, fourier or monte_carlo.
+        auto (closed form where there is one, else Fourier, else simulation), closed_form, fourier
+        or monte_carlo.
     paths : int
         Paths per simulated row.
     steps : int, optional
-        Time steps over a row's life, rounded up to a multiple of its observation dates. By default the model's
-        `steps_per_year`, 16 at least; one per date where the model is exact.
+        Time steps over a row's life, rounded up to a multiple of its observation dates. By default
+        the model's `steps_per_year`, 16 at least; one per date where the model is exact.
     greeks : bool
         Delta, gamma, vega, rho and theta with their standard errors.
     target_error : float or shape (n,), optional
-        One standard error of the price, in price units: a pilot on draws of its own sets each row's paths.
+        One standard error of the price, in price units: a pilot on draws of its own sets each row's
+        paths.
     device : str
         auto, cpu, cpu:THREADS, cuda, cuda:INDEX.
     seed : int
         Of the draws, 0 to 2^64 - 1. A row's stream follows its `id`, or its position.
     precision : str
-        single, mixed (float32 draws and functions, float64 state and sums) or double. Closed forms are always double.
+        single, mixed (float32 draws and functions, float64 state and sums) or double. Closed forms
+        are always double.
     units : str
-        raw (per 1.00 of volatility and rate, per year) or desk (per 1 % and per day), for vega, rho and theta.
+        raw (per 1.00 of volatility and rate, per year) or desk (per 1 % and per day), for vega, rho
+        and theta.
     partial : bool
         Let totals skip failed rows.
     common_draws : bool
@@ -95,19 +102,29 @@ def price(
     Raises
     ------
     InputError, NameUnknown
-        An argument outside its domain, an unknown column. A bad *row* of a book does not raise: it gets a status and a message.
+        An argument outside its domain, an unknown column. A bad *row* of a book does not raise: it
+        gets a status and a message.
 
     Notes
     -----
-    A standard error does not hold the bias of a time-stepping scheme; where a scheme has one the row's message says so. A simulated price that rests on few of
-    its paths, so that a bound of 95 or 99 % on one side would fail more often than it says, is a warning; one that no path paid, too.
+    A standard error does not hold the bias of a time-stepping scheme; where a scheme has one the
+    row's message says so. A simulated price that rests on few of its paths, so that a bound of 95
+    or 99 % on one side would fail more often than it says, is a warning; one that no path paid,
+    too.
     """
     book, batches, messages, scalar = batches_of(contracts, model, market)
     n = len(messages)
-    task = checked(device, seed, precision, engine, paths, steps, greeks, target_error, common_draws, n)
+    task = checked(
+        device, seed, precision, engine, paths, steps, greeks, target_error, common_draws, n
+    )
     if units not in ("raw", "desk"):
         raise InputError(f"units = {units!r}: must be raw or desk")
-    task = replace(task, place=choose(device, work=sum(_work(b, task) for b in batches) if device == "auto" else None))
+    task = replace(
+        task,
+        place=choose(
+            device, work=sum(_work(b, task) for b in batches) if device == "auto" else None
+        ),
+    )
     book_size = sum(len(b.rows) for b in batches)
     table = Table(n, task)
     with Meter(task.place) as meter, bar(book_size, "pricing", progress) as tick:
@@ -115,13 +132,19 @@ def price(
             if book is None and len(batch.rows) == 1:  # an error is the caller's to see
                 _price_batch(batch, task, table, tick)
             else:
-                isolate(functools.partial(_price_some, batch, task, table, tick), np.arange(len(batch.rows)), functools.partial(table.lose, batch.rows))
+                isolate(
+                    functools.partial(_price_some, batch, task, table, tick),
+                    np.arange(len(batch.rows)),
+                    functools.partial(table.lose, batch.rows),
+                )
     if book is not None:
         table.fail(messages)
     columns = table.columns(units)
     columns["value"] = columns["price"] * (1.0 if book is None else book.amounts())
     meta = {**_meta(task), **meter.meta(), "rows": n}
-    source = {} if book is None else {k: v for k, v in book.columns.items() if k not in RESULT_COLUMNS}
+    source = (
+        {} if book is None else {k: v for k, v in book.columns.items() if k not in RESULT_COLUMNS}
+    )
     return Priced(columns, source, None if book is None else book.index, meta, scalar, partial)
 
 
@@ -133,22 +156,30 @@ def _work(batch: Batch, task: Task) -> float:
 FORMULAS = {"closed_form": closed.values, "fourier": fourier.values}
 
 
-def _price_some(batch: Batch, task: Task, table: Table, tick: Callable[[int], None], some: np.ndarray) -> None:
+def _price_some(
+    batch: Batch, task: Task, table: Table, tick: Callable[[int], None], some: np.ndarray
+) -> None:
     """Price some of a batch's rows."""
     _price_batch(batch if some.size == len(batch.rows) else batch.take(some), task, table, tick)
 
 
 def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:
-    """A formula where the engine allows and there is one, closed before Fourier; the walk for the rest."""
+    """A formula where the engine allows and there is one, closed before Fourier; the walk for
+    the rest.
+    """
     notes = batch.warned()
     for engine, values in FORMULAS.items():
         if task.engine not in ("auto", engine) or not len(batch.rows):
             continue
-        found = closed.price(batch.model, batch.payoff, task.place, greeks=task.greeks, values=values)
+        found = closed.price(
+            batch.model, batch.payoff, task.place, greeks=task.greeks, values=values
+        )
         if found is not None:
             done = np.flatnonzero(np.isfinite(found[:, 0]))
             part = batch if len(done) == len(batch.rows) else batch.take(done)
-            table.put(part.rows, found[done], 0.0, engine, 0, None if notes is None else notes[done])
+            table.put(
+                part.rows, found[done], 0.0, engine, 0, None if notes is None else notes[done]
+            )
             tick(len(done))
             left = np.flatnonzero(~np.isfinite(found[:, 0]))
             batch, notes = batch.take(left), None if notes is None else notes[left]
@@ -164,7 +195,13 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
         lost = f"no engine prices {pair}: the model has no simulation"
     else:
         try:
-            simulate(batch, task, table, np.full(len(batch.rows), "", dtype=object) if notes is None else notes, tick)
+            simulate(
+                batch,
+                task,
+                table,
+                np.full(len(batch.rows), "", dtype=object) if notes is None else notes,
+                tick,
+            )
         except MemberError as failure:
             lost = str(failure)
     if lost:

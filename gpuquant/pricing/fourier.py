@@ -1,8 +1,11 @@
-"""Fourier prices: where a model knows its characteristic function and a payoff of the last price its transform.
+"""Fourier prices: where a model knows its characteristic function and a payoff of the last price
+its transform.
 
-price = lognormal price + discount / pi * integral over u > 0 of Re[g(u) (phi(u - i/2) - phi_0(u - i/2))], Lewis (2001) with a lognormal
-of the model's own mean variance, phi_0, as control variate: what is left has no poles at u = +-i/2. The path of u bends as a hyperbolic
-sine into the half-plane where the wave dies away, on which equal steps converge exponentially (Boyarchenko and Levendorskii, 2019).
+price = lognormal price + discount / pi * integral over u > 0 of Re[g(u) (phi(u - i/2) - phi_0(u -
+i/2))], Lewis (2001) with a lognormal of the model's own mean variance, phi_0, as control variate:
+what is left has no poles at u = +-i/2. The path of u bends as a hyperbolic sine into the half-plane
+where the wave dies away, on which equal steps converge exponentially (Boyarchenko and Levendorskii,
+2019).
 """
 
 from __future__ import annotations
@@ -32,34 +35,50 @@ BEYOND = (0.15, 0.4, 0.7, 1.1, 1.6, 2.3)  # past the end, where the integrand mu
 SMALL = 1e-12
 SLOW = 10.0  # of x: a tail that is alive there dies away as a power, and less of it is taken
 LAST = 17.0  # of x, however much is left
-ENOUGH = 1e-8  # of the amount, that the last halving changed: the next would change about its square
+ENOUGH = (
+    1e-8  # of the amount, that the last halving changed: the next would change about its square
+)
 SLOWLY = 1e-4  # of that where it would not: on a straight path, or one that turns too often
 MANY = 256  # rows that are worth a kernel, which takes seconds to compile where none is kept
 CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
 
-def values(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any) -> Any | None:
-    """Prices, shape (n,), NaN where the integral does not settle; None when the pair has no transform."""
+def values(
+    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any
+) -> Any | None:
+    """Prices, shape (n,), NaN where the integral does not settle; None when the pair has no
+    transform.
+    """
     xp = place.xp
     if model.characteristic is Model.characteristic or payoff.transform is Payoff.transform:
         return None
     n = max(len(value) for value in columns.values())
-    rows = {name: xp.broadcast_to(value, (n,)) for name, value in columns.items() if value.ndim == 1}
+    rows = {
+        name: xp.broadcast_to(value, (n,)) for name, value in columns.items() if value.ndim == 1
+    }
     kernel = _kernel(model, payoff, tuple(rows), place) if n >= MANY else None
     size = -(-n // place.threads) if kernel else CHUNK // POINTS
     out = xp.empty(n)
 
     def settle(which: slice) -> None:
         with np.errstate(all="ignore"):  # what does not settle is NaN
-            out[which] = _priced(model, payoff, {k: v[which] for k, v in rows.items()}, kernel, place)
+            out[which] = _priced(
+                model, payoff, {k: v[which] for k, v in rows.items()}, kernel, place
+            )
 
     place.each(settle, n, size)
     return out
 
 
-def _kernel(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], place: Any) -> waves.Kernel | None:
-    """The kernel of a pair at `place`; None where its formulas are more than a kernel understands, for arrays understand them all."""
-    kernel = cache(partial(waves.source, model, payoff, names))  # looked up once for the many launches of an integral
+def _kernel(
+    model: type[Model], payoff: type[Payoff], names: tuple[str, ...], place: Any
+) -> waves.Kernel | None:
+    """The kernel of a pair at `place`; None where its formulas are more than a kernel
+    understands, for arrays understand them all.
+    """
+    kernel = cache(
+        partial(waves.source, model, payoff, names)
+    )  # looked up once for the many launches of an integral
     try:
         kernel(place.kind)
     except MemberError:
@@ -67,7 +86,13 @@ def _kernel(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], pl
     return kernel
 
 
-def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], kernel: waves.Kernel | None, place: Any) -> Any:
+def _priced(
+    model: type[Model],
+    payoff: type[Payoff],
+    columns: dict[str, Any],
+    kernel: waves.Kernel | None,
+    place: Any,
+) -> Any:
     """Prices, shape (n,), NaN where the integral does not settle."""
     xp, row = place.xp, SimpleNamespace(**columns)
     t = row.maturity
@@ -75,7 +100,9 @@ def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], k
     forward = model.forward(row, t, xp)
     law = Lognormal.ending(forward, t, forward, variance, model.bond(row, t, xp), xp)
     scale = 1.0 / xp.sqrt(variance)
-    unit = 0.25 * xp.abs(payoff.transform(row, xp.zeros(len(t)), forward, xp)) + 1e-300  # the amount at stake: sqrt(forward strike) of an option
+    unit = (
+        0.25 * xp.abs(payoff.transform(row, xp.zeros(len(t)), forward, xp)) + 1e-300
+    )  # the amount at stake: sqrt(forward strike) of an option
     own = {
         "_forward": forward,
         "_unit": unit,
@@ -87,26 +114,41 @@ def _priced(model: type[Model], payoff: type[Payoff], columns: dict[str, Any], k
     path = _Path(model, payoff, {**columns, **own}, xp.full(len(t), ENOUGH), kernel, place)
     first = xp.full(len(t), FIRST)
     up, down = path.size(first), path.with_(_bend=-own["_bend"]).size(first)
-    # how many turns the wave makes as x goes from 0 to 1, by how much faster it dies away on the one path: far from the money it turns fast
-    turns = xp.nan_to_num(xp.abs(xp.log(up / down)) / (2.0 * xp.maximum(own["_bend"], 1e-2) * (math.cosh(FIRST) - 1.0)), nan=MANY_TURNS, posinf=MANY_TURNS)
-    path = path.with_(_bend=xp.where(up <= down, own["_bend"], -own["_bend"]), _scale=scale / xp.maximum(turns / TURNS, 1.0))
+    # how many turns the wave makes as x goes from 0 to 1, by how much faster it dies away on the
+    # one path: far from the money it turns fast
+    turns = xp.nan_to_num(
+        xp.abs(xp.log(up / down))
+        / (2.0 * xp.maximum(own["_bend"], 1e-2) * (math.cosh(FIRST) - 1.0)),
+        nan=MANY_TURNS,
+        posinf=MANY_TURNS,
+    )
+    path = path.with_(
+        _bend=xp.where(up <= down, own["_bend"], -own["_bend"]),
+        _scale=scale / xp.maximum(turns / TURNS, 1.0),
+    )
     end = path.end()
-    wild = sum(path.size(end + further) > SMALL for further in BEYOND) > 0  # it had only paused, as that of jumps of one size may
+    wild = (
+        sum(path.size(end + further) > SMALL for further in BEYOND) > 0
+    )  # it had only paused, as that of jumps of one size may
     path = path.with_(_bend=xp.where(wild, 0.0, path.columns["_bend"]), _end=end)
     if wild.any():
         path.columns["_end"][wild] = path.take(wild).end()
     slow = (xp.abs(path.columns["_bend"]) < STRAIGHT) | (turns > TURNS)
     path = replace(path, enough=xp.where(slow, SLOWLY * ENOUGH, ENOUGH))
-    return payoff.closed(row, law, xp, place.special) + law.discount * unit / math.pi * path.integral()
+    return (
+        payoff.closed(row, law, xp, place.special) + law.discount * unit / math.pi * path.integral()
+    )
 
 
 @dataclass(frozen=True)
 class _Path:
-    """The integrand along the path of each row, in units of the amount at stake; columns of shape (n,), those of `waves.OWN` among them.
+    """The integrand along the path of each row, in units of the amount at stake; columns of shape
+    (n,), those of `waves.OWN` among them.
 
     `enough` is the change by a last halving after which a row has settled, shape (n,).
 
-    The path with the other bend is -conj(u) of -x, where the real part is the same: half of a path is enough, and either bend is right.
+    The path with the other bend is -conj(u) of -x, where the real part is the same: half of a path
+    is enough, and either bend is right.
     """
 
     model: type[Model]
@@ -118,29 +160,42 @@ class _Path:
 
     def take(self, which: Any) -> _Path:
         """The paths of these rows."""
-        return replace(self, columns={name: value[which] for name, value in self.columns.items()}, enough=self.enough[which])
+        return replace(
+            self,
+            columns={name: value[which] for name, value in self.columns.items()},
+            enough=self.enough[which],
+        )
 
     def with_(self, **columns: Any) -> _Path:
         """The same paths with other columns."""
         return replace(self, columns={**self.columns, **columns})
 
     def sums(self, points: int, offset: float) -> Any:
-        """Sums over x = end (k + offset) / points, k = 0, 1, ...: of the integrand and of its size squared, shape (2, n)."""
+        """Sums over x = end (k + offset) / points, k = 0, 1, ...: of the integrand and of its
+        size squared, shape (2, n).
+        """
         if self.kernel:
             return waves.sums(self.kernel, self.columns, points, offset, self.place)
         xp, special = self.place.xp, self.place.special
         row = SimpleNamespace(**{name: value[:, None] for name, value in self.columns.items()})
         forward, variance = self.columns["_forward"][:, None], self.columns["_variance"][:, None]
         x = self.columns["_end"][:, None] * ((xp.arange(points) + offset) / points)
-        u, slope = waves.bent(x, self.columns["_bend"][:, None], self.columns["_scale"][:, None], xp)
+        u, slope = waves.bent(
+            x, self.columns["_bend"][:, None], self.columns["_scale"][:, None], xp
+        )
         phi: Any = self.model.characteristic(row, u - 0.5j, row.maturity, xp, special)
-        base, weight = waves.plain(u, variance, xp), self.payoff.transform(row, u, forward, xp) * slope / self.columns["_unit"][:, None]
+        base, weight = (
+            waves.plain(u, variance, xp),
+            self.payoff.transform(row, u, forward, xp) * slope / self.columns["_unit"][:, None],
+        )
         size = (abs(phi) ** 2 + abs(base) ** 2) * abs(weight) ** 2
         return xp.stack([((phi - base) * weight).real.sum(axis=1), size.sum(axis=1)])
 
     def size(self, x: Any) -> Any:
         """How large the integrand may be at x, shape (n,); infinite where it is not a number."""
-        return self.place.xp.nan_to_num(self.place.xp.sqrt(self.with_(_end=x).sums(1, 1.0)[1]), nan=math.inf)
+        return self.place.xp.nan_to_num(
+            self.place.xp.sqrt(self.with_(_end=x).sums(1, 1.0)[1]), nan=math.inf
+        )
 
     def end(self) -> Any:
         """Where the integrand has died away, shape (n,)."""
@@ -154,10 +209,15 @@ class _Path:
         return x
 
     def integral(self) -> Any:
-        """Over 0 < x < end by the trapezoidal rule, its step halved until that makes no difference, shape (n,); NaN where it always does."""
+        """Over 0 < x < end by the trapezoidal rule, its step halved until that makes no
+        difference, shape (n,); NaN where it always does.
+        """
         xp = self.place.xp
         path = self
-        out, waiting = xp.full(len(path.columns["_end"]), np.nan), xp.arange(len(path.columns["_end"]))
+        out, waiting = (
+            xp.full(len(path.columns["_end"]), np.nan),
+            xp.arange(len(path.columns["_end"])),
+        )
         total = (path.sums(POINTS, 0.0)[0] - 0.5 * path.sums(1, 0.0)[0]) / POINTS
         for level in range(FINEST):
             points, end = POINTS << level, path.columns["_end"]

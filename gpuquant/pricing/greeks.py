@@ -1,8 +1,8 @@
 """Greeks by common-random bumps: which variants of a row are walked, and how their values combine.
 
-Every variant of a row sees the same draws, so a difference is averaged path by path and carries its own standard error.
-Deltas are central differences of relative size, as are vega and theta; rho, and the vega of a list of volatilities, which is shifted as a
-whole, are of absolute size.
+Every variant of a row sees the same draws, so a difference is averaged path by path and carries its
+own standard error. Deltas are central differences of relative size, as are vega and theta; rho, and
+the vega of a list of volatilities, which is shifted as a whole, are of absolute size.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ DESK = {"vega": 0.01, "rho": 0.01, "theta": 1.0 / 365.0}  # per 1 % of volatilit
 
 @dataclass(frozen=True)
 class Bumps:
-    """Sizes of the bumps: wide for simulated values, whose noise they divide; narrow for formulas, whose curvature they feel."""
+    """Sizes of the bumps: wide for simulated values, whose noise they divide; narrow for
+    formulas, whose curvature they feel.
+    """
 
     spot: float
     volatility: float
@@ -40,8 +42,12 @@ SIMULATED = Bumps(0.01, 0.02, 1e-3, 0.01)
 FORMULA = Bumps(5e-4, 5e-4, 5e-5, 1e-4)
 
 
-def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps: Bumps, shortest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`scale`, `shift` (variants, columns) and `weights` (outputs, variants) for price and the five Greeks, in bump units."""
+def plan(
+    names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps: Bumps, shortest: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`scale`, `shift` (variants, columns) and `weights` (outputs, variants) for price and the
+    five Greeks, in bump units.
+    """
     columns: dict[str, list[int]] = {}
     for f, name in enumerate(names):
         columns.setdefault(name, []).append(f)
@@ -49,8 +55,13 @@ def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps
     clocks = clocks_of(model, payoff)
     for v, sign in enumerate((1.0, -1.0), start=1):
         volatile = model.variance_columns or (model.vega_column,)  # variances move in proportion
-        for variant, name, bump in ((v, "spot", bumps.spot), *((2 + v, name, bumps.volatility) for name in volatile)):
-            if name in columns and not domains(model)[name].listed:  # several assets have a Greek each, which no column holds
+        for variant, name, bump in (
+            (v, "spot", bumps.spot),
+            *((2 + v, name, bumps.volatility) for name in volatile),
+        ):
+            if (
+                name in columns and not domains(model)[name].listed
+            ):  # several assets have a Greek each, which no column holds
                 scale[variant, columns[name]] += sign * bump
             elif name in columns:
                 shift[variant, columns[name]] += sign * bump * TYPICAL
@@ -72,13 +83,20 @@ def plan(names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps
 
 def clocks_of(model: type[Model], payoff: type[Payoff]) -> list[str]:
     """The columns that are times from today: they all come nearer as time passes."""
-    return [name for name, domain in {**domains(model), **domains(payoff)}.items() if domain.clock or name == "maturity"]
+    return [
+        name
+        for name, domain in {**domains(model), **domains(payoff)}.items()
+        if domain.clock or name == "maturity"
+    ]
 
 
 def shortest(model: Model, payoff: Payoff) -> float:
     """The shortest time from today in a batch, in years."""
     columns = {**model.columns(), **payoff.columns()}
-    return min(float(np.fmin.reduce(columns[name], axis=None, initial=np.inf)) for name in clocks_of(type(model), type(payoff)))
+    return min(
+        float(np.fmin.reduce(columns[name], axis=None, initial=np.inf))
+        for name in clocks_of(type(model), type(payoff))
+    )
 
 
 def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
@@ -86,9 +104,17 @@ def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
     level = getattr(model, model.vega_column, np.zeros(1))
     level = np.full(1, TYPICAL) if level.ndim == 2 else level
     # a bump r of a variance is r sqrt(variance) / 2 of its volatility
-    vega = 0.5 * bumps.volatility * np.sqrt(level) if model.vega_is_variance else bumps.volatility * level
+    vega = (
+        0.5 * bumps.volatility * np.sqrt(level)
+        if model.vega_is_variance
+        else bumps.volatility * level
+    )
     spot = bumps.spot * getattr(model, "spot", np.zeros(1))
-    time = payoff.maturity if len(clocks_of(type(model), type(payoff))) == 1 else shortest(model, payoff)
+    time = (
+        payoff.maturity
+        if len(clocks_of(type(model), type(payoff))) == 1
+        else shortest(model, payoff)
+    )
     return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * time]
 
 

@@ -51,11 +51,19 @@ class Grid:
         stops = np.concatenate(listed, axis=1) if listed else np.empty((n, 0))
         watched = sum(part.shape[1] for part in listed[: len(payoff.times)])
         even = payoff.dated(dict(batch.fixed)) and bool(payoff.dates)
-        count = np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64) if even else np.zeros(n, np.int64)
+        count = (
+            np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64)
+            if even
+            else np.zeros(n, np.int64)
+        )
         if np.isfinite(stops).any():
             if even:  # where a list is given, it holds the dates
                 affordable(n, int(count.max()), "observation dates")
-                spread = np.where(np.arange(count.max()) < count[:, None], maturity[:, None] * (np.arange(count.max()) + 1) / count[:, None], np.nan)
+                spread = np.where(
+                    np.arange(count.max()) < count[:, None],
+                    maturity[:, None] * (np.arange(count.max()) + 1) / count[:, None],
+                    np.nan,
+                )
                 spread[np.isfinite(stops[:, :watched]).any(axis=1)] = np.nan
                 stops, watched = np.concatenate([spread, stops], axis=1), watched + spread.shape[1]
             return _through(stops, np.arange(stops.shape[1]) < watched, maturity, wanted)
@@ -82,8 +90,12 @@ def _wanted(batch: Batch, maturity: np.ndarray, steps: int | None) -> np.ndarray
     return np.maximum(base, model.least_steps(model, maturity)).astype(np.int64)
 
 
-def _through(stops: np.ndarray, watched: np.ndarray, maturity: np.ndarray, wanted: np.ndarray) -> Grid:
-    """Spans from stop to stop (NaN: none) and on to maturity, with steps in proportion and at least one; those that are watched are dates."""
+def _through(
+    stops: np.ndarray, watched: np.ndarray, maturity: np.ndarray, wanted: np.ndarray
+) -> Grid:
+    """Spans from stop to stop (NaN: none) and on to maturity, with steps in proportion and at
+    least one; those that are watched are dates.
+    """
     n = len(maturity)
     times = np.concatenate([np.where(stops > 0.0, stops, np.nan), maturity[:, None]], axis=1)
     order = np.argsort(times, axis=1, kind="stable")
@@ -94,10 +106,18 @@ def _through(stops: np.ndarray, watched: np.ndarray, maturity: np.ndarray, wante
         same = times[:, k + 1] - times[:, k] <= near[:, 0]
         dated[:, k + 1] |= same & dated[:, k]
         times[same, k] = np.nan
-    before = np.fmax(np.concatenate([np.zeros((n, 1)), np.fmax.accumulate(times, axis=1)[:, :-1]], axis=1), 0.0)
+    before = np.fmax(
+        np.concatenate([np.zeros((n, 1)), np.fmax.accumulate(times, axis=1)[:, :-1]], axis=1), 0.0
+    )
     length = times - before
     there = np.isfinite(times) & (times <= maturity[:, None] + near)
-    counts = np.where(there, np.maximum(np.ceil(np.nan_to_num(length) / maturity[:, None] * wanted[:, None] - 1e-9), 1.0), 0.0).astype(np.int64)
+    counts = np.where(
+        there,
+        np.maximum(
+            np.ceil(np.nan_to_num(length) / maturity[:, None] * wanted[:, None] - 1e-9), 1.0
+        ),
+        0.0,
+    ).astype(np.int64)
     ends = np.cumsum(counts, axis=1)
     spans = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
     every = np.where(dated, counts, NEVER)

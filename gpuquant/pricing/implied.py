@@ -13,7 +13,15 @@ from gpuquant.payoffs.lognormal import black
 
 
 def implied_volatility(
-    *, price: Any, option_type: Any, spot: Any, strike: Any, maturity: Any, rate: Any, dividend_yield: Any = 0.0, device: str | Place = "auto"
+    *,
+    price: Any,
+    option_type: Any,
+    spot: Any,
+    strike: Any,
+    maturity: Any,
+    rate: Any,
+    dividend_yield: Any = 0.0,
+    device: str | Place = "auto",
 ) -> Any:
     """The Black-Scholes volatility of each price.
 
@@ -66,11 +74,18 @@ def implied_volatility(
     n = max(value.size for value in columns.values())
     for name, value in columns.items():
         if value.size not in (1, n):
-            raise InputError(f"{name} has {value.size} rows where another argument has {n}: lengths must be equal or 1")
+            raise InputError(
+                f"{name} has {value.size} rows where another argument has {n}: lengths "
+                "must be equal or 1"
+            )
     place = choose(device, work=float(n))
     on = {name: place.put(np.broadcast_to(value, n), name) for name, value in columns.items()}
     found = place.get(_solve(on, place.xp, place.special), "implied_volatility")
-    return float(found[0]) if all(isinstance(v, str) or np.ndim(v) == 0 for v, _ in given.values()) else found
+    return (
+        float(found[0])
+        if all(isinstance(v, str) or np.ndim(v) == 0 for v, _ in given.values())
+        else found
+    )
 
 
 def _solve(on: dict[str, Any], xp: Any, special: Any) -> Any:

@@ -1,4 +1,6 @@
-"""One row is one row: whatever goes wrong in vectorised work over many rows costs the row that caused it, and no other."""
+"""One row is one row: whatever goes wrong in vectorised work over many rows costs the row that
+caused it, and no other.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,15 @@ import numpy as np
 from gpuquant.errors import DeviceUnavailable, DiskError, GpuquantError
 
 
-def isolate(work: Callable[[np.ndarray], None], rows: np.ndarray, lost: Callable[[int, str], None]) -> None:
-    """Do `work(rows)`; where it fails, do it for each half again, and so on down to the rows that fail by themselves, which `lost` is told of.
+def isolate(
+    work: Callable[[np.ndarray], None], rows: np.ndarray, lost: Callable[[int, str], None]
+) -> None:
+    """Do `work(rows)`; where it fails, do it for each half again, and so on down to the rows that
+    fail by themselves, which `lost` is told of.
 
-    What a row gives must not depend on its company, so that a second attempt gives the others what the first would have. Shapes that do not go together,
-    overflows, memory that is not there and errors of members' own are all seen; ctrl-C goes on.
+    What a row gives must not depend on its company, so that a second attempt gives the others what
+    the first would have. Shapes that do not go together, overflows, memory that is not there and
+    errors of members' own are all seen; ctrl-C goes on.
     """
     waiting = [rows]
     while waiting:

@@ -53,7 +53,9 @@ class Pair:
 
     @property
     def places(self) -> dict[str, int | range]:
-        """Where each column of model then payoff stands in a packed row; a list stands in several places."""
+        """Where each column of model then payoff stands in a packed row; a list stands in
+        several places.
+        """
         found: dict[str, int | range] = {}
         lengths, here = dict(self.lengths), 0
         for name, domain in {**domains(self.model), **domains(self.payoff)}.items():
@@ -65,7 +67,11 @@ class Pair:
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of a packed row in order, a list's once for each place."""
-        return tuple(name for name, place in self.places.items() for _ in (place if isinstance(place, range) else (place,)))
+        return tuple(
+            name
+            for name, place in self.places.items()
+            for _ in (place if isinstance(place, range) else (place,))
+        )
 
     def number(self, stated: int | str) -> int:
         """A number that a member states, or the length of the column it names."""
@@ -83,33 +89,52 @@ class Pair:
 
 
 def sample(cls: type[Any], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
-    """A member with one row inside every domain, its lists of these lengths, or of those it says, or two; a longer one has the sum that two have."""
+    """A member with one row inside every domain, its lists of these lengths, or of those it
+    says, or two; a longer one has the sum that two have.
+    """
     long = dict(lengths)
     usual = getattr(cls, "sample_lengths", {})
     columns = {name: np.full(1, domain.sample) for name, domain in domains(cls).items()}
     for name, domain in domains(cls).items():
         if domain.listed:
             length = long.get(name, usual.get(name, 2))
-            columns[name] = domain.sample * (np.arange(1.0, length + 1.0) if domain.increasing else np.full(length, 2.0 / max(length, 2)))[None]
+            columns[name] = (
+                domain.sample
+                * (
+                    np.arange(1.0, length + 1.0)
+                    if domain.increasing
+                    else np.full(length, 2.0 / max(length, 2))
+                )[None]
+            )
     return cls.from_columns(columns).settled()
 
 
 @cached
 def sizes(pair: Pair) -> dict[str, int]:
-    """How many constants, state fields and accumulator fields the pair uses, learnt by calling it on a sample row."""
+    """How many constants, state fields and accumulator fields the pair uses, learnt by calling
+    it on a sample row.
+    """
     model, payoff = pair.model, pair.payoff
     constants, state = offered(model.begin, sample(model, pair.lengths), 0, 0.25, 0.0)
     acc = offered(payoff.start, sample(payoff, pair.lengths), 0, model.log_spots(state), 1.0)
     for name, value in (("begin constants", constants), ("begin state", state), ("start", acc)):
         if not isinstance(value, tuple) or not value:
-            raise MemberError(f"{model.__name__} with {payoff.__name__}: {name} must be a non-empty tuple of numbers, got {value!r}")
+            raise MemberError(
+                f"{model.__name__} with {payoff.__name__}: {name} must be a non-empty "
+                f"tuple of numbers, got {value!r}"
+            )
     z, u = (0.1,) * pair.number(model.normals), (0.5,) * pair.number(model.uniforms)
     moved = model.step(constants, state, z, u, 0.0)
     if not isinstance(moved, tuple) or len(moved) != len(state):
-        raise MemberError(f"{model.__name__}.step must return a tuple of {len(state)} like begin's state, got {moved!r}")
+        raise MemberError(
+            f"{model.__name__}.step must return a tuple of {len(state)} like begin's "
+            f"state, got {moved!r}"
+        )
     assets = pair.number(model.assets)
     if len(model.log_spots(moved)) != assets:
-        raise MemberError(f"{model.__name__}.log_spots must return one value for each of its {assets} assets")
+        raise MemberError(
+            f"{model.__name__}.log_spots must return one value for each of its {assets} assets"
+        )
     return {"NC": len(constants), "NX": len(state), "NA": len(acc)}
 
 
@@ -118,8 +143,12 @@ PAYOFF_FUNCTIONS = ("start", "finish", "observe", "between")
 
 
 def source(pair: Pair, target: str) -> str | Source:
-    """The source of the pair's kernel for `target`; made anew when a function or a number it reads has changed."""
-    parts = [getattr(pair.model, n, None) for n in MODEL_FUNCTIONS] + [getattr(pair.payoff, n, None) for n in PAYOFF_FUNCTIONS]
+    """The source of the pair's kernel for `target`; made anew when a function or a number it
+    reads has changed.
+    """
+    parts = [getattr(pair.model, n, None) for n in MODEL_FUNCTIONS] + [
+        getattr(pair.payoff, n, None) for n in PAYOFF_FUNCTIONS
+    ]
     return _kept(pair, target, tuple(fingerprint(f) for f in parts))
 
 
@@ -128,35 +157,66 @@ def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
     model, payoff = pair.model, pair.payoff
     drawn = (model.normals, model.uniforms, model.assets, model.careful, payoff.uniforms)
     choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
-    return compiler.made(partial(_source, pair), target, "price", model, payoff, pair.names, drawn, choices, prints)
+    return compiler.made(
+        partial(_source, pair), target, "price", model, payoff, pair.names, drawn, choices, prints
+    )
 
 
 def _source(pair: Pair, target: str) -> Source:
     names = pair.names
     clash = set(domains(pair.model)) & set(domains(pair.payoff))
     if clash:
-        raise MemberError(f"{pair.model.__name__} and {pair.payoff.__name__} both have a column named {sorted(clash)[0]!r}")
+        raise MemberError(
+            f"{pair.model.__name__} and {pair.payoff.__name__} both have a column named "
+            f"{sorted(clash)[0]!r}"
+        )
     if pair.bridged and not hasattr(pair.model, "bridge_variance"):
-        raise MemberError(f"{pair.model.__name__} jumps: it has no bridge for {pair.payoff.__name__} with continuous monitoring")
+        raise MemberError(
+            f"{pair.model.__name__} jumps: it has no bridge for {pair.payoff.__name__} "
+            "with continuous monitoring"
+        )
     model, payoff, shape = pair.model, pair.payoff, sizes(pair)
     random = hasattr(model, "deflator")
     if pair.early and random:
-        raise MemberError(f"{pair.payoff.__name__} pays early, and under {pair.model.__name__} no one knows today what that is worth at maturity")
+        raise MemberError(
+            f"{pair.payoff.__name__} pays early, and under {pair.model.__name__} no one "
+            "knows today what that is worth at maturity"
+        )
     places: dict[str, int | float | range] = {**pair.places, **dict(pair.fixed)}
-    normals, uniforms, assets = pair.number(model.normals), pair.number(model.uniforms), pair.number(model.assets)
+    normals, uniforms, assets = (
+        pair.number(model.normals),
+        pair.number(model.uniforms),
+        pair.number(model.assets),
+    )
     c, x, acc = shape["NC"], shape["NX"], shape["NA"]
     members = [
         Member("begin", model.begin, places, accurate=True, offered=4),
         Member("discount", model.discount, places, accurate=True),
-        Member("step", model.step, places, accurate=model.careful, lengths={0: c, 1: x, 2: normals, 3: uniforms}),
+        Member(
+            "step",
+            model.step,
+            places,
+            accurate=model.careful,
+            lengths={0: c, 1: x, 2: normals, 3: uniforms},
+        ),
         Member("log_spots", model.log_spots, places, lengths={0: x}),
         Member("start", payoff.start, places, accurate=True, offered=4, lengths={2: assets}),
         Member("finish", payoff.finish, places, accurate=True, lengths={2: acc, 3: assets}),
         Member("observe", payoff.observe, places, offered=6, lengths={2: acc, 3: assets}),
     ]
     if pair.bridged:
-        members.append(Member("between", payoff.between, places, offered=9, lengths={2: acc, 3: assets, 4: assets, 5: assets}))
-        members.append(Member("bridge_variance", model.bridge_variance, places, lengths={0: c, 1: x, 2: x}))  # type: ignore[attr-defined]
+        members.append(
+            Member(
+                "between",
+                payoff.between,
+                places,
+                offered=9,
+                lengths={2: acc, 3: assets, 4: assets, 5: assets},
+            )
+        )
+        members.append(
+            Member("bridge_variance", model.bridge_variance, places, lengths={0: c, 1: x, 2: x})
+        )  # type: ignore[attr-defined]
     if random:
         members.append(Member("deflator", model.deflator, places, accurate=True, lengths={0: x}))  # type: ignore[attr-defined]
     batch = 1 if TARGETS[target].gpu else pair.variants
@@ -166,7 +226,9 @@ def _source(pair: Pair, target: str) -> Source:
         "DRAWS": batch * (shape["NX"] + shape["NA"]),
         "BRIDGED": int(pair.bridged),
         "OBSERVED": int(payoff.observe is not Payoff.observe),
-        "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that what happens within it is before its end
+        "EARLY": 0.5
+        if pair.bridged
+        else 0.0,  # of a step, that what happens within it is before its end
         "WATCHED": payoff.uniforms,
         "GROWN": int(pair.early),  # two exponentials a step
         "RANDOM": int(random),
@@ -198,11 +260,15 @@ def _source(pair: Pair, target: str) -> Source:
         precision=pair.precision,
         constants=constants,
         extra=extra,
-        helpers={f.__name__: f for f in (walk.draw, walk.watch, walk.stepped, walk.advance, walk.embark)},
+        helpers={
+            f.__name__: f for f in (walk.draw, walk.watch, walk.stepped, walk.advance, walk.embark)
+        },
     )
 
 
-def pack(columns: dict[str, np.ndarray], names: tuple[str, ...], dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+def pack(
+    columns: dict[str, np.ndarray], names: tuple[str, ...], dtype: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """Columns of length 1 or n end to end, and where each begins and how far its rows are apart."""
     at = np.zeros((len(names), 2), np.int64)
     parts, offset = [], 0
@@ -249,7 +315,9 @@ class Launch:
     seed: int = 0
     purpose: int = 0
 
-    def run(self, place: Any, progress: Any = None, *, chunk: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def run(
+        self, place: Any, progress: Any = None, *, chunk: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, standard errors, and the skewness of the means, each of shape (n, outputs)."""
         tiles = (self.paths + TILE - 1) // TILE
         unit_row = np.repeat(np.arange(len(tiles)), tiles)
@@ -281,18 +349,30 @@ class Launch:
             out,
         )
         work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
-        # a tenth of a second at most; sixteen chunks a thread at least, so that none waits at the end
+        # a tenth of a second at most; sixteen chunks a thread at least, so that none waits at the
+        # end
         chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * place.threads)))
         halt = stop if work.sum() > 0.1 * LONG else None  # a step of many assets takes longer
-        launch.run(partial(source, self.pair), place, len(unit_row), arguments, chunk=chunk, progress=progress, halt=halt)
+        launch.run(
+            partial(source, self.pair),
+            place,
+            len(unit_row),
+            arguments,
+            chunk=chunk,
+            progress=progress,
+            halt=halt,
+        )
         return merge(place.get(out, "sums"), begin, unit_row)
 
 
-def merge(out: np.ndarray, begin: np.ndarray, unit_row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Units to rows, in index order: means, standard errors, and the skewness of the means, of shape (rows, outputs).
+def merge(
+    out: np.ndarray, begin: np.ndarray, unit_row: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Units to rows, in index order: means, standard errors, and the skewness of the means, of
+    shape (rows, outputs).
 
-    The skewness of a mean is that of one path over the root of their number: by it a one-sided bound of so many standard errors fails more often than
-    a normal one does.
+    The skewness of a mean is that of one path over the root of their number: by it a one-sided
+    bound of so many standard errors fails more often than a normal one does.
     """
     n, mean, spread, cubes = (out[..., part] for part in range(4))
     total = np.add.reduceat(n, begin, axis=0)

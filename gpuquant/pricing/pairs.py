@@ -1,4 +1,6 @@
-"""Which payoffs can be simulated under which models: for tests, benchmarks and docs that go through all of them."""
+"""Which payoffs can be simulated under which models: for tests, benchmarks and docs that go
+through all of them.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +18,46 @@ def sample_batch(model: type[Model], payoff: type[Payoff]) -> Batch:
     return Batch(sample(model), sample(payoff), np.arange(1), np.zeros(1, np.int64))
 
 
-def pair(model: type[Model], payoff: type[Payoff], precision: str = "single", *, greeks: bool = False) -> Pair:
+def pair(
+    model: type[Model], payoff: type[Payoff], precision: str = "single", *, greeks: bool = False
+) -> Pair:
     """The kernel of that row."""
     one = sample_batch(model, payoff)
-    return Pair(model, payoff, one.fixed, precision, 9 if greeks else 1, 6 if greeks else 1, one.lengths)
+    return Pair(
+        model, payoff, one.fixed, precision, 9 if greeks else 1, 6 if greeks else 1, one.lengths
+    )
 
 
 def possible(model: type[Model], payoff: type[Payoff]) -> bool:
-    """Whether the pair is simulated: both can be, on as many assets, with a bridge where one is watched, and no early payment at random rates."""
+    """Whether the pair is simulated: both can be, on as many assets, with a bridge where one is
+    watched, and no early payment at random rates.
+    """
     if not (model.simulated() and payoff.simulated()):
         return False
     which = pair(model, payoff)
     if fits(model, payoff, dict(which.lengths)) or (which.early and hasattr(model, "deflator")):
         return False
     refused = payoff.refuse(sample_batch(model, payoff).together())
-    return (refused is None or not refused[0]) and (hasattr(model, "bridge_variance") or not which.bridged)
+    return (refused is None or not refused[0]) and (
+        hasattr(model, "bridge_variance") or not which.bridged
+    )
 
 
 def every() -> list[tuple[type[Model], type[Payoff]]]:
     """The library's pairs that are simulated, Black-Scholes first."""
-    models = [m for _, m in sorted(family.members(Model, "gpuquant.models").items()) if m.__module__.startswith("gpuquant.")]
-    payoffs = [p for _, p in sorted(family.members(Payoff, "gpuquant.payoffs").items()) if p.__module__.startswith("gpuquant.")]
-    return [(m, p) for m in sorted(models, key=lambda m: m.__name__ != "BlackScholes") for p in payoffs if possible(m, p)]
+    models = [
+        m
+        for _, m in sorted(family.members(Model, "gpuquant.models").items())
+        if m.__module__.startswith("gpuquant.")
+    ]
+    payoffs = [
+        p
+        for _, p in sorted(family.members(Payoff, "gpuquant.payoffs").items())
+        if p.__module__.startswith("gpuquant.")
+    ]
+    return [
+        (m, p)
+        for m in sorted(models, key=lambda m: m.__name__ != "BlackScholes")
+        for p in payoffs
+        if possible(m, p)
+    ]

@@ -1,7 +1,8 @@
 """Contracts that mature today: they pay what they pay on a path that has not moved.
 
-Under any model the prices of today are all there is to know. So such rows are priced under a model of their own, in which nothing
-moves for a year: the formulas are exact there, a simulation has no error, and neither divides by a time of zero.
+Under any model the prices of today are all there is to know. So such rows are priced under a model
+of their own, in which nothing moves for a year: the formulas are exact there, a simulation has no
+error, and neither divides by a time of zero.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class Still(Model):
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
-        return Lognormal(m.spot, t, lambda t: 1.0 + 0.0 * t, lambda t: 0.0 * t, lambda t: 1.0 + 0.0 * t)
+        return Lognormal(
+            m.spot, t, lambda t: 1.0 + 0.0 * t, lambda t: 0.0 * t, lambda t: 1.0 + 0.0 * t
+        )
 
 
 @dataclass(frozen=True)
@@ -101,4 +104,8 @@ def still(model: Model) -> Still:
         return Still(spot=model.spot)
     rows = [model.take(np.array([row])) for row in range(model.rows)]
     spots = np.exp([model.log_spots(offered(model.begin, one, 0, 1.0, 0.0)[1]) for one in rows])
-    return Still(spot=spots[:, 0]) if spots.shape[1] == 1 else StillSeveral(spot=spots[:, 0], spots=spots)
+    return (
+        Still(spot=spots[:, 0])
+        if spots.shape[1] == 1
+        else StillSeveral(spot=spots[:, 0], spots=spots)
+    )

@@ -32,8 +32,19 @@ class Table:
             self._message = np.full(len(self.status), "", dtype=object)
         return self._message
 
-    def put(self, rows: np.ndarray, values: np.ndarray, errors: Any, engine: str, paths: Any, message: Any = None, warned: Any = None) -> None:
-        """Record rows; a price that is not finite fails by name, and a row with a message is a warning unless `warned` says which are."""
+    def put(
+        self,
+        rows: np.ndarray,
+        values: np.ndarray,
+        errors: Any,
+        engine: str,
+        paths: Any,
+        message: Any = None,
+        warned: Any = None,
+    ) -> None:
+        """Record rows; a price that is not finite fails by name, and a row with a message is a
+        warning unless `warned` says which are.
+        """
         n = len(self.status)
         there: Any = slice(None) if len(rows) == n else rows  # a batch keeps the caller's order
         self.values[there], self.errors[there] = values, errors
@@ -45,13 +56,21 @@ class Table:
             self.status[rows[fine & ((message != "") if warned is None else warned)]] = WARNING
         if fine.all() and values.shape[1] == 1:
             return
-        self.message[rows[~fine]] = "the price is not finite: a parameter is beyond what the arithmetic can hold"
+        self.message[rows[~fine]] = (
+            "the price is not finite: a parameter is beyond what the arithmetic can hold"
+        )
         self.values[rows[~fine]] = np.nan
         unknown_greek = fine & np.isnan(values).any(axis=1)
         for k in np.flatnonzero(unknown_greek):
-            lost = [name for name, value in zip(greeks.NAMES, values[k, 1:], strict=True) if np.isnan(value)]
+            lost = [
+                name
+                for name, value in zip(greeks.NAMES, values[k, 1:], strict=True)
+                if np.isnan(value)
+            ]
             note = f"{', '.join(lost)} undefined: what it moves is zero, or there are several of it"
-            self.message[rows[k]] = f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note
+            self.message[rows[k]] = (
+                f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note
+            )
         self.status[rows[unknown_greek]] = WARNING
 
     def lose(self, rows: np.ndarray, k: int, why: str) -> None:
@@ -80,7 +99,9 @@ class Table:
             "paths": self.paths,
             "engine": _words(self.engine, NAMED),
             "status": _words(self.status, STATUS.tolist()),
-            "message": _words(np.zeros_like(self.status), ("",)) if self._message is None else self._message,
+            "message": _words(np.zeros_like(self.status), ("",))
+            if self._message is None
+            else self._message,
         }
 
 

@@ -38,7 +38,18 @@ class Task:
         return 1 + len(greeks.NAMES) if self.greeks else 1
 
 
-def checked(device: Any, seed: int, precision: str, engine: str, paths: int, steps: int | None, wanted: bool, target: Any, common: bool, n: int) -> Task:
+def checked(
+    device: Any,
+    seed: int,
+    precision: str,
+    engine: str,
+    paths: int,
+    steps: int | None,
+    wanted: bool,
+    target: Any,
+    common: bool,
+    n: int,
+) -> Task:
     """The caller's wishes, each inside its domain."""
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
@@ -55,8 +66,26 @@ def checked(device: Any, seed: int, precision: str, engine: str, paths: int, ste
         try:
             goal = np.asarray(target, dtype=np.float64)
         except (TypeError, ValueError) as failure:
-            raise InputError(f"target_error = {target!r}: must be a number > 0, or one for each row") from failure
-        if goal.ndim > 1 or (goal.ndim == 1 and goal.size != n) or not (np.isfinite(goal) & (goal > 0)).all():
-            raise InputError(f"target_error = {target!r}: must be a number > 0, or one for each of the {n} rows")
+            raise InputError(
+                f"target_error = {target!r}: must be a number > 0, or one for each row"
+            ) from failure
+        if (
+            goal.ndim > 1
+            or (goal.ndim == 1 and goal.size != n)
+            or not (np.isfinite(goal) & (goal > 0)).all()
+        ):
+            raise InputError(
+                f"target_error = {target!r}: must be a number > 0, or one for each of the {n} rows"
+            )
         goal = np.broadcast_to(goal, n)
-    return Task(Place("cpu"), int(seed), precision, engine, int(paths), steps, bool(wanted), goal, bool(common))
+    return Task(
+        Place("cpu"),
+        int(seed),
+        precision,
+        engine,
+        int(paths),
+        steps,
+        bool(wanted),
+        goal,
+        bool(common),
+    )

@@ -1,4 +1,6 @@
-"""The vocabulary of contracts and markets: every column, and every member by the names people write."""
+"""The vocabulary of contracts and markets: every column, and every member by the names people
+write.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ OWN = {
     "model": "the dynamics, as in gpuquant.models; BlackScholes unless given",
     "exercise": "european",
     "underlying": "looked up in the market",
-    "underlyings": "names of a basket's assets, whose prices, yields and volatilities are looked up in the market",
+    "underlyings": (
+        "names of a basket's assets, whose prices, yields and volatilities are looked up in "
+        "the market"
+    ),
     "currency": "of spot, strike and price",
     "quantity": "units held, negative when short; 1 unless given",
     "multiplier": "shares per unit; 1 unless given",
@@ -49,12 +54,21 @@ def schema() -> list[tuple[str, str, str, str]]:
             for name, domain in domains(cls).items():
                 if domain.derived:
                     continue
-                rows.append((name, f"{kind} {cls.__name__}", domain.rule, describe(cls).get(name, ("", ""))[1]))
+                rows.append(
+                    (
+                        name,
+                        f"{kind} {cls.__name__}",
+                        domain.rule,
+                        describe(cls).get(name, ("", ""))[1],
+                    )
+                )
     return rows
 
 
 def section(cls: type) -> str:
-    """The name of a model's table in a market: `BlackScholes` is `black_scholes`, `SABR` is `sabr`."""
+    """The name of a model's table in a market: `BlackScholes` is `black_scholes`, `SABR` is
+    `sabr`.
+    """
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
 
@@ -64,7 +78,9 @@ def market_columns() -> set[str]:
 
 
 def check_names(market: Market) -> None:
-    """Refuse a market value that no model reads, with the nearest name: a typing error would price on a default."""
+    """Refuse a market value that no model reads, with the nearest name: a typing error would
+    price on a default.
+    """
     known = market_columns()
     sections = {section(cls) for cls in models().values()}
     for name, value in market.values.items():

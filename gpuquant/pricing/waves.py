@@ -1,7 +1,9 @@
-"""The Fourier walk: the integrands of many rows along their paths in the complex plane, one body for any device.
+"""The Fourier walk: the integrands of many rows along their paths in the complex plane, one body
+for any device.
 
-`bent` says where a path leads and `plain` what is taken off on it; both are formulas, so that arrays and kernels share them. The kernel moves a
-block of rows, one a lane, from node to node of an integration rule: nothing of size rows x nodes is stored.
+`bent` says where a path leads and `plain` what is taken off on it; both are formulas, so that
+arrays and kernels share them. The kernel moves a block of rows, one a lane, from node to node of an
+integration rule: nothing of size rows x nodes is stored.
 """
 # mypy: disable-error-code="no-untyped-def, name-defined"
 # ruff: noqa: F821
@@ -23,11 +25,20 @@ from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 
 Kernel = Callable[[str], str | Source]  # for a target by its name
-OWN = ("_forward", "_unit", "_variance", "_scale", "_bend", "_end")  # what a row has besides its columns
+OWN = (
+    "_forward",
+    "_unit",
+    "_variance",
+    "_scale",
+    "_bend",
+    "_end",
+)  # what a row has besides its columns
 
 
 def bent(x: Any, bend: Any, scale: Any, xp: Any) -> tuple[Any, Any]:
-    """The point u of the path at x, and du/dx: u = c (sinh(x + i w) - i sin w), with c the scale and sin w the bend."""
+    """The point u of the path at x, and du/dx: u = c (sinh(x + i w) - i sin w), with c the scale
+    and sin w the bend.
+    """
     grown = xp.exp(x)
     sinh, cosh = 0.5 * (grown - 1.0 / grown), 0.5 * (grown + 1.0 / grown)
     along, aside = scale * xp.sqrt(1.0 - bend * bend), 1j * scale * bend
@@ -40,7 +51,9 @@ def plain(u: Any, variance: Any, xp: Any) -> Any:
 
 
 def walk(unit, lane0, fields, points, offset, out):
-    """Sum a block of rows over the nodes x = end (k + offset) / points, k = 0, 1, ...: the integrand into `out[0]`, the square of its size into `out[1]`."""
+    """Sum a block of rows over the nodes x = end (k + offset) / points, k = 0, 1, ...: the
+    integrand into `out[0]`, the square of its size into `out[1]`.
+    """
     first = unit * WIDTH + lane0
     total = array((2, LANES), f64)
     for lane in lanes():
@@ -55,7 +68,12 @@ def walk(unit, lane0, fields, points, offset, out):
             base = plain(u, r[VARIANCE], 0)
             weight = transform(r, u, r[FORWARD], 0) * (slope * (1.0 / r[UNIT]))
             wave = (phi - base) * weight
-            size = phi.real * phi.real + phi.imag * phi.imag + base.real * base.real + base.imag * base.imag
+            size = (
+                phi.real * phi.real
+                + phi.imag * phi.imag
+                + base.real * base.real
+                + base.imag * base.imag
+            )
             total[0, lane] += wave.real
             total[1, lane] += size * (weight.real * weight.real + weight.imag * weight.imag)
     for lane in lanes():
@@ -63,13 +81,25 @@ def walk(unit, lane0, fields, points, offset, out):
         out[1, first + lane] = total[1, lane]
 
 
-def source(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], target: str) -> str | Source:
-    """The source of a pair's kernel; MemberError where its formulas are more than a kernel understands."""
-    return _source(model, payoff, names, target, (fingerprint(model.characteristic), fingerprint(payoff.transform)))
+def source(
+    model: type[Model], payoff: type[Payoff], names: tuple[str, ...], target: str
+) -> str | Source:
+    """The source of a pair's kernel; MemberError where its formulas are more than a kernel
+    understands.
+    """
+    return _source(
+        model,
+        payoff,
+        names,
+        target,
+        (fingerprint(model.characteristic), fingerprint(payoff.transform)),
+    )
 
 
 @cached
-def _source(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], target: str, prints: Any) -> str | Source:
+def _source(
+    model: type[Model], payoff: type[Payoff], names: tuple[str, ...], target: str, prints: Any
+) -> str | Source:
     places: dict[str, Any] = {name: k for k, name in enumerate((*names, *OWN))}
     members = [
         Member("bent", bent, {}, formula=True),
@@ -78,14 +108,22 @@ def _source(model: type[Model], payoff: type[Payoff], names: tuple[str, ...], ta
         Member("transform", payoff.transform, places, formula=True, waves=("u",)),
     ]
     constants = {"MATURITY": places["maturity"], **{name[1:].upper(): places[name] for name in OWN}}
-    made = compiler.source(walk, members, target=target, precision="double", constants=constants, extra=compiler.accessors("row", len(places)))
+    made = compiler.source(
+        walk,
+        members,
+        target=target,
+        precision="double",
+        constants=constants,
+        extra=compiler.accessors("row", len(places)),
+    )
     return made if target == "python" else made.text()
 
 
 def sums(kernel: Kernel, columns: dict[str, Any], points: int, offset: float, place: Any) -> Any:
     """The sums of every row over the nodes, shape (2, n): of the integrand and of its size squared.
 
-    `kernel(target)` is a source for the names of `columns`, each of shape (n,), the last of them those of OWN.
+    `kernel(target)` is a source for the names of `columns`, each of shape (n,), the last of them
+    those of OWN.
     """
     xp = place.xp
     n, width = len(columns["_end"]), launch.width(place)
@@ -95,5 +133,7 @@ def sums(kernel: Kernel, columns: dict[str, Any], points: int, offset: float, pl
         fields[k, :n] = values
     fields[:, n:] = 1.0
     out = xp.empty((2, blocks * width))
-    launch.run(kernel, place, blocks, (fields, np.int64(points), np.float64(offset), out), chunk=blocks)
+    launch.run(
+        kernel, place, blocks, (fields, np.int64(points), np.float64(offset), out), chunk=blocks
+    )
     return out[:, :n]

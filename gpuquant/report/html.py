@@ -1,4 +1,6 @@
-"""Pages: a tear sheet of a fund, a back-test and a risk report, each one offline HTML file below 500 kB."""
+"""Pages: a tear sheet of a fund, a back-test and a risk report, each one offline HTML file below
+500 kB.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,10 @@ FIGURES = (
     ("orders", "orders", ",.0f"),
     ("fees", "fees", ",.0f"),
 )
-ONE_TRIAL = "Nothing is deflated: one trial is counted, and a ledger (ledger=, or with Ledger(path):) counts all that is tried."
+ONE_TRIAL = (
+    "Nothing is deflated: one trial is counted, and a ledger (ledger=, or with "
+    "Ledger(path):) counts all that is tried."
+)
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -70,17 +75,25 @@ def page(title: str, lead: str, body: str, meta: dict[str, Any], path: Path) -> 
             "frequency",
         )
     }
-    foot = "; ".join(f"{k}: {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in keep.items())
+    foot = "; ".join(
+        f"{k}: {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in keep.items()
+    )
     text = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1><p class='lead'>{html.escape(lead)}</p>{body}<footer>gpuquant; {html.escape(foot)}</footer></body></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta '
+        'name="viewport" '
+        f'content="width=device-width,initial-scale=1"><title>{html.escape(title)}</title>'
+        f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1><p "
+        f"class='lead'>{html.escape(lead)}</p>{body}<footer>gpuquant; "
+        f"{html.escape(foot)}</footer></body></html>"
     )
     disk.write(path, text)
     return path
 
 
 def tear_sheet(fund: Any, baseline: Backtest, path: Any) -> Path:
-    """Equity, drawdown, monthly returns, exposure and costs of a fund, with the baseline beside it."""
+    """Equity, drawdown, monthly returns, exposure and costs of a fund, with the baseline beside
+    it.
+    """
     path = disk.ready(path, "report", parents=True)  # before the work of making it
     dates = fund.panel.clock
     own, naive = fund.equity.to_numpy(), baseline.equity()[0].to_numpy()
@@ -88,13 +101,21 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Any) -> Path:
     trials = fund.ledger.trials()[0] if fund.ledger else 1
     span = dates.astype("datetime64[D]")
     costs = "without costs: trading is free here" if fund.costs is None else "after costs"
-    lead = f"Out of sample {span[0]} to {span[-1]}, {len(fund.panel.assets)} assets, {costs}, filled at the {'next bar' if fund.meta['fill'] == 'next' else 'same close'}."
+    lead = (
+        f"Out of sample {span[0]} to {span[-1]}, {len(fund.panel.assets)} assets, {costs}, "
+        f"filled at the {'next bar' if fund.meta['fill'] == 'next' else 'same close'}."
+    )
     ratio, error = (float(fund.account.measures[name][0]) for name in ("sharpe", "sharpe_error"))
-    deflated = f"Deflated Sharpe: probability <b>{fund.deflated_sharpe():.2f}</b> of a Sharpe ratio above the luck of {trials} recorded trials; "
+    deflated = (
+        f"Deflated Sharpe: probability <b>{fund.deflated_sharpe():.2f}</b> of a Sharpe ratio "
+        f"above the luck of {trials} recorded trials; "
+    )
     headline = (
         f"<p class='headline'>{deflated if trials > 1 else ''}"
-        f"Sharpe {ratio:.2f} &plusmn; {error:.2f}; information coefficient {fund.ic[0]:+.4f} &plusmn; {fund.ic[1]:.4f}. "
-        f"Holding a rising market counts as skill here, so read it beside the baseline.{'' if trials > 1 else ' ' + ONE_TRIAL}</p>"
+        f"Sharpe {ratio:.2f} &plusmn; {error:.2f}; information coefficient "
+        f"{fund.ic[0]:+.4f} &plusmn; {fund.ic[1]:.4f}. "
+        "Holding a rising market counts as skill here, so read it beside the "
+        f"baseline.{'' if trials > 1 else ' ' + ONE_TRIAL}</p>"
     )
     start = fund.account.account.cash
     weights = np.nan_to_num(fund.weights)
@@ -102,19 +123,52 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Any) -> Path:
     orders = fund.orders()
     np.add.at(fees, orders["bar"].to_numpy(), orders["fee"].to_numpy())
     charts = [
-        svg.lines(dates, {"fund": own / start, "equal weight": naive / start}, title="Equity, multiple of the start (logarithmic)", form=",.4g", log=True),
-        svg.lines(dates, {"fund": drawdown(own), "equal weight": drawdown(naive)}, title="Drawdown", form=".0%", fill=True),
-        svg.lines(dates, {"gross": np.abs(weights).sum(1), "net": weights.sum(1)}, title="Exposure, target weights", form=".0%"),
+        svg.lines(
+            dates,
+            {"fund": own / start, "equal weight": naive / start},
+            title="Equity, multiple of the start (logarithmic)",
+            form=",.4g",
+            log=True,
+        ),
+        svg.lines(
+            dates,
+            {"fund": drawdown(own), "equal weight": drawdown(naive)},
+            title="Drawdown",
+            form=".0%",
+            fill=True,
+        ),
+        svg.lines(
+            dates,
+            {"gross": np.abs(weights).sum(1), "net": weights.sum(1)},
+            title="Exposure, target weights",
+            form=".0%",
+        ),
         svg.lines(dates, {"costs": np.cumsum(fees)}, title="Costs paid so far", form=",.0f"),
     ]
-    figures = [(label, format(float(fund.account.measures[k][0]), form), format(float(baseline.measures[k][0]), form)) for label, k, form in FIGURES]
-    body = headline + "".join(charts[:2]) + "<h2>Monthly returns</h2>" + monthly(dates, returns) + "".join(charts[2:]) + "<h2>Figures</h2>"
+    figures = [
+        (
+            label,
+            format(float(fund.account.measures[k][0]), form),
+            format(float(baseline.measures[k][0]), form),
+        )
+        for label, k, form in FIGURES
+    ]
+    body = (
+        headline
+        + "".join(charts[:2])
+        + "<h2>Monthly returns</h2>"
+        + monthly(dates, returns)
+        + "".join(charts[2:])
+        + "<h2>Figures</h2>"
+    )
     body += svg.table(["", "fund", "equal weight"], figures)
     return page("Tear sheet", lead, body, fund.meta, path)
 
 
 def backtest_page(found: Backtest, path: Any) -> Path:
-    """The best column of a back-test, what remains of it when all that were tried are counted, and where it lies among them."""
+    """The best column of a back-test, what remains of it when all that were tried are counted,
+    and where it lies among them.
+    """
     path = disk.ready(path, "report", parents=True)  # before the work of making it
     m, account = found.measures, found.account
     best = found.honest()
@@ -123,30 +177,59 @@ def backtest_page(found: Backtest, path: Any) -> Path:
     returns = found.returns([column]).to_numpy()[:, 0]
     span = dates.astype("datetime64[D]")
     free = " Trading is free here: no costs were given." if account.free else ""
-    lead = f"{span[0]} to {span[-1]}, {trials} column{'s' if trials != 1 else ''} tried; shown is {found.names([column])[0]}.{free}"
-    deflated = f"Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio above the luck of {trials} trials. "
+    lead = (
+        f"{span[0]} to {span[-1]}, {trials} column{'s' if trials != 1 else ''} tried; shown "
+        f"is {found.names([column])[0]}.{free}"
+    )
+    deflated = (
+        f"Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio "
+        f"above the luck of {trials} trials. "
+    )
     headline = (
-        f"<p class='headline'>{deflated if trials > 1 else ''}Sharpe {best['sharpe']:.2f} &plusmn; {m['sharpe_error'][column]:.2f}"
+        f"<p class='headline'>{deflated if trials > 1 else ''}Sharpe {best['sharpe']:.2f} "
+        f"&plusmn; {m['sharpe_error'][column]:.2f}"
         f"{'; ' + html.escape(found.needed(best)) if trials > 1 else ''}.{'' if trials > 1 else ' ' + ONE_TRIAL}</p>"
     )
     body = headline + svg.lines(
-        dates, {"equity": equity / account.cash}, title="Equity, multiple of the start (logarithmic)", form=",.4g", log=bool(equity.min() > 0.0)
+        dates,
+        {"equity": equity / account.cash},
+        title="Equity, multiple of the start (logarithmic)",
+        form=",.4g",
+        log=bool(equity.min() > 0.0),
     )
-    body += svg.lines(dates, {"drawdown": drawdown(equity)}, title="Drawdown", form=".0%", fill=True) + "<h2>Monthly returns</h2>" + monthly(dates, returns)
+    body += (
+        svg.lines(dates, {"drawdown": drawdown(equity)}, title="Drawdown", form=".0%", fill=True)
+        + "<h2>Monthly returns</h2>"
+        + monthly(dates, returns)
+    )
     known = m["sharpe"][np.isfinite(m["sharpe"])]
     if known.size > 1:
         body += svg.bars(
             known,
-            title=f"Sharpe ratio of the {len(known)} columns{' kept' if len(found) < account.columns else ''}",
+            title=(
+                f"Sharpe ratio of the {len(known)} "
+                f"columns{' kept' if len(found) < account.columns else ''}"
+            ),
             form=".1f",
             marks={"shown": best["sharpe"], "median": float(np.median(known))},
         )
-    body += "<h2>Figures</h2>" + svg.table(["", "shown"], [(label, format(float(m[k][column]), form)) for label, k, form in FIGURES])
+    body += "<h2>Figures</h2>" + svg.table(
+        ["", "shown"], [(label, format(float(m[k][column]), form)) for label, k, form in FIGURES]
+    )
     if len(found) > 1:
         order = np.argsort(-np.nan_to_num(m["sharpe"], nan=-np.inf), kind="stable")[:20]
-        shown = [(label, k, form) for label, k, form in FIGURES if k in ("sharpe", "total_return", "max_drawdown", "orders")]
-        rows = [[found.names([c])[0], *(format(float(m[k][c]), form) for _, k, form in shown)] for c in order]
-        body += "<h2>The best by Sharpe ratio</h2>" + svg.table(["", *(label for label, _, _ in shown)], rows)
+        shown = [
+            (label, k, form)
+            for label, k, form in FIGURES
+            if k in ("sharpe", "total_return", "max_drawdown", "orders")
+        ]
+        rows = [
+            [found.names([c])[0], *(format(float(m[k][c]), form) for _, k, form in shown)]
+            for c in order
+        ]
+        body += "<h2>The best by Sharpe ratio</h2>" + svg.table(
+            ["", *(label for label, _, _ in shown)], rows
+        )
     return page("Back-test", lead, body, found.meta, path)
 
 
@@ -157,16 +240,26 @@ def drawdown(equity: np.ndarray) -> np.ndarray:
 
 def monthly(dates: np.ndarray, returns: np.ndarray) -> str:
     """A table of compound returns, years by months."""
-    month = dates[-len(returns) :].astype("datetime64[M]").astype(int)  # the first bar has no return
+    month = (
+        dates[-len(returns) :].astype("datetime64[M]").astype(int)
+    )  # the first bar has no return
     growth = np.log1p(np.maximum(returns, -1.0 + 1e-15))  # what loses everything stays finite
     kinds, inverse = np.unique(month, return_inverse=True)
-    by_month = dict(zip(kinds.tolist(), np.expm1(np.bincount(inverse, growth)).tolist(), strict=True))
+    by_month = dict(
+        zip(kinds.tolist(), np.expm1(np.bincount(inverse, growth)).tolist(), strict=True)
+    )
     rows, styles = [], []
     for year in range(int(kinds[0]) // 12, int(kinds[-1]) // 12 + 1):
         values = [by_month.get(year * 12 + m) for m in range(12)]
         known = [v for v in values if v is not None]
         total = float(np.prod([1.0 + v for v in known]) - 1.0) if known else None
-        rows.append([str(1970 + year), *("" if v is None else f"{v:+.1%}" for v in values), "" if total is None else f"{total:+.1%}"])
+        rows.append(
+            [
+                str(1970 + year),
+                *("" if v is None else f"{v:+.1%}" for v in values),
+                "" if total is None else f"{total:+.1%}",
+            ]
+        )
         styles.append(["", *(_shade(v) for v in values), "font-weight:600"])
     return svg.table(["", *MONTHS, "year"], rows, classes=styles)
 
@@ -182,20 +275,49 @@ def risk_page(risk: Risk, path: Any) -> Path:
     """The distribution of profit and loss, the tail figures with intervals, and who contributes."""
     path = disk.ready(path, "report", parents=True)  # before the work of making it
     frame = risk.frame
-    rows = [[str(r.measure), f"{r.level:.1%}", f"{r.value:,.0f}", f"{r.low:,.0f}", f"{r.high:,.0f}"] for r in frame.itertuples()]
+    rows = [
+        [str(r.measure), f"{r.level:.1%}", f"{r.value:,.0f}", f"{r.low:,.0f}", f"{r.high:,.0f}"]
+        for r in frame.itertuples()
+    ]
     share = risk.contributions().dropna().sort_values(ascending=False)
     kept = share.head(30)
     total = float(share.sum())
-    who = [[str(name), f"{risk.value[str(name)]:,.0f}", f"{v:,.0f}", f"{v / total:.1%}" if total else ""] for name, v in kept.items()]
+    who = [
+        [
+            str(name),
+            f"{risk.value[str(name)]:,.0f}",
+            f"{v:,.0f}",
+            f"{v / total:.1%}" if total else "",
+        ]
+        for name, v in kept.items()
+    ]
     if len(share) > len(kept):
-        who.append([f"{len(share) - len(kept)} others", "", f"{float(share.iloc[len(kept) :].sum()):,.0f}", ""])
+        who.append(
+            [
+                f"{len(share) - len(kept)} others",
+                "",
+                f"{float(share.iloc[len(kept) :].sum()):,.0f}",
+                "",
+            ]
+        )
     marks = {"VaR 99 %": -risk.var(0.99), "ES 97.5 %": -risk.expected_shortfall(0.975)}
     body = svg.bars(risk.total, title="Profit and loss over the scenarios", marks=marks)
     body += "<h2>Tail</h2>" + svg.table(["measure", "level", "loss", "90 % from", "to"], rows)
-    body += "<h2>Contributions to the expected shortfall at 97.5 %</h2>" + svg.table(["position", "value", "contribution", "share"], who)
-    lead = f"{len(risk.pnl)} scenarios, {risk.pnl.shape[1]} positions worth {risk.worth:,.0f}{f' {risk.currency}' if risk.currency else ''}, every position revalued in full."
+    body += "<h2>Contributions to the expected shortfall at 97.5 %</h2>" + svg.table(
+        ["position", "value", "contribution", "share"], who
+    )
+    lead = (
+        f"{len(risk.pnl)} scenarios, {risk.pnl.shape[1]} positions worth "
+        f"{risk.worth:,.0f}{f' {risk.currency}' if risk.currency else ''}, every position "
+        "revalued in full."
+    )
     lost = risk.failed
     if len(lost):
-        body += "<h2>Without a price</h2>" + svg.table(["position", "why"], lost.astype(str).to_numpy().tolist())
-        lead += f" {len(lost)} without a price{' are left out' if risk.partial else ': totals are not known'}."
+        body += "<h2>Without a price</h2>" + svg.table(
+            ["position", "why"], lost.astype(str).to_numpy().tolist()
+        )
+        lead += (
+            f" {len(lost)} without a "
+            f"price{' are left out' if risk.partial else ': totals are not known'}."
+        )
     return page("Risk", lead, body, risk.meta, path)

@@ -54,17 +54,30 @@ def account_plot(found: Any, columns: Any, ax: Any) -> Any:
         _axes_module()
         import matplotlib.pyplot as plt
 
-        ax = plt.subplots(3, 1, figsize=(9, 8), sharex=True, height_ratios=(3, 1.2, 3), layout="constrained")[1]
+        ax = plt.subplots(
+            3, 1, figsize=(9, 8), sharex=True, height_ratios=(3, 1.2, 3), layout="constrained"
+        )[1]
     top, middle, bottom = ax
     equity_of(found, [column], top)
     underwater_plot(found, [column], middle)
     orders, panel = found.orders([column]), found.account.panel
     for asset in dict.fromkeys(orders["asset"]) or panel.assets[:1]:
         own = orders[orders["asset"] == asset]
-        line = bottom.plot(panel.index, panel.close[:, panel.asset(asset)], linewidth=0.9, label=str(asset))[0]
+        line = bottom.plot(
+            panel.index, panel.close[:, panel.asset(asset)], linewidth=0.9, label=str(asset)
+        )[0]
         for side, mark, colour in (("buy", "^", "#2a7f4f"), ("sell", "v", "#c44e52")):
             done = own[own["side"] == side]
-            bottom.scatter(done["date"], done["price"], marker=mark, s=22, color=colour, zorder=3, edgecolors=line.get_color(), linewidths=0.4)
+            bottom.scatter(
+                done["date"],
+                done["price"],
+                marker=mark,
+                s=22,
+                color=colour,
+                zorder=3,
+                edgecolors=line.get_color(),
+                linewidths=0.4,
+            )
     bottom.set_ylabel("price, fills")
     bottom.grid(alpha=0.3)
     bottom.legend()
@@ -107,12 +120,24 @@ def exposure_plot(found: Any, columns: Any, ax: Any) -> Any:
     equity, held = found.equity(columns), found.positions(columns)
     for column, name in zip(equity, found.names(equity.columns), strict=True):
         own = held[column]
-        value = own.to_numpy() * np.nan_to_num(panel.known[:, [panel.asset(a) for a in own.columns]])
+        value = own.to_numpy() * np.nan_to_num(
+            panel.known[:, [panel.asset(a) for a in own.columns]]
+        )
         worth = equity[column].to_numpy()[:, None]
         share = np.where(worth > 0.0, value / np.where(worth > 0.0, worth, 1.0), 0.0)
-        ax.plot(equity.index.to_numpy(), np.maximum(share, 0.0).sum(axis=1), linewidth=0.9, label=f"{name}: long")
+        ax.plot(
+            equity.index.to_numpy(),
+            np.maximum(share, 0.0).sum(axis=1),
+            linewidth=0.9,
+            label=f"{name}: long",
+        )
         if (share < 0.0).any():
-            ax.plot(equity.index.to_numpy(), np.minimum(share, 0.0).sum(axis=1), linewidth=0.9, label=f"{name}: short")
+            ax.plot(
+                equity.index.to_numpy(),
+                np.minimum(share, 0.0).sum(axis=1),
+                linewidth=0.9,
+                label=f"{name}: short",
+            )
     _percent(ax)
     ax.set_ylabel("exposure")
     ax.grid(alpha=0.3)
@@ -120,13 +145,29 @@ def exposure_plot(found: Any, columns: Any, ax: Any) -> Any:
     return ax
 
 
-def heatmap_plot(found: Any, columns: Any, ax: Any, *, x: str | None = None, y: str | None = None, measure: str = "sharpe") -> Any:
+def heatmap_plot(
+    found: Any,
+    columns: Any,
+    ax: Any,
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    measure: str = "sharpe",
+) -> Any:
     """The median of a measure over all columns with each pair of two parameters."""
-    names = [name for name, values in found.labels.items() if name not in ("asset", "account") and len(set(values)) > 1]
+    names = [
+        name
+        for name, values in found.labels.items()
+        if name not in ("asset", "account") and len(set(values)) > 1
+    ]
     if x is None or y is None:
         if len(names) < 2:
             raise InputError("heatmap: needs a grid over two parameters")
-        y, x = ([*names, None])[:2] if x is None and y is None else (y or next(n for n in names if n != x), x or next(n for n in names if n != y))
+        y, x = (
+            ([*names, None])[:2]
+            if x is None and y is None
+            else (y or next(n for n in names if n != x), x or next(n for n in names if n != y))
+        )
     frame = found.frame
     for name in (x, y, measure):
         if name not in frame:
@@ -136,7 +177,13 @@ def heatmap_plot(found: Any, columns: Any, ax: Any, *, x: str | None = None, y: 
     image = ax.imshow(table.to_numpy(), aspect="auto", origin="lower", cmap="viridis")
     for axis, values in ((ax.xaxis, table.columns), (ax.yaxis, table.index)):
         step = -(-len(values) // 12)
-        axis.set_ticks(range(0, len(values), step), [f"{v:g}" if isinstance(v, int | float | np.number) else str(v) for v in values[::step]])
+        axis.set_ticks(
+            range(0, len(values), step),
+            [
+                f"{v:g}" if isinstance(v, int | float | np.number) else str(v)
+                for v in values[::step]
+            ],
+        )
     ax.set_xlabel(str(x))
     ax.set_ylabel(str(y))
     ax.figure.colorbar(image, ax=ax, label=f"{measure}, median")
@@ -152,7 +199,12 @@ def distribution_plot(found: Any, columns: Any, ax: Any, *, measure: str = "shar
     values = values[np.isfinite(values)]
     ax.hist(values, bins=min(80, max(10, len(values) // 10)), color="#4878a8")
     for share, colour in ((0.05, "#c44e52"), (0.5, "#333333"), (0.95, "#2a7f4f")):
-        ax.axvline(np.quantile(values, share), color=colour, linewidth=1.4, label=f"{share:.0%}: {np.quantile(values, share):.3g}")
+        ax.axvline(
+            np.quantile(values, share),
+            color=colour,
+            linewidth=1.4,
+            label=f"{share:.0%}: {np.quantile(values, share):.3g}",
+        )
     ax.set_xlabel(measure)
     ax.set_ylabel("columns")
     ax.legend()
@@ -184,7 +236,14 @@ def price_plot(frame: Any, x: str, y: str, ax: Any = None) -> Any:
     ax = _axes(ax)
     known = frame.dropna(subset=[y]).sort_values(x)
     error = known.get("std_error" if y == "price" else f"{y}_std_error")
-    ax.errorbar(known[x], known[y], yerr=None if error is None else 2.0 * error, fmt=".", markersize=4, linewidth=0.8)
+    ax.errorbar(
+        known[x],
+        known[y],
+        yerr=None if error is None else 2.0 * error,
+        fmt=".",
+        markersize=4,
+        linewidth=0.8,
+    )
     ax.set_xlabel(x)
     ax.set_ylabel(f"{y} (bars: two standard errors)")
     ax.grid(alpha=0.3)
@@ -195,7 +254,10 @@ def pnl_plot(risk: Any, ax: Any = None) -> Any:
     """Distribution of a book's profit and loss."""
     ax = _axes(ax)
     ax.hist(risk.total, bins=min(60, max(10, len(risk.total) // 8)), color="#4878a8")
-    for label, loss, colour in (("VaR 99 %", risk.var(0.99), "#c44e52"), ("ES 97.5 %", risk.expected_shortfall(0.975), "#8c1d1d")):
+    for label, loss, colour in (
+        ("VaR 99 %", risk.var(0.99), "#c44e52"),
+        ("ES 97.5 %", risk.expected_shortfall(0.975), "#8c1d1d"),
+    ):
         ax.axvline(-loss, color=colour, linewidth=1.5, label=f"{label}: {np.round(loss):,.0f}")
     ax.set_xlabel("profit and loss")
     ax.set_ylabel("scenarios")

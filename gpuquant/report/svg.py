@@ -11,7 +11,14 @@ import numpy as np
 WIDTH, HEIGHT = 860, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 10, 26
 COLOURS = ("#2b6cb0", "#9aa5b1", "#c05621", "#2f855a")
-TIMES = (("Y", 10), ("M", 10), ("D", 9), ("h", 7), ("m", 7), ("s", 7))  # units of time to label by, and how many labels fit beside each other
+TIMES = (
+    ("Y", 10),
+    ("M", 10),
+    ("D", 9),
+    ("h", 7),
+    ("m", 7),
+    ("s", 7),
+)  # units of time to label by, and how many labels fit beside each other
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -25,8 +32,18 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def lines(dates: np.ndarray, series: Mapping[str, np.ndarray], *, title: str, form: str = ",.2f", log: bool = False, fill: bool = False) -> str:
-    """A line chart of series over dates: of each pixel the lowest and the highest value, so that no extreme is lost."""
+def lines(
+    dates: np.ndarray,
+    series: Mapping[str, np.ndarray],
+    *,
+    title: str,
+    form: str = ",.2f",
+    log: bool = False,
+    fill: bool = False,
+) -> str:
+    """A line chart of series over dates: of each pixel the lowest and the highest value, so that
+    no extreme is lost.
+    """
     whole = {name: np.asarray(values, dtype=float) for name, values in series.items()}
     shown = {name: np.log(v) if log else v for name, v in whole.items()}
     finite = np.concatenate([v[np.isfinite(v)] for v in shown.values()])
@@ -44,28 +61,55 @@ def lines(dates: np.ndarray, series: Mapping[str, np.ndarray], *, title: str, fo
     marks = _log_ticks(low, high) if log else ticks(low, high)
     for mark in marks:
         height = float(y(math.log(mark) if log else mark))
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{format(mark, form)}</text>')
+        parts.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" '
+            f'y2="{height:.1f}"/>'
+        )
+        parts.append(
+            f'<text class="tick" x="{LEFT - 6}" y="{height + 4:.1f}" '
+            f'text-anchor="end">{format(mark, form)}</text>'
+        )
     for position, label in date_marks(dates):
         anchor = "start" if position == 0 else "end" if position == len(dates) - 1 else "middle"
-        parts.append(f'<text class="tick" x="{x[position]:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{label}</text>')
+        parts.append(
+            f'<text class="tick" x="{x[position]:.1f}" y="{HEIGHT - 8}" '
+            f'text-anchor="{anchor}">{label}</text>'
+        )
     for k, (name, values) in enumerate(shown.items()):
         known = extremes(values, x)
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x[known], y(values[known]), strict=True))
+        points = " ".join(
+            f"{a:.1f},{b:.1f}" for a, b in zip(x[known], y(values[known]), strict=True)
+        )
         colour = COLOURS[k % len(COLOURS)]
         if fill and k == 0 and points:
             base = float(y(0.0))
-            parts.append(f'<polygon points="{x[known][0]:.1f},{base:.1f} {points} {x[known][-1]:.1f},{base:.1f}" fill="{colour}" fill-opacity="0.25"/>')
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"><title>{html.escape(name)}</title></polyline>')
+            parts.append(
+                f'<polygon points="{x[known][0]:.1f},{base:.1f} {points} '
+                f'{x[known][-1]:.1f},{base:.1f}" fill="{colour}" fill-opacity="0.25"/>'
+            )
+        parts.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" '
+            f'stroke-width="1.5"><title>{html.escape(name)}</title></polyline>'
+        )
     parts.append("</svg>")
     legend = (
-        "".join(f'<span><i style="background:{COLOURS[k % len(COLOURS)]}"></i>{html.escape(n)}</span>' for k, n in enumerate(series)) if len(series) > 1 else ""
+        "".join(
+            f'<span><i style="background:{COLOURS[k % len(COLOURS)]}"></i>{html.escape(n)}</span>'
+            for k, n in enumerate(series)
+        )
+        if len(series) > 1
+        else ""
     )
-    return f'<figure><figcaption>{html.escape(title)}<span class="legend">{legend}</span></figcaption>{"".join(parts)}</figure>'
+    return (
+        f"<figure><figcaption>{html.escape(title)}<span "
+        f'class="legend">{legend}</span></figcaption>{"".join(parts)}</figure>'
+    )
 
 
 def extremes(values: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The places of the first, the lowest, the highest and the last known value of each pixel of `x`, in order."""
+    """The places of the first, the lowest, the highest and the last known value of each pixel of
+    `x`, in order.
+    """
     known = np.flatnonzero(np.isfinite(values))
     if not known.size:
         return known
@@ -77,7 +121,9 @@ def extremes(values: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def date_marks(dates: np.ndarray) -> list[tuple[int, str]]:
-    """Places and labels of dates along an axis, by years, months, days or times of day, whichever the span has enough of."""
+    """Places and labels of dates along an axis, by years, months, days or times of day,
+    whichever the span has enough of.
+    """
     for unit, most in TIMES:
         count = dates.astype(f"datetime64[{unit}]").astype(np.int64)
         turns = np.flatnonzero(np.diff(count)) + 1
@@ -85,7 +131,9 @@ def date_marks(dates: np.ndarray) -> list[tuple[int, str]]:
             every = -(-len(turns) // most)
             turns = turns[::every]
             room = len(dates) // 20  # a label at the very edge would be cut off
-            marks = [(int(t), _time(dates[t], unit)) for t in turns if room <= t < len(dates) - room]
+            marks = [
+                (int(t), _time(dates[t], unit)) for t in turns if room <= t < len(dates) - room
+            ]
             if marks:
                 return marks
     return [(k, _time(dates[k], "D")) for k in sorted({0, len(dates) - 1})]
@@ -100,10 +148,19 @@ def _log_ticks(low: float, high: float) -> list[float]:
     first, last = math.floor(low / math.log(10)), math.ceil(high / math.log(10))
     marks = [m * 10.0**k for k in range(first, last + 1) for m in (1.0, 2.0, 5.0)]
     inside = [m for m in marks if low <= math.log(m) <= high]
-    return inside if len(inside) > 2 else ticks(math.exp(low), math.exp(high))  # within a factor of two the axis is nearly even
+    return (
+        inside if len(inside) > 2 else ticks(math.exp(low), math.exp(high))
+    )  # within a factor of two the axis is nearly even
 
 
-def bars(values: np.ndarray, *, title: str, marks: Mapping[str, float], form: str = ",.0f", bins: int = 50) -> str:
+def bars(
+    values: np.ndarray,
+    *,
+    title: str,
+    marks: Mapping[str, float],
+    form: str = ",.0f",
+    bins: int = 50,
+) -> str:
     """A histogram with named vertical marks."""
     counts, edges = np.histogram(values, bins=bins)
     low, high = float(edges[0]), float(edges[-1])
@@ -114,22 +171,45 @@ def bars(values: np.ndarray, *, title: str, marks: Mapping[str, float], form: st
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">']
     for count, a, b in zip(counts, edges[:-1], edges[1:], strict=True):
         tall = count / max(counts.max(), 1) * (HEIGHT - TOP - BOTTOM)
-        parts.append(f'<rect x="{x(a):.1f}" y="{HEIGHT - BOTTOM - tall:.1f}" width="{max(x(b) - x(a) - 1, 0.5):.1f}" height="{tall:.1f}" fill="{COLOURS[0]}"/>')
+        parts.append(
+            f'<rect x="{x(a):.1f}" y="{HEIGHT - BOTTOM - tall:.1f}" '
+            f'width="{max(x(b) - x(a) - 1, 0.5):.1f}" height="{tall:.1f}" '
+            f'fill="{COLOURS[0]}"/>'
+        )
     for mark in ticks(low, high, 7):
-        parts.append(f'<text class="tick" x="{x(mark):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{format(mark, form)}</text>')
+        parts.append(
+            f'<text class="tick" x="{x(mark):.1f}" y="{HEIGHT - 8}" '
+            f'text-anchor="middle">{format(mark, form)}</text>'
+        )
     for k, (name, value) in enumerate(marks.items()):
         at = min(max(x(value), LEFT), WIDTH - RIGHT)
-        parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{COLOURS[2]}" stroke-width="2"/>')
+        parts.append(
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" '
+            f'stroke="{COLOURS[2]}" stroke-width="2"/>'
+        )
         side, anchor = (-4, "end") if at > 0.85 * WIDTH else (4, "start")  # inside the picture
-        parts.append(f'<text class="tick" x="{at + side:.1f}" y="{TOP + 12 + 14 * k}" text-anchor="{anchor}">{html.escape(name)}</text>')
+        parts.append(
+            f'<text class="tick" x="{at + side:.1f}" y="{TOP + 12 + 14 * k}" '
+            f'text-anchor="{anchor}">{html.escape(name)}</text>'
+        )
     return f"<figure><figcaption>{html.escape(title)}</figcaption>{''.join(parts)}</svg></figure>"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, classes: Sequence[Sequence[str]] | None = None) -> str:
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    classes: Sequence[Sequence[str]] | None = None,
+) -> str:
     """An HTML table; `classes` may give each cell a style attribute."""
     top = "".join(f"<th>{html.escape(h)}</th>" for h in head)
     body = ""
     for r, row in enumerate(rows):
-        cells = "".join(f'<td style="{classes[r][c] if classes else ""}">{html.escape(str(cell))}</td>' for c, cell in enumerate(row))
+        cells = "".join(
+            f'<td style="{classes[r][c] if classes else ""}">{html.escape(str(cell))}</td>'
+            for c, cell in enumerate(row)
+        )
         body += f"<tr>{cells}</tr>"
-    return f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    return (
+        f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

@@ -1,4 +1,6 @@
-"""Rules: one file per trading rule. A rule says what it wants to hold; the account and its costs are the back-test's."""
+"""Rules: one file per trading rule. A rule says what it wants to hold; the account and its costs
+are the back-test's.
+"""
 
 from gpuquant.family import exports
 

@@ -1,4 +1,6 @@
-"""Moving-average cross: long after the fast average crosses above the slow one, out after it crosses below."""
+"""Moving-average cross: long after the fast average crosses above the slow one, out after it
+crosses below.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ from gpuquant.rules.base import HOLD, Rule
 
 @dataclass(frozen=True)
 class MovingAverageCross(Rule):
-    """Acts on the bar where the sign of fast minus slow differs from its last sign; a tie is no sign.
+    """Acts on the bar where the sign of fast minus slow differs from its last sign; a tie is no
+    sign.
 
-    The averages are compared as sum_fast x slow against sum_slow x fast in whole ticks: exact, so ties are ties.
+    The averages are compared as sum_fast x slow against sum_slow x fast in whole ticks: exact, so
+    ties are ties.
 
     Parameters
     ----------

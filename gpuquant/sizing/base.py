@@ -12,8 +12,8 @@ import numpy as np
 class Sizing:
     """The base of every sizing.
 
-    `size(forecast, close)` turns forecasts (bars, assets) within [-1, 1], NaN where there is none, into weights of the same shape; row t
-    may read closes up to t.
+    `size(forecast, close)` turns forecasts (bars, assets) within [-1, 1], NaN where there is none,
+    into weights of the same shape; row t may read closes up to t.
     """
 
     abstract: ClassVar[bool] = True

@@ -13,9 +13,11 @@ from gpuquant.sums import PERIODS
 
 @dataclass(frozen=True)
 class VolatilityTarget(Sizing):
-    """Forecasts over each asset's volatility, scaled to a volatility of the whole book, gross exposure capped.
+    """Forecasts over each asset's volatility, scaled to a volatility of the whole book, gross
+    exposure capped.
 
-    At each bar the book's volatility is that of the new weights over the last `window` bars' returns, so correlations count.
+    At each bar the book's volatility is that of the new weights over the last `window` bars'
+    returns, so correlations count.
 
     Parameters
     ----------
@@ -53,7 +55,11 @@ class VolatilityTarget(Sizing):
             if len(recent) < 2:
                 continue
             deviation = recent.std(axis=0)
-            raw = np.where(deviation > 0, np.nan_to_num(forecast[t]) / np.where(deviation > 0, deviation, 1.0), 0.0)
+            raw = np.where(
+                deviation > 0,
+                np.nan_to_num(forecast[t]) / np.where(deviation > 0, deviation, 1.0),
+                0.0,
+            )
             book = float((recent @ raw).std()) * np.sqrt(PERIODS)
             wanted = raw * (self.target / book if book > 0 else 0.0)
             wanted *= min(1.0, self.max_gross / max(np.abs(wanted).sum(), 1e-300))

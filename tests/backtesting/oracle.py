@@ -1,4 +1,6 @@
-"""A slow, obvious account: what the back-test walk must say, written from its docs and with none of its code."""
+"""A slow, obvious account: what the back-test walk must say, written from its docs and with none
+of its code.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -10,7 +12,9 @@ TINY = 1e-8
 
 @dataclass
 class Terms:
-    """An account's terms as plain numbers; the names are those of Size, Stops, Margin and Commission."""
+    """An account's terms as plain numbers; the names are those of Size, Stops, Margin and
+    Commission.
+    """
 
     mode: str = "weights"  # signals, weights, amounts
     fill: str = "next"
@@ -82,7 +86,9 @@ class Oracle:
         return self.cash + sum(h * p for h, p in zip(self.held, prices, strict=True) if h != 0.0)
 
     def once_covered(self, bar, j):
-        """Units of an asset once what buys back its short has been dealt, as far as its volume allows."""
+        """Units of an asset once what buys back its short has been dealt, as far as its volume
+        allows.
+        """
         t, size = self.terms, max(self.sizes[j], 0.0)
         if self.panel.volume is not None:
             most = t.participation * np.nan_to_num(self.panel.volume[bar, j])
@@ -90,11 +96,21 @@ class Oracle:
         return self.held[j] + min(size, max(-self.held[j], 0.0))
 
     def short_room(self, bar, j, price, closed, cash):
-        """What may still be sold short without margin: all shorts together come to the worth of the account."""
-        marks = [price if q == j else p if p > 0.0 else self.last[q] for q, p in enumerate(self.prices)]
+        """What may still be sold short without margin: all shorts together come to the worth of
+        the account.
+        """
+        marks = [
+            price if q == j else p if p > 0.0 else self.last[q] for q, p in enumerate(self.prices)
+        ]
         after = [self.held[q] + (closed if q == j else 0.0) for q in range(len(marks))]
-        shorts = [min(after[q] if q == j else self.once_covered(bar, q), 0.0) for q in range(len(marks))]
-        return cash + sum(a * m for a, m in zip(after, marks, strict=True) if a != 0.0) + sum(s * m for s, m in zip(shorts, marks, strict=True) if s != 0.0)
+        shorts = [
+            min(after[q] if q == j else self.once_covered(bar, q), 0.0) for q in range(len(marks))
+        ]
+        return (
+            cash
+            + sum(a * m for a, m in zip(after, marks, strict=True) if a != 0.0)
+            + sum(s * m for s, m in zip(shorts, marks, strict=True) if s != 0.0)
+        )
 
     def deal(self, bar, j, wanted, price, slips=1.0, kept=math.inf):
         """Trade as much of `wanted` as the rules allow, and no more than `kept` units."""
@@ -113,7 +129,11 @@ class Oracle:
             size = closing
         opening = size - closing
         if opening > 0.0:
-            left = self.cash - side * closing * paid - (self.fee(closing * paid) if closing > 0 else 0.0)
+            left = (
+                self.cash
+                - side * closing * paid
+                - (self.fee(closing * paid) if closing > 0 else 0.0)
+            )
             room = left
             if t.levered:
                 after = self.held.copy()
@@ -127,14 +147,20 @@ class Oracle:
                 freed = self.debt[j] * closing / abs(had) if had < 0 and closing > 0 else 0.0
                 room = left - 2.0 * (self.debt.sum() - freed)
             if side < 0.0 and not t.levered and not t.locked:
-                opening = min(opening, max(self.short_room(bar, j, price, side * closing, left), 0.0) / paid)
+                opening = min(
+                    opening, max(self.short_room(bar, j, price, side * closing, left), 0.0) / paid
+                )
             else:
                 opening = min(opening, self.affordable(max(room, 0.0)) / paid)
         size = closing + opening
         whole = size == abs(had) and wanted * had < 0
         if t.lot and not whole:
             size = math.floor(size / t.lot * (1.0 + 1e-12)) * t.lot
-        if (not t.partial and size < min(abs(wanted), kept) * (1.0 - 1e-9)) or size < TINY or (size < t.minimum and not whole):
+        if (
+            (not t.partial and size < min(abs(wanted), kept) * (1.0 - 1e-9))
+            or size < TINY
+            or (size < t.minimum and not whole)
+        ):
             self.refused.append((bar, j))
             return
         fee = self.fee(size * paid)
@@ -145,7 +171,11 @@ class Oracle:
         else:
             self.debt[j] = self.debt[j] * max(-now, 0.0) / -had if had < 0 else 0.0
         if had * now <= 0.0:
-            self.base[j] = self.top[j] = {"fill": paid, "close": self.panel.close[bar, j], "signal": self.last[j] if self.last[j] > 0.0 else paid}[t.base]
+            self.base[j] = self.top[j] = {
+                "fill": paid,
+                "close": self.panel.close[bar, j],
+                "signal": self.last[j] if self.last[j] > 0.0 else paid,
+            }[t.base]
             self.entry[j] = bar
         self.held[j] = now
         self.fills.append((bar, j, side * size, paid, fee))
@@ -167,10 +197,20 @@ class Oracle:
         if t.of == "cash":
             paid = self.paid(price, side)
             closing = max(-side * had, 0.0)
-            left = self.cash - side * closing * paid - (self.fee(closing * paid) if closing else 0.0)
-            units = self.affordable(t.amount * max(left, 0.0)) / paid / (t.initial if t.levered else 1.0)
+            left = (
+                self.cash - side * closing * paid - (self.fee(closing * paid) if closing else 0.0)
+            )
+            units = (
+                self.affordable(t.amount * max(left, 0.0))
+                / paid
+                / (t.initial if t.levered else 1.0)
+            )
         else:
-            units = {"units": t.amount, "value": t.amount / price, "equity": t.amount * worth / price}.get(t.of) or t.amount * worth / (price * t.stop_loss)
+            units = {
+                "units": t.amount,
+                "value": t.amount / price,
+                "equity": t.amount * worth / price,
+            }.get(t.of) or t.amount * worth / (price * t.stop_loss)
         if t.lot:
             units = math.floor(units / t.lot + 1e-9) * t.lot
         wanted = side * units - (had if not t.add or had == 0.0 else 0.0)
@@ -188,7 +228,9 @@ class Oracle:
                 sizes[j] = self.units(j, wish, prices[j], worth)
             elif not math.isnan(wish) and (wish != 0.0 or self.held[j] != 0.0):
                 self.refused.append((bar, j))
-        for j in np.flatnonzero((np.abs(sizes) < TINY) & (sizes != 0.0)):  # refused, or what rounding makes of nothing
+        for j in np.flatnonzero(
+            (np.abs(sizes) < TINY) & (sizes != 0.0)
+        ):  # refused, or what rounding makes of nothing
             if abs(sizes[j]) > 1e-9 * abs(self.held[j]):
                 self.refused.append((bar, j))
             sizes[j] = 0.0
@@ -198,23 +240,47 @@ class Oracle:
                 self.deal(bar, j, size, prices[j])
             return
         cover = np.clip(-self.held, 0.0, np.maximum(sizes, 0.0))
-        covering = sum(c * self.paid(p, 1.0) + self.fee(c * self.paid(p, 1.0)) for c, p in zip(cover, prices, strict=True) if c > 0.0)
-        wanted = sum((s - c) * self.paid(p, 1.0) for s, c, p in zip(sizes, cover, prices, strict=True) if s > 0.0)
+        covering = sum(
+            c * self.paid(p, 1.0) + self.fee(c * self.paid(p, 1.0))
+            for c, p in zip(cover, prices, strict=True)
+            if c > 0.0
+        )
+        wanted = sum(
+            (s - c) * self.paid(p, 1.0)
+            for s, c, p in zip(sizes, cover, prices, strict=True)
+            if s > 0.0
+        )
         share = 1.0
         opening = np.maximum(np.abs(sizes) - np.maximum(self.held, 0.0), 0.0) * (sizes < 0.0)
         shorting = sum(o * p for o, p in zip(opening, known, strict=True) if o > 0.0)
         if shorting > 0.0 and not self.terms.levered and not self.terms.locked and len(sizes) > 1:
             shorts = [min(self.once_covered(bar, j), 0.0) for j in range(len(sizes))]
-            share = min(1.0, max(worth + sum(s * p for s, p in zip(shorts, known, strict=True) if s != 0.0), 0.0) / shorting)
+            share = min(
+                1.0,
+                max(worth + sum(s * p for s, p in zip(shorts, known, strict=True) if s != 0.0), 0.0)
+                / shorting,
+            )
         for j in np.flatnonzero(sizes < 0.0):
             size, sizes[j] = sizes[j], 0.0
-            self.deal(bar, j, size, prices[j], kept=math.inf if share == 1.0 else abs(size) - (1.0 - share) * opening[j])
+            self.deal(
+                bar,
+                j,
+                size,
+                prices[j],
+                kept=math.inf if share == 1.0 else abs(size) - (1.0 - share) * opening[j],
+            )
         share = 1.0
         if wanted > 0.0 and not self.terms.levered and len(sizes) > 1:
             share = min(1.0, self.affordable(max(self.cash - covering, 0.0)) / wanted)
         for j in np.flatnonzero(sizes > 0.0):
             size, sizes[j] = sizes[j], 0.0
-            self.deal(bar, j, size, prices[j], kept=math.inf if share == 1.0 else size - (1.0 - share) * (size - cover[j]))
+            self.deal(
+                bar,
+                j,
+                size,
+                prices[j],
+                kept=math.inf if share == 1.0 else size - (1.0 - share) * (size - cover[j]),
+            )
 
     def protect(self, bar, j, traded):
         """Stops of one asset; whether one was met."""
@@ -223,10 +289,15 @@ class Oracle:
             return False
         side = math.copysign(1.0, had)
         first, high, low = (
-            (panel.open[bar, j], panel.high[bar, j], panel.low[bar, j]) if panel.high is not None and t.watch == "range" else (panel.close[bar, j],) * 3
+            (panel.open[bar, j], panel.high[bar, j], panel.low[bar, j])
+            if panel.high is not None and t.watch == "range"
+            else (panel.close[bar, j],) * 3
         )
         worst, best = (low, high) if side > 0 else (high, low)
-        levels = [self.base[j] * (1.0 - side * t.stop_loss), self.top[j] * (1.0 - side * t.trailing)]
+        levels = [
+            self.base[j] * (1.0 - side * t.stop_loss),
+            self.top[j] * (1.0 - side * t.trailing),
+        ]
         stop = max(levels) if side > 0 else min(levels)
         goal = self.base[j] * (1.0 + side * t.take_profit)
         lead = panel.close[bar, j] if t.follow == "close" else best
@@ -234,7 +305,13 @@ class Oracle:
         if side * worst <= side * stop:
             self.deal(bar, j, -had, first if side * first <= side * stop else stop)
         elif side * best >= side * goal:
-            self.deal(bar, j, -had, first if side * first >= side * goal else goal, slips=float(t.goal_slips))
+            self.deal(
+                bar,
+                j,
+                -had,
+                first if side * first >= side * goal else goal,
+                slips=float(t.goal_slips),
+            )
         else:
             return False
         return True
@@ -244,12 +321,18 @@ class Oracle:
         t, panel = self.terms, self.panel
         for bar in range(len(panel.close)):
             closes = panel.close[bar]
-            self.prices = prices = closes if t.fill == "same_close" or panel.open is None else panel.open[bar]
+            self.prices = prices = (
+                closes if t.fill == "same_close" or panel.open is None else panel.open[bar]
+            )
             self.sizes = np.zeros(len(closes))
             if self.alive:
                 short = sum(h * p for h, p in zip(self.held, self.last, strict=True) if h < 0.0)
-                years = float((panel.dates[bar] - panel.dates[max(bar - 1, 0)]) / np.timedelta64(365, "D"))
-                self.cash += (self.cash * (t.interest if self.cash > 0 else t.financing) + short * t.borrow) * years
+                years = float(
+                    (panel.dates[bar] - panel.dates[max(bar - 1, 0)]) / np.timedelta64(365, "D")
+                )
+                self.cash += (
+                    self.cash * (t.interest if self.cash > 0 else t.financing) + short * t.borrow
+                ) * years
             if panel.splits is not None:
                 ratio = np.nan_to_num(panel.splits[bar], nan=1.0)
                 self.last = self.last / ratio
@@ -263,7 +346,13 @@ class Oracle:
             if panel.delistings is not None:
                 for j in np.flatnonzero(self.held):
                     if np.isfinite(panel.delistings[bar, j]):
-                        self.deal(bar, j, -self.held[j], max(self.last[j] * (1.0 + panel.delistings[bar, j]), 1e-12), slips=0.0)
+                        self.deal(
+                            bar,
+                            j,
+                            -self.held[j],
+                            max(self.last[j] * (1.0 + panel.delistings[bar, j]), 1e-12),
+                            slips=0.0,
+                        )
             if t.fill != "next":
                 self.wish = self.wishes[bar].copy()
                 if self.called:
@@ -275,7 +364,9 @@ class Oracle:
             if self.alive and np.isfinite(self.wish).any():
                 self.trade(bar, prices)
             elif not self.alive:
-                self.refused += [(bar, j) for j in np.flatnonzero(np.isfinite(self.wish) & (self.wish != 0.0))]
+                self.refused += [
+                    (bar, j) for j in np.flatnonzero(np.isfinite(self.wish) & (self.wish != 0.0))
+                ]
             if t.fill == "next" and t.stops:
                 for j in range(len(closes)):
                     self.protect(bar, j, prices[j] > 0.0)

@@ -55,7 +55,8 @@ class BuyWhenSeen(Rule):
 
 @dataclass(frozen=True)
 class Breakout(Rule):
-    """Long where a bar on more volume than the last closes above the last high; out below the last low, or below its own open by `fade`.
+    """Long where a bar on more volume than the last closes above the last high; out below the last
+    low, or below its own open by `fade`.
 
     Parameters
     ----------
@@ -79,7 +80,8 @@ class Breakout(Rule):
 
 @dataclass(frozen=True)
 class Patient(Rule):
-    """By turns long, flat, short and flat, a turn every third bar, each at a limit and a stop so far from the close.
+    """By turns long, flat, short and flat, a turn every third bar, each at a limit and a stop so
+    far from the close.
 
     Parameters
     ----------
@@ -101,7 +103,11 @@ class Patient(Rule):
     def decide(r, i, state, past, k):
         turn = state[0]
         side = 1.0 if turn == 0.0 or turn == 9.0 else -1.0
-        wish = 1.0 if turn == 0.0 else (-1.0 if turn == 6.0 else (0.0 if turn == 3.0 or turn == 9.0 else HOLD))
+        wish = (
+            1.0
+            if turn == 0.0
+            else (-1.0 if turn == 6.0 else (0.0 if turn == 3.0 or turn == 9.0 else HOLD))
+        )
         close = past.close(0)
         limit = close * (1.0 - side * r.limit[i]) if r.limit[i] != 0.0 else 0.0
         stop = close * (1.0 + side * r.stop[i]) if r.stop[i] != 0.0 else 0.0

@@ -23,11 +23,15 @@ def test_each_signal_has_its_code(order, shape):
     signals = np.random.default_rng(sum(shape)).choice(SIGNALS, shape)
     codes, sound = coded(order(signals), 2)
     assert sound and codes.dtype == np.int8 and codes.T.flags.c_contiguous
-    np.testing.assert_array_equal(codes[: shape[0]], np.where(np.isnan(signals), NO_SIGNAL, signals))
+    np.testing.assert_array_equal(
+        codes[: shape[0]], np.where(np.isnan(signals), NO_SIGNAL, signals)
+    )
     np.testing.assert_array_equal(decoded(codes[: shape[0]]), signals)
 
 
-@pytest.mark.parametrize("wrong", [0.5, 2.0, -2.0, np.inf, -np.inf, 1e300, 5e-324, np.nextafter(1.0, 2.0)])
+@pytest.mark.parametrize(
+    "wrong", [0.5, 2.0, -2.0, np.inf, -np.inf, 1e300, 5e-324, np.nextafter(1.0, 2.0)]
+)
 @pytest.mark.parametrize("order", ["rows", "columns"])
 def test_what_is_no_signal_is_found_wherever_it_is(order, wrong):
     draw = np.random.default_rng(8)

@@ -14,7 +14,9 @@ def frame(gaps=True):
     """Three assets, one listed late and one that halts, on business days."""
     draw = np.random.default_rng(8)
     close = 50.0 * np.exp(np.cumsum(draw.normal(0.0003, 0.015, (BARS, 3)), axis=0))
-    out = pd.DataFrame(close.round(2), index=pd.bdate_range("2021-01-04", periods=BARS), columns=list("ABC"))
+    out = pd.DataFrame(
+        close.round(2), index=pd.bdate_range("2021-01-04", periods=BARS), columns=list("ABC")
+    )
     if gaps:
         out.iloc[:30, 1] = np.nan
         out.iloc[70:76, 2] = np.nan
@@ -39,7 +41,12 @@ def future_universe(p):
 
 
 def survivors(p):
-    return returns(p).loc[:, p.iloc[-1].notna() & (p.iloc[-1] > p.mean())].sum(axis=1).to_frame("basket")
+    return (
+        returns(p)
+        .loc[:, p.iloc[-1].notna() & (p.iloc[-1] > p.mean())]
+        .sum(axis=1)
+        .to_frame("basket")
+    )
 
 
 def triple_barrier(p):
@@ -69,7 +76,10 @@ def principal(p):
 
 def best_window(p):
     a = p["A"]
-    score = {w: (np.sign(a / a.rolling(w).mean() - 1.0).shift(1) * a.pct_change()).sum() for w in (3, 5, 10, 20)}
+    score = {
+        w: (np.sign(a / a.rolling(w).mean() - 1.0).shift(1) * a.pct_change()).sum()
+        for w in (3, 5, 10, 20)
+    }
     return np.sign(a / a.rolling(max(score, key=score.get)).mean() - 1.0).to_frame()
 
 
@@ -99,15 +109,29 @@ LEAKY = {
     "volatility of the whole": lambda p: returns(p) / returns(p).std(),
     "mean filled with the whole's": lambda p: returns(p).fillna(returns(p).mean()),
     "demeaned by the whole": lambda p: returns(p) - returns(p).mean(),
-    "winsorised by the whole": lambda p: returns(p).clip(returns(p).quantile(0.05), returns(p).quantile(0.95), axis=1),
+    "winsorised by the whole": lambda p: returns(p).clip(
+        returns(p).quantile(0.05), returns(p).quantile(0.95), axis=1
+    ),
     "back-fill": lambda p: p.bfill(),
     "back-fill of a return": lambda p: returns(p).bfill().rolling(3).mean(),
     "interpolation": lambda p: p.interpolate(),
     "interpolation in time": lambda p: p.interpolate("time", limit_direction="both"),
-    "label of a week at its beginning": lambda p: p["A"].resample("W-MON", label="left", closed="left").last().reindex(p.index, method="ffill").to_frame(),
-    "mean of the week": lambda p: p["A"].groupby(p.index.to_period("W")).transform("mean").to_frame(),
-    "close of the month": lambda p: p["A"].groupby(p.index.to_period("M")).transform("last").to_frame(),
-    "highest of the month": lambda p: (p["A"] / p["A"].groupby(p.index.to_period("M")).transform("max")).to_frame(),
+    "label of a week at its beginning": lambda p: (
+        p["A"]
+        .resample("W-MON", label="left", closed="left")
+        .last()
+        .reindex(p.index, method="ffill")
+        .to_frame()
+    ),
+    "mean of the week": lambda p: (
+        p["A"].groupby(p.index.to_period("W")).transform("mean").to_frame()
+    ),
+    "close of the month": lambda p: (
+        p["A"].groupby(p.index.to_period("M")).transform("last").to_frame()
+    ),
+    "highest of the month": lambda p: (
+        p["A"] / p["A"].groupby(p.index.to_period("M")).transform("max")
+    ).to_frame(),
     "future universe": future_universe,
     "survivors": survivors,
     "forward label": triple_barrier,
@@ -119,8 +143,13 @@ LEAKY = {
     "low-pass filter": low_pass,
     "distance to the final price": lambda p: p / p.ffill().iloc[-1],
     "drawdown to come": lambda p: p[::-1].cummin()[::-1] / p - 1.0,
-    "known to last": lambda p: p.apply(lambda c: pd.Series(np.arange(len(c)) < (c.last_valid_index() is not None) * np.flatnonzero(c.notna())[-1], index=c.index)).astype(float),
-}  # fmt: skip
+    "known to last": lambda p: p.apply(
+        lambda c: pd.Series(
+            np.arange(len(c)) < (c.last_valid_index() is not None) * np.flatnonzero(c.notna())[-1],
+            index=c.index,
+        )
+    ).astype(float),
+}
 
 
 def regime(p):
@@ -152,7 +181,9 @@ def last_week(p):
 
 def month_begins(p):
     month = p.index.to_period("M")
-    return pd.DataFrame({"first": np.r_[True, month[1:] != month[:-1]].astype(float)}, index=p.index)
+    return pd.DataFrame(
+        {"first": np.r_[True, month[1:] != month[:-1]].astype(float)}, index=p.index
+    )
 
 
 HONEST = {
@@ -177,18 +208,24 @@ HONEST = {
     "rolling correlation": lambda p: returns(p)["A"].rolling(20).corr(returns(p)["C"]).to_frame(),
     "rolling quantile": lambda p: p.rolling(30).quantile(0.2),
     "rolling rank": lambda p: p.rolling(15).rank(pct=True),
-    "weights": lambda p: (1.0 / returns(p).rolling(20).std()).pipe(lambda w: w.div(w.sum(axis=1), axis=0)),
+    "weights": lambda p: (1.0 / returns(p).rolling(20).std()).pipe(
+        lambda w: w.div(w.sum(axis=1), axis=0)
+    ),
     "last week's close": last_week,
     "first bar of a month": month_begins,
     "day of the week": lambda p: pd.DataFrame({"day": p.index.day_of_week}, index=p.index),
     "regime": regime,
     "refitted at every bar": refitted,
     "state": held,
-    "words": lambda p: pd.DataFrame({"side": np.where(p["A"] > p["A"].rolling(5).mean(), "long", "flat")}, index=p.index),
+    "words": lambda p: pd.DataFrame(
+        {"side": np.where(p["A"] > p["A"].rolling(5).mean(), "long", "flat")}, index=p.index
+    ),
     "an array": lambda p: p["A"].to_numpy() / np.maximum.accumulate(p["A"].to_numpy()),
     "a series": lambda p: p["A"].diff(),
-    "month to date": lambda p: (p["A"] / p["A"].groupby(p.index.to_period("M")).transform("first") - 1.0).to_frame(),
-}  # fmt: skip
+    "month to date": lambda p: (
+        p["A"] / p["A"].groupby(p.index.to_period("M")).transform("first") - 1.0
+    ).to_frame(),
+}
 
 
 @pytest.mark.parametrize("name", LEAKY)
@@ -212,11 +249,21 @@ def test_there_are_thirty_of_each():
 
 
 def test_the_rest_of_the_bar_is_unknown_at_its_open():
-    panel = {name: frame(False) * k for name, k in (("open", 1.0), ("high", 1.02), ("low", 0.98), ("close", 1.01))}
-    at_open = {"open": lambda d: d["open"].diff(), "yesterday": lambda d: d["close"].shift(1) / d["open"]}
+    panel = {
+        name: frame(False) * k
+        for name, k in (("open", 1.0), ("high", 1.02), ("low", 0.98), ("close", 1.01))
+    }
+    at_open = {
+        "open": lambda d: d["open"].diff(),
+        "yesterday": lambda d: d["close"].shift(1) / d["open"],
+    }
     for strategy in at_open.values():
         assert not gq.leaks.check(strategy, panel, knows="open", cuts=40)
-    for strategy in (lambda d: d["close"].diff(), lambda d: d["high"] - d["open"], lambda d: (d["low"] < 40).astype(float)):
+    for strategy in (
+        lambda d: d["close"].diff(),
+        lambda d: d["high"] - d["open"],
+        lambda d: (d["low"] < 40).astype(float),
+    ):
         found = gq.leaks.check(strategy, panel, knows="open", cuts=40)
         assert found and found.how == "moves with the rest of its own bar"
         assert not gq.leaks.check(strategy, panel, knows="close", cuts=40)

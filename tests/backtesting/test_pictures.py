@@ -15,7 +15,9 @@ plt = pytest.importorskip("matplotlib.pyplot")
 
 @pytest.fixture
 def grid(walk_panel):
-    yield gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=(3, 5, 8), slow=(15, 20), below="short"))
+    yield gq.backtest(
+        walk_panel, gq.rules.MovingAverageCross(fast=(3, 5, 8), slow=(15, 20), below="short")
+    )
     plt.close("all")
 
 
@@ -37,7 +39,9 @@ def test_the_pictures_show_the_numbers(grid):
     lowest = min(path.vertices[:, 1].min() for path in below.collections[0].get_paths())
     assert lowest == pytest.approx(grid.measures["max_drawdown"][4])
     curve = grid.plot([4], kind="rolling", window=100).lines[0].get_ydata()
-    assert curve[-1] == pytest.approx(gq.measures.sharpe(grid.returns([4]).to_numpy()[-100:, 0], 365.0))
+    assert curve[-1] == pytest.approx(
+        gq.measures.sharpe(grid.returns([4]).to_numpy()[-100:, 0], 365.0)
+    )
     exposure = grid.plot([4], kind="exposure")
     assert {line.get_label().split(": ")[-1] for line in exposure.lines} == {"long", "short"}
     long = next(line for line in exposure.lines if line.get_label().endswith("long"))
@@ -58,11 +62,23 @@ def test_the_page_leads_with_what_remains_of_the_best(grid, tmp_path):
     found = grid.honest()
     shown = grid.names([int(found["column"])])[0]
     assert page.index(f"<b>{found['deflated_sharpe']:.2f}</b>") < page.index("<svg")
-    assert f"of {len(grid)} trials" in page and page.count(shown) == 2 and "<h2>The best by Sharpe ratio</h2>" in page
+    assert (
+        f"of {len(grid)} trials" in page
+        and page.count(shown) == 2
+        and "<h2>The best by Sharpe ratio</h2>" in page
+    )
     assert "http" not in page and len(page) < 500_000
     alone = grid.account.of(int(found["column"]))
-    single = gq.backtest(alone.panel, gq.rules.MovingAverageCross(fast=3, slow=15)).report(tmp_path / "one.html").read_text()
-    assert "Nothing is deflated: one trial is counted" in single and "Deflated Sharpe" not in single and "The best by" not in single
+    single = (
+        gq.backtest(alone.panel, gq.rules.MovingAverageCross(fast=3, slow=15))
+        .report(tmp_path / "one.html")
+        .read_text()
+    )
+    assert (
+        "Nothing is deflated: one trial is counted" in single
+        and "Deflated Sharpe" not in single
+        and "The best by" not in single
+    )
 
 
 SPANS = {
@@ -70,7 +86,10 @@ SPANS = {
     "a week": (pd.bdate_range("2024-01-01", periods=5), r"2024-01-0\d"),
     "three months": (pd.bdate_range("2024-01-01", periods=64), r"2024-0[123]-\d\d"),
     "thirty years": (pd.bdate_range("1994-01-03", periods=7800), r"20\d\d"),
-    "a day of minutes": (pd.date_range("2024-01-02 09:30", periods=390, freq="min"), r"01-02 1\d:00"),
+    "a day of minutes": (
+        pd.date_range("2024-01-02 09:30", periods=390, freq="min"),
+        r"01-02 1\d:00",
+    ),
     "twenty minutes": (pd.date_range("2024-01-02 09:30", periods=20, freq="min"), r"01-02 09:\d\d"),
 }
 
@@ -87,10 +106,14 @@ def test_a_chart_has_date_labels_at_any_span(name):
 
 
 def test_a_chart_keeps_the_extremes_of_every_pixel():
-    """Spikes of one bar anywhere, up and down, are drawn; a mutant that thins out evenly loses them."""
+    """Spikes of one bar anywhere, up and down, are drawn; a mutant that thins out evenly loses
+    them.
+    """
     draw = np.random.default_rng(0)
     values = draw.normal(0.0, 0.01, 50_000)
-    spikes = draw.choice(780, 40, replace=False) * 64 + draw.integers(5, 60, 40)  # in pixels of their own
+    spikes = draw.choice(780, 40, replace=False) * 64 + draw.integers(
+        5, 60, 40
+    )  # in pixels of their own
     values[spikes] += np.where(np.arange(40) % 2, 5.0, -5.0)
     x = np.arange(50_000) / 50_000 * 780
     kept = svg.extremes(values, x)
@@ -110,9 +133,17 @@ def test_no_number_reads_better_than_it_is(walk_panel, tmp_path):
     short = walk_panel.rows(np.arange(14))
     free = gq.backtest(short, rule)
     page = free.report(tmp_path / "free.html").read_text()
-    assert "Trading is free here" in page and "trading is free here" in free.summary() and free.meta["costs"].startswith("none")
+    assert (
+        "Trading is free here" in page
+        and "trading is free here" in free.summary()
+        and free.meta["costs"].startswith("none")
+    )
     paid = gq.backtest(short, rule, costs=gq.costs.Proportional(rate=0.001))
-    assert "free" not in paid.summary() and "free here" not in paid.report(tmp_path / "paid.html").read_text() and "Proportional" in paid.meta["costs"]
+    assert (
+        "free" not in paid.summary()
+        and "free here" not in paid.report(tmp_path / "paid.html").read_text()
+        and "Proportional" in paid.meta["costs"]
+    )
     for text in (page, free.summary(), paid.summary()):
         assert "0.0 years" not in text and "nan years" not in text
     assert "there are 13.0 days" in free.summary()

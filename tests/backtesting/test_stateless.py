@@ -7,7 +7,11 @@ import pytest
 
 from gpuquant.backtesting.stateless import settled, split
 
-SCOPE = {"jit": lambda f: f, "past_sum": lambda past, n: float(sum(past[-int(n) :])), "decide_pair": lambda x: (x, -x)}
+SCOPE = {
+    "jit": lambda f: f,
+    "past_sum": lambda past, n: float(sum(past[-int(n) :])),
+    "decide_pair": lambda x: (x, -x),
+}
 
 DECIDE = {
     "a crossing": """
@@ -69,28 +73,53 @@ def test_what_needs_no_state_is_taken_out(body):
 
 
 def test_what_is_taken_out_is_what_could_be():
-    names = {name: parts("def decide(r, i, state, past, k):\n" + textwrap.indent(textwrap.dedent(body), "    "))[1] for name, body in DECIDE.items()}
+    names = {
+        name: parts(
+            "def decide(r, i, state, past, k):\n" + textwrap.indent(textwrap.dedent(body), "    ")
+        )[1]
+        for name, body in DECIDE.items()
+    }
     assert list(names.values()) == [1, 2, 0, 0], names
 
 
 LATCHES = {
-    "kept in a tie": ("gap = past_sum(past, r[0]) - k\nreturn (gap if gap != 0.0 else state[0],), gap * state[0]", True),
-    "kept where it holds": ("gap = past_sum(past, r[0]) - k\nreturn (state[0] if gap < 0.0 else gap + k,), gap", True),
-    "two, of which one never is": ("a = k * 2.0\nb = k - 2.0\nreturn (a, b if b > 0.0 else state[1]), state[0]", True),
-    "by numbers": ("a = k - 2.0\nb = k * 2.0\nreturn (a if a else state[0], b if b > 3.0 else state[1]), k", True),
+    "kept in a tie": (
+        "gap = past_sum(past, r[0]) - k\nreturn (gap if gap != 0.0 else state[0],), gap * state[0]",
+        True,
+    ),
+    "kept where it holds": (
+        "gap = past_sum(past, r[0]) - k\nreturn (state[0] if gap < 0.0 else gap + k,), gap",
+        True,
+    ),
+    "two, of which one never is": (
+        "a = k * 2.0\nb = k - 2.0\nreturn (a, b if b > 0.0 else state[1]), state[0]",
+        True,
+    ),
+    "by numbers": (
+        "a = k - 2.0\nb = k * 2.0\nreturn (a if a else state[0], b if b > 3.0 else state[1]), k",
+        True,
+    ),
     "neither is": ("a = k * 2.0\nreturn (a,), state[0]", True),
     "counted": ("return (state[0] + 1.0,), k", False),
     "the other's": ("a = k * 2.0\nreturn (a if a > 3.0 else state[1], state[0]), k", False),
-    "kept in one case of three": ("a = k * 2.0\nreturn (a if a > 5.0 else (0.0 if a < 1.0 else state[0]),), k", False),
+    "kept in one case of three": (
+        "a = k * 2.0\nreturn (a if a > 5.0 else (0.0 if a < 1.0 else state[0]),), k",
+        False,
+    ),
     "by what is kept": ("a = k * 2.0\nreturn (a if a > state[0] else state[0],), k", False),
     "by a name that is no number": ("up = k > 2.0\nreturn (k if up else state[0],), k", False),
-    "returned before": ("if k > 2.0:\n    return (k,), k\nreturn (k if k > 1.0 else state[0],), k", False),
+    "returned before": (
+        "if k > 2.0:\n    return (k,), k\nreturn (k if k > 1.0 else state[0],), k",
+        False,
+    ),
 }
 
 
 @pytest.mark.parametrize(("body", "latches"), LATCHES.values(), ids=LATCHES)
 def test_a_state_that_is_kept_or_seen_is_known_without_the_one_before(body, latches):
-    (function,) = ast.parse("def decide(r, i, state, past, k):\n" + textwrap.indent(body, "    ")).body
+    (function,) = ast.parse(
+        "def decide(r, i, state, past, k):\n" + textwrap.indent(body, "    ")
+    ).body
     functions, _ = split([function], "decide", 2)
     latch = settled(functions[0], 2)
     assert (latch is not None) is latches
@@ -101,6 +130,9 @@ def test_a_state_that_is_kept_or_seen_is_known_without_the_one_before(body, latc
             past, r = [1.0, 2.0, 3.0], (2.0, 3.0)
             seen = look(r, 0, past, float(k))
             sure, after = seen_alone(r, 0, past, float(k), seen)
-            known = [decide(r, 0, (state, 2.0 * state), past, float(k), seen)[0] for state in (-7.5, 11.25)]
+            known = [
+                decide(r, 0, (state, 2.0 * state), past, float(k), seen)[0]
+                for state in (-7.5, 11.25)
+            ]
             assert sure is (known[0] == known[1]), text
             assert not sure or after == known[0], text

@@ -1,4 +1,6 @@
-"""The trial log with many processes: nothing lost, nothing doubled, and a line that is damaged is named."""
+"""The trial log with many processes: nothing lost, nothing doubled, and a line that is damaged
+is named.
+"""
 
 import json
 import multiprocessing
@@ -32,7 +34,10 @@ def recorded(path, who, count):
 @pytest.mark.parametrize("processes", [2, 4])
 def test_every_trial_of_every_process_is_kept(processes, tmp_path):
     context = multiprocessing.get_context("spawn")
-    running = [context.Process(target=recorded, args=(tmp_path / "trials", who, 100)) for who in range(processes)]
+    running = [
+        context.Process(target=recorded, args=(tmp_path / "trials", who, 100))
+        for who in range(processes)
+    ]
     for one in running:
         one.start()
     for one in running:
@@ -40,7 +45,9 @@ def test_every_trial_of_every_process_is_kept(processes, tmp_path):
     assert [one.exitcode for one in running] == [0] * processes
     frame = Ledger(tmp_path / "trials").frame()
     found = frame["description"].map(json.loads)
-    assert len(frame) == processes * 100 and Ledger(tmp_path / "trials").trials()[0] == processes * 100
+    assert (
+        len(frame) == processes * 100 and Ledger(tmp_path / "trials").trials()[0] == processes * 100
+    )
     for who in range(processes):  # each process's own come in the order in which it tried
         assert [row["trial"] for row in found if row["who"] == who] == list(range(100))
 
@@ -82,7 +89,13 @@ def test_a_trial_that_was_recorded_outlives_a_kill(kills, tmp_path):
 def test_a_log_written_anew_each_time_fails_the_same_test(tmp_path):
     """A mutant: read all, write all."""
     said, whole = killed(NAIVE + KILLED, kills=100, longest=0.15, folder=tmp_path)
-    assert not whole and ("lost" in said or "doubled" in said or "damaged" in said or "is no trial log" in said or "ends before" in said), said
+    assert not whole and (
+        "lost" in said
+        or "doubled" in said
+        or "damaged" in said
+        or "is no trial log" in said
+        or "ends before" in said
+    ), said
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.slow)])
@@ -111,7 +124,10 @@ def test_a_damaged_line_is_named_and_the_others_stay(tmp_path):
     assert log.mend() == 1 and log.mend() == 0
     frame = log.frame()
     assert log.trials()[0] == 6, "a trial whose record is lost was tried all the same"
-    assert frame["description"].tolist()[:2] == ['{"trial": 0}', '{"trial": 1}'] and frame["sharpe"].isna().sum() == 1
+    assert (
+        frame["description"].tolist()[:2] == ['{"trial": 0}', '{"trial": 1}']
+        and frame["sharpe"].isna().sum() == 1
+    )
     assert (tmp_path / "trials.damaged").exists()
     log.record({"trial": 100}, RETURNS)
     assert log.trials()[0] == 7
@@ -136,7 +152,9 @@ def test_a_line_added_by_hand_is_no_part_of_it(tmp_path):
 
 
 def test_a_log_of_the_first_versions_is_taken_over(tmp_path):
-    old = pd.DataFrame({"when": ["2025"], "trial": ["abc"], "description": ["{}"], "sharpe": [0.1], "bars": [60]})
+    old = pd.DataFrame(
+        {"when": ["2025"], "trial": ["abc"], "description": ["{}"], "sharpe": [0.1], "bars": [60]}
+    )
     old.to_parquet(tmp_path / "trials.parquet")
     log = Ledger(tmp_path / "trials.parquet")
     assert log.trials()[0] == 1
@@ -178,7 +196,12 @@ def test_a_line_that_ends_elsewhere_costs_no_other(tmp_path):
 def test_what_is_no_log_stays_as_it_is(content, tmp_path):
     path = tmp_path / "else"
     path.write_bytes(content)
-    for verb in (Ledger(path).mend, Ledger(path).check, Ledger(path).trials, lambda: Ledger(path).record({}, RETURNS)):
+    for verb in (
+        Ledger(path).mend,
+        Ledger(path).check,
+        Ledger(path).trials,
+        lambda: Ledger(path).record({}, RETURNS),
+    ):
         with pytest.raises(DataError, match="else"):
             verb()
     assert path.read_bytes() == content
@@ -187,7 +210,10 @@ def test_what_is_no_log_stays_as_it_is(content, tmp_path):
 def test_another_table_is_no_log(tmp_path):
     pd.DataFrame({"bars": [1, 2], "x": [1.0, 2.0]}).to_parquet(tmp_path / "table.parquet")
     whole = (tmp_path / "table.parquet").read_bytes()
-    for verb in (Ledger(tmp_path / "table.parquet").check, lambda: Ledger(tmp_path / "table.parquet").record({}, RETURNS)):
+    for verb in (
+        Ledger(tmp_path / "table.parquet").check,
+        lambda: Ledger(tmp_path / "table.parquet").record({}, RETURNS),
+    ):
         with pytest.raises(DataError, match="another table"):
             verb()
     assert (tmp_path / "table.parquet").read_bytes() == whole
@@ -223,5 +249,11 @@ os._exit(0)
 
 
 def test_a_fork_while_another_thread_records(tmp_path):
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKING], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKING],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout == "12\n", done.stdout + done.stderr

@@ -4,23 +4,41 @@ import random
 
 
 class Writer:
-    """Writes one function `f(p, i, acc, log_spots)` by a seed; its numbers are eighths and small, so that nothing is rounded but by a function of math."""
+    """Writes one function `f(p, i, acc, log_spots)` by a seed; its numbers are eighths and
+    small, so that nothing is rounded but by a function of math.
+    """
 
     def __init__(self, seed):
         self.draw = random.Random(seed)
-        self.reals, self.tuples, self.loops, self.helpers = ["acc[0]", "acc[1]", "log_spots[0]", "p.level[i]", "LEVEL"], {"acc": 2, "log_spots": 1}, [], 0
+        self.reals, self.tuples, self.loops, self.helpers = (
+            ["acc[0]", "acc[1]", "log_spots[0]", "p.level[i]", "LEVEL"],
+            {"acc": 2, "log_spots": 1},
+            [],
+            0,
+        )
         self.count, self.depth = 0, 0
 
     def text(self):
         """The module: a helper or two, and the function."""
         self.helpers = self.draw.randrange(3)
         helpers = [
-            f"def helper{k}(x, y=0.25):\n    z = x - {self.literal()} * y\n    if z > {self.literal()}:\n        z = z * 0.5\n    return z\n"
+            (
+                f"def helper{k}(x, y=0.25):\n    z = x - {self.literal()} * y\n"
+                f"    if z > {self.literal()}:\n        z = z * 0.5\n    return z\n"
+            )
             for k in range(self.helpers)
         ]
         body = [line for _ in range(self.draw.randint(1, 6)) for line in self.statement()]
         return "\n".join(
-            ["import math", "LEVEL = 1.5", *helpers, "def f(p, i, acc, log_spots):", *(f"    {line}" for line in body), f"    return {self.real()}", ""]
+            [
+                "import math",
+                "LEVEL = 1.5",
+                *helpers,
+                "def f(p, i, acc, log_spots):",
+                *(f"    {line}" for line in body),
+                f"    return {self.real()}",
+                "",
+            ]
         )
 
     def some(self, *choices):
@@ -41,16 +59,35 @@ class Writer:
         """An index of a tuple: most are in it."""
         if self.loops and self.draw.random() < 0.6:
             name, count = self.draw.choice(self.loops)
-            shift = self.draw.randint(-length, max(length - count, 0)) if self.draw.random() < 0.9 else self.draw.randint(-5, 5)
-            return self.some(f"{name} + {shift}", f"{name} - {-shift}", f"{name}", f"-{name} - 1", f"min({name}, {length - 1})", f"2 * {name}")
-        return str(self.draw.randrange(-length, length) if self.draw.random() < 0.95 else self.draw.randint(-5, 5))
+            shift = (
+                self.draw.randint(-length, max(length - count, 0))
+                if self.draw.random() < 0.9
+                else self.draw.randint(-5, 5)
+            )
+            return self.some(
+                f"{name} + {shift}",
+                f"{name} - {-shift}",
+                f"{name}",
+                f"-{name} - 1",
+                f"min({name}, {length - 1})",
+                f"2 * {name}",
+            )
+        return str(
+            self.draw.randrange(-length, length)
+            if self.draw.random() < 0.95
+            else self.draw.randint(-5, 5)
+        )
 
     def real(self):
         """An expression with a number."""
         self.depth += 1
         choice = self.draw.random() if self.depth < 5 else 0.1
         if choice < 0.3:
-            found = self.some(self.literal(), self.draw.choice(self.reals), self.some(*(name for name, _ in self.loops)) if self.loops else "0.5")
+            found = self.some(
+                self.literal(),
+                self.draw.choice(self.reals),
+                self.some(*(name for name, _ in self.loops)) if self.loops else "0.5",
+            )
         elif choice < 0.5:
             found = f"({self.real()} {self.some('+', '-', '*')} {self.real()})"
         elif choice < 0.58:
@@ -58,7 +95,12 @@ class Writer:
         elif choice < 0.66:
             found = f"{self.some('min', 'max')}({self.real()}, {self.real()})"
         elif choice < 0.72:
-            found = self.some(f"abs({self.real()})", f"math.fabs({self.real()})", f"(-{self.real()})", f"float({self.test()})")
+            found = self.some(
+                f"abs({self.real()})",
+                f"math.fabs({self.real()})",
+                f"(-{self.real()})",
+                f"float({self.test()})",
+            )
         elif choice < 0.8:
             found = f"({self.real()} if {self.test()} else {self.real()})"
         elif choice < 0.86:
@@ -69,7 +111,11 @@ class Writer:
         elif choice < 0.93:
             found = f"({self.real()}) ** {self.some(*(2,) * 12, 3, 4, 5)}"
         elif choice < 0.96:
-            found = self.some(f"math.exp(min({self.real()}, 2.0))", f"math.sqrt(abs({self.real()}))", f"math.log(1.0 + abs({self.real()}))")
+            found = self.some(
+                f"math.exp(min({self.real()}, 2.0))",
+                f"math.sqrt(abs({self.real()}))",
+                f"math.log(1.0 + abs({self.real()}))",
+            )
         elif choice < 0.995:
             found = f"({self.test()}) * {self.real()}"
         else:  # beyond the language
@@ -88,7 +134,12 @@ class Writer:
     def test(self):
         """An expression that is true or not."""
         one = f"{self.real()} {self.some('<', '<=', '>', '>=', '==', '!=')} {self.real()}"
-        return self.some(one, one, f"not ({one})", f"{one} {self.some('and', 'or')} {self.real()} > {self.literal()}")
+        return self.some(
+            one,
+            one,
+            f"not ({one})",
+            f"{one} {self.some('and', 'or')} {self.real()} > {self.literal()}",
+        )
 
     def statement(self, depth=0):
         """Lines."""
@@ -116,8 +167,14 @@ class Writer:
             return ["pass"]
         if choice < 0.88:
             count, name = self.some(0, 1, 2, 3, 3, 4), f"j{len(self.loops)}"
-            around = self.some(*(n for n, _ in self.loops)) if self.loops and self.draw.random() < 0.2 else ""
-            limits = around or self.some(f"{count}", f"{count}", f"0, {count}", f"{count}, 0, -1", f"1, {count}")
+            around = (
+                self.some(*(n for n, _ in self.loops))
+                if self.loops and self.draw.random() < 0.2
+                else ""
+            )
+            limits = around or self.some(
+                f"{count}", f"{count}", f"0, {count}", f"{count}, 0, -1", f"1, {count}"
+            )
             self.loops.append((name, count))
             inside = self.block(depth)
             self.loops.pop()
@@ -130,7 +187,11 @@ class Writer:
     def block(self, depth):
         """Lines that are indented; names that they make may be forgotten after them."""
         before = list(self.reals), dict(self.tuples)
-        lines = [f"    {line}" for _ in range(self.draw.randint(1, 3)) for line in self.statement(depth + 1)]
+        lines = [
+            f"    {line}"
+            for _ in range(self.draw.randint(1, 3))
+            for line in self.statement(depth + 1)
+        ]
         if self.draw.random() < 0.9:
             self.reals, self.tuples = before
         return lines

@@ -1,4 +1,6 @@
-"""The cache of kernels: only what this user alone could have written is run, and where there is no such place nothing is kept."""
+"""The cache of kernels: only what this user alone could have written is run, and where there is
+no such place nothing is kept.
+"""
 
 import os
 
@@ -51,7 +53,9 @@ def test_a_folder_that_others_can_write_to_is_not_used(which, home):
     assert put() == (b"content", True) and put() == (b"content", True)
     folder, why = cache.folder()
     assert folder is None and "can be written by others (mode 777)" in why
-    (home / which).chmod(0o1777)  # sticky: others cannot put another folder in a folder's place; but files they could
+    (home / which).chmod(
+        0o1777
+    )  # sticky: others cannot put another folder in a folder's place; but files they could
     assert (cache.folder()[0] is None) == which.endswith("kernels")
 
 

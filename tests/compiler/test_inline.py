@@ -1,4 +1,6 @@
-"""A procedure in place of its call, and a body in the form of its target, compute what they did before."""
+"""A procedure in place of its call, and a body in the form of its target, compute what they did
+before.
+"""
 
 import ast
 import re
@@ -74,10 +76,22 @@ def test_constants_are_decided_and_turns_written_out(target, one):
             if n > 1:
                 seen.append("n")
         """
-    words = {"unrolled": range, "part": lambda n, a, b: range(a, b), "ONE": one, "TWO": 2, "FLAG": 1}
-    rewritten = Body(target, {"ONE": one, "TWO": 2, "FLAG": 1}).visit(ast.parse(textwrap.dedent(source)).body[0])
+    words = {
+        "unrolled": range,
+        "part": lambda n, a, b: range(a, b),
+        "ONE": one,
+        "TWO": 2,
+        "FLAG": 1,
+    }
+    rewritten = Body(target, {"ONE": one, "TWO": 2, "FLAG": 1}).visit(
+        ast.parse(textwrap.dedent(source)).body[0]
+    )
     text = ast.unparse(ast.fix_missing_locations(ast.Module([rewritten], [])))
-    assert not {"FLAG", "ONE", "TWO"} & set(re.findall(r"\w+", text)) and ("range(2)" in text) is not target.gpu and (f"range({one})" in text) is (one > 1)
+    assert (
+        not {"FLAG", "ONE", "TWO"} & set(re.findall(r"\w+", text))
+        and ("range(2)" in text) is not target.gpu
+        and (f"range({one})" in text) is (one > 1)
+    )
     for n in (1, 2):
         before, after = [], []
         made(textwrap.dedent(source), "body", words)(n, before)

@@ -1,4 +1,6 @@
-"""The words of a kernel: one table, told in the language's page, each with a meaning that its form on a CPU has, too."""
+"""The words of a kernel: one table, told in the language's page, each with a meaning that its
+form on a CPU has, too.
+"""
 
 import re
 from pathlib import Path
@@ -15,12 +17,23 @@ SAMPLES = {
     2: [(1.5, -2.0), (-2.0, 1.5), (np.nan, 1.0), (1.0, np.nan), (3.0, 3.0)],
 }
 WHOLE = {"lowest": "u64", "from_bits32": "u32", "from_bits64": "u64"}
-OTHERS = {"below", "halted", "touch", "breakpoint", "block_number", "thread_number", "barrier", "complex"}  # which have tests of their own, or no value
+OTHERS = {
+    "below",
+    "halted",
+    "touch",
+    "breakpoint",
+    "block_number",
+    "thread_number",
+    "barrier",
+    "complex",
+}  # which have tests of their own, or no value
 
 
 def test_every_word_is_in_the_page():
     table = PAGE[PAGE.index("| word | what it gives |") :].split("\n\n")[0]
-    told = set(re.findall(r"`(\w+)", " ".join(line.split("|")[1] for line in table.splitlines()[2:])))
+    told = set(
+        re.findall(r"`(\w+)", " ".join(line.split("|")[1] for line in table.splitlines()[2:]))
+    )
     assert told == {*INTRINSICS, "shared", "combine"}
 
 
@@ -35,7 +48,10 @@ def test_its_form_on_a_cpu_gives_what_it_means(name):
         kind = WHOLE.get(name, "f32" if name == "bits32" else "f64")
         cast = "".join(f"{kind}(x[{k}]), " for k in range(len(given)))
         out = np.zeros(1)
-        build.tile(f"def run(unit0, units, x, out):\n    out[0] = f64({name}({cast}))\n", (np.array(given, np.float64), out))(0, 1)
+        build.tile(
+            f"def run(unit0, units, x, out):\n    out[0] = f64({name}({cast}))\n",
+            (np.array(given, np.float64), out),
+        )(0, 1)
         with np.errstate(all="ignore"):
             want = float(word.python(*(INTRINSICS[kind].python(x) for x in given)))
         np.testing.assert_array_equal(out[0], want, err_msg=f"{name}{given}")

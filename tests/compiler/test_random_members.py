@@ -22,7 +22,12 @@ from tests import ptx
 from tests.compiler.random_members import Writer
 
 SAMPLES = np.array(
-    [[0.5, -1.25, 2.0, 0.0], [3.0, 0.125, -0.5, 0.0], [4.625, 4.5, -1.0, 0.0], [0.75, 2.5, -2.0, 1.0]]
+    [
+        [0.5, -1.25, 2.0, 0.0],
+        [3.0, 0.125, -0.5, 0.0],
+        [4.625, 4.5, -1.0, 0.0],
+        [0.75, 2.5, -2.0, 1.0],
+    ]
 )  # acc[0], acc[1], log_spots[0], level: a column each
 KINDS = (ptx.array("f64", 2), ptx.array("f64", 2))
 BATCH = 100
@@ -41,24 +46,38 @@ def member(text, name):
 def by_python(function):
     """What CPython makes of it, for every sample; the error where there is one."""
     try:
-        return [float(function(SimpleNamespace(level=[level]), 0, (a, b), (s,))) for a, b, s, level in SAMPLES.T.tolist()]
+        return [
+            float(function(SimpleNamespace(level=[level]), 0, (a, b), (s,)))
+            for a, b, s, level in SAMPLES.T.tolist()
+        ]
     except (IndexError, NameError, TypeError, ValueError) as failure:
         return failure
 
 
 def kernel(functions, names, head):
     """The lines of a kernel that gives every function's value of a sample."""
-    calls = "".join(f"        out[{k}, unit] = {name}((x[3, unit],), 0, (x[0, unit], x[1, unit]), (x[2, unit],))\n" for k, name in enumerate(names))
+    calls = "".join(
+        (
+            f"        out[{k}, unit] = {name}((x[3, unit],), 0, (x[0, unit], x[1, unit]), "
+            "(x[2, unit],))\n"
+        )
+        for k, name in enumerate(names)
+    )
     return Source((*ast.parse("F = f64").body, *functions, *ast.parse(head + calls).body))
 
 
 CPU_HEAD = "def run(unit0, units, x, out):\n    for unit in range(unit0, unit0 + units):\n"
-GPU_HEAD = "def run(unit0, x, out):\n    unit = unit0 + block_number()\n    if thread_number() == 0:\n"
+GPU_HEAD = (
+    "def run(unit0, x, out):\n    unit = unit0 + block_number()\n    if thread_number() == 0:\n"
+)
 
 
 def rewritten(function, name):
     """The function as kernel source, if a target takes it."""
-    made = Rewriter(Member(name, function, {"level": 0}, accurate=True, lengths={2: 2, 3: 1}), PRECISIONS["double"]).rewrite()
+    made = Rewriter(
+        Member(name, function, {"level": 0}, accurate=True, lengths={2: 2, 3: 1}),
+        PRECISIONS["double"],
+    ).rewrite()
     build.lowered(kernel(made, [name], CPU_HEAD).text(), KINDS)
     return made
 
@@ -76,7 +95,9 @@ def check(seeds):
             assert str(failure), text
             refused += 1
             continue
-        assert not isinstance(value, Exception), f"Python refuses it, and the targets do not: {value!r}\n{text}"
+        assert not isinstance(value, Exception), (
+            f"Python refuses it, and the targets do not: {value!r}\n{text}"
+        )
         taken[f"m{seed}"] = (value, made, text)
     if not taken:
         return 0, refused
@@ -88,13 +109,17 @@ def check(seeds):
     for k, (value, _, text) in enumerate(taken.values()):
         scale = max(1.0, max(map(abs, value)) if all(map(math.isfinite, value)) else 1.0)
         for name, found in (("cpu", cpu[k]), ("python", python[k])):
-            np.testing.assert_allclose(found, value, rtol=1e-12, atol=1e-12 * scale, err_msg=f"{name}\n{text}")
+            np.testing.assert_allclose(
+                found, value, rtol=1e-12, atol=1e-12 * scale, err_msg=f"{name}\n{text}"
+            )
     gpu = kernel(functions, list(taken), GPU_HEAD).text()
     assert ".entry run" in llvm.assembly(build.lowered(gpu, KINDS, CUDA), CUDA, "sm_90")
     return len(taken), refused
 
 
-@pytest.mark.parametrize("batch", [*range(3), *(pytest.param(k, marks=pytest.mark.slow) for k in range(3, 20))])
+@pytest.mark.parametrize(
+    "batch", [*range(3), *(pytest.param(k, marks=pytest.mark.slow) for k in range(3, 20))]
+)
 def test_random_members(batch):
     taken, refused = check(range(batch * BATCH, (batch + 1) * BATCH))
     assert taken > 0.3 * BATCH and refused > 0.05 * BATCH, (taken, refused)
@@ -108,7 +133,13 @@ def test_a_compiler_that_is_wrong_is_seen(mutant, monkeypatch, tmp_path):
     elif mutant == "less":
         monkeypatch.setitem(arithmetic.COMPARED, ast.Lt, arithmetic.COMPARED[ast.LtE])
     else:
-        monkeypatch.setattr(Value, "items", lambda self, items=Value.items: items(self)[::-1] if len(self.kind) > 1 else items(self))
+        monkeypatch.setattr(
+            Value,
+            "items",
+            lambda self, items=Value.items: (
+                items(self)[::-1] if len(self.kind) > 1 else items(self)
+            ),
+        )
     with pytest.raises(AssertionError, match="cpu"):
         first = 10_000 + 1000 * len(mutant)
         check(range(first, first + BATCH))

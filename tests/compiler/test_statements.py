@@ -14,13 +14,18 @@ from gpuquant.compiler.types import Array, literal, wider
 from gpuquant.errors import MemberError
 from tests.compiler.with_numba import with_numba
 
-KERNEL = "def run(unit0, units, {arguments}):\n    for unit in range(unit0, unit0 + units):\n{body}\n"
+KERNEL = (
+    "def run(unit0, units, {arguments}):\n    for unit in range(unit0, unit0 + units):\n{body}\n"
+)
 
 
 def run(body, *arguments, words="", units=1):
     """Run a body, whose arguments are a, b, ... by their place."""
     names = "abcdefgh"[: len(arguments)]
-    text = words + KERNEL.format(arguments=", ".join(names), body="\n".join("        " + line for line in body.strip().splitlines()))
+    text = words + KERNEL.format(
+        arguments=", ".join(names),
+        body="\n".join("        " + line for line in body.strip().splitlines()),
+    )
     build.tile(text, arguments)(0, units)
 
 
@@ -35,19 +40,39 @@ CALL = {"option_type": "call", "strike": 100.0, "maturity": 0.5}
 RUNS = {
     "a price": lambda: gq.price(
         gq.payoffs.Asian(**CALL, fixings=12),
-        gq.models.Heston(spot=100.0, rate=0.02, v0=0.04, kappa=1.0, long_variance=0.05, vol_of_vol=0.4, correlation=-0.6),
+        gq.models.Heston(
+            spot=100.0,
+            rate=0.02,
+            v0=0.04,
+            kappa=1.0,
+            long_variance=0.05,
+            vol_of_vol=0.4,
+            correlation=-0.6,
+        ),
         paths=300,
         engine="monte_carlo",
         precision="double",
     ),
     "Fourier prices": lambda: gq.price(
         gq.payoffs.European(option_type="call", strike=np.linspace(80.0, 120.0, 600), maturity=0.5),
-        gq.models.Heston(spot=100.0, rate=0.02, v0=0.04, kappa=1.0, long_variance=0.05, vol_of_vol=0.4, correlation=-0.6),
+        gq.models.Heston(
+            spot=100.0,
+            rate=0.02,
+            v0=0.04,
+            kappa=1.0,
+            long_variance=0.05,
+            vol_of_vol=0.4,
+            correlation=-0.6,
+        ),
         engine="fourier",
     ),
     "a back-test": lambda: gq.backtest(
         pd.DataFrame(
-            np.round(100.0 * np.exp(np.cumsum(np.random.default_rng(1).normal(0.0, 0.02, (300, 2)), axis=0)), 2),
+            np.round(
+                100.0
+                * np.exp(np.cumsum(np.random.default_rng(1).normal(0.0, 0.02, (300, 2)), axis=0)),
+                2,
+            ),
             index=pd.bdate_range("2020-01-01", periods=300),
             columns=["A", "B"],
         ),
@@ -72,8 +97,17 @@ def test_a_kernel_computes_what_numba_makes_of_it(question, monkeypatch):
             theirs(first, count, *copies)
             mine(first, count)
             for ours, other in zip(arguments, copies, strict=True):
-                if isinstance(ours, np.ndarray):  # in units of what is around them: multiplications and additions are fused where each compiler likes
-                    scale = np.abs(other[np.isfinite(other)]).max(initial=1e-300) if other.dtype.kind == "f" else 1.0
+                if isinstance(
+                    ours,
+                    np.ndarray,
+                    # in units of what is around them: multiplications and additions are fused where
+                    # each compiler likes
+                ):
+                    scale = (
+                        np.abs(other[np.isfinite(other)]).max(initial=1e-300)
+                        if other.dtype.kind == "f"
+                        else 1.0
+                    )
                     np.testing.assert_allclose(ours, other, rtol=1e-9, atol=1e-12 * scale)
                     compared.append(ours.size)
 
@@ -90,25 +124,47 @@ NAMES = st.sampled_from([("whole", "a"), ("whole", "b"), ("real", "c"), ("real",
 
 
 def larger(inner):
-    """Expressions of expressions, whose values are so small and so round that nothing is rounded."""
+    """Expressions of expressions, whose values are so small and so round that nothing is
+    rounded.
+    """
     two = st.tuples(inner, inner)
     kind = lambda x, y: "whole" if x == y == "whole" else "real"  # noqa: E731
-    plain = st.tuples(st.sampled_from(["+", "-"]), two).map(lambda p: (kind(p[1][0][0], p[1][1][0]), f"({p[1][0][1]} {p[0]} {p[1][1][1]})"))
-    extreme = st.tuples(st.sampled_from(["max", "min"]), two).map(lambda p: (kind(p[1][0][0], p[1][1][0]), f"{p[0]}({p[1][0][1]}, {p[1][1][1]})"))
+    plain = st.tuples(st.sampled_from(["+", "-"]), two).map(
+        lambda p: (kind(p[1][0][0], p[1][1][0]), f"({p[1][0][1]} {p[0]} {p[1][1][1]})")
+    )
+    extreme = st.tuples(st.sampled_from(["max", "min"]), two).map(
+        lambda p: (kind(p[1][0][0], p[1][1][0]), f"{p[0]}({p[1][0][1]}, {p[1][1][1]})")
+    )
     size = inner.map(lambda x: (x[0], f"abs({x[1]})"))
     minus = inner.map(lambda x: (x[0], f"(-{x[1]})"))
-    test = st.tuples(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), two).map(lambda p: f"{p[1][0][1]} {p[0]} {p[1][1][1]}")
-    tests = st.one_of(test, st.tuples(test, st.sampled_from(["and", "or"]), test).map(" ".join), test.map(lambda t: f"not ({t})"))
-    either = st.tuples(tests, two).map(lambda p: (kind(p[1][0][0], p[1][1][0]), f"({p[1][0][1]} if {p[0]} else {p[1][1][1]})"))
+    test = st.tuples(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), two).map(
+        lambda p: f"{p[1][0][1]} {p[0]} {p[1][1][1]}"
+    )
+    tests = st.one_of(
+        test,
+        st.tuples(test, st.sampled_from(["and", "or"]), test).map(" ".join),
+        test.map(lambda t: f"not ({t})"),
+    )
+    either = st.tuples(tests, two).map(
+        lambda p: (kind(p[1][0][0], p[1][1][0]), f"({p[1][0][1]} if {p[0]} else {p[1][1][1]})")
+    )
     divided = st.tuples(st.sampled_from(["//", "%"]), two).map(
-        lambda p: ("whole", f"({p[1][0][1]} {p[0]} (abs({p[1][1][1]}) + 1))") if kind(p[1][0][0], p[1][1][0]) == "whole" else p[1][0]
+        lambda p: (
+            ("whole", f"({p[1][0][1]} {p[0]} (abs({p[1][1][1]}) + 1))")
+            if kind(p[1][0][0], p[1][1][0]) == "whole"
+            else p[1][0]
+        )
     )
     return st.one_of(plain, extreme, size, minus, either, divided)
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.recursive(st.one_of(WHOLE, EIGHTHS, NAMES), larger, max_leaves=12), st.integers(-9, 9), st.integers(-9, 9), st.integers(-40, 40), st.integers(-40, 40)
+    st.recursive(st.one_of(WHOLE, EIGHTHS, NAMES), larger, max_leaves=12),
+    st.integers(-9, 9),
+    st.integers(-9, 9),
+    st.integers(-40, 40),
+    st.integers(-40, 40),
 )
 def test_an_expression_has_pythons_value(expression, a, b, c, d):
     kind, text = expression
@@ -131,7 +187,9 @@ def test_whole_numbers_without_a_sign_wrap():
     top = np.uint64(2**64 - 1)
     assert result("a + u64(2)", top, of=np.uint64) == 1
     assert result("u32(a + u32(2))", np.uint32(2**32 - 1), of=np.uint32) == 1
-    assert result("a + u32(2)", np.uint32(2**32 - 1), of=np.uint64) == 2**32 + 1  # 64 bits once something is done with it
+    assert (
+        result("a + u32(2)", np.uint32(2**32 - 1), of=np.uint64) == 2**32 + 1
+    )  # 64 bits once something is done with it
     assert result("a >> u64(60)", top, of=np.uint64) == 15
     assert result("a >> 1", -7, of=np.int64) == -4
     assert result("i64(i32(u32(a)))", np.uint32(2**32 - 5), of=np.int64) == -5
@@ -158,7 +216,9 @@ def test_bits_and_floats_of_all_sizes():
     assert literal(3.4028234e38, "f32") == literal(float(largest), "f32")
     assert literal(1e39, "f32") == literal(math.inf, "f32")
     assert result("a", np.float32(0.1)) == np.float64(np.float32(0.1))
-    assert result("a * f32(0.1)", np.float32(3.0), of=np.float32) == np.float32(3.0) * np.float32(0.1)
+    assert result("a * f32(0.1)", np.float32(3.0), of=np.float32) == np.float32(3.0) * np.float32(
+        0.1
+    )
 
 
 def test_what_must_not_be_looked_at_is_not():
@@ -192,12 +252,29 @@ def halves(n):
 """
     x = np.array([1.0, 5.0, 2.0, 7.0, 99.0, 6.0])
     out = np.zeros(4)
-    run("k, y = first_above(a, b)\nc[0] = k\nc[1] = y\nk, y = first_above(a, 6.5)\nc[2] = y\nc[3] = halves(37)", x, 4.0, out, words=words)
+    run(
+        "k, y = first_above(a, b)\nc[0] = k\nc[1] = y\nk, y = first_above(a, 6.5)\n"
+        "c[2] = y\nc[3] = halves(37)",
+        x,
+        4.0,
+        out,
+        words=words,
+    )
     np.testing.assert_array_equal(out, [3.0, 7.0, 0.5, 5.0])
 
 
 def test_a_name_takes_the_widest_kind_it_is_given():
-    assert result("total(a)", 4, words="\ndef total(n):\n    s = 0\n    for k in range(n):\n        s += 0.5 * k\n    return s\n") == 3.0
+    assert (
+        result(
+            "total(a)",
+            4,
+            words=(
+                "\ndef total(n):\n    s = 0\n    for k in range(n):\n        s += 0.5 * k\n"
+                "    return s\n"
+            ),
+        )
+        == 3.0
+    )
 
 
 def test_tuples():
@@ -209,7 +286,10 @@ def test_tuples():
 
 def test_complex_numbers():
     u, v = 1.5 - 0.5j, -0.25 + 2.0j
-    words = "\ndef of(p, q, r, s):\n    u, v = complex(p, q), complex(r, s)\n    return u * v - 2.0 * u + (v + 1.0) * 1j\n"
+    words = (
+        "\ndef of(p, q, r, s):\n    u, v = complex(p, q), complex(r, s)\n"
+        "    return u * v - 2.0 * u + (v + 1.0) * 1j\n"
+    )
     numbers = (u.real, u.imag, v.real, v.imag)
     want = u * v - 2.0 * u + (v + 1.0) * 1j
     assert result("of(a, b, c, d).real", *numbers, words=words) == want.real
@@ -221,7 +301,12 @@ def test_arrays_of_any_layout():
     for view in (x, x[:, ::2], x.transpose(2, 0, 1), x[::-1]):
         assert result("a[1, 1, 1]", view) == view[1, 1, 1]
     out = np.zeros((3, 4))
-    run("scratch = np.empty((3, b), f64)\nfor k in range(3):\n    scratch[k, 1] = k\n    a[k, 2] += scratch[k, 1]", out.T[:3], 7)
+    run(
+        "scratch = np.empty((3, b), f64)\nfor k in range(3):\n    scratch[k, 1] = k\n"
+        "    a[k, 2] += scratch[k, 1]",
+        out.T[:3],
+        7,
+    )
     np.testing.assert_array_equal(out.T[:3, 2], [0.0, 1.0, 2.0])
 
 
@@ -235,7 +320,12 @@ def test_signs_of_whole_numbers():
     for kind in (np.int32, np.uint32):
         values = np.array([-5 % 2**32], np.uint32).view(kind)
         assert result("a[0] + 0", values, of=np.int64) == int(values[0])
-    assert [result("lowest(u64(a))", x, of=np.uint64) for x in (0, 1, 40, 1 << 62)] == [64, 0, 3, 62]
+    assert [result("lowest(u64(a))", x, of=np.uint64) for x in (0, 1, 40, 1 << 62)] == [
+        64,
+        0,
+        3,
+        62,
+    ]
     assert result("i32(a) + u32(a)", np.bool_(True), of=np.int64) == 2
 
 
@@ -260,16 +350,26 @@ def test_both_sides_may_return():
 
 def test_scratch_from_the_heap_is_given_back():
     out = np.zeros(3)
-    body = "big = np.empty((a, 8), f64)\nbig[a - 1, 7] = unit\nif unit == 1:\n    continue\nb[unit] = big[a - 1, 7] + 1.0"
+    body = (
+        "big = np.empty((a, 8), f64)\nbig[a - 1, 7] = unit\nif unit == 1:\n    continue\n"
+        "b[unit] = big[a - 1, 7] + 1.0"
+    )
     run(body, 3000, out, units=3)
     np.testing.assert_array_equal(out, [1.0, 0.0, 3.0])
-    text = KERNEL.format(arguments="a, b", body="\n".join("        " + line for line in body.splitlines()))
+    text = KERNEL.format(
+        arguments="a, b", body="\n".join("        " + line for line in body.splitlines())
+    )
     made = build.lowered(text, ("i64", Array("f64", (None,))))
     assert made.count("call void @free(") == 2  # of the turn before, and at the end
 
 
 @pytest.mark.parametrize(
-    ("argument", "words"), [(np.zeros(2, bool), "bool: its numbers are i8, i32"), (1 << 63, "a number of 64 bits"), (None, "cannot be given None")]
+    ("argument", "words"),
+    [
+        (np.zeros(2, bool), "bool: its numbers are i8, i32"),
+        (1 << 63, "a number of 64 bits"),
+        (None, "cannot be given None"),
+    ],
 )
 def test_an_argument_that_is_no_number_is_refused(argument, words):
     with pytest.raises(TypeError, match=words):
@@ -277,18 +377,28 @@ def test_an_argument_that_is_no_number_is_refused(argument, words):
 
 
 def test_which_of_64_numbers_are_below_a_bound():
-    numbers = np.random.default_rng(4).choice([-1.0, -0.0, 0.0, 5e-324, 1.0, np.nan, np.inf], (3, 70))
+    numbers = np.random.default_rng(4).choice(
+        [-1.0, -0.0, 0.0, 5e-324, 1.0, np.nan, np.inf], (3, 70)
+    )
     for bound in (-1.0, 0.0, 5e-324, 1.0, np.inf, np.nan):
         for row, at in ((0, 0), (1, 3), (2, 6)):
             found = result(f"below(a, (u64({row}), u64({at})), b)", numbers, bound, of=np.uint64)
-            assert [int(found) >> k & 1 for k in range(64)] == list(numbers[row, at : at + 64] < bound), (bound, row, at)
+            assert [int(found) >> k & 1 for k in range(64)] == list(
+                numbers[row, at : at + 64] < bound
+            ), (bound, row, at)
     with pytest.raises(MemberError, match="below looks at f64 that lie side by side"):
         result("below(a, (u64(0), u64(0)), 1.0)", np.zeros((1, 64), np.float32), of=np.uint64)
 
 
 def test_bytes_are_read_and_written():
     given, out, back = np.array([-128, -1, 0, 127], np.int8), np.zeros(4), np.zeros(4, np.int8)
-    run("b[unit] = a[unit] * 2 + 0.5\nc[unit] = -a[unit] if unit > 0 else a[unit]", given, out, back, units=4)
+    run(
+        "b[unit] = a[unit] * 2 + 0.5\nc[unit] = -a[unit] if unit > 0 else a[unit]",
+        given,
+        out,
+        back,
+        units=4,
+    )
     np.testing.assert_array_equal(out, [-255.5, -1.5, 0.5, 254.5])
     np.testing.assert_array_equal(back, [-128, 1, 0, -127])
 
@@ -391,6 +501,11 @@ def test_what_a_kernel_cannot_say_is_refused_by_its_line(expression):
 def test_kinds():
     assert wider(("i64", "f32"), ("f64", "f32")) == ("f64", "f32")
     assert wider(Array("f64", (3, 4)), Array("f64", (3, None))) == Array("f64", (3, None))
-    for a, b in (("i64", "u64"), ("f64", ("f64",)), (Array("f64", (1,)), Array("f32", (1,))), (("f64",), ("f64", "f64"))):
+    for a, b in (
+        ("i64", "u64"),
+        ("f64", ("f64",)),
+        (Array("f64", (1,)), Array("f32", (1,))),
+        (("f64",), ("f64", "f64")),
+    ):
         with pytest.raises(TypeError, match="do not mix"):
             wider(a, b)

@@ -62,7 +62,9 @@ def bad_import(m, i, dt):
 
 
 def rewritten(function, precision="single"):
-    return ast.unparse(Rewriter(Member("begin", function, {"volatility": 0}), PRECISIONS[precision]).rewrite())
+    return ast.unparse(
+        Rewriter(Member("begin", function, {"volatility": 0}), PRECISIONS[precision]).rewrite()
+    )
 
 
 def test_names_literals_and_helpers_are_mapped():

@@ -37,12 +37,25 @@ def with_numba(text):
     }
     known |= {
         name: getattr(np, kind)
-        for name, kind in (("f32", "float32"), ("f64", "float64"), ("i32", "int32"), ("i64", "int64"), ("u32", "uint32"), ("u64", "uint64"))
+        for name, kind in (
+            ("f32", "float32"),
+            ("f64", "float64"),
+            ("i32", "int32"),
+            ("i64", "int64"),
+            ("u32", "uint32"),
+            ("u64", "uint64"),
+        )
     }
     for name in ("bits32", "from_bits32", "bits64", "from_bits64"):
         known[name] = jit(getattr(scalars, name))
     known["combine"] = jit(reduction.combine)
-    known["lowest"] = jit(lambda x: np.uint64(64) if x == 0 else np.uint64(np.round(np.log2(float(x & (~x + np.uint64(1)))))))
+    known["lowest"] = jit(
+        lambda x: (
+            np.uint64(64)
+            if x == 0
+            else np.uint64(np.round(np.log2(float(x & (~x + np.uint64(1))))))
+        )
+    )
     known["below"] = jit(below)
     for module in (compiler.vocabulary(), text):
         tree = ast.parse(module)

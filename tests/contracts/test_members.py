@@ -21,14 +21,29 @@ from gpuquant.pricing.simulate import launch
 from gpuquant.pricing.task import checked
 from tests import ptx, twin
 
-MODELS = {k: v for k, v in sorted(family.members(Model, "gpuquant.models").items()) if v.__module__.startswith("gpuquant.")}
-PAYOFFS = {k: v for k, v in sorted(family.members(Payoff, "gpuquant.payoffs").items()) if v.__module__.startswith("gpuquant.")}
+MODELS = {
+    k: v
+    for k, v in sorted(family.members(Model, "gpuquant.models").items())
+    if v.__module__.startswith("gpuquant.")
+}
+PAYOFFS = {
+    k: v
+    for k, v in sorted(family.members(Payoff, "gpuquant.payoffs").items())
+    if v.__module__.startswith("gpuquant.")
+}
 
 
 PLAIN_FIRST = sorted(MODELS.values(), key=lambda model: model is not MODELS["BlackScholes"])
 EVERY = every()
-FIRST = {m: next(p for n, p in EVERY if n is m and (p is PAYOFFS["European"] or m.assets != 1)) for m, _ in EVERY}  # each member once
-COVER = list(FIRST.items()) + [next(pair for pair in EVERY if pair[1] is p) for p in {p: None for _, p in EVERY} if p not in FIRST.values()]
+FIRST = {
+    m: next(p for n, p in EVERY if n is m and (p is PAYOFFS["European"] or m.assets != 1))
+    for m, _ in EVERY
+}  # each member once
+COVER = list(FIRST.items()) + [
+    next(pair for pair in EVERY if pair[1] is p)
+    for p in {p: None for _, p in EVERY}
+    if p not in FIRST.values()
+]
 
 
 def names(pairs):
@@ -38,7 +53,11 @@ def names(pairs):
 @pytest.mark.parametrize(("model", "payoff"), COVER, ids=names(COVER))
 def test_it_prices_a_sample_row(model, payoff, device):
     task = checked(device, 0, "double", "monte_carlo", 2000, None, False, None, False, 1)
-    found, error, _ = launch(sample_batch(model, payoff), type(task)(**{**vars(task), "place": gq.device.choose(device)}), np.array([2000]))
+    found, error, _ = launch(
+        sample_batch(model, payoff),
+        type(task)(**{**vars(task), "place": gq.device.choose(device)}),
+        np.array([2000]),
+    )
     assert np.isfinite(found).all() and (error >= 0).all()
 
 
@@ -47,7 +66,13 @@ def test_state_functions_run_in_plain_python(name):
     model = MODELS[name]
     which = pair(model, FIRST[model])
     constants, state = offered(model.begin, sample(model), 0, 0.1, 0.0)
-    moved = model.step(constants, state, (0.3,) * which.number(model.normals), (0.4,) * which.number(model.uniforms), 0.0)
+    moved = model.step(
+        constants,
+        state,
+        (0.3,) * which.number(model.normals),
+        (0.4,) * which.number(model.uniforms),
+        0.0,
+    )
     assert len(moved) == len(state) and all(np.isfinite(moved))
     assert 0 < model.discount(sample(model), 0, 1.0) <= 1.5
 
@@ -62,13 +87,19 @@ def test_the_discounted_spot_is_a_martingale(model):
     call = PAYOFFS["European"](option_type="call", strike=1e-6, maturity=1.0)
     found = gq.price(call, one, engine="monte_carlo", paths=100_000, precision="double", seed=2)
     paid_out = one.growth(one, np.ones(1), np) * one.bond(one, np.ones(1), np)
-    dividends = (one.dividends * np.exp(-one.rate[:, None] * one.dividend_times)).sum() if hasattr(one, "dividends") else 0.0
+    dividends = (
+        (one.dividends * np.exp(-one.rate[:, None] * one.dividend_times)).sum()
+        if hasattr(one, "dividends")
+        else 0.0
+    )
     expected = (one.spot[0] - dividends) * paid_out[0]
     assert abs(found.price[0] - expected) <= 3.0 * found.std_error[0], (found.frame.T, expected)
 
 
 def check_kernel(which, accumulator):
-    """No local memory, no call, nothing rounded loosely; and in a float32 kernel no float64 arithmetic beyond the accumulator's, and no register spilt."""
+    """No local memory, no call, nothing rounded loosely; and in a float32 kernel no float64
+    arithmetic beyond the accumulator's, and no register spilt.
+    """
     assembly = ptx.of_pair(which)
     assert ".local" not in assembly and not re.search(r"^\s+call", assembly, re.M), which
     assert not re.search(r"\.(approx|full|ftz)\b", assembly), which
@@ -111,8 +142,14 @@ def test_every_pair_compiles_to_ptx(model, payoff, accumulator):
 def test_it_compiles_for_another_makers_gpu(model, payoff):
     """AMD's gfx942. It was never run on one."""
     which = pair(model, payoff)
-    made = llvm.assembly(build.lowered(source(which, "amd"), ptx.pricing(which.precision), AMD), AMD, "gfx942")
-    assert re.search(r"\.private_segment_fixed_size: 0\b", made) and re.search(r"\.vgpr_spill_count: 0\b", made) and "s_barrier" in made
+    made = llvm.assembly(
+        build.lowered(source(which, "amd"), ptx.pricing(which.precision), AMD), AMD, "gfx942"
+    )
+    assert (
+        re.search(r"\.private_segment_fixed_size: 0\b", made)
+        and re.search(r"\.vgpr_spill_count: 0\b", made)
+        and "s_barrier" in made
+    )
 
 
 @pytest.mark.slow
@@ -120,9 +157,13 @@ def test_it_compiles_for_another_makers_gpu(model, payoff):
 def test_every_pair_prices_with_its_greeks(model, payoff):
     task = checked("cpu", 0, "mixed", "monte_carlo", 500, None, True, None, False, 1)
     one = sample_batch(model, payoff)
-    found, *_ = launch(one, type(task)(**{**vars(task), "place": gq.device.choose("cpu")}), np.array([500]))
+    found, *_ = launch(
+        one, type(task)(**{**vars(task), "place": gq.device.choose("cpu")}), np.array([500])
+    )
     for value, unit in zip(found[0], units(one.model, one.payoff, SIMULATED_BUMPS), strict=True):
-        assert np.isfinite(value) == (np.ravel(unit)[0] != 0.0)  # what a model has none of, or several, has no Greek
+        assert np.isfinite(value) == (
+            np.ravel(unit)[0] != 0.0
+        )  # what a model has none of, or several, has no Greek
 
 
 def test_a_double_literal_would_be_seen():
@@ -131,27 +172,47 @@ def test_a_double_literal_would_be_seen():
     clean = source(which, "cuda")
     dirty = clean.replace("log_spots[0]", "f64(log_spots[0]) * 1.0000001", 1)
     assert dirty != clean
-    assert ptx.double_arithmetic(build.ptx(dirty, ptx.pricing("single")).decode()) > ptx.double_arithmetic(ptx.of_pair(which))
+    assert ptx.double_arithmetic(
+        build.ptx(dirty, ptx.pricing("single")).decode()
+    ) > ptx.double_arithmetic(ptx.of_pair(which))
 
 
 # a few in the fast suite: Python takes seconds for each kernel
-FEW = [(MODELS[name], FIRST[MODELS[name]]) for name in ("BlackScholes", "Heston", "MultiBlackScholes")]
-FEW += [(MODELS["BlackScholes"], PAYOFFS[name]) for name in ("Barrier", "Lookback", "PartialBarrier")]
+FEW = [
+    (MODELS[name], FIRST[MODELS[name]]) for name in ("BlackScholes", "Heston", "MultiBlackScholes")
+]
+FEW += [
+    (MODELS["BlackScholes"], PAYOFFS[name]) for name in ("Barrier", "Lookback", "PartialBarrier")
+]
 PAIRS = [(m, p, "single" if p is PAYOFFS["Barrier"] else "double") for m, p in FEW]
-PAIRS += [pytest.param(m, p, precision, marks=pytest.mark.slow) for m, p in COVER for precision in ("single", "double")]
+PAIRS += [
+    pytest.param(m, p, precision, marks=pytest.mark.slow)
+    for m, p in COVER
+    for precision in ("single", "double")
+]
 
 
 @pytest.mark.parametrize(("model", "payoff", "precision"), PAIRS)
 def test_python_and_a_gpus_threads_price_as_the_cpu_does(model, payoff, precision, monkeypatch):
-    """At tiny size: the CPU's form as Python runs it, and a GPU's with its threads done by Python's, give the CPU's prices to rounding."""
+    """At tiny size: the CPU's form as Python runs it, and a GPU's with its threads done by
+    Python's, give the CPU's prices to rounding.
+    """
     twin.stand_in(monkeypatch)
     prices = {}
     for device in ("cpu", "python", "cuda"):
         task = checked("cpu", 3, precision, "monte_carlo", 20, 4, False, None, False, 1)
         task = type(task)(**{**vars(task), "place": gq.device.choose(device)})
-        prices[device] = [float(v[0, 0]) for v in launch(sample_batch(model, payoff), task, np.array([20]))[:2]]
+        prices[device] = [
+            float(v[0, 0]) for v in launch(sample_batch(model, payoff), task, np.array([20]))[:2]
+        ]
     for device in ("python", "cuda"):
-        np.testing.assert_allclose(prices[device], prices["cpu"], rtol=1e-12 if precision == "double" else 2e-5, atol=1e-9, err_msg=device)
+        np.testing.assert_allclose(
+            prices[device],
+            prices["cpu"],
+            rtol=1e-12 if precision == "double" else 2e-5,
+            atol=1e-9,
+            err_msg=device,
+        )
 
 
 OWN = '''
@@ -207,13 +268,20 @@ def check_own_model(cls, python=None):
     call = gq.payoffs.European(option_type="call", strike=100.0, maturity=0.5)
     found = gq.price(call, cls(spot=100.0, volatility=5.0), paths=100_000)
     assert abs(found.price - bachelier(100.0, 5.0, 0.5)) < 4 * found.std_error, found.frame.T
-    with pytest.raises(gq.errors.InputError, match=r"volatility\[0\] = -1.0: must be finite and >= 0"):
+    with pytest.raises(
+        gq.errors.InputError, match=r"volatility\[0\] = -1.0: must be finite and >= 0"
+    ):
         cls(spot=100.0, volatility=-1.0)
-    check_kernel(pair(cls, PAYOFFS["European"]), ptx.double_arithmetic(ptx.of_pair(pair(MODELS["BlackScholes"], PAYOFFS["European"]))))
+    check_kernel(
+        pair(cls, PAYOFFS["European"]),
+        ptx.double_arithmetic(ptx.of_pair(pair(MODELS["BlackScholes"], PAYOFFS["European"]))),
+    )
 
 
 def test_a_model_in_a_file_of_the_users(tmp_path, monkeypatch):
-    """Found by name in a book, typed, checked, priced, compiled for both targets, with no other edit."""
+    """Found by name in a book, typed, checked, priced, compiled for both targets, with no other
+    edit.
+    """
     import importlib
 
     (tmp_path / "my_models.py").write_text(OWN.format(suffix="File"))
@@ -267,5 +335,8 @@ def test_a_wrong_shape_is_said_by_name():
 @pytest.mark.parametrize("member", [*MODELS.values(), *PAYOFFS.values()], ids=[*MODELS, *PAYOFFS])
 def test_a_misspelt_column_is_answered_with_the_nearest(member):
     name = dataclasses.fields(member)[0].name
-    with pytest.raises(gq.errors.NameUnknown, match=f"unknown column of {member.__name__}: '{name}x'; did you mean '{name}'"):
+    with pytest.raises(
+        gq.errors.NameUnknown,
+        match=f"unknown column of {member.__name__}: '{name}x'; did you mean '{name}'",
+    ):
         member(**{f"{name}x": 1.0})

@@ -61,7 +61,9 @@ def cupy(monkeypatch):
 def check(cupy):
     """Every launch gave as many scalars, of as many bytes, as its kernel takes."""
     text = cupy.loaded[-1]
-    wanted = [SIZES[kind] for kind in re.findall(r"\.param \.(\w+) (?:\.ptr [^r]*)?run_param_\d+", text)]
+    wanted = [
+        SIZES[kind] for kind in re.findall(r"\.param \.(\w+) (?:\.ptr [^r]*)?run_param_\d+", text)
+    ]
     launches = [one for one in cupy.launched if one != "done"]
     assert cupy.launched[-1] == "done" and launches
     for name, _, block, given in launches:
@@ -75,12 +77,18 @@ def test_a_launch_gives_what_the_kernel_takes(cupy):
     model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
     gq.price(call, model, paths=5000, engine="monte_carlo", device="cuda", greeks=True)
     launches, text = check(cupy)
-    assert sum(grid[0] for _, grid, *_ in launches) == 6  # three units of 2048 paths for each of two rows
+    assert (
+        sum(grid[0] for _, grid, *_ in launches) == 6
+    )  # three units of 2048 paths for each of two rows
     assert ".target sm_90" in text  # the newest that LLVM is asked for, which a later GPU takes
 
 
 def test_a_back_tests_launch_too(cupy, walk_panel):
-    gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=range(2, 60), slow=range(60, 80)), device="cuda")
+    gq.backtest(
+        walk_panel,
+        gq.rules.MovingAverageCross(fast=range(2, 60), slow=range(60, 80)),
+        device="cuda",
+    )
     launches, _ = check(cupy)
     assert sum(grid[0] for _, grid, *_ in launches) == -(-6 * 58 * 20 // 256)
 
@@ -90,7 +98,11 @@ def test_a_long_run_is_several_launches(cupy, monkeypatch):
     text = "def run(unit0, x, n):\n    x[unit0 + block_number(), thread_number()] = n\n"
     cuda.launch(text, 10, (np.zeros((10, 256)).view(Array), 7), Place("cuda"))
     launches, _ = check(cupy)
-    assert [(grid, int(given[0])) for _, grid, _, given in launches] == [((4,), 0), ((4,), 4), ((2,), 8)]
+    assert [(grid, int(given[0])) for _, grid, _, given in launches] == [
+        ((4,), 0),
+        ((4,), 4),
+        ((2,), 8),
+    ]
     assert [type(one) for one in launches[0][3][2:]] == [np.int64, np.int64, np.int64]
 
 

@@ -21,7 +21,9 @@ def test_an_unknown_device_is_refused(wrong):
 
 def test_an_absent_gpu_is_an_error_that_helps(monkeypatch):
     monkeypatch.setattr(cuda, "problem", lambda index: "cupy is not installed")
-    with pytest.raises(DeviceUnavailable, match=r"cupy is not installed.*pip install 'gpuquant\[cuda13\]'"):
+    with pytest.raises(
+        DeviceUnavailable, match=r"cupy is not installed.*pip install 'gpuquant\[cuda13\]'"
+    ):
         choose("cuda")
 
 
@@ -42,7 +44,9 @@ def test_each_array_crosses_once(walk_panel):
     names = [name for name, _ in book.up]
     assert len(names) == len(set(names)), names
     assert [name for name, _ in book.down] == ["sums"]
-    assert book.bytes("down") == 2 * 6 * 4 * 8  # rows x outputs x (count, mean, squares, cubes): no path came back
+    assert (
+        book.bytes("down") == 2 * 6 * 4 * 8
+    )  # rows x outputs x (count, mean, squares, cubes): no path came back
     with ledger() as book:
         for fast in (2, 3):
             gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=fast, slow=5))

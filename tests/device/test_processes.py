@@ -1,4 +1,6 @@
-"""Processes and threads: a fork at any moment, other ways to start a process, and ctrl-C in every long job."""
+"""Processes and threads: a fork at any moment, other ways to start a process, and ctrl-C in
+every long job.
+"""
 
 import concurrent.futures
 import importlib.util
@@ -17,7 +19,9 @@ FLAT = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
 
 
 def simulated(paths=2000):
-    return gq.price(CALL, FLAT, paths=paths, engine="monte_carlo", device="cpu:2", progress=False).price
+    return gq.price(
+        CALL, FLAT, paths=paths, engine="monte_carlo", device="cpu:2", progress=False
+    ).price
 
 
 FORKING = """
@@ -65,14 +69,20 @@ def test_a_fork_while_another_thread_is_at_work(work, tmp_path):
 
     text = FORKING.replace("{work}", work)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", text], capture_output=True, text=True, env={**os.environ, "GPUQUANT_CACHE": str(tmp_path)}, check=False
+        [sys.executable, "-W", "ignore", "-c", text],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "GPUQUANT_CACHE": str(tmp_path)},
+        check=False,
     )
     assert done.stdout == "five children\n", done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("way", ["spawn", "forkserver"])
 def test_a_process_of_its_own_gives_the_same(way):
-    with concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(way)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        2, mp_context=multiprocessing.get_context(way)
+    ) as pool:
         assert set(pool.map(simulated, [2000, 2000])) == {simulated()}
 
 
@@ -81,7 +91,11 @@ def test_joblib_gives_the_same():
     import joblib
 
     for backend in ("loky", "threading"):
-        assert set(joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(simulated)(2000) for _ in range(4))) == {simulated()}
+        assert set(
+            joblib.Parallel(n_jobs=2, backend=backend)(
+                joblib.delayed(simulated)(2000) for _ in range(4)
+            )
+        ) == {simulated()}
 
 
 def test_threads_share_the_pool():
@@ -89,15 +103,27 @@ def test_threads_share_the_pool():
         assert set(pool.map(simulated, [300_000] * 16)) == {simulated(300_000)}
 
 
-HESTON = "gq.models.Heston(spot=100.0, rate=0.02, v0=0.04, kappa=1.5, long_variance=0.04, vol_of_vol=0.5, correlation=-0.7)"
+HESTON = (
+    "gq.models.Heston(spot=100.0, rate=0.02, v0=0.04, kappa=1.5, long_variance=0.04, "
+    "vol_of_vol=0.5, correlation=-0.7)"
+)
 JOBS = {  # what is run first, so that it is compiled, and the long job
     "many paths": "gq.price(asian, flat, paths={256|200_000_000})",
     "many steps": f"gq.price(asian, {HESTON}, paths=100_000, steps={{252|252_000}})",
     "many steps and Greeks": f"gq.price(asian, {HESTON}, paths={{256|100_000}}, steps={{252|252_000}}, greeks=True)",
     "a target": "gq.price(asian, flat, paths=256, target_error={1.0|1e-5})",
-    "a grid": "gq.backtest(prices, gq.rules.MovingAverageCross(fast=range(1, {3|250}), slow=range(300, {303|500})))",
-    "paths of prices": "gq.backtest(gq.Simulated(dynamics=flat, paths={10|2_000_000}, bars=2520), gq.rules.MovingAverageCross(fast=5, slow=20))",
-    "scenarios": "gq.Portfolio({'a': gq.Contracts.from_frame(book)}).risk(market, gq.Scenarios.grid(spot=list(np.linspace(-0.1, 0.1, {2|100_000}))), paths=256)",
+    "a grid": (
+        "gq.backtest(prices, gq.rules.MovingAverageCross(fast=range(1, {3|250}), "
+        "slow=range(300, {303|500})))"
+    ),
+    "paths of prices": (
+        "gq.backtest(gq.Simulated(dynamics=flat, paths={10|2_000_000}, bars=2520), "
+        "gq.rules.MovingAverageCross(fast=5, slow=20))"
+    ),
+    "scenarios": (
+        "gq.Portfolio({'a': gq.Contracts.from_frame(book)}).risk(market, "
+        "gq.Scenarios.grid(spot=list(np.linspace(-0.1, 0.1, {2|100_000}))), paths=256)"
+    ),
 }
 LONG = """
 import signal, sys
@@ -124,7 +150,11 @@ def test_interrupt_stops_within_a_second(job):
     import re
 
     short, long = (re.sub(r"\{([^{}|]+)\|([^{}|]+)\}", rf"\{k}", JOBS[job]) for k in (1, 2))
-    with subprocess.Popen([sys.executable, "-c", LONG.replace("SHORT", short).replace("LONG", long)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", LONG.replace("SHORT", short).replace("LONG", long)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout.readline() == "ready\n"
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)

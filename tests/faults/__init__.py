@@ -1,4 +1,6 @@
-"""Faults seen: small inputs that once went wrong, each asserted to be right. What is not mended yet is expected to fail, and names its issue."""
+"""Faults seen: small inputs that once went wrong, each asserted to be right. What is not mended
+yet is expected to fail, and names its issue.
+"""
 
 import pytest
 

@@ -29,12 +29,21 @@ def once(n, value=1.0):
 @pytest.fixture(scope="module")
 def close():
     draw = np.random.default_rng(0)
-    return pd.DataFrame({t: 100 * np.exp(np.cumsum(draw.normal(0, 0.01, 300))) for t in ("AAA", "BBB")}, index=days(300))
+    return pd.DataFrame(
+        {t: 100 * np.exp(np.cumsum(draw.normal(0, 0.01, 300))) for t in ("AAA", "BBB")},
+        index=days(300),
+    )
 
 
 @pytest.fixture(scope="module")
 def many(close):
-    fields = {"Close": close, "High": close * 1.02, "Low": close * 0.98, "Open": close.shift(1).bfill(), "Volume": close * 0 + 1e6}
+    fields = {
+        "Close": close,
+        "High": close * 1.02,
+        "Low": close * 0.98,
+        "Open": close.shift(1).bfill(),
+        "Volume": close * 0 + 1e6,
+    }
     fields["High"] = np.maximum(fields["High"], fields["Open"])
     fields["Low"] = np.minimum(fields["Low"], fields["Open"])
     return pd.concat(fields, axis=1).rename_axis(["Price", "Ticker"], axis=1)
@@ -68,7 +77,9 @@ def test_weights_at_month_ends(us20):
     with pytest.raises(DataError, match=r"1990-03-31.*1990-06-30.*1990-09-30.*align='next'"):
         gq.backtest(us, weights=monthly)
     monthly = monthly[monthly.index <= us.index[-1]]
-    traded = gq.backtest(us, weights=monthly, align="next").orders().date.dt.to_period("M").nunique()
+    traded = (
+        gq.backtest(us, weights=monthly, align="next").orders().date.dt.to_period("M").nunique()
+    )
     changed = (monthly.diff().abs().sum(axis=1) > 0).sum()
     assert traded >= changed, (traded, changed)
 
@@ -76,7 +87,9 @@ def test_weights_at_month_ends(us20):
 @pytest.fixture(scope="module")
 def london(us20):
     single = us20.to_frame().iloc[-500:, :1]
-    signal = pd.DataFrame({single.columns[0]: np.where(np.arange(500) % 20 < 10, 1.0, 0.0)}, index=single.index)
+    signal = pd.DataFrame(
+        {single.columns[0]: np.where(np.arange(500) % 20 < 10, 1.0, 0.0)}, index=single.index
+    )
     return single.tz_localize("Europe/London"), signal
 
 
@@ -97,7 +110,9 @@ def test_the_date_of_an_order_at_a_london_midnight(london):
 @pytest.fixture(scope="module")
 def split():
     return gq.Panel.from_frames(
-        close=frame([100, 101, 102, 103, 52, 53, 54, 55]), splits=frame([1, 1, 1, 1, 2, 1, 1, 1]), dividends=frame([0, 0, 0, 0.5, 0, 0, 0, 0])
+        close=frame([100, 101, 102, 103, 52, 53, 54, 55]),
+        splits=frame([1, 1, 1, 1, 2, 1, 1, 1]),
+        dividends=frame([0, 0, 0, 0.5, 0, 0, 0, 0]),
     )
 
 
@@ -122,8 +137,13 @@ def test_a_resting_stop_over_a_split(split):
 
 def test_orders_and_stops_together():
     prices = frame([100, 101, 102, 90, 95, 96])
-    found = gq.backtest(prices, orders=pd.DataFrame([{"bar": 0, "size": 1.0}]), stops=gq.Stops(stop_loss=0.05))
-    assert found.orders()[["side", "cause"]].values.tolist() == [["buy", "order"], ["sell", "stop loss"]]
+    found = gq.backtest(
+        prices, orders=pd.DataFrame([{"bar": 0, "size": 1.0}]), stops=gq.Stops(stop_loss=0.05)
+    )
+    assert found.orders()[["side", "cause"]].values.tolist() == [
+        ["buy", "order"],
+        ["sell", "stop loss"],
+    ]
 
 
 @dataclass(frozen=True)
@@ -140,22 +160,50 @@ class Long(Rule):
 
 
 def test_a_stationary_bootstrap_wraps_the_data_round():
-    history = pd.DataFrame({"A": np.concatenate([100 * 1.01 ** np.arange(21), np.full(229, 100 * 1.01**20)])}, index=days(250))
-    paths = gq.backtest(gq.Bootstrapped(paths=20000, bars=253, prices=history, block=20.0, tick=1e-6), Long(), fill="same_close", detail=False)
+    history = pd.DataFrame(
+        {"A": np.concatenate([100 * 1.01 ** np.arange(21), np.full(229, 100 * 1.01**20)])},
+        index=days(250),
+    )
+    paths = gq.backtest(
+        gq.Bootstrapped(paths=20000, bars=253, prices=history, block=20.0, tick=1e-6),
+        Long(),
+        fill="same_close",
+        detail=False,
+    )
     grown = np.log1p(paths.measures["total_return"])
     right = 252 * np.diff(np.log(history.A)).mean()
-    assert abs(grown.mean() - right) < 4.0 * grown.std() / np.sqrt(len(grown)), (grown.mean(), right)
+    assert abs(grown.mean() - right) < 4.0 * grown.std() / np.sqrt(len(grown)), (
+        grown.mean(),
+        right,
+    )
 
 
 def test_interest_over_five_days_of_minutes():
-    minutes = pd.DataFrame({"A": np.full(1950, 100.0)}, index=pd.date_range("2024-01-02 09:30", periods=1950, freq="min"))
-    with pytest.raises(InputError, match="too few days to tell how many a year has"):  # they go on through the night: a day and a third
+    minutes = pd.DataFrame(
+        {"A": np.full(1950, 100.0)},
+        index=pd.date_range("2024-01-02 09:30", periods=1950, freq="min"),
+    )
+    with pytest.raises(
+        InputError, match="too few days to tell how many a year has"
+    ):  # they go on through the night: a day and a third
         gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05))
-    earned = float(gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05), periods=525_600).measures["total_return"][0])
+    earned = float(
+        gq.backtest(
+            minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05), periods=525_600
+        ).measures["total_return"][0]
+    )
     assert earned == pytest.approx(np.expm1(0.05 * 1949 / (365 * 24 * 60)), rel=1e-6)
-    exchange = [day + pd.Timedelta(minutes=570 + k) for day in pd.bdate_range("2024-01-02", periods=5) for k in range(390)]
+    exchange = [
+        day + pd.Timedelta(minutes=570 + k)
+        for day in pd.bdate_range("2024-01-02", periods=5)
+        for k in range(390)
+    ]
     minutes = pd.DataFrame({"A": np.full(1950, 100.0)}, index=pd.DatetimeIndex(exchange))
-    earned = float(gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05)).measures["total_return"][0])
+    earned = float(
+        gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05)).measures[
+            "total_return"
+        ][0]
+    )
     assert earned == pytest.approx(0.001, rel=0.2)
 
 
@@ -169,15 +217,26 @@ def test_a_short_that_ruins_the_account():
 
 def test_interest_before_a_rules_first_decision():
     flat = frame(np.full(300, 100.0))
-    found = gq.backtest(flat, gq.rules.MovingAverageCross(fast=5, slow=(10, 100, 200)), margin=gq.Margin(interest=0.0252))
+    found = gq.backtest(
+        flat,
+        gq.rules.MovingAverageCross(fast=5, slow=(10, 100, 200)),
+        margin=gq.Margin(interest=0.0252),
+    )
     years = np.diff(flat.index.to_numpy()) / np.timedelta64(365, "D")
-    assert found.frame.total_return.tolist() == pytest.approx([np.prod(1.0 + 0.0252 * years) - 1.0] * 3, rel=1e-9)
+    assert found.frame.total_return.tolist() == pytest.approx(
+        [np.prod(1.0 + 0.0252 * years) - 1.0] * 3, rel=1e-9
+    )
 
 
 def test_growth_of_monthly_closes_that_double():
-    double = pd.DataFrame({"M": 100 * 2 ** (np.arange(13) / 12)}, index=pd.date_range("2020-01-31", periods=13, freq="ME"))
+    double = pd.DataFrame(
+        {"M": 100 * 2 ** (np.arange(13) / 12)},
+        index=pd.date_range("2020-01-31", periods=13, freq="ME"),
+    )
     for how in ({"periods": 12}, {}):
-        assert float(gq.backtest(double, weights=once(13), fill="same_close", **how).measures["cagr"][0]) == pytest.approx(1.0)
+        assert float(
+            gq.backtest(double, weights=once(13), fill="same_close", **how).measures["cagr"][0]
+        ) == pytest.approx(1.0)
 
 
 def test_sharpe_ratio_of_a_constant_return():
@@ -185,9 +244,18 @@ def test_sharpe_ratio_of_a_constant_return():
 
 
 def test_a_stop_within_a_range_without_opens():
-    ranges = {"close": frame([100, 100, 100, 100.0]), "high": frame([101, 101, 101, 101]), "low": frame([99, 99, 80, 99])}
-    found = gq.backtest(gq.Panel.from_frames(**ranges), signals=once(4), stops=gq.Stops(stop_loss=0.1))
-    assert found.orders()[["bar", "side", "price"]].values.tolist() == [[1, "buy", 100.0], [2, "sell", 90.0]]
+    ranges = {
+        "close": frame([100, 100, 100, 100.0]),
+        "high": frame([101, 101, 101, 101]),
+        "low": frame([99, 99, 80, 99]),
+    }
+    found = gq.backtest(
+        gq.Panel.from_frames(**ranges), signals=once(4), stops=gq.Stops(stop_loss=0.1)
+    )
+    assert found.orders()[["bar", "side", "price"]].values.tolist() == [
+        [1, "buy", 100.0],
+        [2, "sell", 90.0],
+    ]
 
 
 @pytest.fixture
@@ -207,7 +275,12 @@ def test_the_hint_about_halts(stored):
 
 def test_an_open_above_the_high():
     with pytest.raises(DataError, match=r"open\[2020-01-01.*, A\] = 200.0: must be within"):
-        gq.Panel.from_frames(close=frame([100, 100]), open=frame([200, 200]), high=frame([101, 101]), low=frame([99, 99]))
+        gq.Panel.from_frames(
+            close=frame([100, 100]),
+            open=frame([200, 200]),
+            high=frame([101, 101]),
+            low=frame([99, 99]),
+        )
 
 
 def test_a_series_of_closes(close):
@@ -222,7 +295,9 @@ def test_splits_given_as_zero_where_there_is_none():
 
 def test_a_short_of_five_times_the_equity_without_margin():
     orders = gq.backtest(frame([100, 100, 101]), weights=once(3, -5.0)).orders()
-    assert orders[["side", "size", "reason"]].values.tolist() == [["sell", 10000.0, "not enough cash"]]
+    assert orders[["side", "size", "reason"]].values.tolist() == [
+        ["sell", 10000.0, "not enough cash"]
+    ]
 
 
 def test_an_order_of_less_than_the_smallest_unit():

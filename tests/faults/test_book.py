@@ -1,4 +1,6 @@
-"""Portfolio, risk and report faults: currencies, scenarios, the optimiser, charts, the statuses of a risk run."""
+"""Portfolio, risk and report faults: currencies, scenarios, the optimiser, charts, the statuses
+of a risk run.
+"""
 
 import datetime
 import re
@@ -33,13 +35,19 @@ def market(us20):
     growth = np.diff(np.log(us20.close[-253:]), axis=0)
     values = {"rate": 0.04}
     for k, name in enumerate(us20.assets):
-        values[name] = {"spot": float(us20.close[-1, k]), "dividend_yield": 0.015, "volatility": float(growth[:, k].std() * 252**0.5)}
+        values[name] = {
+            "spot": float(us20.close[-1, k]),
+            "dividend_yield": 0.015,
+            "volatility": float(growth[:, k].std() * 252**0.5),
+        }
     return gq.Market(values, datetime.date(2022, 12, 28))
 
 
 @pytest.fixture(scope="module")
 def history(us20):
-    return gq.Scenarios.historical(us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=100)
+    return gq.Scenarios.historical(
+        us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=100
+    )
 
 
 DOWN = gq.Scenarios.grid(spot=[-0.1])
@@ -47,7 +55,9 @@ SHARES = gq.Portfolio({"s": {"AAPL": 1.0, "MSFT": 1.0}})
 
 
 def test_risk_of_dollars_and_yen(market):
-    both = gq.Portfolio({"o": contracts(dict(CALL, currency="USD"), dict(CALL, id="b", currency="JPY"))})
+    both = gq.Portfolio(
+        {"o": contracts(dict(CALL, currency="USD"), dict(CALL, id="b", currency="JPY"))}
+    )
     with pytest.raises(DataError, match="JPY, USD"):
         both.risk(market, DOWN)
 
@@ -59,7 +69,10 @@ def test_a_scenario_of_an_unknown_column(market):
 
 def test_a_scenario_of_an_unknown_underlying(market):
     with pytest.raises(NameUnknown, match="'APPL'; did you mean 'AAPL'"):
-        SHARES.risk(market, gq.Scenarios([{"spot": (-0.1, 0.0)}, {"spot": {"APPL": (-0.3, 0.0)}}], ["all", "x"]))
+        SHARES.risk(
+            market,
+            gq.Scenarios([{"spot": (-0.1, 0.0)}, {"spot": {"APPL": (-0.3, 0.0)}}], ["all", "x"]),
+        )
 
 
 def test_a_stress_of_one_name(market):
@@ -68,7 +81,14 @@ def test_a_stress_of_one_name(market):
 
 
 BASKET = dict(
-    CALL, id="basket", product="basket", model="multi_black_scholes", weights=[0.5, 0.5], volatilities=[0.3, 0.3], dividend_yields=[0.01, 0.01], correlation=0.5
+    CALL,
+    id="basket",
+    product="basket",
+    model="multi_black_scholes",
+    weights=[0.5, 0.5],
+    volatilities=[0.3, 0.3],
+    dividend_yields=[0.01, 0.01],
+    correlation=0.5,
 )
 
 
@@ -78,7 +98,9 @@ def test_a_basket_in_a_book(market, history):
     risk = mixed.risk(market, history)
     assert np.isfinite(risk.var(0.99))
     assert (risk.pnl["o/basket"] != 0.0).all()
-    fixed = gq.Portfolio({"o": contracts(CALL, dict(BASKET, spots=[126.0, 130.0])), "shares": {"AAPL": 10}}).risk(market, history)
+    fixed = gq.Portfolio(
+        {"o": contracts(CALL, dict(BASKET, spots=[126.0, 130.0])), "shares": {"AAPL": 10}}
+    ).risk(market, history)
     assert fixed.failed["position"].tolist() == ["o/basket"]
     assert "spot" in fixed.failed["message"][0]
 
@@ -119,11 +141,18 @@ BOOK = [dict(CALL, id=f"T{k}", strike=90.0 + k, quantity=float(1 - 2 * (k % 2)))
 
 def test_more_contracts_than_scenarios(market, us20):
     pytest.importorskip("cvxpy")
-    few = gq.Scenarios.historical(us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=30)
+    few = gq.Scenarios.historical(
+        us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=30
+    )
     options = gq.Portfolio({"options": contracts(*BOOK)})
-    with pytest.warns(UserWarning, match="60 positions over 30 scenarios"), pytest.raises(DataError, match="the optimum gains for sure"):
+    with (
+        pytest.warns(UserWarning, match="60 positions over 30 scenarios"),
+        pytest.raises(DataError, match="the optimum gains for sure"),
+    ):
         options.optimize(options.risk(market, few), vary="options")
-    many = gq.Scenarios.historical(us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=500)
+    many = gq.Scenarios.historical(
+        us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=500
+    )
     book = gq.Portfolio({"options": contracts(*BOOK[:8]), "shares": {"AAPL": 10.0}})
     found = book.optimize(book.risk(market, many), vary="options")
     assert (found.frame.multiple >= 0.0).all() and (found.frame.multiple <= 10.0).all()
@@ -139,7 +168,21 @@ def test_seconds_of_a_risk_run(market, history):
 
 
 def test_vega_and_a_scenario_of_one_volatility_point(market):
-    heston = gq.Portfolio({"o": contracts(dict(CALL, model="heston", v0=0.09, kappa=1.5, long_variance=0.09, vol_of_vol=0.4, correlation=-0.6))})
+    heston = gq.Portfolio(
+        {
+            "o": contracts(
+                dict(
+                    CALL,
+                    model="heston",
+                    v0=0.09,
+                    kappa=1.5,
+                    long_variance=0.09,
+                    vol_of_vol=0.4,
+                    correlation=-0.6,
+                )
+            )
+        }
+    )
     vega = heston.greeks(market).frame.vega[0]
     moved = heston.risk(market, gq.Scenarios.grid(volatility=[0.01])).total[0] * 100
     assert vega == pytest.approx(moved, rel=0.02), (vega, moved)
@@ -159,7 +202,8 @@ def test_a_crash_of_two_bars_in_a_chart(tmp_path):
 
 def test_what_a_result_prints():
     priced = gq.price(
-        gq.payoffs.European(option_type="call", strike=np.arange(50.0, 150.0), maturity=1.0), gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
+        gq.payoffs.European(option_type="call", strike=np.arange(50.0, 150.0), maturity=1.0),
+        gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2),
     )
     assert len(repr(priced)) < 600
     assert "100 contracts" in repr(priced)
@@ -167,4 +211,7 @@ def test_what_a_result_prints():
 
 def test_the_order_statistic_of_value_at_risk():
     total = np.sort(np.random.default_rng(1).normal(size=500))
-    assert [int(np.searchsorted(total, -gq.measures.value_at_risk(total, level))) + 1 for level in (0.99, 0.9)] == [6, 51]
+    assert [
+        int(np.searchsorted(total, -gq.measures.value_at_risk(total, level))) + 1
+        for level in (0.99, 0.9)
+    ] == [6, 51]

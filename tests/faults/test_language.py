@@ -1,4 +1,6 @@
-"""What a member's Python means once it is compiled: each function is run by Python and by the library."""
+"""What a member's Python means once it is compiled: each function is run by Python and by the
+library.
+"""
 
 import itertools
 import re
@@ -93,10 +95,26 @@ CASES = (
 
 def price(function):
     made = dataclass(frozen=True)(
-        type(function.__name__, (Payoff,), {"finish": staticmethod(function), "__doc__": "A case.", "__module__": __name__, "abstract": False})
+        type(
+            function.__name__,
+            (Payoff,),
+            {
+                "finish": staticmethod(function),
+                "__doc__": "A case.",
+                "__module__": __name__,
+                "abstract": False,
+            },
+        )
     )
     model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
-    return gq.price(made(maturity=1.0), model, paths=512, engine="monte_carlo", device="cpu:1", precision="double")
+    return gq.price(
+        made(maturity=1.0),
+        model,
+        paths=512,
+        engine="monte_carlo",
+        device="cpu:1",
+        precision="double",
+    )
 
 
 @pytest.mark.parametrize("function", CASES, ids=lambda f: f.__name__)
@@ -108,7 +126,10 @@ def test_a_function_means_what_python_means(function):
     if right is None:
         found = price(function)
         assert np.isnan(found.price) and found.frame["status"][0] == "failed"
-        assert re.search(r"asks for number 3 of 3 values|'y' is read before a line gives it a value", found.frame["message"][0]), found.frame.T
+        assert re.search(
+            r"asks for number 3 of 3 values|'y' is read before a line gives it a value",
+            found.frame["message"][0],
+        ), found.frame.T
     elif np.isnan(right):
         assert np.isnan(price(function).price)
     else:
@@ -117,7 +138,8 @@ def test_a_function_means_what_python_means(function):
 
 @dataclass(frozen=True)
 class Weighted(Rule):
-    """Long where the last three closes, the latest with the greatest weight, are above the one four bars ago.
+    """Long where the last three closes, the latest with the greatest weight, are above the one four
+    bars ago.
 
     Parameters
     ----------
@@ -137,7 +159,9 @@ class Weighted(Rule):
         total = 0.0
         for j in range(3):
             total = total + (j + 1) * last[j - 3]
-        return (last[-1], last[0], last[1]), 1.0 if total / 6.0 > past.close(3.0) * (1.0 + r.edge[i]) else 0.0
+        return (last[-1], last[0], last[1]), 1.0 if total / 6.0 > past.close(3.0) * (
+            1.0 + r.edge[i]
+        ) else 0.0
 
 
 def test_a_rule_that_counts_from_the_end_trades_the_same_everywhere(walk_panel, monkeypatch):
@@ -147,7 +171,9 @@ def test_a_rule_that_counts_from_the_end_trades_the_same_everywhere(walk_panel, 
     for k in range(4, 120):  # the same in plain Python
         total = sum((j + 1) * close[k - 2 + j] for j in range(3))
         wanted.append(1.0 if total / 6.0 > close[k - 3] * 1.001 else 0.0)
-    turns = sum(a != b for a, b in itertools.pairwise([0.0, *wanted[:-1]]))  # a wish at the last close is never due
+    turns = sum(
+        a != b for a, b in itertools.pairwise([0.0, *wanted[:-1]])
+    )  # a wish at the last close is never due
     for device in ("cpu", "python", "cuda"):
         found = gq.backtest(panel, Weighted(edge=0.001), device=device)
         assert int(found.measures["orders"][0]) == turns > 10, device

@@ -1,4 +1,6 @@
-"""Learning faults: labels over splits, one missing price, the caller's own network, errors of the information coefficient."""
+"""Learning faults: labels over splits, one missing price, the caller's own network, errors of
+the information coefficient.
+"""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,9 @@ from tests.faults import pending
 
 DRAW = np.random.default_rng(3)
 DAYS = pd.bdate_range("2010-01-01", periods=900)
-PRICES = pd.DataFrame(100 * np.exp(np.cumsum(DRAW.normal(0, 0.01, (900, 3)), axis=0)), DAYS, ["A", "B", "C"])
+PRICES = pd.DataFrame(
+    100 * np.exp(np.cumsum(DRAW.normal(0, 0.01, (900, 3)), axis=0)), DAYS, ["A", "B", "C"]
+)
 TARGET = sizing.VolatilityTarget(0.1, max_gross=1, smooth=1.0)
 LEARNER = learn.Learner(learn.networks.MLP())
 
@@ -29,17 +33,26 @@ def panel():
 
 
 def test_the_label_over_a_split(panel):
-    np.testing.assert_allclose(LEARNER.label(panel.total_return_index), LEARNER.label(PRICES.to_numpy()), rtol=1e-9)
+    np.testing.assert_allclose(
+        LEARNER.label(panel.total_return_index), LEARNER.label(PRICES.to_numpy()), rtol=1e-9
+    )
 
 
 def test_momentum_over_a_split(panel):
-    found, right = (features.Momentum(21).compute(p, choose("cpu")) for p in (panel, gq.Panel.from_frame(PRICES)))
+    found, right = (
+        features.Momentum(21).compute(p, choose("cpu"))
+        for p in (panel, gq.Panel.from_frame(PRICES))
+    )
     np.testing.assert_allclose(found, right, atol=1e-12)
 
 
 def test_a_volatility_target_over_a_split(panel):
     forecast = np.full(PRICES.shape, 0.5)
-    np.testing.assert_allclose(TARGET.size(forecast, panel.total_return_index), TARGET.size(forecast, PRICES.to_numpy()), rtol=1e-9)
+    np.testing.assert_allclose(
+        TARGET.size(forecast, panel.total_return_index),
+        TARGET.size(forecast, PRICES.to_numpy()),
+        rtol=1e-9,
+    )
 
 
 @pending(17)
@@ -52,7 +65,9 @@ def test_one_missing_close_of_one_asset():
 
 def train(network, frame=PRICES, feature=None, **how):
     made = gq.Strategy(
-        features=feature or [features.Momentum(window=21)], learner=learn.Learner(network, ensemble=4, recipe=Recipe(steps=10), **how), sizing=TARGET
+        features=feature or [features.Momentum(window=21)],
+        learner=learn.Learner(network, ensemble=4, recipe=Recipe(steps=10), **how),
+        sizing=TARGET,
     )
     return made.train(frame, splits=splits.WalkForward(train="12M", test="6M"), device="cpu")
 
@@ -62,7 +77,14 @@ def test_folds_trained_when_one_of_three_assets_lists_late():
     late = PRICES.copy()
     late.iloc[:600, 2] = np.nan
     whole = len(train(learn.networks.MLP(hidden=4)).trained.states)
-    assert len(train(learn.networks.MLP(hidden=4), gq.Panel.from_frame(late, halts=True)).trained.states) == whole
+    assert (
+        len(
+            train(
+                learn.networks.MLP(hidden=4), gq.Panel.from_frame(late, halts=True)
+            ).trained.states
+        )
+        == whole
+    )
 
 
 class Memory(torch.nn.Module):
@@ -105,7 +127,9 @@ class Drop(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = torch.nn.Sequential(torch.nn.Linear(1, 16), torch.nn.Dropout(0.5), torch.nn.Linear(16, 1))
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(1, 16), torch.nn.Dropout(0.5), torch.nn.Linear(16, 1)
+        )
 
     def forward(self, x):
         return self.net(x[:, -1])[:, 0]
@@ -113,7 +137,9 @@ class Drop(torch.nn.Module):
 
 @pending(17)
 def test_an_lstm():
-    assert len(train(Memory(), window=10).trained.states) == len(train(learn.networks.MLP(hidden=4)).trained.states)
+    assert len(train(Memory(), window=10).trained.states) == len(
+        train(learn.networks.MLP(hidden=4)).trained.states
+    )
 
 
 @pending(17)
@@ -150,7 +176,9 @@ def test_spread_of_the_information_coefficient_over_its_standard_error():
         moves = noise.normal(size=(1000, 20))
         for t in range(1, 1000):
             forecast[t] = 0.98 * forecast[t - 1] + np.sqrt(1 - 0.98**2) * moves[t]
-        ic = information_coefficient(forecast, learn.Learner(learn.networks.MLP(), horizon=21).label(close))
+        ic = information_coefficient(
+            forecast, learn.Learner(learn.networks.MLP(), horizon=21).label(close)
+        )
         known = ic[np.isfinite(ic)]
         z.append(known.mean() / (known.std(ddof=1) / np.sqrt(len(known))))
     assert float(np.std(z)) == pytest.approx(1.0, abs=0.3)

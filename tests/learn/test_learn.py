@@ -1,4 +1,6 @@
-"""Learning: planted skill is found and none is found where none is; nothing of the test is known in training."""
+"""Learning: planted skill is found and none is found where none is; nothing of the test is known
+in training.
+"""
 
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ QUICK = train.Recipe(steps=60, stretches=4, length=32, rate=1e-2)
 
 
 def planted(rho, seed=0, bars=1600, assets=12):
-    """Prices whose return from t+1 to t+2 has correlation rho with a feature known at t; and the feature."""
+    """Prices whose return from t+1 to t+2 has correlation rho with a feature known at t; and the
+    feature.
+    """
     draw = np.random.default_rng(seed)
     signal = draw.normal(size=(bars, assets))
     noise = draw.normal(size=(bars, assets))
@@ -34,7 +38,9 @@ def ic_of(learner, rho, seed=0):
     fitted = learner.fit(features, panel.close, np.arange(1000))
     rows = np.arange(1010, 1590)
     forecast = learner.predict(fitted, features, rows)
-    return np.nanmean(information_coefficient(forecast, learner.label(panel.close)[rows])), 1 / np.sqrt(len(rows) * 11)
+    return np.nanmean(
+        information_coefficient(forecast, learner.label(panel.close)[rows])
+    ), 1 / np.sqrt(len(rows) * 11)
 
 
 @pytest.mark.parametrize("loss", ["sharpe", "ic"])
@@ -51,7 +57,11 @@ def test_any_estimator_takes_the_networks_place(name):
     linear_model = pytest.importorskip("sklearn.linear_model")
     from sklearn.ensemble import RandomForestRegressor
 
-    estimator = linear_model.LinearRegression() if name == "linear" else RandomForestRegressor(n_estimators=10, max_depth=3)
+    estimator = (
+        linear_model.LinearRegression()
+        if name == "linear"
+        else RandomForestRegressor(n_estimators=10, max_depth=3)
+    )
     learner = learn.Learner(estimator, ensemble=2)
     found, error = ic_of(learner, 0.3)
     assert found > 0.7 * 0.3 - 3 * error
@@ -68,14 +78,21 @@ def test_a_module_of_the_users_is_a_network():
         def forward(self, x):
             return self.out(x.flatten(1)).squeeze(-1)
 
-    found, error = ic_of(learn.Learner(Own(), ensemble=3, window=3, recipe=train.Recipe(steps=250, length=32, rate=2e-2)), 0.3)
+    found, error = ic_of(
+        learn.Learner(
+            Own(), ensemble=3, window=3, recipe=train.Recipe(steps=250, length=32, rate=2e-2)
+        ),
+        0.3,
+    )
     assert found > 0.8 * 0.3 - 3 * error
 
 
 def test_the_label_is_what_a_next_bar_fill_earns():
     close = np.array([[1.0], [2.0], [3.0], [6.0], [3.0]])
     label = learn.Learner(learn.networks.MLP(), horizon=1).label(close)
-    np.testing.assert_allclose(label[:3, 0], [0.5, 1.0, -0.5])  # decided at 0, filled at 2.0, worth 3.0 at the next close
+    np.testing.assert_allclose(
+        label[:3, 0], [0.5, 1.0, -0.5]
+    )  # decided at 0, filled at 2.0, worth 3.0 at the next close
     assert np.isnan(label[3:]).all()
     two = learn.Learner(learn.networks.MLP(), horizon=2)
     np.testing.assert_allclose(two.label(close)[:2, 0], [(6 / 2 - 1) / 2, 0.0])
@@ -119,19 +136,30 @@ def test_an_ensemble_is_its_seeds_one_by_one():
     windows = Windows.of(features, Scale.of(features, np.arange(1000)), 1, "cpu")
     how = {"loss": losses.sharpe, "cost": 0.0, "recipe": train.Recipe(steps=5), "seed": 2}
     label = learn.Learner(learn.networks.MLP()).label(panel.close)
-    together = train.fit(learn.networks.MLP(hidden=8), windows, label, np.arange(1000), ensemble=3, **how)
-    alone = train.fit(learn.networks.MLP(hidden=8), windows, label, np.arange(1000), ensemble=1, **how)
+    together = train.fit(
+        learn.networks.MLP(hidden=8), windows, label, np.arange(1000), ensemble=3, **how
+    )
+    alone = train.fit(
+        learn.networks.MLP(hidden=8), windows, label, np.arange(1000), ensemble=1, **how
+    )
     for name in together:
         torch.testing.assert_close(together[name][:1], alone[name], rtol=1e-4, atol=1e-6)
 
 
 def test_losses_by_hand():
-    outputs, returns = torch.randn(2, 3, 20, 4, dtype=torch.float64), torch.randn(3, 20, 4, dtype=torch.float64)
+    outputs, returns = (
+        torch.randn(2, 3, 20, 4, dtype=torch.float64),
+        torch.randn(3, 20, 4, dtype=torch.float64),
+    )
     weights = torch.tanh(outputs[1]) / 4
     pnl = (weights * returns).sum(-1)
     pnl[:, 1:] -= 0.01 * (weights[:, 1:] - weights[:, :-1]).abs().sum(-1)
-    torch.testing.assert_close(losses.sharpe(outputs, returns, 0.01)[1], -pnl.mean() / (pnl.std() + 1e-8))
-    correlation = np.mean([np.corrcoef(outputs[0, i, t], returns[i, t])[0, 1] for i in range(3) for t in range(20)])
+    torch.testing.assert_close(
+        losses.sharpe(outputs, returns, 0.01)[1], -pnl.mean() / (pnl.std() + 1e-8)
+    )
+    correlation = np.mean(
+        [np.corrcoef(outputs[0, i, t], returns[i, t])[0, 1] for i in range(3) for t in range(20)]
+    )
     assert float(losses.ic(outputs, returns, 0.0)[0]) == pytest.approx(-correlation, rel=1e-6)
 
 
@@ -149,20 +177,35 @@ def test_checkpoints_know_when_they_are_damaged(tmp_path):
 
 def strategy(**changes):
     learner = learn.Learner(learn.networks.MLP(hidden=8), ensemble=2, recipe=train.Recipe(steps=10))
-    return gq.Strategy(**{"features": [gq.features.Momentum(window=10)], "learner": learner, "sizing": sizing.VolatilityTarget(0.1), **changes})
+    return gq.Strategy(
+        **{
+            "features": [gq.features.Momentum(window=10)],
+            "learner": learner,
+            "sizing": sizing.VolatilityTarget(0.1),
+            **changes,
+        }
+    )
 
 
 SPLITS = splits.WalkForward(train="2Y", test="6M")
 
 
 def test_forecasts_are_out_of_sample(tmp_path):
-    """Prices after a date are changed: no forecast up to it moves, so no model saw past its fold."""
+    """Prices after a date are changed: no forecast up to it moves, so no model saw past its
+    fold.
+    """
     panel, _ = planted(0.0, bars=1500, assets=4)
-    fund = strategy().train(panel, splits=SPLITS, costs=costs.Proportional(rate=0.001), ledger=tmp_path / "t.parquet")
+    fund = strategy().train(
+        panel, splits=SPLITS, costs=costs.Proportional(rate=0.001), ledger=tmp_path / "t.parquet"
+    )
     cut = 1100
     changed = panel.close.copy()
     changed[cut + 1 :] *= 1.3
-    other = strategy().train(Panel(changed, panel.dates, panel.assets), splits=SPLITS, costs=costs.Proportional(rate=0.001))
+    other = strategy().train(
+        Panel(changed, panel.dates, panel.assets),
+        splits=SPLITS,
+        costs=costs.Proportional(rate=0.001),
+    )
     one, two = fund.trained.forecast.values[: cut + 1], other.trained.forecast.values[: cut + 1]
     np.testing.assert_array_equal(one, two)
     assert np.isfinite(one).any()
@@ -183,7 +226,9 @@ def test_weights_are_causal_too():
 
 def test_volatility_target_is_hit():
     panel, _ = planted(0.0, bars=1500, assets=10)
-    weights = sizing.VolatilityTarget(0.10, max_gross=50.0, smooth=1.0).size(np.ones(panel.close.shape), panel.close)
+    weights = sizing.VolatilityTarget(0.10, max_gross=50.0, smooth=1.0).size(
+        np.ones(panel.close.shape), panel.close
+    )
     returns = panel.close[1:] / panel.close[:-1] - 1
     realised = (weights[100:-1] * returns[100:]).sum(axis=1).std() * np.sqrt(252)
     assert realised == pytest.approx(0.10, rel=0.1)
@@ -193,19 +238,37 @@ def test_volatility_target_is_hit():
     ("make", "error", "words"),
     [
         (lambda: learn.Learner(3), InputError, "must be an nn.Module or have fit and predict"),
-        (lambda: learn.Learner(learn.networks.MLP(), loss="shrpe"), NameUnknown, "did you mean 'sharpe'"),
+        (
+            lambda: learn.Learner(learn.networks.MLP(), loss="shrpe"),
+            NameUnknown,
+            "did you mean 'sharpe'",
+        ),
         (lambda: learn.Learner(learn.networks.MLP(), horizon=0), InputError, "horizon = 0"),
         (lambda: strategy().backtest(planted(0.0)[0]), NotTrained, "not trained"),
-        (lambda: strategy(features=[]).train(planted(0.0)[0], splits=SPLITS), InputError, "features is empty"),
-        (lambda: strategy(features=["x"]).train(planted(0.0)[0], splits=SPLITS), InputError, "feature str"),
         (
-            lambda: strategy(features=[gq.features.Momentum(window=300)]).train(planted(0.0, bars=400)[0], splits=splits.WalkForward(train="1Y", test="6M")),
+            lambda: strategy(features=[]).train(planted(0.0)[0], splits=SPLITS),
+            InputError,
+            "features is empty",
+        ),
+        (
+            lambda: strategy(features=["x"]).train(planted(0.0)[0], splits=SPLITS),
+            InputError,
+            "feature str",
+        ),
+        (
+            lambda: strategy(features=[gq.features.Momentum(window=300)]).train(
+                planted(0.0, bars=400)[0], splits=splits.WalkForward(train="1Y", test="6M")
+            ),
             DataError,
             "half of its training bars",
         ),
         (lambda: sizing.VolatilityTarget(-0.1), InputError, "target = -0.1"),
         (lambda: sizing.VolatilityTarget(0.1, smooth=1.5), InputError, "smooth = 1.5"),
-        (lambda: Forecast(np.zeros((1, 1)), np.zeros(1), ("A",)).on(np.zeros(1), ("B",)), DataError, "the forecast is of A"),
+        (
+            lambda: Forecast(np.zeros((1, 1)), np.zeros(1), ("A",)).on(np.zeros(1), ("B",)),
+            DataError,
+            "the forecast is of A",
+        ),
     ],
 )
 def test_bad_input_is_named(make, error, words):

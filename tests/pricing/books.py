@@ -1,4 +1,6 @@
-"""Random books: rows of any payoff and model that lie where a simulation's errors are nearly normal."""
+"""Random books: rows of any payoff and model that lie where a simulation's errors are nearly
+normal.
+"""
 
 import numpy as np
 
@@ -9,7 +11,9 @@ SPOT = 100.0
 
 
 def payoff(cls, n, rng, level=100.0, width=1.0):
-    """`n` rows of a payoff near the money of an asset worth some `level`, every choice drawn; strikes as wide as a share's, times `width`."""
+    """`n` rows of a payoff near the money of an asset worth some `level`, every choice drawn;
+    strikes as wide as a share's, times `width`.
+    """
     found = {}
     for name, domain in domains(cls).items():
         if domain.words:
@@ -25,7 +29,10 @@ def payoff(cls, n, rng, level=100.0, width=1.0):
         found["barrier"] = np.where(up, rng.uniform(115.0, 130.0, n), rng.uniform(75.0, 88.0, n))
     if cls is gq.payoffs.SoftBarrier:
         up = found["barrier_type"] >= 2.0
-        found["lower"], found["upper"] = np.where(up, 110.0, 75.0), np.where(up, rng.uniform(115.0, 130.0, n), rng.uniform(78.0, 90.0, n))
+        found["lower"], found["upper"] = (
+            np.where(up, 110.0, 75.0),
+            np.where(up, rng.uniform(115.0, 130.0, n), rng.uniform(78.0, 90.0, n)),
+        )
     for name in {"weights", "accruals"} & set(domains(cls)):
         found[name] = rng.uniform(0.3, 0.7, (n, 2))
     for name in {"fixings", "periods"} & set(domains(cls)):
@@ -57,18 +64,47 @@ LEVELS = {
 
 def model(cls, n, rng):
     """`n` rows of a model, drawn around its sample."""
-    found = {name: domain.sample * rng.uniform(0.8, 1.2, n) for name, domain in domains(cls).items() if not (domain.listed or domain.words or domain.derived)}
-    drawn = {"rate": rng.uniform(0.0, 0.06, n), "spot": np.full(n, SPOT), "dividend_yield": rng.uniform(0.0, 0.04, n)}
+    found = {
+        name: domain.sample * rng.uniform(0.8, 1.2, n)
+        for name, domain in domains(cls).items()
+        if not (domain.listed or domain.words or domain.derived)
+    }
+    drawn = {
+        "rate": rng.uniform(0.0, 0.06, n),
+        "spot": np.full(n, SPOT),
+        "dividend_yield": rng.uniform(0.0, 0.04, n),
+    }
     found |= {name: value for name, value in drawn.items() if name in found}
     if cls is gq.models.MultiBlackScholes:
-        found |= {"spots": np.full((n, 2), SPOT), "volatilities": rng.uniform(0.15, 0.3, (n, 2)), "correlation": rng.uniform(-0.8, 0.8, n)}
+        found |= {
+            "spots": np.full((n, 2), SPOT),
+            "volatilities": rng.uniform(0.15, 0.3, (n, 2)),
+            "correlation": rng.uniform(-0.8, 0.8, n),
+        }
     if cls is gq.models.TermBlackScholes:
-        found |= {"knots": np.sort(rng.uniform(0.2, 1.2, (n, 2)), axis=1), "volatilities": rng.uniform(0.15, 0.3, (n, 2))}
-        found |= {"rates": rng.uniform(0.0, 0.06, (n, 2)), "dividend_yields": rng.uniform(0.0, 0.04, (n, 2))}
+        found |= {
+            "knots": np.sort(rng.uniform(0.2, 1.2, (n, 2)), axis=1),
+            "volatilities": rng.uniform(0.15, 0.3, (n, 2)),
+        }
+        found |= {
+            "rates": rng.uniform(0.0, 0.06, (n, 2)),
+            "dividend_yields": rng.uniform(0.0, 0.04, (n, 2)),
+        }
     if cls is gq.models.LocalVolatility:
-        found |= {"surface_times": np.full((n, 1), 2.0), "surface_levels": np.tile([-0.5, 0.5], (n, 1)), "surface_volatilities": rng.uniform(0.15, 0.3, (n, 2))}
+        found |= {
+            "surface_times": np.full((n, 1), 2.0),
+            "surface_levels": np.tile([-0.5, 0.5], (n, 1)),
+            "surface_volatilities": rng.uniform(0.15, 0.3, (n, 2)),
+        }
     if "bond_maturities" in domains(cls):
-        found |= {"bond_maturities": np.tile([2.5, 3.0], (n, 1))[:, : cls.sample_lengths.get("bond_maturities", 2)]}
+        found |= {
+            "bond_maturities": np.tile([2.5, 3.0], (n, 1))[
+                :, : cls.sample_lengths.get("bond_maturities", 2)
+            ]
+        }
     if cls is gq.models.DividendBlackScholes:
-        found |= {"dividend_times": rng.uniform(0.1, 0.4, (n, 1)), "dividends": rng.uniform(0.0, 3.0, (n, 1))}
+        found |= {
+            "dividend_times": rng.uniform(0.1, 0.4, (n, 1)),
+            "dividends": rng.uniform(0.0, 3.0, (n, 1)),
+        }
     return cls(**found)

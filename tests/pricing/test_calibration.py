@@ -1,4 +1,6 @@
-"""Errors that mean what they say: simulated prices against formulas, in units of their standard errors."""
+"""Errors that mean what they say: simulated prices against formulas, in units of their standard
+errors.
+"""
 
 import numpy as np
 import pytest
@@ -13,20 +15,36 @@ STEPS = {"Heston": 200, "Bates": 200}  # enough for a scheme's bias to drown in 
 
 
 def scores(pair, n, paths, seed):
-    """(simulated - formula) / standard error of `n` random rows of a pair; nothing where there is no formula."""
+    """(simulated - formula) / standard error of `n` random rows of a pair; nothing where there
+    is no formula.
+    """
     rng = np.random.default_rng(seed)
-    one, other = model(pair[0], n, rng), payoff(pair[1], n, rng, *((0.92, 0.15) if "bond_maturities" in domains(pair[0]) else ()))
+    one, other = (
+        model(pair[0], n, rng),
+        payoff(pair[1], n, rng, *((0.92, 0.15) if "bond_maturities" in domains(pair[0]) else ())),
+    )
     known = gq.price(other, one, engine="closed_form").price
     if not np.isfinite(known).any():
         known = gq.price(other, one, engine="fourier").price
     priced = np.isfinite(known)
     if not priced.any():
         return np.empty(0)
-    found = gq.price(other, one, engine="monte_carlo", paths=paths, steps=STEPS.get(pair[0].__name__, 12), seed=seed)
+    found = gq.price(
+        other,
+        one,
+        engine="monte_carlo",
+        paths=paths,
+        steps=STEPS.get(pair[0].__name__, 12),
+        seed=seed,
+    )
     sure = found.std_error < 1e-9  # a variance swap under a constant variance
     assert np.abs(found.price - known)[sure & priced].max(initial=0.0) < 1e-6
-    rare = np.minimum(known, found.price) < 25.0 * found.std_error  # next to no path pays: such an error is not normal, whatever its size
-    if "bond_maturities" in domains(pair[0]):  # nor where next to every path pays: what is left is the error of its discount
+    rare = (
+        np.minimum(known, found.price) < 25.0 * found.std_error
+    )  # next to no path pays: such an error is not normal, whatever its size
+    if "bond_maturities" in domains(
+        pair[0]
+    ):  # nor where next to every path pays: what is left is the error of its discount
         bonds = one.settled()
         for end in (other.maturity, bonds.bond_maturities[:, 0]):
             rare |= np.abs(found.price - bonds.bond(bonds, end, np)) < 25.0 * found.std_error
@@ -34,17 +52,25 @@ def scores(pair, n, paths, seed):
 
 
 def calibrated(z):
-    """Whether scores look standard normal: shape, mean and spread, none of them at odds below 1 %, and no outlier."""
+    """Whether scores look standard normal: shape, mean and spread, none of them at odds below 1
+    %, and no outlier.
+    """
     mean = 2.0 * stats.norm.sf(abs(z.mean()) * np.sqrt(z.size))
     below = stats.chi2.cdf((z * z).sum(), z.size)
     spread = 2.0 * min(below, 1.0 - below)
     return min(stats.kstest(z, "norm").pvalue, mean, spread) > 0.01 and np.abs(z).max() < 5.0
 
 
-WITHOUT = {"Autocallable", "VarianceOption", "VarianceSwap"}  # no formula, or no error under a constant variance
+WITHOUT = {
+    "Autocallable",
+    "VarianceOption",
+    "VarianceSwap",
+}  # no formula, or no error under a constant variance
 
 
-@pytest.mark.parametrize("pair", [p for p in EVERY if p[0].__name__ == "BlackScholes"], ids=lambda p: p[1].__name__)
+@pytest.mark.parametrize(
+    "pair", [p for p in EVERY if p[0].__name__ == "BlackScholes"], ids=lambda p: p[1].__name__
+)
 def test_a_formula_and_its_simulation_agree(pair):
     z = scores(pair, 24, 8192, 11)
     assert (z.size >= 6) != (pair[1].__name__ in WITHOUT), z
@@ -53,7 +79,9 @@ def test_a_formula_and_its_simulation_agree(pair):
 
 @pytest.mark.slow
 def test_errors_are_calibrated_over_ten_thousand_contracts():
-    """And a bias of a fifth of an error, or an error 5 % too small, does not pass for calibrated."""
+    """And a bias of a fifth of an error, or an error 5 % too small, does not pass for
+    calibrated.
+    """
     with_formula = [pair for pair in EVERY if scores(pair, 4, 512, 1).size]
     each = -(-11_000 // len(with_formula))  # some are left out
     z = np.concatenate([scores(pair, each, 16_384, 100 + k) for k, pair in enumerate(with_formula)])

@@ -1,4 +1,6 @@
-"""One row is one row: random rows, most of them nonsense, beside good ones; shapes, overflows, memory and foreign errors of one reach no other."""
+"""One row is one row: random rows, most of them nonsense, beside good ones; shapes, overflows,
+memory and foreign errors of one reach no other.
+"""
 
 from dataclasses import dataclass
 
@@ -14,14 +16,53 @@ from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.isolate import isolate
 from gpuquant.pricing.vocabulary import models, payoffs
 
-GOOD = {"product": "european", "model": "black_scholes", "option_type": "call", "strike": 100.0, "maturity": 1.0, "spot": 100.0, "rate": 0.02, "volatility": 0.2}  # fmt: skip
+GOOD = {
+    "product": "european",
+    "model": "black_scholes",
+    "option_type": "call",
+    "strike": 100.0,
+    "maturity": 1.0,
+    "spot": 100.0,
+    "rate": 0.02,
+    "volatility": 0.2,
+}
 RIGHT = 8.916037278572537
-ODD = [0, -1, 1, 2, 1e300, -1e300, 1e-300, 1e18, np.nan, np.inf, -np.inf, 2**31, 2**63 - 1, 10**25, None, "", "1OO", "call", "1e5", [1.0], [], [1.0, None], [0.5, "x"], [[1.0]], [1.0] * 40, True, "2024-01-02"]  # fmt: skip
+ODD = [
+    0,
+    -1,
+    1,
+    2,
+    1e300,
+    -1e300,
+    1e-300,
+    1e18,
+    np.nan,
+    np.inf,
+    -np.inf,
+    2**31,
+    2**63 - 1,
+    10**25,
+    None,
+    "",
+    "1OO",
+    "call",
+    "1e5",
+    [1.0],
+    [],
+    [1.0, None],
+    [0.5, "x"],
+    [[1.0]],
+    [1.0] * 40,
+    True,
+    "2024-01-02",
+]
 
 
 def random_row(draw):
     """A row of any product under any model: most columns inside their domains, some odd."""
-    payoff, model = (list(table().values())[draw.integers(len(table()))] for table in (payoffs, models))
+    payoff, model = (
+        list(table().values())[draw.integers(len(table()))] for table in (payoffs, models)
+    )
     if "tests" in payoff.__module__ or "tests" in model.__module__ or "own" in payoff.__module__:
         payoff, model = gq.payoffs.European, gq.models.BlackScholes
     row = {"product": payoff.__name__, "model": model.__name__}
@@ -32,9 +73,15 @@ def random_row(draw):
             if domain.words:
                 row[name] = str(draw.choice(domain.words))
             elif domain.listed:
-                row[name] = np.sort(domain.sample * draw.uniform(0.5, 1.5, draw.integers(1, 4))).tolist()
+                row[name] = np.sort(
+                    domain.sample * draw.uniform(0.5, 1.5, draw.integers(1, 4))
+                ).tolist()
             else:
-                row[name] = float(domain.sample) * float(np.exp(draw.normal(0.0, 0.7))) if draw.random() < 0.8 else float(domain.sample)
+                row[name] = (
+                    float(domain.sample) * float(np.exp(draw.normal(0.0, 0.7)))
+                    if draw.random() < 0.8
+                    else float(domain.sample)
+                )
     if draw.random() < 0.1:
         row["model"] = draw.choice(["heston", "", "nonsense"])
     return row
@@ -59,9 +106,17 @@ def test_random_rows_end_as_a_price_or_a_reason_and_harm_no_other(books):
         assert (found.loc[failed, "message"] != "").all()
         assert np.isfinite(found.loc[~failed, "price"].to_numpy(float)).all()
         priced = np.flatnonzero(~failed)
-        for k in priced[np.random.default_rng(seed).permutation(len(priced))[:3]]:  # alone it is what it is in company
-            alone = gq.price(frame.iloc[[k]], paths=64, steps=8, device="cpu:2", progress=False).frame
-            assert alone["price"].iloc[0] == found["price"].iloc[k], (frame.iloc[k].dropna().to_dict(), alone.iloc[0], found.iloc[k])
+        for k in priced[
+            np.random.default_rng(seed).permutation(len(priced))[:3]
+        ]:  # alone it is what it is in company
+            alone = gq.price(
+                frame.iloc[[k]], paths=64, steps=8, device="cpu:2", progress=False
+            ).frame
+            assert alone["price"].iloc[0] == found["price"].iloc[k], (
+                frame.iloc[k].dropna().to_dict(),
+                alone.iloc[0],
+                found.iloc[k],
+            )
 
 
 def test_a_foreign_error_of_one_row_is_its_own():
@@ -75,22 +130,41 @@ def test_a_foreign_error_of_one_row_is_its_own():
                 raise ZeroDivisionError("not thought of")
 
     try:
-        frame = pd.DataFrame([{**GOOD, "product": "fragile", "strike": strike} for strike in (100.0, 200.0, 100.0, 160.0, 100.0)])
+        frame = pd.DataFrame(
+            [
+                {**GOOD, "product": "fragile", "strike": strike}
+                for strike in (100.0, 200.0, 100.0, 160.0, 100.0)
+            ]
+        )
         found = gq.price(frame).frame
         assert found["status"].tolist() == ["ok", "failed", "ok", "failed", "ok"]
         assert found["message"][1] == "it cannot be priced: ZeroDivisionError: not thought of"
         np.testing.assert_allclose(found["price"][[0, 2, 4]], RIGHT, rtol=1e-12)
-        with pytest.raises(ZeroDivisionError):  # one payoff is the caller's own call: the error is theirs to see
-            gq.price(Fragile(option_type="call", strike=200.0, maturity=1.0), gq.models.BlackScholes(spot=100.0, rate=0.02, volatility=0.2))
+        with pytest.raises(
+            ZeroDivisionError
+        ):  # one payoff is the caller's own call: the error is theirs to see
+            gq.price(
+                Fragile(option_type="call", strike=200.0, maturity=1.0),
+                gq.models.BlackScholes(spot=100.0, rate=0.02, volatility=0.2),
+            )
     finally:
         del Fragile
         assert Payoff.__subclasses__() is not None
 
 
 def test_what_every_row_needs_together_is_bounded():
-    """One list of 100,000 numbers beside 5,000 short ones: a table of all of them would take 4 GB."""
-    rows = [{**GOOD, "model": "dividend_black_scholes", "dividend_times": [0.5], "dividends": [1.0]} for _ in range(5000)]
-    long = {**rows[0], "dividend_times": np.linspace(0.001, 0.999, 100_000).tolist(), "dividends": [1e-6] * 100_000}
+    """One list of 100,000 numbers beside 5,000 short ones: a table of all of them would take 4
+    GB.
+    """
+    rows = [
+        {**GOOD, "model": "dividend_black_scholes", "dividend_times": [0.5], "dividends": [1.0]}
+        for _ in range(5000)
+    ]
+    long = {
+        **rows[0],
+        "dividend_times": np.linspace(0.001, 0.999, 100_000).tolist(),
+        "dividends": [1e-6] * 100_000,
+    }
     found = gq.price(pd.DataFrame([*rows, long]), progress=False).frame
     assert (found["status"][:5000] == "ok").all()
     assert found["status"][5000] in ("ok", "warning") or found["message"][5000]

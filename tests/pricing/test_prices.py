@@ -1,4 +1,6 @@
-"""Prices: held to the literature, to closed forms, to laws, and to themselves under any chunking."""
+"""Prices: held to the literature, to closed forms, to laws, and to themselves under any
+chunking.
+"""
 
 import itertools
 
@@ -17,7 +19,16 @@ from tests.problems import IMPLIED, PRICES
 FLAT = {"spot": 100.0, "rate": 0.03, "dividend_yield": 0.01, "volatility": 0.25}
 MODELS = {
     "BlackScholes": FLAT,
-    "Heston": {"spot": 100.0, "rate": 0.03, "dividend_yield": 0.01, "v0": 0.05, "kappa": 1.5, "long_variance": 0.04, "vol_of_vol": 0.6, "correlation": -0.7},
+    "Heston": {
+        "spot": 100.0,
+        "rate": 0.03,
+        "dividend_yield": 0.01,
+        "v0": 0.05,
+        "kappa": 1.5,
+        "long_variance": 0.04,
+        "vol_of_vol": 0.6,
+        "correlation": -0.7,
+    },
     "Merton": {**FLAT, "intensity": 0.8, "jump_mean": -0.1, "jump_volatility": 0.2},
 }
 
@@ -29,36 +40,67 @@ def model(name):
 @pytest.mark.parametrize("problem", PRICES, ids=lambda p: f"{p[0]}-{p[1]}")
 def test_known_answers(problem, device):
     _, payoff, contract, name, market, expected, tolerance, source = problem
-    how = {"target_error": max(2e-3 * expected, 5e-4), "device": device, "engine": "auto" if name == "BlackScholes" else "monte_carlo"}
-    found = gq.price(getattr(gq.payoffs, payoff)(**contract), getattr(gq.models, name)(**market), **how)
+    how = {
+        "target_error": max(2e-3 * expected, 5e-4),
+        "device": device,
+        "engine": "auto" if name == "BlackScholes" else "monte_carlo",
+    }
+    found = gq.price(
+        getattr(gq.payoffs, payoff)(**contract), getattr(gq.models, name)(**market), **how
+    )
     allowed = max(3.5 * found.std_error, tolerance)
-    assert abs(found.price - expected) <= allowed, f"{found.frame.T}\nexpected {expected} +- {allowed} ({source})"
+    assert abs(found.price - expected) <= allowed, (
+        f"{found.frame.T}\nexpected {expected} +- {allowed} ({source})"
+    )
     assert found.std_error <= max(5e-3 * expected, 1e-3)
 
 
 @pytest.mark.parametrize("problem", IMPLIED, ids=lambda p: f"{p[0]}-{p[2]:g}-{p[3]:g}")
 def test_implied_volatility_of_the_literature(problem):
     option_type, forward, strike, maturity, value, expected, tolerance = problem
-    found = gq.implied_volatility(price=value, option_type=option_type, spot=forward, strike=strike, maturity=maturity, rate=0.0)
+    found = gq.implied_volatility(
+        price=value,
+        option_type=option_type,
+        spot=forward,
+        strike=strike,
+        maturity=maturity,
+        rate=0.0,
+    )
     assert abs(found - expected) <= max(tolerance, 3e-13 * expected), problem
 
 
 def test_implied_volatility_inverts_the_price():
     draw = np.random.default_rng(5)
     n = 5000
-    columns = {"spot": draw.uniform(50, 150, n), "rate": draw.uniform(-0.02, 0.08, n), "dividend_yield": draw.uniform(0, 0.05, n)}
+    columns = {
+        "spot": draw.uniform(50, 150, n),
+        "rate": draw.uniform(-0.02, 0.08, n),
+        "dividend_yield": draw.uniform(0, 0.05, n),
+    }
     vol = draw.uniform(0.05, 1.0, n)
     contract = {
         "option_type": np.where(draw.random(n) < 0.5, "call", "put"),
         "strike": columns["spot"] * draw.uniform(0.7, 1.4, n),
         "maturity": draw.uniform(0.05, 3, n),
     }
-    priced = gq.price(gq.payoffs.European(**contract), gq.models.BlackScholes(**columns, volatility=vol), greeks=True)
+    priced = gq.price(
+        gq.payoffs.European(**contract),
+        gq.models.BlackScholes(**columns, volatility=vol),
+        greeks=True,
+    )
     back = gq.implied_volatility(price=priced.price, **contract, **columns)
     useful = priced.vega > 1e-2
     assert np.nanmax(np.abs(back - vol)[useful]) < 1e-9
-    assert np.isnan(gq.implied_volatility(price=200.0, option_type="call", spot=100.0, strike=100.0, maturity=1.0, rate=0.0))
-    assert np.isnan(gq.implied_volatility(price=1.0, option_type="call", spot=100.0, strike=50.0, maturity=1.0, rate=0.0))
+    assert np.isnan(
+        gq.implied_volatility(
+            price=200.0, option_type="call", spot=100.0, strike=100.0, maturity=1.0, rate=0.0
+        )
+    )
+    assert np.isnan(
+        gq.implied_volatility(
+            price=1.0, option_type="call", spot=100.0, strike=50.0, maturity=1.0, rate=0.0
+        )
+    )
 
 
 def z_scores(precision, paths, pairs, device="cpu"):
@@ -67,7 +109,14 @@ def z_scores(precision, paths, pairs, device="cpu"):
     for payoff, contract in pairs:
         made = getattr(gq.payoffs, payoff)(**contract)
         true = gq.price(made, model("BlackScholes")).price
-        found = gq.price(made, model("BlackScholes"), engine="monte_carlo", paths=paths, precision=precision, device=device)
+        found = gq.price(
+            made,
+            model("BlackScholes"),
+            engine="monte_carlo",
+            paths=paths,
+            precision=precision,
+            device=device,
+        )
         out.append((found.price - true) / found.std_error)
     return np.concatenate(out)
 
@@ -76,15 +125,45 @@ STRIKES = list(np.linspace(80.0, 125.0, 10))
 PAIRS = (
     ("European", {"option_type": "call", "strike": STRIKES, "maturity": 1.0}),
     ("European", {"option_type": "put", "strike": STRIKES, "maturity": 0.5}),
-    ("Asian", {"option_type": "call", "strike": STRIKES, "maturity": 1.0, "fixings": 12, "average": "geometric"}),
-    ("Barrier", {"option_type": "call", "barrier_type": "down-and-out", "strike": STRIKES, "barrier": 75.0, "maturity": 1.0, "rebate": 2.0}),
-    ("Barrier", {"option_type": "put", "barrier_type": "up-and-in", "strike": STRIKES, "barrier": 130.0, "maturity": 1.0}),
+    (
+        "Asian",
+        {
+            "option_type": "call",
+            "strike": STRIKES,
+            "maturity": 1.0,
+            "fixings": 12,
+            "average": "geometric",
+        },
+    ),
+    (
+        "Barrier",
+        {
+            "option_type": "call",
+            "barrier_type": "down-and-out",
+            "strike": STRIKES,
+            "barrier": 75.0,
+            "maturity": 1.0,
+            "rebate": 2.0,
+        },
+    ),
+    (
+        "Barrier",
+        {
+            "option_type": "put",
+            "barrier_type": "up-and-in",
+            "strike": STRIKES,
+            "barrier": 130.0,
+            "maturity": 1.0,
+        },
+    ),
 )
 
 
 @pytest.mark.parametrize("precision", ["single", "mixed", "double"])
 def test_each_precision_is_unbiased(precision, device):
-    """z-scores against closed forms: mean within four standard errors of zero, none beyond five, spread about one."""
+    """z-scores against closed forms: mean within four standard errors of zero, none beyond five,
+    spread about one.
+    """
     z = z_scores(precision, 400_000, PAIRS, device)
     assert np.abs(z).max() < 5.0, z
     assert abs(z.mean()) < 4.0 / np.sqrt(len(z)), z
@@ -110,8 +189,22 @@ def test_a_planted_bias_is_caught(monkeypatch):
 def test_bias_of_a_precision_on_the_same_draws(precision):
     """The same draws in double differ by rounding alone: far below any standard error."""
     contract = gq.payoffs.Asian(option_type="call", strike=STRIKES, maturity=1.0, fixings=252)
-    exact = gq.price(contract, model("BlackScholes"), engine="monte_carlo", paths=50_000, precision="double", common_draws=True)
-    found = gq.price(contract, model("BlackScholes"), engine="monte_carlo", paths=50_000, precision=precision, common_draws=True)
+    exact = gq.price(
+        contract,
+        model("BlackScholes"),
+        engine="monte_carlo",
+        paths=50_000,
+        precision="double",
+        common_draws=True,
+    )
+    found = gq.price(
+        contract,
+        model("BlackScholes"),
+        engine="monte_carlo",
+        paths=50_000,
+        precision=precision,
+        common_draws=True,
+    )
     bound = 2e-5 if precision == "single" else 2e-6
     assert (np.abs(found.price - exact.price) / exact.price).max() < bound, found.frame
 
@@ -120,44 +213,87 @@ def test_bias_of_a_precision_on_the_same_draws(precision):
 def test_discounted_spot_is_a_martingale(name, device):
     """A call struck at nearly nothing is worth the forward, discounted."""
     call = gq.payoffs.European(option_type="call", strike=1e-6, maturity=[0.25, 1.0, 3.0])
-    found = gq.price(call, model(name), engine="monte_carlo", paths=200_000, precision="double", device=device)
+    found = gq.price(
+        call, model(name), engine="monte_carlo", paths=200_000, precision="double", device=device
+    )
     expected = 100.0 * np.exp(-0.01 * np.array([0.25, 1.0, 3.0]))
     assert (np.abs(found.price - expected) <= 3.5 * found.std_error).all(), found.frame
 
 
 @pytest.mark.parametrize(
-    ("name", "monitoring"), [("BlackScholes", "continuous"), ("BlackScholes", "discrete"), ("Heston", "continuous"), ("Merton", "discrete")]
+    ("name", "monitoring"),
+    [
+        ("BlackScholes", "continuous"),
+        ("BlackScholes", "discrete"),
+        ("Heston", "continuous"),
+        ("Merton", "discrete"),
+    ],
 )
 def test_in_plus_out_is_vanilla(name, monitoring):
     """On the same draws the two barriers add up to the vanilla path by path."""
     common = {"option_type": "put", "strike": 100.0, "maturity": 1.0}
-    how = {"engine": "monte_carlo", "paths": 4096, "steps": 52, "common_draws": True, "precision": "double"}
+    how = {
+        "engine": "monte_carlo",
+        "paths": 4096,
+        "steps": 52,
+        "common_draws": True,
+        "precision": "double",
+    }
     watched = {"barrier": 88.0, "monitoring": monitoring, "observations": 52}
-    parts = [gq.price(gq.payoffs.Barrier(barrier_type=f"down-and-{side}", **common, **watched), model(name), **how).price for side in ("in", "out")]
+    parts = [
+        gq.price(
+            gq.payoffs.Barrier(barrier_type=f"down-and-{side}", **common, **watched),
+            model(name),
+            **how,
+        ).price
+        for side in ("in", "out")
+    ]
     vanilla = gq.price(gq.payoffs.European(**common), model(name), **how).price
     assert sum(parts) == pytest.approx(vanilla, rel=1e-12)
 
 
 def test_put_call_parity_of_the_formula():
     strikes = np.linspace(60, 160, 101)
-    call, put = (gq.price(gq.payoffs.European(option_type=kind, strike=strikes, maturity=2.0), model("BlackScholes")).price for kind in ("call", "put"))
-    np.testing.assert_allclose(call - put, 100 * np.exp(-0.02) - strikes * np.exp(-0.06), rtol=0, atol=1e-12)
+    call, put = (
+        gq.price(
+            gq.payoffs.European(option_type=kind, strike=strikes, maturity=2.0),
+            model("BlackScholes"),
+        ).price
+        for kind in ("call", "put")
+    )
+    np.testing.assert_allclose(
+        call - put, 100 * np.exp(-0.02) - strikes * np.exp(-0.06), rtol=0, atol=1e-12
+    )
 
 
 def test_zero_volatility_is_intrinsic_and_certain(device):
     still = gq.models.BlackScholes(spot=100.0, rate=0.05, volatility=0.0)
     call = gq.payoffs.European(option_type="call", strike=[90.0, 120.0], maturity=1.0)
     expected = np.maximum(100.0 - np.array([90.0, 120.0]) * np.exp(-0.05), 0.0)
-    formula, walked = gq.price(call, still, device=device), gq.price(call, still, engine="monte_carlo", precision="double", device=device)
+    formula, walked = (
+        gq.price(call, still, device=device),
+        gq.price(call, still, engine="monte_carlo", precision="double", device=device),
+    )
     np.testing.assert_allclose(formula.price, expected, rtol=1e-14)
     np.testing.assert_allclose(walked.price, expected, rtol=1e-13)
     assert (walked.std_error == 0.0).all()
-    knocked = gq.payoffs.Barrier(option_type="call", barrier_type="up-and-out", strike=90.0, barrier=[102.0, 110.0], maturity=1.0, rebate=1.0)
-    np.testing.assert_allclose(gq.price(knocked, still).price, [np.exp(-0.05), expected[0]], rtol=1e-13)
+    knocked = gq.payoffs.Barrier(
+        option_type="call",
+        barrier_type="up-and-out",
+        strike=90.0,
+        barrier=[102.0, 110.0],
+        maturity=1.0,
+        rebate=1.0,
+    )
+    np.testing.assert_allclose(
+        gq.price(knocked, still).price, [np.exp(-0.05), expected[0]], rtol=1e-13
+    )
 
 
 def test_the_same_bits_for_any_threads_and_chunks():
-    """One thread, two, three, and six ways to cut the work: every result column equal to the last bit."""
+    """One thread, two, three, and six ways to cut the work: every result column equal to the
+    last bit.
+    """
     asian = gq.payoffs.Asian(option_type="call", strike=STRIKES, maturity=1.0, fixings=13)
     _, batches, _, _ = batches_of(asian, model("Heston"), None)
     task = checked("cpu", 9, "single", "monte_carlo", 10_001, None, True, None, False, len(STRIKES))
@@ -165,9 +301,13 @@ def test_the_same_bits_for_any_threads_and_chunks():
     results = []
     for device, chunk in itertools.product(("cpu:1", "cpu:2", "cpu:3"), (1, 2, 3, 7, 50, 10_000)):
         plan = kernel.Launch.run
-        kernel.Launch.run = lambda self, place, progress=None, chunk=chunk, plan=plan: plan(self, place, progress, chunk=chunk)
+        kernel.Launch.run = lambda self, place, progress=None, chunk=chunk, plan=plan: plan(
+            self, place, progress, chunk=chunk
+        )
         try:
-            results.append(launch(batches[0], type(task)(**{**vars(task), "place": choose(device)}), paths))
+            results.append(
+                launch(batches[0], type(task)(**{**vars(task), "place": choose(device)}), paths)
+            )
         finally:
             kernel.Launch.run = plan
     for values, errors, _ in results[1:]:
@@ -176,10 +316,20 @@ def test_the_same_bits_for_any_threads_and_chunks():
 
 
 def test_a_row_keeps_its_bits_in_any_company():
-    """Adding, removing and reordering other rows, and one bad row among them, moves no other price."""
+    """Adding, removing and reordering other rows, and one bad row among them, moves no other
+    price.
+    """
     n = 40
     frame = pd.DataFrame(
-        {"id": np.arange(n) + 100, "product": "asian", "option_type": "call", "strike": np.linspace(80, 120, n), "maturity": 1.0, "fixings": 12, **FLAT}
+        {
+            "id": np.arange(n) + 100,
+            "product": "asian",
+            "option_type": "call",
+            "strike": np.linspace(80, 120, n),
+            "maturity": 1.0,
+            "fixings": 12,
+            **FLAT,
+        }
     )
     whole = gq.price(frame, paths=1000).frame.set_index("id")
     some = gq.price(frame.sample(frac=0.4, random_state=1), paths=1000).frame.set_index("id")
@@ -194,7 +344,13 @@ def test_a_row_keeps_its_bits_in_any_company():
 
 def test_one_bad_row_of_a_million():
     n = 1_000_000
-    columns = {"product": "european", "option_type": "call", "strike": np.linspace(50, 150, n), "maturity": 1.0, **FLAT}
+    columns = {
+        "product": "european",
+        "option_type": "call",
+        "strike": np.linspace(50, 150, n),
+        "maturity": 1.0,
+        **FLAT,
+    }
     good = gq.price(pd.DataFrame(columns))
     bad = pd.DataFrame(columns)
     bad.loc[123_456, "spot"] = 0.0
@@ -207,7 +363,9 @@ def test_one_bad_row_of_a_million():
 
 
 def test_target_error_is_met():
-    asian = gq.payoffs.Asian(option_type="call", strike=[90.0, 100.0, 110.0, 160.0], maturity=1.0, fixings=12)
+    asian = gq.payoffs.Asian(
+        option_type="call", strike=[90.0, 100.0, 110.0, 160.0], maturity=1.0, fixings=12
+    )
     found = gq.price(asian, model("BlackScholes"), target_error=0.02)
     assert (found.std_error < 0.022).all(), found.frame
     assert found.frame["paths"].nunique() > 1  # each row as many as it needs
@@ -231,12 +389,23 @@ def test_greeks_of_the_formula():
         "gamma": np.exp(-q * t) * norm.pdf(d1) / (s * v * np.sqrt(t)),
         "vega": s * np.exp(-q * t) * norm.pdf(d1) * np.sqrt(t),
         "rho": k * t * np.exp(-r * t) * norm.cdf(d2),
-        "theta": -s * np.exp(-q * t) * norm.pdf(d1) * v / (2 * np.sqrt(t)) - r * k * np.exp(-r * t) * norm.cdf(d2) + q * s * np.exp(-q * t) * norm.cdf(d1),
+        "theta": -s * np.exp(-q * t) * norm.pdf(d1) * v / (2 * np.sqrt(t))
+        - r * k * np.exp(-r * t) * norm.cdf(d2)
+        + q * s * np.exp(-q * t) * norm.cdf(d1),
     }
-    found = gq.price(gq.payoffs.European(option_type="call", strike=STRIKES, maturity=1.0), model("BlackScholes"), greeks=True)
+    found = gq.price(
+        gq.payoffs.European(option_type="call", strike=STRIKES, maturity=1.0),
+        model("BlackScholes"),
+        greeks=True,
+    )
     for name, values in expected.items():
         np.testing.assert_allclose(getattr(found, name), values, rtol=2e-6, err_msg=name)
-    desk = gq.price(gq.payoffs.European(option_type="call", strike=STRIKES, maturity=1.0), model("BlackScholes"), greeks=True, units="desk")
+    desk = gq.price(
+        gq.payoffs.European(option_type="call", strike=STRIKES, maturity=1.0),
+        model("BlackScholes"),
+        greeks=True,
+        units="desk",
+    )
     np.testing.assert_allclose(desk.vega, found.vega / 100)
     np.testing.assert_allclose(desk.theta, found.theta / 365)
 
@@ -257,54 +426,142 @@ def test_simulated_greeks_agree_with_the_formula(payoff):
 
 
 def test_heston_without_vol_of_vol_is_black_scholes():
-    calm = gq.models.Heston(spot=100.0, rate=0.03, dividend_yield=0.01, v0=0.0625, kappa=1e-3, long_variance=0.0625, vol_of_vol=1e-3, correlation=0.0)
+    calm = gq.models.Heston(
+        spot=100.0,
+        rate=0.03,
+        dividend_yield=0.01,
+        v0=0.0625,
+        kappa=1e-3,
+        long_variance=0.0625,
+        vol_of_vol=1e-3,
+        correlation=0.0,
+    )
     call = gq.payoffs.European(option_type="call", strike=STRIKES, maturity=1.0)
     known = gq.price(call, calm, engine="fourier")
     assert (np.abs(known.price - gq.price(call, model("BlackScholes")).price) < 1e-5).all()
     found = gq.price(call, calm, paths=200_000, greeks=True, engine="monte_carlo")
     true = gq.price(call, model("BlackScholes"), greeks=True)
     assert (np.abs(found.price - true.price) < 4 * found.std_error).all()
-    assert (np.abs(found.vega - true.vega) < 4.5 * found.columns["vega_std_error"] + 0.2).all()  # vega is per volatility there too
+    assert (
+        np.abs(found.vega - true.vega) < 4.5 * found.columns["vega_std_error"] + 0.2
+    ).all()  # vega is per volatility there too
 
 
 def test_rough_heston_of_a_half_is_heston():
-    shared = {"spot": 100.0, "rate": 0.03, "dividend_yield": 0.01, "v0": 0.04, "kappa": 1.5, "long_variance": 0.06, "vol_of_vol": 0.5, "correlation": -0.6}
+    shared = {
+        "spot": 100.0,
+        "rate": 0.03,
+        "dividend_yield": 0.01,
+        "v0": 0.04,
+        "kappa": 1.5,
+        "long_variance": 0.06,
+        "vol_of_vol": 0.5,
+        "correlation": -0.6,
+    }
     call = gq.payoffs.European(option_type="call", strike=STRIKES, maturity=1.0)
     rough = gq.price(call, gq.models.RoughHeston(**shared, hurst=0.5)).price
     assert (np.abs(rough - gq.price(call, gq.models.Heston(**shared)).price) < 1e-4).all(), rough
 
 
 def test_the_bridge_does_not_depend_on_the_correlation():
-    """With almost no vol-of-vol Heston is Black and Scholes, whatever the correlation, for a barrier too."""
-    barrier = gq.payoffs.Barrier(option_type="call", barrier_type="down-and-out", strike=100.0, barrier=95.0, maturity=1.0)
+    """With almost no vol-of-vol Heston is Black and Scholes, whatever the correlation, for a
+    barrier too.
+    """
+    barrier = gq.payoffs.Barrier(
+        option_type="call", barrier_type="down-and-out", strike=100.0, barrier=95.0, maturity=1.0
+    )
     true = gq.price(barrier, gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)).price
     for rho in (0.0, -0.7, 0.95):
-        calm = gq.models.Heston(spot=100.0, rate=0.0, v0=0.04, kappa=1.0, long_variance=0.04, vol_of_vol=0.001, correlation=rho)
+        calm = gq.models.Heston(
+            spot=100.0,
+            rate=0.0,
+            v0=0.04,
+            kappa=1.0,
+            long_variance=0.04,
+            vol_of_vol=0.001,
+            correlation=rho,
+        )
         found = gq.price(barrier, calm, paths=100_000, steps=16)
         assert abs(found.price - true) < 4 * found.std_error, found.frame.T
 
 
 def test_many_jumps_are_all_counted():
-    busy = gq.models.Merton(spot=100.0, rate=0.0, volatility=0.1, intensity=50.0, jump_mean=0.0, jump_volatility=0.02)
-    found = gq.price(gq.payoffs.European(option_type="call", strike=1e-6, maturity=1.0), busy, paths=100_000, steps=1, precision="double", engine="monte_carlo")
+    busy = gq.models.Merton(
+        spot=100.0, rate=0.0, volatility=0.1, intensity=50.0, jump_mean=0.0, jump_volatility=0.02
+    )
+    found = gq.price(
+        gq.payoffs.European(option_type="call", strike=1e-6, maturity=1.0),
+        busy,
+        paths=100_000,
+        steps=1,
+        precision="double",
+        engine="monte_carlo",
+    )
     assert abs(found.price - 100.0) < 4 * found.std_error, found.frame.T
 
 
 def test_statuses_say_what_happened():
-    feller = gq.models.Heston(spot=100.0, rate=0.0, v0=0.04, kappa=0.5, long_variance=0.04, vol_of_vol=1.0, correlation=-0.5)
-    found = gq.price(gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0), feller, paths=1000, engine="monte_carlo").frame
-    assert found["status"][0] == "warning" and "Feller" in found["message"][0] and "weak order 2" in found["message"][0]
-    far = gq.price(gq.payoffs.Asian(option_type="call", strike=1000.0, maturity=0.1, fixings=4), model("BlackScholes"), paths=1000).frame
+    feller = gq.models.Heston(
+        spot=100.0,
+        rate=0.0,
+        v0=0.04,
+        kappa=0.5,
+        long_variance=0.04,
+        vol_of_vol=1.0,
+        correlation=-0.5,
+    )
+    found = gq.price(
+        gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0),
+        feller,
+        paths=1000,
+        engine="monte_carlo",
+    ).frame
+    assert (
+        found["status"][0] == "warning"
+        and "Feller" in found["message"][0]
+        and "weak order 2" in found["message"][0]
+    )
+    far = gq.price(
+        gq.payoffs.Asian(option_type="call", strike=1000.0, maturity=0.1, fixings=4),
+        model("BlackScholes"),
+        paths=1000,
+    ).frame
     assert far["status"][0] == "warning" and "no path of 1000 paid" in far["message"][0]
-    none = gq.price(gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=4), model("BlackScholes"), engine="closed_form").frame
-    assert none["status"][0] == "failed" and "no closed form" in none["message"][0] and np.isnan(none["price"][0])
+    none = gq.price(
+        gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=4),
+        model("BlackScholes"),
+        engine="closed_form",
+    ).frame
+    assert (
+        none["status"][0] == "failed"
+        and "no closed form" in none["message"][0]
+        and np.isnan(none["price"][0])
+    )
     jumps = gq.price(
-        gq.payoffs.Barrier(option_type="call", barrier_type="up-and-out", strike=100.0, barrier=120.0, maturity=1.0), model("Merton"), paths=256
+        gq.payoffs.Barrier(
+            option_type="call", barrier_type="up-and-out", strike=100.0, barrier=120.0, maturity=1.0
+        ),
+        model("Merton"),
+        paths=256,
     ).frame
     assert jumps["status"][0] == "failed" and "no bridge" in jumps["message"][0]
 
 
 def test_meta_says_what_was_used():
-    meta = gq.price(gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0), model("BlackScholes"), seed=5).meta
-    assert {"device", "device_reason", "precision", "seed", "paths", "seconds", "joules", "joules_source", "version"} <= set(meta)
+    meta = gq.price(
+        gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0),
+        model("BlackScholes"),
+        seed=5,
+    ).meta
+    assert {
+        "device",
+        "device_reason",
+        "precision",
+        "seed",
+        "paths",
+        "seconds",
+        "joules",
+        "joules_source",
+        "version",
+    } <= set(meta)
     assert meta["seed"] == 5

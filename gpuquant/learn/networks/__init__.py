@@ -1,4 +1,6 @@
-"""Networks: one file per network, each an `nn.Module` from windows (batch, bars, features) to one number."""
+"""Networks: one file per network, each an `nn.Module` from windows (batch, bars, features) to
+one number.
+"""
 
 from gpuquant.family import exports
 
