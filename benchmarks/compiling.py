@@ -88,11 +88,13 @@ def run() -> list[Row]:
         for _ in range(ROUNDS):
             with tempfile.TemporaryDirectory() as empty, changed("GPUQUANT_CACHE", empty):
                 build._machine_code.cache_clear()
-                cold = seconds(lambda: build.tile(text, arguments)(0, 1))  # noqa: B023  called at once
+                # B023: the lambdas are called at once
+                cold = seconds(lambda: build.tile(text, arguments)(0, 1))  # noqa: B023
                 build._machine_code.cache_clear()
                 kept = seconds(lambda: build.tile(text, arguments)(0, 1))  # noqa: B023
             with_numba.cache_clear()
-            pairs.append((cold, kept, seconds(lambda: with_numba(text)(0, 1, *copies))))  # noqa: B023
+            slow = seconds(lambda: with_numba(text)(0, 1, *copies))  # noqa: B023
+            pairs.append((cold, kept, slow))
         cold, kept, numba = (statistics.median(column) for column in zip(*pairs, strict=True))
         detail = (
             f"{cold:.2f} s, numba {numba:.2f} s, median of {ROUNDS}; with the rounds' ratios "
@@ -129,7 +131,8 @@ def _for_a_gpu() -> list[Row]:
             with tempfile.TemporaryDirectory() as empty, changed("GPUQUANT_CACHE", empty):
                 for times in (took, kept):
                     build.ptx.cache_clear()
-                    times.append(seconds(lambda: build.ptx(text, kinds)))  # noqa: B023  called at once
+                    # B023: the lambda is called at once
+                    times.append(seconds(lambda: build.ptx(text, kinds)))  # noqa: B023
     detail = (
         f"{min(took):.2f} to {max(took):.2f} s; Asian under Black-Scholes, barrier under "
         "Heston, autocallable under Bates"

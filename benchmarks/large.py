@@ -15,7 +15,8 @@ MINUTES = """
     from gpuquant.panel import Panel
     moves = np.random.default_rng(7).normal(0.0, 3e-4, 1_000_000)
     close = np.round(100.0 * np.exp(np.cumsum(moves)), 2)[:, None]
-    panel = Panel(close, (np.datetime64("2015-01-01", "m") + np.arange(1_000_000)).astype("datetime64[ns]"), ("X",))
+    minutes = np.datetime64("2015-01-01", "m") + np.arange(1_000_000)
+    panel = Panel(close, minutes.astype("datetime64[ns]"), ("X",))
     rule = rules.MovingAverageCross(fast=range(300, 900, 60), slow=range(900, 1500, 60))
 """
 MANY = """
@@ -31,7 +32,9 @@ CODE = """
         status = open("/proc/self/status").read().split("VmHWM:")[1]
         return int(status.split()[0]) / 1024
     def go(p, r):
-        found = backtest(p, r, costs=fees, fill="same_close", cash=1e4, detail=False, device="cpu:2", progress=False)
+        found = backtest(
+            p, r, costs=fees, fill="same_close", cash=1e4, detail=False, device="cpu:2", progress=False
+        )
         found.measures
         return found
     go(panel.rows(range(2000)), rules.MovingAverageCross(fast=2, slow=4))
@@ -47,11 +50,23 @@ RIVAL = """
     frame = panel.to_frame()
     pairs = list(itertools.product(range(300, 900, 60), range(900, 1500, 60)))
     def chunk(some):
-        fast, slow = (vbt.MA.run(frame, window=[pair[k] for pair in some], short_name=name, hide_params=["ewm"]) for k, name in enumerate(("fast", "slow")))
-        held = vbt.Portfolio.from_signals(
-            frame, fast.ma_crossed_above(slow), fast.ma_crossed_below(slow), init_cash=1e4, fees=0.001, slippage=0.0005, freq="1min"
+        fast, slow = (
+            vbt.MA.run(
+                frame, window=[pair[k] for pair in some], short_name=name, hide_params=["ewm"]
+            )
+            for k, name in enumerate(("fast", "slow"))
         )
-        return [np.asarray(m) for m in (held.total_return(), held.sharpe_ratio(), held.max_drawdown(), held.orders.count())]
+        held = vbt.Portfolio.from_signals(
+            frame,
+            fast.ma_crossed_above(slow),
+            fast.ma_crossed_below(slow),
+            init_cash=1e4,
+            fees=0.001,
+            slippage=0.0005,
+            freq="1min",
+        )
+        found = held.total_return(), held.sharpe_ratio(), held.max_drawdown(), held.orders.count()
+        return [np.asarray(m) for m in found]
     chunk(pairs[:1])  # compiled
     start = time.perf_counter()
     parts = [chunk(pairs[k : k + 5]) for k in range(0, len(pairs), 5)]
@@ -65,7 +80,9 @@ COLD = """
     from gpuquant import backtest, costs, data, rules
     panel = data.us20()
     start = time.perf_counter()
-    backtest(panel, rules.MovingAverageCross(fast=5, slow=15), costs=costs.Proportional(rate=0.001), detail=False, progress=False)
+    fees = costs.Proportional(rate=0.001)
+    cross = rules.MovingAverageCross(fast=5, slow=15)
+    backtest(panel, cross, costs=fees, detail=False, progress=False)
     print(time.perf_counter() - start)
 """
 

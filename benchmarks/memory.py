@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmarks.asian import ours
 
 def status(name):
-    return next(int(line.split()[1]) / 1024 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
 ours(10_000, "cpu:2")
 Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew

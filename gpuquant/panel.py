@@ -79,8 +79,9 @@ class Panel(Dated):
     >>> import pandas as pd
     >>> from gpuquant import Panel
     >>> days = pd.bdate_range("2024-01-02", periods=3)
-    >>> Panel.of(pd.DataFrame({"Open": [9.0, 10.0, 11.0], "High": 12.0, "Low": 8.0, "Close": [10.0, 11.0, 12.0]}, index=days), asset="AAPL")
-    Panel of 1 asset (AAPL): open, high, low, close; 3 bars from 2024-01-02 to 2024-01-04, daily (252 a year)
+    >>> frame = pd.DataFrame({"Open": [9.0, 10.0, 11.0], "Close": [10.0, 11.0, 12.0]}, index=days)
+    >>> Panel.of(frame, asset="AAPL")
+    Panel of 1 asset (AAPL): open, close; 3 bars from 2024-01-02 to 2024-01-04, daily (252 a year)
     """
 
     close: np.ndarray

@@ -148,13 +148,8 @@ class Priced:
             return [f"total value: {self.total:,.2f}{money}"]
         names, values = currencies.array(), self.columns["value"]
         kinds = sorted(set(names.tolist()), key=str)
-        return [
-            (
-                f"total value in {kind}: "
-                f"{np.nansum(values[names == kind]) if self.partial else values[names == kind].sum():,.2f}"
-            )
-            for kind in kinds
-        ]
+        add = np.nansum if self.partial else np.sum
+        return [f"total value in {kind}: {add(values[names == kind]):,.2f}" for kind in kinds]
 
     def summary(self) -> str:
         """One paragraph: how many rows, by engine and status, the total, and what it took."""
@@ -171,9 +166,8 @@ class Priced:
             "status: " + ", ".join(f"{k} {n}" for k, n in zip(status, counts, strict=True)),
         ]
         if self.failed.size:
-            lines.append(
-                "failed rows: "
-                f"{', '.join(map(str, self.failed[:10]))}{' ...' if self.failed.size > 10 else ''}; "
-                "the total over them is NaN unless partial=True"
+            first = ", ".join(map(str, self.failed[:10])) + (
+                " ..." if self.failed.size > 10 else ""
             )
+            lines.append(f"failed rows: {first}; the total over them is NaN unless partial=True")
         return "\n".join([*lines, *self._totals()])

@@ -253,7 +253,8 @@ import pandas as pd
 from gpuquant import cli
 from pathlib import Path
 book = pd.concat([pd.read_parquet("book.parquet")] * 400, ignore_index=True).drop(columns="id")
-book["strike"] += np.random.default_rng(0).random(len(book))  # so that writing takes a part of the time
+# so that writing takes a part of the time
+book["strike"] += np.random.default_rng(0).random(len(book))
 for name in ("same.parquet", "in.parquet"):
     book.to_parquet(name)
 market = ["--market", "market.toml"]
@@ -262,7 +263,8 @@ def work(k):
     with contextlib.redirect_stdout(None):
         assert cli.main(["price", source, *market, "-o", out]) == 0
 def check(k):
-    for name in ("in.parquet", "same.parquet", *(["out.parquet"] if Path("out.parquet").exists() else [])):
+    made = ["out.parquet"] if Path("out.parquet").exists() else []
+    for name in ("in.parquet", "same.parquet", *made):
         found = pd.read_parquet(name)
         assert found.strike.tolist() == book.strike.tolist(), name
         assert "price" not in found or found.price.notna().all(), name
@@ -302,7 +304,8 @@ import sys
 import numpy as np, pandas as pd
 import gpuquant as gq
 who, path = int(sys.argv[1]), sys.argv[2]
-panel = gq.Panel.of(pd.DataFrame(np.full((2000, 5), 1.0 + who), pd.bdate_range("2000-01-01", periods=2000), list("ABCDE")))
+days = pd.bdate_range("2000-01-01", periods=2000)
+panel = gq.Panel.of(pd.DataFrame(np.full((2000, 5), 1.0 + who), days, list("ABCDE")))
 for _ in range(60):
     panel.to_parquet(path)
 """

@@ -525,16 +525,19 @@ from tests.test_fund_folder import trained
 from pathlib import Path
 draw = np.random.default_rng(0)
 close = np.exp(np.cumsum(draw.normal(0.0, 0.01, (900, 3)), axis=0)) * 50.0
-fund = trained(gq.Panel.of(pd.DataFrame(close, pd.date_range("2015-01-01", periods=900), ["A", "B", "C"])))
+days = pd.date_range("2015-01-01", periods=900)
+fund = trained(gq.Panel.of(pd.DataFrame(close, days, ["A", "B", "C"])))
 folder, seen = Path("fund"), []
 def work(k):
     for name in range(k * 1000, k * 1000 + 3):
-        gq.Portfolio({**fund.positions, "cash": float(name), "options" + str(name): fund.positions["options"]}).save(folder)
+        options = {"options" + str(name): fund.positions["options"]}
+        gq.Portfolio({**fund.positions, "cash": float(name), **options}).save(folder)
 def check(k):
     for previous in (False, True):
         found = gq.Portfolio.load(folder, previous=previous)
         assert f"options{found.cash:.0f}" in found.positions, "a mixture"
-        assert len(found.positions["alpha"].trained.states) == len(fund.positions["alpha"].trained.states)
+        states = [f.positions["alpha"].trained.states for f in (found, fund)]
+        assert len(states[0]) == len(states[1])
     assert len([p for p in folder.iterdir() if p.is_dir()]) <= 3
 """
 
@@ -590,13 +593,15 @@ close = np.exp(np.cumsum(draw.normal(0.0, 0.01, (900, 3)), axis=0)) * 50.0
 panel = gq.Panel.of(pd.DataFrame(close, pd.date_range("2015-01-01", periods=900), ["A", "B", "C"]))
 def work(k):
     alpha = gq.Portfolio({"alpha": strategy(), "cash": float(k + 1)})
-    fund = alpha.train(panel, splits=splits.WalkForward(train="24M", test="2M", expanding=True), ledger="trials")
+    walk = splits.WalkForward(train="24M", test="2M", expanding=True)
+    fund = alpha.train(panel, splits=walk, ledger="trials")
     fund.save("fund")
 def check(k):
     tried = len(Ledger("trials").frame())
     assert tried >= check.tried, "a trial was lost"
     check.tried = tried
-    assert 1.0 <= gq.Portfolio.load("fund").cash <= k + 1.0 and gq.Portfolio.load("fund").ledger.trials()[0] == 1
+    fund = gq.Portfolio.load("fund")
+    assert 1.0 <= fund.cash <= k + 1.0 and fund.ledger.trials()[0] == 1
 check.tried = 1
 """
 

@@ -414,7 +414,8 @@ def _market(benchmark: Any, panel: Panel) -> np.ndarray | None:
 
 def _said(cost: Cost) -> str:
     """A cost as a person would write it."""
-    return f"{type(cost).__name__}({', '.join(f'{name}={float(value[0]):g}' for name, value in cost.columns().items())})"
+    rates = ", ".join(f"{name}={float(value[0]):g}" for name, value in cost.columns().items())
+    return f"{type(cost).__name__}({rates})"
 
 
 def _labels(account: Account) -> dict[str, np.ndarray]:

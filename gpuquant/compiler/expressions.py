@@ -396,7 +396,7 @@ class Expressions(Arithmetic):
         symbol, kind = self.program.called(name, tuple(v.kind for v in given))
         call = (
             f"call {returned(kind)} "
-            f"{symbol}({', '.join(f'{t} {p}' for v in given for t, p in zip(scalars(v.kind), v.parts, strict=True))})"
+            f"{symbol}({', '.join(f'{t} {p}' for v in given for t, p in v.typed())})"
         )
         size = len(scalars(kind))
         if size == 0:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -58,6 +58,10 @@ class Value(NamedTuple):
         """What a tuple holds."""
         parts = iter(self.parts)
         return [Value(kind, tuple(next(parts) for _ in scalars(kind))) for kind in self.kind]
+
+    def typed(self) -> Iterator[tuple[str, str]]:
+        """The scalars that it is made of, each with LLVM's type before it."""
+        return zip(scalars(self.kind), self.parts, strict=True)
 
     def known(self) -> Any:
         """The number that is written here, or None where it is known only when the kernel runs."""

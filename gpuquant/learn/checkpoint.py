@@ -43,7 +43,8 @@ def load(path: Path) -> list[dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             said = file.metadata() or {}
-            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+            # SIM118: the file is no mapping
+            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as failure:
         raise DataError(f"checkpoint {path} is damaged: {failure}") from failure
     if said.get("sha256") != _digest(flat):

@@ -16,7 +16,8 @@ from gpuquant.models.merton import Merton, jumps_by
 
 @dataclass(frozen=True)
 class Bates(Model):
-    """Heston's square-root variance, and compound-Poisson jumps J ~ N(jump_mean, jump_volatility^2) in the log price, independent of it.
+    """Heston's square-root variance, and compound-Poisson jumps J ~ N(jump_mean, jump_volatility^2)
+    in the log price, independent of it.
 
     Parameters
     ----------
@@ -33,7 +34,8 @@ class Bates(Model):
     long_variance : Column, shape (n,)
         Variance in the long run, per year; >= 0.
     vol_of_vol : Column, shape (n,)
-        Of the variance, per square root of a year; >= 0.001: below it the scheme divides rounding errors by it.
+        Of the variance, per square root of a year; >= 0.001: below it the scheme divides rounding
+        errors by it.
     correlation : Column, shape (n,)
         Between spot and variance; within [-1, 1].
     intensity : Column, shape (n,)
@@ -73,8 +75,11 @@ class Bates(Model):
         expected = m.intensity[i] * dt
         kappa = math.exp(m.jump_mean[i] + 0.5 * m.jump_volatility[i] ** 2) - 1.0
         drift = (m.rate[i] - m.dividend_yield[i] - m.intensity[i] * kappa) * dt
-        variance = scheme(m.kappa[i], m.long_variance[i], m.vol_of_vol[i], m.correlation[i], drift, dt)
-        return variance + (expected, math.exp(-expected), m.jump_mean[i], m.jump_volatility[i]), (math.log(m.spot[i]), m.v0[i])  # noqa: RUF005  kernels know no *
+        variance = scheme(
+            m.kappa[i], m.long_variance[i], m.vol_of_vol[i], m.correlation[i], drift, dt
+        )
+        jumps = expected, math.exp(-expected), m.jump_mean[i], m.jump_volatility[i]
+        return variance + jumps, (math.log(m.spot[i]), m.v0[i])
 
     @staticmethod
     def step(c, x, z, u, k):
@@ -101,7 +106,10 @@ class Bates(Model):
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
-        return Heston.mean_variance(m, t, xp, special) + m.intensity * (m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility) * t
+        return (
+            Heston.mean_variance(m, t, xp, special)
+            + m.intensity * (m.jump_mean * m.jump_mean + m.jump_volatility * m.jump_volatility) * t
+        )
 
     @staticmethod
     def explosion(m: Any, order: np.ndarray) -> np.ndarray:

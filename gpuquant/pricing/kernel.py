@@ -218,7 +218,8 @@ def _source(pair: Pair, target: str) -> Source:
             Member("bridge_variance", model.bridge_variance, places, lengths={0: c, 1: x, 2: x})
         )  # type: ignore[attr-defined]
     if random:
-        members.append(Member("deflator", model.deflator, places, accurate=True, lengths={0: x}))  # type: ignore[attr-defined]
+        deflator = model.deflator  # type: ignore[attr-defined]
+        members.append(Member("deflator", deflator, places, accurate=True, lengths={0: x}))
     batch = 1 if TARGETS[target].gpu else pair.variants
     constants: dict[str, int | float] = {
         **shape,

@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 STYLE = """
 :root{color-scheme:light dark;--ink:#1a202c;--soft:#5a6675;--line:#d8dee6;--paper:#fff}
 @media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa5b1;--line:#333c47;--paper:#14181d}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:900px;margin:2em auto;padding:0 1em}
-h1{font-size:1.5em;margin:0}h2{font-size:1.1em;margin:1.6em 0 .4em}p.lead{color:var(--soft);margin:.2em 0 1em}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
+body{max-width:900px;margin:2em auto;padding:0 1em}
+h1{font-size:1.5em;margin:0}h2{font-size:1.1em;margin:1.6em 0 .4em}
+p.lead{color:var(--soft);margin:.2em 0 1em}
 figure{margin:1.2em 0}figcaption{font-weight:600;display:flex;justify-content:space-between}
-.legend span{margin-left:1em;font-weight:400;color:var(--soft)}.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.3em;border-radius:2px}
+.legend span{margin-left:1em;font-weight:400;color:var(--soft)}
+.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.3em;border-radius:2px}
 svg{width:100%;height:auto}.grid{stroke:var(--line)}.tick{fill:var(--soft);font-size:11px}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-table{font-size:.88em}th,td{padding:.2em .35em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child,td:first-child{text-align:left}
-.headline{border-left:4px solid #c05621;padding:.4em 1em;margin:1em 0}footer{color:var(--soft);font-size:.85em;margin-top:2em}
+table{font-size:.88em}th,td{padding:.2em .35em;text-align:right;white-space:nowrap}
+th,td{border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left}
+.headline{border-left:4px solid #c05621;padding:.4em 1em;margin:1em 0}
+footer{color:var(--soft);font-size:.85em;margin-top:2em}
 """
 FIGURES = (
     ("total return", "total_return", "+.1%"),
@@ -185,11 +190,12 @@ def backtest_page(found: Backtest, path: Any) -> Path:
         f"Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio "
         f"above the luck of {trials} trials. "
     )
-    headline = (
-        f"<p class='headline'>{deflated if trials > 1 else ''}Sharpe {best['sharpe']:.2f} "
-        f"&plusmn; {m['sharpe_error'][column]:.2f}"
-        f"{'; ' + html.escape(found.needed(best)) if trials > 1 else ''}.{'' if trials > 1 else ' ' + ONE_TRIAL}</p>"
-    )
+    sharpe = f"Sharpe {best['sharpe']:.2f} &plusmn; {m['sharpe_error'][column]:.2f}"
+    if trials > 1:
+        headline = f"{deflated}{sharpe}; {html.escape(found.needed(best))}."
+    else:
+        headline = f"{sharpe}. {ONE_TRIAL}"
+    headline = f"<p class='headline'>{headline}</p>"
     body = headline + svg.lines(
         dates,
         {"equity": equity / account.cash},

@@ -72,7 +72,10 @@ def check(k):
 NAIVE = """
 from gpuquant.backtesting import trial_log
 def append(path, rows):
-    text = b"".join(trial_log._line(sum(1 for _ in open(path, "rb")) - 1 + k, row) for k, row in enumerate(rows)) if path.exists() else b""
+    text = b""
+    if path.exists():
+        first = sum(1 for _ in open(path, "rb")) - 1
+        text = b"".join(trial_log._line(first + k, row) for k, row in enumerate(rows))
     held = (path.read_bytes() if path.exists() else trial_log._first(0, 0, trial_log.HEAD)) + text
     count = held.count(b"\\n") - 1
     path.write_bytes(trial_log._first(count, count, len(held)) + held[trial_log.HEAD:])

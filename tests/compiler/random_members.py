@@ -107,7 +107,8 @@ class Writer:
             name = self.draw.choice(list(self.tuples))
             found = f"{name}[{self.index(self.tuples[name])}]"
         elif choice < 0.9 and self.helpers:
-            found = f"helper{self.draw.randrange(self.helpers)}({self.real()}{self.some('', ', ' + self.real())})"
+            number, first = self.draw.randrange(self.helpers), self.real()
+            found = f"helper{number}({first}{self.some('', ', ' + self.real())})"
         elif choice < 0.93:
             found = f"({self.real()}) ** {self.some(*(2,) * 12, 3, 4, 5)}"
         elif choice < 0.96:

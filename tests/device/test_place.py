@@ -100,7 +100,8 @@ def test_a_new_process_uses_the_kept_kernel(python, tmp_path):
         machine.compiled = lambda text: made.append(text) or compiled(text)
         call = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)
         model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
-        print(gq.price(call, model, paths=1000, engine="monte_carlo", device="cpu").price, len(made), "numba" in sys.modules)
+        found = gq.price(call, model, paths=1000, engine="monte_carlo", device="cpu")
+        print(found.price, len(made), "numba" in sys.modules)
         """
     first, second = (python(source, GPUQUANT_CACHE=str(tmp_path)).split() for _ in range(2))
     assert first == [second[0], "1", "False"]
@@ -111,7 +112,8 @@ def test_a_kept_file_that_was_cut_short_is_made_anew(python, tmp_path):
     source = """
         import gpuquant as gq
         call = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)
-        print(gq.price(call, gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2), paths=1000, engine="monte_carlo", device="cpu").price)
+        flat = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
+        print(gq.price(call, flat, paths=1000, engine="monte_carlo", device="cpu").price)
         """
     first = python(source, GPUQUANT_CACHE=str(tmp_path))
     files = [path for path in (tmp_path / "kernels").iterdir() if path.suffix in (".o", ".text")]
@@ -127,9 +129,12 @@ def test_a_member_that_changes_between_processes_is_compiled_anew(python, tmp_pa
         from gpuquant.pricing import kernel
         sys.path.insert(0, FOLDER)
         import changing
-        price = gq.price(changing.Fixed(option_type="call", strike=1.0, maturity=1.0), gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2), paths=10, engine="monte_carlo")
+        flat = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
+        fixed = changing.Fixed(option_type="call", strike=1.0, maturity=1.0)
+        price = gq.price(fixed, flat, paths=10, engine="monte_carlo")
         pair = kernel.Pair(gq.models.BlackScholes, changing.Fixed, (), "double")
-        assert kernel.source(pair, "cpu") == kernel._source(pair, "cpu").text()  # what is kept is what would be made
+        # what is kept is what would be made
+        assert kernel.source(pair, "cpu") == kernel._source(pair, "cpu").text()
         print(price.price)
         """.replace("FOLDER", repr(str(tmp_path)))
     payoff = """

@@ -49,7 +49,8 @@ for k in range(5):
     child = os.fork()
     if not child:
         build._machine_code.cache_clear()
-        again = gq.price(CALL, FLAT, paths=2000, engine="monte_carlo", device="cpu:2", progress=True).price
+        terms = {"paths": 2000, "engine": "monte_carlo", "device": "cpu:2"}
+        again = gq.price(CALL, FLAT, progress=True, **terms).price
         os._exit(0 if simulated() == right == again else 3)
     end = time.time() + 30
     while time.time() < end and not (done := os.waitpid(child, os.WNOHANG))[0]:
@@ -110,7 +111,9 @@ HESTON = (
 JOBS = {  # what is run first, so that it is compiled, and the long job
     "many paths": "gq.price(asian, flat, paths={256|200_000_000})",
     "many steps": f"gq.price(asian, {HESTON}, paths=100_000, steps={{252|252_000}})",
-    "many steps and Greeks": f"gq.price(asian, {HESTON}, paths={{256|100_000}}, steps={{252|252_000}}, greeks=True)",
+    "many steps and Greeks": (
+        f"gq.price(asian, {HESTON}, paths={{256|100_000}}, steps={{252|252_000}}, greeks=True)"
+    ),
     "a target": "gq.price(asian, flat, paths=256, target_error={1.0|1e-5})",
     "a grid": (
         "gq.backtest(prices, gq.rules.MovingAverageCross(fast=range(1, {3|250}), "
@@ -129,11 +132,14 @@ LONG = """
 import signal, sys
 import numpy as np, pandas as pd
 import gpuquant as gq
-signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background is told to ignore it
+# what runs in the background is told to ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=252)
 flat = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
-prices = pd.DataFrame(50.0 + np.random.default_rng(0).random((8000, 20)), pd.bdate_range("1990-01-01", periods=8000))
-book = pd.DataFrame([{"product": "asian", "option_type": "call", "underlying": "A", "strike": 100.0, "maturity": 1.0, "fixings": 12}])
+days = pd.bdate_range("1990-01-01", periods=8000)
+prices = pd.DataFrame(50.0 + np.random.default_rng(0).random((8000, 20)), days)
+book = pd.DataFrame([{"product": "asian", "option_type": "call", "underlying": "A"}])
+book = book.assign(strike=100.0, maturity=1.0, fixings=12)
 market = {"rate": 0.02, "A": {"spot": 100.0, "volatility": 0.2}}
 SHORT
 print("ready", flush=True)

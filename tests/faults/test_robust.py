@@ -51,7 +51,8 @@ from gpuquant.backtesting.honesty import Ledger
 print("ready", flush=True)
 sys.stdin.readline()
 for i in range(200):
-    Ledger(sys.argv[2]).record({"who": sys.argv[1], "i": i}, np.random.default_rng(i).normal(0, 0.01, 100))
+    returns = np.random.default_rng(i).normal(0, 0.01, 100)
+    Ledger(sys.argv[2]).record({"who": sys.argv[1], "i": i}, returns)
 """
 
 

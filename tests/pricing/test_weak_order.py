@@ -69,7 +69,7 @@ COUPLED = '''
 
     @dataclass(frozen=True)
     class Difference(Payoff):
-        """A smooth amount, that of prices below the level above all, on the fine grid less that on the coarse one."""
+        """A smooth amount, of low prices above all, on the fine grid less that on the coarse."""
 
         level: Column = real(sample=100.0)
 
@@ -77,7 +77,9 @@ COUPLED = '''
 
         @staticmethod
         def finish(p, i, acc, log_spots):
-            return 100.0 * (math.exp(-math.exp(log_spots[0]) / p.level[i]) - math.exp(-math.exp(log_spots[1]) / p.level[i]))
+            fine = math.exp(-math.exp(log_spots[0]) / p.level[i])
+            coarse = math.exp(-math.exp(log_spots[1]) / p.level[i])
+            return 100.0 * (fine - coarse)
 '''
 # the log price, by the state's first; of a short rate, what money has not grown to
 SEEN = {
