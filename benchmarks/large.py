@@ -33,7 +33,14 @@ CODE = """
         return int(status.split()[0]) / 1024
     def go(p, r):
         found = backtest(
-            p, r, costs=fees, fill="same_close", cash=1e4, detail=False, device="cpu:2", progress=False
+            p,
+            r,
+            costs=fees,
+            fill="same_close",
+            cash=1e4,
+            detail=False,
+            device="cpu:2",
+            progress=False,
         )
         found.measures
         return found

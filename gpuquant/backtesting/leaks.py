@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -114,27 +115,17 @@ def check(
     tried, failures = 0, 0
     with progress_bar(len(order), "leaks", progress) as tick:
         for turn, t in enumerate(order):
-            variants: list[tuple[str, Callable[[], Any], int]] = [
-                ("differs on prices that end there", lambda t=t: _cut(data, t + 1), t + 1)
-            ]  # type: ignore[misc]
+            variants: list[tuple[str, Callable[[], Any]]] = [
+                ("differs on prices that end there", partial(_cut, data, t + 1))
+            ]
             if turn < PERTURBED:
-                variants.append(
-                    (
-                        "moves when the prices after it do",
-                        lambda t=t: _other(data, t, draw, whole_bar=True),
-                        t + 1,
-                    )
-                )  # type: ignore[misc]
+                other = partial(_other, data, t, draw, whole_bar=True)
+                variants.append(("moves when the prices after it do", other))
             if knows == "open":
-                variants.append(
-                    (
-                        "moves with the rest of its own bar",
-                        lambda t=t: _other(data, t, draw, whole_bar=False),
-                        t + 1,
-                    )
-                )  # type: ignore[misc]
-            for how, make, rows in variants:
-                made = make()
+                other = partial(_other, data, t, draw, whole_bar=False)
+                variants.append(("moves with the rest of its own bar", other))
+            for how, make in variants:
+                made, rows = make(), t + 1
                 try:
                     said = run(made)
                 except (

@@ -61,15 +61,9 @@ class Formula(Rewriter):
         return self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
-        return self.visit(
-            ast.copy_location(
-                ast.Assign(
-                    [node.target],
-                    ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value),
-                ),
-                node,
-            )
-        )  # type: ignore[union-attr]
+        assert isinstance(node.target, ast.Name)
+        sum_ = ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value)
+        return self.visit(ast.copy_location(ast.Assign([node.target], sum_), node))
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return node if isinstance(node.value, complex) else super().visit_Constant(node)

@@ -205,18 +205,10 @@ def _source(pair: Pair, target: str) -> Source:
         Member("observe", payoff.observe, places, offered=6, lengths={2: acc, 3: assets}),
     ]
     if pair.bridged:
-        members.append(
-            Member(
-                "between",
-                payoff.between,
-                places,
-                offered=9,
-                lengths={2: acc, 3: assets, 4: assets, 5: assets},
-            )
-        )
-        members.append(
-            Member("bridge_variance", model.bridge_variance, places, lengths={0: c, 1: x, 2: x})
-        )  # type: ignore[attr-defined]
+        bridge = model.bridge_variance  # type: ignore[attr-defined]
+        lengths = {2: acc, 3: assets, 4: assets, 5: assets}
+        members.append(Member("between", payoff.between, places, offered=9, lengths=lengths))
+        members.append(Member("bridge_variance", bridge, places, lengths={0: c, 1: x, 2: x}))
     if random:
         deflator = model.deflator  # type: ignore[attr-defined]
         members.append(Member("deflator", deflator, places, accurate=True, lengths={0: x}))
