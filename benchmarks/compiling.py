@@ -120,7 +120,7 @@ def _for_a_gpu() -> list[Row]:
     from gpuquant.compiler import build
     from gpuquant.models import Bates, BlackScholes, Heston
     from gpuquant.payoffs import Asian, Autocallable, Barrier
-    from gpuquant.pricing.kernel import source
+    from gpuquant.pricing.kernels.build import source
     from gpuquant.pricing.pairs import pair
     from tests import ptx
 

@@ -12,7 +12,7 @@ from benchmarks.common import Row
 
 MINUTES = """
     import numpy as np
-    from gpuquant.panel import Panel
+    from gpuquant.data.panel import Panel
     moves = np.random.default_rng(7).normal(0.0, 3e-4, 1_000_000)
     close = np.round(100.0 * np.exp(np.cumsum(moves)), 2)[:, None]
     minutes = np.datetime64("2015-01-01", "m") + np.arange(1_000_000)

@@ -8,7 +8,7 @@ import ast
 from functools import lru_cache
 
 from gpuquant.compiler import kernel as compiler
-from gpuquant.pricing.kernel import Pair, source
+from gpuquant.pricing.kernels.build import Pair, source
 
 HEAVY = 5.0  # of a division or a square root, in additions
 WIDE = {"philox": 2.0, "counter": 2.0}  # words of 64 bits, half as many to a vector

@@ -17,11 +17,11 @@ import numpy as np
 from benchmarks.common import RESULTS, Row, core, machine, seconds
 from benchmarks.operations import operations
 from gpuquant.device import choose
-from gpuquant.pricing.grid import Grid
-from gpuquant.pricing.kernel import Pair
+from gpuquant.pricing.kernels.build import Pair
+from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, pair, sample_batch
-from gpuquant.pricing.simulate import launch
-from gpuquant.pricing.task import checked
+from gpuquant.pricing.request import checked
+from gpuquant.pricing.time_grid import Grid
 from gpuquant.progress import bar
 
 PATHS, STEPS = 1 << 18, 64

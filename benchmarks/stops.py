@@ -11,7 +11,7 @@ import numpy as np
 import gpuquant as gq
 from benchmarks.common import Row, seconds
 from gpuquant import costs
-from gpuquant.panel import Panel
+from gpuquant.data.panel import Panel
 
 BARS, ASSETS = 8313, 100
 ROUNDS = 9

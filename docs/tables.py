@@ -9,9 +9,9 @@ import json
 import re
 from pathlib import Path
 
-from gpuquant import vcmath, vmath
-from gpuquant.columns import Member
+from gpuquant.data.columns import Member
 from gpuquant.family import names
+from gpuquant.math import vcmath, vmath
 
 ROOT = Path(__file__).resolve().parents[1]
 GRADES = ROOT / "tests" / "reference" / "grades.json"

@@ -7,33 +7,32 @@ from gpuquant import features as features
 from gpuquant import learn as learn
 from gpuquant import measures as measures
 from gpuquant import models as models
-from gpuquant import optimize as optimize
 from gpuquant import payoffs as payoffs
-from gpuquant import report as report
-from gpuquant import risk as risk
-from gpuquant import rng as rng
+from gpuquant import reporting as reporting
 from gpuquant import rules as rules
 from gpuquant import sizing as sizing
+from gpuquant import validation as validation
 from gpuquant._version import __version__ as __version__
-from gpuquant.backtesting import honesty as honesty
-from gpuquant.backtesting import leaks as leaks
-from gpuquant.backtesting import splits as splits
 from gpuquant.backtesting.engine import backtest as backtest
-from gpuquant.backtesting.paths import Bootstrapped as Bootstrapped
-from gpuquant.backtesting.paths import Simulated as Simulated
-from gpuquant.backtesting.terms import Margin as Margin
-from gpuquant.backtesting.terms import Size as Size
-from gpuquant.backtesting.terms import Stops as Stops
-from gpuquant.market import Market as Market
-from gpuquant.panel import Panel as Panel
-from gpuquant.portfolio import Portfolio as Portfolio
+from gpuquant.backtesting.price_paths import Bootstrapped as Bootstrapped
+from gpuquant.backtesting.price_paths import Simulated as Simulated
+from gpuquant.backtesting.settings import Margin as Margin
+from gpuquant.backtesting.settings import Size as Size
+from gpuquant.backtesting.settings import Stops as Stops
+from gpuquant.data.market import Market as Market
+from gpuquant.data.panel import Panel as Panel
+from gpuquant.data.store import Store as Store
+from gpuquant.math import rng as rng
+from gpuquant.portfolio import optimize as optimize
+from gpuquant.portfolio import risk as risk
+from gpuquant.portfolio.portfolio import Portfolio as Portfolio
+from gpuquant.portfolio.scenarios import Scenarios as Scenarios
+from gpuquant.portfolio.strategy import Strategy as Strategy
 from gpuquant.pricing.contracts import Contracts as Contracts
 from gpuquant.pricing.describe import describe as describe
 from gpuquant.pricing.engine import price as price
-from gpuquant.pricing.implied import implied_volatility as implied_volatility
-from gpuquant.scenarios import Scenarios as Scenarios
-from gpuquant.store import Store as Store
-from gpuquant.strategy import Strategy as Strategy
+from gpuquant.pricing.implied_volatility import implied_volatility as implied_volatility
+from gpuquant.validation import splits as splits
 
 __all__ = [
     "Bootstrapped",
@@ -56,19 +55,18 @@ __all__ = [
     "device",
     "errors",
     "features",
-    "honesty",
     "implied_volatility",
-    "leaks",
     "learn",
     "measures",
     "models",
     "optimize",
     "payoffs",
     "price",
-    "report",
+    "reporting",
     "risk",
     "rng",
     "rules",
     "sizing",
     "splits",
+    "validation",
 ]

@@ -60,8 +60,8 @@ def _describe(a: argparse.Namespace) -> int:
 
 
 def _schema(a: argparse.Namespace) -> int:
-    from gpuquant.pricing.vocabulary import schema
-    from gpuquant.result import RESULT_COLUMNS
+    from gpuquant.pricing.results import RESULT_COLUMNS
+    from gpuquant.pricing.schema import schema
 
     for name, home, rule, meaning in schema():
         print(f"{name:<18}{home:<24}{rule:<56}{meaning}")
@@ -77,21 +77,21 @@ def _demo(a: argparse.Namespace) -> int:
 
 
 def _doctor(a: argparse.Namespace) -> int:
+    from gpuquant import diagnostics
     from gpuquant.compiler import cache
-    from gpuquant.device import doctor
     from gpuquant.device.place import available
 
     if a.clear_cache:
         print(f"removed {cache.clear()} files from {cache.folder()[0] or 'no folder'}")
         return 0
-    report = doctor.checkup()
-    tests = [doctor.self_test(kind) for kind in available()]
+    report = diagnostics.checkup()
+    tests = [diagnostics.self_test(kind) for kind in available()]
     print("\n".join([*(text for _, text in tests), str(report)]))
     return 0 if all(fine for fine, _ in tests) else 1
 
 
 def _pricing_arguments(parser: argparse.ArgumentParser) -> None:
-    from gpuquant.pricing.task import DEFAULT_PATHS, ENGINES
+    from gpuquant.pricing.request import DEFAULT_PATHS, ENGINES
 
     parser.add_argument(
         "contracts", help="Parquet or CSV, one contract a row; `gpuquant schema` prints the columns"

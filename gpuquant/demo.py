@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 
 from gpuquant import data, disk, features, learn, measures, rules, sizing, sums
-from gpuquant.arrow import Words, write_frame
 from gpuquant.backtesting.engine import backtest
-from gpuquant.backtesting.splits import WalkForward
 from gpuquant.costs import Proportional
+from gpuquant.data.arrow import Words, write_frame
+from gpuquant.data.market import Market
+from gpuquant.data.panel import Panel
 from gpuquant.device import choose
-from gpuquant.market import Market
 from gpuquant.meter import Meter
 from gpuquant.models import Heston
 from gpuquant.models.base import rolling_mean
-from gpuquant.panel import Panel
-from gpuquant.portfolio import FundBacktest, Portfolio
+from gpuquant.portfolio.portfolio import FundBacktest, Portfolio
+from gpuquant.portfolio.strategy import Strategy
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.engine import price
-from gpuquant.result import Priced
-from gpuquant.strategy import Strategy
+from gpuquant.pricing.results import Priced
+from gpuquant.validation.splits import WalkForward
 
 SURVIVORS = (
     "These 20 names are survivors, chosen with hindsight: every long strategy on them looks "

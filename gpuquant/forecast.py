@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.arrow import write_frame
+from gpuquant.data.arrow import write_frame
+from gpuquant.data.calendar import dates_of, index_of
 from gpuquant.errors import DataError
-from gpuquant.timeline import dates_of, index_of
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import scalar
+from gpuquant.data.calendar import dates_of, frequency_of
+from gpuquant.data.columns import scalar
 from gpuquant.errors import InputError
 from gpuquant.sums import PERIODS, TRADED, from_sums, mean_of_worst, of_trades, sums_of, worst
-from gpuquant.timeline import dates_of, frequency_of
 
 EULER = 0.5772156649015329
 

@@ -56,7 +56,7 @@ def walk_panel():
     """Six made-up assets over 900 bars, prices of two decimals."""
     import numpy as np
 
-    from gpuquant.panel import Panel
+    from gpuquant.data.panel import Panel
 
     draw = np.random.default_rng(3)
     close = np.round(50.0 * np.exp(np.cumsum(draw.normal(0.0002, 0.015, (900, 6)), axis=0)), 2)

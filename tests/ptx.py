@@ -6,7 +6,7 @@ import pytest
 
 from gpuquant.compiler import build
 from gpuquant.compiler.types import Array
-from gpuquant.pricing import kernel
+from gpuquant.pricing.kernels.build import source
 
 
 def array(of, dimensions=1):
@@ -67,7 +67,7 @@ def backtesting(kind):
 
 def of_pair(which):
     """The PTX of a pair's kernel."""
-    return build.ptx(kernel.source(which, "cuda"), pricing(which.precision)).decode()
+    return build.ptx(source(which, "cuda"), pricing(which.precision)).decode()
 
 
 def of_account(kind):

@@ -74,10 +74,10 @@ def test_doctor_finds_itself_well(capsys):
 
 
 def test_doctor_mends_majors_that_differ(monkeypatch):
-    from gpuquant.device import doctor
+    from gpuquant import diagnostics
 
-    monkeypatch.setattr(doctor, "cuda_majors", lambda: {"torch": "12", "CuPy": "13"})
-    assert "mend: install one major" in str(doctor.checkup())
+    monkeypatch.setattr(diagnostics, "cuda_majors", lambda: {"torch": "12", "CuPy": "13"})
+    assert "mend: install one major" in str(diagnostics.checkup())
 
 
 def test_neither_torch_nor_pandas_is_imported_to_price_a_file(book, python, tmp_path):

@@ -19,9 +19,9 @@ import pytest
 
 import gpuquant as gq
 from gpuquant import disk
-from gpuquant.backtesting.honesty import Ledger
 from gpuquant.errors import DataError, DiskError, GpuquantError, InputError
 from gpuquant.forecast import Forecast
+from gpuquant.validation.overfitting import Ledger
 from tests.killing import NAIVE, killed
 
 DAYS = pd.bdate_range("2024-01-01", periods=30)

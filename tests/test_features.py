@@ -6,10 +6,10 @@ import pytest
 
 import gpuquant as gq
 from gpuquant import family, features
+from gpuquant.data.panel import Panel
 from gpuquant.device import choose
 from gpuquant.errors import InputError
 from gpuquant.features.base import Feature
-from gpuquant.panel import Panel
 
 MADE = (
     features.Momentum(window=21),

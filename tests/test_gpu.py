@@ -7,9 +7,9 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.device import available, ledger
+from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, sample_batch
-from gpuquant.pricing.simulate import launch
-from gpuquant.pricing.task import checked
+from gpuquant.pricing.request import checked
 
 pytestmark = pytest.mark.gpu
 

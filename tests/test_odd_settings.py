@@ -12,8 +12,8 @@ import torch
 
 import gpuquant as gq
 from gpuquant import costs, features, learn, measures, rules, sizing, splits
-from gpuquant.backtesting import honesty
 from gpuquant.learn.train import Recipe
+from gpuquant.validation import overfitting
 
 DAYS = pd.bdate_range("2015-01-01", periods=600)
 CLOSE = pd.DataFrame(
@@ -124,7 +124,7 @@ VERBS = {
         measures.sharpe(CLOSE["A"].pct_change().dropna()),
         measures.value_at_risk(CLOSE["A"].pct_change().dropna(), 0.95),
     ],
-    "overfitting": lambda: honesty.overfitting(CLOSE.pct_change().dropna(), 8),
+    "overfitting": lambda: overfitting.overfitting(CLOSE.pct_change().dropna(), 8),
 }
 
 

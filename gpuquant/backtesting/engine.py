@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from gpuquant._version import __version__
-from gpuquant.backtesting.account import Account, NoCost
-from gpuquant.backtesting.honesty import counted
-from gpuquant.backtesting.kernel import (
+from gpuquant.backtesting.inputs import directions, goals, tickets_of
+from gpuquant.backtesting.kernels.build import (
     CPU_COLUMNS,
     FILLS,
     SHARED,
@@ -26,22 +25,23 @@ from gpuquant.backtesting.kernel import (
     Tickets,
     Weights,
 )
-from gpuquant.backtesting.parts import best, parts, spread
-from gpuquant.backtesting.paths import Paths
+from gpuquant.backtesting.partition import best, parts, spread
+from gpuquant.backtesting.price_paths import Paths
 from gpuquant.backtesting.result import Backtest
-from gpuquant.backtesting.terms import GRIDDED, Margin, Size, Stops, word
-from gpuquant.backtesting.wishes import directions, goals, tickets_of
-from gpuquant.columns import Domain, domains, scalar, whole_number
+from gpuquant.backtesting.run import Account, NoCost
+from gpuquant.backtesting.settings import GRIDDED, Margin, Size, Stops, word
 from gpuquant.costs.base import Cost
+from gpuquant.data.calendar import ALIGN, dates_of, same_zone
+from gpuquant.data.columns import Domain, domains, scalar, whole_number
+from gpuquant.data.panel import Panel
+from gpuquant.data.store import Store
 from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.meter import Meter
-from gpuquant.panel import Panel
 from gpuquant.progress import bar
 from gpuquant.rules.base import Rule
-from gpuquant.store import Store
 from gpuquant.sums import NAMES
-from gpuquant.timeline import ALIGN, dates_of, same_zone
+from gpuquant.validation.overfitting import counted
 
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
 SHORT_OF_CASH = ("pro_rata", "in_order")

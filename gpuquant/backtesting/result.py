@@ -13,12 +13,12 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant.backtesting import trades as matched
-from gpuquant.backtesting.account import Account, record
-from gpuquant.backtesting.kernel import CAUSES, REASONS, Tickets
-from gpuquant.backtesting.tickets import FATE, STATES
+from gpuquant.backtesting.kernels.build import CAUSES, REASONS, Tickets
+from gpuquant.backtesting.kernels.resting_orders import FATE, STATES
+from gpuquant.backtesting.run import Account, record
+from gpuquant.data.calendar import duration
 from gpuquant.errors import InputError, unknown
 from gpuquant.sums import from_sums
-from gpuquant.timeline import duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,7 +225,7 @@ class Backtest:
 
     def honest(self) -> dict[str, float]:
         """The best column, and what remains of it when all that were tried are counted
-        (`gpuquant.honesty`).
+        (`gpuquant.validation.overfitting`).
 
         Returns
         -------
@@ -326,7 +326,7 @@ class Backtest:
         """Write the best column and where it lies among all as one offline HTML page, the
         deflated figure first; its path.
         """
-        from gpuquant.report.html import backtest_page
+        from gpuquant.reporting.html import backtest_page
 
         return backtest_page(self, path)
 
@@ -349,7 +349,7 @@ class Backtest:
         underwater, rolling (a rolling Sharpe ratio; `window=` bars), exposure, heatmap (`x=`, `y=`
         parameters, `measure=`) or distribution (`measure=`, over all columns).
         """
-        from gpuquant.report import plots
+        from gpuquant.reporting import plots
 
         if kind not in plots.KINDS:
             raise unknown("kind", kind, plots.KINDS)

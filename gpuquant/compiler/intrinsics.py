@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant import scalars
 from gpuquant.compiler.types import COMPLEX, FLOATS, NOTHING, SCALARS, Value, number, shown
+from gpuquant.math import scalars
 
 if TYPE_CHECKING:
     from gpuquant.compiler.arithmetic import Arithmetic

@@ -90,7 +90,7 @@ def vocabulary() -> str:
 
 
 def _vocabulary() -> str:
-    from gpuquant import rng, vcmath, vmath
+    from gpuquant.math import rng, vcmath, vmath
 
     text = []
     for module in (vmath, vcmath, rng):
@@ -111,10 +111,7 @@ def _vocabulary() -> str:
 def identity() -> str:
     """A hash of what gives a kernel's source its meaning: the compiler and the vocabulary."""
     here = Path(__file__).parent
-    files = [
-        *sorted(here.glob("*.py")),
-        *(here.with_name(f"{name}.py") for name in ("scalars", "vmath", "vcmath", "rng")),
-    ]
+    files = [*sorted(here.glob("*.py")), *sorted(here.with_name("math").glob("*.py"))]
     return fingerprint(*(file.read_text() for file in files))
 
 

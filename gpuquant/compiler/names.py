@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from gpuquant import rng, vcmath, vmath
 from gpuquant.compiler.inline import Rename
 from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.errors import MemberError
+from gpuquant.math import rng, vcmath, vmath
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
 PYTHONS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gpuquant.columns import Member
+from gpuquant.data.columns import Member
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gpuquant.columns import Column, nonnegative
 from gpuquant.costs.base import Cost
+from gpuquant.data.columns import Column, nonnegative
 
 
 @dataclass(frozen=True)

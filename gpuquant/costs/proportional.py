@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuquant.columns import Column, nonnegative
 from gpuquant.costs.base import Cost
+from gpuquant.data.columns import Column, nonnegative
 
 
 @dataclass(frozen=True)

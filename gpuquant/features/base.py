@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuquant.data.panel import Panel
 from gpuquant.device import Place
 from gpuquant.errors import InputError
-from gpuquant.panel import Panel
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpuquant.data.panel import Panel
 from gpuquant.device import Place
 from gpuquant.features.base import Feature, bars
-from gpuquant.panel import Panel
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpuquant.data.panel import Panel
 from gpuquant.device import Place
 from gpuquant.features.base import Feature, bars, log_returns
 from gpuquant.models.base import rolling_mean
-from gpuquant.panel import Panel
 from gpuquant.sums import PERIODS
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gpuquant.backtesting.engine import backtest
-from gpuquant.backtesting.honesty import uncounted
+from gpuquant.data.panel import Panel
 from gpuquant.device import Place
 from gpuquant.features.base import Feature, bars
 from gpuquant.models.base import rolling_mean
-from gpuquant.panel import Panel
 from gpuquant.rules.base import Rule
+from gpuquant.validation.overfitting import uncounted
 
 
 def _grid() -> Rule:

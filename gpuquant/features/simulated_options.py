@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.data.panel import Panel
 from gpuquant.device import Place
 from gpuquant.errors import InputError
 from gpuquant.features.base import Feature, bars, log_returns
 from gpuquant.models.base import Model
-from gpuquant.panel import Panel
 from gpuquant.pricing.engine import price
 from gpuquant.sums import PERIODS
 

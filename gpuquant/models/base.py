@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.columns import Member
+from gpuquant.data.columns import Member
 
 
 @dataclass(frozen=True)

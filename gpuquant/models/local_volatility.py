@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuquant.columns import Column, counted, many, nonnegative, positive, real, years
+from gpuquant.data.columns import Column, counted, many, nonnegative, positive, real, years
 from gpuquant.models.base import Model
 
 LEVELS = (-0.6, -0.45, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6)

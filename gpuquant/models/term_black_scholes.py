@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, counted, many, nonnegative, positive, real, years
+from gpuquant.data.columns import Column, counted, many, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Model
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, many, nonnegative, positive, real, years
+from gpuquant.data.columns import Column, many, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Lognormals
 from gpuquant.models.short_rate import (
     ShortRate,

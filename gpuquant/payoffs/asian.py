@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuquant.columns import (
+from gpuquant.data.columns import (
     Column,
     call_or_put,
     choice,

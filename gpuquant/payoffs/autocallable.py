@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gpuquant.columns import Column, choice, count, nonnegative, positive
+from gpuquant.data.columns import Column, choice, count, nonnegative, positive
 from gpuquant.payoffs.base import Payoff, spared_at, spared_between
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.columns import Column, Member, choice, count, years_or_now
+from gpuquant.data.columns import Column, Member, choice, count, years_or_now
 
 
 @dataclass(frozen=True)

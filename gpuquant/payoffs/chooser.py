@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, if_known, positive, years
+from gpuquant.data.columns import Column, if_known, positive, years
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, call_or_put, choice, nonnegative, positive
+from gpuquant.data.columns import Column, call_or_put, choice, nonnegative, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Watched, already, spared_at, spared_by_both
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, choice, positive
+from gpuquant.data.columns import Column, choice, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Watched, already, spared_at, spared_between
 

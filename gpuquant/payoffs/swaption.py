@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import Column, choice, many, positive, real
+from gpuquant.data.columns import Column, choice, many, positive, real
 from gpuquant.payoffs.base import Payoff
 
 

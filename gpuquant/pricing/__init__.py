@@ -1,1 +1,1 @@
-"""Pricing."""
+"""Contracts in, prices and Greeks with their errors out: formulas, Fourier, simulation."""

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from gpuquant import disk
-from gpuquant.arrow import Words, numbers, objects, read_table, table, write_table
-from gpuquant.columns import Domain, affordable, as_lists, loose
+from gpuquant.data.arrow import Words, numbers, objects, read_table, table, write_table
+from gpuquant.data.columns import Domain, affordable, as_lists, loose
 from gpuquant.errors import DataError, InputError, unknown
-from gpuquant.pricing.vocabulary import models, payoffs, schema
-from gpuquant.result import RESULT_COLUMNS
-from gpuquant.rng import MAX_STREAMS
+from gpuquant.math.rng import MAX_STREAMS
+from gpuquant.pricing.results import RESULT_COLUMNS
+from gpuquant.pricing.schema import models, payoffs, schema
 
 DAYS = 365.0
 LONGEST = 1000.0  # years to a maturity; a larger number is a date, or a mistake

@@ -11,13 +11,13 @@ import numpy as np
 from gpuquant.device import choose
 from gpuquant.errors import DeviceUnavailable, InputError
 from gpuquant.meter import Meter
-from gpuquant.pricing import closed
-from gpuquant.pricing.batch import Batch, batches_of
+from gpuquant.pricing import closed_form
+from gpuquant.pricing.batching import Batch, batches_of
 from gpuquant.pricing.engine import FORMULAS
-from gpuquant.pricing.grid import Grid
-from gpuquant.pricing.kernel import TILE
-from gpuquant.pricing.simulate import launch
-from gpuquant.pricing.task import DEFAULT_PATHS, Task, checked
+from gpuquant.pricing.kernels.build import TILE
+from gpuquant.pricing.monte_carlo import launch
+from gpuquant.pricing.request import DEFAULT_PATHS, Task, checked
+from gpuquant.pricing.time_grid import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,7 +158,9 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
         if task.engine not in ("auto", engine):
             continue
         start = time.perf_counter()
-        found = closed.price(few.model, few.payoff, task.place, greeks=task.greeks, values=values)
+        found = closed_form.price(
+            few.model, few.payoff, task.place, greeks=task.greeks, values=values
+        )
         if found is not None and np.isfinite(found[:, 0]).all():
             seconds = (time.perf_counter() - start) * n / len(few.rows)
             return [

@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 
 from gpuquant._version import __version__
+from gpuquant.data.market import Market
 from gpuquant.device import Place, choose
 from gpuquant.errors import InputError, MemberError
-from gpuquant.market import Market
 from gpuquant.meter import Meter
 from gpuquant.models.base import Model
-from gpuquant.pricing import closed, fourier
-from gpuquant.pricing.batch import Batch, batches_of
-from gpuquant.pricing.grid import Grid
+from gpuquant.pricing import closed_form, fourier
+from gpuquant.pricing.batching import Batch, batches_of
 from gpuquant.pricing.isolate import isolate
-from gpuquant.pricing.simulate import simulate
+from gpuquant.pricing.monte_carlo import simulate
+from gpuquant.pricing.request import DEFAULT_PATHS, Task, checked
+from gpuquant.pricing.results import RESULT_COLUMNS, Priced
 from gpuquant.pricing.table import Table
-from gpuquant.pricing.task import DEFAULT_PATHS, Task, checked
+from gpuquant.pricing.time_grid import Grid
 from gpuquant.progress import bar
-from gpuquant.result import RESULT_COLUMNS, Priced
 
 
 @np.errstate(
@@ -153,7 +153,7 @@ def _work(batch: Batch, task: Task) -> float:
     return float(Grid.of(batch, task.steps).steps.sum()) * task.paths
 
 
-FORMULAS = {"closed_form": closed.values, "fourier": fourier.values}
+FORMULAS = {"closed_form": closed_form.values, "fourier": fourier.values}
 
 
 def _price_some(
@@ -171,7 +171,7 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
     for engine, values in FORMULAS.items():
         if task.engine not in ("auto", engine) or not len(batch.rows):
             continue
-        found = closed.price(
+        found = closed_form.price(
             batch.model, batch.payoff, task.place, greeks=task.greeks, values=values
         )
         if found is not None:

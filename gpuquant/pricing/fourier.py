@@ -21,7 +21,7 @@ import numpy as np
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Lognormal, Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing import waves
+from gpuquant.pricing.kernels import fourier_loop
 
 POINTS = 20  # of the coarsest rule
 FINEST = 9  # halvings of the step before a row is given up
@@ -72,12 +72,12 @@ def values(
 
 def _kernel(
     model: type[Model], payoff: type[Payoff], names: tuple[str, ...], place: Any
-) -> waves.Kernel | None:
+) -> fourier_loop.Kernel | None:
     """The kernel of a pair at `place`; None where its formulas are more than a kernel
     understands, for arrays understand them all.
     """
     kernel = cache(
-        partial(waves.source, model, payoff, names)
+        partial(fourier_loop.source, model, payoff, names)
     )  # looked up once for the many launches of an integral
     try:
         kernel(place.kind)
@@ -90,7 +90,7 @@ def _priced(
     model: type[Model],
     payoff: type[Payoff],
     columns: dict[str, Any],
-    kernel: waves.Kernel | None,
+    kernel: fourier_loop.Kernel | None,
     place: Any,
 ) -> Any:
     """Prices, shape (n,), NaN where the integral does not settle."""
@@ -143,7 +143,7 @@ def _priced(
 @dataclass(frozen=True)
 class _Path:
     """The integrand along the path of each row, in units of the amount at stake; columns of shape
-    (n,), those of `waves.OWN` among them.
+    (n,), those of `fourier_loop.OWN` among them.
 
     `enough` is the change by a last halving after which a row has settled, shape (n,).
 
@@ -155,7 +155,7 @@ class _Path:
     payoff: type[Payoff]
     columns: dict[str, Any]
     enough: Any
-    kernel: waves.Kernel | None
+    kernel: fourier_loop.Kernel | None
     place: Any
 
     def take(self, which: Any) -> _Path:
@@ -175,17 +175,17 @@ class _Path:
         size squared, shape (2, n).
         """
         if self.kernel:
-            return waves.sums(self.kernel, self.columns, points, offset, self.place)
+            return fourier_loop.sums(self.kernel, self.columns, points, offset, self.place)
         xp, special = self.place.xp, self.place.special
         row = SimpleNamespace(**{name: value[:, None] for name, value in self.columns.items()})
         forward, variance = self.columns["_forward"][:, None], self.columns["_variance"][:, None]
         x = self.columns["_end"][:, None] * ((xp.arange(points) + offset) / points)
-        u, slope = waves.bent(
+        u, slope = fourier_loop.bent(
             x, self.columns["_bend"][:, None], self.columns["_scale"][:, None], xp
         )
         phi: Any = self.model.characteristic(row, u - 0.5j, row.maturity, xp, special)
         base, weight = (
-            waves.plain(u, variance, xp),
+            fourier_loop.plain(u, variance, xp),
             self.payoff.transform(row, u, forward, xp) * slope / self.columns["_unit"][:, None],
         )
         size = (abs(phi) ** 2 + abs(base) ** 2) * abs(weight) ** 2

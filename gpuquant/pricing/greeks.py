@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.columns import domains
+from gpuquant.data.columns import domains
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.kernel import Pair
+from gpuquant.pricing.kernels.build import Pair
 
 NAMES = ("delta", "gamma", "vega", "rho", "theta")
 DESK = {"vega": 0.01, "rho": 0.01, "theta": 1.0 / 365.0}  # per 1 % of volatility and rate, per day

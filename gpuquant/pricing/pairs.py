@@ -9,8 +9,8 @@ import numpy as np
 from gpuquant import family
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.batch import Batch, fits
-from gpuquant.pricing.kernel import Pair, sample
+from gpuquant.pricing.batching import Batch, fits
+from gpuquant.pricing.kernels.build import Pair, sample
 
 
 def sample_batch(model: type[Model], payoff: type[Payoff]) -> Batch:

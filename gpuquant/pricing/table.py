@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gpuquant.pricing import greeks
-from gpuquant.pricing.task import ENGINES, Task
-from gpuquant.result import FAILED, OK, STATUS, WARNING
+from gpuquant.pricing.request import ENGINES, Task
+from gpuquant.pricing.results import FAILED, OK, STATUS, WARNING
 
 NAMED = ("", *ENGINES[1:])
 

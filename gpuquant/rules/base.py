@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.columns import Member, as_column, combinations, domains
+from gpuquant.data.columns import Member, as_column, combinations, domains
 from gpuquant.errors import InputError
 
 HOLD = 1e9  # a wish to change nothing

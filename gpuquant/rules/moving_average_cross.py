@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuquant.columns import Column, choice, count
+from gpuquant.data.columns import Column, choice, count
 from gpuquant.rules.base import HOLD, Rule
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gpuquant.columns import Column, positive, real
+from gpuquant.data.columns import Column, positive, real
 from gpuquant.rules.base import HOLD, Rule
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import gpuquant as gq
 from gpuquant import costs, measures, rules
+from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, GpuquantError, InputError, NameUnknown
-from gpuquant.panel import Panel
 from tests import ptx, twin
 from tests.conftest import ROOT
 
@@ -459,7 +459,7 @@ def test_python_and_a_gpus_threads_give_the_same_accounts(name, monkeypatch):
 def test_every_rule_and_cost_compiles_to_ptx(fill):
     """And for one asset the account stays in registers."""
     from gpuquant import family
-    from gpuquant.backtesting.kernel import Kind
+    from gpuquant.backtesting.kernels.build import Kind
     from gpuquant.costs.base import Cost
     from gpuquant.rules.base import Rule
 
@@ -474,7 +474,7 @@ def test_every_rule_and_cost_compiles_to_ptx(fill):
 @pytest.mark.parametrize("model", [gq.models.Heston, None], ids=["simulated", "resampled"])
 def test_paths_compile_to_ptx(model):
     """Their thread holds a path in memory of its own, whose size the kernel knows."""
-    from gpuquant.backtesting.kernel import Kind
+    from gpuquant.backtesting.kernels.build import Kind
 
     kind = Kind(
         rules.MovingAverageCross,
@@ -496,7 +496,7 @@ def test_every_kind_of_account_compiles_to_ptx():
     thread's own memory.
     """
     from gpuquant import costs
-    from gpuquant.backtesting.kernel import Amounts, Kind, Signals, Tickets, Weights
+    from gpuquant.backtesting.kernels.build import Amounts, Kind, Signals, Tickets, Weights
 
     ohlc = ("open", "high", "low", "volume", "splits", "dividends", "delistings")
     stops = (

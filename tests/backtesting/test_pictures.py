@@ -8,7 +8,7 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.errors import InputError, NameUnknown
-from gpuquant.report import svg
+from gpuquant.reporting import svg
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -22,7 +22,7 @@ def grid(walk_panel):
 
 
 def test_every_kind_is_drawn(grid):
-    from gpuquant.report.plots import KINDS
+    from gpuquant.reporting.plots import KINDS
 
     for kind in KINDS:
         drawn = grid.plot(kind=kind)

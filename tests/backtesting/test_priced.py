@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import gpuquant as gq
-from gpuquant.backtesting import leaks
 from gpuquant.errors import MemberError
+from gpuquant.validation import lookahead
 from tests.backtesting.own_rule import Patient
 from tests.backtesting.test_terms import bars
 
@@ -180,7 +180,7 @@ def test_a_priced_rule_knows_no_future():
     neither a leak there nor an error.
     """
     panel = bars(np.random.default_rng(1), 120, 2, ranges=True)
-    found = leaks.check(Patient(limit=0.01, stop=0.0), panel)
+    found = lookahead.check(Patient(limit=0.01, stop=0.0), panel)
     assert not found, found
 
 

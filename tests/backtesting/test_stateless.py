@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from gpuquant.backtesting.stateless import settled, split
+from gpuquant.backtesting.kernels.stateless import settled, split
 
 SCOPE = {
     "jit": lambda f: f,

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import gpuquant as gq
+from gpuquant.data.panel import Panel
 from gpuquant.errors import GpuquantError
-from gpuquant.panel import Panel
 from tests.backtesting.oracle import Oracle, Terms
 
 CASH = 10_000.0
@@ -546,12 +546,12 @@ def test_stops_make_a_grid():
 
 
 def test_the_best_of_a_grid_are_those_of_the_whole(monkeypatch):
-    from gpuquant.backtesting import parts
+    from gpuquant.backtesting import partition
 
     panel = bars(np.random.default_rng(3), 300, 3)
     rule = gq.rules.MovingAverageCross(fast=range(2, 12), slow=range(12, 30))
     whole = gq.backtest(panel, rule)
-    monkeypatch.setattr(parts, "PART", 37)
+    monkeypatch.setattr(partition, "PART", 37)
     best = gq.backtest(panel, rule, top=5, by="calmar")
     order = np.argsort(-np.nan_to_num(whole.measures["calmar"], nan=-np.inf), kind="stable")[:5]
     assert best.columns.tolist() == order.tolist() and len(best) == 5

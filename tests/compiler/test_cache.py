@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from gpuquant import diagnostics
 from gpuquant.compiler import cache
-from gpuquant.device import doctor
 from gpuquant.errors import DiskError
 
 
@@ -87,7 +87,7 @@ def test_a_folder_in_a_files_place_is_an_error_of_ours(home):
 def test_a_home_that_takes_nothing_is_no_error_and_the_doctor_says_so(home):
     (home / ".cache").write_text("a file")
     assert put() == (b"content", True) and put() == (b"content", True)
-    report = str(doctor.checkup())
+    report = str(diagnostics.checkup())
     assert "cache: none" in report and "compiles its kernels anew" in report
 
 
@@ -97,7 +97,7 @@ def test_the_folder_that_is_named_comes_first(home, tmp_path, monkeypatch):
     (tmp_path / "own").chmod(0o777)
     folder, why = cache.folder()
     assert folder == home / ".cache" / "gpuquant" / "kernels" and str(tmp_path / "own") in why
-    assert f"since {tmp_path / 'own'}" in str(doctor.checkup())
+    assert f"since {tmp_path / 'own'}" in str(diagnostics.checkup())
 
 
 def test_a_full_disk_costs_time_alone(home, monkeypatch):

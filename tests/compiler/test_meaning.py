@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import gpuquant as gq
-from gpuquant.columns import Column, positive
 from gpuquant.compiler import build, interpret
 from gpuquant.compiler.functions import fingerprint, parse
+from gpuquant.data.columns import Column, positive
 from gpuquant.errors import MemberError
 from gpuquant.payoffs.base import Payoff
 from gpuquant.rules.base import Rule

@@ -5,10 +5,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from gpuquant import scalars
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler import reduction
 from gpuquant.compiler.targets import CPU
+from gpuquant.math import scalars
 
 
 def below(array, at, bound):

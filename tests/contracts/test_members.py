@@ -8,17 +8,17 @@ import pytest
 
 import gpuquant as gq
 from gpuquant import family
-from gpuquant.columns import offered
 from gpuquant.compiler import build, llvm
 from gpuquant.compiler.targets import AMD
+from gpuquant.data.columns import offered
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.greeks import SIMULATED as SIMULATED_BUMPS
 from gpuquant.pricing.greeks import units
-from gpuquant.pricing.kernel import sample, source
+from gpuquant.pricing.kernels.build import sample, source
+from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, pair, sample_batch
-from gpuquant.pricing.simulate import launch
-from gpuquant.pricing.task import checked
+from gpuquant.pricing.request import checked
 from tests import ptx, twin
 
 MODELS = {
@@ -218,7 +218,7 @@ def test_python_and_a_gpus_threads_price_as_the_cpu_does(model, payoff, precisio
 OWN = '''
 import math
 from dataclasses import dataclass
-from gpuquant.columns import Column, nonnegative, positive, real
+from gpuquant.data.columns import Column, nonnegative, positive, real
 from gpuquant.models.base import Model
 
 

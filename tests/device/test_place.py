@@ -95,9 +95,9 @@ def test_a_new_process_uses_the_kept_kernel(python, tmp_path):
     source = """
         import sys
         import gpuquant as gq
-        from gpuquant.compiler import llvm as machine
-        made, compiled = [], machine.compiled
-        machine.compiled = lambda text: made.append(text) or compiled(text)
+        from gpuquant.compiler import llvm
+        made, compiled = [], llvm.compiled
+        llvm.compiled = lambda text: made.append(text) or compiled(text)
         call = gq.payoffs.European(option_type="call", strike=100.0, maturity=1.0)
         model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
         found = gq.price(call, model, paths=1000, engine="monte_carlo", device="cpu")
@@ -126,15 +126,15 @@ def test_a_kept_file_that_was_cut_short_is_made_anew(python, tmp_path):
 def test_a_member_that_changes_between_processes_is_compiled_anew(python, tmp_path):
     source = """
         import sys, gpuquant as gq
-        from gpuquant.pricing import kernel
+        from gpuquant.pricing.kernels import build
         sys.path.insert(0, FOLDER)
         import changing
         flat = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
         fixed = changing.Fixed(option_type="call", strike=1.0, maturity=1.0)
         price = gq.price(fixed, flat, paths=10, engine="monte_carlo")
-        pair = kernel.Pair(gq.models.BlackScholes, changing.Fixed, (), "double")
+        pair = build.Pair(gq.models.BlackScholes, changing.Fixed, (), "double")
         # what is kept is what would be made
-        assert kernel.source(pair, "cpu") == kernel._source(pair, "cpu").text()
+        assert build.source(pair, "cpu") == build._source(pair, "cpu").text()
         print(price.price)
         """.replace("FOLDER", repr(str(tmp_path)))
     payoff = """

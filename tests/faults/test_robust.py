@@ -47,7 +47,7 @@ def test_a_saved_fund_that_names_a_function_which_runs_text(tmp_path):
 
 WORKER = """
 import sys, numpy as np
-from gpuquant.backtesting.honesty import Ledger
+from gpuquant.validation.overfitting import Ledger
 print("ready", flush=True)
 sys.stdin.readline()
 for i in range(200):
@@ -58,7 +58,7 @@ for i in range(200):
 
 def test_a_trial_log_that_two_processes_write(tmp_path):
     """Both begin together, once both are ready."""
-    from gpuquant.backtesting.honesty import Ledger
+    from gpuquant.validation.overfitting import Ledger
 
     path = tmp_path / "trials.parquet"
     command = [sys.executable, "-c", WORKER]

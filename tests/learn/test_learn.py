@@ -8,12 +8,12 @@ import torch
 
 import gpuquant as gq
 from gpuquant import costs, learn, sizing, splits
+from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, NameUnknown, NotTrained
 from gpuquant.forecast import Forecast, information_coefficient
 from gpuquant.learn import checkpoint, losses, train
 from gpuquant.learn.learner import Fitted
 from gpuquant.learn.windows import Scale, Windows
-from gpuquant.panel import Panel
 
 QUICK = train.Recipe(steps=60, stretches=4, length=32, rate=1e-2)
 

@@ -5,7 +5,7 @@ normal.
 import numpy as np
 
 import gpuquant as gq
-from gpuquant.columns import domains
+from gpuquant.data.columns import domains
 
 SPOT = 100.0
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import gpuquant as gq
-from gpuquant.columns import domains
+from gpuquant.data.columns import domains
 from tests.contracts.test_members import EVERY
 from tests.pricing.books import model, payoff
 

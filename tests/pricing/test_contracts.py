@@ -256,7 +256,7 @@ def test_an_expiry_in_the_past_is_a_failed_row(market):
 
 
 def test_surface_is_linear_in_total_variance():
-    from gpuquant.market import Surface
+    from gpuquant.data.market import Surface
 
     surface = Surface(np.array([100.0]), np.array([0.5, 1.0]), np.array([[0.4], [0.3]]))
     between = surface.at(np.array([90.0]), np.array([0.75]))[0]
@@ -322,7 +322,7 @@ def test_text_ids_have_streams_of_their_own():
 
 
 def test_schema_names_every_column():
-    from gpuquant.pricing.vocabulary import schema
+    from gpuquant.pricing.schema import schema
 
     names = {row[0] for row in schema()}
     assert {
@@ -340,7 +340,7 @@ def test_schema_names_every_column():
 
 def test_columns_of_numbers_and_text_keep_their_gaps():
     pa = pytest.importorskip("pyarrow")
-    from gpuquant.arrow import Words, numbers, table
+    from gpuquant.data.arrow import Words, numbers, table
 
     cases = [
         (pa.array([1, 2, 3]), [1, 2, 3]),

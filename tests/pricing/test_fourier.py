@@ -9,12 +9,13 @@ import pytest
 
 import gpuquant as gq
 from gpuquant import family
-from gpuquant.columns import domains
 from gpuquant.compiler import build
+from gpuquant.data.columns import domains
 from gpuquant.device import choose
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing import closed, fourier, waves
+from gpuquant.pricing import closed_form, fourier
+from gpuquant.pricing.kernels import fourier_loop
 from tests import ptx, twin
 
 HERE = {
@@ -232,7 +233,7 @@ def test_many_rows_are_priced_as_a_few():
 def test_the_kernel_compiles_to_ptx_without_a_gpu():
     columns = book(gq.models.Heston, gq.payoffs.European)
     text, matrix = (
-        waves.source(gq.models.Heston, gq.payoffs.European, tuple(columns), "cuda"),
+        fourier_loop.source(gq.models.Heston, gq.payoffs.European, tuple(columns), "cuda"),
         ptx.array("f64", 2),
     )
     assembly = build.ptx(text, (matrix, "i64", "f64", matrix)).decode()
@@ -269,6 +270,8 @@ def test_a_formula_that_a_kernel_cannot_run_is_no_error():
     call = gq.payoffs.European(option_type="call", strike=np.linspace(80, 120, 300), maturity=1.0)
     assert (gq.price(call, model).frame["engine"] == "fourier").all()
     assert (
-        closed.values(type(model), type(call), {**model.columns(), **call.columns()}, choose("cpu"))
+        closed_form.values(
+            type(model), type(call), {**model.columns(), **call.columns()}, choose("cpu")
+        )
         is None
     )

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 import gpuquant as gq
-from gpuquant.columns import domains
+from gpuquant.data.columns import domains
 from gpuquant.errors import GpuquantError, TooLarge
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.isolate import isolate
-from gpuquant.pricing.vocabulary import models, payoffs
+from gpuquant.pricing.schema import models, payoffs
 
 GOOD = {
     "product": "european",

@@ -376,7 +376,7 @@ def test_a_scenario_that_does_not_reach_a_model_is_a_status():
     """
     import pandas as pd
 
-    from gpuquant.market import Market
+    from gpuquant.data.market import Market
 
     lists = {
         "knots": [[1.0], None],

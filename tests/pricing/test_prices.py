@@ -10,10 +10,10 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.device import choose
-from gpuquant.pricing import kernel
-from gpuquant.pricing.batch import batches_of
-from gpuquant.pricing.simulate import launch
-from gpuquant.pricing.task import checked
+from gpuquant.pricing.batching import batches_of
+from gpuquant.pricing.kernels import build
+from gpuquant.pricing.monte_carlo import launch
+from gpuquant.pricing.request import checked
 from tests.problems import IMPLIED, PRICES
 
 FLAT = {"spot": 100.0, "rate": 0.03, "dividend_yield": 0.01, "volatility": 0.25}
@@ -300,8 +300,8 @@ def test_the_same_bits_for_any_threads_and_chunks():
     paths = np.full(len(STRIKES), 10_001)
     results = []
     for device, chunk in itertools.product(("cpu:1", "cpu:2", "cpu:3"), (1, 2, 3, 7, 50, 10_000)):
-        plan = kernel.Launch.run
-        kernel.Launch.run = lambda self, place, progress=None, chunk=chunk, plan=plan: plan(
+        plan = build.Launch.run
+        build.Launch.run = lambda self, place, progress=None, chunk=chunk, plan=plan: plan(
             self, place, progress, chunk=chunk
         )
         try:
@@ -309,7 +309,7 @@ def test_the_same_bits_for_any_threads_and_chunks():
                 launch(batches[0], type(task)(**{**vars(task), "place": choose(device)}), paths)
             )
         finally:
-            kernel.Launch.run = plan
+            build.Launch.run = plan
     for values, errors, _ in results[1:]:
         np.testing.assert_array_equal(values, results[0][0])
         np.testing.assert_array_equal(errors, results[0][1])

@@ -107,7 +107,7 @@ def test_a_row_that_no_path_paid_is_never_ok():
 
 def test_the_skewness_of_a_mean_is_merged_exactly():
     """From units of any length, against all values at once."""
-    from gpuquant.pricing.kernel import merge
+    from gpuquant.pricing.kernels.build import merge
 
     draw = np.random.default_rng(0)
     values, cuts = draw.lognormal(0.0, 1.0, 10_000), np.array([0, 3, 700, 4096, 9999, 10_000])
@@ -128,12 +128,12 @@ def test_the_skewness_of_a_mean_is_merged_exactly():
 
 def test_the_kernel_sums_cubes(monkeypatch):
     """The skewness of a digital's mean is that of a coin."""
-    from gpuquant.pricing import simulate
+    from gpuquant.pricing import monte_carlo
 
     seen = []
-    held = simulate._rests_on_few
+    held = monte_carlo._rests_on_few
     monkeypatch.setattr(
-        simulate,
+        monte_carlo,
         "_rests_on_few",
         lambda batch, task, paths, skewness: (
             seen.append(skewness) or held(batch, task, paths, skewness)

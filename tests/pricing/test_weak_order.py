@@ -11,9 +11,9 @@ import pytest
 
 import gpuquant as gq
 from gpuquant import family
-from gpuquant.columns import takes
+from gpuquant.data.columns import takes
 from gpuquant.models.base import Model
-from gpuquant.pricing.kernel import Pair, sample, sizes
+from gpuquant.pricing.kernels.build import Pair, sample, sizes
 
 SCHEMES = {
     name: model
@@ -26,7 +26,7 @@ COUPLED = '''
     import math
     from dataclasses import dataclass
 
-    from gpuquant.columns import Column, real
+    from gpuquant.data.columns import Column, real
     from {module} import {name}
     from gpuquant.payoffs.base import Payoff
 

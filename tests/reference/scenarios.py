@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import gpuquant as gq
-from gpuquant.panel import Panel
+from gpuquant.data.panel import Panel
 
 WHEELS = Path(os.environ.get("GPUQUANT_DATA", "data")) / "wheels"
 OHLC = ["Open", "High", "Low", "Close"]

@@ -1,0 +1,232 @@
+"""What a caller wishes, as arrays that match a panel: signals, weights and amounts bar by bar,
+orders as tickets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant.backtesting.kernels.resting_orders import TICKET
+from gpuquant.backtesting.settings import Size
+from gpuquant.backtesting.signals import coded
+from gpuquant.data import readers
+from gpuquant.data.calendar import bars_at, dates_of
+from gpuquant.data.columns import domains, loose
+from gpuquant.data.panel import Panel
+from gpuquant.errors import DataError, InputError, unknown
+from gpuquant.rules.base import HOLD
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
+    """An array of the panel's shape, aligned by date and asset where it is a frame.
+
+    With `align="next"` a row dated between two bars belongs to the later one; of several rows that
+    fall on one bar the last counts.
+    """
+    if not hasattr(values, "columns") and (
+        hasattr(values, "reindex") or (hasattr(values, "dtype") and hasattr(values, "to_list"))
+    ):
+        raise InputError(
+            f"{name} is a Series: must be a frame of dates by assets, "
+            f"series.to_frame('{panel.assets[0]}'), or an array"
+        )
+    values = (
+        readers.dated(values, name)
+        if hasattr(values, "__arrow_c_stream__") and not hasattr(values, "reindex")
+        else values
+    )
+    if hasattr(values, "reindex"):
+        columns = [str(c) for c in values.columns]
+        extra = [c for c in columns if c not in panel.assets]
+        if extra and loose(extra[0]) in readers.DATES:
+            raise DataError(
+                f"{name}: the dates are in the column {extra[0]!r}; they belong in the "
+                f"index, frame.set_index({extra[0]!r})"
+            )
+        if extra:
+            raise unknown(f"asset in {name}", extra[0], panel.assets)
+        doubled = [c for c in columns if columns.count(c) > 1]
+        if doubled:
+            raise DataError(f"{name}: the asset {doubled[0]!r} stands twice")
+        given = dates_of(values.index)[0]
+        if not given.is_unique:
+            raise DataError(f"{name}: the date {given[given.duplicated()][0]} stands twice")
+        at = bars_at(values.index, panel.dates, panel.timezone, name, align)
+        array = np.full(panel.close.shape, np.nan)
+        order = np.argsort(given, kind="stable")
+        given_numbers, places = (
+            _numbers_of(values, name),
+            np.array([panel.asset(c) for c in columns]),
+        )
+        for row in (
+            order if len(set(at.tolist())) < len(at) else ()
+        ):  # rows that fall on one bar: of each asset the last that says anything
+            said = ~np.isnan(given_numbers[row])
+            array[at[row], places[said]] = given_numbers[row, said]
+        if len(set(at.tolist())) == len(at):
+            array[np.ix_(at, places)] = given_numbers
+        return array
+    array = _numbers_of(values, name)
+    if array.shape != panel.close.shape:
+        raise DataError(
+            f"{name} have shape {array.shape}: must be {panel.close.shape}, as the prices"
+        )
+    return array
+
+
+def _numbers_of(values: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(
+            values.to_numpy(dtype=np.float64, na_value=np.nan)
+            if hasattr(values, "columns")
+            else values,
+            dtype=np.float64,
+        )
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"{name} must be numbers: {failure}") from failure
+
+
+def goals(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
+    """Target weights or amounts as an array of their own, each a number below HOLD, or NaN."""
+    array = aligned(values, panel, name, align)
+    array = (
+        array.copy() if np.may_share_memory(array, values) else array
+    )  # columns that are looked into are walked again
+    for bad, allowed in (
+        (np.isinf, "finite, or NaN for no change"),
+        (lambda x: x >= HOLD, f"below {HOLD:g}"),
+    ):
+        _refuse(bad(array), array, panel, name, allowed)
+    return array
+
+
+def _refuse(bad: np.ndarray, array: np.ndarray, panel: Panel, name: str, allowed: str) -> None:
+    """Raise for the first number that is bad."""
+    if bad.any():
+        row, col = map(int, np.argwhere(bad)[0])
+        raise InputError(
+            f"{name}[{panel.index[row]}, {panel.assets[col]}] = "
+            f"{float(array[row, col])!r}: must be {allowed}"
+        )
+
+
+def directions(signals: Any, panel: Panel, threads: int, align: str = "exact") -> np.ndarray:
+    """Signals as the codes that the walk reads, each of 1, 0, -1 or NaN."""
+    array = aligned(signals, panel, "signals", align)
+    codes, sound = coded(array, threads)
+    if not sound:
+        _refuse(
+            ~np.isin(array, (1.0, 0.0, -1.0)) & ~np.isnan(array),
+            array,
+            panel,
+            "signals",
+            "1, 0, -1 or NaN",
+        )
+    return codes
+
+
+def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np.ndarray:
+    """A frame of orders as tickets, shape (orders, TICKET), in the order in which they are sent."""
+    import pandas as pd
+
+    if hasattr(orders, "__arrow_c_stream__") and not isinstance(orders, pd.DataFrame):
+        orders = readers.as_pandas(orders)
+    if not isinstance(orders, pd.DataFrame):
+        raise InputError(
+            f"orders = {type(orders).__name__}: must be a frame with a row for each order"
+        )
+    known = ("bar", "date", "asset", "size", "of", "limit", "stop", "bars", "group", "parent")
+    for name in orders.columns:
+        if name not in known:
+            raise unknown("column of orders", str(name), known)
+    if not len(orders):
+        raise InputError("orders: the frame is empty")
+    sent = _sent(orders, panel, align)
+    out = np.full((len(orders), len(TICKET)), np.nan)
+    place = {name: k for k, name in enumerate(TICKET)}
+    if "asset" in orders:
+        out[:, place["asset"]] = [panel.asset(str(name)) for name in orders["asset"]]
+    elif len(panel.assets) == 1:
+        out[:, place["asset"]] = 0.0
+    else:
+        raise InputError("orders lack the column 'asset'")
+    for name in ("size", "limit", "stop", "bars"):
+        out[:, place["until" if name == "bars" else name]] = _numbers(
+            orders, name, above=0.0 if name != "size" else -np.inf
+        )
+    words = (*domains(Size)["of"].words, "holding")
+    out[:, place["of"]] = (
+        [_of(word, row, words) for row, word in enumerate(orders["of"])]
+        if "of" in orders
+        else float(words.index("units"))
+    )
+    out[:, place["group"]] = pd.factorize(orders["group"])[0] if "group" in orders else -1.0
+    parent = _numbers(orders, "parent", above=-1.0)
+    wrong = np.isfinite(parent) & ~(
+        np.isin(parent, np.arange(len(orders))) & (parent != np.arange(len(orders)))
+    )
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"orders parent[{row}] = {float(parent[row])!r}: must be the number of "
+            "another row, counted from 0"
+        )
+    later = 1 if fill == "next" else 0
+    out[:, place["from"]] = sent + later
+    life = out[:, place["until"]]
+    out[:, place["until"]] = np.where(np.isnan(life), np.inf, sent + later + life - 1.0)
+    out[:, place["at_close"]] = 0.0
+    order = np.argsort(out[:, place["from"]], kind="stable")
+    moved = np.empty(len(order))
+    moved[order] = np.arange(len(order))
+    out[:, place["parent"]] = [moved[int(p)] if p == p else -1.0 for p in parent]
+    return np.ascontiguousarray(out[order])
+
+
+def _sent(orders: pd.DataFrame, panel: Panel, align: str) -> np.ndarray:
+    """The bar at which each order is sent."""
+    if ("bar" in orders) == ("date" in orders):
+        raise InputError("orders: give one of the columns 'bar' and 'date'")
+    if "bar" in orders:
+        bars = _numbers(orders, "bar", above=-1.0)
+        wrong = ~(np.isfinite(bars) & (bars < panel.bars) & (bars == np.floor(bars)))
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise InputError(
+                f"orders bar[{row}] = {float(bars[row])!r}: must be a whole number from 0 "
+                f"to {panel.bars - 1}"
+            )
+        return bars
+    return bars_at(orders["date"], panel.dates, panel.timezone, "orders date", align).astype(float)
+
+
+def _of(word: Any, row: int, words: tuple[str, ...]) -> float:
+    allowed = tuple(
+        w for w in words if w != "risk"
+    )  # a resting order has no stop-loss to measure risk by
+    if word not in allowed:
+        raise InputError(f"orders of[{row}] = {word!r}: must be one of {', '.join(allowed)}")
+    return float(words.index(word))
+
+
+def _numbers(orders: pd.DataFrame, name: str, above: float) -> np.ndarray:
+    """A column of numbers, NaN where it is missing, each above a bound."""
+    if name not in orders:
+        return np.full(len(orders), np.nan)
+    try:
+        values = orders[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"orders {name}: must be numbers: {failure}") from failure
+    wrong = ~np.isnan(values) & ~(np.isfinite(values) & (values > above))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"orders {name}[{row}] = {float(values[row])!r}: must be "
+            f"finite{f' and > {above:g}' if np.isfinite(above) else ''}"
+        )
+    return values

@@ -1,0 +1,173 @@
+"""Where the prices of a back-test may come from besides a panel: a pricing model, or resampled
+history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gpuquant.data.columns import domains, scalar, takes, whole_number
+from gpuquant.data.panel import Panel
+from gpuquant.errors import InputError
+from gpuquant.models.base import Model
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The base: `paths` price paths of `bars` bars, of which a rule sees one at a time.
+
+    Parameters
+    ----------
+    paths, bars : int
+        How many, and how long; the first bar is today.
+    seed : int
+        Of the draws, 0 to 2^64 - 1.
+    tick : float
+        Prices are whole multiples of it, as quoted ones are.
+    """
+
+    paths: int
+    bars: int
+    seed: int = 0
+    tick: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name, least in (("paths", 1), ("bars", 2)):
+            whole_number(name, getattr(self, name), least)
+        if not isinstance(self.seed, int | np.integer) or not 0 <= self.seed < 1 << 64:
+            raise InputError(f"seed = {self.seed!r}: must be a whole number from 0 to 2^64 - 1")
+        scalar("tick", self.tick)
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The bars without their prices: dates to report by, business days from 2000 on."""
+        dates = np.busday_offset(np.datetime64("2000-01-03"), np.arange(self.bars)).astype(
+            "datetime64[ns]"
+        )
+        return Panel(np.ones((self.bars, 1)), dates, ("path",))
+
+    @property
+    def model(self) -> Model | None:
+        """The model that makes them."""
+        return None
+
+    @property
+    def a_year(self) -> float:
+        """Bars a year."""
+        raise NotImplementedError
+
+    @property
+    def source(self) -> np.ndarray:
+        """What history holds: the log of today's price, and log returns."""
+        return np.zeros(1)
+
+    @property
+    def step(self) -> float:
+        """Years from bar to bar, or the chance to leave a block."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Simulated(Paths):
+    """Paths of a pricing model, a step a bar: the prices that `gpuquant.price` walks at the same
+    seed and step.
+
+    Parameters
+    ----------
+    dynamics : Model
+        Of one asset, one row; its `rate` less its `dividend_yield` is the drift.
+    periods : float
+        Bars a year.
+    """
+
+    dynamics: Model | None = None
+    periods: float = 252.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        m = self.dynamics
+        if not isinstance(m, Model):
+            raise InputError(
+                f"dynamics = {m!r}: must be a model such as gpuquant.models.Heston(...)"
+            )
+        name = type(m).__name__
+        if m.rows != 1:
+            raise InputError(f"dynamics = {name} with {m.rows} rows: must have one")
+        if not m.simulated() or "spot" not in domains(type(m)):
+            raise InputError(
+                f"dynamics = {name}: must be a model of one price that can be simulated"
+            )
+        if m.times or takes(type(m).begin) > 3:
+            raise InputError(
+                f"dynamics = {name}: changes at dates of its own, which the bars do not know"
+            )
+
+    @property
+    def model(self) -> Model | None:
+        """The dynamics, settled."""
+        return None if self.dynamics is None else self.dynamics.settled()
+
+    @property
+    def step(self) -> float:
+        return 1.0 / self.periods
+
+    @property
+    def a_year(self) -> float:
+        """Bars a year."""
+        return self.periods
+
+
+@dataclass(frozen=True)
+class Bootstrapped(Paths):
+    """Paths of resampled returns: blocks of history, of random length and place, one after the
+    other; after its last return history begins anew.
+
+    Parameters
+    ----------
+    prices : Panel, frame or series
+        Of one asset; what is resampled, and today's price is its last.
+    block : float
+        Mean length of a block, in bars; 1 takes every bar by itself.
+
+    References
+    ----------
+    Politis and Romano (1994), The stationary bootstrap.
+    """
+
+    prices: Any = None
+    block: float = 20.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        panel = Panel.of(self.prices)
+        if len(panel.assets) != 1:
+            raise InputError(f"prices have {len(panel.assets)} assets: must have one")
+        if panel.bars < 3 or panel.halts:
+            raise InputError("prices: must have three bars at least, and none missing")
+        scalar("block", self.block, 1.0, closed=True)
+
+    @cached_property
+    def history(self) -> np.ndarray:
+        """The log of the last price, then every log return."""
+        panel = Panel.of(self.prices)
+        return np.concatenate(
+            [np.log(panel.close[-1:, 0]), np.diff(np.log(panel.total_return_index[:, 0]))]
+        )
+
+    @property
+    def source(self) -> np.ndarray:
+        """The history."""
+        return self.history
+
+    @property
+    def a_year(self) -> float:
+        """Bars a year, as the history's dates have it; NaN where they do not say."""
+        return float(Panel.of(self.prices).frequency.periods)
+
+    @property
+    def step(self) -> float:
+        return 1.0 / self.block

@@ -1,0 +1,98 @@
+"""Signals as the walk reads them: a byte each, one asset after the other, whatever the order of the
+caller's array.
+
+They are the walk's own from then on, an eighth of the size: what the caller does to the array later
+changes no back-test.
+"""
+# mypy: ignore-errors
+# ruff: noqa: F821
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+
+import numpy as np
+
+from gpuquant.backtesting.kernels.build import NO_SIGNAL
+from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.kernel import Source
+from gpuquant.device import Place, launch
+
+
+def code_of(x):
+    """The code of a signal, as a byte of a word."""
+    return u64(1) if x == 1.0 else u64(0) if x == 0.0 else u64(255) if x == -1.0 else u64(NO_SIGNAL)
+
+
+def code(unit, lane0, bars, assets, given, codes, wrong):
+    """Kernel source: the signals of a block of bars as codes, eight bars to a word, and how many
+    are no signals.
+
+    The caller's array is read in its own order, for some assets at a time: what is read or written
+    stays at hand for its next number.
+    """
+    words = array((SOME, 1), u64)
+    bad = 0
+    for first in range(0, assets, SOME):
+        for at in range(unit * WORDS, min(unit * WORDS + WORDS, codes.shape[1])):
+            here = min(SOME, assets - first)
+            if TURNED:
+                for lane in range(here):
+                    word = u64(0)
+                    for k in range(8):
+                        x = given[u64(first + lane), u64(min(8 * at + k, bars - 1))]
+                        bad += 1 if (code_of(x) == u64(NO_SIGNAL)) & (x == x) else 0
+                        word |= code_of(x) << u64(8 * k)
+                    words[lane, 0] = word
+            else:
+                for k in range(8):
+                    for lane in range(here):
+                        x = given[u64(min(8 * at + k, bars - 1)), u64(first + lane)]
+                        bad += 1 if (code_of(x) == u64(NO_SIGNAL)) & (x == x) else 0
+                        words[lane, 0] = code_of(x) << u64(8 * k) | (
+                            words[lane, 0] if k > 0 else u64(0)
+                        )
+            for lane in range(here):
+                codes[u64(first + lane), u64(at)] = words[lane, 0]
+    wrong[unit] = bad
+
+
+def coded(signals: np.ndarray, threads: int) -> tuple[np.ndarray, bool]:
+    """The codes of signals, shape (bars, assets) with bars up to a multiple of eight, and
+    whether each is 1, 0, -1 or NaN.
+    """
+    bars, assets = signals.shape
+    turned = signals.flags.f_contiguous and not signals.flags.c_contiguous
+    given = np.require(signals.T if turned else signals, np.float64, "CA")
+    words = -(-bars // 8)
+    units = -(-words // CONSTANTS["WORDS"])
+    codes, wrong = np.empty((assets, words), np.uint64), np.empty(units, np.int64)
+    launch.run(
+        partial(_source, turned),
+        Place("cpu", threads=threads),
+        units,
+        (bars, assets, given, codes, wrong),
+        chunk=8,
+    )
+    return codes.view(np.int8).T, not wrong.any()
+
+
+def decoded(codes: np.ndarray) -> np.ndarray:
+    """The signals of codes."""
+    return np.where(codes == NO_SIGNAL, np.nan, codes.astype(np.float64))
+
+
+CONSTANTS = {"WORDS": 8, "SOME": 256, "NO_SIGNAL": NO_SIGNAL}
+
+
+@lru_cache
+def _source(turned: bool, target: str) -> str | Source:
+    constants = {**CONSTANTS, "TURNED": int(turned)}
+    helpers = {"code_of": code_of}
+
+    def make(target: str) -> Source:
+        return compiler.source(
+            code, [], target=target, precision="double", constants=constants, helpers=helpers
+        )
+
+    return compiler.made(make, target, "signals", *constants.values())

@@ -1,0 +1,79 @@
+"""Prices on a device: laid out asset by asset, with room before and after them for what a walk
+reads without asking where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant.device import Place
+
+if TYPE_CHECKING:
+    from gpuquant.data.panel import Panel
+
+TAIL = 64  # places after the last bar, which loops of a fixed length read
+NOTHING = {
+    "volume": 0.0,
+    "splits": 1.0,
+    "dividends": 0.0,
+    "delistings": -2.0,
+}  # where nothing is said of a bar
+
+
+def lead_of(bars: int) -> int:
+    """The places of NaN before the first of so many bars: no window reaches further."""
+    return bars + 1
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A panel on a device: prices of shape (assets, lead + bars + TAIL) and prefix sums of ticks,
+    one place longer.
+
+    Each begins with `lead` places of NaN, what a rule finds that looks back beyond the first bar,
+    and ends with TAIL more. Where assets halt, `close` holds the last known price and `traded` NaN;
+    `more` has, one after the other, what else the panel knows.
+    """
+
+    close: Any
+    traded: Any
+    open: Any
+    sums: Any
+    more: Any
+    lead: int
+
+
+def brought(panel: Panel, place: Place) -> Resident:
+    """A panel's arrays, put on a device."""
+    lead, assets = lead_of(panel.bars), len(panel.assets)
+
+    def up(values: np.ndarray, name: str) -> Any:
+        """On the device, one row for each asset."""
+        before, beyond = (
+            np.full((lead, values.shape[1]), np.nan),
+            np.full((TAIL, values.shape[1]), np.nan),
+        )
+        return place.put(np.concatenate([before, values, beyond]).T, name)
+
+    sums = np.concatenate([np.zeros((1, assets)), np.cumsum(np.nan_to_num(panel.ticks), axis=0)])
+    if panel.halts:  # before an asset's first price there is nothing to sum
+        sums[:-1][np.isnan(panel.ticks)] = np.nan
+    close, more = up(panel.known, "close"), panel.walked()
+    traded = up(panel.close, "traded") if panel.halts else close
+    extra = np.full((len(more), assets, lead + panel.bars), np.nan)
+    for k, (name, values) in enumerate(more.items()):
+        extra[k, :, lead:] = (
+            np.nan_to_num(values, nan=NOTHING[name]).T if name in NOTHING else values.T
+        )
+    kept = place.put(extra, "more") if more else place.put(np.full((1, 1, 1), np.nan), "more")
+    return Resident(
+        close,
+        traded,
+        traded if panel.open is None else up(panel.open, "open"),
+        up(sums, "sums"),
+        kept,
+        lead,
+    )

@@ -1,0 +1,590 @@
+"""Panel: prices of several assets over common dates, checked once, kept as arrays, put on a device
+once.
+
+Prices are also kept as whole ticks in float64: their prefix sums are exact, so averages are
+compared without rounding and the same orders come out on every device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant.data import readers
+from gpuquant.data.arrow import write_frame
+from gpuquant.data.calendar import Dated, check_calendar, moment
+from gpuquant.data.columns import flag
+from gpuquant.data.device_panel import Resident, brought
+from gpuquant.device import Place, choose
+from gpuquant.errors import DataError, InputError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXACT = 2.0**53
+LONGEST_WINDOW = 512  # a sum over this many bars, times as many, stays exact
+
+
+PRICES = ("open", "high", "low")
+MORE = (
+    *PRICES,
+    "volume",
+    "splits",
+    "dividends",
+    "delistings",
+)  # what a panel may hold besides its closes
+
+
+@dataclass(frozen=True, repr=False)
+class Panel(Dated):
+    """Prices of `assets` at `dates`.
+
+    Parameters
+    ----------
+    close : array, shape (bars, assets)
+        Finite and > 0, in currency units.
+    dates : datetime64 array, shape (bars,)
+        Increasing.
+    assets : tuple of str
+    open, high, low : array, optional
+        Of the bars. Orders of the next bar fill at its open, or without opens at its close; stops
+        and limits watch the range.
+    volume : array, optional
+        Units traded; >= 0.
+    splits : array, optional
+        Shares that one share becomes at the beginning of the bar; > 0, 1 where nothing splits.
+        Prices are not adjusted for them.
+    dividends : array, optional
+        Cash per share that goes ex at the beginning of the bar, before a split. Of splits and
+        dividends, the one that is not given is none.
+    delistings : array, optional
+        At the bar after the last one, the return from the last price to what is paid out; -1 is a
+        total loss, NaN where nothing ends.
+    halts : bool
+        Take a missing price for a bar at which the asset does not trade. Holdings keep their last
+        price.
+    timezone : str, optional
+        In which dates are shown; `dates` are then UTC.
+    adjusted : bool, optional
+        Whether prices are adjusted for splits and dividends; None where nothing said so. It is
+        shown, and changes nothing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from gpuquant import Panel
+    >>> days = pd.bdate_range("2024-01-02", periods=3)
+    >>> frame = pd.DataFrame({"Open": [9.0, 10.0, 11.0], "Close": [10.0, 11.0, 12.0]}, index=days)
+    >>> Panel.of(frame, asset="AAPL")
+    Panel of 1 asset (AAPL): open, close; 3 bars from 2024-01-02 to 2024-01-04, daily (252 a year)
+    """
+
+    close: np.ndarray
+    dates: np.ndarray
+    assets: tuple[str, ...]
+    open: np.ndarray | None = None
+    high: np.ndarray | None = None
+    low: np.ndarray | None = None
+    volume: np.ndarray | None = None
+    splits: np.ndarray | None = None
+    dividends: np.ndarray | None = None
+    delistings: np.ndarray | None = None
+    halts: bool = False
+    timezone: str | None = None
+    adjusted: bool | None = None
+    _on: dict[str, Resident] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.close.ndim != 2 or self.close.shape != (len(self.dates), len(self.assets)):
+            raise DataError(
+                f"prices have shape {self.close.shape}: must be ({len(self.dates)} dates, "
+                f"{len(self.assets)} assets)"
+            )
+        if not self.close.size:
+            raise DataError("the panel is empty: needs at least one date and one asset")
+        if len(set(self.assets)) != len(self.assets):
+            raise DataError(
+                f"asset {next(a for a in self.assets if self.assets.count(a) > 1)!r} stands twice"
+            )
+        steps = np.diff(self.dates).astype(np.int64)
+        for wrong, what in ((steps == 0, "stands twice"), (steps < 0, "comes after a later one")):
+            if wrong.any():
+                row = int(np.flatnonzero(wrong)[0]) + 1
+                raise DataError(
+                    f"dates[{row}] = {self.dates[row]} {what}: dates must increase, as "
+                    "after frame.sort_index()"
+                )
+        for name in ("close", *MORE):
+            values = getattr(self, name)
+            if values is None:
+                continue
+            if values.shape != self.close.shape:
+                raise DataError(
+                    f"{name} has shape {values.shape}: must be {self.close.shape}, as the closes"
+                )
+            self._say(name, *_outside(name, values, self.halts))
+        for name, other, nothing in (
+            ("splits", self.dividends, 1.0),
+            ("dividends", self.splits, 0.0),
+        ):
+            if getattr(self, name) is None and other is not None:
+                object.__setattr__(self, name, np.broadcast_to(nothing, self.close.shape))
+        if self.high is not None:
+            self._say("high", self.high < self.close, "must be the highest price of its bar")
+        if self.low is not None:
+            self._say("low", self.low > self.close, "must be the lowest price of its bar")
+        if self.open is not None:
+            low, high = (
+                np.broadcast_to(b, self.close.shape) if v is None else v
+                for v, b in ((self.low, 0.0), (self.high, np.inf))
+            )
+            self._say(
+                "open",
+                (self.open < low) | (self.open > high),
+                "must be within the low and the high of its bar",
+            )
+
+    def _say(self, name: str, wrong: np.ndarray, rule: str) -> None:
+        if wrong.any():
+            row, col = map(int, np.argwhere(wrong)[0])
+            raise DataError(
+                f"{name}[{self.dates[row]}, {self.assets[col]}] = "
+                f"{float(getattr(self, name)[row, col])!r}: {rule}"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        prices: Any,
+        *,
+        asset: str = "asset",
+        halts: bool | None = None,
+        adjusted: bool | None = None,
+        exchange: str | None = None,
+    ) -> Panel:
+        """A panel from prices in any shape.
+
+        Parameters
+        ----------
+        prices : Panel, frame, series, mapping, Arrow data or path
+            Closes by asset; fields (open, high, low, close, adj close, volume, splits, dividends)
+            by ticker, in either order of two levels of columns; one ticker's fields; a tidy table
+            with a column of dates and one of tickers; a mapping of frames by field or by ticker; of
+            pandas, polars, pyarrow or anything with `__arrow_c_stream__`; or a Parquet or CSV file
+            of any of these.
+        asset : str
+            The name of one ticker whose table does not say it; a file's is its name.
+        halts : bool, optional
+            Take a missing price for a bar at which the asset does not trade.
+        adjusted : bool, optional
+            Where there is an adjusted close beside the close: True scales all prices to it, False
+            leaves it out; by default True unless dividends are given.
+        exchange : str, optional
+            Such as XNYS: bars must be its sessions, none missing (the `calendars` extra).
+
+        Raises
+        ------
+        DataError
+            What is not clearly prices; dates that do not increase; prices that are missing or not
+            above zero: named by row and column.
+        """
+        flag("halts", halts)
+        flag("adjusted", adjusted)
+        if not isinstance(asset, str):
+            raise InputError(f"asset = {asset!r}: must be a name")
+        if isinstance(prices, cls):
+            if adjusted is not None and adjusted != prices.adjusted:
+                raise InputError(
+                    f"adjusted = {adjusted!r}: this panel has been read already; it is "
+                    "said where its prices are read"
+                )
+            panel = (
+                prices if halts is None or halts == prices.halts else replace(prices, halts=halts)
+            )
+        elif isinstance(prices, str | Path):
+            panel = cls.read(
+                prices, asset=asset if asset != "asset" else None, halts=halts, adjusted=adjusted
+            )
+        else:
+            panel = cls._from_tables(
+                readers.tables(prices, name=asset, adjusted=adjusted), halts=bool(halts)
+            )
+        if exchange is not None:
+            check_calendar(panel.dates, panel.timezone, exchange)
+        return panel
+
+    @classmethod
+    def from_frames(cls, *, halts: bool = False, **frames: Any) -> Panel:
+        """From a frame or series for each of close, open, high, low, volume, splits, dividends and
+        delistings, all of the same dates and assets.
+
+        What is called `close` is taken for closes whatever its columns are called.
+
+        Raises
+        ------
+        DataError, NameUnknown
+            There is no `close`; frames differ in dates or assets; a name that no panel has.
+        """
+        for name in frames:
+            if name not in ("close", *MORE):
+                raise unknown("prices", name, ("close", *MORE))
+        if not frames:
+            raise DataError("a panel needs closes: close=frame")
+        return cls._from_tables(readers.tables(frames), halts=halts)
+
+    @classmethod
+    def from_frame(cls, frame: Any, *, halts: bool = False) -> Panel:
+        """As `of`, of a frame or series."""
+        return cls.of(frame, halts=halts)
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        asset: str | None = None,
+        halts: bool | None = None,
+        adjusted: bool | None = None,
+    ) -> Panel:
+        """From a Parquet or CSV file, in any shape that `of` takes; what `to_parquet` wrote
+        comes back as it was.
+        """
+        path = Path(path)
+        frame = readers.read_file(path)
+        kept: Mapping[str, Any] = frame.attrs.get("gpuquant", {})
+        found = readers.tables(frame, name=asset or path.name.split(".")[0], adjusted=adjusted)
+        return cls._from_tables(
+            found,
+            halts=bool(kept.get("halts", False) if halts is None else halts),
+            adjusted=kept.get("adjusted"),
+        )
+
+    @classmethod
+    def _from_tables(
+        cls, found: readers.Tables, *, halts: bool, adjusted: bool | None = None
+    ) -> Panel:
+        arrays = {
+            name: np.ascontiguousarray(frame.to_numpy(dtype=np.float64))
+            for name, frame in found.frames.items()
+        }
+        close = found.frames["close"]
+        known = found.adjusted if adjusted is None else adjusted
+        return cls(
+            dates=close.index.to_numpy(),
+            assets=tuple(close.columns),
+            halts=halts,
+            timezone=found.timezone,
+            adjusted=known,
+            **arrays,
+        )
+
+    @property
+    def bars(self) -> int:
+        """Number of dates."""
+        return len(self.dates)
+
+    def __repr__(self) -> str:
+        return "; ".join(
+            f"{name} {text}" if name == "Panel of" else text for name, text in self._told().items()
+        )
+
+    def _told(self) -> dict[str, str]:
+        """What was taken, in words: for people to see whether they were understood."""
+        names = ", ".join(self.assets[:4]) + (
+            f", ... {self.assets[-1]}" if len(self.assets) > 4 else ""
+        )
+        fields = [
+            name
+            for name in ("open", "high", "low", "close", *MORE[3:])
+            if name == "close" or name in self.more()
+        ]
+        first, last = self.index[[0, -1]]
+        bare = (self.clock == self.clock.astype("datetime64[D]")).all()
+        span = f"{first.date()} to {last.date()}" if bare else f"{first} to {last}"
+        a_year = (
+            "bars a year not known"
+            if np.isnan(self.frequency.periods)
+            else f"{self.frequency.periods:g} a year"
+        )
+        told = {
+            "Panel of": (
+                f"{len(self.assets):,} asset{'s' * (len(self.assets) != 1)} ({names}): "
+                f"{', '.join(fields)}"
+            ),
+            "bars": f"{self.bars:,} bars from {span}, {self.frequency.label} ({a_year})",
+        }
+        if self.timezone is not None:
+            told["time zone"] = f"time zone {self.timezone}"
+        if self.adjusted is not None:
+            told["adjusted"] = (
+                "adjusted for splits and dividends" if self.adjusted else "not adjusted"
+            )
+        if self.halts:
+            told["halts"] = "a missing price is a halt"
+        return told
+
+    def _repr_html_(self) -> str:
+        import html
+
+        rows = "".join(
+            (
+                f"<tr><th style='text-align:left'>{name}</th><td "
+                f"style='text-align:left'>{html.escape(text)}</td></tr>"
+            )
+            for name, text in self._told().items()
+        )
+        return f"<table>{rows}</table>{self.to_frame().iloc[[0, -1]].to_html(max_cols=12)}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Closes as a frame."""
+        import pandas as pd
+
+        return pd.DataFrame(self.close, index=self.index, columns=list(self.assets))
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the prices; `Panel.read` gives them back. Closes alone are a column for each
+        asset, more is a row for each date and asset.
+        """
+        import pandas as pd
+
+        more = self.more()
+        frame = self.to_frame()
+        if more:
+            index = pd.MultiIndex.from_product(
+                [self.index, list(self.assets)], names=["date", "asset"]
+            )
+            frame = pd.DataFrame(
+                {"close": self.close.ravel(), **{k: np.ravel(v) for k, v in more.items()}},
+                index=index,
+            ).reset_index()
+        frame.attrs["gpuquant"] = {"halts": self.halts, "adjusted": self.adjusted}
+        write_frame(frame, path)
+
+    def between(self, first: Any = None, last: Any = None) -> Panel:
+        """The dates from `first` to `last`, both included, as the clock in their time zone shows
+        them; a day without a time is the whole day.
+        """
+        keep = np.ones(self.bars, bool)
+        if first is not None:
+            keep &= self.clock >= moment(first, self.timezone)
+        if last is not None:
+            end = moment(last, self.timezone)
+            keep &= (
+                self.clock.astype(end.dtype) if np.datetime_data(end)[0] in "YMWD" else self.clock
+            ) <= end
+        return self.rows(np.flatnonzero(keep))
+
+    def rows(self, rows: Any) -> Panel:
+        """The panel of these bars.
+
+        Raises
+        ------
+        InputError
+            They are no bars of the panel.
+        """
+        try:
+            self.dates[rows]
+        except (IndexError, TypeError) as failure:
+            raise InputError(
+                f"rows = {rows!r}: must be a slice, or an array of bars from 0 to {self.bars - 1}"
+            ) from failure
+        return self._of(
+            self.close[rows],
+            self.dates[rows],
+            self.assets,
+            {k: v[rows] for k, v in self.more().items()},
+        )
+
+    def replaced(self, close: np.ndarray, more: Mapping[str, np.ndarray]) -> Panel:
+        """The panel of the same dates and assets with other prices."""
+        return self._of(close, self.dates, self.assets, more)
+
+    def _of(
+        self,
+        close: np.ndarray,
+        dates: np.ndarray,
+        assets: tuple[str, ...],
+        more: Mapping[str, np.ndarray],
+    ) -> Panel:
+        return Panel(
+            close,
+            dates,
+            assets,
+            halts=self.halts,
+            timezone=self.timezone,
+            adjusted=self.adjusted,
+            **more,
+        )
+
+    def columns(self, names: slice) -> Panel:
+        """The panel of these assets, its ticks those of the whole."""
+        if not isinstance(names, slice):
+            raise InputError(
+                f"names = {names!r}: must be a slice of the {len(self.assets)} assets, "
+                "such as slice(0, 1)"
+            )
+        cut = self._of(
+            self.close[:, names],
+            self.dates,
+            self.assets[names],
+            {k: v[:, names] for k, v in self.more().items()},
+        )
+        tick, exact = self.tick
+        cut.__dict__["tick"] = (tick[names] if isinstance(tick, np.ndarray) else tick, exact)
+        return cut
+
+    def more(self) -> dict[str, np.ndarray]:
+        """What the panel holds besides its closes."""
+        return {name: getattr(self, name) for name in MORE if getattr(self, name) is not None}
+
+    @cached_property
+    def shares(self) -> np.ndarray | None:
+        """How many shares one share of the first bar has become at each bar, shape (bars,
+        assets); None where nothing splits.
+        """
+        return (
+            None if self.splits is None else np.cumprod(np.nan_to_num(self.splits, nan=1.0), axis=0)
+        )
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Closes, where an asset halts the last one before, restated for splits since; NaN
+        before its first.
+        """
+        if not self.halts:
+            return self.close
+        last = np.maximum.accumulate(
+            np.where(np.isfinite(self.close), np.arange(self.bars)[:, None], -1), axis=0
+        )
+        found = np.take_along_axis(self._restated(self.close), np.maximum(last, 0), axis=0)
+        return np.where(last >= 0, found if self.shares is None else found / self.shares, np.nan)
+
+    def _restated(self, prices: np.ndarray) -> np.ndarray:
+        """Prices of what one share of the first bar has become: they go on over a split, and
+        rest on no later one.
+        """
+        return prices if self.shares is None else prices * self.shares
+
+    @property
+    def total_return_index(self) -> np.ndarray:
+        """As `total_return`, NaN where an asset has no close."""
+        return np.where(
+            np.isfinite(self.close)
+            | (False if self.delistings is None else np.isfinite(self.delistings)),
+            self.total_return,
+            np.nan,
+        )
+
+    @cached_property
+    def total_return(self) -> np.ndarray:
+        """Closes with splits, dividends and delistings in them, from the first close on, shape
+        (bars, assets); where an asset halts, the last.
+
+        The growth of a holding whose dividends are reinvested at the close of their day; no later
+        event moves an earlier value. The closes themselves where the panel knows of no such events.
+        """
+        if self.splits is None and self.delistings is None:
+            return self.known
+        splits, dividends = (
+            np.full(self.close.shape, b) if v is None else np.nan_to_num(v, nan=b)
+            for v, b in ((self.splits, 1.0), (self.dividends, 0.0))
+        )
+        grown = np.ones(self.close.shape)
+        with np.errstate(invalid="ignore"):
+            grown[1:] = (splits[1:] * self.known[1:] + dividends[1:]) / self.known[:-1]
+        if self.delistings is not None:
+            grown = np.where(
+                np.isfinite(self.delistings), 1.0 + np.nan_to_num(self.delistings), grown
+            )
+        began = np.argmax(np.isfinite(self.known), axis=0)
+        index = self.known[began, np.arange(len(self.assets))] * np.cumprod(
+            np.nan_to_num(grown, nan=1.0), axis=0
+        )
+        return np.where(np.arange(self.bars)[:, None] >= began, index, np.nan)
+
+    def walked(self) -> dict[str, np.ndarray]:
+        """What a walk reads of each bar besides closes and fills: `more`, the `shares` that splits
+        make, and an `opening` price within each range.
+
+        An open that is not known is the last close, or the nearest price to it in the range of the
+        bar.
+        """
+        held = self.more()
+        if self.shares is not None:
+            held["shares"] = self.shares
+        if {"high", "low"} <= set(held) and "open" not in held:
+            before = np.concatenate([self.known[:1], self.known[:-1]])
+            if self.splits is not None:
+                before = before / np.nan_to_num(self.splits, nan=1.0)
+            held["opening"] = np.clip(
+                np.where(np.isfinite(before), before, held["low"]), held["low"], held["high"]
+            )
+        return held
+
+    def asset(self, name: str) -> int:
+        """The column of an asset."""
+        if name not in self.assets:
+            raise unknown("asset", name, self.assets)
+        return self.assets.index(name)
+
+    @cached_property
+    def tick(self) -> tuple[Any, bool]:
+        """The coarsest power of ten that every close, restated for the splits before it, is a
+        multiple of, and True.
+
+        Where there is none that keeps sums exact in float64: a tick per asset, 2^-26 of its first
+        close, and False. Closes are rounded to it for signals alone; it depends on no later price.
+        """
+        close = self._restated(self.close)
+        highest = float(np.nanmax(close))
+        there = np.isfinite(close)
+        for digits in range(10):
+            if highest * 10.0**digits * max(LONGEST_WINDOW**2, self.bars) >= EXACT:
+                break
+            scaled = close * 10.0**digits
+            if (np.abs(scaled - np.rint(scaled)) <= 1e-15 * scaled)[there].all():
+                return 10.0**-digits, True
+        first = close[np.argmax(there, axis=0), np.arange(len(self.assets))]
+        return np.where(np.isfinite(first), first, 1.0) * 2.0**-26, False
+
+    @cached_property
+    def ticks(self) -> np.ndarray:
+        """Closes in whole ticks, restated for the splits before them, shape (bars, assets)."""
+        return np.asarray(np.rint(self._restated(self.known) / self.tick[0]))
+
+    @cached_property
+    def highest(self) -> float:
+        """The highest close in whole ticks."""
+        return float(np.nanmax(self.ticks, initial=0.0))
+
+    def on(self, device: str | Place = "auto") -> Resident:
+        """The panel's arrays on a device; they go up the first time and stay."""
+        place = choose(device)
+        if place.name not in self._on:
+            self._on[place.name] = brought(self, place)
+        return self._on[place.name]
+
+
+def _outside(name: str, values: np.ndarray, halts: bool) -> tuple[np.ndarray, str]:
+    """Where an array of a panel is wrong, and what it must be."""
+    missing = np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        if name == "delistings":
+            return ~missing & ~(
+                np.isfinite(values) & (values >= -1.0)
+            ), "must be a return >= -1, or NaN where nothing ends"
+        if name in ("volume", "dividends"):
+            return ~(np.isfinite(values) & (values >= 0.0)) & ~(
+                missing & halts
+            ), "must be finite and >= 0"
+        wrong = ~(np.isfinite(values) & (values > 0.0))
+    return (
+        (wrong & ~missing, "must be > 0, or NaN where nothing trades")
+        if halts
+        else (wrong, "must be finite and > 0; halts=True takes a missing price for a halt")
+    )

@@ -1,0 +1,539 @@
+"""Prices as people have them, read into the arrays of a panel: one reader for every shape of table.
+
+Understood are closes by asset; fields by ticker, in either order of the two levels; one ticker's
+open, high, low and close; a tidy table of dates and tickers; a series; mappings of any of these;
+and what hands over Arrow data. What is not clearly prices is refused, with what would be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant import disk
+from gpuquant.data.arrow import read_frame
+from gpuquant.data.calendar import dates_of
+from gpuquant.data.cells import numbers_of, parsed_dates, with_points
+from gpuquant.data.columns import loose
+from gpuquant.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIELDS = {
+    "close": "close", "open": "open", "high": "high", "low": "low", "volume": "volume",
+    "vol": "volume", "last": "close", "closelast": "close",
+    "adjclose": "adjusted", "adjustedclose": "adjusted", "closeadj": "adjusted", "splits": "splits",
+    "stocksplits": "splits", "split": "splits",
+    "splitratio": "splits", "dividends": "dividends", "dividend": "dividends",
+    "dividendamount": "dividends", "capitalgains": "gains", "delistings": "delistings",
+}  # fmt: skip
+DATES = ("date", "datetime", "timestamp", "time", "day", "opentime")
+TICKERS = ("ticker", "symbol", "asset", "instrument", "tic", "security", "name")
+COUNTERS = ("", "index", "unnamed: 0", "level_0", "__index_level_0__")
+LOOSE = ("price", "value", "px")  # a tidy table's only column of numbers may be called so
+MISSING = (
+    "",
+    "nan",
+    "NaN",
+    "NAN",
+    "null",
+    "NULL",
+    "None",
+    "N/A",
+    "#N/A",
+    "n/a",
+    "-",
+)  # in a file; NA may be a ticker
+SUFFIXES = (".parquet", ".csv", ".gz")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a reader found: frames of dates by assets, one for each field.
+
+    Attributes
+    ----------
+    frames : dict of DataFrame
+        By field, all of one index and columns; `close` is among them.
+    timezone : str or None
+        Of the dates, which are UTC.
+    adjusted : bool or None
+        Whether prices are adjusted for splits and dividends; None where nothing says so.
+    """
+
+    frames: dict[str, pd.DataFrame]
+    timezone: str | None
+    adjusted: bool | None = None
+
+
+def tables(data: Any, *, name: str = "asset", adjusted: bool | None = None) -> Tables:
+    """The fields of prices in any shape.
+
+    Parameters
+    ----------
+    data : frame, series, mapping, or anything with `__arrow_c_stream__`
+    name : str
+        Of the asset, where the data are one ticker's and do not say whose.
+    adjusted : bool, optional
+        Where there is an adjusted close beside the close: True scales open, high, low and close to
+        it, False leaves it out; by default True unless dividends are given.
+
+    Raises
+    ------
+    DataError
+        What is not clearly prices: the message names the column, and the call that would be right.
+    """
+    if isinstance(data, Mapping):
+        found = _of_mapping(data)
+    else:
+        found = _of_frame(as_pandas(data), name)
+    return _finished(found, adjusted)
+
+
+def read_file(path: Path) -> pd.DataFrame:
+    """The table in a Parquet or CSV file, whatever separates its columns."""
+    import pandas as pd
+
+    disk.present(path, "price file")
+    if path.suffix not in SUFFIXES:
+        raise DataError(f"price file {path}: must end in .parquet, .csv or .csv.gz")
+    try:
+        if path.suffix == ".parquet":
+            return read_frame(path)
+        top = [
+            str(line)
+            for line in pd.read_csv(
+                path, nrows=2, header=None, sep="\0", engine="python", dtype=str
+            )[0]
+        ]
+        separator = max((",", ";", "\t", "|"), key=top[0].count)
+        head = top[0].split(separator)
+        if (
+            len(top) > 1
+            and loose(head[0]) == "price"
+            and loose(top[1].split(separator)[0]) in TICKERS
+        ):  # two levels, as a download tool writes them
+            return pd.read_csv(path, sep=separator, header=[0, 1], index_col=0)
+        names: Any = {
+            name.strip('"'): str for name in head if loose(name) in TICKERS
+        }  # 005930 and NA are names of companies
+        european = separator == ";"
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str if european else names,
+            keep_default_na=False,
+            na_values=MISSING,
+        ).dropna(how="all")
+        return with_points(frame) if european else frame
+    except (
+        ValueError,
+        OSError,
+        IndexError,
+    ) as failure:  # pandas' and Arrow's parsing errors are ValueErrors
+        raise DataError(
+            f"price file {path} cannot be read: {str(failure).splitlines()[0]}"
+        ) from failure
+
+
+def dated(data: Any, name: str) -> pd.DataFrame:
+    """A table with dates of what a caller has, its dates as the index."""
+    return _dated(as_pandas(data), name)
+
+
+def as_pandas(data: Any) -> Any:
+    """A pandas frame or series of what a caller has."""
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame | pd.Series):
+        return data
+    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__dataframe__"):
+        import pyarrow as pa
+
+        try:
+            return pa.table(data).to_pandas()
+        except (pa.ArrowException, TypeError) as failure:
+            raise DataError(
+                f"prices = {type(data).__name__}: must be a table with a column of dates: {failure}"
+            ) from failure
+    if isinstance(data, np.ndarray):
+        raise InputError(
+            "prices = array: has no dates; give pandas.DataFrame(array, index=dates, "
+            "columns=assets)"
+        )
+    raise InputError(
+        f"prices = {type(data).__name__}: must be a Panel, a frame, a series, a mapping "
+        "of frames, Arrow data or the path of a file"
+    )
+
+
+def _known_fields(labels: Any) -> list[str | None]:
+    return [FIELDS.get(loose(label)) for label in labels]
+
+
+def _of_mapping(data: Mapping[Any, Any]) -> dict[str, pd.DataFrame]:
+    """Frames by field, or by ticker."""
+    import pandas as pd
+
+    if not data:
+        raise DataError("prices: the mapping is empty")
+    fields = _known_fields(data)
+    if all(fields):
+        frames = {}
+        for field_name, (given, value) in zip(fields, data.items(), strict=True):
+            assert field_name is not None
+            whole = as_pandas(value)
+            frame = _dated(
+                whole.to_frame(str(whole.name) if whole.name is not None else "asset")
+                if isinstance(whole, pd.Series)
+                else whole,
+                str(given),
+            )
+            frames[field_name] = numbers_of(frame.rename(columns=str), str(given))
+        return frames
+    parts: dict[str, dict[str, pd.DataFrame]] = {
+        str(ticker): _of_frame(as_pandas(value), str(ticker)) for ticker, value in data.items()
+    }
+    zones = {
+        ticker: dates_of(part["close"].index)[1] if "close" in part else None
+        for ticker, part in parts.items()
+    }
+    one, other = (
+        next(iter(zones)),
+        next((t for t, zone in zones.items() if zone != next(iter(zones.values()))), None),
+    )
+    if other is not None:
+        raise DataError(
+            f"prices[{one!r}] have the time zone {zones[one]}, prices[{other!r}] "
+            f"{zones[other]}: give all the same, with tz_localize or tz_convert"
+        )
+    names = set.union(*(set(part) for part in parts.values()))
+    for ticker, part in parts.items():
+        if "close" not in part or part["close"].shape[1] != 1:
+            if "close" not in part:
+                raise DataError(f"prices[{ticker!r}] has no close")
+            raise DataError(
+                f"prices[{ticker!r}] has {part['close'].shape[1]} assets: a mapping by "
+                "ticker holds one ticker's table each"
+            )
+    return {
+        f: pd.concat(
+            [part[f].set_axis([ticker], axis=1) for ticker, part in parts.items() if f in part],
+            axis=1,
+        ).sort_index()
+        for f in sorted(names)
+    }
+
+
+def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
+    """Frames by field, of one table."""
+    import pandas as pd
+
+    if isinstance(data, pd.Series):
+        if isinstance(data.index, pd.MultiIndex):
+            data = data.to_frame(str(data.name) if data.name is not None else "close").reset_index()
+        else:
+            data = data.to_frame(str(data.name) if data.name is not None else name)
+            return {"close": numbers_of(_dated(data, "prices"), "prices")}
+    if not len(data) or not len(data.columns):
+        raise DataError("the frame is empty: needs at least one date and one asset")
+    if isinstance(data.columns, pd.MultiIndex):
+        return _of_levels(_dated(data, "prices"))
+    if isinstance(data.index, pd.MultiIndex):
+        data = data.reset_index()
+    doubled = data.columns[data.columns.duplicated()]
+    if len(doubled):
+        raise DataError(f"asset {str(doubled[0])!r} stands twice")
+    counters = [
+        c
+        for c in data.columns
+        if str(c).lower() in COUNTERS and data[c].tolist() == list(range(len(data)))
+    ]
+    data = _joined(data.drop(columns=counters))  # an index that was written with it
+    tickers = [
+        c
+        for c in data.columns
+        if loose(c) in TICKERS[:3]
+        or (loose(c) in TICKERS and not pd.api.types.is_numeric_dtype(data[c]))
+    ]
+    if tickers and not _price_like(data.index):
+        if isinstance(data.index, pd.DatetimeIndex | pd.PeriodIndex) and _date_column(data) is None:
+            data = data.rename_axis("date").reset_index()
+        return _of_tidy(data, tickers[0])
+    frame = _dated(data, "prices")
+    fields = _known_fields(frame.columns)
+    if sum(f is not None for f in fields) > 1 and not {"close", "adjusted"} & set(
+        fields
+    ):  # one table in use calls the close its price
+        fields = [
+            "close" if loose(c) in LOOSE else f for c, f in zip(frame.columns, fields, strict=True)
+        ]
+    if (
+        "close" in fields
+        or "adjusted" in fields
+        or (sum(f is not None for f in fields) > 1 and not all(fields))
+    ):
+        strange = [str(c) for c, f in zip(frame.columns, fields, strict=True) if f is None]
+        if strange:
+            raise DataError(_strange(strange[0], frame.columns))
+        whose = frame.attrs.get("ticker") or name
+        named: dict[str, str] = {}
+        for f, c in zip(fields, frame.columns, strict=True):
+            if f is not None and f in named:
+                raise DataError(
+                    f"the columns {named[f]!r} and {str(c)!r} are both the {f}: drop one of them"
+                )
+            named[str(f)] = str(c)
+        return {
+            f: numbers_of(frame[[c]].set_axis([str(whose)], axis=1), str(c))
+            for f, c in zip(fields, frame.columns, strict=True)
+            if f is not None
+        }
+    if all(fields):
+        raise DataError(
+            f"the columns {', '.join(map(str, frame.columns))} are fields of one ticker "
+            "without its close; closes of assets of these names: "
+            "Panel.from_frames(close=frame)"
+        )
+    return {"close": numbers_of(frame.rename(columns=str), "prices")}
+
+
+def _joined(data: pd.DataFrame) -> pd.DataFrame:
+    """A table whose days and times of day stand in two columns, with one of both."""
+    by_name = {loose(c): c for c in data.columns}
+    day, time = by_name.get("date"), by_name.get("time")
+    if day is None or time is None:
+        return data
+    hours = data[time].astype(str)
+    if not hours.str.fullmatch(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?").all():
+        return data
+    return data.assign(**{day: data[day].astype(str) + " " + hours}).drop(columns=[time])
+
+
+def _of_levels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Columns of two levels: the one whose names are all fields, and the one of tickers."""
+    if frame.columns.nlevels != 2:
+        raise DataError(
+            f"the columns have {frame.columns.nlevels} levels: must be one of assets, or "
+            "two of fields and tickers"
+        )
+    levels = [frame.columns.get_level_values(k) for k in (0, 1)]
+    for k in (0, 1):
+        fields = _known_fields(levels[k])
+        if all(fields) and ("close" in fields or "adjusted" in fields):
+            found = {}
+            for field_name in dict.fromkeys(fields):
+                assert field_name is not None
+                part = frame.loc[:, [f == field_name for f in fields]]
+                found[field_name] = numbers_of(
+                    part.set_axis(
+                        [
+                            str(t)
+                            for t, f in zip(levels[1 - k], fields, strict=True)
+                            if f == field_name
+                        ],
+                        axis=1,
+                    ),
+                    field_name,
+                )
+            return found
+    strange = next(
+        (str(c) for c, f in zip(levels[0], _known_fields(levels[0]), strict=True) if f is None),
+        str(levels[0][0]),
+    )
+    raise DataError(
+        "columns of two levels: one must hold fields (open, high, low, close, volume, "
+        f"...) with a close among them; {strange!r} is none"
+    )
+
+
+def _of_tidy(data: pd.DataFrame, ticker: Any) -> dict[str, pd.DataFrame]:
+    """A row for each date and ticker."""
+
+    date = _date_column(data)
+    if date is None:
+        raise DataError(f"a table with a column {str(ticker)!r} needs one of dates, called date")
+    rest = [c for c in data.columns if c not in (date, ticker)]
+    if len(rest) == 1 and loose(rest[0]) in LOOSE:
+        data, rest = data.rename(columns={rest[0]: "close"}), ["close"]
+    fields = _known_fields(rest)
+    strange = [str(c) for c, f in zip(rest, fields, strict=True) if f is None]
+    if strange:
+        raise DataError(_strange(strange[0], rest))
+    if "close" not in fields and "adjusted" not in fields:
+        raise DataError("a table of dates and tickers needs a column of closes, called close")
+    missing = data[ticker].isna()
+    if missing.any():
+        raise DataError(f"{ticker}[{int(np.flatnonzero(missing)[0])}] is missing")
+    doubled = data.duplicated([date, ticker])
+    if doubled.any():
+        row = data[doubled].iloc[0]
+        raise DataError(f"the table has {row[ticker]} at {row[date]} twice")
+    keys = data.assign(
+        **{str(ticker): data[ticker].astype(str), str(date): parsed_dates(data[date], str(date))}
+    )
+    order = list(dict.fromkeys(keys[ticker]))
+    return {
+        f: numbers_of(keys.pivot(index=date, columns=ticker, values=c)[order], str(c))
+        for f, c in zip(fields, rest, strict=True)
+        if f is not None
+    }
+
+
+def _strange(column: str, columns: Any) -> str:
+    near = get_close_matches(loose(column), FIELDS, n=1, cutoff=0.75)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    others = ", ".join(str(c) for c in columns if str(c) != column)
+    return (
+        f"column {column!r} is no field of prices, beside {others}{hint}: drop it, "
+        f"frame.drop(columns=[{column!r}]), or give closes alone, "
+        "Panel.from_frames(close=frame)"
+    )
+
+
+def _price_like(index: Any) -> bool:
+    """Whether an index holds dates itself."""
+    import pandas as pd
+
+    return isinstance(index, pd.DatetimeIndex | pd.PeriodIndex) and index.is_unique
+
+
+def _date_column(data: pd.DataFrame) -> Any:
+    """The column that holds the dates: by its kind, else by its name; None where there is none."""
+    import pandas as pd
+
+    kinds = [c for c in data.columns if pd.api.types.is_datetime64_any_dtype(data[c])]
+    named = [c for c in data.columns if loose(c) in DATES]
+    return kinds[0] if len(kinds) == 1 else named[0] if named else kinds[0] if kinds else None
+
+
+def _dated(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The same table with its dates as the index, oldest first."""
+    import pandas as pd
+
+    if not isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex):
+        flat = not isinstance(frame.columns, pd.MultiIndex)
+        column = _date_column(frame) if flat else None
+        if column is None and flat and isinstance(frame.index, pd.RangeIndex):
+            first = frame.columns[0]
+            if not pd.api.types.is_numeric_dtype(frame[first]):
+                column = first
+        if column is not None:
+            frame = frame.set_axis(pd.DatetimeIndex(parsed_dates(frame[column], str(column)))).drop(
+                columns=[column]
+            )
+        elif not pd.api.types.is_numeric_dtype(frame.index) or (
+            pd.api.types.is_integer_dtype(frame.index) and frame.index.min() > 19000000
+        ):
+            frame = frame.set_axis(
+                pd.DatetimeIndex(parsed_dates(frame.index.to_series(), f"index of {name}"))
+            )
+        else:
+            raise DataError(
+                f"the index must hold dates, got {frame.index.dtype}: "
+                "frame.set_axis(dates), or a column called date"
+            )
+    if not len(frame.columns):
+        raise DataError("the frame is empty: needs at least one date and one asset")
+    if len(frame) > 1 and frame.index.is_monotonic_decreasing and frame.index.is_unique:
+        frame = frame[::-1]  # the newest first, as many services write it
+    return frame
+
+
+def _finished(frames: dict[str, pd.DataFrame], adjusted: bool | None) -> Tables:
+    """Adjusted closes applied, what goes together checked, dates as UTC."""
+    if "gains" in frames:  # a fund's capital gains are paid out as dividends are
+        gains = frames.pop("gains").fillna(0.0)
+        frames["dividends"] = (
+            frames["dividends"].fillna(0.0) + gains if "dividends" in frames else gains
+        )
+    if "splits" in frames:
+        frames["splits"] = frames["splits"].replace(
+            0.0, 1.0
+        )  # how download tools write that nothing splits
+    scaled = frames.pop("adjusted", None)
+    if scaled is not None:
+        if "close" not in frames:
+            beside = next((f for f in ("open", "high", "low") if f in frames), None)
+            if adjusted is False or beside is not None:
+                raise DataError(
+                    "there is an adjusted close alone: "
+                    f"{'adjusted=False' if beside is None else beside} needs the close as "
+                    "it was traded, too"
+                )
+            frames["close"], adjusted = scaled, True
+        elif adjusted is None:
+            adjusted = "dividends" not in frames
+        if adjusted:
+            factor = scaled / frames["close"]
+            frames |= {f: frames[f] * factor for f in ("open", "high", "low") if f in frames} | {
+                "close": scaled
+            }
+    if adjusted:
+        for taken in ("splits", "dividends"):  # they are in the adjusted prices
+            frames.pop(taken, None)
+    close = frames.get("close")
+    if close is None:
+        raise DataError("a panel needs closes: close=frame")
+    for name in ("open", "high", "low", "volume"):
+        lacking = (
+            [
+                asset
+                for asset in close.columns
+                if asset not in frames[name] or frames[name][asset].isna().all()
+            ]
+            if name in frames
+            else []
+        )
+        if 0 < len(lacking) < close.shape[1]:
+            raise DataError(
+                f"{name}: there is none of "
+                f"{', '.join(lacking[:3])}{', ...' if lacking[3:] else ''}; give it for "
+                "every asset, or for none"
+            )
+    for name, frame in frames.items():
+        if not frame.index.equals(close.index) or list(frame.columns) != list(close.columns):
+            raise DataError(f"{name}: must have the dates and the assets of close")
+    _refuse_returns(close)
+    if "splits" in frames:
+        _refuse_adjusted(close, frames["splits"])
+    index, zone = dates_of(close.index)
+    return Tables({name: frame.set_axis(index) for name, frame in frames.items()}, zone, adjusted)
+
+
+def _refuse_returns(close: pd.DataFrame) -> None:
+    """Refuse numbers that are returns, not prices: small, and of both signs."""
+    values = close.to_numpy()
+    known = values[np.isfinite(values)]
+    if known.size > 1 and (known < 0.0).mean() > 0.1 and np.median(np.abs(known)) < 0.5:
+        raise DataError(
+            "these are returns, not prices (small, and of both signs): Panel.of(100.0 * "
+            "(1.0 + frame).cumprod()) makes prices of them"
+        )
+
+
+def _refuse_adjusted(close: pd.DataFrame, splits: pd.DataFrame) -> None:
+    """Refuse a split that the prices do not show: they are adjusted for it already, and it would
+    count twice.
+    """
+    ratio = splits.to_numpy()[1:]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        moved = np.log(close.to_numpy()[1:] / close.to_numpy()[:-1])
+        split = np.log(ratio)
+        wrong = (np.abs(split) > 0.4) & (np.abs(moved + split) > np.abs(moved))
+    if wrong.any():
+        row, column = map(int, np.argwhere(wrong)[0])
+        day, asset = str(close.index[row + 1]), str(close.columns[column])
+        before, after = close.to_numpy(dtype=np.float64)[row : row + 2, column]
+        raise DataError(
+            f"splits[{day}, {asset}] = {ratio[row, column]:g}, but the close goes from "
+            f"{before:g} to {after:g}: "
+            "the prices are adjusted for it already; drop the column of splits, or say "
+            "adjusted=True"
+        )

@@ -1,0 +1,1 @@
+"""Positions under one name each: strategies, contracts, shares and cash, their value and risk."""

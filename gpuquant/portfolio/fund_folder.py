@@ -1,0 +1,219 @@
+"""A portfolio as a folder: what each position is written as, and how it is read back, believing
+nothing.
+
+Positions are numbered, so that their names are data and never paths: `0.parquet` holds contracts;
+`1.json`, `1.safetensors`, `1.parquet` and `1-information.parquet` a strategy, its weights, its
+forecasts and their information; `portfolio.json` says which is which.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpuquant import disk, serialize
+from gpuquant.data.arrow import read_frame, table, write_table
+from gpuquant.errors import DataError, GpuquantError, InputError
+from gpuquant.family import names
+from gpuquant.features.base import Feature
+from gpuquant.forecast import Forecast
+from gpuquant.portfolio import snapshot
+from gpuquant.portfolio.portfolio import Portfolio
+from gpuquant.portfolio.strategy import Strategy, Trained
+from gpuquant.pricing.contracts import Contracts
+from gpuquant.validation.overfitting import Counted, Ledger
+
+FAMILIES = ("features", "sizing", "rules", "models", "costs", "learn.networks")
+LEARN = {"learn.Learner": "gpuquant.learn.learner", "learn.Recipe": "gpuquant.learn.train"}
+Writers = dict[str, Callable[[Path], None]]
+
+
+def records(allow: Iterable[type] = ()) -> dict[str, type]:
+    """The classes that a saved fund may hold, by the names they have there, and those of the
+    caller's own that are allowed.
+    """
+    found: dict[str, type] = {"Strategy": Strategy}
+    known = dict(LEARN)
+    for family in FAMILIES:
+        known |= {
+            f"{family}.{name}": module for name, module in names(f"gpuquant.{family}").items()
+        }
+    for name, module in known.items():
+        found[name] = getattr(importlib.import_module(module), name.rsplit(".", 1)[1])
+    if isinstance(allow, type) or not isinstance(allow, Iterable):
+        raise InputError(f"allow = {allow!r}: must be a list of classes")
+    for cls in allow:
+        if not isinstance(cls, type):
+            raise InputError(f"allow = [{cls!r}]: must hold classes")
+        found[serialize.qualified(cls)] = cls
+    return found
+
+
+def save(fund: Portfolio, folder: Any) -> None:
+    """Write a portfolio; see `Portfolio.save`."""
+    known = records()
+    writers: Writers = {}
+    entries: list[dict[str, Any]] = []
+    for k, (name, position) in enumerate(fund.positions.items()):
+        if isinstance(position, Strategy):
+            writers |= _strategy(position, k, known)
+            entries.append({"name": name, "kind": "strategy", "value": None})
+        elif isinstance(position, Contracts):
+            writers[f"{k}.parquet"] = position.to_parquet
+            entries.append({"name": name, "kind": "contracts", "value": None})
+        elif isinstance(position, Mapping):
+            entries.append(
+                {
+                    "name": name,
+                    "kind": "shares",
+                    "value": {asset: float(v) for asset, v in position.items()},
+                }
+            )
+        else:
+            entries.append({"name": name, "kind": "cash", "value": float(position)})
+    trials = None if fund.ledger is None else list(fund.ledger.trials())
+    writers["portfolio.json"] = _text({"positions": entries, "trials": trials})
+    snapshot.save(folder, writers)
+
+
+def load(
+    folder: Any, *, allow: Iterable[type] = (), ledger: Any = None, previous: bool = False
+) -> Portfolio:
+    """Read a portfolio; see `Portfolio.load`."""
+    try:
+        return _load(folder, records(allow), ledger, previous)
+    except GpuquantError:
+        raise
+    except Exception as failure:  # what a damaged or hostile file does to a reader below
+        raise DataError(
+            f"{folder} cannot be read: {type(failure).__name__}: {failure}"
+        ) from failure
+
+
+def _load(folder: Any, known: Mapping[str, type], ledger: Any, previous: bool) -> Portfolio:
+    """The portfolio in a folder."""
+    with snapshot.opened(folder, previous=previous) as files:
+        path = _file(files, "portfolio.json", folder)
+        kept = serialize.fits_schema(
+            serialize.read_json(path),
+            {"positions": list[dict[str, Any]], "trials": list[float] | None},
+            str(path),
+        )
+        positions: dict[str, Any] = {}
+        for k, entry in enumerate(kept["positions"]):
+            serialize.fits_schema(
+                entry,
+                {"name": str, "kind": str, "value": float | dict[str, float] | None},
+                f"{path}: position {k}",
+            )
+            if entry["name"] in positions:
+                raise DataError(f"{path}: position {k}: the name {entry['name']!r} stands twice")
+            positions[entry["name"]] = _position(entry, k, files, known, folder)
+    found: Any = ledger if ledger is None or isinstance(ledger, Ledger) else Ledger(ledger)
+    if found is None and kept["trials"] is not None:
+        found = Counted.of(kept["trials"], str(path))
+    return Portfolio(positions, found)
+
+
+def _position(
+    entry: Mapping[str, Any],
+    k: int,
+    files: Mapping[str, Path],
+    known: Mapping[str, type],
+    folder: Any,
+) -> Any:
+    """One position of the caller's portfolio."""
+    kind, value = entry["kind"], entry["value"]
+    if kind == "strategy":
+        return _trained(k, files, known, folder)
+    if kind == "contracts":
+        return Contracts.read(_file(files, f"{k}.parquet", folder))
+    if (kind, type(value)) in (("shares", dict), ("cash", float)):
+        return value
+    raise DataError(
+        f"{files['portfolio.json']}: position {k}: kind = {kind!r}, value = {value!r}: "
+        "must be strategy, contracts, shares by asset, or cash"
+    )
+
+
+def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
+    """The files of a trained strategy."""
+    trained = strategy.known()
+    tensors = [state.tensors() for state in trained.states]
+    recipe = {
+        "strategy": serialize.encode(replace(strategy, trained=None), known),
+        "seconds": {name: float(v) for name, v in trained.seconds.items()},
+    }
+    return {
+        f"{k}.json": _text(recipe),
+        f"{k}.safetensors": lambda path: _save_tensors(path, tensors),
+        f"{k}.parquet": trained.forecast.to_parquet,
+        f"{k}-information.parquet": lambda path: write_table(
+            table({"information": trained.information}), path
+        ),
+    }
+
+
+def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folder: Any) -> Strategy:
+    """The inverse of `_strategy`; what does not go together is refused."""
+    from gpuquant.learn import checkpoint
+
+    path = _file(files, f"{k}.json", folder)
+    kept = serialize.fits_schema(
+        serialize.read_json(path),
+        {"strategy": dict[str, Any], "seconds": dict[str, float]},
+        str(path),
+    )
+    made = serialize.decode(kept["strategy"], known, str(path))
+    if not isinstance(made, Strategy):
+        raise DataError(f"{path}: must hold a Strategy, got {type(made).__name__}")
+    for at, feature in enumerate(made.features):
+        if not isinstance(feature, Feature):
+            raise DataError(f"{path}: features[{at}] = {feature!r}: must be a feature")
+    weights = _file(files, f"{k}.safetensors", folder)
+    if not hasattr(made.learner, "restored"):
+        raise DataError(f"{path}: learner = {type(made.learner).__name__}: must be a Learner")
+    states = [
+        made.learner.restored(tensors, f"{weights}: fold {fold}")
+        for fold, tensors in enumerate(checkpoint.load(weights))
+    ]
+    forecast = Forecast.of_frame(
+        read_frame(_file(files, f"{k}.parquet", folder)), str(files[f"{k}.parquet"])
+    )
+    place = _file(files, f"{k}-information.parquet", folder)
+    beside = read_frame(place)
+    if (
+        not states
+        or list(beside) != ["information"]
+        or len(beside) != len(forecast.dates)
+        or beside["information"].dtype != np.float64
+    ):
+        raise DataError(
+            f"{place}: must hold a number for each of the {len(forecast.dates)} dates of "
+            f"{files[f'{k}.parquet']}"
+        )
+    return replace(
+        made, trained=Trained(states, forecast, beside["information"].to_numpy(), kept["seconds"])
+    )
+
+
+def _file(files: Mapping[str, Path], name: str, folder: Any) -> Path:
+    if name not in files:
+        raise DataError(f"{folder} lacks the file {name}, which its portfolio needs")
+    return files[name]
+
+
+def _text(value: Any) -> Callable[[Path], None]:
+    return lambda path: disk.write(path, json.dumps(value, indent=1))
+
+
+def _save_tensors(path: Path, tensors: list[Any]) -> None:
+    from gpuquant.learn import checkpoint
+
+    checkpoint.save(tensors, path)

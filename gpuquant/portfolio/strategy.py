@@ -1,0 +1,287 @@
+"""Strategy: features, a learner and a sizing; trained fold by fold it holds the out-of-sample
+forecasts of its own models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from gpuquant.backtesting.engine import backtest
+from gpuquant.backtesting.result import Backtest
+from gpuquant.costs.base import Cost
+from gpuquant.data.calendar import bars_at, dates_of
+from gpuquant.data.panel import Panel
+from gpuquant.device import Place, choose
+from gpuquant.errors import DataError, GpuquantError, InputError, NotTrained
+from gpuquant.features.base import Feature
+from gpuquant.forecast import Forecast, information_coefficient
+from gpuquant.progress import bar
+from gpuquant.sizing.base import Sizing
+from gpuquant.validation.overfitting import Ledger, uncounted
+
+FEWEST_BARS = 63  # of training with every feature
+RECENT = 252  # bars of forecasts that a sizing of today may look at
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training left.
+
+    Attributes
+    ----------
+    states : list
+        The model of each fold.
+    forecast : Forecast
+        Of every test date, by the model trained before it.
+    information : array, shape (bars,)
+        Information coefficient of each test bar.
+    seconds : mapping
+        What each feature and the training cost.
+    """
+
+    states: list[Any]
+    forecast: Forecast
+    information: np.ndarray
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def ic(self) -> tuple[float, float]:
+        """Mean information coefficient and its standard error."""
+        known = self.information[np.isfinite(self.information)]
+        return float(known.mean()), float(known.std(ddof=1) / np.sqrt(len(known)))
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Features to a forecast to weights.
+
+    Parameters
+    ----------
+    features : sequence
+        Features, or frames of the caller's own (dates by assets), whose row t must not know more
+        than bar t.
+    learner : object
+        `learn.Learner`, or any object with its `fit`, `predict`, `label` and `span`.
+    sizing : Sizing
+        From forecasts to weights.
+    """
+
+    features: Sequence[Any]
+    learner: Any
+    sizing: Sizing
+    trained: Trained | None = None
+
+    def compute(
+        self,
+        panel: Panel,
+        place: Place,
+        seconds: dict[str, float] | None = None,
+        count: int | None = None,
+    ) -> np.ndarray:
+        """Every feature, shape (bars, assets, columns); of the last `count` bars alone where
+        that is given.
+        """
+        last = panel.bars if count is None else min(count, panel.bars)
+        if not self.features:
+            raise InputError("features is empty: a strategy needs at least one")
+        parts = []
+        with bar(len(self.features), "features") as tick:
+            for feature in self.features:
+                start = time.perf_counter()
+                parts.append(
+                    feature.latest(panel, place, last)
+                    if isinstance(feature, Feature)
+                    else _own(feature, panel)[-last:]
+                )
+                if seconds is not None:
+                    name = type(feature).__name__
+                    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+                tick(1)
+        return np.concatenate(parts, axis=2)
+
+    def train(
+        self,
+        prices: Any,
+        *,
+        splits: Any,
+        costs: Cost | None = None,
+        ledger: Any = None,
+        device: str | Place = "auto",
+        progress: bool | None = None,
+    ) -> Strategy:
+        """The strategy with its models: each fold trained on its past, forecasting its test dates.
+
+        Parameters
+        ----------
+        prices : Panel, frame or path
+        splits : WalkForward
+        costs : Cost, optional
+            Charged in the loss.
+        ledger : path or Ledger, optional
+            Where this trial is recorded, with the Sharpe ratio of its out-of-sample bars.
+        device : str
+            Of features and networks.
+        """
+        from gpuquant.learn.learner import walk_forward
+        from gpuquant.learn.windows import torch_device
+
+        if not hasattr(splits, "folds"):
+            raise InputError(
+                f"splits = {splits!r}: must be splits such as "
+                "gpuquant.splits.WalkForward(train='8Y', test='1Y')"
+            )
+        book = ledger if ledger is None or isinstance(ledger, Ledger) else Ledger(ledger)
+        if book is not None:
+            book.check()
+        panel, place = Panel.of(prices), choose(device)
+        where = torch_device(place)
+        seconds: dict[str, float] = {}
+        features = self.compute(panel, place, seconds)
+        folds = list(splits.folds(panel.clock, self.learner.span))
+        known = np.isfinite(features).all(axis=2).all(axis=1)
+        folds = [
+            fold
+            for fold in folds
+            if known[fold.train].sum() >= max(FEWEST_BARS, len(fold.train) // 2)
+        ]
+        if not folds:
+            raise DataError(
+                "no fold knows every feature in half of its training bars and in "
+                f"{FEWEST_BARS} at least: give longer prices or shorter lookbacks"
+            )
+        start = time.perf_counter()
+        with bar(len(folds), "training", progress) as tick:
+            values, states = walk_forward(
+                self.learner,
+                features,
+                panel.total_return_index,
+                folds,
+                cost=0.0 if costs is None else costs.per_unit_turnover,
+                device=where,
+                tick=tick,
+            )
+        seconds["training"] = time.perf_counter() - start
+        forecast = Forecast(values, panel.dates, panel.assets, panel.timezone)
+        information = information_coefficient(values, self.learner.label(panel.total_return_index))
+        done = replace(self, trained=Trained(states, forecast, information, seconds))
+        if book is not None:
+            with uncounted():  # it is recorded by what it is
+                returns = done.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
+            what = {
+                **self.describe(),
+                "costs": repr(costs),
+                "splits": vars(splits),
+                "dates": [str(panel.dates[0]), str(panel.dates[-1])],
+            }
+            try:
+                book.record(what, returns)
+            except GpuquantError as failure:  # the training is not lost to it
+                warnings.warn(
+                    f"this trial is not in the log, which counts one too few: {failure}",
+                    stacklevel=2,
+                )
+        return done
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies this strategy in a ledger."""
+        names = [
+            repr(f)
+            if isinstance(f, Feature)
+            else hashlib.sha256(np.ascontiguousarray(f.to_numpy()).tobytes()).hexdigest()
+            for f in self.features
+        ]
+        return {
+            "features": names,
+            "learner": self.learner.describe()
+            if hasattr(self.learner, "describe")
+            else repr(self.learner),
+            "sizing": repr(self.sizing),
+        }
+
+    def known(self) -> Trained:
+        """What training left; raises NotTrained before it."""
+        if self.trained is None:
+            raise NotTrained(
+                "the strategy is not trained: call train(prices, splits=...) first and "
+                "keep what it returns"
+            )
+        return self.trained
+
+    def weights(self, prices: Any) -> tuple[Panel, np.ndarray]:
+        """The out-of-sample part of a panel, and its target weights, shape (bars, assets)."""
+        panel = Panel.of(prices)
+        forecast = self.known().forecast.on(panel.dates, panel.assets)
+        rows = np.flatnonzero(np.isfinite(forecast).any(axis=1))
+        if not rows.size:
+            raise DataError("none of these dates has an out-of-sample forecast")
+        span = slice(int(rows[0]), int(rows[-1]) + 1)
+        return panel.rows(span), self.sizing.size(forecast, panel.total_return_index)[span]
+
+    def backtest(
+        self,
+        prices: Any,
+        *,
+        costs: Cost | None = None,
+        fill: str = "next",
+        cash: float = 1_000_000.0,
+    ) -> tuple[Backtest, np.ndarray]:
+        """The out-of-sample dates with shared cash, and the weights held."""
+        panel, weights = self.weights(prices)
+        return backtest(panel, weights=weights, costs=costs, fill=fill, cash=cash), weights
+
+    def latest(
+        self, prices: Any, device: str | Place = "auto"
+    ) -> tuple[Panel, np.ndarray, np.ndarray]:
+        """Forecast and target weight of each asset at the last date, by the last model."""
+        from gpuquant.learn.windows import torch_device
+
+        panel, place, trained = Panel.of(prices), choose(device), self.known()
+        seen = getattr(
+            self.learner, "window", None
+        )  # a learner of another's may look at all of the past
+        features = self.compute(panel, place, count=None if seen is None else RECENT + seen - 1)
+        rows = np.arange(max(len(features) - RECENT, 0), len(features))
+        forecast = np.full(panel.close.shape, np.nan)
+        forecast[len(forecast) - len(rows) :] = self.learner.predict(
+            trained.states[-1], features, rows, device=torch_device(place)
+        )
+        if np.isnan(forecast[-1]).all():
+            raise DataError("no asset knows every feature at the last date: give longer prices")
+        return (
+            panel,
+            forecast[-1],
+            np.nan_to_num(self.sizing.size(forecast, panel.total_return_index)[-1]),
+        )
+
+
+def _own(values: Any, panel: Panel) -> np.ndarray:
+    """A caller's frame as one feature."""
+    if not hasattr(values, "reindex"):
+        raise InputError(
+            f"feature {type(values).__name__}: must be a feature or a frame of dates by assets"
+        )
+
+    given = dates_of(values.index)[0]
+    if not given.is_unique:
+        raise DataError(f"a feature's frame: the date {given[given.duplicated()][0]} stands twice")
+    absent = [a for a in panel.assets if a not in {str(c) for c in values.columns}]
+    if absent:
+        raise DataError(f"a feature's frame lacks the asset {absent[0]!r}")
+    inside = np.asarray(
+        (given >= panel.dates[0]) & (given <= panel.dates[-1])
+    )  # a longer history than the prices' is no mistake
+    if not inside.any():
+        raise DataError("a feature's frame has none of the dates of the prices")
+    rows = values[inside]
+    out = np.full(panel.close.shape, np.nan)
+    out[bars_at(rows.index, panel.dates, panel.timezone, "a feature's dates")] = rows.set_axis(
+        [str(c) for c in values.columns], axis=1
+    )[list(panel.assets)].to_numpy(dtype=np.float64)
+    return out[..., None]

@@ -1,0 +1,111 @@
+"""Contracts that mature today: they pay what they pay on a path that has not moved.
+
+Under any model the prices of today are all there is to know. So such rows are priced under a model
+of their own, in which nothing moves for a year: the formulas are exact there, a simulation has no
+error, and neither divides by a time of zero.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuquant.data.columns import Column, many, offered, positive, real
+from gpuquant.models.base import Lognormal, Lognormals, Model
+
+
+@dataclass(frozen=True)
+class Still(Model):
+    """A price that stays what it is, and money that earns nothing.
+
+    Parameters
+    ----------
+    spot : Column, shape (n,)
+        Price today, in currency units; > 0.
+    rate : Column, shape (n,)
+        0.
+    """
+
+    spot: Column = positive()
+    rate: Column = real(default=0.0)
+
+    abstract: ClassVar[bool] = True
+
+    @property
+    def volatile(self) -> np.ndarray:
+        return np.zeros(1, dtype=bool)
+
+    @staticmethod
+    def begin(m, i, dt):
+        return (0.0,), (math.log(m.spot[i]),)
+
+    @staticmethod
+    def step(c, x, z, u, k):
+        return x
+
+    @staticmethod
+    def log_spots(x):
+        return x
+
+    @staticmethod
+    def discount(m, i, t):
+        return 1.0
+
+    @staticmethod
+    def bridge_variance(c, x0, x1):
+        return 0.0
+
+    @staticmethod
+    def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
+        return Lognormal(
+            m.spot, t, lambda t: 1.0 + 0.0 * t, lambda t: 0.0 * t, lambda t: 1.0 + 0.0 * t
+        )
+
+
+@dataclass(frozen=True)
+class StillSeveral(Still):
+    """Several prices that stay what they are.
+
+    Parameters
+    ----------
+    spot : Column, shape (n,)
+        The first of them.
+    rate : Column, shape (n,)
+        0.
+    spots : Column of lists, shape (n, assets)
+        Prices today, in currency units; > 0.
+    """
+
+    spots: Column = many(positive())
+
+    abstract = True
+    assets = "spots"
+
+    @staticmethod
+    def begin(m, i, dt):
+        return (0.0,), tuple(math.log(m.spots[i][j]) for j in range(len(m.spots[i])))
+
+    @staticmethod
+    def bridge_variance(c, x0, x1):
+        return tuple(0.0 for j in range(len(x0)))
+
+    @staticmethod
+    def lognormal(m: Any, t: Any, xp: Any) -> Lognormals:
+        n, assets = m.spots.shape
+        return Lognormals(m.spots, m.spots, xp.zeros((n, assets, assets)), xp.ones(n))
+
+
+def still(model: Model) -> Still:
+    """The prices of a model as they are today."""
+    if hasattr(model, "spot"):
+        return Still(spot=model.spot)
+    rows = [model.take(np.array([row])) for row in range(model.rows)]
+    spots = np.exp([model.log_spots(offered(model.begin, one, 0, 1.0, 0.0)[1]) for one in rows])
+    return (
+        Still(spot=spots[:, 0])
+        if spots.shape[1] == 1
+        else StillSeveral(spot=spots[:, 0], spots=spots)
+    )

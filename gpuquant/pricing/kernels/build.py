@@ -1,0 +1,387 @@
+"""From a (model, payoff) pair to the source of its kernel, and the arrays a launch needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.functions import fingerprint
+from gpuquant.compiler.kernel import Source
+from gpuquant.compiler.subset import PRECISIONS, Member
+from gpuquant.compiler.targets import TARGETS
+from gpuquant.data.columns import cached, domains, offered, takes
+from gpuquant.device import launch
+from gpuquant.errors import MemberError
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing.kernels import path_loop
+from gpuquant.pricing.time_grid import Grid
+
+TILE = 2048  # paths of one unit of work: fixed, because the tree of sums is part of a result's bits
+LONG = 2e7  # path-steps, a tenth of a second or more
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A kernel's identity: what is compiled once.
+
+    Parameters
+    ----------
+    model, payoff : type
+        The two member classes.
+    fixed : tuple of (str, float)
+        Choices that are constants of the kernel.
+    precision : str
+        single, mixed or double.
+    variants, outputs : int
+        Walks per row on the same draws, and averaged combinations of them.
+    lengths : tuple of (str, int)
+        Of the columns that are lists.
+    """
+
+    model: type[Model]
+    payoff: type[Payoff]
+    fixed: tuple[tuple[str, float], ...]
+    precision: str
+    variants: int = 1
+    outputs: int = 1
+    lengths: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def places(self) -> dict[str, int | range]:
+        """Where each column of model then payoff stands in a packed row; a list stands in
+        several places.
+        """
+        found: dict[str, int | range] = {}
+        lengths, here = dict(self.lengths), 0
+        for name, domain in {**domains(self.model), **domains(self.payoff)}.items():
+            if not domain.host:
+                found[name] = range(here, here + lengths[name]) if domain.listed else here
+                here += lengths.get(name, 1)
+        return found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of a packed row in order, a list's once for each place."""
+        return tuple(
+            name
+            for name, place in self.places.items()
+            for _ in (place if isinstance(place, range) else (place,))
+        )
+
+    def number(self, stated: int | str) -> int:
+        """A number that a member states, or the length of the column it names."""
+        return dict(self.lengths)[stated] if isinstance(stated, str) else stated
+
+    @property
+    def bridged(self) -> bool:
+        """Whether the payoff watches between steps."""
+        return self.payoff.bridged(dict(self.fixed))
+
+    @property
+    def early(self) -> bool:
+        """Whether the payoff asks what an early payment has grown to at maturity."""
+        return takes(self.payoff.between) > 7 if self.bridged else takes(self.payoff.observe) > 5
+
+
+def sample(cls: type[Any], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
+    """A member with one row inside every domain, its lists of these lengths, or of those it
+    says, or two; a longer one has the sum that two have.
+    """
+    long = dict(lengths)
+    usual = getattr(cls, "sample_lengths", {})
+    columns = {name: np.full(1, domain.sample) for name, domain in domains(cls).items()}
+    for name, domain in domains(cls).items():
+        if domain.listed:
+            length = long.get(name, usual.get(name, 2))
+            columns[name] = (
+                domain.sample
+                * (
+                    np.arange(1.0, length + 1.0)
+                    if domain.increasing
+                    else np.full(length, 2.0 / max(length, 2))
+                )[None]
+            )
+    return cls.from_columns(columns).settled()
+
+
+@cached
+def sizes(pair: Pair) -> dict[str, int]:
+    """How many constants, state fields and accumulator fields the pair uses, learnt by calling
+    it on a sample row.
+    """
+    model, payoff = pair.model, pair.payoff
+    constants, state = offered(model.begin, sample(model, pair.lengths), 0, 0.25, 0.0)
+    acc = offered(payoff.start, sample(payoff, pair.lengths), 0, model.log_spots(state), 1.0)
+    for name, value in (("begin constants", constants), ("begin state", state), ("start", acc)):
+        if not isinstance(value, tuple) or not value:
+            raise MemberError(
+                f"{model.__name__} with {payoff.__name__}: {name} must be a non-empty "
+                f"tuple of numbers, got {value!r}"
+            )
+    z, u = (0.1,) * pair.number(model.normals), (0.5,) * pair.number(model.uniforms)
+    moved = model.step(constants, state, z, u, 0.0)
+    if not isinstance(moved, tuple) or len(moved) != len(state):
+        raise MemberError(
+            f"{model.__name__}.step must return a tuple of {len(state)} like begin's "
+            f"state, got {moved!r}"
+        )
+    assets = pair.number(model.assets)
+    if len(model.log_spots(moved)) != assets:
+        raise MemberError(
+            f"{model.__name__}.log_spots must return one value for each of its {assets} assets"
+        )
+    return {"NC": len(constants), "NX": len(state), "NA": len(acc)}
+
+
+MODEL_FUNCTIONS = ("begin", "discount", "step", "log_spots", "bridge_variance", "deflator")
+PAYOFF_FUNCTIONS = ("start", "finish", "observe", "between")
+
+
+def source(pair: Pair, target: str) -> str | Source:
+    """The source of the pair's kernel for `target`; made anew when a function or a number it
+    reads has changed.
+    """
+    parts = [getattr(pair.model, n, None) for n in MODEL_FUNCTIONS] + [
+        getattr(pair.payoff, n, None) for n in PAYOFF_FUNCTIONS
+    ]
+    return _kept(pair, target, tuple(fingerprint(f) for f in parts))
+
+
+@cached
+def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
+    model, payoff = pair.model, pair.payoff
+    drawn = (model.normals, model.uniforms, model.assets, model.careful, payoff.uniforms)
+    choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
+    return compiler.made(
+        partial(_source, pair), target, "price", model, payoff, pair.names, drawn, choices, prints
+    )
+
+
+def _source(pair: Pair, target: str) -> Source:
+    names = pair.names
+    clash = set(domains(pair.model)) & set(domains(pair.payoff))
+    if clash:
+        raise MemberError(
+            f"{pair.model.__name__} and {pair.payoff.__name__} both have a column named "
+            f"{sorted(clash)[0]!r}"
+        )
+    if pair.bridged and not hasattr(pair.model, "bridge_variance"):
+        raise MemberError(
+            f"{pair.model.__name__} jumps: it has no bridge for {pair.payoff.__name__} "
+            "with continuous monitoring"
+        )
+    model, payoff, shape = pair.model, pair.payoff, sizes(pair)
+    random = hasattr(model, "deflator")
+    if pair.early and random:
+        raise MemberError(
+            f"{pair.payoff.__name__} pays early, and under {pair.model.__name__} no one "
+            "knows today what that is worth at maturity"
+        )
+    places: dict[str, int | float | range] = {**pair.places, **dict(pair.fixed)}
+    normals, uniforms, assets = (
+        pair.number(model.normals),
+        pair.number(model.uniforms),
+        pair.number(model.assets),
+    )
+    c, x, acc = shape["NC"], shape["NX"], shape["NA"]
+    members = [
+        Member("begin", model.begin, places, accurate=True, offered=4),
+        Member("discount", model.discount, places, accurate=True),
+        Member(
+            "step",
+            model.step,
+            places,
+            accurate=model.careful,
+            lengths={0: c, 1: x, 2: normals, 3: uniforms},
+        ),
+        Member("log_spots", model.log_spots, places, lengths={0: x}),
+        Member("start", payoff.start, places, accurate=True, offered=4, lengths={2: assets}),
+        Member("finish", payoff.finish, places, accurate=True, lengths={2: acc, 3: assets}),
+        Member("observe", payoff.observe, places, offered=6, lengths={2: acc, 3: assets}),
+    ]
+    if pair.bridged:
+        bridge = model.bridge_variance  # type: ignore[attr-defined]
+        lengths = {2: acc, 3: assets, 4: assets, 5: assets}
+        members.append(Member("between", payoff.between, places, offered=9, lengths=lengths))
+        members.append(Member("bridge_variance", bridge, places, lengths={0: c, 1: x, 2: x}))
+    if random:
+        deflator = model.deflator  # type: ignore[attr-defined]
+        members.append(Member("deflator", deflator, places, accurate=True, lengths={0: x}))
+    batch = 1 if TARGETS[target].gpu else pair.variants
+    constants: dict[str, int | float] = {
+        **shape,
+        "ACC": batch * shape["NX"],
+        "DRAWS": batch * (shape["NX"] + shape["NA"]),
+        "BRIDGED": int(pair.bridged),
+        "OBSERVED": int(payoff.observe is not Payoff.observe),
+        "EARLY": 0.5
+        if pair.bridged
+        else 0.0,  # of a step, that what happens within it is before its end
+        "WATCHED": payoff.uniforms,
+        "GROWN": int(pair.early),  # two exponentials a step
+        "RANDOM": int(random),
+        "NF": len(names),
+        "NORMALS": normals,
+        "UNIFORMS": uniforms,
+        "VARIANTS": pair.variants,
+        "BATCH": batch,
+        "OUTPUTS": pair.outputs,
+        "MATURITY": names.index("maturity"),
+    }
+    extra = [
+        line
+        for name, size in (
+            ("constants", shape["NC"]),
+            ("state", shape["NX"]),
+            ("acc", shape["NA"]),
+            ("row", len(names)),
+            ("normals", normals),
+            ("uniforms", uniforms),
+            ("watched", payoff.uniforms),
+        )
+        for line in compiler.accessors(name, size)
+    ]
+    return compiler.source(
+        path_loop.walk,
+        members,
+        target=target,
+        precision=pair.precision,
+        constants=constants,
+        extra=extra,
+        helpers={
+            f.__name__: f
+            for f in (
+                path_loop.draw,
+                path_loop.watch,
+                path_loop.stepped,
+                path_loop.advance,
+                path_loop.embark,
+            )
+        },
+    )
+
+
+def pack(
+    columns: dict[str, np.ndarray], names: tuple[str, ...], dtype: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of length 1 or n end to end, and where each begins and how far its rows are apart."""
+    at = np.zeros((len(names), 2), np.int64)
+    parts, offset = [], 0
+    turn: dict[str, int] = {}
+    for f, name in enumerate(names):
+        value = columns[name]
+        if value.ndim == 2:
+            turn[name] = turn.get(name, -1) + 1
+            value = value[:, turn[name]]
+        at[f] = offset, value.size > 1
+        parts.append(value)
+        offset += value.size
+    return np.concatenate(parts).astype(dtype), at
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch: rows of one pair, with their time grids, streams and numbers of paths.
+
+    Parameters
+    ----------
+    columns : dict of arrays
+        Model and payoff columns, length 1 or n.
+    grid : Grid
+        When each row steps and is observed.
+    streams : int64 array, shape (n,)
+        Random stream of each row.
+    paths : int64 array, shape (n,)
+        Paths of each row, beginning at path `first`.
+    scale, shift : array, shape (variants, columns)
+        What each variant sees of a column.
+    weights : array, shape (outputs, variants)
+        What is averaged.
+    """
+
+    pair: Pair
+    columns: dict[str, np.ndarray]
+    grid: Grid
+    streams: np.ndarray
+    paths: np.ndarray
+    scale: np.ndarray
+    shift: np.ndarray
+    weights: np.ndarray
+    seed: int = 0
+    purpose: int = 0
+
+    def run(
+        self, place: Any, progress: Any = None, *, chunk: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Means, standard errors, and the skewness of the means, each of shape (n, outputs)."""
+        tiles = (self.paths + TILE - 1) // TILE
+        unit_row = np.repeat(np.arange(len(tiles)), tiles)
+        begin = np.concatenate([[0], np.cumsum(tiles)[:-1]])
+        unit_first = (np.arange(len(unit_row)) - begin[unit_row]) * TILE
+        unit_count = np.minimum(self.paths[unit_row] - unit_first, TILE)
+        state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
+        fields, at = pack(self.columns, self.pair.names, state)
+        out = place.xp.empty((len(unit_row), self.pair.outputs, 4))
+        stop = np.zeros(1, np.int64)
+        arguments = (
+            place.put(unit_row, "unit_row"),
+            place.put(unit_first, "unit_first"),
+            place.put(unit_count, "unit_count"),
+            place.put(self.grid.spans, "spans", np.int64),
+            place.put(self.grid.ends, "ends", np.int64),
+            place.put(self.grid.dts, "dts", np.float64),
+            place.put(self.grid.everies, "everies", np.int64),
+            place.put(self.streams, "streams", np.int64),
+            place.put(fields, "fields"),
+            place.put(at, "at"),
+            place.put(self.scale, "scale", state),
+            place.put(self.shift, "shift", state),
+            place.put(self.weights, "weights", np.float64),
+            np.uint32(self.purpose),
+            np.uint32(self.seed & 0xFFFFFFFF),
+            np.uint32(self.seed >> 32),
+            place.put(stop, "stop"),
+            out,
+        )
+        work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
+        # a tenth of a second at most; sixteen chunks a thread at least, so that none waits at the
+        # end
+        chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * place.threads)))
+        halt = stop if work.sum() > 0.1 * LONG else None  # a step of many assets takes longer
+        launch.run(
+            partial(source, self.pair),
+            place,
+            len(unit_row),
+            arguments,
+            chunk=chunk,
+            progress=progress,
+            halt=halt,
+        )
+        return merge(place.get(out, "sums"), begin, unit_row)
+
+
+def merge(
+    out: np.ndarray, begin: np.ndarray, unit_row: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Units to rows, in index order: means, standard errors, and the skewness of the means, of
+    shape (rows, outputs).
+
+    The skewness of a mean is that of one path over the root of their number: by it a one-sided
+    bound of so many standard errors fails more often than a normal one does.
+    """
+    n, mean, spread, cubes = (out[..., part] for part in range(4))
+    total = np.add.reduceat(n, begin, axis=0)
+    pivot = mean[begin]
+    centre = pivot + np.add.reduceat(n * (mean - pivot[unit_row]), begin, axis=0) / total
+    delta = mean - centre[unit_row]
+    squares = np.add.reduceat(spread + n * delta**2, begin, axis=0)
+    third = np.add.reduceat(cubes + 3.0 * delta * spread + n * delta**3, begin, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        error = np.sqrt(squares / (total - 1.0) / total)
+        skewness = np.where(squares > 0.0, third / squares**1.5, 0.0)
+    return centre, np.where(total > 1, error, np.nan), skewness

@@ -1,0 +1,269 @@
+"""Simulation of a batch: its time grid, as many paths as it needs, launches of bounded memory,
+and what its errors do not hold.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from gpuquant.data.columns import domains
+from gpuquant.device import choose
+from gpuquant.math import rng
+from gpuquant.models.base import Lognormals
+from gpuquant.pricing import greeks
+from gpuquant.pricing.batching import Batch
+from gpuquant.pricing.kernels.build import TILE, Launch, Pair
+from gpuquant.pricing.request import Task
+from gpuquant.pricing.table import Table
+from gpuquant.pricing.time_grid import Grid
+
+PILOT = 4096
+SKEWED = 0.1  # skewness of a mean, from which on bounds of 95 and 99 % on one side do not hold
+ASSET_SKEWED = 0.07  # the same of the mean of the asset's price, which is known without a sample
+SEEN = 0.25  # share of it that a payoff must show to be held to it; what is bounded shows none
+MOST_PATHS = 1 << 28
+MOST_STEPS = 1 << 18  # of a row: a thousand a day for a year
+UNITS = 1 << 17  # of one launch: bounds the memory of partial sums
+
+
+def simulate(
+    batch: Batch, task: Task, table: Table, notes: np.ndarray, tick: Callable[[int], None]
+) -> None:
+    """Walk a batch, in launches of bounded memory; with a target, a second time where the pilot
+    promised too much.
+    """
+    steps = Grid.of(batch, task.steps).steps
+    long = steps > MOST_STEPS
+    if long.any():
+        for row, k in zip(batch.rows[long], steps[long], strict=True):
+            table.message[row] = f"{k} steps: must be at most {MOST_STEPS}"
+        batch, notes = batch.take(np.flatnonzero(~long)), notes[~long]
+        tick(int(long.sum()))
+    n = len(batch.rows)
+    if not n:
+        return
+    paths = np.full(n, task.paths)
+    if task.target_error is not None:
+        pilot = replace(task, greeks=False, purpose=rng.PURPOSES["pilot"])
+        paths = _enough(
+            launch(batch, pilot, np.full(n, PILOT))[1][:, 0], np.full(n, PILOT), task, batch.rows
+        )
+    rng.check(
+        int(paths.max()),
+        int(Grid.of(batch, task.steps).steps.max()) * batch.draws,
+        int(batch.streams.max()),
+    )
+    values, errors, skewness = _launched(batch, task, paths, tick)
+    goal = np.full(n, np.inf) if task.target_error is None else task.target_error[batch.rows]
+    for _ in range(3):
+        # a pilot in which next to nothing paid cannot know the spread: run such rows again, as long
+        # as their own error says
+        late = np.flatnonzero((errors[:, 0] > 1.1 * goal) & (paths < MOST_PATHS))
+        if not late.size:
+            break
+        paths[late] = np.maximum(
+            _enough(errors[late, 0], paths[late], task, batch.rows[late]), paths[late]
+        )
+        values[late], errors[late], skewness[late] = _launched(
+            batch.take(late), task, paths[late], None
+        )
+    message, warned = _said(batch, task, values, errors, notes, paths, skewness[:, 0])
+    table.put(batch.rows, values, errors, "monte_carlo", paths, message, warned)
+
+
+def _enough(errors: np.ndarray, paths: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
+    """Paths that bring these errors to the target; a tenth more, since a pilot's spread is an
+    estimate.
+    """
+    assert task.target_error is not None
+    wanted = np.nan_to_num((errors / task.target_error[rows]) ** 2 * paths * 1.1, nan=PILOT)
+    return np.clip(np.ceil(wanted / 256) * 256, PILOT, MOST_PATHS).astype(np.int64)
+
+
+def _launched(
+    batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None
+) -> tuple[np.ndarray, ...]:
+    """Values, errors and the skewness of both of a batch, in launches of at most UNITS units."""
+    units = np.cumsum(-(-paths // TILE))
+    group = (units - 1) // UNITS
+    cuts = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(paths)]
+    parts = []
+    for begin, end in itertools.pairwise(cuts):
+        part = batch.take(np.arange(begin, end)) if end - begin < len(paths) else batch
+        parts.append(launch(part, task, paths[begin:end], tick))
+    return tuple(np.concatenate(found) for found in zip(*parts, strict=True))
+
+
+def launch(
+    batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None = None
+) -> tuple[np.ndarray, ...]:
+    """Values and standard errors of a batch by simulation and the skewness of both, shape (n,
+    outputs), Greeks in their own units.
+    """
+    pair = Pair(
+        type(batch.model),
+        type(batch.payoff),
+        batch.fixed,
+        task.precision,
+        9 if task.greeks else 1,
+        task.outputs,
+        batch.lengths,
+    )
+    scale, shift, weights = greeks.variants(pair, batch.model, batch.payoff)
+    streams = np.zeros_like(batch.streams) if task.common_draws else batch.streams
+    columns = {**batch.model.columns(), **batch.payoff.columns()}
+    units_per_row = np.ceil(paths / TILE).sum() / len(paths)
+    counted = _Fraction(tick, units_per_row) if tick else None
+    run = Launch(
+        pair,
+        columns,
+        Grid.of(batch, task.steps),
+        streams,
+        paths,
+        scale,
+        shift,
+        weights,
+        task.seed,
+        task.purpose,
+    )
+    values, errors, skewness = run.run(task.place, counted)
+    if task.greeks:
+        for o, unit in enumerate(greeks.units(batch.model, batch.payoff, greeks.SIMULATED)):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values[:, o] /= unit
+                errors[:, o] /= unit
+    return values, errors, skewness
+
+
+class _Fraction:
+    """Turns finished units into finished rows for the progress bar."""
+
+    def __init__(self, tick: Callable[[int], None], units_per_row: float) -> None:
+        self.tick, self.units_per_row, self.units, self.rows = tick, units_per_row, 0, 0
+
+    def __call__(self, units: int) -> None:
+        self.units += units
+        rows = int(self.units / self.units_per_row)
+        self.tick(rows - self.rows)
+        self.rows = rows
+
+
+def _said(
+    batch: Batch,
+    task: Task,
+    values: np.ndarray,
+    errors: np.ndarray,
+    notes: np.ndarray,
+    paths: np.ndarray,
+    skewness: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Message and warning of each simulated row."""
+    message = notes.astype(object)
+    warned = notes != ""
+    if np.isfinite(batch.model.weak_order):
+        steps = Grid.of(batch, task.steps).steps
+        scheme = np.array(
+            [
+                (
+                    f"{k} steps of weak order {batch.model.weak_order:g}: their bias is not "
+                    "in std_error"
+                )
+                for k in steps
+            ],
+            dtype=object,
+        )
+        message = np.where(message == "", scheme, message + "; " + scheme)
+    # nothing paid on any path: with n paths the chance of paying is below 3/n at 95 % (the rule of
+    # three)
+    empty = (
+        (values[:, 0] == 0.0)
+        & (errors[:, 0] == 0.0)
+        & (np.broadcast_to(batch.model.volatile, len(values)))
+    )
+    for row in np.flatnonzero(empty):
+        errors[row, 0] = 3.0 / paths[row] * _amount(batch, int(row))
+        message[row] = (
+            f"no path of {paths[row]} paid: the chance of paying is under "
+            f"{3 / paths[row]:.1g}, and the price under some {errors[row, 0]:.2g}, its "
+            "std_error"
+        )
+    same = (
+        (values[:, 0] != 0.0)
+        & (errors[:, 0] == 0.0)
+        & np.broadcast_to(batch.model.volatile, len(values))
+        & ("cash" in domains(type(batch.payoff)))
+    )
+    for row in np.flatnonzero(same):
+        errors[row, 0] = 3.0 / paths[row] * _amount(batch, int(row))
+        message[row] = (
+            f"each of {paths[row]} paths paid the same: the chance of another end is "
+            f"under {3 / paths[row]:.1g}, and std_error some {errors[row, 0]:.2g}"
+        )
+    few = ~empty & ~same & _rests_on_few(batch, task, paths, skewness)
+    for row in np.flatnonzero(few):
+        tail = (
+            f"the price rests on few of {paths[row]} paths (skewness of its mean "
+            f"{skewness[row]:.2g}): its std_error may be far too small"
+        )
+        message[row] = f"{message[row]}; {tail}" if message[row] else tail
+    short = np.zeros(len(values), bool)
+    if task.target_error is not None:
+        short = errors[:, 0] > 1.2 * task.target_error[batch.rows]
+        message[short] = [
+            f"target_error was not reached{'; ' + said if said else ''}" for said in message[short]
+        ]
+    return message, warned | empty | same | few | short
+
+
+def _rests_on_few(batch: Batch, task: Task, paths: np.ndarray, skewness: np.ndarray) -> np.ndarray:
+    """Where a mean is so skewed that bounds of 95 and 99 % on one side do not hold.
+
+    By Edgeworth's expansion a bound of z errors fails more often by skewness (2 z^2 + 1) phi(z) /
+    6: at 99 % by half a percent where the skewness is 0.1. The sample knows less of a heavy tail
+    than there is, for its largest paths are missing; so a price of which some skewness is seen is
+    held to that of the asset's own price, too, as if that were lognormal of the variance that its
+    model says.
+    """
+    found = np.abs(skewness) > SKEWED
+    variance = _log_variance(batch, task)
+    if variance is None:
+        return np.asarray(found)
+    with np.errstate(over="ignore", invalid="ignore"):
+        asset = (np.exp(variance) + 2.0) * np.sqrt(np.expm1(variance)) / np.sqrt(paths)
+    return np.asarray(found | ((asset > ASSET_SKEWED) & (skewness > SEEN * np.minimum(asset, 0.2))))
+
+
+def _log_variance(batch: Batch, task: Task) -> np.ndarray | None:
+    """Variance of the log price at maturity by row, of the most volatile of several assets; None
+    where the model does not say.
+    """
+    model, maturity = batch.model, batch.payoff.maturity
+    known = model.mean_variance(model, maturity, np, choose("cpu").special)  # rows are on the host
+    if known is None:
+        law = model.lognormal(model, maturity, np)
+        known = (
+            np.einsum("njj->nj", law.covariance).max(axis=1)
+            if isinstance(law, Lognormals)
+            else law and law.variance
+        )
+    return (
+        None
+        if known is None
+        else np.broadcast_to(np.asarray(known, dtype=np.float64), len(batch.rows))
+    )
+
+
+def _amount(batch: Batch, row: int) -> float:
+    """What a row pays when it pays, at most in order of magnitude: its cash, its notional, or
+    its spot.
+    """
+    columns = vars(batch.together())
+    value = next(
+        (columns[name] for name in ("cash", "notional", "spots", "spot") if name in columns),
+        np.ones(1),
+    )
+    return float(np.nanmax(value[row if len(value) > 1 else 0]))

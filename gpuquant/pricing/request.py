@@ -1,0 +1,91 @@
+"""What a pricing run is asked for, each wish inside its domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuquant.compiler.subset import PRECISIONS
+from gpuquant.device import Place
+from gpuquant.errors import InputError, unknown
+from gpuquant.math import rng
+from gpuquant.pricing import greeks
+
+ENGINES = ("auto", "closed_form", "fourier", "monte_carlo")
+DEFAULT_PATHS = 100_000
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the caller asked of a run, checked."""
+
+    place: Place
+    seed: int
+    precision: str
+    engine: str
+    paths: int
+    steps: int | None
+    greeks: bool
+    target_error: np.ndarray | None
+    common_draws: bool
+    purpose: int = rng.PURPOSES["paths"]
+
+    @property
+    def outputs(self) -> int:
+        """Averaged outputs of a row: the price, or the price and the Greeks."""
+        return 1 + len(greeks.NAMES) if self.greeks else 1
+
+
+def checked(
+    device: Any,
+    seed: int,
+    precision: str,
+    engine: str,
+    paths: int,
+    steps: int | None,
+    wanted: bool,
+    target: Any,
+    common: bool,
+    n: int,
+) -> Task:
+    """The caller's wishes, each inside its domain."""
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
+        raise InputError(f"seed = {seed!r}: must be a whole number from 0 to 2^64 - 1")
+    for name, value in (("paths", paths), ("steps", 1 if steps is None else steps)):
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise InputError(f"{name} = {value!r}: must be a whole number >= 1")
+    rng.check(int(paths), 0, 0)
+    goal = None
+    if target is not None:
+        try:
+            goal = np.asarray(target, dtype=np.float64)
+        except (TypeError, ValueError) as failure:
+            raise InputError(
+                f"target_error = {target!r}: must be a number > 0, or one for each row"
+            ) from failure
+        if (
+            goal.ndim > 1
+            or (goal.ndim == 1 and goal.size != n)
+            or not (np.isfinite(goal) & (goal > 0)).all()
+        ):
+            raise InputError(
+                f"target_error = {target!r}: must be a number > 0, or one for each of the {n} rows"
+            )
+        goal = np.broadcast_to(goal, n)
+    return Task(
+        Place("cpu"),
+        int(seed),
+        precision,
+        engine,
+        int(paths),
+        steps,
+        bool(wanted),
+        goal,
+        bool(common),
+    )

@@ -1,0 +1,348 @@
+"""Leaks: does anything known at a bar rest on what comes after it?
+
+A strategy is run again on prices that end at bar t, and on prices whose unknown part is another:
+what it said of the bars up to t must stay what it was. Bars are tried in the order in which leaks
+are usually found: the edges, the neighbours of missing prices, the turns of weeks and months, then
+all of them, ever finer.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gpuquant.data.panel import MORE, Panel
+from gpuquant.errors import InputError, LeakFound, unknown
+from gpuquant.progress import bar as progress_bar
+from gpuquant.validation.overfitting import uncounted
+
+SEED = 20_260
+SAME = 1e-9  # of the largest value of a column: rounding, not knowledge
+PERTURBED = 40  # bars at which the future is another, at most
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What a check found.
+
+    Attributes
+    ----------
+    found : bool
+        Whether there is a leak.
+    bar : int or None
+        The first bar of which something was said that was not known.
+    date : datetime64 or None
+    feature : str
+        The column, or asset and feature, that it was said of.
+    how : str
+        What gave it away, in words.
+    cuts : int
+        Bars at which the strategy was run again.
+    """
+
+    found: bool
+    bar: int | None
+    date: Any
+    feature: str
+    how: str
+    cuts: int
+
+    def __bool__(self) -> bool:
+        return self.found
+
+    def __str__(self) -> str:
+        if not self.found:
+            return f"no leak in {self.cuts} cuts"
+        return f"{self.feature} at bar {self.bar} ({self.date}): {self.how}"
+
+    def raise_if_found(self) -> None:
+        """Raise LeakFound where there is a leak."""
+        if self.found:
+            raise LeakFound(str(self))
+
+
+@uncounted()
+def check(
+    strategy: Any,
+    prices: Any,
+    *,
+    knows: str = "close",
+    cuts: int | None = None,
+    progress: bool | None = None,
+) -> Leaks:
+    """Whether a strategy knows at a bar what comes after it.
+
+    Parameters
+    ----------
+    strategy : callable, Rule, Feature or Strategy
+        A function from prices to a frame, series or array with a row for each bar; or a member of
+        the library. It must give the same twice.
+    prices : DataFrame, dict of DataFrames, or Panel
+        What the function takes.
+    knows : str
+        close: all of bar t is known when row t is said; open: only its open is, and the rest of the
+        bar is made another.
+    cuts : int, optional
+        How many bars to try; all of them unless said.
+
+    Returns
+    -------
+    Leaks
+
+    Raises
+    ------
+    InputError
+        The strategy is random, does not run, or gives something else than a row for each bar.
+
+    Notes
+    -----
+    A leak that no bar of these prices shows is not found: back-filling needs a gap to fill.
+    """
+    if knows not in ("close", "open"):
+        raise unknown("knows", knows, ("close", "open"))
+    run, data = _runner(strategy, prices)
+    bars, dates = _length(data), _dates(data)
+    whole = _table(run(data), bars)
+    if not _equal(whole, _table(run(data), bars), bars).all():
+        raise InputError("strategy: gives another answer the second time; fix its seed first")
+    order = list(_order(data, bars, dates))[:cuts]
+    draw = np.random.default_rng(SEED)
+    tried, failures = 0, 0
+    with progress_bar(len(order), "leaks", progress) as tick:
+        for turn, t in enumerate(order):
+            variants: list[tuple[str, Callable[[], Any]]] = [
+                ("differs on prices that end there", partial(_cut, data, t + 1))
+            ]
+            if turn < PERTURBED:
+                other = partial(_other, data, t, draw, whole_bar=True)
+                variants.append(("moves when the prices after it do", other))
+            if knows == "open":
+                other = partial(_other, data, t, draw, whole_bar=False)
+                variants.append(("moves with the rest of its own bar", other))
+            for how, make in variants:
+                made, rows = make(), t + 1
+                try:
+                    said = run(made)
+                except (
+                    Exception
+                ) as failure:  # too few bars for it, or it is broken: known when nothing ran
+                    failures, last = failures + 1, failure
+                    continue
+                leak = _compared(whole, _table(said, _length(made)), rows)
+                if leak is not None:
+                    row, name = leak
+                    return Leaks(
+                        True, row, None if dates is None else dates[row], name, how, tried + 1
+                    )
+                tried += 1
+            tick(1)
+    if not tried:
+        raise InputError(f"strategy: runs on no part of the prices: {last}")
+    return Leaks(False, None, None, "", "", tried)
+
+
+def _runner(strategy: Any, prices: Any) -> tuple[Callable[[Any], Any], Any]:
+    """A function of prices, and the prices as it wants them."""
+    if hasattr(strategy, "decide") and hasattr(strategy, "grid"):
+        from gpuquant.backtesting.engine import backtest
+
+        return lambda panel: backtest(panel, strategy, progress=False).positions(), Panel.of(prices)
+    if hasattr(strategy, "compute") and hasattr(strategy, "lookback"):  # a feature
+        from gpuquant.device import choose
+
+        return lambda panel: strategy.compute(panel, choose("cpu")), Panel.of(prices)
+    if hasattr(strategy, "compute") and hasattr(strategy, "features"):  # a strategy's features
+        from gpuquant.device import choose
+
+        return lambda panel: strategy.compute(panel, choose("cpu")), Panel.of(prices)
+    if not callable(strategy):
+        raise InputError(
+            f"strategy = {type(strategy).__name__}: must be a function of prices, a rule, "
+            "a feature or a strategy"
+        )
+    return strategy, prices
+
+
+def _length(data: Any) -> int:
+    if isinstance(data, Panel):
+        return data.bars
+    return len(next(iter(data.values()))) if isinstance(data, dict) else len(data)
+
+
+def _dates(data: Any) -> Any:
+    if isinstance(data, Panel):
+        return data.dates
+    index = getattr(next(iter(data.values())) if isinstance(data, dict) else data, "index", None)
+    return None if index is None else index.to_numpy()
+
+
+def _cut(data: Any, rows: int) -> Any:
+    """The first `rows` bars."""
+    if isinstance(data, Panel):
+        return data.rows(np.arange(rows))
+    if isinstance(data, dict):
+        return {name: _cut(part, rows) for name, part in data.items()}
+    return data.iloc[:rows].copy() if hasattr(data, "iloc") else data[:rows].copy()
+
+
+def _other(data: Any, t: int, draw: np.random.Generator, *, whole_bar: bool) -> Any:
+    """The same bars up to `t`, and after it, or from its open on, others; a missing price stays
+    missing.
+    """
+    factor = float(np.exp(draw.normal(0.0, 0.2)) + 0.5)
+
+    def moved(values: np.ndarray, begins: int) -> np.ndarray:
+        out = np.array(values, dtype=np.float64)
+        out[begins:] *= factor * np.exp(draw.normal(0.0, 0.05, out[begins:].shape))
+        return out
+
+    def begins(name: str) -> int:
+        return t + 1 if whole_bar or name.lower() == "open" else t
+
+    if isinstance(data, Panel):
+        later = np.ones(data.close.shape)
+        later[t + 1 :] = factor * np.exp(draw.normal(0.0, 0.05, later[t + 1 :].shape))
+        own = later.copy()
+        if not whole_bar:
+            own[t] = factor
+        more = data.more()
+        close = data.close * own
+        changed = {
+            name: more[name] * (later if name == "open" else own)
+            if name in ("open", "high", "low", "volume")
+            else more[name]
+            for name in more
+        }
+        for name, better in (("high", np.maximum), ("low", np.minimum)):
+            if name in changed:
+                changed[name] = better(changed[name], better(close, changed.get("open", close)))
+        return data.replaced(close, {name: changed[name] for name in MORE if name in changed})
+    if isinstance(data, dict):
+        return {
+            name: part * 0.0 + moved(part.to_numpy(), begins(str(name)))
+            for name, part in data.items()
+        }
+    if hasattr(data, "columns"):
+        out = data.copy()
+        for k, name in enumerate(data.columns):
+            if data.dtypes.iloc[k].kind in "fiu":
+                out[name] = moved(data.iloc[:, k].to_numpy(), begins(str(name)))
+        return out
+    return (
+        data * 0.0 + moved(np.asarray(data), begins("close"))
+        if hasattr(data, "index")
+        else moved(data, begins("close"))
+    )
+
+
+def _order(data: Any, bars: int, dates: Any) -> Iterator[int]:
+    """Every bar once, the telling ones first."""
+    telling = [0, 1, 2, bars - 2, bars - 3, bars // 2]
+    values = (
+        data.close
+        if isinstance(data, Panel)
+        else next(iter(data.values()))
+        if isinstance(data, dict)
+        else data
+    )
+    values = np.asarray(
+        values.select_dtypes("number") if hasattr(values, "select_dtypes") else values,
+        dtype=np.float64,
+    ).reshape(bars, -1)
+    edges = np.flatnonzero((np.isnan(values[1:]) != np.isnan(values[:-1])).any(axis=1))
+    telling += [t + shift for t in edges.tolist()[:50] for shift in (0, 1)]
+    if dates is not None and getattr(dates, "dtype", np.dtype(object)).kind == "M":
+        for unit in ("W", "M"):
+            turns = np.flatnonzero(np.diff(dates.astype(f"datetime64[{unit}]").astype(np.int64)))
+            telling += [
+                t + shift for t in turns[len(turns) // 2 :].tolist()[:4] for shift in (-1, 0, 1)
+            ]
+    seen: set[int] = set()
+    step = bars
+    finer: list[int] = []
+    while step >= 1:
+        finer += range(step // 2, bars, step)
+        step //= 2
+    for t in [*telling, *finer, *range(bars)]:
+        if 0 <= t < bars and t not in seen:
+            seen.add(t)
+            yield t
+
+
+def _table(said: Any, bars: int) -> dict[str, np.ndarray]:
+    """What was said, column by column, each of one value for each bar."""
+    if hasattr(said, "to_frame") and not hasattr(said, "columns"):
+        said = said.to_frame()
+    if hasattr(said, "columns"):
+        table = {str(name): said.iloc[:, k].to_numpy() for k, name in enumerate(said.columns)}
+    else:
+        array = np.asarray(said)
+        if array.ndim == 0 or len(array) == 0:
+            raise InputError(f"strategy: gave {type(said).__name__}, must give a row for each bar")
+        flat = array.reshape(len(array), -1)
+        table = {
+            f"column {k}" if array.ndim > 1 else "value": flat[:, k] for k in range(flat.shape[1])
+        }
+    for name, values in table.items():
+        if len(values) < bars:
+            raise InputError(
+                f"strategy: {name} has {len(values)} rows for {bars} bars; must give a "
+                "row for each bar"
+            )
+    out = {}
+    for name, values in table.items():
+        try:
+            out[name] = np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError):
+            out[name] = np.array(
+                [float(zlib.crc32(str(value).encode())) for value in values]
+            )  # words
+    return out
+
+
+def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray], rows: int) -> np.ndarray:
+    """Per bar, whether every column says the same."""
+    same = np.ones(rows, bool)
+    for name in {*one, *other}:
+        if name not in one or name not in other:
+            return np.zeros(rows, bool)
+        same &= _same(one[name][:rows], other[name][:rows])
+    return same
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    scale = max(float(np.nanmax(np.abs(one[np.isfinite(one)]), initial=0.0)), 1e-300)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(
+            (np.abs(one - other) <= SAME * scale)
+            | (one == other)
+            | (np.isnan(one) & np.isnan(other))
+        )
+
+
+def _compared(
+    whole: dict[str, np.ndarray], said: dict[str, np.ndarray], rows: int
+) -> tuple[int, str] | None:
+    """The first bar, and its column, of which something else is said; None where all is the
+    same.
+    """
+    leak: tuple[int, str] | None = None
+    for name in [*whole, *(name for name in said if name not in whole)]:
+        if name not in whole or name not in said:  # which columns there are rests on what comes
+            known = whole.get(name, said.get(name))
+            row = int(np.argmax(np.isfinite(known[:rows]))) if known is not None else 0
+        else:
+            if len(said[name]) > rows and len(said[name]) != len(whole[name]):
+                return rows, name
+            different = np.flatnonzero(~_same(whole[name][:rows], said[name][:rows]))
+            if not different.size:
+                continue
+            row = int(different[0])
+        if leak is None or row < leak[0]:
+            leak = row, name
+    return leak
