@@ -36,7 +36,7 @@ class Body(ast.NodeTransformer):
     run's constants their values.
     """
 
-    def __init__(self, target: Target, constants: Mapping[str, int | float]) -> None:
+    def __init__(self, target: Target, constants: Mapping[str, Any]) -> None:
         self.gpu, self.constants = target.gpu, constants
 
     def visit_If(self, node: ast.If) -> Any:
@@ -91,12 +91,10 @@ class Body(ast.NodeTransformer):
 
     def _known(self, node: ast.expr) -> Any:
         """The value of an expression of the run's constants alone, or None."""
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        return (
-            eval(ast.unparse(node), {}, dict(self.constants))
-            if names <= set(self.constants)
-            else None
-        )
+        node = self.visit(copy.deepcopy(node))
+        if any(isinstance(n, ast.Name) for n in ast.walk(node)):
+            return None
+        return eval(ast.unparse(ast.fix_missing_locations(node)))
 
     def _turns(self, body: list[ast.stmt], name: str, count: int) -> list[ast.stmt]:
         """The body once for each turn, with the turn's number in place of its name."""
@@ -108,7 +106,15 @@ class Body(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         known = self.constants.get(node.id) if isinstance(node.ctx, ast.Load) else None
-        return node if known is None or isinstance(known, str) else ast.Constant(known)
+        return ast.Constant(known) if isinstance(known, bool | int | float) else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """`flags.stops`, where `flags` is a record of constants, and `run.bars` where that is one."""
+        text, root = ast.unparse(node), node.value
+        known = self.constants.get(text)
+        if known is None and isinstance(root, ast.Name) and root.id in self.constants:
+            known = getattr(self.constants[root.id], node.attr)
+        return self.generic_visit(node) if known is None else ast.Constant(known)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         """`START + 2 * 3` is one number: a compiler would type and lower each step."""

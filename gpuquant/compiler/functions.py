@@ -26,7 +26,7 @@ def plain(function: Any) -> Any:
 
 def parse(function: Callable[..., Any]) -> ast.FunctionDef:
     """The syntax tree of a function, without decorators and docstring; its lines are those of the
-    file, whose name is its `file`.
+    file, whose name is its `file`; what its parameters are said to be is its `types`.
 
     Raises
     ------
@@ -54,13 +54,17 @@ def parse(function: Callable[..., Any]) -> ast.FunctionDef:
         )
     ast.increment_lineno(tree, first - 1 - inside)
     tree.decorator_list, tree.returns = [], None
+    types = {}
     for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs):
+        if argument.annotation is not None:
+            types[argument.arg] = ast.unparse(argument.annotation)
         argument.annotation = None
     if not _is_run(tree, function.__code__):
         raise MemberError(
             f"{name}: {inspect.getsourcefile(function)} has changed since it was "
             "imported: import it again, or start anew"
         )
+    tree.types = types  # type: ignore[attr-defined]
     tree.file = inspect.getsourcefile(function)  # type: ignore[attr-defined]
     said = tree.body[0]
     if (

@@ -74,7 +74,7 @@ def interpreted(source: Source, **words: Any) -> Callable[..., None]:
     """`run` of a kernel as functions of Python's own, in which a debugger finds the lines of the
     files that they come from; `words` have a meaning of their own.
     """
-    known = {**_meanings(), **words}
+    known = {**_meanings(), **source.words, **words}
     for line in map(copy.deepcopy, source.lines):
         if isinstance(line, ast.FunctionDef):
             line.decorator_list = []

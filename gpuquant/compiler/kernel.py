@@ -13,7 +13,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
@@ -25,6 +25,7 @@ from gpuquant.compiler.bodies import Body, Narrow
 from gpuquant.compiler.cache import fingerprint, keep
 from gpuquant.compiler.formula import Formula
 from gpuquant.compiler.functions import parse
+from gpuquant.compiler.records import Flatten, Record, layout, words
 from gpuquant.compiler.inline import Inliner
 from gpuquant.compiler.subset import PRECISIONS, Member, Precision, Rewriter
 from gpuquant.compiler.targets import TARGETS
@@ -78,6 +79,7 @@ class Source:
     """
 
     lines: tuple[ast.stmt, ...]
+    words: Mapping[str, Any] = field(default_factory=dict)  # that only Python needs
 
     def text(self) -> str:
         """As text."""
@@ -179,7 +181,8 @@ def source(
     *,
     target: str,
     precision: str,
-    constants: Mapping[str, int | float],
+    constants: Mapping[str, Any],
+    types: Sequence[type] = (),
     extra: Sequence[ast.stmt] = (),
     helpers: Mapping[str, Callable[..., Any]] | None = None,
     apart: Sequence[str] = (),
@@ -187,9 +190,10 @@ def source(
     """The source of a kernel for a target by its name.
 
     `body(unit, lane0, ...)` is the walk of one unit of work; the kernel's `run` does it for a range
-    of units on a CPU, for one unit per block on a GPU. `helpers` are what it calls, by the names it
-    calls them; those named in `apart` stay functions of their own, the others go in place of their
-    calls. `extra` is source that is there besides.
+    of units on a CPU, for one unit per block on a GPU. `constants` are numbers, and objects whose
+    attributes are numbers; `types` are its records and bundles. `helpers` are what it calls, by the
+    names it calls them; those named in `apart` stay functions of their own, the others go in place
+    of their calls. `extra` is source that is there besides.
     """
     kind: Precision = PRECISIONS[precision]
     form = Body(TARGETS[target], constants)
@@ -198,7 +202,13 @@ def source(
     for name, tree in procedures.items():
         tree.name = name
         tree.decorator_list = [ast.Name("apart", ast.Load())] if name in apart else []
+    numbers = {**constants, "F": kind.state}
+    layouts = {t.__name__: layout(t, numbers) for t in types if issubclass(t, Record)}
+    bundles = [t for t in types if not issubclass(t, Record)]
     if target != "python":  # which keeps every function, for who looks at one with a debugger
+        flatten = Flatten(layouts, bundles, procedures)
+        walk = flatten.function(walk)
+        procedures = {name: flatten.function(tree) for name, tree in procedures.items()}
         inliner = Inliner({name: tree for name, tree in procedures.items() if name not in apart})
         walk = inliner.visit(walk)
         for name in apart:
@@ -234,10 +244,9 @@ def source(
         f"F = {kind.state}\nD = f{kind.draw}\nnormals = normals{kind.draw}\n"
         f"uniform = uniform{kind.draw}"
     ).body
-    lines += ast.parse(
-        "\n".join(f"{name} = {value}" for name, value in constants.items() if name in used)
-    ).body
-    return Source((*lines, *functions, run))
+    given = [f"{name} = {value}" for name, value in constants.items() if name in used]
+    lines += ast.parse("\n".join(given)).body
+    return Source((*lines, *functions, run), words(layouts, bundles))
 
 
 def _functions(lines: Sequence[ast.stmt]) -> list[ast.FunctionDef]:
