@@ -107,7 +107,7 @@ def pairs(path: Path) -> str:
 def accuracy() -> str:
     """Error bounds of vmath, as its docstrings state and its tests assert."""
     rows = [
-        (name, re.search(r"Error below ([\d.]+) ulp", f.__doc__ or ""))
+        (name, re.search(r"Error\s+below\s+([\d.]+)\s+ulp", f.__doc__ or ""))
         for module in (vmath, vcmath)
         for name, f in vars(module).items()
         if callable(f) and f.__module__ == module.__name__

@@ -13,9 +13,9 @@ class Cost(Member):
     """The base of every cost.
 
     - `fill(c, i, price, side, share)`, the price paid (side 1) or received (side -1; 0 where the
-    price is a limit), by the order's share of the bar's volume; - `charge(c, i, value, size)`, the
-    fee for trading `value` in `size` units; - `afford(c, i, cash, price)`, the value whose price
-    and fee `cash` just pays.
+      price is a limit), by the order's share of the bar's volume;
+    - `charge(c, i, value, size)`, the fee for trading `value` in `size` units;
+    - `afford(c, i, cash, price)`, the value whose price and fee `cash` just pays.
 
     The last arguments may be left out; `uses_volume` says that `share` is not.
     """

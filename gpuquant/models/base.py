@@ -149,13 +149,15 @@ class Model(Member):
     with `math`:
 
     - `begin(m, i, dt, t) -> (constants, state)`: the constants of steps of length dt from time t on
-    (t may be left out), and today's state; - `step(c, x, z, u, k) -> state`, once per step, with
-    `normals` normals z and `uniforms` uniforms u; - `log_spots(x) -> tuple`, the log price of each
-    asset; - `discount(m, i, t)`, the value today of 1 at t; - `deflator(x)`, where rates are
-    random: today's value of 1 paid at the state's time on its path, in place of `discount`; -
-    `bridge_variance(c, x0, x1)`, where the log price between two steps is a Brownian bridge: its
-    variance.
-      A model that jumps has none.
+      (t may be left out), and today's state;
+    - `step(c, x, z, u, k) -> state`, once per step, with `normals` normals z and `uniforms`
+      uniforms u;
+    - `log_spots(x) -> tuple`, the log price of each asset;
+    - `discount(m, i, t)`, the value today of 1 at t;
+    - `deflator(x)`, where rates are random: today's value of 1 paid at the state's time on its
+      path, in place of `discount`;
+    - `bridge_variance(c, x0, x1)`, where the log price between two steps is a Brownian bridge: its
+      variance. A model that jumps has none.
 
     Class attributes: `normals`, `uniforms`, `assets` (a number, or the name of the list column that
     has as many); `steps_per_year`, the default time grid (0: exact on any grid); `weak_order` of

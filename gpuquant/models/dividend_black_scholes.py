@@ -17,7 +17,8 @@ class DividendBlackScholes(Model):
     """A price that falls by a cash dividend at each date.
 
     - escrowed: the price less the present value of the dividends up to the last date is lognormal
-    with `volatility`; - spot: the price itself is, between dividends.
+      with `volatility`;
+    - spot: the price itself is, between dividends.
 
     Parameters
     ----------

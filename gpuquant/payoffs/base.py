@@ -27,11 +27,11 @@ class Payoff(Member):
     Notes
     -----
 
-    - `start(p, i, log_spots, growth) -> acc`, the accumulator at time zero; - `observe(p, i, acc,
-    log_spots, k, growth) -> acc`, at date number k = 0, 1, ...; - `between(p, i, acc, log0, log1,
-    variance, k, growth, w) -> acc`, at every step where `bridged`: the log prices at both ends,
-      the variance of the bridge between them, the number of dates before, and `uniforms` uniforms w
-      of the payoff's own;
+    - `start(p, i, log_spots, growth) -> acc`, the accumulator at time zero;
+    - `observe(p, i, acc, log_spots, k, growth) -> acc`, at date number k = 0, 1, ...;
+    - `between(p, i, acc, log0, log1, variance, k, growth, w) -> acc`, at every step where
+      `bridged`: the log prices at both ends, the variance of the bridge between them, the number of
+      dates before, and `uniforms` uniforms w of the payoff's own;
     - `finish(p, i, acc, log_spots) -> amount`, at maturity.
 
     The last arguments may be left out. `growth` is the value at maturity of 1 paid now, for what is

@@ -18,8 +18,9 @@ class DoubleTouch(Payoff):
     """`cash` by what the price does between two levels, watched continuously.
 
     - knock-out (double no-touch): at maturity, if neither is touched; knock-in: at maturity, if
-    either is; - kiko: at once, if `lower` is touched before `upper`; koki: at once, if `upper` is
-    touched before `lower`.
+      either is;
+    - kiko: at once, if `lower` is touched before `upper`; koki: at once, if `upper` is touched
+      before `lower`.
 
     What a level that the spot stands beyond already has earned is paid today.
 

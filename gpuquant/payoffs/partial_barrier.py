@@ -18,9 +18,10 @@ class PartialBarrier(Payoff):
     """A European option knocked out or in by a barrier that is live in a window, watched
     continuously.
 
-    - start: live over [0, window_time]; - end: live over [window_time, T]; a price beyond the
-    barrier at `window_time` has touched it; - crossing: live over [window_time, T]; it is touched
-    from the side on which the price stands at `window_time`.
+    - start: live over [0, window_time];
+    - end: live over [window_time, T]; a price beyond the barrier at `window_time` has touched it;
+    - crossing: live over [window_time, T]; it is touched from the side on which the price stands at
+      `window_time`.
 
     Parameters
     ----------

@@ -18,13 +18,13 @@ class Rule(Member):
     """The base of every rule: a frozen dataclass of parameters; sequences make a grid of all their
     combinations.
 
-    - `begin(r, i) -> (state, first)`, the state before the first decision and the bar of it; -
-    `decide(r, i, state, past, k) -> (state, wish)` at the close of bar k: wish 1.0 long, 0.0 flat,
-    -1.0 short or HOLD; - where the class says `priced = True`, `-> (state, wish, limit, stop)`:
-    prices that the wish waits for at the bar it is due, 0.0 for none (with NaN, or
-      below zero, it is no wish). It fills at its limit or better, at its stop or worse, with both
-      at the stop if the limit allows that; else it is refused, and may be wished again. Its size is
-      worked out at that bar's open.
+    - `begin(r, i) -> (state, first)`, the state before the first decision and the bar of it;
+    - `decide(r, i, state, past, k) -> (state, wish)` at the close of bar k: wish 1.0 long, 0.0
+      flat, -1.0 short or HOLD;
+    - where the class says `priced = True`, `-> (state, wish, limit, stop)`: prices that the wish
+      waits for at the bar it is due, 0.0 for none (with NaN, or below zero, it is no wish). It
+      fills at its limit or better, at its stop or worse, with both at the stop if the limit allows
+      that; else it is refused, and may be wished again. Its size is worked out at that bar's open.
 
     `past.sum(n)` is the sum of the last n closes in whole ticks, exactly; `past.close(n)` the close
     n bars ago, and `past.open(n)`, `past.high(n)`, `past.low(n)`, `past.volume(n)` where the panel
