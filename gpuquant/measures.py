@@ -289,13 +289,13 @@ def _trades(profits: Any) -> dict[str, np.ndarray]:
         **dict.fromkeys(TRADED, nothing),
         "trades": np.full(1, float(len(gains))),
         "wins": won.sum(0).astype(float),
-        "gained": np.maximum(gains, 0.0).sum(0),
-        "lost": -np.minimum(gains, 0.0).sum(0),
-        "gain_squares": (gains**2).sum(0),
+        "gross_profit": np.maximum(gains, 0.0).sum(0),
+        "gross_loss": -np.minimum(gains, 0.0).sum(0),
+        "squared_profit": (gains**2).sum(0),
         "best_trade": gains.max(0, initial=-np.inf),
         "worst_trade": gains.min(0, initial=np.inf),
-        "win_run": np.full(1, float(runs[0])),
-        "loss_run": np.full(1, float(runs[1])),
+        "win_streak": np.full(1, float(runs[0])),
+        "loss_streak": np.full(1, float(runs[1])),
     }
 
 

@@ -94,17 +94,17 @@ def from_sums(
             ),
             "sortino": mean / np.sqrt(sums["down"] / n) * root,
             "omega": sums["up"] / lower,
-            "max_drawdown": sums["depth"],
-            "max_drawdown_bars": sums["longest"],
+            "max_drawdown": sums["max_drawdown"],
+            "max_drawdown_bars": sums["longest_drawdown"],
             "average_drawdown": -sums["under"] / n,
             "ulcer": ulcer,
-            "calmar": growth / -sums["depth"],
+            "calmar": growth / -sums["max_drawdown"],
             "martin": growth / ulcer,
-            "recovery": (sums["growth"] - 1.0) / -sums["depth"],
+            "recovery": (sums["growth"] - 1.0) / -sums["max_drawdown"],
             "skew": skew,
             "kurtosis": fourth - 3.0,
-            "best_bar": sums["best"],
-            "worst_bar": sums["worst"],
+            "best_bar": sums["best_return"],
+            "worst_bar": sums["worst_return"],
             "hit_rate": sums["ups"] / (sums["ups"] + sums["downs"]),
             "value_at_risk": -sums["low5"],
             "expected_shortfall": -sums["mean5"],
@@ -136,46 +136,46 @@ def from_sums(
 
 
 TRADED = (
-    "exposed", "orders", "rejects", "trades", "wins", "gained", "lost", "gain_squares",
-    "best_trade", "worst_trade", "win_run", "loss_run", "kept",
-    "longest_trade", "against", "along", "most_against", "fees", "turnover", "carried", "dividends",
-    "calls",
+    "exposed", "orders", "rejects", "trades", "wins", "gross_profit", "gross_loss",
+    "squared_profit", "best_trade", "worst_trade", "win_streak", "loss_streak", "bars_held",
+    "longest_trade", "adverse", "favourable", "most_adverse", "fees", "turnover", "financing",
+    "dividends", "margin_calls",
 )  # fmt: skip
 
 
 def of_trades(sums: dict[str, np.ndarray], years: float) -> dict[str, np.ndarray]:
     """What the orders and trades of each column came to, and what they cost."""
     trades, losers = sums["trades"], sums["trades"] - sums["wins"]
-    gain = sums["gained"] - sums["lost"]
-    second = sums["gain_squares"] / trades - (gain / trades) ** 2
+    gain = sums["gross_profit"] - sums["gross_loss"]
+    second = sums["squared_profit"] / trades - (gain / trades) ** 2
     spread = np.sqrt(
-        np.where(second <= STILL * sums["gain_squares"], 0.0, second)
+        np.where(second <= STILL * sums["squared_profit"], 0.0, second)
     )  # trades that all gain the same have no ratio
     return {
         "orders": sums["orders"],
         "rejects": sums["rejects"],
         "trades": trades,
         "win_rate": sums["wins"] / trades,
-        "profit_factor": sums["gained"] / sums["lost"],
+        "profit_factor": sums["gross_profit"] / sums["gross_loss"],
         "expectancy": gain / trades,
-        "average_win": sums["gained"] / sums["wins"],
-        "average_loss": -sums["lost"] / losers,
-        "payoff": sums["gained"] / sums["wins"] / (sums["lost"] / losers),
+        "average_win": sums["gross_profit"] / sums["wins"],
+        "average_loss": -sums["gross_loss"] / losers,
+        "payoff": sums["gross_profit"] / sums["wins"] / (sums["gross_loss"] / losers),
         "quality": np.sqrt(trades) * gain / trades / spread,
         "best_trade": sums["best_trade"],
         "worst_trade": sums["worst_trade"],
-        "win_streak": sums["win_run"],
-        "loss_streak": sums["loss_run"],
-        "average_bars": sums["kept"] / trades,
+        "win_streak": sums["win_streak"],
+        "loss_streak": sums["loss_streak"],
+        "average_bars": sums["bars_held"] / trades,
         "longest_trade": sums["longest_trade"],
-        "adverse_excursion": sums["against"] / trades,
-        "worst_excursion": sums["most_against"],
-        "favourable_excursion": sums["along"] / trades,
+        "adverse_excursion": sums["adverse"] / trades,
+        "worst_excursion": sums["most_adverse"],
+        "favourable_excursion": sums["favourable"] / trades,
         "fees": sums["fees"],
         "turnover": sums["turnover"] / years,
-        "carried": sums["carried"],
+        "carried": sums["financing"],
         "dividends": sums["dividends"],
-        "margin_calls": sums["calls"],
+        "margin_calls": sums["margin_calls"],
     }
 
 
@@ -206,10 +206,10 @@ def sums_of(returns: np.ndarray, market: np.ndarray | None = None) -> dict[str, 
         "under": under.sum(0),
         "under2": (under**2).sum(0),
         "cross": nothing if market is None else (returns * market[:, None]).sum(0),
-        "best": returns.max(0),
-        "worst": returns.min(0),
-        "depth": (growth / peak - 1.0).min(0),
-        "longest": since.max(0).astype(float),
+        "best_return": returns.max(0),
+        "worst_return": returns.min(0),
+        "max_drawdown": (growth / peak - 1.0).min(0),
+        "longest_drawdown": since.max(0).astype(float),
         "low5": worst(ordered, 0.95),
         "mean5": mean_of_worst(ordered, 0.95),
         "high5": -worst(-ordered[::-1], 0.95),

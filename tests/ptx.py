@@ -18,22 +18,11 @@ def pricing(precision):
     """The types of the arguments of a pricing kernel."""
     real, whole = "f32" if precision == "single" else "f64", array("i64")
     return (
-        whole,
-        whole,
-        whole,
-        whole,
-        whole,
-        array("f64"),
-        whole,
-        whole,
-        array(real),
-        array("i64", 2),
-        array(real, 2),
-        array(real, 2),
-        array("f64", 2),
-        "u32",
-        "u32",
-        "u32",
+        (whole, whole, whole),
+        (whole, whole, array("f64"), whole),
+        (array(real), array("i64", 2)),
+        (array(real, 2), array(real, 2), array("f64", 2)),
+        (whole, "u32", "u32", "u32"),
         whole,
         array("f64", 3),
     )
@@ -42,26 +31,15 @@ def pricing(precision):
 def backtesting(kind):
     """The types of the arguments of a back-test's kernel."""
     line, table = array("f64"), array("f64", 2)
-    wishes = array("i8", 2) if kind.rule.__name__ == "Signals" else table
+    targets = array("i8", 2) if kind.rule.__name__ == "Signals" else table
     return (
-        *("i64",) * 5,
-        line,
-        array("i64", 2),
-        *(table,) * 3,
-        array("f64", 3),
-        wishes,
-        *(table,) * 2,
-        *(line,) * 3,
-        "i64",
-        "f64",
-        "f64",
-        "u32",
-        "u32",
-        "f64",
+        ("i64", "i64", "i64", "i64", "f64"),
+        (line, array("i64", 2)),
+        (table, table, table, array("f64", 3), "i64", "i64"),
+        (targets, table, table, line, line),
+        (line, "i64", "f64", "f64", "u32", "u32"),
+        ("bool", "i64", table, table, array("i64")),
         table,
-        "bool",
-        *(table,) * 2,
-        array("i64"),
     )
 
 

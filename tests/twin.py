@@ -15,7 +15,6 @@ import numpy as np
 import scipy.special
 
 from gpuquant.compiler import interpret, reduction
-from gpuquant.compiler.functions import parse
 from gpuquant.compiler.kernel import Source
 from gpuquant.compiler.targets import CUDA, TARGETS
 from gpuquant.device import cuda
@@ -36,10 +35,7 @@ def stand_in(monkeypatch):
 
 def launch(text, units, arguments, place):
     """Every block of a launch, one after the other."""
-    combine = ast.unparse(ast.fix_missing_locations(parse(reduction.combine_threads))).replace(
-        "combine_threads", "combine"
-    )
-    source = Source((*ast.parse(combine).body, *ast.parse(text).body))
+    source = Source((*reduction.source(threads=True).values(), *ast.parse(text).body))
     for block in range(units):
         here, wait, tables = threading.local(), threading.Barrier(THREADS), {}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant.backtesting.kernels.resting_orders import TICKET
+from gpuquant.backtesting.kernels.records import RestingOrder
 from gpuquant.backtesting.settings import Size
 from gpuquant.backtesting.signals import coded
 from gpuquant.data import readers
@@ -131,7 +131,7 @@ def directions(signals: Any, panel: Panel, threads: int, align: str = "exact") -
 
 
 def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np.ndarray:
-    """A frame of orders as tickets, shape (orders, TICKET), in the order in which they are sent."""
+    """A frame of orders as tickets, shape (orders, numbers), in the order of their sending."""
     import pandas as pd
 
     if hasattr(orders, "__arrow_c_stream__") and not isinstance(orders, pd.DataFrame):
@@ -147,8 +147,8 @@ def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np
     if not len(orders):
         raise InputError("orders: the frame is empty")
     sent = _sent(orders, panel, align)
-    out = np.full((len(orders), len(TICKET)), np.nan)
-    place = {name: k for k, name in enumerate(TICKET)}
+    out = np.full((len(orders), len(RestingOrder.__annotations__)), np.nan)
+    place = {name: k for k, name in enumerate(RestingOrder.__annotations__)}
     if "asset" in orders:
         out[:, place["asset"]] = [panel.asset(str(name)) for name in orders["asset"]]
     elif len(panel.assets) == 1:
@@ -156,11 +156,11 @@ def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np
     else:
         raise InputError("orders lack the column 'asset'")
     for name in ("size", "limit", "stop", "bars"):
-        out[:, place["until" if name == "bars" else name]] = _numbers(
+        out[:, place["last_bar" if name == "bars" else name]] = _numbers(
             orders, name, above=0.0 if name != "size" else -np.inf
         )
     words = (*domains(Size)["of"].words, "holding")
-    out[:, place["of"]] = (
+    out[:, place["size_type"]] = (
         [_of(word, row, words) for row, word in enumerate(orders["of"])]
         if "of" in orders
         else float(words.index("units"))
@@ -177,11 +177,11 @@ def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np
             "another row, counted from 0"
         )
     later = 1 if fill == "next" else 0
-    out[:, place["from"]] = sent + later
-    life = out[:, place["until"]]
-    out[:, place["until"]] = np.where(np.isnan(life), np.inf, sent + later + life - 1.0)
+    out[:, place["first_bar"]] = sent + later
+    life = out[:, place["last_bar"]]
+    out[:, place["last_bar"]] = np.where(np.isnan(life), np.inf, sent + later + life - 1.0)
     out[:, place["at_close"]] = 0.0
-    order = np.argsort(out[:, place["from"]], kind="stable")
+    order = np.argsort(out[:, place["first_bar"]], kind="stable")
     moved = np.empty(len(order))
     moved[order] = np.arange(len(order))
     out[:, place["parent"]] = [moved[int(p)] if p == p else -1.0 for p in parent]

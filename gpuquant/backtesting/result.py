@@ -13,8 +13,8 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant.backtesting import trades as matched
-from gpuquant.backtesting.kernels.build import CAUSES, REASONS, Tickets
-from gpuquant.backtesting.kernels.resting_orders import FATE, STATES
+from gpuquant.backtesting.kernels.build import CAUSES, REASONS, STATES, Tickets
+from gpuquant.backtesting.kernels.records import OrderStatus
 from gpuquant.backtesting.run import Account, record
 from gpuquant.data.calendar import duration
 from gpuquant.errors import InputError, unknown
@@ -162,7 +162,8 @@ class Backtest:
         if self.account.rule is not Tickets:
             raise InputError("tickets: only a run with orders= has them")
         state, filled, reason, bar = (
-            self.fates[:, FATE.index(name)] for name in ("state", "filled", "reason", "bar")
+            self.fates[:, list(OrderStatus.__annotations__).index(name)]
+            for name in ("state", "filled", "reject", "bar")
         )
         return pd.DataFrame(
             {

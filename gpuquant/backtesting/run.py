@@ -9,14 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.backtesting.kernels import resting_orders
 from gpuquant.backtesting.kernels.build import (
-    BLOCK,
     CPU_COLUMNS,
-    DEALT,
     DETAILS,
-    FLAGS,
-    NUMBERS,
     SHARED,
     SUMS,
     TAILS,
@@ -25,8 +20,21 @@ from gpuquant.backtesting.kernels.build import (
     Tickets,
     Weights,
 )
+from gpuquant.backtesting.kernels.codes import CPU_BLOCK
+from gpuquant.backtesting.kernels.flags import Flags
+from gpuquant.backtesting.kernels.records import (
+    Fill,
+    Inputs,
+    Job,
+    Log,
+    OrderStatus,
+    Prices,
+    RestingOrder,
+    Source,
+    Table,
+)
 from gpuquant.backtesting.price_paths import Paths
-from gpuquant.backtesting.settings import Margin, Size, Stops, word
+from gpuquant.backtesting.settings import GRIDDED, Margin, Size, Stops, word
 from gpuquant.backtesting.signals import decoded
 from gpuquant.costs.base import Cost
 from gpuquant.data.columns import domains
@@ -120,75 +128,82 @@ class Account:
         return len(self.panel.assets) // self.assets if self.paths is None else self.paths.paths
 
     @property
+    def flags(self) -> Flags:
+        """What its kernel does."""
+        held, stops, margin, size = self.panel.walked(), self.stops, self.margin, self.size
+        trails = "trailing" in self.parameters
+        rates = () if margin is None else (margin.financing, margin.interest, margin.borrow)
+
+        def stops_say(name: str, said: str) -> bool:
+            return stops is not None and word(stops, name) == said
+
+        return Flags(
+            signals=self.rule is not Weights and self.rule is not Amounts,
+            targets=self.rule is Amounts,
+            priced=self.rule.priced,
+            pyramiding=word(size, "add") == "yes",
+            long_only=word(size, "sides") == "long",
+            short_only=word(size, "sides") == "short",
+            lots=bool(size.lot[0] > 0.0),
+            partial_fills=word(size, "partial") == "yes",
+            volumes="volume" in held and (size.participation[0] < 1.0 or self.cost.uses_volume),
+            stops=stops is not None,
+            ranges={"high", "low"} <= set(held),
+            close_only=stops_say("watch", "close"),
+            timed="bars" in self.parameters,
+            trails=trails,
+            trails_close=trails and stops_say("follow", "close"),
+            entry_from_close=stops_say("base", "close"),
+            entry_from_signal=stops_say("base", "signal"),
+            entry_bar=stops_say("entry_bar", "yes"),
+            stops_slip=stops is None or not stops_say("slippage", "no"),
+            limits_slip=stops_say("slippage", "all"),
+            margin=margin is not None and word(margin, "locked") == "no",
+            locked=margin is not None and word(margin, "locked") == "yes",
+            sequential_cash=self.in_order,
+            halts=self.panel.halts,
+            actions={"splits", "dividends"} <= set(held),
+            delistings="delistings" in held,
+            financing=any(rate[0] > 0.0 for rate in rates),
+            resting_orders=self.rule is Tickets,
+            benchmark=self.market is not None,
+            detail=self.detail,
+            tails=self.detail,
+            paths=self.paths is not None,
+        )
+
+    @property
     def kind(self) -> Kind:
         """The kernel it needs."""
-        held = self.panel.walked()
-        stops, margin, size = self.stops, self.margin, self.size
-        rates = () if margin is None else (margin.financing, margin.interest, margin.borrow)
-        flags = {
-            "SIGNALS": self.rule is not Weights and self.rule is not Amounts,
-            "TARGETS": self.rule is Amounts,
-            "ADDS": word(size, "add") == "yes",
-            "STOPS": stops is not None,
-            "RANGES": {"high", "low"} <= set(held),
-            "CLOSE_ONLY": stops is not None and word(stops, "watch") == "close",
-            "TIMED": "bars" in self.parameters,
-            "TRAILS": "trailing" in self.parameters,
-            "FOLLOW_CLOSE": stops is not None
-            and "trailing" in self.parameters
-            and word(stops, "follow") == "close",
-            "BASE_CLOSE": stops is not None and word(stops, "base") == "close",
-            "BASE_SIGNAL": stops is not None and word(stops, "base") == "signal",
-            "ENTRY_BAR": stops is not None and word(stops, "entry_bar") == "yes",
-            "STOP_SLIPS": stops is None or word(stops, "slippage") != "no",
-            "GOAL_SLIPS": stops is not None and word(stops, "slippage") == "all",
-            "LONG_ONLY": word(size, "sides") == "long",
-            "SHORT_ONLY": word(size, "sides") == "short",
-            "LEVERED": margin is not None and word(margin, "locked") == "no",
-            "LOCKED": margin is not None and word(margin, "locked") == "yes",
-            "LOTS": bool(size.lot[0] > 0.0),
-            "PARTIAL": word(size, "partial") == "yes",
-            "VOLUMES": "volume" in held and (size.participation[0] < 1.0 or self.cost.uses_volume),
-            "IN_ORDER": self.in_order,
-            "HALTS": self.panel.halts,
-            "ACTIONS": {"splits", "dividends"} <= set(held),
-            "DELISTS": "delistings" in held,
-            "CARRIES": any(rate[0] > 0.0 for rate in rates),
-            "TICKETS": self.rule is Tickets,
-            "BENCH": self.market is not None,
-            "DETAIL": self.detail,
-            "TAILS": self.detail,
-            "PATHS": self.paths is not None,
-            "PRICED": self.rule.priced,
-        }
-        model = None if self.paths is None or self.paths.model is None else type(self.paths.model)
-        woven = 0 if self.paths is None else self.panel.bars
         return Kind(
             self.rule,
             type(self.cost),
             self.assets,
             self.fill,
-            word(size, "of"),
-            tuple(f for f in FLAGS if flags[f]),
-            tuple(held),
-            model,
-            woven,
+            word(self.size, "of"),
+            self.flags,
+            tuple(self.panel.walked()),
+            None if self.paths is None or self.paths.model is None else type(self.paths.model),
+            0 if self.paths is None else self.panel.bars,
         )
 
     def fields(self) -> tuple[np.ndarray, np.ndarray]:
-        """Every number a row reads, packed, and where each begins."""
+        """Every number a row reads, packed, and where each begins: the columns of rule and cost,
+        the settings, the columns of a model.
+        """
         size, margin = self.size, self.margin or NO_MARGIN
         numbers: dict[str, np.ndarray] = {
             f"rule {name}": self.parameters[name] for name in domains(self.rule)
         }
         numbers |= {f"cost {name}": value for name, value in self.cost.columns().items()}
-        for name in NUMBERS[Stops]:
+        for name in GRIDDED:
             value = self.parameters.get(name, np.full(1, np.inf))
-            numbers[f"stop {name}"] = np.where(
-                np.isnan(value), np.inf, value
-            )  # a stop that is not given is never met
-        numbers |= {f"size {name}": getattr(size, name) for name in NUMBERS[Size]}
-        numbers |= {f"margin {name}": getattr(margin, name) for name in NUMBERS[Margin]}
+            # a stop that is not given is never met
+            numbers[f"stop {name}"] = np.where(np.isnan(value), np.inf, value)
+        for name in ("amount", "lot", "minimum", "participation"):
+            numbers[f"size {name}"] = getattr(size, name)
+        for name in ("initial", "maintenance", "financing", "interest", "borrow"):
+            numbers[f"margin {name}"] = getattr(margin, name)
         if self.paths is not None and self.paths.model is not None:
             numbers |= {
                 f"model {name}": value for name, value in self.paths.model.columns().items()
@@ -234,69 +249,49 @@ class Account:
         fields, at = self.fields()
         xp = place.xp
         bars, count = self.panel.bars, self.columns
-        at_order = (
-            np.concatenate([[0], np.cumsum(record)]).astype(np.int64)
-            if record is not None
-            else np.zeros(count + 1, np.int64)
-        )
+        first = np.zeros(count + 1, np.int64)
+        if record is not None:
+            first[1:] = np.cumsum(record)
         out = xp.empty((count, len(SUMS)))
         equity = xp.empty((count if record is not None else 1, bars if record is not None else 1))
-        orders = xp.empty((max(int(at_order[-1]), 1), DEALT))
-        listed = (
-            self.wishes
-            if self.rule is Tickets and self.wishes is not None
-            else np.full((1, len(resting_orders.TICKET)), np.nan)
+        fills = xp.empty((len(Fill.__annotations__), max(int(first[-1]), 1)))
+        listed, targets = np.full((1, len(RestingOrder.__annotations__)), np.nan), np.empty((1, 1))
+        if self.wishes is not None and self.rule is Tickets:
+            listed = self.wishes
+        elif self.wishes is not None:
+            targets = np.ascontiguousarray(self.wishes.T)
+        statuses = place.put(
+            np.zeros((len(OrderStatus.__annotations__), len(listed))), "order statuses"
         )
-        wishes = (
-            np.empty((1, 1))
-            if self.wishes is None or self.rule is Tickets
-            else np.ascontiguousarray(self.wishes.T)
-        )
-        fates = place.put(np.zeros((len(listed), len(resting_orders.FATE))), "fates")
-        fill = resident.traded if self.fill == "same_close" else resident.open
-        market = (
-            np.zeros(1) if self.market is None else np.concatenate([self.market, np.zeros(BLOCK)])
-        )
-        source, dt, tick, seed = (
-            (np.zeros(1), 0.0, 1.0, 0)
-            if self.paths is None
-            else (self.paths.source, self.paths.step, self.paths.tick, self.paths.seed)
-        )
+        market = np.zeros(1)
+        if self.market is not None:
+            market = np.concatenate([self.market, np.zeros(CPU_BLOCK)])
         arguments = (
-            self.assets,
-            count,
-            self.rows,
-            bars,
-            resident.lead,
-            place.put(fields, "fields"),
-            place.put(at, "at"),
-            resident.sums,
-            resident.close,
-            fill,
-            resident.more,
-            place.put(wishes, "wishes", None),
-            place.put(listed, "tickets"),
-            fates,
-            place.put(self.years, "years"),
-            place.put(market, "market"),
-            place.put(source, "source"),
-            self.first_path,
-            float(dt),
-            float(tick),
-            np.uint32(seed & 0xFFFFFFFF),
-            np.uint32(seed >> 32),
-            float(self.cash),
+            Job(self.assets, count, self.rows, bars, float(self.cash)),
+            Table(place.put(fields, "fields"), place.put(at, "at")),
+            Prices(
+                resident.sums,
+                resident.close,
+                resident.traded if self.fill == "same_close" else resident.open,
+                resident.more,
+                resident.lead,
+                0,
+            ),
+            Inputs(
+                place.put(targets, "targets", None),
+                place.put(np.ascontiguousarray(listed.T), "resting orders"),
+                statuses,
+                place.put(self.years, "years"),
+                place.put(market, "benchmark"),
+            ),
+            self._source(place),
+            Log(record is not None, 0, equity, fills, place.put(first, "first fills")),
             out,
-            record is not None,
-            equity,
-            orders,
-            place.put(at_order, "order_at"),
         )
         width = launch.width(place) if place.kind == "cuda" else CPU_COLUMNS
         units = -(-count // width)
-        quick = (
-            5e6 if self.paths is None else 1e6
-        )  # bars of all columns in a tenth of a second; drawing one takes longer than reading it
+        # bars of all columns in a tenth of a second; drawing one takes longer than reading it
+        quick = 5e6 if self.paths is None else 1e6
         chunk = max(1, min(int(quick / (width * bars)), units // (16 * place.threads)))
         launch.run(self.kind.source, place, units, arguments, chunk=chunk, progress=progress)
         found = place.get(out, "sums")
@@ -305,9 +300,18 @@ class Account:
         return (
             found,
             place.get(equity, "equity"),
-            place.get(orders, "orders"),
-            place.get(fates, "fates"),
+            np.ascontiguousarray(place.get(fills, "fills").T),
+            np.ascontiguousarray(place.get(statuses, "order statuses").T),
         )
+
+    def _source(self, place: Place) -> Source:
+        """Where paths come from, if prices are made as the loop goes."""
+        values, dt, tick, seed = np.zeros(1), 0.0, 1.0, 0
+        if self.paths is not None:
+            values, seed = self.paths.source, self.paths.seed
+            dt, tick = float(self.paths.step), float(self.paths.tick)
+        keys = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32)
+        return Source(place.put(values, "source"), self.first_path, dt, tick, *keys)
 
     def _exact(self) -> None:
         """Refuse windows so long that sums of whole ticks would round."""

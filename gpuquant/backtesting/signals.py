@@ -40,20 +40,20 @@ def code(unit, lane0, bars, assets, given, codes, wrong):
                 for lane in range(here):
                     word = u64(0)
                     for k in range(8):
-                        x = given[u64(first + lane), u64(min(8 * at + k, bars - 1))]
+                        x = given[first + lane, min(8 * at + k, bars - 1)]
                         bad += 1 if (code_of(x) == u64(NO_SIGNAL)) & (x == x) else 0
                         word |= code_of(x) << u64(8 * k)
                     words[lane, 0] = word
             else:
                 for k in range(8):
                     for lane in range(here):
-                        x = given[u64(min(8 * at + k, bars - 1)), u64(first + lane)]
+                        x = given[min(8 * at + k, bars - 1), first + lane]
                         bad += 1 if (code_of(x) == u64(NO_SIGNAL)) & (x == x) else 0
                         words[lane, 0] = code_of(x) << u64(8 * k) | (
                             words[lane, 0] if k > 0 else u64(0)
                         )
             for lane in range(here):
-                codes[u64(first + lane), u64(at)] = words[lane, 0]
+                codes[first + lane, at] = words[lane, 0]
     wrong[unit] = bad
 
 

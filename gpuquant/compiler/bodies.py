@@ -9,10 +9,10 @@ cache, or in a thread's registers.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Mapping
 from typing import Any
 
+from gpuquant.compiler.functions import copied
 from gpuquant.compiler.inline import Rename
 from gpuquant.compiler.targets import Target
 
@@ -91,7 +91,7 @@ class Body(ast.NodeTransformer):
 
     def _known(self, node: ast.expr) -> Any:
         """The value of an expression of the run's constants alone, or None."""
-        node = self.visit(copy.deepcopy(node))
+        node = self.visit(copied(node))
         if any(isinstance(n, ast.Name) for n in ast.walk(node)):
             return None
         return eval(ast.unparse(ast.fix_missing_locations(node)))
@@ -99,7 +99,7 @@ class Body(ast.NodeTransformer):
     def _turns(self, body: list[ast.stmt], name: str, count: int) -> list[ast.stmt]:
         """The body once for each turn, with the turn's number in place of its name."""
         return [
-            Rename({name: ast.Constant(turn)}).visit(copy.deepcopy(line))
+            Rename({name: ast.Constant(turn)}).visit(copied(line))
             for turn in range(count)
             for line in body
         ]
@@ -109,12 +109,14 @@ class Body(ast.NodeTransformer):
         return ast.Constant(known) if isinstance(known, bool | int | float) else node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """`flags.stops`, where `flags` is a record of constants, and `run.bars` where that is one."""
+        """`flags.stops`, where `flags` holds constants, and `job.bars` where that is one."""
         text, root = ast.unparse(node), node.value
         known = self.constants.get(text)
         if known is None and isinstance(root, ast.Name) and root.id in self.constants:
             known = getattr(self.constants[root.id], node.attr)
-        return self.generic_visit(node) if known is None else ast.Constant(known)
+        if known is None:
+            return self.generic_visit(node)
+        return ast.Constant(known if isinstance(known, bool | float) else int(known))
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         """`START + 2 * 3` is one number: a compiler would type and lower each step."""
@@ -126,6 +128,8 @@ class Body(ast.NodeTransformer):
         return ast.Constant(eval(ast.unparse(node))) if whole else node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        if ast.unparse(node) in self.constants:  # a length that the run fixes
+            return ast.Constant(self.constants[ast.unparse(node)])
         self.generic_visit(node)
         if isinstance(node.func, ast.Name) and node.func.id == "array":
             node.func = ast.parse("np.empty", mode="eval").body

@@ -13,7 +13,6 @@ from typing import Any
 
 from gpuquant.compiler import llvm, reduction
 from gpuquant.compiler.cache import keep
-from gpuquant.compiler.functions import parse
 from gpuquant.compiler.kernel import identity, vocabulary
 from gpuquant.compiler.statements import Program, definitions
 from gpuquant.compiler.targets import CPU, CUDA, Target
@@ -26,12 +25,11 @@ NEWEST = 90  # of the chips that LLVM is asked for: PTX of an older one runs on 
 @lru_cache
 def _words(target: Target) -> dict[str, Any]:
     """What every kernel's source may call, and what its names stand for."""
-    combine = parse(reduction.combine_threads if target.gpu else reduction.combine)
     return {
         **dict(definitions(ast.parse(vocabulary()))),
+        **reduction.source(target.gpu),
         "LANES": target.lanes,
         "WIDTH": target.width,
-        "combine": combine,
     }
 
 

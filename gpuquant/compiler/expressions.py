@@ -178,7 +178,25 @@ class Expressions(Arithmetic):
     def _tuple_value(self, node: ast.Tuple) -> Value:
         return joined([self.value(n) for n in node.elts])
 
+    def _part(self, node: ast.expr) -> tuple[Kind, tuple[str, ...]] | None:
+        """Where a value of a tuple that a name holds lies, so that it is read alone."""
+        if isinstance(node, ast.Name) and node.id in self.places and node.id in self.sure:
+            return self.kinds[node.id], self.places[node.id]
+        if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Constant):
+            return None
+        at, whole = node.slice.value, self._part(node.value)
+        if whole is None or not isinstance(whole[0], tuple) or type(at) is not int:
+            return None
+        if not 0 <= at < len(whole[0]):
+            return None
+        kind = whole[0][at]
+        first = len(scalars(whole[0][:at]))
+        return kind, whole[1][first : first + len(scalars(kind))]
+
     def _subscript_value(self, node: ast.Subscript) -> Value:
+        part = self._part(node)
+        if part is not None:
+            return self.load(*part)
         held = self.value(node.value)
         if not isinstance(held.kind, tuple):
             kind, place = self.element(node, held)

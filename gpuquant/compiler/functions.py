@@ -11,6 +11,7 @@ import textwrap
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -24,6 +25,20 @@ def plain(function: Any) -> Any:
     return getattr(function, "py_func", function)
 
 
+def copied(node: Any) -> Any:
+    """A copy of a syntax tree, or of a list of them: what `copy.deepcopy` gives, sooner."""
+    if isinstance(node, list):
+        return [copied(inner) for inner in node]
+    if not isinstance(node, ast.AST):
+        return node
+    new = node.__class__()
+    new.__dict__.update(
+        (name, copied(value) if isinstance(value, ast.AST | list) else value)
+        for name, value in node.__dict__.items()
+    )
+    return new
+
+
 def parse(function: Callable[..., Any]) -> ast.FunctionDef:
     """The syntax tree of a function, without decorators and docstring; its lines are those of the
     file, whose name is its `file`; what its parameters are said to be is its `types`.
@@ -35,6 +50,18 @@ def parse(function: Callable[..., Any]) -> ast.FunctionDef:
         file has changed since it was imported.
     """
     function = plain(function)
+    if not isinstance(function, FunctionType):
+        return _parsed(function, None)
+    tree: ast.FunctionDef = copied(_kept(function, function.__code__))
+    return tree
+
+
+@lru_cache(maxsize=4096)
+def _kept(function: FunctionType, code: CodeType) -> ast.FunctionDef:
+    return _parsed(function, code)
+
+
+def _parsed(function: Any, code: Any) -> ast.FunctionDef:
     name = getattr(function, "__qualname__", repr(function))
     try:
         lines, first = inspect.getsourcelines(function)
@@ -59,7 +86,7 @@ def parse(function: Callable[..., Any]) -> ast.FunctionDef:
         if argument.annotation is not None:
             types[argument.arg] = ast.unparse(argument.annotation)
         argument.annotation = None
-    if not _is_run(tree, function.__code__):
+    if not _is_run(tree, code):
         raise MemberError(
             f"{name}: {inspect.getsourcefile(function)} has changed since it was "
             "imported: import it again, or start anew"

@@ -5,8 +5,9 @@ compiler a function for each way of calling it.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Mapping
+
+from gpuquant.compiler.functions import copied
 
 
 class Inliner(ast.NodeTransformer):
@@ -46,7 +47,7 @@ class Inliner(ast.NodeTransformer):
         ):
             return []
         self.calls += 1
-        function = copy.deepcopy(self.procedures[call.func.id])
+        function = copied(self.procedures[call.func.id])
         stored = {
             n.id
             for n in ast.walk(function)
@@ -81,7 +82,7 @@ class Rename(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id not in self.names:
             return node
-        new = copy.deepcopy(self.names[node.id])
+        new = copied(self.names[node.id])
         if isinstance(new, ast.Name):
             new.ctx = node.ctx
         return ast.copy_location(new, node)

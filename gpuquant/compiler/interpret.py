@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import math
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.compiler import reduction
-from gpuquant.compiler.functions import parse
+from gpuquant.compiler.functions import copied, parse
 from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.compiler.kernel import Source, vocabulary
 from gpuquant.compiler.targets import PYTHON
@@ -32,7 +31,8 @@ def _meanings() -> dict[str, Any]:
         "range": range,
     }
     known |= {name: word.python for name, word in INTRINSICS.items()}
-    for tree in (ast.parse(vocabulary()), ast.Module([parse(reduction.combine)], [])):
+    own = ast.Module([parse(reduction.combine), parse(reduction.merge)], [])
+    for tree in (ast.parse(vocabulary()), own):
         exec(compile(Plain().visit(tree), "<gpuquant vocabulary>", "exec"), known)
     return known
 
@@ -75,7 +75,7 @@ def interpreted(source: Source, **words: Any) -> Callable[..., None]:
     files that they come from; `words` have a meaning of their own.
     """
     known = {**_meanings(), **source.words, **words}
-    for line in map(copy.deepcopy, source.lines):
+    for line in map(copied, source.lines):
         if isinstance(line, ast.FunctionDef):
             line.decorator_list = []
             _give_lines(line)

@@ -149,10 +149,12 @@ def lowest(x: Any) -> Any:
 # memory
 
 
-def _below(e: Arithmetic, array: Value, index: Value, bound: Value) -> Value:
+def _compare_mask(e: Arithmetic, array: Value, index: Value, bound: Value) -> Value:
     kind, place = e.place(array, index.items())
     if kind != "f64" or not array.kind.packed:
-        raise e.wrong(f"below looks at f64 that lie side by side, not at {shown(array.kind)}")
+        raise e.wrong(
+            f"compare_mask looks at f64 that lie side by side, not at {shown(array.kind)}"
+        )
     (limit,) = e.cast(bound, "f64").parts
     numbers = e.op(f"load <64 x double>, ptr {place}, align 8")
     first = e.op(f"insertelement <64 x double> undef, double {limit}, i64 0")
@@ -165,7 +167,7 @@ def _below(e: Arithmetic, array: Value, index: Value, bound: Value) -> Value:
     )
 
 
-def below(array: Any, at: Any, bound: float) -> Any:
+def compare_mask(array: Any, at: Any, bound: float) -> Any:
     """Which of 64 float64 in a row, from an element on, are below a bound: a bit of a u64 for
     each.
     """
@@ -187,13 +189,13 @@ def halted(array: Any) -> Any:
     return array[0]
 
 
-def _touch(e: Arithmetic, array: Value, index: Value) -> Value:
+def _prefetch(e: Arithmetic, array: Value, index: Value) -> Value:
     _, place = e.place(array, index.items(), inside="")
     e.do(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
     return NOTHING
 
 
-def touch(array: Any, at: Any) -> None:
+def prefetch(array: Any, at: Any) -> None:
     """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond
     the array's end it does nothing.
     """
@@ -228,9 +230,9 @@ INTRINSICS = {
     "min": Intrinsic(2, min, _extreme(ast.Lt())),
     "complex": Intrinsic(2, complex, _complex),
     "lowest": Intrinsic(1, lowest, _lowest),
-    "below": Intrinsic(3, below, _below, quick=False),
+    "compare_mask": Intrinsic(3, compare_mask, _compare_mask, quick=False),
     "halted": Intrinsic(1, halted, _halted, lambda e, array: number(0), quick=False),
-    "touch": Intrinsic(2, touch, _touch, lambda e, array, index: NOTHING, quick=False),
+    "prefetch": Intrinsic(2, prefetch, _prefetch, lambda e, array, index: NOTHING, quick=False),
     "breakpoint": Intrinsic(
         0, breakpoint, lambda e: NOTHING, quick=False
     ),  # a debugger is Python's affair

@@ -23,10 +23,11 @@ import numpy as np
 
 from gpuquant.compiler.bodies import Body, Narrow
 from gpuquant.compiler.cache import fingerprint, keep
+from gpuquant.compiler.flatten import Flatten
 from gpuquant.compiler.formula import Formula
 from gpuquant.compiler.functions import parse
-from gpuquant.compiler.records import Flatten, Record, layout, words
 from gpuquant.compiler.inline import Inliner
+from gpuquant.compiler.records import Record, layout, words
 from gpuquant.compiler.subset import PRECISIONS, Member, Precision, Rewriter
 from gpuquant.compiler.targets import TARGETS
 
@@ -198,10 +199,20 @@ def source(
     kind: Precision = PRECISIONS[precision]
     form = Body(TARGETS[target], constants)
     walk = form.visit(parse(body))
-    procedures = {name: form.visit(parse(function)) for name, function in (helpers or {}).items()}
-    for name, tree in procedures.items():
-        tree.name = name
-        tree.decorator_list = [ast.Name("apart", ast.Load())] if name in apart else []
+    rewritten = [
+        function
+        for member in members
+        for function in (Formula if member.formula else Rewriter)(member, kind).rewrite()
+    ]
+    procedures: dict[str, ast.FunctionDef] = {}
+    waiting = [walk, *rewritten, *_functions(extra)]
+    while waiting:  # those that are called, once what the run decides is decided
+        for name in _calls(waiting.pop()) & set(helpers or {}) - set(procedures):
+            tree = form.visit(parse((helpers or {})[name]))
+            tree.name = name
+            tree.decorator_list = [ast.Name("apart", ast.Load())] if name in apart else []
+            procedures[name] = tree
+            waiting.append(tree)
     numbers = {**constants, "F": kind.state}
     layouts = {t.__name__: layout(t, numbers) for t in types if issubclass(t, Record)}
     bundles = [t for t in types if not issubclass(t, Record)]
@@ -209,6 +220,7 @@ def source(
         flatten = Flatten(layouts, bundles, procedures)
         walk = flatten.function(walk)
         procedures = {name: flatten.function(tree) for name, tree in procedures.items()}
+        extra = [flatten.function(f) if isinstance(f, ast.FunctionDef) else f for f in extra]
         inliner = Inliner({name: tree for name, tree in procedures.items() if name not in apart})
         walk = inliner.visit(walk)
         for name in apart:
@@ -225,11 +237,6 @@ def source(
         units.body = walk.body
     elif target != "python":
         run.body += walk.body
-    rewritten = [
-        function
-        for member in members
-        for function in (Formula if member.formula else Rewriter)(member, kind).rewrite()
-    ]
     functions = _called(
         run,
         {tree.name: tree for tree in (*procedures.values(), walk, *rewritten, *_functions(extra))},
@@ -251,6 +258,15 @@ def source(
 
 def _functions(lines: Sequence[ast.stmt]) -> list[ast.FunctionDef]:
     return [line for line in lines if isinstance(line, ast.FunctionDef)]
+
+
+def _calls(function: ast.AST) -> set[str]:
+    """The names that a function calls."""
+    return {
+        node.func.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
 
 
 def _called(entry: ast.FunctionDef, known: Mapping[str, ast.FunctionDef]) -> list[ast.FunctionDef]:

@@ -2,16 +2,14 @@
 
 A record is a class of named numbers; a list of records keeps each number of them in a row of one
 table. A bundle is a `typing.NamedTuple`. In compiled code a record is a place in an array, which
-LLVM turns into registers, and a bundle is a tuple: `Flatten` writes them so. Python runs the same
-source with the objects below.
+LLVM turns into registers, and a bundle is a tuple: `flatten.py` writes them so. Python runs the
+same source with the objects below.
 """
 
 from __future__ import annotations
 
-import ast
-import copy
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,13 +17,15 @@ import numpy as np
 from gpuquant.errors import MemberError
 
 NUMBERS = {"f32": np.float32, "f64": np.float64}
+Numbers = tuple[float, ...]
 
 
 class Record:
     """Numbers with names, which a kernel changes.
 
-    A subclass lists them as annotations: `float`, `int`, `bool`, or `vector(n)` for n floats in a
-    row. `number` is the type that they are held in. A new record's numbers are unset.
+    A subclass lists them as annotations: `float`, `int`, `bool`, or `Annotated[Numbers, "N"]` for
+    as many floats in a row as the kernel's constant N says. `number` is the type that they are held
+    in. A new record's numbers are unset.
     """
 
     number = "f64"
@@ -61,18 +61,11 @@ def layout(record: type[Record], constants: Mapping[str, Any]) -> Layout:
     """The layout of a record in a kernel whose names stand for `constants`."""
     fields, row = {}, 0
     for name, text in record.__annotations__.items():
-        node = ast.parse(text, mode="eval").body
-        length = eval(ast.unparse(node.args[0]), {}, dict(constants)) if _is_vector(node) else 1
-        fields[name] = Field("vector" if _is_vector(node) else text, row, length)
+        several = re.fullmatch(r"Annotated\[Numbers, '(\w+)'\]", text.replace('"', "'"))
+        length = constants[several[1]] if several else 1
+        fields[name] = Field("vector" if several else text, row, length)
         row += length
     return Layout(record.__name__, fields, row, constants.get(record.number, record.number))
-
-
-def _is_vector(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == "vector"
-
-
-# As Python has them
 
 
 class One:
@@ -156,268 +149,3 @@ def words(layouts: Mapping[str, Layout], bundles: Iterable[type]) -> dict[str, A
         "add_fields": add_fields,
         "write_fields": write_fields,
     }
-
-
-# As compiled code has them
-
-
-@dataclass(frozen=True)
-class Place:
-    """What stands for a record: a table, its first row there and its column."""
-
-    layout: Layout
-    table: ast.expr
-    row: ast.expr
-    column: ast.expr
-
-
-@dataclass(frozen=True)
-class Table:
-    """What stands for a list of records."""
-
-    layout: Layout
-    table: ast.expr
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """What stands for a bundle: a tuple."""
-
-    fields: dict[str, str]
-
-
-class Flatten(ast.NodeTransformer):
-    """Write the records of kernel functions as places in arrays, and their bundles as tuples.
-
-    Parameters
-    ----------
-    layouts : mapping
-        Of the records, by name.
-    bundles : sequence of type
-        The bundles.
-    functions : mapping
-        The functions by the names that they are called by, whose parameters say what they take.
-    """
-
-    def __init__(
-        self,
-        layouts: Mapping[str, Layout],
-        bundles: Sequence[type],
-        functions: Mapping[str, ast.FunctionDef],
-    ) -> None:
-        self.layouts = layouts
-        self.bundles = {bundle.__name__: dict(bundle.__annotations__) for bundle in bundles}
-        self.takes = {name: list(_types(tree).values()) for name, tree in functions.items()}
-        self.known: dict[str, Any] = {}
-
-    def function(self, tree: ast.FunctionDef) -> ast.FunctionDef:
-        """The function with arrays and tuples alone."""
-        self.known, parameters = {}, []
-        for name, said in _types(tree).items():
-            found = self._said(said, ast.Name(name, ast.Load()))
-            if found:
-                self.known[name] = found
-            parameters.append(ast.arg(name))
-            if isinstance(found, Place):
-                parameters += [ast.arg(f"{name}_row"), ast.arg(f"{name}_column")]
-        tree.args.args = parameters
-        tree.body = self._lines(tree.body)
-        return ast.fix_missing_locations(tree)
-
-    def _said(self, said: str, node: ast.expr) -> Any:
-        """What an annotation says that an expression stands for; None for a number or an array."""
-        inner = said.removeprefix("list[").removesuffix("]")
-        if said in self.layouts:
-            assert isinstance(node, ast.Name)
-            row, column = (ast.Name(f"{node.id}_{end}", ast.Load()) for end in ("row", "column"))
-            return Place(self.layouts[said], node, row, column)
-        if inner != said:
-            return Table(self.layouts[inner], node)
-        return Bundle(self.bundles[said]) if said in self.bundles else None
-
-    def _of(self, node: ast.expr) -> Any:
-        """What an expression stands for: a place, a table, a bundle, or None."""
-        if isinstance(node, ast.Name):
-            return self.known.get(node.id)
-        if isinstance(node, ast.Attribute):
-            whole = self._of(node.value)
-            if isinstance(whole, Bundle):
-                return self._said(whole.fields[node.attr], self.visit(copy.deepcopy(node)))
-        if isinstance(node, ast.Subscript):
-            table = self._of(node.value)
-            if isinstance(table, Table):
-                at = self.visit(copy.deepcopy(node.slice))
-                if not isinstance(at, ast.Tuple):
-                    return Place(table.layout, table.table, ast.Constant(0), at)
-                row = _product(at.elts[0], table.layout.size)
-                return Place(table.layout, table.table, row, at.elts[1])
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            return self._made(node, node.func.id)
-        return None
-
-    def _made(self, node: ast.Call, word: str) -> Any:
-        """What a call makes."""
-        if word in self.layouts:
-            found = self.layouts[word]
-            zero = ast.Constant(0)
-            return Place(found, _empty(ast.Constant(found.size), ast.Constant(1), found), zero, zero)
-        if word == "records":
-            found = self.layouts[ast.unparse(node.args[0])]
-            at = self.visit(node.args[1])
-            rows, columns = at.elts if isinstance(at, ast.Tuple) else (ast.Constant(1), at)
-            return Table(found, _empty(_product(rows, found.size), columns, found))
-        if word == "view":
-            return Table(self.layouts[ast.unparse(node.args[0])], self.visit(node.args[1]))
-        return Bundle(self.bundles[word]) if word in self.bundles else None
-
-    # statements
-
-    def _lines(self, lines: list[ast.stmt]) -> list[ast.stmt]:
-        found: list[ast.stmt] = []
-        for line in lines:
-            made = self.visit(line)
-            found += made if isinstance(made, list) else [made]
-        return found
-
-    def visit_Assign(self, node: ast.Assign) -> Any:
-        made = self._of(node.value)
-        if made is None or not isinstance(node.targets[0], ast.Name):
-            return self.generic_visit(node)
-        name = node.targets[0].id
-        target = ast.Name(name, ast.Store())
-        if isinstance(made, Bundle):
-            self.known[name] = made
-            return ast.Assign([target], self.visit(node.value))
-        if isinstance(made, Table):
-            self.known[name] = Table(made.layout, ast.Name(name, ast.Load()))
-            return ast.Assign([target], made.table)
-        lines: list[ast.stmt] = []
-        ends = []
-        for end, value in (("row", made.row), ("column", made.column)):
-            ends.append(value)
-            if not isinstance(value, ast.Constant):  # what it is now, whatever becomes of its names
-                lines.append(ast.Assign([ast.Name(f"{name}_{end}", ast.Store())], value))
-                ends[-1] = ast.Name(f"{name}_{end}", ast.Load())
-        table = made.table
-        if isinstance(node.value, ast.Call):
-            lines.append(ast.Assign([target], table))
-            table = ast.Name(name, ast.Load())
-        self.known[name] = Place(made.layout, table, *ends)
-        return lines or ast.Pass()
-
-    def visit_Expr(self, node: ast.Expr) -> Any:
-        call = node.value
-        word = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
-        if word not in ("clear", "add_fields", "write_fields"):
-            return self.generic_visit(node)
-        assert isinstance(call, ast.Call)
-        place = self._of(call.args[0])
-        if not isinstance(place, Place):
-            raise MemberError(f"'{ast.unparse(node)}': {word} takes a record")
-        return [self._field_line(word, call, place, k) for k in range(place.layout.size)]
-
-    def _field_line(self, word: str, call: ast.Call, place: Place, k: int) -> ast.stmt:
-        """What a word about all numbers of a record does to one of them."""
-        if word == "clear":
-            return ast.Assign([_element(place, k, ast.Store())], ast.Constant(0.0))
-        if word == "add_fields":
-            other = _element(self._of(call.args[1]), k, ast.Load())
-            return ast.AugAssign(_element(place, k, ast.Store()), ast.Add(), other)
-        table, *at = (self.visit(copy.deepcopy(a)) for a in call.args[1:])
-        index = ast.Tuple([*at[:-1], _sum(at[-1], k)], ast.Load())
-        target = ast.Subscript(table, index, ast.Store())
-        return ast.Assign([target], _element(place, k, ast.Load()))
-
-    # expressions
-
-    def visit_Attribute(self, node: ast.Attribute) -> Any:
-        whole = self._of(node.value)
-        if isinstance(whole, Bundle):
-            if node.attr not in whole.fields:
-                raise MemberError(f"'{ast.unparse(node)}': there is {', '.join(whole.fields)}")
-            at = ast.Constant(list(whole.fields).index(node.attr))
-            return ast.Subscript(self.visit(node.value), at, node.ctx)
-        if not isinstance(whole, Place):
-            return self.generic_visit(node)
-        field = whole.layout.field(node.attr)
-        if field.type == "vector":
-            rows = range(field.row, field.row + field.length)
-            return ast.Tuple([_element(whole, row, node.ctx) for row in rows], node.ctx)
-        value = _element(whole, field.row, node.ctx)
-        if isinstance(node.ctx, ast.Store) or field.type == "float":
-            return value
-        if field.type == "int":
-            return ast.Call(ast.Name("i64", ast.Load()), [value], [])
-        return ast.Compare(value, [ast.NotEq()], [ast.Constant(0.0)])
-
-    def visit_Subscript(self, node: ast.Subscript) -> Any:
-        inner = node.value
-        whole = self._of(inner.value) if isinstance(inner, ast.Attribute) else None
-        if not isinstance(whole, Place) or not isinstance(inner, ast.Attribute):
-            return self.generic_visit(node)
-        field, at = whole.layout.field(inner.attr), self.visit(node.slice)
-        row = _sum(at, field.row)
-        index = ast.Tuple([_sum_of(whole.row, row), copy.deepcopy(whole.column)], ast.Load())
-        return ast.Subscript(copy.deepcopy(whole.table), index, node.ctx)
-
-    def visit_Call(self, node: ast.Call) -> Any:
-        word = node.func.id if isinstance(node.func, ast.Name) else ""
-        if word == "len" and isinstance(table := self._of(node.args[0]), Table):
-            shape = ast.Attribute(table.table, "shape", ast.Load())
-            return ast.Subscript(shape, ast.Constant(1), ast.Load())
-        if word in self.bundles:
-            given = {word.arg: word.value for word in node.keywords}
-            names = list(self.bundles[word])
-            given |= dict(zip(names, node.args, strict=False))
-            return ast.Tuple([self.visit(given[name]) for name in names], ast.Load())
-        arguments: list[ast.expr] = []
-        for k, argument in enumerate(node.args):
-            found = self._of(argument)
-            if isinstance(found, Place) and word in self.takes:
-                self._check(node, found.layout.name, self.takes[word][k])
-                arguments += [copy.deepcopy(x) for x in (found.table, found.row, found.column)]
-            else:
-                arguments.append(self.visit(argument))
-        node.args = arguments
-        return node
-
-    def _check(self, node: ast.Call, given: str, taken: str) -> None:
-        if given != taken:
-            raise MemberError(f"'{ast.unparse(node)}': a {given} is given where {taken} is taken")
-
-
-def _types(tree: ast.FunctionDef) -> dict[str, str]:
-    """What a function's parameters are said to be, by name."""
-    said: dict[str, str] = getattr(tree, "types", {})
-    return {argument.arg: said.get(argument.arg, "") for argument in tree.args.args}
-
-
-def _empty(rows: ast.expr, columns: ast.expr, found: Layout) -> ast.expr:
-    shape = ast.Tuple([rows, columns], ast.Load())
-    empty = ast.Attribute(ast.Name("np", ast.Load()), "empty", ast.Load())
-    return ast.Call(empty, [shape, ast.Name(found.number, ast.Load())], [])
-
-
-def _element(place: Place, row: int, ctx: ast.expr_context) -> ast.Subscript:
-    at = ast.Tuple([_sum(place.row, row), copy.deepcopy(place.column)], ast.Load())
-    return ast.Subscript(copy.deepcopy(place.table), at, ctx)
-
-
-def _sum(node: ast.expr, number: int) -> ast.expr:
-    return _sum_of(node, ast.Constant(number))
-
-
-def _sum_of(a: ast.expr, b: ast.expr) -> ast.expr:
-    if isinstance(a, ast.Constant) and isinstance(b, ast.Constant):
-        return ast.Constant(a.value + b.value)  # type: ignore[operator]
-    if isinstance(a, ast.Constant) and a.value == 0:
-        return b
-    if isinstance(b, ast.Constant) and b.value == 0:
-        return copy.deepcopy(a)
-    return ast.BinOp(copy.deepcopy(a), ast.Add(), b)
-
-
-def _product(node: ast.expr, size: int) -> ast.expr:
-    if isinstance(node, ast.Constant):
-        return ast.Constant(node.value * size)  # type: ignore[operator]
-    return ast.BinOp(node, ast.Mult(), ast.Constant(size))

@@ -7,54 +7,85 @@ Two lanes become one as Chan, Golub and LeVeque (1979) say, and for cubes Pebay 
 # mypy: ignore-errors
 # ruff: noqa: F821
 
+from __future__ import annotations
 
-def combine(stats, output, width):
-    """Merge the lanes of `stats[output]`, each (count, mean, sums of squares and of cubes about
-    it), into lane 0; `width`, a power of two, is how many there are.
-    """
+import ast
+
+from gpuquant.compiler.flatten import Flatten
+from gpuquant.compiler.functions import parse
+from gpuquant.compiler.records import Record, layout
+
+
+class Sums(Record):
+    """How many numbers there are, their mean, and the sums of squares and cubes about it."""
+
+    count: float
+    mean: float
+    squares: float
+    cubes: float
+
+
+def combine(sums: list[Sums], output, width):
+    """Merge the lanes of `sums[output]` into lane 0; `width`, a power of two, is how many."""
     while width > 1:
         width //= 2
         for lane in range(width):
-            n, other = stats[output, 0, lane], stats[output, 0, lane + width]
-            total = n + other
-            share = other / max(total, 1.0)
-            delta = stats[output, 1, lane + width] - stats[output, 1, lane]
-            square, others = stats[output, 2, lane], stats[output, 2, lane + width]
-            stats[output, 0, lane] = total
-            stats[output, 1, lane] += delta * share
-            stats[output, 2, lane] += others + delta * delta * n * share
-            cubes = delta * delta * (n - other) * n * share / max(total, 1.0) + 3.0 * (
-                n * others - other * square
-            ) / max(total, 1.0)
-            stats[output, 3, lane] += stats[output, 3, lane + width] + delta * cubes
+            merge(sums[output, lane], sums[output, lane + width])
 
 
-def combine_threads(stats, output, width):
-    """The same in the same tree, where a lane is a thread, which has its own `stats[output]`;
-    thread 0 has the result.
+def combine_threads(sums: list[Sums], output, width):
+    """The same in the same tree, where a lane is a thread, which has its own `sums[output]`; thread
+    0 has the result.
     """
-    table = shared((4, WIDTH), f64)
+    table = view(Sums, shared((4, WIDTH), f64))
     lane = thread_number()
-    for part in range(4):
-        table[part, lane] = stats[output, part, 0]
+    copy_sums(table[lane], sums[output, 0])
     barrier()
     half = width
     while half > 1:
         half //= 2
         if lane < half:
-            n, other = table[0, lane], table[0, lane + half]
-            total = n + other
-            share = other / max(total, 1.0)
-            delta = table[1, lane + half] - table[1, lane]
-            square, others = table[2, lane], table[2, lane + half]
-            table[0, lane] = total
-            table[1, lane] += delta * share
-            table[2, lane] += others + delta * delta * n * share
-            cubes = delta * delta * (n - other) * n * share / max(total, 1.0) + 3.0 * (
-                n * others - other * square
-            ) / max(total, 1.0)
-            table[3, lane] += table[3, lane + half] + delta * cubes
+            merge(table[lane], table[lane + half])
         barrier()
-    for part in range(4):
-        stats[output, part, 0] = table[part, lane]
+    copy_sums(sums[output, 0], table[lane])
     barrier()
+
+
+def copy_sums(one: Sums, other: Sums):
+    """Give one the numbers of the other."""
+    one.count = other.count
+    one.mean = other.mean
+    one.squares = other.squares
+    one.cubes = other.cubes
+
+
+def merge(one: Sums, other: Sums):
+    """Add the numbers of another lane.
+
+    With n and m numbers, and delta the difference of the means, the squares become
+    S + S' + delta^2 n m / (n + m).
+    """
+    n = one.count
+    total = n + other.count
+    share = other.count / max(total, 1.0)
+    delta = other.mean - one.mean
+    square = one.squares
+    one.count = total
+    one.mean += delta * share
+    one.squares += other.squares + delta * delta * n * share
+    cubes = delta * delta * (n - other.count) * n * share / max(total, 1.0) + 3.0 * (
+        n * other.squares - other.count * square
+    ) / max(total, 1.0)
+    one.cubes += other.cubes + delta * cubes
+
+
+def source(threads: bool) -> dict[str, ast.FunctionDef]:
+    """`combine` and what it calls as kernel source, where lanes are threads, or a loop."""
+    trees = {
+        "combine": parse(combine_threads if threads else combine),
+        "copy_sums": parse(copy_sums),
+        "merge": parse(merge),
+    }
+    trees["combine"].name = "combine"
+    flatten = Flatten({"Sums": layout(Sums, {})}, [], trees)
+    return {name: flatten.function(tree) for name, tree in trees.items()}

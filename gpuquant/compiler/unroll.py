@@ -8,10 +8,10 @@ constant indices; and an index beyond a tuple is seen.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Mapping
 from typing import Any
 
+from gpuquant.compiler.functions import copied
 from gpuquant.compiler.inline import Rename
 from gpuquant.errors import MemberError
 
@@ -164,7 +164,7 @@ class Unroll(ast.NodeTransformer):
         """Whether a test of whole numbers holds, where they are known already."""
         if not any(isinstance(n, ast.Compare) for n in ast.walk(node)):
             return None
-        found = self._worked_out(self.visit(copy.deepcopy(node)))
+        found = self._worked_out(self.visit(copied(node)))
         return None if found is None else bool(found)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
@@ -191,9 +191,9 @@ class Unroll(ast.NodeTransformer):
         """A copy with the turn's number in place of its name."""
         rename = Rename({name: ast.Constant(turn)})
         return (
-            [rename.visit(copy.deepcopy(line)) for line in what]
+            [rename.visit(copied(line)) for line in what]
             if isinstance(what, list)
-            else rename.visit(copy.deepcopy(what))
+            else rename.visit(copied(what))
         )
 
     def _range(self, node: ast.expr) -> range | None:
@@ -204,7 +204,7 @@ class Unroll(ast.NodeTransformer):
             and node.func.id == "range"
         ):
             return None
-        ends = [self._known(self.visit(copy.deepcopy(a))) for a in node.args]
+        ends = [self._known(self.visit(copied(a))) for a in node.args]
         known = [end for end in ends if end is not None]
         return (
             range(*known)
@@ -229,7 +229,7 @@ class Unroll(ast.NodeTransformer):
                 return None
         try:
             return eval(
-                ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))),
+                ast.unparse(ast.fix_missing_locations(copied(node))),
                 {"__builtins__": {"min": min, "max": max, "abs": abs}},
             )
         except (ArithmeticError, TypeError, ValueError):

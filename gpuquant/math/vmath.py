@@ -2,7 +2,7 @@
 
 Written so that a lane loop around them vectorises: no table, no branch, no call. Each comes for
 float32 (suffix 32) and float64 (suffix 64); float literals take the type of the suffix when
-compiled. Errors are measured against mpmath over the whole domain by `tests/math/test_vmath.py`; the
+compiled. `tests/math/test_vmath.py` measures errors against mpmath over the whole domain: the
 bound of each docstring is the assertion of that test. Unless a docstring says otherwise NaN gives
 NaN and infinities give the limit.
 

@@ -460,6 +460,7 @@ def test_every_rule_and_cost_compiles_to_ptx(fill):
     """And for one asset the account stays in registers."""
     from gpuquant import family
     from gpuquant.backtesting.kernels.build import Kind
+    from gpuquant.backtesting.kernels.flags import Flags
     from gpuquant.costs.base import Cost
     from gpuquant.rules.base import Rule
 
@@ -467,7 +468,7 @@ def test_every_rule_and_cost_compiles_to_ptx(fill):
         for cost in family.members(Cost, "gpuquant.costs").values():
             if rule.__module__.startswith("gpuquant.") and cost.__module__.startswith("gpuquant."):
                 assert ".local" not in ptx.of_account(
-                    Kind(rule, cost, 1, fill, "equity", ("SIGNALS", "PARTIAL"), ())
+                    Kind(rule, cost, 1, fill, "equity", Flags(signals=True, partial_fills=True), ())
                 ), (rule, cost)
 
 
@@ -475,6 +476,7 @@ def test_every_rule_and_cost_compiles_to_ptx(fill):
 def test_paths_compile_to_ptx(model):
     """Their thread holds a path in memory of its own, whose size the kernel knows."""
     from gpuquant.backtesting.kernels.build import Kind
+    from gpuquant.backtesting.kernels.flags import Flags
 
     kind = Kind(
         rules.MovingAverageCross,
@@ -482,7 +484,7 @@ def test_paths_compile_to_ptx(model):
         1,
         "next",
         "equity",
-        ("SIGNALS", "PARTIAL", "DETAIL", "TAILS", "PATHS"),
+        Flags(signals=True, partial_fills=True, detail=True, tails=True, paths=True),
         (),
         model,
         252,
@@ -497,17 +499,21 @@ def test_every_kind_of_account_compiles_to_ptx():
     """
     from gpuquant import costs
     from gpuquant.backtesting.kernels.build import Amounts, Kind, Signals, Tickets, Weights
+    from gpuquant.backtesting.kernels.flags import Flags
 
     ohlc = ("open", "high", "low", "volume", "splits", "dividends", "delistings")
-    stops = (
-        "STOPS",
-        "RANGES",
-        "TIMED",
-        "TRAILS",
-        "BASE_SIGNAL",
-        "ENTRY_BAR",
-        "STOP_SLIPS",
-        "GOAL_SLIPS",
+    stops = dict.fromkeys(
+        (
+            "stops",
+            "ranges",
+            "timed",
+            "trails",
+            "entry_from_signal",
+            "entry_bar",
+            "stops_slip",
+            "limits_slip",
+        ),
+        True,
     )
     kinds = (
         Kind(
@@ -516,7 +522,15 @@ def test_every_kind_of_account_compiles_to_ptx():
             1,
             "next",
             "cash",
-            ("SIGNALS", "ADDS", *stops, "LOTS", "VOLUMES", "PARTIAL", "LONG_ONLY"),
+            Flags(
+                signals=True,
+                pyramiding=True,
+                lots=True,
+                volumes=True,
+                partial_fills=True,
+                long_only=True,
+                **stops,
+            ),
             ohlc,
         ),
         Kind(
@@ -525,7 +539,14 @@ def test_every_kind_of_account_compiles_to_ptx():
             1,
             "same_close",
             "risk",
-            ("SIGNALS", "STOPS", "CLOSE_ONLY", "BASE_CLOSE", "HALTS", "SHORT_ONLY"),
+            Flags(
+                signals=True,
+                stops=True,
+                close_only=True,
+                entry_from_close=True,
+                halts=True,
+                short_only=True,
+            ),
             (),
         ),
         Kind(
@@ -534,7 +555,15 @@ def test_every_kind_of_account_compiles_to_ptx():
             3,
             "next",
             "equity",
-            ("LEVERED", "CARRIES", "ACTIONS", "DELISTS", "HALTS", "BENCH", "PARTIAL"),
+            Flags(
+                margin=True,
+                financing=True,
+                actions=True,
+                delistings=True,
+                halts=True,
+                benchmark=True,
+                partial_fills=True,
+            ),
             ohlc,
         ),
         Kind(
@@ -543,7 +572,9 @@ def test_every_kind_of_account_compiles_to_ptx():
             3,
             "same_close",
             "equity",
-            ("TARGETS", "LOCKED", "CARRIES", "IN_ORDER", "PARTIAL"),
+            Flags(
+                targets=True, locked=True, financing=True, sequential_cash=True, partial_fills=True
+            ),
             (),
         ),
         Kind(
@@ -552,7 +583,14 @@ def test_every_kind_of_account_compiles_to_ptx():
             3,
             "next",
             "units",
-            ("TICKETS", "SIGNALS", "RANGES", "VOLUMES", "PARTIAL", "ENTRY_BAR"),
+            Flags(
+                resting_orders=True,
+                signals=True,
+                ranges=True,
+                volumes=True,
+                partial_fills=True,
+                entry_bar=True,
+            ),
             ohlc,
         ),
     )

@@ -11,7 +11,7 @@ from gpuquant.compiler.targets import CPU
 from gpuquant.math import scalars
 
 
-def below(array, at, bound):
+def compare_mask(array, at, bound):
     """As the intrinsic's meaning, in words that numba knows."""
     bits = np.uint64(0)
     for k in range(64):
@@ -32,7 +32,7 @@ def with_numba(text):
         "LANES": CPU.lanes,
         "WIDTH": CPU.width,
         "sqrt": np.sqrt,
-        "touch": jit(lambda array, at: None),
+        "prefetch": jit(lambda array, at: None),
         "halted": jit(lambda array: array[0]),
     }
     known |= {
@@ -48,7 +48,6 @@ def with_numba(text):
     }
     for name in ("bits32", "from_bits32", "bits64", "from_bits64"):
         known[name] = jit(getattr(scalars, name))
-    known["combine"] = jit(reduction.combine)
     known["lowest"] = jit(
         lambda x: (
             np.uint64(64)
@@ -56,8 +55,9 @@ def with_numba(text):
             else np.uint64(np.round(np.log2(float(x & (~x + np.uint64(1))))))
         )
     )
-    known["below"] = jit(below)
-    for module in (compiler.vocabulary(), text):
+    known["compare_mask"] = jit(compare_mask)
+    own = "\n\n".join(map(ast.unparse, reduction.source(threads=False).values()))
+    for module in (compiler.vocabulary(), own, text):
         tree = ast.parse(module)
         for line in tree.body:
             if isinstance(line, ast.FunctionDef):

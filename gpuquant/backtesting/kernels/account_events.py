@@ -1,128 +1,121 @@
-"""What happens to an account without its asking: interest, splits and dividends, delistings, the
-mark to market, margin calls, ruin.
+"""What happens to an account without its asking: interest, splits and dividends, delistings, margin
+calls, ruin; and what it is worth at a close.
 
-Kernel source, as `walk.py`; the numbers in `book` are those of `broker.py`.
+Kernel source.
 """
+
 # mypy: ignore-errors
-# ruff: noqa: F821
+
+from __future__ import annotations
+
+from gpuquant.backtesting.kernels.codes import MIN_UNITS, NAN, NO_CHANGE, NO_LIMIT, Cause, Reject
+from gpuquant.backtesting.kernels.execution import execute_order, record_fill
+from gpuquant.backtesting.kernels.flags import flags, known
+from gpuquant.backtesting.kernels.price_access import (
+    close_at,
+    last_close,
+    more_at,
+    split_at,
+    value_of,
+)
+from gpuquant.backtesting.kernels.records import (
+    Account,
+    Decisions,
+    Filled,
+    Order,
+    Position,
+    Run,
+    Tally,
+)
+from gpuquant.backtesting.kernels.trade_statistics import count_trade
 
 
-def carry(r, book, prices, t, years):
-    """Interest of the time since the bar before: on cash and on debt, and what borrowed shares
-    cost, by the prices of that bar.
-    """
-    cash = book[CASH, 0]
-    paid = cash * (r[INTEREST] if cash > 0.0 else r[FINANCING])
-    for j in range(ASSETS):
-        units = book[HELD + PER * j, 0]
+def carry_interest(run: Run, account: Account, tally: Tally, positions: list[Position], t):
+    """Pay the interest since the bar before: on cash, on debt, and for borrowed shares."""
+    rates = run.settings
+    interest = account.cash * (rates.cash_rate if account.cash > 0.0 else rates.margin_rate)
+    for j in range(len(positions)):
+        units = positions[j].units
         if units < 0.0:
-            paid += value_of(units, close_of(prices, j, t - 1)) * r[BORROW]
-    paid = paid * years[t] if years[t] > 0.0 else 0.0
-    book[CASH, 0] += paid
-    book[CARRIED, 0] += paid
+            interest += value_of(units, close_at(run.prices, j, t - 1)) * rates.borrow_rate
+    interest = interest * run.inputs.years[t] if run.inputs.years[t] > 0.0 else 0.0
+    account.cash += interest
+    tally.financing += interest
 
 
-def act(book, prices, t):
-    """Splits and dividends that go ex at bar `t`: the holder of a share gets both, who is short
-    pays.
+def apply_actions(run: Run, account: Account, tally: Tally, positions: list[Position], t):
+    """Pay dividends and split shares at the beginning of bar `t`: who is short pays."""
+    for j in range(len(positions)):
+        position = positions[j]
+        if position.units != 0.0:
+            dividend = position.units * more_at(run.prices, known.dividends, j, t)
+            ratio = split_at(run.prices, j, t)
+            account.cash += dividend
+            tally.dividends += dividend
+            position.cost -= dividend
+            position.units = position.units * ratio
+            if flags.stops:
+                position.best_price /= ratio
+                position.loss_price /= ratio
+                position.stop_price /= ratio
+                position.profit_price /= ratio
+
+
+def pay_delisted(run: Run, account: Account, tally: Tally, positions: list[Position], t):
+    """Pay out positions whose last bar was the one before `t`: the last price and the return of
+    the delisting.
     """
-    for j in range(ASSETS):
-        units = book[HELD + PER * j, 0]
-        if units != 0.0:
-            paid = units * extra_of(prices, DIVIDEND, j, t)
-            ratio = extra_of(prices, SPLIT, j, t)
-            book[CASH, 0] += paid
-            book[DIVIDENDS, 0] += paid
-            book[BASIS + PER * j, 0] -= paid
-            book[HELD + PER * j, 0] = units * ratio
-            if STOPS:
-                book[TOP + PER * j, 0] /= ratio
-                book[LOSS + PER * j, 0] /= ratio
-                book[STOP + PER * j, 0] /= ratio
-                book[GOAL + PER * j, 0] /= ratio
+    for j in range(len(positions)):
+        last = more_at(run.prices, known.delistings, j, t)
+        units = positions[j].units
+        if last > -2.0 and units != 0.0:
+            price = max(last_close(run.prices, j, t) * (1.0 + last), 1e-12)
+            order = Order(-units, NO_LIMIT, price, 0.0, Cause.DELISTING)
+            _ = execute_order(run, account, tally, positions, j, order, t)
 
 
-def delist(r, book, prices, t, notes):
-    """Holdings whose last bar was the one before `t` are paid out at their last price and the
-    return of the delisting.
-    """
-    for j in range(ASSETS):
-        last = extra_of(prices, GONE, j, t)
-        if last > -2.0 and book[HELD + PER * j, 0] != 0.0:
-            price = max(last_close(prices, j, t) * (1.0 + last), 1e-12)
-            _ = deal(
-                r,
-                book,
-                prices,
-                ASSETS,
-                j,
-                t,
-                -book[HELD + PER * j, 0],
-                NO_LIMIT,
-                price,
-                0.0,
-                BY_DELISTING,
-                notes,
-            )
-
-
-def call(r, book, prices, t, worth):
-    """Whether the account is below its maintenance margin at the close of bar `t`: then
-    everything is sold.
-    """
+def margin_called(run: Run, positions: list[Position], t, equity):
+    """Whether the equity is below the maintenance margin at the close of bar `t`."""
     gross = 0.0
-    for j in range(ASSETS):
-        gross += abs(value_of(book[HELD + PER * j, 0], close_of(prices, j, t)))
-    called = 1.0 if worth < r[MAINTENANCE] * gross else 0.0
-    return called
+    for j in range(len(positions)):
+        gross += abs(value_of(positions[j].units, close_at(run.prices, j, t)))
+    return equity < run.settings.maintenance_margin * gross
 
 
-def mark(book, prices, t):
-    """Equity at the close of bar `t`."""
-    worth = book[CASH, 0]
-    for j in range(ASSETS):
-        price = close_of(prices, j, t)
-        if HALTS:
-            worth += value_of(book[HELD + PER * j, 0], price)
-        else:
-            worth += book[HELD + PER * j, 0] * price
-    return worth
+def count_exposure(account: Account, tally: Tally, t):
+    """Count the bars before `t` with a position; what is held now counts from there on."""
+    tally.exposed += account.invested * (t - account.since)
+    account.invested = account.positions > 0.0
+    account.since = t
 
 
-def expose(book, t):
-    """Count the bars before `t` at which something was held; what is held now counts from there
-    on.
-    """
-    book[EXPOSED, 0] += book[INVESTED, 0] * (t - book[SINCE, 0])
-    book[INVESTED, 0] = 1.0 if book[ACTIVE, 0] > 0.0 else 0.0
-    book[SINCE, 0] = t
+def refuse_ruined(run: Run, account: Account, tally: Tally, decisions: Decisions, q, t, assets):
+    """Refuse the decisions due in place `q`: the account has lost everything."""
+    for j in range(assets):
+        target = decisions.target[j, q]
+        if target < NO_CHANGE and target != 0.0:
+            tally.rejects += 1.0
+            if run.log.enabled:
+                account.reject = Reject.RUINED
+                refused = Order(target, 0.0, NAN, 0.0, account.cause)
+                record_fill(run, account, tally, j, refused, Filled(0.0, NAN, 0.0), t)
 
 
-def refuse(book, want, prices, q, t, notes):
-    """Write down that the wishes in place `q` come too late: the account has lost everything."""
-    recorded, _column, _equity, _orders, _order_at = notes
-    for j in range(ASSETS):
-        wish = want[u64(j), u64(q)]
-        if wish < HOLD and wish != 0.0:
-            book[REJECTS, 0] += 1.0
-            if recorded:
-                note(book, notes, t, asset_of(prices, j), 0.0, NAN, 0.0, wish, book[WHY, 0], RUINED)
-
-
-def end(r, book, prices, t, worth, notes):
-    """Close an account that has lost everything, at the closes of bar `t`: nothing can be traded
-    any more.
-    """
-    recorded, _column, _equity, _orders, _order_at = notes
-    for j in range(ASSETS):
-        units = book[HELD + PER * j, 0]
-        book[HELD + PER * j, 0] = 0.0
-        if abs(units) >= LEAST_UNITS:
-            price = close_of(prices, j, t)
-            count_trade(book, prices, j, t, units * price - book[BASIS + PER * j, 0], units)
-            book[ORDERS, 0] += 1.0
-            if recorded:
-                note(book, notes, t, asset_of(prices, j), -units, price, 0.0, -units, BY_RUIN, 0.0)
-    book[CASH, 0] = worth
-    book[ALIVE, 0] = 0.0
-    book[ACTIVE, 0] = 0.0
+def close_ruined(run: Run, account: Account, tally: Tally, positions: list[Position], t, equity):
+    """Close an account that has lost everything, at the closes of bar `t`."""
+    for j in range(len(positions)):
+        position = positions[j]
+        units = position.units
+        position.units = 0.0
+        if abs(units) >= MIN_UNITS:
+            price = close_at(run.prices, j, t)
+            profit = units * price - position.cost
+            count_trade(run, account, tally, position, j, profit, units, t)
+            tally.orders += 1.0
+            if run.log.enabled:
+                account.reject = Reject.NONE
+                order = Order(-units, NO_LIMIT, price, 0.0, Cause.RUIN)
+                record_fill(run, account, tally, j, order, Filled(-units, price, 0.0), t)
+    account.cash = equity
+    account.alive = False
+    account.positions = 0.0

@@ -1,75 +1,88 @@
 """Price paths made as a back-test goes: simulated by a pricing model, or drawn from history.
 
-Kernel source, as `walk.py`: a column's path is written over the last one's in its thread's scratch,
-and walked at once, so that no more than one path a thread is ever held. A path is the same whatever
-the threads and the parameters that walk it, and on a GPU but for the last bit of what two compilers
-contract; its draws are those of the pricing engine at the same seed.
+Kernel source. A path is written over the last one in the thread's scratch and walked at once, so
+that a thread never holds more than one. A path's draws are those of the pricing engine at the same
+seed, whatever the threads and the parameters that walk it.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
 
+from __future__ import annotations
 
-def quote(close, sums, lead, t, price, tick):
-    """Write down the price of bar `t` in whole ticks, and the sum of the ticks up to it."""
-    whole = f64(i64(price / tick + 0.5))
-    whole = max(whole, 1.0)
-    close[0, lead + t] = whole * tick
-    sums[0, lead + t + 1] = sums[0, lead + t] + whole
+from gpuquant.backtesting.kernels.flags import flags
+from gpuquant.backtesting.kernels.records import Prices, Source
 
 
-def weave(r, close, sums, source, draws, bars, lead, path, dt, tick, k0, k1):
-    """The path number `path`: its first bar is today, each later one a step of the model, or a
-    bar of history.
+def write_price(prices: Prices, t, price, tick):
+    """Write the price of bar `t` in whole ticks, and the sum of the ticks up to it."""
+    ticks = f64(i64(price / tick + 0.5))
+    ticks = max(ticks, 1.0)
+    prices.close[0, prices.lead + t] = ticks * tick
+    prices.ticks[0, prices.lead + t + 1] = prices.ticks[0, prices.lead + t] + ticks
+
+
+def generate_path(parameters, prices: Prices, draws, source: Source, path, bars):
+    """Path number `path`: its first bar is today, each later one a step of the model, or a bar of
+    history.
     """
-    sums[0, lead] = 0.0
-    if MODELLED:
-        c, x = model_begin(r, 0, dt, 0.0)
-        quote(close, sums, lead, 0, exp64(log_spots(x)[0]), tick)
-        for group in range((bars + 2) // 4):
-            for n in range(NORMALS):
-                c0, c1, c2, c3 = counter(path, group * (NORMALS + UNIFORMS) + n, 0, 0)
-                a, b, d, e = philox(c0, c1, c2, c3, k0, k1)
-                draws[4 * n, 0], draws[4 * n + 1, 0] = normals(a, b)
-                draws[4 * n + 2, 0], draws[4 * n + 3, 0] = normals(d, e)
-            for n in range(UNIFORMS):
-                c0, c1, c2, c3 = counter(path, group * (NORMALS + UNIFORMS) + NORMALS + n, 0, 0)
-                a, b, d, e = philox(c0, c1, c2, c3, k0, k1)
-                draws[4 * (NORMALS + n), 0] = uniform(a)
-                draws[4 * (NORMALS + n) + 1, 0] = uniform(b)
-                draws[4 * (NORMALS + n) + 2, 0] = uniform(d)
-                draws[4 * (NORMALS + n) + 3, 0] = uniform(e)
-            for k in range(4):
-                t = 4 * group + k + 1
-                if t < bars:
-                    x = model_step(
-                        c,
-                        x,
-                        load_normals(draws, k * NORMALS, 0),
-                        load_uniforms(draws, 4 * NORMALS + k * UNIFORMS, 0),
-                        f64(t - 1),
-                    )
-                    quote(close, sums, lead, t, exp64(log_spots(x)[0]), tick)
+    prices.ticks[0, prices.lead] = 0.0
+    if flags.modelled:
+        simulate_path(parameters, prices, draws, source, path, bars)
     else:
-        # stationary bootstrap: from bar to bar of history, and with probability `dt` on to any
-        # other
-        log_price = source[0]
-        quote(close, sums, lead, 0, exp64(log_price), tick)
-        count = source.shape[0] - 1
-        at = count
-        for group in range((bars + 1) // 2):
-            c0, c1, c2, c3 = counter(path, group, 0, 2)
-            a, b, d, e = philox(c0, c1, c2, c3, k0, k1)
-            draws[0, 0] = uniform(a)
-            draws[1, 0] = uniform(b)
-            draws[2, 0] = uniform(d)
-            draws[3, 0] = uniform(e)
-            for k in range(2):
-                t = 2 * group + k + 1
-                if t < bars:
-                    jump = at == count or draws[2 * k, 0] < dt  # the first bar is of no block
-                    following = (
-                        at + 1 if at + 1 < count else 0
-                    )  # after the last return comes the first: each is drawn equally often
-                    at = min(i64(draws[2 * k + 1, 0] * count), count - 1) if jump else following
-                    log_price += source[1 + at]
-                    quote(close, sums, lead, t, exp64(log_price), tick)
+        resample_path(prices, draws, source, path, bars)
+
+
+def simulate_path(parameters, prices: Prices, draws, source: Source, path, bars):
+    """A path of the model, four steps to a group of draws."""
+    c, x = model_begin(parameters, 0, source.dt, 0.0)
+    write_price(prices, 0, exp64(log_spots(x)[0]), source.tick)
+    for group in range((bars + 2) // 4):
+        draw_group(draws, source, path, group)
+        for k in range(4):
+            t = 4 * group + k + 1
+            if t < bars:
+                z = load_normals(draws, k * NORMALS, 0)
+                u = load_uniforms(draws, 4 * NORMALS + k * UNIFORMS, 0)
+                x = model_step(c, x, z, u, f64(t - 1))
+                write_price(prices, t, exp64(log_spots(x)[0]), source.tick)
+
+
+def draw_group(draws, source: Source, path, group):
+    """The normals and uniforms of four steps, laid out as `rng` has them."""
+    for n in range(NORMALS):
+        block = group * (NORMALS + UNIFORMS) + n
+        c0, c1, c2, c3 = counter(path, block, 0, 0)
+        a, b, d, e = philox(c0, c1, c2, c3, source.key0, source.key1)
+        draws[4 * n, 0], draws[4 * n + 1, 0] = normals(a, b)
+        draws[4 * n + 2, 0], draws[4 * n + 3, 0] = normals(d, e)
+    for n in range(UNIFORMS):
+        block = group * (NORMALS + UNIFORMS) + NORMALS + n
+        c0, c1, c2, c3 = counter(path, block, 0, 0)
+        a, b, d, e = philox(c0, c1, c2, c3, source.key0, source.key1)
+        first = 4 * (NORMALS + n)
+        draws[first, 0], draws[first + 1, 0] = uniform(a), uniform(b)
+        draws[first + 2, 0], draws[first + 3, 0] = uniform(d), uniform(e)
+
+
+def resample_path(prices: Prices, draws, source: Source, path, bars):
+    """A path of the stationary bootstrap: from bar to bar of history, and with probability `dt` on
+    to any other (Politis and Romano, 1994).
+    """
+    log_price = source.values[0]
+    write_price(prices, 0, exp64(log_price), source.tick)
+    count = source.values.shape[0] - 1
+    at = count  # no return
+    for group in range((bars + 1) // 2):
+        c0, c1, c2, c3 = counter(path, group, 0, 2)
+        a, b, d, e = philox(c0, c1, c2, c3, source.key0, source.key1)
+        draws[0, 0], draws[1, 0] = uniform(a), uniform(b)
+        draws[2, 0], draws[3, 0] = uniform(d), uniform(e)
+        for k in range(2):
+            t = 2 * group + k + 1
+            if t < bars:
+                jumps = at == count or draws[2 * k, 0] < source.dt  # the first is of no block
+                # after the last return comes the first: each is drawn equally often
+                following = at + 1 if at + 1 < count else 0
+                at = min(i64(draws[2 * k + 1, 0] * count), count - 1) if jumps else following
+                log_price += source.values[1 + at]
+                write_price(prices, t, exp64(log_price), source.tick)

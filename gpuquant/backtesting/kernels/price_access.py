@@ -1,115 +1,133 @@
-"""What the walk reads of a bar, and what a rule may ask of its parameter `past`: the last bars of
-its asset, never one to come.
+"""What the bar loop reads of a bar, and what a rule may ask of its parameter `past`.
 
-Kernel source, as `walk.py`. `prices` is what an account may read: the sums of the closes in whole
-ticks, the closes, the prices at which orders fill and what else the panel knows, by asset and bar;
-the number of places of NaN that they begin with, which no window reaches beyond; and the account's
-first asset. `j` counts its assets from there. `past` is `prices`, `j` and the bar.
+Kernel source. `j` counts the assets of the account and `t` the bars. Nothing here reads a bar
+after `t`.
 """
+
 # mypy: ignore-errors
 # ruff: noqa: F821
 
+from __future__ import annotations
 
-def asset_of(prices, j):
-    """The panel's number of asset `j`."""
-    _sums, _close, _fill, _extra, _lead, asset0 = prices
-    return asset0 + j
-
-
-def close_of(prices, j, t):
-    """The close of bar `t`."""
-    _sums, close, _fill, _extra, lead, asset0 = prices
-    return close[u64(asset0 + j), u64(lead + t)]
+from gpuquant.backtesting.kernels.flags import flags, known
+from gpuquant.backtesting.kernels.records import Past, Prices
 
 
-def fill_of(prices, j, t):
-    """The price at which orders fill at bar `t`."""
-    _sums, _close, fill, _extra, lead, asset0 = prices
-    return fill[u64(asset0 + j), u64(lead + t)]
+def close_at(prices: Prices, j, t):
+    """The close of bar `t`; where the asset does not trade, the last one."""
+    return prices.close[prices.first_asset + j, prices.lead + t]
 
 
-def extra_of(prices, what, j, t):
-    """What else is known of bar `t`, by its place."""
-    _sums, _close, _fill, extra, lead, asset0 = prices
-    return extra[what, u64(asset0 + j), u64(lead + t)]
+def fill_at(prices: Prices, j, t):
+    """The price at which orders fill at bar `t`; NaN where the asset does not trade."""
+    return prices.fill[prices.first_asset + j, prices.lead + t]
 
 
-def shares_since(prices, j, since, t):
-    """How many shares one share of bar `since` has become at bar `t`, by the splits between."""
+def more_at(prices: Prices, what, j, t):
+    """What else is known of bar `t`."""
+    return prices.more[what, prices.first_asset + j, prices.lead + t]
+
+
+def split_at(prices: Prices, j, t):
+    """The shares that one share becomes at the beginning of bar `t`."""
+    return more_at(prices, known.splits, j, t)
+
+
+def value_of(units, price):
+    """What units are worth; nothing where there are none, whatever the price."""
+    return units * price if units != 0.0 else 0.0
+
+
+def shares_since(prices: Prices, j, since, t):
+    """The shares that one share of bar `since` has become at bar `t`."""
     shares = 1.0
-    if ACTIONS:
-        shares = extra_of(prices, SHARES, j, t) / extra_of(prices, SHARES, j, since)
+    if flags.actions:
+        shares = more_at(prices, known.shares, j, t) / more_at(prices, known.shares, j, since)
     return shares
 
 
-def last_close(prices, j, t):
-    """The close before bar `t`, restated for a split at its beginning."""
-    price = close_of(prices, j, t - 1)
-    if ACTIONS:
-        price = price / extra_of(prices, SPLIT, j, t)
+def last_close(prices: Prices, j, t):
+    """The close before bar `t`, of a share as it is after a split at its beginning."""
+    price = close_at(prices, j, t - 1)
+    if flags.actions:
+        price = price / split_at(prices, j, t)
     return price
 
 
-def bars_back(prices, n):
-    """n, or so many bars that they reach into the NaN before the first: never into the future."""
-    _sums, _close, _fill, _extra, lead, _asset0 = prices
-    return i64(n) if (n >= 0.0) and (n < lead) else lead
+def known_close(prices: Prices, j, t):
+    """The fill price of bar `t`, or the last close where the asset does not trade."""
+    price = fill_at(prices, j, t)
+    if flags.halts:
+        price = price if price > 0.0 else last_close(prices, j, t)
+    return price
 
 
-def past_sum(past, n):
-    """Sum of the last n closes in whole ticks, all restated for the same splits; NaN before
-    there are n.
+def first_price(prices: Prices, j, t, fill):
+    """The first price of bar `t` that an order may meet: its open, or where no range is known the
+    price at which orders fill.
     """
-    prices, j, t = past
-    sums, _close, _fill, _extra, lead, asset0 = prices
-    return (
-        sums[u64(asset0 + j), u64(lead + t + 1)]
-        - sums[u64(asset0 + j), u64(lead + t + 1 - bars_back(prices, n))]
-    )
+    return more_at(prices, known.open, j, t) if flags.ranges else fill
 
 
-def past_close(past, n):
+def bar_span(prices: Prices, j, t, first):
+    """The lowest and the highest known price of bar `t`, whose first is `first`."""
+    low = min(first, close_at(prices, j, t))
+    high = max(first, close_at(prices, j, t))
+    if flags.ranges:
+        low = more_at(prices, known.low, j, t)
+        high = more_at(prices, known.high, j, t)
+    return low, high
+
+
+def bars_back(prices: Prices, n):
+    """n, or where n is no number of bars so many that only NaN is there: never the future."""
+    return i64(n) if (n >= 0.0) and (n < prices.lead) else prices.lead
+
+
+def past_sum(past: Past, n):
+    """The sum of the last n closes in whole ticks, of shares as they are now; NaN before n bars."""
+    asset = past.prices.first_asset + past.asset
+    end = past.prices.lead + past.bar + 1
+    return past.prices.ticks[asset, end] - past.prices.ticks[asset, end - bars_back(past.prices, n)]
+
+
+def past_close(past: Past, n):
     """The close n bars ago, of a share as it is now; NaN before the first."""
-    prices, j, t = past
-    then = t - bars_back(prices, n)
-    price = close_of(prices, j, then)
-    if ACTIONS:
-        price = price / shares_since(prices, j, then, t)
+    then = past.bar - bars_back(past.prices, n)
+    price = close_at(past.prices, past.asset, then)
+    if flags.actions:
+        price = price / shares_since(past.prices, past.asset, then, past.bar)
     return price
 
 
-def past_of(past, what, n):
-    """A price of the bar n bars ago, by its place, of a share as it is now; NaN before the
-    first.
-    """
-    prices, j, t = past
-    then = t - bars_back(prices, n)
-    price = extra_of(prices, what, j, then)
-    if ACTIONS:
-        price = price / shares_since(prices, j, then, t)
+def past_price(past: Past, what, n):
+    """A price of the bar n bars ago, of a share as it is now; NaN before the first."""
+    then = past.bar - bars_back(past.prices, n)
+    price = more_at(past.prices, what, past.asset, then)
+    if flags.actions:
+        price = price / shares_since(past.prices, past.asset, then, past.bar)
     return price
 
 
-def past_open(past, n):
+def past_open(past: Past, n):
     """The open n bars ago; NaN before the first."""
-    return past_of(past, OPEN, n)
+    return past_price(past, known.open, n)
 
 
-def past_high(past, n):
+def past_high(past: Past, n):
     """The high n bars ago; NaN before the first."""
-    return past_of(past, HIGH, n)
+    return past_price(past, known.high, n)
 
 
-def past_low(past, n):
+def past_low(past: Past, n):
     """The low n bars ago; NaN before the first."""
-    return past_of(past, LOW, n)
+    return past_price(past, known.low, n)
 
 
-def past_volume(past, n):
+def past_volume(past: Past, n):
     """The volume n bars ago, in shares as they are now; NaN before the first."""
-    prices, j, t = past
-    then = t - bars_back(prices, n)
-    volume = extra_of(prices, VOLUME, j, then)
-    if ACTIONS:
-        volume = volume * shares_since(prices, j, then, t)
+    then = past.bar - bars_back(past.prices, n)
+    volume = more_at(past.prices, known.volume, past.asset, then)
+    if flags.actions:
+        volume = volume * shares_since(past.prices, past.asset, then, past.bar)
     return volume

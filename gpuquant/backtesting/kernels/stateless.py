@@ -9,8 +9,9 @@ does, too.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Sequence
+
+from gpuquant.compiler.functions import copied
 
 
 def split(
@@ -22,7 +23,7 @@ def split(
     What it assigns, once, from its other arguments alone moves to a function `look` of those;
     `name` takes the values back as its last argument. Also returned: how many there are.
     """
-    function = copy.deepcopy(functions[-1])
+    function = copied(functions[-1])
     arguments = [a.arg for a in function.args.args]
     stored = [
         n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
@@ -52,11 +53,11 @@ def split(
             target = line.targets[0].id
             if stored.count(target) == 1 and target not in arguments and stateless(line.value):
                 moved[target] = line
-    look = copy.deepcopy(function)
+    look = copied(function)
     look.name = "look"
     del look.args.args[state]
     look.body = [
-        *map(copy.deepcopy, moved.values()),
+        *map(copied, moved.values()),
         *_lines(f"return ({''.join(f'{n}, ' for n in moved)})", function),
     ]
     function.args.args.append(ast.arg("_seen"))
@@ -73,7 +74,7 @@ def settled(function: ast.FunctionDef, state: int) -> ast.FunctionDef | None:
     before, as in `gap if gap != 0.0 else state[0]`, `settled` takes what the function takes but the
     state, and returns whether none is kept, and the numbers that there are then.
     """
-    function = copy.deepcopy(function)
+    function = copied(function)
     before, last = function.args.args[state].arg, function.body[-1]
     returns = [n for n in ast.walk(function) if isinstance(n, ast.Return)]
     if returns != [last] or not (

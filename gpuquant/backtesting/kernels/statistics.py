@@ -1,42 +1,48 @@
-"""What the measures need of a column's equity: sums of powers of its changes, extremes, drawdowns
-and tails.
+"""What the measures need of an account's equity: sums of powers of its returns, its extremes, its
+drawdowns and the tails.
 
-Kernel source, as `walk.py`. Sums are kept place by place of a block and joined at the end in a
-fixed tree, so that they are vector code and the same whatever the machine.
+Kernel source. Sums are kept by place in a block and joined at the end in a fixed tree, so that they
+are vector code, and the same on every machine.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
 
+from __future__ import annotations
 
-def measure(block, book, market, moves, t0, here):
-    """Add the block's changes of equity to the moments, place by place; where one is new, the
-    best and worst bar and the drawdown.
+from gpuquant.backtesting.kernels.flags import flags
+from gpuquant.backtesting.kernels.records import Account, Block, Run, Tally
+
+
+def update_moments(run: Run, account: Account, tally: Tally, block: Block, t0, here):
+    """Add the returns of the block that begins at bar `t0` and has `here` bars; where one is new,
+    the best and worst return and the drawdown.
     """
-    extremes, levels = add_changes(block, book)
-    if BENCH:
+    new_extremes, new_levels = add_returns(account, tally, block)
+    if flags.benchmark:
         for q in unrolled(PLACES):
             cross = 0.0
-            for g in unrolled(
-                BLOCK // PLACES
-            ):  # the market goes on with nothing after its last bar
-                cross += block[MOVED, g * PLACES + q] * market[t0 + g * PLACES + q]
-            block[CROSS, q] += cross
-    if TAILS:
+            for g in unrolled(BLOCK // PLACES):  # the benchmark ends with zeros
+                p = g * PLACES + q
+                cross += block.returns[p] * run.inputs.benchmark[t0 + p]
+            block.moments[q].cross += cross
+    if flags.tails:
         for q in part(BLOCK, 0, here):
-            moves[0, t0 + q] = block[MOVED, q]
-    if extremes > 0:
-        add_extremes(block, book, ORIGIN if t0 == 0 else 0, here)
-    add_falls(block, book, t0, here, levels)
+            block.history[0, t0 + q] = block.returns[q]
+    if new_extremes > 0:
+        add_extremes(tally, block, ORIGIN if t0 == 0 else 0, here)
+    if new_levels > 0:
+        add_new_levels(account, tally, block, t0, here)
+    add_drawdowns(account, block, here, new_levels)
 
 
-def add_changes(block, book):
-    """Add the powers of the block's changes, which stay in MOVED; how many places have a new
-    extreme, and how many a new level of the equity.
+def add_returns(account: Account, tally: Tally, block: Block):
+    """Add the powers of a block's returns, which stay in `block.returns`; how many places have a
+    new extreme, and how many a new peak or trough of the equity.
     """
-    peak = book[PEAK, 0]
-    floor = book[FLOOR, 0]
-    best = book[BEST, 0]
-    worst = book[WORST, 0]
+    best = tally.best_return
+    worst = tally.worst_return
+    peak = account.peak
+    trough = account.trough
     extremes = 0
     levels = 0
     for q in unrolled(PLACES):
@@ -51,13 +57,12 @@ def add_changes(block, book):
         most = best
         least = worst
         highest = 0.0
-        lowest_ = floor
+        lowest_ = trough
         for g in unrolled(BLOCK // PLACES):
-            worth = block[EQUITY, g * PLACES + q + FRONT]
-            before = block[EQUITY, g * PLACES + q + FRONT - 1]
-            change = (
-                worth / before - 1.0 if worth != before else 0.0
-            )  # a ruined account may stand at zero
+            p = g * PLACES + q
+            equity = block.equity[p + FRONT]
+            before = block.equity[p + FRONT - 1]
+            change = equity / before - 1.0 if equity != before else 0.0  # a ruined one may be zero
             square = change * change
             s1 += change
             s2 += square
@@ -69,96 +74,102 @@ def add_changes(block, book):
             downs += 1.0 if change < 0.0 else 0.0
             most = max(most, change)
             least = min(least, change)
-            highest = max(highest, worth)
-            lowest_ = min(lowest_, worth)
-            block[MOVED, g * PLACES + q] = change
+            highest = max(highest, equity)
+            lowest_ = min(lowest_, equity)
+            block.returns[p] = change
         extremes += 1 if (most > best) | (least < worst) else 0
-        levels += 1 if (highest >= peak) | (lowest_ < floor) else 0
-        block[S1, q] += s1
-        block[S2, q] += s2
-        block[S3, q] += s3
-        block[S4, q] += s4
-        block[DOWN, q] += down
-        block[UP, q] += up
-        block[UPS, q] += ups
-        block[DOWNS, q] += downs
+        levels += 1 if (highest >= peak) | (lowest_ < trough) else 0
+        sums = block.moments[q]
+        sums.s1 += s1
+        sums.s2 += s2
+        sums.s3 += s3
+        sums.s4 += s4
+        sums.down += down
+        sums.up += up
+        sums.ups += ups
+        sums.downs += downs
     return extremes, levels
 
 
-def add_extremes(block, book, begins, here):
-    """The best and the worst bar, from place `begins` on: bar 0 may have no return."""
-    best = book[BEST, 0]
-    worst = book[WORST, 0]
+def add_extremes(tally: Tally, block: Block, begins, here):
+    """The best and the worst return, from place `begins` on: bar 0 may have none."""
+    best = tally.best_return
+    worst = tally.worst_return
     for q in part(BLOCK, begins, here):
-        change = block[MOVED, q]
+        change = block.returns[q]
         best = max(best, change)
         worst = min(worst, change)
-    book[BEST, 0] = best
-    book[WORST, 0] = worst
+    tally.best_return = best
+    tally.worst_return = worst
 
 
-def add_falls(block, book, t0, here, levels):
-    """The peaks and floors of the equity where it has new ones, and how far each bar is below
-    its peak.
+def add_new_levels(account: Account, tally: Tally, block: Block, t0, here):
+    """Follow the peaks and troughs of the equity through a block; the inverse of each bar's peak
+    takes the place of its return.
     """
-    peak = book[PEAK, 0]
+    peak = account.peak
     inverse = 1.0 / peak
-    if levels > 0:
-        deepest = book[DEEPEST, 0]
-        floor = book[FLOOR, 0]
-        peak_at = book[PEAK_AT, 0]
-        longest = book[LONGEST, 0]
-        for q in part(BLOCK, 0, here):
-            worth = block[EQUITY, u64(q + FRONT)]
-            if worth >= peak:
-                longest = max(longest, t0 + q - 1.0 - peak_at)
-                peak_at = f64(t0 + q)
-                peak = worth
-                inverse = 1.0 / peak
-                floor = worth * deepest
-            if worth < floor:
-                floor = worth
-                deepest = worth * inverse
-            block[MOVED, q] = inverse
-        book[DEEPEST, 0] = deepest
-        book[FLOOR, 0] = floor
-        book[PEAK, 0] = peak
-        book[PEAK_AT, 0] = peak_at
-        book[LONGEST, 0] = longest
-        for q in part(BLOCK, here, BLOCK):
-            block[MOVED, q] = inverse
+    deepest = account.drawdown
+    trough = account.trough
+    peak_bar = account.peak_bar
+    longest = tally.longest_drawdown
+    for q in part(BLOCK, 0, here):
+        equity = block.equity[q + FRONT]
+        if equity >= peak:
+            longest = max(longest, t0 + q - 1.0 - peak_bar)
+            peak_bar = f64(t0 + q)
+            peak = equity
+            inverse = 1.0 / peak
+            trough = equity * deepest
+        if equity < trough:
+            trough = equity
+            deepest = equity * inverse
+        block.returns[q] = inverse
+    account.drawdown = deepest
+    account.trough = trough
+    account.peak = peak
+    account.peak_bar = peak_bar
+    tally.longest_drawdown = longest
+    for q in part(BLOCK, here, BLOCK):
+        block.returns[q] = inverse
+
+
+def add_drawdowns(account: Account, block: Block, here, new_levels):
+    """Add how far each bar is below its peak, and the square of that."""
+    inverse = 1.0 / account.peak
     for q in unrolled(PLACES):
         under = 0.0
         under2 = 0.0
         for g in unrolled(BLOCK // PLACES):
-            below = 1.0 - block[EQUITY, g * PLACES + q + FRONT] * (
-                block[MOVED, g * PLACES + q] if levels > 0 else inverse
+            p = g * PLACES + q
+            below = 1.0 - block.equity[p + FRONT] * (
+                block.returns[p] if new_levels > 0 else inverse
             )
             under += below
             under2 += below * below
-        block[UNDER, q] += under
-        block[UNDER2, q] += under2
-    if here < BLOCK:  # the places after the last bar
-        below = 1.0 - block[EQUITY, BLOCK + FRONT - 1] * inverse
-        block[UNDER, 0] -= (BLOCK - here) * below
-        block[UNDER2, 0] -= (BLOCK - here) * below * below
+        block.moments[q].under += under
+        block.moments[q].under2 += under2
+    if here < BLOCK:  # the places after the last bar are no bars
+        below = 1.0 - block.equity[BLOCK + FRONT - 1] * inverse
+        block.moments[0].under -= (BLOCK - here) * below
+        block.moments[0].under2 -= (BLOCK - here) * below * below
 
 
-def rest(block, book, worth, t0, here):
-    """What a block adds in which the equity stood still."""
-    below = 1.0 - worth / book[PEAK, 0]
-    block[UNDER, 0] += here * below
-    block[UNDER2, 0] += here * below * below
+def add_still(account: Account, tally: Tally, block: Block, equity, t0, here):
+    """Add a block in which the equity stood still."""
+    below = 1.0 - equity / account.peak
+    block.moments[0].under += here * below
+    block.moments[0].under2 += here * below * below
     if t0 + here > ORIGIN:
-        book[BEST, 0] = max(book[BEST, 0], 0.0)
-        book[WORST, 0] = min(book[WORST, 0], 0.0)
-    if worth >= book[PEAK, 0]:
-        book[PEAK_AT, 0] = t0 + here - 1.0
+        tally.best_return = max(tally.best_return, 0.0)
+        tally.worst_return = min(tally.worst_return, 0.0)
+    if equity >= account.peak:
+        account.peak_bar = t0 + here - 1.0
 
 
-def select(values, row, last, k):
-    """Put the k-th smallest of `values[row, 0 .. last]` in its place, no larger ones before it
-    and no smaller ones after it (Hoare, 1961).
+def partition_at(values, row, last, k):
+    """Put the k-th smallest of `values[row, 0 .. last]` in its place, no larger ones before it and
+    no smaller ones after it; that value (Hoare, 1961).
     """
     first = 0
     while first < last:
@@ -183,50 +194,48 @@ def select(values, row, last, k):
     return values[row, k]
 
 
-def tails(block, book, moves, bars):
-    """The empirical quantiles of the changes at 5 and 95 %, and the mean of the worst 5 %, whose
+def measure_tails(tally: Tally, block: Block, bars):
+    """The empirical quantiles of the returns at 5 and 95 %, and the mean of the worst 5 %, whose
     last counts by its share.
 
-    Only what lies a standard deviation from the mean is looked through, unless there is too little
-    of it.
+    Only what lies a standard deviation from the mean is looked through, unless that is too little.
     """
-    count_of = bars - ORIGIN  # of returns
-    mean = block[S1, 0] / count_of
-    width = sqrt(max(block[S2, 0] / count_of - mean * mean, 0.0))
+    count_of = bars - ORIGIN  # returns
+    mean = block.moments[0].s1 / count_of
+    width = sqrt(max(block.moments[0].s2 / count_of - mean * mean, 0.0))
     mass = 0.05 * count_of
     whole = i64(mass + 1e-9)
-    part = mass - whole if mass - whole > 1e-9 else 0.0
+    share = mass - whole if mass - whole > 1e-9 else 0.0
     for side in unrolled(2):
         way = 1.0 - 2.0 * side
         edge = way * mean - width
         count = 0
         for t in range(ORIGIN, bars):
-            change = way * moves[0, t]
-            moves[1, count] = change
+            change = way * block.history[0, t]
+            block.history[1, count] = change
             count += 1 if change < edge else 0
         if count <= whole:
             for t in range(ORIGIN, bars):
-                moves[1, t - ORIGIN] = way * moves[0, t]
+                block.history[1, t - ORIGIN] = way * block.history[0, t]
             count = count_of
-        quantile = way * select(moves, 1, count - 1, whole)
+        quantile = way * partition_at(block.history, 1, count - 1, whole)
         if side == 0:
-            total = part * moves[1, whole]
+            total = share * block.history[1, whole]
             for q in range(whole):
-                total += moves[1, q]
-            book[LOW5, 0] = quantile
-            book[MEAN5, 0] = total / mass
+                total += block.history[1, q]
+            tally.low5 = quantile
+            tally.mean5 = total / mass
         else:
-            book[HIGH5, 0] = quantile
+            tally.high5 = quantile
 
 
-def conclude(block, book, worth, bars):
-    """The sums over all places, in a fixed tree, and what only the last bar decides."""
+def join_moments(account: Account, tally: Tally, block: Block, equity, bars):
+    """Join the sums of all places in a fixed tree, and end the last drawdown."""
     width = PLACES
     while width > 1:
         width //= 2
         for q in range(width):
-            for k in unrolled(SUMMED):
-                block[MOMENTS + k, q] += block[MOMENTS + k, q + width]
-    if worth < book[PEAK, 0]:
-        book[LONGEST, 0] = max(book[LONGEST, 0], bars - 1.0 - book[PEAK_AT, 0])
-    book[DEPTH, 0] = book[DEEPEST, 0] - 1.0
+            add_fields(block.moments[q], block.moments[q + width])
+    if equity < account.peak:
+        tally.longest_drawdown = max(tally.longest_drawdown, bars - 1.0 - account.peak_bar)
+    tally.max_drawdown = account.drawdown - 1.0

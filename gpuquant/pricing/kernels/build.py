@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from inspect import isfunction
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,15 @@ from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.kernels import path_loop
+from gpuquant.pricing.kernels.records import (
+    TYPES,
+    Flags,
+    Streams,
+    Table,
+    Tiles,
+    TimeGrid,
+    Variants,
+)
 from gpuquant.pricing.time_grid import Grid
 
 TILE = 2048  # paths of one unit of work: fixed, because the tree of sums is part of a result's bits
@@ -213,18 +223,16 @@ def _source(pair: Pair, target: str) -> Source:
         deflator = model.deflator  # type: ignore[attr-defined]
         members.append(Member("deflator", deflator, places, accurate=True, lengths={0: x}))
     batch = 1 if TARGETS[target].gpu else pair.variants
-    constants: dict[str, int | float] = {
+    constants: dict[str, Any] = {
+        "flags": Flags(
+            bridged=pair.bridged,
+            observed=payoff.observe is not Payoff.observe,
+            pays_early=pair.early,  # two exponentials a step
+            random_rates=random,
+        ),
         **shape,
-        "ACC": batch * shape["NX"],
-        "DRAWS": batch * (shape["NX"] + shape["NA"]),
-        "BRIDGED": int(pair.bridged),
-        "OBSERVED": int(payoff.observe is not Payoff.observe),
-        "EARLY": 0.5
-        if pair.bridged
-        else 0.0,  # of a step, that what happens within it is before its end
+        "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that it pays before its end
         "WATCHED": payoff.uniforms,
-        "GROWN": int(pair.early),  # two exponentials a step
-        "RANDOM": int(random),
         "NF": len(names),
         "NORMALS": normals,
         "UNIFORMS": uniforms,
@@ -233,35 +241,19 @@ def _source(pair: Pair, target: str) -> Source:
         "OUTPUTS": pair.outputs,
         "MATURITY": names.index("maturity"),
     }
-    extra = [
-        line
-        for name, size in (
-            ("constants", shape["NC"]),
-            ("state", shape["NX"]),
-            ("acc", shape["NA"]),
-            ("row", len(names)),
-            ("normals", normals),
-            ("uniforms", uniforms),
-            ("watched", payoff.uniforms),
-        )
-        for line in compiler.accessors(name, size)
-    ]
+    draws = (("normals", normals), ("uniforms", uniforms), ("watched", payoff.uniforms))
     return compiler.source(
-        path_loop.walk,
+        path_loop.path_loop,
         members,
         target=target,
         precision=pair.precision,
         constants=constants,
-        extra=extra,
+        types=TYPES,
+        extra=[line for name, size in draws for line in compiler.accessors(name, size)],
         helpers={
-            f.__name__: f
-            for f in (
-                path_loop.draw,
-                path_loop.watch,
-                path_loop.stepped,
-                path_loop.advance,
-                path_loop.embark,
-            )
+            name: function
+            for name, function in vars(path_loop).items()
+            if isfunction(function) and name != "path_loop"
         },
     )
 
@@ -328,24 +320,32 @@ class Launch:
         fields, at = pack(self.columns, self.pair.names, state)
         out = place.xp.empty((len(unit_row), self.pair.outputs, 4))
         stop = np.zeros(1, np.int64)
+        grid, put = self.grid, place.put
         arguments = (
-            place.put(unit_row, "unit_row"),
-            place.put(unit_first, "unit_first"),
-            place.put(unit_count, "unit_count"),
-            place.put(self.grid.spans, "spans", np.int64),
-            place.put(self.grid.ends, "ends", np.int64),
-            place.put(self.grid.dts, "dts", np.float64),
-            place.put(self.grid.everies, "everies", np.int64),
-            place.put(self.streams, "streams", np.int64),
-            place.put(fields, "fields"),
-            place.put(at, "at"),
-            place.put(self.scale, "scale", state),
-            place.put(self.shift, "shift", state),
-            place.put(self.weights, "weights", np.float64),
-            np.uint32(self.purpose),
-            np.uint32(self.seed & 0xFFFFFFFF),
-            np.uint32(self.seed >> 32),
-            place.put(stop, "stop"),
+            Tiles(
+                put(unit_row, "unit_row"),
+                put(unit_first, "unit_first"),
+                put(unit_count, "unit_count"),
+            ),
+            TimeGrid(
+                put(grid.spans, "spans", np.int64),
+                put(grid.ends, "ends", np.int64),
+                put(grid.dts, "dts", np.float64),
+                put(grid.everies, "everies", np.int64),
+            ),
+            Table(put(fields, "fields"), put(at, "at")),
+            Variants(
+                put(self.scale, "scale", state),
+                put(self.shift, "shift", state),
+                put(self.weights, "weights", np.float64),
+            ),
+            Streams(
+                put(self.streams, "streams", np.int64),
+                np.uint32(self.purpose),
+                np.uint32(self.seed & 0xFFFFFFFF),
+                np.uint32(self.seed >> 32),
+            ),
+            put(stop, "stop"),
             out,
         )
         work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
@@ -368,7 +368,7 @@ class Launch:
 def merge(
     out: np.ndarray, begin: np.ndarray, unit_row: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Units to rows, in index order: means, standard errors, and the skewness of the means, of
+    """Tiles to rows, in index order: means, standard errors, and the skewness of the means, of
     shape (rows, outputs).
 
     The skewness of a mean is that of one path over the root of their number: by it a one-sided

@@ -1,297 +1,296 @@
-"""The pricing walk: one body for any model, any payoff and any device.
+"""The path loop: one body for any model, any payoff and any device.
 
-A unit of work is (row, range of paths). Its lanes walk the model while the payoff observes; each
-block of WIDTH paths draws four steps at a time into L1 (registers on a GPU) and then moves all
+A unit of work is a range of paths of one row. Its lanes walk the model while the payoff observes:
+each block of WIDTH paths draws four steps at a time into L1 (registers on a GPU) and then moves all
 lanes through each of them. A row may be walked in several variants (bumped columns) on the same
-draws; OUTPUTS linear combinations of their values (the price, the Greeks) are averaged, so that
-each carries its own standard error.
+draws; OUTPUTS linear combinations of their payments (the price, the Greeks) are averaged, so that
+each has its own standard error.
 
-These functions are source: the names they do not define (`begin`, `step`, `load_state`, NX, ...)
-are put around them by `compiler/kernel.py`, one kernel per model, payoff, precision and target.
+Kernel source: `build.py` puts around it what is not defined here, which are the members (`begin`,
+`step`, `log_spots`, `discount`, `start`, `observe`, `between`, `finish`), and the constants of a
+pair of model and payoff.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
 
+from __future__ import annotations
 
-def draw(lane_data, path, group, stream, purpose, k0, k1):
-    """The normals and uniforms of four steps, for each lane: the layout of `rng`."""
+from gpuquant.compiler.reduction import Sums
+from gpuquant.pricing.kernels.records import (
+    Counter,
+    Path,
+    Payment,
+    Step,
+    Streams,
+    Table,
+    Tiles,
+    TimeGrid,
+    Variant,
+    Variants,
+    flags,
+)
+
+
+def draw_group(draws, counter_: Counter, group):
+    """The model's normals and uniforms of four steps, for each lane, laid out as `rng` has them."""
     for call in unrolled(NORMALS):
-        at = DRAWS + 4 * call
+        block = group * (NORMALS + UNIFORMS) + call
+        at = 4 * call
         for lane in lanes():
-            c0, c1, c2, c3 = counter(
-                path + lane, group * (NORMALS + UNIFORMS) + call, stream, purpose
-            )
-            a, b, c, d = philox(c0, c1, c2, c3, k0, k1)
-            lane_data[at, lane], lane_data[at + 1, lane] = normals(a, b)
-            lane_data[at + 2, lane], lane_data[at + 3, lane] = normals(c, d)
+            c0, c1, c2, c3 = counter(counter_.path + lane, block, counter_.stream, counter_.purpose)
+            a, b, c, d = philox(c0, c1, c2, c3, counter_.key0, counter_.key1)
+            draws[at, lane], draws[at + 1, lane] = normals(a, b)
+            draws[at + 2, lane], draws[at + 3, lane] = normals(c, d)
     for call in unrolled(UNIFORMS):
-        at = DRAWS + 4 * (NORMALS + call)
-        for lane in lanes():
-            c0, c1, c2, c3 = counter(
-                path + lane, group * (NORMALS + UNIFORMS) + NORMALS + call, stream, purpose
-            )
-            a, b, c, d = philox(c0, c1, c2, c3, k0, k1)
-            lane_data[at, lane] = uniform(a)
-            lane_data[at + 1, lane] = uniform(b)
-            lane_data[at + 2, lane] = uniform(c)
-            lane_data[at + 3, lane] = uniform(d)
+        draw_uniforms(
+            draws,
+            counter_,
+            group * (NORMALS + UNIFORMS) + NORMALS + call,
+            counter_.purpose,
+            4 * (NORMALS + call),
+        )
 
 
-def watch(lane_data, path, group, stream, purpose, k0, k1):
-    """The payoff's own uniforms of four steps: counters of another purpose, so that no payoff
-    moves a model's draws.
+def draw_payoff_uniforms(draws, counter_: Counter, group):
+    """The payoff's own uniforms of four steps, with counters of another purpose: no payoff moves a
+    model's draws.
     """
     for call in unrolled(WATCHED):
-        at = DRAWS + 4 * (NORMALS + UNIFORMS + call)
-        for lane in lanes():
-            c0, c1, c2, c3 = counter(path + lane, group * WATCHED + call, stream, purpose + u32(8))
-            a, b, c, d = philox(c0, c1, c2, c3, k0, k1)
-            lane_data[at, lane] = uniform(a)
-            lane_data[at + 1, lane] = uniform(b)
-            lane_data[at + 2, lane] = uniform(c)
-            lane_data[at + 3, lane] = uniform(d)
+        draw_uniforms(
+            draws,
+            counter_,
+            group * WATCHED + call,
+            counter_.purpose + u32(8),
+            4 * (NORMALS + UNIFORMS + call),
+        )
 
 
-def stepped(lane_data, c, state, k, lane, j):
-    """The state of one lane after step `j`, the `k`-th of its group."""
-    z = load_normals(lane_data, DRAWS + k * NORMALS, lane)
-    u = load_uniforms(lane_data, DRAWS + 4 * NORMALS + k * UNIFORMS, lane)
-    return step(c, state, z, u, F(j))
+def draw_uniforms(draws, counter_: Counter, block, purpose, at):
+    """Four uniforms for each lane, in the rows from `at` on."""
+    for lane in lanes():
+        c0, c1, c2, c3 = counter(counter_.path + lane, block, counter_.stream, purpose)
+        a, b, c, d = philox(c0, c1, c2, c3, counter_.key0, counter_.key1)
+        draws[at, lane] = uniform(a)
+        draws[at + 1, lane] = uniform(b)
+        draws[at + 2, lane] = uniform(c)
+        draws[at + 3, lane] = uniform(d)
 
 
-def advance(lane_data, constants, values, variant, k, j, dated, date, when, dt):
-    """All lanes of one variant through step `j`; the payoff sees the bridge between its ends
-    where it watches it, and its end where it is a date.
+def step_path(c, state, draws, k, lane, number):
+    """The state after step `number`, the `k`-th of its group."""
+    z = load_normals(draws, k * NORMALS, lane)
+    u = load_uniforms(draws, 4 * NORMALS + k * UNIFORMS, lane)
+    return step(c, state, z, u, F(number))
+
+
+def growth_to_maturity(row, time):
+    """What 1 paid at a time has grown to at maturity."""
+    return discount(row, 0, time) / discount(row, 0, row[MATURITY])
+
+
+def step_lanes(variant: Variant, paths: list[Path], v, draws, k, now: Step):
+    """Move all lanes of variant `v` through one step.
+
+    The payoff sees the bridge between the step's ends where it looks there, and its end where that
+    is a date.
     """
-    c = load_constants(constants, variant * NC, 0)
-    row = load_row(values, variant * NF, 0)
+    row = variant.row
+    c = variant.constants
     growth = F(1.0)
-    if GROWN:
-        growth = discount(row, 0, when - F(EARLY) * dt) / discount(row, 0, row[MATURITY])
-    if BRIDGED:
+    if flags.pays_early:
+        growth = growth_to_maturity(row, now.time - F(EARLY) * variant.dt)
+    if flags.bridged:
         for lane in lanes():
-            before = load_state(lane_data, variant * NX, lane)
-            state = stepped(lane_data, c, before, k, lane, j)
-            w = load_watched(lane_data, DRAWS + 4 * (NORMALS + UNIFORMS) + k * WATCHED, lane)
-            acc = load_acc(lane_data, ACC + variant * NA, lane)
-            seen = between(
-                row,
-                0,
-                acc,
-                log_spots(before),
-                log_spots(state),
-                bridge_variance(c, before, state),
-                F(date),
-                growth,
-                w,
+            path = paths[v, lane]
+            before = path.state
+            state = step_path(c, before, draws, k, lane, now.number)
+            w = load_watched(draws, 4 * (NORMALS + UNIFORMS) + k * WATCHED, lane)
+            variance = bridge_variance(c, before, state)
+            ends = log_spots(before), log_spots(state)
+            path.seen = between(
+                row, 0, path.seen, ends[0], ends[1], variance, F(now.date), growth, w
             )
-            store_state(lane_data, variant * NX, lane, state)
-            store_acc(lane_data, ACC + variant * NA, lane, seen)
-        if OBSERVED and dated:
-            if GROWN:
-                growth = discount(row, 0, when) / discount(row, 0, row[MATURITY])
+            path.state = state
+        if flags.observed and now.dated:
+            if flags.pays_early:
+                growth = growth_to_maturity(row, now.time)
             for lane in lanes():
-                state = load_state(lane_data, variant * NX, lane)
-                seen = observe(
-                    row,
-                    0,
-                    load_acc(lane_data, ACC + variant * NA, lane),
-                    log_spots(state),
-                    F(date),
-                    growth,
-                )
-                store_acc(lane_data, ACC + variant * NA, lane, seen)
+                path = paths[v, lane]
+                spots = log_spots(path.state)
+                path.seen = observe(row, 0, path.seen, spots, F(now.date), growth)
     else:
-        if dated:
+        if now.dated:
             for lane in lanes():
-                state = stepped(lane_data, c, load_state(lane_data, variant * NX, lane), k, lane, j)
-                store_state(lane_data, variant * NX, lane, state)
-                seen = observe(
-                    row,
-                    0,
-                    load_acc(lane_data, ACC + variant * NA, lane),
-                    log_spots(state),
-                    F(date),
-                    growth,
-                )
-                store_acc(lane_data, ACC + variant * NA, lane, seen)
+                path = paths[v, lane]
+                state = step_path(c, path.state, draws, k, lane, now.number)
+                path.state = state
+                path.seen = observe(row, 0, path.seen, log_spots(state), F(now.date), growth)
         else:
             for lane in lanes():
-                store_state(
-                    lane_data,
-                    variant * NX,
-                    lane,
-                    stepped(lane_data, c, load_state(lane_data, variant * NX, lane), k, lane, j),
-                )
+                path = paths[v, lane]
+                path.state = step_path(c, path.state, draws, k, lane, now.number)
 
 
-def embark(lane_data, constants, values, variant, dt, t, fresh):
-    """The constants of the steps of length `dt` from time `t`; on a fresh path the first state
-    and accumulator, too.
+def read_row(variant: Variant, table: Table, variants: Variants, r, v):
+    """Row `r` as variant `v` sees it."""
+    for f in unrolled(NF):
+        number = table.numbers[table.at[f, 0] + r * table.at[f, 1]]
+        variant.row[f] = number * variants.scale[v, f] + variants.shift[v, f]
+
+
+def initialize_step(variant: Variant, paths: list[Path], v, fresh):
+    """The constants of the steps of a variant's span; on fresh paths also their first state, and
+    what the payoff sees of it.
     """
-    r = load_row(values, variant * NF, 0)
-    c, state = begin(r, 0, dt, t)
-    store_constants(constants, variant * NC, 0, c)
+    row = variant.row
+    c, state = begin(row, 0, variant.dt, variant.start)
+    variant.constants = c
     if fresh:
-        nothing = start(r, 0, log_spots(state), F(1.0) / discount(r, 0, r[MATURITY]))
+        seen = start(row, 0, log_spots(state), F(1.0) / discount(row, 0, row[MATURITY]))
         for lane in lanes():
-            store_state(lane_data, variant * NX, lane, state)
-            store_acc(lane_data, ACC + variant * NA, lane, nothing)
+            paths[v, lane].state = state
+            paths[v, lane].seen = seen
 
 
-def walk(
+def walk_paths(
+    variants: list[Variant],
+    paths: list[Path],
+    draws,
+    table: Table,
+    grid: TimeGrid,
+    r,
+    begin_at: Counter,
+    stop,
+):
+    """Walk all lanes of all variants from today to maturity.
+
+    A variant with another maturity has the difference in its first span.
+    """
+    time = F(0.0)
+    done = 0  # steps
+    drawn = -1  # the last group
+    date = 0
+    for span in range(grid.spans[r], grid.spans[r + 1]):
+        due = done + grid.everies[span]
+        for v in unrolled(BATCH):
+            variant = variants[v]
+            longer = variant.row[MATURITY] - F(
+                table.numbers[table.at[MATURITY, 0] + r * table.at[MATURITY, 1]]
+            )
+            variant.start = time + (longer if done > 0 else F(0.0))
+            variant.dt = F(grid.dts[span]) + (longer / F(grid.ends[span]) if done == 0 else F(0.0))
+            initialize_step(variant, paths, v, done == 0)
+        for group in range(done // 4, (grid.ends[span] + 3) // 4):
+            if halted(stop) == 0:
+                if group != drawn:  # a group may reach from one span into the next
+                    draw_group(draws, begin_at, group)
+                    if WATCHED > 0:
+                        draw_payoff_uniforms(draws, begin_at, group)
+                    drawn = group
+                for k in part(4, max(done - group * 4, 0), min(grid.ends[span] - group * 4, 4)):
+                    number = group * 4 + k
+                    dated = number + 1 == due
+                    for v in unrolled(BATCH):
+                        variant = variants[v]
+                        end = variant.start + F(number - done + 1) * variant.dt
+                        now = Step(number, dated, date, end)
+                        step_lanes(variant, paths, v, draws, k, now)
+                    date += 1 if dated else 0
+                    due += grid.everies[span] if dated else 0
+        time += F(grid.dts[span]) * F(grid.ends[span] - done)
+        done = grid.ends[span]
+
+
+def add_payments(
+    variant: Variant, paths: list[Path], payments: list[Payment], paid, v, weights, column
+):
+    """Add what the paths of variant `v` pay, at its worth today, to each output."""
+    row = variant.row
+    worth = discount(row, 0, row[MATURITY])
+    for lane in lanes():
+        path = paths[v, lane]
+        amount = finish(row, 0, path.seen, log_spots(path.state))
+        if flags.random_rates:
+            paid[lane] = f64(deflator(path.state) * amount)
+        else:
+            paid[lane] = f64(worth * amount)
+    for o in unrolled(OUTPUTS):
+        weight = weights[o, column]
+        for lane in lanes():
+            payments[o, lane].total += weight * paid[lane]
+
+
+def add_block(payments: list[Payment], sums: list[Sums], block, lane0, count):
+    """Add a block's payments to the sums, about each lane's first one: nothing cancels, and a
+    constant payoff has a standard error of exactly zero.
+    """
+    for o in unrolled(OUTPUTS):
+        for lane in lanes():
+            payment = payments[o, lane]
+            live = 1.0 if block + lane0 + lane < count else 0.0
+            payment.pivot = payment.total if block == 0 else payment.pivot
+            d = live * (payment.total - payment.pivot)
+            one = sums[o, lane]
+            one.count += live
+            one.mean += d
+            one.squares += d * d
+            one.cubes += d * d * d
+
+
+def centre_sums(payments: list[Payment], sums: list[Sums], o):
+    """Turn each lane's sums about its pivot into its mean, and sums about that."""
+    for lane in lanes():
+        one = sums[o, lane]
+        m = max(one.count, 1.0)
+        s = one.mean
+        one.mean = payments[o, lane].pivot + s / m
+        one.cubes += 2.0 * s * s * s / (m * m) - 3.0 * s * one.squares / m
+        one.squares = max(one.squares - s * s / m, 0.0)
+
+
+def path_loop(
     unit,
     lane0,
-    unit_row,
-    unit_first,
-    unit_count,
-    spans,
-    ends,
-    dts,
-    everies,
-    streams,
-    fields,
-    at,
-    scale,
-    shift,
-    weights,
-    purpose,
-    k0,
-    k1,
+    tiles: Tiles,
+    grid: TimeGrid,
+    table: Table,
+    variants: Variants,
+    streams: Streams,
     stop,
     out,
 ):
     """Price one unit: `out[unit, o]` becomes (paths, mean, sums of squares and of cubes about it)
     of output `o`.
 
-    `fields` holds every column of model and payoff end to end; column f of row r is `fields[at[f,
-    0] + r * at[f, 1]]`, and a variant sees it times `scale[variant, f]` plus `shift[variant, f]`. A
-    row's time grid is its spans `spans[row]` to `spans[row + 1] - 1`: span s has equal steps of
-    `dts[s]` years up to step `ends[span]`, and every `everies[s]`-th is a date. Where `stop[0]` is
-    set, what is left of the walk is skipped, and `out` means nothing.
+    Where `stop[0]` is set, what is left of the walk is skipped, and `out` means nothing.
     """
-    row = unit_row[unit]
-    first = unit_first[unit]
-    count = unit_count[unit]
-    values = array((BATCH * NF, 1), F)
-    constants = array((BATCH * NC, 1), F)
-    moved = array((BATCH, 2), F)
-    # States, accumulators and draws share one array: the compiler then sees that they do not
-    # overlap (15 % of an Asian).
-    lane_data = array((DRAWS + 4 * (NORMALS + UNIFORMS + WATCHED), LANES), F)
-    paid = array((1, LANES), f64)
-    total = array((OUTPUTS, LANES), f64)
-    pivot = array((OUTPUTS, LANES), f64)
-    stats = array((OUTPUTS, 4, LANES), f64)
+    r = tiles.row[unit]
+    count = tiles.count[unit]
+    rows = records(Variant, BATCH)
+    paths = records(Path, (BATCH, LANES))
+    draws = array((4 * (NORMALS + UNIFORMS + WATCHED) + 1, LANES), F)
+    paid = array((LANES,), f64)
+    payments = records(Payment, (OUTPUTS, LANES))
+    sums = records(Sums, (OUTPUTS, LANES))
     for o in unrolled(OUTPUTS):
         for lane in lanes():
-            stats[o, 0, lane] = 0.0
-            stats[o, 1, lane] = 0.0
-            stats[o, 2, lane] = 0.0
-            stats[o, 3, lane] = 0.0
-            pivot[o, lane] = 0.0
+            clear(payments[o, lane])
+            clear(sums[o, lane])
     for block in range(0, count, WIDTH):
         for o in unrolled(OUTPUTS):
             for lane in lanes():
-                total[o, lane] = 0.0
+                payments[o, lane].total = 0.0
+        path = tiles.first[unit] + block + lane0
+        begin_at = Counter(path, streams.streams[r], streams.purpose, streams.key0, streams.key1)
         for base in range(0, VARIANTS, BATCH):
             for v in unrolled(BATCH):
-                for f in unrolled(NF):
-                    values[v * NF + f, 0] = (
-                        fields[at[f, 0] + row * at[f, 1]] * scale[base + v, f] + shift[base + v, f]
-                    )
-            t = F(0.0)
-            begun = 0
-            drawn = -1
-            date = 0
-            for span in range(spans[row], spans[row + 1]):
-                due = begun + everies[span]
-                for v in unrolled(
-                    BATCH
-                ):  # a variant with another maturity has it in its first span
-                    later = values[v * NF + MATURITY, 0] - F(
-                        fields[at[MATURITY, 0] + row * at[MATURITY, 1]]
-                    )
-                    moved[v, 0] = t + (later if begun > 0 else F(0.0))
-                    moved[v, 1] = F(dts[span]) + (later / F(ends[span]) if begun == 0 else F(0.0))
-                    embark(lane_data, constants, values, v, moved[v, 1], moved[v, 0], begun == 0)
-                for group in range(begun // 4, (ends[span] + 3) // 4):
-                    if halted(stop) == 0:
-                        if group != drawn:  # a group may reach from one span into the next
-                            draw(
-                                lane_data,
-                                first + block + lane0,
-                                group,
-                                streams[row],
-                                purpose,
-                                k0,
-                                k1,
-                            )
-                            if WATCHED > 0:
-                                watch(
-                                    lane_data,
-                                    first + block + lane0,
-                                    group,
-                                    streams[row],
-                                    purpose,
-                                    k0,
-                                    k1,
-                                )
-                            drawn = group
-                        for k in part(4, max(begun - group * 4, 0), min(ends[span] - group * 4, 4)):
-                            j = group * 4 + k
-                            dated = j + 1 == due
-                            for v in unrolled(BATCH):
-                                when = moved[v, 0] + F(j - begun + 1) * moved[v, 1]
-                                advance(
-                                    lane_data,
-                                    constants,
-                                    values,
-                                    v,
-                                    k,
-                                    j,
-                                    dated,
-                                    date,
-                                    when,
-                                    moved[v, 1],
-                                )
-                            date += 1 if dated else 0
-                            due += everies[span] if dated else 0
-                t += F(dts[span]) * F(ends[span] - begun)
-                begun = ends[span]
+                read_row(rows[v], table, variants, r, base + v)
+            walk_paths(rows, paths, draws, table, grid, r, begin_at, stop)
             for v in unrolled(BATCH):
-                r = load_row(values, v * NF, 0)
-                worth = discount(r, 0, r[MATURITY])
-                for lane in lanes():
-                    state = load_state(lane_data, v * NX, lane)
-                    amount = finish(r, 0, load_acc(lane_data, ACC + v * NA, lane), log_spots(state))
-                    if RANDOM:
-                        paid[0, lane] = f64(deflator(state) * amount)
-                    else:
-                        paid[0, lane] = f64(worth * amount)
-                for o in unrolled(OUTPUTS):
-                    weight = weights[o, base + v]
-                    for lane in lanes():
-                        total[o, lane] += weight * paid[0, lane]
-        # Sums about each lane's first value: no cancellation, and a constant payoff has a standard
-        # error of exactly zero.
-        for o in unrolled(OUTPUTS):
-            for lane in lanes():
-                live = 1.0 if block + lane0 + lane < count else 0.0
-                pivot[o, lane] = total[o, lane] if block == 0 else pivot[o, lane]
-                d = live * (total[o, lane] - pivot[o, lane])
-                stats[o, 0, lane] += live
-                stats[o, 1, lane] += d
-                stats[o, 2, lane] += d * d
-                stats[o, 3, lane] += d * d * d
+                add_payments(rows[v], paths, payments, paid, v, variants.weights, base + v)
+        add_block(payments, sums, block, lane0, count)
     for o in unrolled(OUTPUTS):
-        for lane in lanes():
-            m = max(stats[o, 0, lane], 1.0)
-            s = stats[o, 1, lane]
-            stats[o, 1, lane] = pivot[o, lane] + s / m
-            stats[o, 3, lane] += 2.0 * s * s * s / (m * m) - 3.0 * s * stats[o, 2, lane] / m
-            stats[o, 2, lane] = max(stats[o, 2, lane] - s * s / m, 0.0)
-        combine(stats, o, WIDTH)
+        centre_sums(payments, sums, o)
+        combine(sums, o, WIDTH)
         if lane0 == 0:
-            for part in unrolled(4):
-                out[unit, o, part] = stats[o, part, 0]
+            write_fields(sums[o, 0], out, unit, o, 0)

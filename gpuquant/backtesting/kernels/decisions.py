@@ -1,0 +1,96 @@
+"""Decisions: what a rule, or the caller's array, says at the close of each bar of a block.
+
+Kernel source. Decisions rest on prices alone, never on the account: so they are known before the
+account has come so far.
+"""
+# mypy: ignore-errors
+# ruff: noqa: F821
+
+from __future__ import annotations
+
+from gpuquant.backtesting.kernels.codes import NAN, NO_CHANGE, NO_SIGNAL
+from gpuquant.backtesting.kernels.flags import flags
+from gpuquant.backtesting.kernels.records import Block, Decisions, Inputs, Past, Run
+
+
+def rule_target(parameters, state, seen, past: Past, inputs: Inputs):
+    """The rule's decision at a close: its state and its target, and where it is priced a limit and
+    a stop.
+    """
+    return decide(parameters, 0, state, past, F(past.bar), seen)
+
+
+def signal_target(parameters, state, seen, past: Past, inputs: Inputs):
+    """The caller's signal at the bar."""
+    signal = inputs.targets[past.prices.first_asset + past.asset, past.bar]
+    return state, NO_CHANGE if signal == NO_SIGNAL else f64(signal)
+
+
+def array_target(parameters, state, seen, past: Past, inputs: Inputs):
+    """The caller's target at the bar: NaN changes nothing."""
+    target = inputs.targets[past.prices.first_asset + past.asset, past.bar]
+    return state, NO_CHANGE if target != target else target
+
+
+def decide_bar(run: Run, state, seen, j, t, decisions: Decisions, q):
+    """Put the decision for asset `j` at the close of bar `t` in place `q`; the state after it."""
+    past = Past(run.prices, j, t)
+    if flags.priced:
+        state, target, limit, stop = target_of(run.parameters, state, seen, past, run.inputs)
+        known = limit >= 0.0 and stop >= 0.0  # NaN, and below zero, is no price to wait for
+        target = target if known else NO_CHANGE
+        decisions.limit[j, q] = limit if limit > 0.0 else NAN
+        decisions.stop[j, q] = stop if stop > 0.0 else NAN
+    else:
+        state, target = target_of(run.parameters, state, seen, past, run.inputs)
+    decisions.target[j, q] = target
+    return state
+
+
+def decide_block(run: Run, state, block: Block, decisions: Decisions, t0, here, assets):
+    """Decide at the closes of a block, each decision in the place of the bar at which it is due;
+    the state after them, and the places that have one due, a bit for each.
+
+    Decisions rest on prices alone, never on the account: so they are known before the account has
+    come so far.
+    """
+    if BLOCK == 1:
+        for j in range(assets):
+            state = decide_bar(run, state, block.bars[0].seen, j, t0, decisions, NEXT)
+    else:
+        state = follow_state(run, state, block, t0, here)
+        for j in range(assets):
+            for q in range(here):  # with the state known, this is vector code
+                bar = block.bars[q]
+                _later = decide_bar(run, bar.state, bar.seen, j, t0 + q, decisions, q + NEXT)
+    due = u64(0)
+    if flags.skips:
+        for j in range(assets):
+            due |= compare_mask(decisions.target, (j, 0), NO_CHANGE)
+        if here < BLOCK:  # beyond the last bar stand decisions of the block before
+            due &= (u64(1) << u64(here)) - u64(1)
+    return state, due
+
+
+def follow_state(run: Run, state, block: Block, t0, here):
+    """The rule's state before each bar of a block, and after the last: bar by bar, unless each is
+    known without the one before it.
+    """
+    block.bars[0].state = state
+    carried = 1  # bars whose state rests on the one before
+    if flags.stateless:
+        carried = 0
+        for q in range(here):
+            past = Past(run.prices, 0, t0 + q)
+            sure, after = settled(run.parameters, 0, past, F(t0 + q), block.bars[q].seen)
+            block.bars[q + 1].state = after
+            carried += 0 if sure else 1
+    if carried > 0:
+        for q in range(here):
+            past = Past(run.prices, 0, t0 + q)
+            result = target_of(run.parameters, state, block.bars[q].seen, past, run.inputs)
+            state = result[0]
+            block.bars[q + 1].state = state
+    else:
+        state = block.bars[here].state
+    return state
