@@ -4,6 +4,7 @@ running sums and orders.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -127,10 +128,9 @@ class Account:
         """What each row of parameters is walked on: assets, or paths, or the panel as a whole."""
         return len(self.panel.assets) // self.assets if self.paths is None else self.paths.paths
 
-    @property
-    def flags(self) -> Flags:
-        """What its kernel does."""
-        held, stops, margin, size = self.panel.walked(), self.stops, self.margin, self.size
+    def flags(self, held: Collection[str]) -> Flags:
+        """What its kernel does, on a panel that knows `held`."""
+        stops, margin, size = self.stops, self.margin, self.size
         trails = "trailing" in self.parameters
         rates = () if margin is None else (margin.financing, margin.interest, margin.borrow)
 
@@ -175,14 +175,15 @@ class Account:
     @property
     def kind(self) -> Kind:
         """The kernel it needs."""
+        held = tuple(self.panel.walked())
         return Kind(
             self.rule,
             type(self.cost),
             self.assets,
             self.fill,
             word(self.size, "of"),
-            self.flags,
-            tuple(self.panel.walked()),
+            self.flags(held),
+            held,
             None if self.paths is None or self.paths.model is None else type(self.paths.model),
             0 if self.paths is None else self.panel.bars,
         )
