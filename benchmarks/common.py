@@ -105,7 +105,7 @@ def machine() -> dict[str, object]:
     """What ran."""
     import importlib.metadata as metadata
 
-    from gpuquant.device.place import cores
+    from gpuquant.system import cores
 
     names = ("numpy", "llvmlite", "torch", "QuantLib", "vectorbt", "pandas", "scipy")
     versions = {}

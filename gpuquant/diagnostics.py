@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpuquant import system
 from gpuquant._version import __version__
 from gpuquant.compiler import cache
 from gpuquant.device import cuda, place
@@ -125,7 +126,7 @@ def checkup() -> Checkup:
         f"gpuquant {__version__}, Python {platform.python_version()}, {platform.platform()}"
     ]
     out.lines += ["packages: " + ", ".join(f"{p} {version_of(p)}" for p in PACKAGES)]
-    out.lines += [f"CPU: {place.cores()} cores, memory {_memory()}", f"GPU: {_driver()}"]
+    out.lines += [f"CPU: {system.cores()} cores, memory {_memory()}", f"GPU: {_driver()}"]
     majors = cuda_majors()
     out.lines.append(
         "CUDA majors: " + (", ".join(f"{k} {v}" for k, v in majors.items()) or "no GPU package")

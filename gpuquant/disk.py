@@ -8,7 +8,6 @@ that cannot be written is known before the work that fills it.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -20,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from gpuquant import system
 from gpuquant.errors import DataError, DiskError, InputError
 
 SCRATCH = ".{name}.{token}.part"  # beside the path, hidden
@@ -146,10 +146,10 @@ def whole(path: Any, what: str = "path") -> Iterator[Path]:
     except OSError as failure:
         raise _refused(found, what, failure) from failure
     try:
-        lock(handle, fcntl.LOCK_EX)  # as long as its writer lives no other takes it for a leftover
+        lock(handle)  # as long as its writer lives no other takes it for a leftover
         yield scratch
         with suppress(FileNotFoundError):
-            os.fchmod(handle, stat.S_IMODE(found.stat().st_mode))
+            system.set_mode(handle, stat.S_IMODE(found.stat().st_mode))
         forced(scratch)
         os.replace(scratch, found)
         try:
@@ -169,17 +169,17 @@ def whole(path: Any, what: str = "path") -> Iterator[Path]:
         release(handle)
 
 
-def lock(handle: int, how: int) -> None:
+def lock(handle: int, *, shared: bool = False) -> None:
     """Hold the lock of an open file, until `release`; a child that is forked meanwhile does not."""
     _held.add(handle)
-    fcntl.flock(handle, how)
+    system.lock(handle, shared=shared)
 
 
 def release(handle: int) -> None:
     """Give back the lock of an open file, in a forked child's name, too, and close it."""
     _held.discard(handle)
     try:
-        fcntl.flock(handle, fcntl.LOCK_UN)
+        system.unlock(handle)
     finally:
         os.close(handle)
 
@@ -195,8 +195,7 @@ def _let_go() -> None:
     _held.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+system.on_fork(in_child=_let_go)
 
 
 def write(path: Any, content: bytes | str, what: str = "path") -> None:
@@ -246,7 +245,7 @@ def _sibling(path: Path) -> Path:
 
 
 def _opened(scratch: Path) -> int:
-    return os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    return os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY | system.CLOEXEC, 0o666)
 
 
 def _sweep(path: Path) -> None:
@@ -255,9 +254,9 @@ def _sweep(path: Path) -> None:
     """
     for left in path.parent.glob(SCRATCH.format(name=_literal(path.name), token="*")):
         with suppress(OSError):
-            handle = os.open(left, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            handle = os.open(left, os.O_RDONLY | system.CLOEXEC | system.NOFOLLOW)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                system.lock(handle, wait=False)
                 if time.time() - os.fstat(handle).st_mtime > YOUNG:
                     left.unlink()
             finally:
@@ -270,8 +269,10 @@ def _literal(name: str) -> str:
 
 
 def forced(path: Path) -> None:
-    """Force a file or a folder to the disk."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Force a file or a folder to the disk; a folder where the system can."""
+    if not system.opens_folders() and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY | system.CLOEXEC)
     try:
         os.fsync(handle)
     finally:

@@ -8,18 +8,18 @@ looked up is made anew in the child.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable
+
+from gpuquant import system
 
 compiling = threading.RLock()  # held by whoever compiles or loads a kernel
 
 
 def in_child(renew: Callable[[], object]) -> None:
     """Call `renew` in every child that this process forks."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)
+    system.on_fork(in_child=renew)
 
 
 def _renew_bars() -> None:
@@ -30,10 +30,5 @@ def _renew_bars() -> None:
             sys.modules[name].tqdm.set_lock(lock)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=compiling.acquire,
-        after_in_parent=compiling.release,
-        after_in_child=compiling.release,
-    )
-    in_child(_renew_bars)
+system.on_fork(before=compiling.acquire, in_parent=compiling.release, in_child=compiling.release)
+in_child(_renew_bars)

@@ -73,6 +73,14 @@ def read_at(handle: int, count: int, offset: int) -> bytes:
     return os.read(handle, count)
 
 
+def write_at(handle: int, content: bytes, offset: int) -> int:
+    """Write bytes to an open file from an offset on; how many the system took."""
+    if hasattr(os, "pwrite"):
+        return os.pwrite(handle, content, offset)
+    os.lseek(handle, offset, os.SEEK_SET)
+    return os.write(handle, content)
+
+
 def on_fork(
     *,
     before: Callable[[], object] | None = None,

@@ -11,10 +11,8 @@ each process compiles for itself; `gpuquant doctor` says so.
 from __future__ import annotations
 
 import contextlib
-import grp
 import hashlib
 import os
-import pwd
 import secrets
 import stat
 import tempfile
@@ -22,9 +20,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gpuquant import system
 from gpuquant.errors import DiskError
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY = os.O_RDONLY | system.DIRECTORY | system.NOFOLLOW | system.CLOEXEC
 
 
 def keep(ending: str, make: Callable[[], bytes], *made_of: str) -> bytes:
@@ -60,8 +59,8 @@ def opened() -> Iterator[tuple[int | None, str, str]]:
     """A descriptor of the folder, None where there is none that only this user can write to; its
     path; and why those before it will not do.
     """
-    reasons = []
-    for choice in _choices():
+    reasons = [] if system.opens_folders() else ["this system opens no files from a folder"]
+    for choice in _choices() if system.opens_folders() else []:
         handle = None
         try:
             path = Path(os.path.realpath(choice() / "kernels"))
@@ -102,7 +101,7 @@ def _choices() -> list[Callable[[], Path]]:
     return [
         *([lambda: Path(named)] if named else []),
         lambda: Path.home() / ".cache" / "gpuquant",
-        lambda: Path(tempfile.gettempdir()) / f"gpuquant-{os.getuid()}",
+        lambda: Path(tempfile.gettempdir()) / f"gpuquant-{system.user()}",
     ]
 
 
@@ -129,7 +128,7 @@ def _trusted(found: os.stat_result, path: Path, *, last: bool) -> None:
     """Refuse a folder that another user owns, or could write to; where names of others' files
     are kept from them (sticky), on the way alone.
     """
-    if found.st_uid not in (os.getuid(), 0) or (last and found.st_uid != os.getuid()):
+    if found.st_uid not in (system.user(), 0) or (last and found.st_uid != system.user()):
         raise PermissionError(f"{path} belongs to user {found.st_uid}")
     others = found.st_mode & stat.S_IWOTH or (
         found.st_mode & stat.S_IWGRP and not _alone(found.st_gid)
@@ -145,8 +144,11 @@ def _alone(group: int) -> bool:
     user.
     """
     try:
-        user, found = pwd.getpwuid(os.getuid()), grp.getgrgid(group)
-    except KeyError:
+        import grp
+        import pwd
+
+        user, found = pwd.getpwuid(system.user() or 0), grp.getgrgid(group)
+    except (ImportError, KeyError):
         return False
     return (
         user.pw_gid == group
@@ -159,7 +161,9 @@ def _read(folder: int, name: str, path: str) -> bytes | None:
     """The file in a folder, None where there is none of this user's."""
     try:
         handle = os.open(
-            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
+            name,
+            os.O_RDONLY | system.NOFOLLOW | system.NONBLOCK | system.CLOEXEC,
+            dir_fd=folder,
         )
     except FileNotFoundError:
         return None
@@ -176,7 +180,9 @@ def _read(folder: int, name: str, path: str) -> bytes | None:
             "it, or name another folder in GPUQUANT_CACHE"
         )
     with os.fdopen(handle, "rb") as file:
-        return file.read() if stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() else None
+        return (
+            file.read() if stat.S_ISREG(found.st_mode) and found.st_uid == system.user() else None
+        )
 
 
 def _write(folder: int, name: str, content: bytes) -> None:
@@ -185,7 +191,7 @@ def _write(folder: int, name: str, content: bytes) -> None:
     """
     scratch = f".{name}.{secrets.token_hex(8)}.part"
     handle = os.open(
-        scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder
+        scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY | system.CLOEXEC, 0o600, dir_fd=folder
     )
     try:
         with os.fdopen(handle, "wb") as file:

@@ -6,13 +6,12 @@ a large file.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant import disk
+from gpuquant import disk, system
 from gpuquant.errors import DataError
 
 if TYPE_CHECKING:
@@ -95,11 +94,9 @@ def fits(path: Any, columns: Any = None) -> None:
     import pyarrow.parquet as pq
 
     said = pq.read_metadata(path)
-    size, memory = (
-        8 * said.num_rows * (said.num_columns if columns is None else len(columns)),
-        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-    )
-    if size > memory:
+    size = 8 * said.num_rows * (said.num_columns if columns is None else len(columns))
+    memory = system.memory()
+    if memory is not None and size > memory:
         raise DataError(
             f"{path} cannot be read: {said.num_rows} rows of {said.num_columns} columns "
             f"take {size / 2**30:.1f} GiB, and there are {memory / 2**30:.1f}"

@@ -6,7 +6,6 @@ A `Place` puts arrays, gets them back (both through the traffic ledger) and says
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections import deque
@@ -20,16 +19,12 @@ import numpy as np
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import InputError
 from gpuquant.forks import in_child
+from gpuquant.system import cores
 
 CROSSOVER_PATH_STEPS = (
     1e5  # below it a launch and its transfers cost more than the CPU needs (HOUSE measurement)
 )
 CROSSOVER_COLUMNS = 10_000
-
-
-def cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

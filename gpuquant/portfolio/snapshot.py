@@ -9,7 +9,6 @@ followed: names are plain, and links are refused.
 from __future__ import annotations
 
 import datetime
-import fcntl
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gpuquant import disk
+from gpuquant import disk, system
 from gpuquant.errors import DataError, DiskError
 
 MANIFEST = "manifest.json"
@@ -40,7 +39,7 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
         The folder cannot be written; the disk is full.
     """
     folder = disk.ready_folder(folder)
-    with _locked(folder, fcntl.LOCK_EX):
+    with _locked(folder):
         before = _before(folder)
         _sweep(folder)  # what killed saves left would take the room of this one
         place = folder / f"save-{secrets.token_hex(8)}"
@@ -93,7 +92,7 @@ def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
     ):
         raise DataError(f"{folder} is no folder that was saved")
     folder = Path(folder)
-    with _locked(folder, fcntl.LOCK_SH):
+    with _locked(folder, shared=True):
         try:
             manifest = _read(folder / MANIFEST)
             kept = manifest["previous" if previous else "current"]
@@ -253,14 +252,19 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Hold a folder for reading, together with others, or for writing, alone."""
+def _locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a folder for reading, together with others, or for writing, alone, where the system has
+    locks of folders.
+    """
+    if not system.opens_folders():
+        yield
+        return
     try:
-        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        handle = os.open(folder, os.O_RDONLY | system.CLOEXEC | system.DIRECTORY)
     except OSError as failure:
         raise disk.unreadable(folder, "folder", failure) from failure
     try:
-        disk.lock(handle, how)
+        disk.lock(handle, shared=shared)
         yield
     finally:
         disk.release(handle)

@@ -9,7 +9,6 @@ log. A line that is damaged, missing or added by hand is named.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpuquant import disk
+from gpuquant import disk, system
 from gpuquant.data.arrow import read_frame
 from gpuquant.errors import DataError, DiskError
 
@@ -169,7 +168,7 @@ def check(path: Path) -> None:
     found = disk.ready(path, "trial log")
     if found.exists():
         with _held(found, writes=False) as handle:
-            old = os.pread(handle, len(PARQUET), 0) == PARQUET
+            old = system.read_at(handle, len(PARQUET), 0) == PARQUET
             if not old:
                 _head(handle, found)
         if old:
@@ -185,16 +184,16 @@ def _held(path: Path, *, writes: bool) -> Iterator[int]:
         if writes and not os.path.exists(path):
             _make(path)
         try:
-            handle = os.open(path, (os.O_RDWR if writes else os.O_RDONLY) | os.O_CLOEXEC)
+            handle = os.open(path, (os.O_RDWR if writes else os.O_RDONLY) | system.CLOEXEC)
         except OSError as failure:
             raise DiskError(
                 f"trial log {path} cannot be opened: {failure.strerror or failure}"
             ) from failure
         try:
-            disk.lock(handle, fcntl.LOCK_EX if writes else fcntl.LOCK_SH)
+            disk.lock(handle, shared=not writes)
             if not path.exists() or os.fstat(handle).st_ino != path.stat().st_ino:
                 continue  # another put a new file in its place while this one waited
-            if writes and os.pread(handle, len(PARQUET), 0) == PARQUET:
+            if writes and system.read_at(handle, len(PARQUET), 0) == PARQUET:
                 disk.write(path, _whole(_of_parquet(path)))
                 continue
             yield handle
@@ -229,7 +228,7 @@ def _first(lines: int, tried: int, end: int) -> bytes:
 
 def _head(handle: int, path: Path) -> tuple[int, int, int]:
     """How many lines and trials there are, and where the last line ends."""
-    head = os.pread(handle, HEAD, 0)
+    head = system.read_at(handle, HEAD, 0)
     try:
         lines, tried, end = _parsed(head)
     except ValueError:
@@ -293,7 +292,7 @@ def _check(content: bytes) -> str:
 def _content(handle: int) -> bytes:
     size, parts = os.fstat(handle).st_size, []
     at = 0
-    while at < size and (part := os.pread(handle, size - at, at)):
+    while at < size and (part := system.read_at(handle, size - at, at)):
         parts.append(part)
         at += len(part)
     return b"".join(parts)
@@ -302,7 +301,7 @@ def _content(handle: int) -> bytes:
 def _written(handle: int, content: bytes, at: int) -> None:
     """Write all of it, however little the system takes at once."""
     while content:
-        done = os.pwrite(handle, content, at)
+        done = system.write_at(handle, content, at)
         content, at = content[done:], at + done
 
 
