@@ -86,7 +86,7 @@ def walked(device: str) -> float:
     walked.
     """
     model = gq.models.BlackScholes(spot=100.0, rate=0.02, volatility=0.2)
-    paths = gq.Simulated(dynamics=model, paths=100_000, bars=252)
+    paths = gq.SimulatedPrices(model=model, paths=100_000, bars=252)
 
     def go() -> None:
         _ = gq.backtest(

@@ -49,7 +49,7 @@ def ours(stops: gq.Stops | None, device: str = "cpu:1") -> gq.backtesting.result
     found = gq.backtest(
         PANEL,
         signals=SIGNALS,
-        size=gq.Size(of="cash"),
+        size=gq.Size(size_type="cash"),
         stops=stops,
         costs=FEES,
         fill="same_close",
@@ -124,7 +124,7 @@ def run() -> list[Row]:
     what a user gets.
     """
     rows = []
-    plain = {"base": "close", "slippage": "no"}
+    plain = {"entry_reference": "close", "slip_stops": False}
     for question, mine, theirs, bar in (
         ("user-supplied signals", None, {}, 10.0),
         (

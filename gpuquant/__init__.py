@@ -37,9 +37,9 @@ _HOMES = {  # modules kept in a folder
 }
 _NAMES = {
     "backtest": "gpuquant.backtesting.engine",
-    "Bootstrapped": "gpuquant.backtesting.price_paths",
+    "BootstrappedPrices": "gpuquant.backtesting.price_paths",
     "Margin": "gpuquant.backtesting.settings",
-    "Simulated": "gpuquant.backtesting.price_paths",
+    "SimulatedPrices": "gpuquant.backtesting.price_paths",
     "Size": "gpuquant.backtesting.settings",
     "Stops": "gpuquant.backtesting.settings",
     "price": "gpuquant.pricing.engine",

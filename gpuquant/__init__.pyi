@@ -14,8 +14,8 @@ from gpuquant import sizing as sizing
 from gpuquant import validation as validation
 from gpuquant._version import __version__ as __version__
 from gpuquant.backtesting.engine import backtest as backtest
-from gpuquant.backtesting.price_paths import Bootstrapped as Bootstrapped
-from gpuquant.backtesting.price_paths import Simulated as Simulated
+from gpuquant.backtesting.price_paths import BootstrappedPrices as BootstrappedPrices
+from gpuquant.backtesting.price_paths import SimulatedPrices as SimulatedPrices
 from gpuquant.backtesting.settings import Margin as Margin
 from gpuquant.backtesting.settings import Size as Size
 from gpuquant.backtesting.settings import Stops as Stops
@@ -35,14 +35,14 @@ from gpuquant.pricing.implied_volatility import implied_volatility as implied_vo
 from gpuquant.validation import splits as splits
 
 __all__ = [
-    "Bootstrapped",
+    "BootstrappedPrices",
     "Contracts",
     "Margin",
     "Market",
     "Panel",
     "Portfolio",
     "Scenarios",
-    "Simulated",
+    "SimulatedPrices",
     "Size",
     "Stops",
     "Store",

@@ -151,12 +151,12 @@ HINTS = {  # the wrong call, the advice in its message, and the call that follow
         lambda: gq.backtest(CLOSE, weights=ONES, costs=gq.costs.Proportional(rate=0.0005)),
     ),
     "risk sizing": (
-        lambda: gq.backtest(CLOSE, signals=ONES, size=gq.Size(of="risk", amount=0.01)),
+        lambda: gq.backtest(CLOSE, signals=ONES, size=gq.Size(size_type="risk", amount=0.01)),
         "Stops(stop_loss=...)",
         lambda: gq.backtest(
             CLOSE,
             signals=ONES,
-            size=gq.Size(of="risk", amount=0.01),
+            size=gq.Size(size_type="risk", amount=0.01),
             stops=gq.Stops(stop_loss=0.05),
         ),
     ),
@@ -168,12 +168,12 @@ HINTS = {  # the wrong call, the advice in its message, and the call that follow
         ),
     ),
     "volume": (
-        lambda: gq.backtest(CLOSE, weights=ONES, size=gq.Size(participation=0.1)),
+        lambda: gq.backtest(CLOSE, weights=ONES, size=gq.Size(max_participation_rate=0.1)),
         "needs a panel with volume",
         lambda: gq.backtest(
             gq.Panel.from_frames(close=CLOSE, volume=CLOSE * 100),
             weights=ONES,
-            size=gq.Size(participation=0.1),
+            size=gq.Size(max_participation_rate=0.1),
         ),
     ),
     "a fill": (

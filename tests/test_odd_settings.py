@@ -105,7 +105,7 @@ VERBS = {
     ).trades(),
     "paths of prices": lambda: (
         gq.backtest(
-            gq.Simulated(dynamics=HESTON, paths=20, bars=200),
+            gq.SimulatedPrices(model=HESTON, paths=20, bars=200),
             rules.MovingAverageCross(fast=2, slow=10),
         ).frame
     ),

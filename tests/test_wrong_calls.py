@@ -77,8 +77,10 @@ CALLS = {
     "Margin": gq.Margin,
     "Commission": costs.Commission,
     "MovingAverageCross": lambda **how: rules.MovingAverageCross(**{"fast": 3, "slow": 10, **how}),
-    "Simulated": lambda **how: gq.Simulated(**{"dynamics": FLAT, "paths": 2, "bars": 20, **how}),
-    "Bootstrapped": lambda **how: gq.Bootstrapped(
+    "SimulatedPrices": lambda **how: gq.SimulatedPrices(
+        **{"model": FLAT, "paths": 2, "bars": 20, **how}
+    ),
+    "BootstrappedPrices": lambda **how: gq.BootstrappedPrices(
         **{"prices": CLOSE[["A"]], "paths": 2, "bars": 20, **how}
     ),
     "price": lambda **how: gq.price(**{"contracts": CALL, "model": FLAT, **how}),
@@ -159,7 +161,7 @@ WRONG = {
         "margin": ("x", 3, THING),
         "costs": ("x", 0.001, THING, gq.Size()),
         "fill": WORD,
-        "short_of_cash": WORD,
+        "cash_allocation": WORD,
         "align": WORD,
         "cash": NUMBER[:6],
         "periods": NUMBER[:6],
@@ -182,7 +184,7 @@ WRONG = {
         "bar": (-1, 120, 0.5, "x", np.nan),
         "asset": ("Z", 3),
         "size": ("x", np.inf),
-        "of": WORD[:2],
+        "size_type": WORD[:2],
         "limit": (-1.0, 0.0, "x"),
         "stop": (-1.0, np.inf),
         "bars": (0, -1),
@@ -209,25 +211,25 @@ WRONG = {
     },
     "Size": {
         "amount": NUMBER[:6],
-        "of": WORD[:3],
-        "lot": (-1.0, np.nan, "x"),
-        "participation": (0.0, 1.5, np.nan),
-        "partial": WORD[:2],
+        "size_type": WORD[:3],
+        "lot_size": (-1.0, np.nan, "x"),
+        "max_participation_rate": (0.0, 1.5, np.nan),
+        "allow_partial_fills": WORD[:2],
         "nonsense": (1,),
     },
     "Stops": {
         "stop_loss": ("x", -1.0, 0.0, np.inf),
         "take_profit": (-0.1,),
         "trailing": (THING,),
-        "bars": (0,),
-        "watch": WORD[:2],
-        "base": WORD[:2],
+        "max_holding_bars": (0,),
+        "trigger": WORD[:2],
+        "entry_reference": WORD[:2],
     },
     "Margin": {
         "initial": (0.0, 1.5, "x", np.nan),
         "maintenance": (-0.1, 2.0),
-        "financing": (-0.1, np.nan),
-        "borrow": ("x",),
+        "margin_rate": (-0.1, np.nan),
+        "borrow_rate": ("x",),
     },
     "Commission": {"rate": ("x", -0.1, np.nan), "slippage": (-0.1,), "nonsense": (1,)},
     "MovingAverageCross": {
@@ -235,14 +237,14 @@ WRONG = {
         "slow": (0, THING),
         "below": WORD[:2],
     },
-    "Simulated": {
-        "dynamics": ("x", None, gq.models.BlackScholes),
+    "SimulatedPrices": {
+        "model": ("x", None, gq.models.BlackScholes),
         "paths": (0, -1, 1.5, "x"),
         "bars": (1, "x"),
         "seed": (-1, 1.5),
         "tick": NUMBER[:5],
     },
-    "Bootstrapped": {
+    "BootstrappedPrices": {
         "prices": (CLOSE, "nowhere.csv", THING),
         "block": (0.5, "x", np.nan),
         "paths": (0,),

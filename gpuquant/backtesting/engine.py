@@ -44,7 +44,7 @@ from gpuquant.sums import NAMES
 from gpuquant.validation.overfitting import counted
 
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
-SHORT_OF_CASH = ("pro_rata", "in_order")
+CASH_ALLOCATION = ("pro_rata", "sequential")
 # bars of a path on a GPU: the driver reserves 32 bytes of each for every thread that may run at
 # once
 WOVEN = 1000
@@ -63,7 +63,7 @@ def backtest(
     margin: Margin | None = None,
     costs: Cost | None = None,
     fill: str = "next",
-    short_of_cash: str = "pro_rata",
+    cash_allocation: str = "pro_rata",
     cash: float = 1_000_000.0,
     align: str = "exact",
     periods: float | None = None,
@@ -82,8 +82,9 @@ def backtest(
     ----------
     prices : Panel, DataFrame, path, or paths
         Closes, and whatever else the panel knows of its bars; a `gpuquant.Store` for a rule over
-        prices larger than memory; or `gpuquant.Simulated(...)` or `gpuquant.Bootstrapped(...)`, for
-        a rule over many price paths that are made as it walks them.
+        prices larger than memory; or `gpuquant.SimulatedPrices(...)` or
+        `gpuquant.BootstrappedPrices(...)`, for a rule over many price paths that are made as it
+        walks them.
     rule : Rule, optional
         With sequences as parameters: a grid, each column an account of its own on one asset.
     signals : DataFrame or array, shape (bars, assets), optional
@@ -110,8 +111,8 @@ def backtest(
     fill : str
         next (the next bar's open, or its close where there are no opens), same_close, or same_open
         (arrays alone: they then know what comes before the open).
-    short_of_cash : str
-        pro_rata (all buys are cut by one factor) or in_order (the smallest buy first, until the
+    cash_allocation : str
+        pro_rata (all buys are cut by one factor) or sequential (the smallest buy first, until the
         cash is gone).
     cash : float
         Start of every account, in currency units.
@@ -154,7 +155,7 @@ def backtest(
         raise InputError(f"give exactly one of {', '.join(ENTRIES[:-1])} and {ENTRIES[-1]}")
     if panel.bars < 2:
         raise DataError(f"prices have {panel.bars} bar: a back-test needs two at least")
-    _check_choices(fill, short_of_cash, align, cash, top, by, workers)
+    _check_choices(fill, cash_allocation, align, cash, top, by, workers)
     a_year = _periods(periods, panel, paths)
     size, cost = size or Size(), NoCost() if costs is None else costs
     _check(size, stops, margin, cost, panel, fill)
@@ -169,7 +170,7 @@ def backtest(
         size,
         stops,
         margin,
-        short_of_cash == "in_order",
+        cash_allocation == "sequential",
         _market(benchmark, panel),
         detail,
         a_year,
@@ -288,12 +289,12 @@ def _woven_on(device: str | Place, bars: int) -> Place:
 
 
 def _check_choices(
-    fill: str, short_of_cash: str, align: str, cash: float, top: int | None, by: str, workers: Any
+    fill: str, cash_allocation: str, align: str, cash: float, top: int | None, by: str, workers: Any
 ) -> None:
     """The words and numbers of a run are what they should be."""
     for name, value, allowed in (
         ("fill", fill, FILLS),
-        ("short_of_cash", short_of_cash, SHORT_OF_CASH),
+        ("cash_allocation", cash_allocation, CASH_ALLOCATION),
         ("align", align, ALIGN),
     ):
         if value not in allowed:
@@ -343,13 +344,14 @@ def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: st
                     f"{type(part).__name__} {name} has {value.size} rows: a back-test "
                     "takes one for all"
                 )
-    if word(size, "of") == "risk" and (stops is None or np.isnan(stops.stop_loss).any()):
+    if word(size, "size_type") == "risk" and (stops is None or np.isnan(stops.stop_loss).any()):
         raise InputError(
             "Size of = 'risk': needs Stops(stop_loss=...), which says how much a unit may lose"
         )
-    if size.participation[0] < 1.0 and "volume" not in panel.more():
+    if size.max_participation_rate[0] < 1.0 and "volume" not in panel.more():
         raise InputError(
-            f"Size participation = {float(size.participation[0])!r}: needs a panel with volume"
+            f"Size max_participation_rate = {float(size.max_participation_rate[0])!r}: "
+            "needs a panel with volume"
         )
     if getattr(cost, "impact", np.zeros(1))[0] > 0.0 and "volume" not in panel.more():
         raise InputError(f"{type(cost).__name__} impact: needs a panel with volume")

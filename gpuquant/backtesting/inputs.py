@@ -140,7 +140,18 @@ def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np
         raise InputError(
             f"orders = {type(orders).__name__}: must be a frame with a row for each order"
         )
-    known = ("bar", "date", "asset", "size", "of", "limit", "stop", "bars", "group", "parent")
+    known = (
+        "bar",
+        "date",
+        "asset",
+        "size",
+        "size_type",
+        "limit",
+        "stop",
+        "bars",
+        "group",
+        "parent",
+    )
     for name in orders.columns:
         if name not in known:
             raise unknown("column of orders", str(name), known)
@@ -159,10 +170,10 @@ def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np
         out[:, place["last_bar" if name == "bars" else name]] = _numbers(
             orders, name, above=0.0 if name != "size" else -np.inf
         )
-    words = (*domains(Size)["of"].words, "holding")
+    words = (*domains(Size)["size_type"].words, "holding")
     out[:, place["size_type"]] = (
-        [_of(word, row, words) for row, word in enumerate(orders["of"])]
-        if "of" in orders
+        [_of(word, row, words) for row, word in enumerate(orders["size_type"])]
+        if "size_type" in orders
         else float(words.index("units"))
     )
     out[:, place["group"]] = pd.factorize(orders["group"])[0] if "group" in orders else -1.0
@@ -206,11 +217,10 @@ def _sent(orders: pd.DataFrame, panel: Panel, align: str) -> np.ndarray:
 
 
 def _of(word: Any, row: int, words: tuple[str, ...]) -> float:
-    allowed = tuple(
-        w for w in words if w != "risk"
-    )  # a resting order has no stop-loss to measure risk by
+    # a resting order has no stop-loss to measure risk by
+    allowed = tuple(w for w in words if w != "risk")
     if word not in allowed:
-        raise InputError(f"orders of[{row}] = {word!r}: must be one of {', '.join(allowed)}")
+        raise InputError(f"orders size_type[{row}] = {word!r}: must be one of {', '.join(allowed)}")
     return float(words.index(word))
 
 

@@ -51,8 +51,8 @@ class Paths:
         return Panel(np.ones((self.bars, 1)), dates, ("path",))
 
     @property
-    def model(self) -> Model | None:
-        """The model that makes them."""
+    def walked(self) -> Model | None:
+        """The model that makes them, with its derived columns."""
         return None
 
     @property
@@ -72,44 +72,39 @@ class Paths:
 
 
 @dataclass(frozen=True)
-class Simulated(Paths):
+class SimulatedPrices(Paths):
     """Paths of a pricing model, a step a bar: the prices that `gpuquant.price` walks at the same
     seed and step.
 
     Parameters
     ----------
-    dynamics : Model
+    model : Model
         Of one asset, one row; its `rate` less its `dividend_yield` is the drift.
     periods : float
         Bars a year.
     """
 
-    dynamics: Model | None = None
+    model: Model | None = None
     periods: float = 252.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        m = self.dynamics
+        m = self.model
         if not isinstance(m, Model):
-            raise InputError(
-                f"dynamics = {m!r}: must be a model such as gpuquant.models.Heston(...)"
-            )
+            raise InputError(f"model = {m!r}: must be a model such as gpuquant.models.Heston(...)")
         name = type(m).__name__
         if m.rows != 1:
-            raise InputError(f"dynamics = {name} with {m.rows} rows: must have one")
+            raise InputError(f"model = {name} with {m.rows} rows: must have one")
         if not m.simulated() or "spot" not in domains(type(m)):
-            raise InputError(
-                f"dynamics = {name}: must be a model of one price that can be simulated"
-            )
+            raise InputError(f"model = {name}: must be a model of one price that can be simulated")
         if m.times or takes(type(m).begin) > 3:
             raise InputError(
-                f"dynamics = {name}: changes at dates of its own, which the bars do not know"
+                f"model = {name}: changes at dates of its own, which the bars do not know"
             )
 
     @property
-    def model(self) -> Model | None:
-        """The dynamics, settled."""
-        return None if self.dynamics is None else self.dynamics.settled()
+    def walked(self) -> Model | None:
+        return None if self.model is None else self.model.settled()
 
     @property
     def step(self) -> float:
@@ -122,7 +117,7 @@ class Simulated(Paths):
 
 
 @dataclass(frozen=True)
-class Bootstrapped(Paths):
+class BootstrappedPrices(Paths):
     """Paths of resampled returns: blocks of history, of random length and place, one after the
     other; after its last return history begins anew.
 

@@ -93,7 +93,7 @@ class Account:
     size: Size = field(default_factory=Size)
     stops: Stops | None = None
     margin: Margin | None = None
-    in_order: bool = False
+    sequential_cash: bool = False
     market: np.ndarray | None = None
     detail: bool = True
     periods: float = 252.0
@@ -132,7 +132,7 @@ class Account:
         """What its kernel does, on a panel that knows `held`."""
         stops, margin, size = self.stops, self.margin, self.size
         trails = "trailing" in self.parameters
-        rates = () if margin is None else (margin.financing, margin.interest, margin.borrow)
+        rates = () if margin is None else (margin.margin_rate, margin.cash_rate, margin.borrow_rate)
 
         def stops_say(name: str, said: str) -> bool:
             return stops is not None and word(stops, name) == said
@@ -141,26 +141,27 @@ class Account:
             signals=self.rule is not Weights and self.rule is not Amounts,
             targets=self.rule is Amounts,
             priced=self.rule.priced,
-            pyramiding=word(size, "add") == "yes",
-            long_only=word(size, "sides") == "long",
-            short_only=word(size, "sides") == "short",
-            lots=bool(size.lot[0] > 0.0),
-            partial_fills=word(size, "partial") == "yes",
-            volumes="volume" in held and (size.participation[0] < 1.0 or self.cost.uses_volume),
+            pyramiding=bool(size.pyramiding[0]),
+            long_only=word(size, "direction") == "long",
+            short_only=word(size, "direction") == "short",
+            lots=bool(size.lot_size[0] > 0.0),
+            partial_fills=bool(size.allow_partial_fills[0]),
+            volumes="volume" in held
+            and (size.max_participation_rate[0] < 1.0 or self.cost.uses_volume),
             stops=stops is not None,
             ranges={"high", "low"} <= set(held),
-            close_only=stops_say("watch", "close"),
-            timed="bars" in self.parameters,
+            close_only=stops_say("trigger", "close"),
+            timed="max_holding_bars" in self.parameters,
             trails=trails,
-            trails_close=trails and stops_say("follow", "close"),
-            entry_from_close=stops_say("base", "close"),
-            entry_from_signal=stops_say("base", "signal"),
-            entry_bar=stops_say("entry_bar", "yes"),
-            stops_slip=stops is None or not stops_say("slippage", "no"),
-            limits_slip=stops_say("slippage", "all"),
-            margin=margin is not None and word(margin, "locked") == "no",
-            locked=margin is not None and word(margin, "locked") == "yes",
-            sequential_cash=self.in_order,
+            trails_close=trails and stops_say("trail_reference", "close"),
+            entry_from_close=stops_say("entry_reference", "close"),
+            entry_from_signal=stops_say("entry_reference", "signal"),
+            entry_bar=stops is not None and bool(stops.entry_bar[0]),
+            stops_slip=stops is None or bool(stops.slip_stops[0]),
+            limits_slip=stops is not None and bool(stops.slip_limits[0]),
+            margin=margin is not None and not margin.lock_short_proceeds[0],
+            locked=margin is not None and bool(margin.lock_short_proceeds[0]),
+            sequential_cash=self.sequential_cash,
             halts=self.panel.halts,
             actions={"splits", "dividends"} <= set(held),
             delistings="delistings" in held,
@@ -181,10 +182,10 @@ class Account:
             type(self.cost),
             self.assets,
             self.fill,
-            word(self.size, "of"),
+            word(self.size, "size_type"),
             self.flags(held),
             held,
-            None if self.paths is None or self.paths.model is None else type(self.paths.model),
+            None if self.paths is None or self.paths.walked is None else type(self.paths.walked),
             0 if self.paths is None else self.panel.bars,
         )
 
@@ -201,13 +202,13 @@ class Account:
             value = self.parameters.get(name, np.full(1, np.inf))
             # a stop that is not given is never met
             numbers[f"stop {name}"] = np.where(np.isnan(value), np.inf, value)
-        for name in ("amount", "lot", "minimum", "participation"):
+        for name in ("amount", "lot_size", "min_size", "max_participation_rate"):
             numbers[f"size {name}"] = getattr(size, name)
-        for name in ("initial", "maintenance", "financing", "interest", "borrow"):
+        for name in ("initial", "maintenance", "margin_rate", "cash_rate", "borrow_rate"):
             numbers[f"margin {name}"] = getattr(margin, name)
-        if self.paths is not None and self.paths.model is not None:
+        if self.paths is not None and self.paths.walked is not None:
             numbers |= {
-                f"model {name}": value for name, value in self.paths.model.columns().items()
+                f"model {name}": value for name, value in self.paths.walked.columns().items()
             }
         return pack(numbers, tuple(numbers), np.float64)
 

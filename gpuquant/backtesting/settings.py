@@ -14,6 +14,7 @@ import numpy as np
 from gpuquant.data.columns import (
     Column,
     Member,
+    boolean,
     choice,
     combinations,
     domains,
@@ -24,44 +25,42 @@ from gpuquant.data.columns import (
 )
 from gpuquant.errors import InputError
 
-NO_YES = ("no", "yes")
-
 
 @dataclass(frozen=True)
 class Size(Member):
-    """How many units a signal or a rule's wish trades, and in which portions.
+    """How many units a signal or a rule's target trades, and in which portions.
 
     Parameters
     ----------
     amount : Column, shape (1,)
-        In the unit that `of` names; > 0.
-    of : Column, shape (1,)
+        In the unit that `size_type` names; > 0.
+    size_type : Column, shape (1,)
         equity (a share of it), cash (a share of what there is to spend once the other side is
         closed, the fee included), units, value (currency units), or risk (the share of equity that
         the stop-loss loses).
-    lot : Column, shape (1,)
+    lot_size : Column, shape (1,)
         Units come in multiples of it; 0: any fraction.
-    minimum : Column, shape (1,)
+    min_size : Column, shape (1,)
         Units below which nothing is traded.
-    participation : Column, shape (1,)
+    max_participation_rate : Column, shape (1,)
         Largest share of a bar's volume, where the panel knows it; within (0, 1].
-    partial : Column, shape (1,)
-        yes: an order is filled as far as it can be; no: all or nothing.
-    add : Column, shape (1,)
-        yes: a signal in the direction that is held adds to it (pyramiding), and one in the other
-        takes off as much; no: it does nothing.
-    sides : Column, shape (1,)
+    allow_partial_fills : Column, shape (1,)
+        True: an order is filled as far as it can be; False: all or nothing.
+    pyramiding : Column, shape (1,)
+        True: a signal in the direction that is held adds to it, and one in the other takes off as
+        much; False: it does nothing.
+    direction : Column, shape (1,)
         both; long or short: what would open the other side is cut to what closes this one.
     """
 
     amount: Column = positive(default=1.0)
-    of: Column = choice("equity", "cash", "units", "value", "risk", default="equity")
-    lot: Column = nonnegative(default=0.0)
-    minimum: Column = nonnegative(default=0.0)
-    participation: Column = within(0.0, 1.0, default=1.0, sample=1.0)
-    partial: Column = choice(*NO_YES, default="yes")
-    add: Column = choice(*NO_YES, default="no")
-    sides: Column = choice("both", "long", "short", default="both")
+    size_type: Column = choice("equity", "cash", "units", "value", "risk", default="equity")
+    lot_size: Column = nonnegative(default=0.0)
+    min_size: Column = nonnegative(default=0.0)
+    max_participation_rate: Column = within(0.0, 1.0, default=1.0, sample=1.0)
+    allow_partial_fills: Column = boolean(default=True)
+    pyramiding: Column = boolean(default=False)
+    direction: Column = choice("both", "long", "short", default="both")
 
 
 @dataclass(frozen=True)
@@ -77,33 +76,35 @@ class Stops(Member):
     ----------
     stop_loss, take_profit, trailing : Column
         Shares of the price; > 0, or not given.
-    bars : Column
+    max_holding_bars : Column
         Close at the close of the bar that is so many after the entry; not given: never.
-    watch : Column, shape (1,)
-        range: the bar's high and low, where the panel knows them; close: its close alone, which is
-        where it fills.
-    follow : Column, shape (1,)
-        What a trailing stop follows: range, the best price that is watched; close, the best close.
+    trigger : Column, shape (1,)
+        What meets a stop: range, the bar's high and low, where the panel knows them; close, its
+        close alone, which is where it fills.
+    trail_reference : Column, shape (1,)
+        What a trailing stop follows: range, the best price that may trigger; close, the best close.
         Of the entry's bar where `entry_bar` says so.
-    base : Column, shape (1,)
+    entry_reference : Column, shape (1,)
         What the entry is: fill, its price; close, that of its bar; signal, the close of the bar
         before, at which a bracket is written.
     entry_bar : Column, shape (1,)
-        Whether the rest of the entry's own bar is watched.
-    slippage : Column, shape (1,)
-        yes: stops slip as market orders do, and a take-profit, which is a limit, does not; all: a
-        take-profit does, too; no: neither.
+        Whether the rest of the entry's own bar may trigger.
+    slip_stops : Column, shape (1,)
+        Whether stops slip, as market orders do.
+    slip_limits : Column, shape (1,)
+        Whether a take-profit, which is a limit, slips, too.
     """
 
     stop_loss: Column = if_known(sample=0.05)
     take_profit: Column = if_known(sample=0.1)
     trailing: Column = if_known(sample=0.1)
-    bars: Column = if_known(sample=10.0)
-    watch: Column = choice("range", "close", default="range")
-    follow: Column = choice("range", "close", default="range")
-    base: Column = choice("fill", "close", "signal", default="fill")
-    entry_bar: Column = choice(*NO_YES, default="no")
-    slippage: Column = choice(*NO_YES, "all", default="yes")
+    max_holding_bars: Column = if_known(sample=10.0)
+    trigger: Column = choice("range", "close", default="range")
+    trail_reference: Column = choice("range", "close", default="range")
+    entry_reference: Column = choice("fill", "close", "signal", default="fill")
+    entry_bar: Column = boolean(default=False)
+    slip_stops: Column = boolean(default=True)
+    slip_limits: Column = boolean(default=False)
 
     def __post_init__(self) -> None:
         for name in GRIDDED:  # their lengths may differ: they make a grid
@@ -140,7 +141,7 @@ class Stops(Member):
         )
 
 
-GRIDDED = ("stop_loss", "take_profit", "trailing", "bars")
+GRIDDED = ("stop_loss", "take_profit", "trailing", "max_holding_bars")
 
 
 @dataclass(frozen=True)
@@ -154,21 +155,21 @@ class Margin(Member):
         leverage.
     maintenance : Column, shape (1,)
         Below this share of what is held, everything is sold at the next fill; below `initial`.
-    financing, interest : Column, shape (1,)
+    margin_rate, cash_rate : Column, shape (1,)
         Paid on borrowed cash, earned on cash, per year.
-    borrow : Column, shape (1,)
+    borrow_rate : Column, shape (1,)
         Paid on the value of shares sold short, per year.
-    locked : Column, shape (1,)
-        yes: the proceeds of a short, and as much again, cannot be spent until it is covered, and
+    lock_short_proceeds : Column, shape (1,)
+        True: the proceeds of a short, and as much again, cannot be spent until it is covered, and
         nothing is lent.
     """
 
     initial: Column = within(0.0, 1.0, default=1.0, sample=0.5)
     maintenance: Column = nonnegative(default=0.0)
-    financing: Column = nonnegative(default=0.0)
-    interest: Column = nonnegative(default=0.0)
-    borrow: Column = nonnegative(default=0.0)
-    locked: Column = choice(*NO_YES, default="no")
+    margin_rate: Column = nonnegative(default=0.0)
+    cash_rate: Column = nonnegative(default=0.0)
+    borrow_rate: Column = nonnegative(default=0.0)
+    lock_short_proceeds: Column = boolean(default=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -253,6 +253,11 @@ def choice(
     )
 
 
+def boolean(default: bool) -> Any:
+    """A column of True and False, kept as 1 and 0; in a file also as words, true and false."""
+    return choice("False", "True", default=default)
+
+
 def call_or_put() -> Any:
     """The column `option_type`: call is 1, put is -1."""
     return choice("call", "put", codes=(1.0, -1.0))

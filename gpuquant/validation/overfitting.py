@@ -84,7 +84,7 @@ class Ledger:
         account, root = found.account, math.sqrt(found.account.periods)
         terms = {
             name: repr(getattr(account, name))
-            for name in ("cost", "size", "margin", "fill", "cash", "in_order")
+            for name in ("cost", "size", "margin", "fill", "cash", "sequential_cash")
         }
         if account.stops is not None:  # their numbers are among the parameters
             known = (

@@ -82,14 +82,14 @@ def accounts():
                 "signals": signals,
                 "stops": stops,
                 "costs": broker,
-                "size": gq.Size(amount=0.5, lot=5.0, participation=0.3),
+                "size": gq.Size(amount=0.5, lot_size=5.0, max_participation_rate=0.3),
             },
         ),
         "trails": (
             plain,
             {
                 "signals": signals,
-                "stops": gq.Stops(trailing=0.02, base="close", follow="close"),
+                "stops": gq.Stops(trailing=0.02, entry_reference="close", trail_reference="close"),
                 "costs": fees,
             },
         ),
@@ -97,8 +97,8 @@ def accounts():
             ranged,
             {
                 "signals": signals,
-                "stops": gq.Stops(stop_loss=0.02, base="signal", entry_bar="yes"),
-                "size": gq.Size(sides="long"),
+                "stops": gq.Stops(stop_loss=0.02, entry_reference="signal", entry_bar=True),
+                "size": gq.Size(direction="long"),
             },
         ),
         "orders": (ranged, {"orders": orders, "costs": broker}),
@@ -110,7 +110,7 @@ def accounts():
             panel,
             {
                 "weights": 3.0 * weights,
-                "margin": gq.Margin(initial=0.2, maintenance=0.15, financing=0.1, interest=0.01),
+                "margin": gq.Margin(initial=0.2, maintenance=0.15, margin_rate=0.1, cash_rate=0.01),
                 "costs": fees,
             },
         ),
@@ -118,17 +118,17 @@ def accounts():
             panel,
             {
                 "amounts": wishes(draw, (60, 2), "amounts"),
-                "margin": gq.Margin(locked="yes", borrow=0.1),
+                "margin": gq.Margin(lock_short_proceeds=True, borrow_rate=0.1),
                 "costs": fees,
             },
         ),
         "benchmark": (panel, {"signals": signals, "benchmark": "equal_weight"}),
         "paths": (
-            gq.Simulated(dynamics=heston, paths=3, bars=40),
+            gq.SimulatedPrices(model=heston, paths=3, bars=40),
             {"rule": crosses, "costs": fees},
         ),
         "resampled": (
-            gq.Bootstrapped(prices=history, paths=3, bars=40, block=4.0),
+            gq.BootstrappedPrices(prices=history, paths=3, bars=40, block=4.0),
             {"rule": crosses, "stops": gq.Stops(stop_loss=0.02)},
         ),
         "wishes at every bar": (

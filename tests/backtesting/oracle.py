@@ -26,7 +26,7 @@ class Terms:
     partial: bool = True
     add: bool = False
     sides: str = "both"
-    in_order: bool = False
+    sequential: bool = False
     rate: float = 0.0
     fixed: float = 0.0
     least_fee: float = 0.0
@@ -234,7 +234,7 @@ class Oracle:
             if abs(sizes[j]) > 1e-9 * abs(self.held[j]):
                 self.refused.append((bar, j))
             sizes[j] = 0.0
-        if self.terms.in_order:
+        if self.terms.sequential:
             for j in sorted(np.flatnonzero(sizes), key=lambda j: sizes[j] * prices[j]):
                 size, sizes[j] = sizes[j], 0.0
                 self.deal(bar, j, size, prices[j])

@@ -43,12 +43,12 @@ TERMS = {
     "margin": lambda d, p: {
         "weights": 2.0 * wishes(d, p.close.shape, "weights"),
         "margin": gq.Margin(
-            initial=0.3, maintenance=0.2, financing=0.1, interest=0.03, borrow=0.05
+            initial=0.3, maintenance=0.2, margin_rate=0.1, cash_rate=0.03, borrow_rate=0.05
         ),
     },
     "ruin": lambda d, p: {
         "amounts": -20.0 * np.abs(wishes(d, p.close.shape, "amounts")),
-        "margin": gq.Margin(initial=0.05, borrow=0.1),
+        "margin": gq.Margin(initial=0.05, borrow_rate=0.1),
     },
     "orders": lambda d, p: {
         "orders": pd.DataFrame(
@@ -315,7 +315,7 @@ def test_interest_accrues_by_time():
     days = pd.DatetimeIndex(["2024-01-04", "2024-01-05", "2024-01-08", "2024-01-09"])
     flat = pd.DataFrame({"A": np.full(4, 100.0)}, days)
     found = gq.backtest(
-        flat, weights=np.zeros((4, 1)), margin=gq.Margin(interest=0.0365), cash=1000.0
+        flat, weights=np.zeros((4, 1)), margin=gq.Margin(cash_rate=0.0365), cash=1000.0
     )
     assert found.equity()[0].to_numpy() == pytest.approx(
         1000.0 * np.cumprod([1.0, 1.0001, 1.0003, 1.0001]), rel=1e-12
@@ -323,7 +323,7 @@ def test_interest_accrues_by_time():
     rule = gq.backtest(
         flat,
         gq.rules.MovingAverageCross(fast=1, slow=(2, 3)),
-        margin=gq.Margin(interest=0.0365),
+        margin=gq.Margin(cash_rate=0.0365),
         cash=1000.0,
     )
     np.testing.assert_allclose(
@@ -377,7 +377,7 @@ def test_a_delisting_pays_out_whatever_volume_there_is():
         panel,
         weights=np.array([[1.0], [np.nan], [np.nan]]),
         fill="same_close",
-        size=gq.Size(participation=0.5),
+        size=gq.Size(max_participation_rate=0.5),
         cash=1000.0,
     )
     assert found.equity()[0].to_numpy() == pytest.approx([1000.0, 1100.0, 550.0])
@@ -393,7 +393,7 @@ def test_a_cover_that_volume_forbids_makes_no_room_for_another_short(partial):
     volume = pd.DataFrame({"A": [1e6, 1e6, 40.0, 1e6], "B": 1e6}, days)
     weights = pd.DataFrame({"A": [-1.0, 0.0, 0.0, 0.0], "B": [0.0, -1.0, -1.0, -1.0]}, days)
     terms = {
-        "size": gq.Size(participation=1.0 - 1e-9, partial=partial),
+        "size": gq.Size(max_participation_rate=1.0 - 1e-9, allow_partial_fills=partial),
         "cash": CASH,
         "progress": False,
     }
@@ -413,7 +413,7 @@ def test_a_payment_earns_no_interest_of_the_time_before_it():
         paid,
         amounts=np.array([[10.0], [np.nan], [np.nan]]),
         fill="same_close",
-        margin=gq.Margin(interest=0.12),
+        margin=gq.Margin(cash_rate=0.12),
         cash=1000.0,
     )
     assert found.equity()[0].iloc[-1] == pytest.approx(1000.0 + 5.0)

@@ -54,7 +54,7 @@ def test_the_paths_are_those_that_are_priced(model):
     """
     bars = 13
     found = gq.backtest(
-        gq.Simulated(dynamics=model, paths=4000, bars=bars, periods=12.0, seed=5, tick=1e-6),
+        gq.SimulatedPrices(model=model, paths=4000, bars=bars, periods=12.0, seed=5, tick=1e-6),
         Hold(),
         fill="same_close",
         cash=100.0,
@@ -71,7 +71,7 @@ def test_the_paths_are_those_that_are_priced(model):
 
 def test_a_path_can_be_walked_again():
     found = gq.backtest(
-        gq.Simulated(dynamics=HESTON, paths=50, bars=252, seed=1),
+        gq.SimulatedPrices(model=HESTON, paths=50, bars=252, seed=1),
         CROSS,
         costs=gq.costs.Proportional(rate=0.001),
     )
@@ -88,12 +88,12 @@ def test_a_path_can_be_walked_again():
 
 def test_the_same_bits_for_any_threads():
     one, two = (
-        gq.backtest(gq.Simulated(dynamics=HESTON, paths=64, bars=100), CROSS, device=device).sums
+        gq.backtest(gq.SimulatedPrices(model=HESTON, paths=64, bars=100), CROSS, device=device).sums
         for device in ("cpu:1", "cpu:2")
     )
     for name in one:
         np.testing.assert_array_equal(one[name], two[name])
-    other = gq.backtest(gq.Simulated(dynamics=HESTON, paths=64, bars=100, seed=1), CROSS)
+    other = gq.backtest(gq.SimulatedPrices(model=HESTON, paths=64, bars=100, seed=1), CROSS)
     assert (other.sums["growth"] != one["growth"]).any()
 
 
@@ -106,7 +106,7 @@ def test_resampled_bars_are_those_of_history():
     history = np.diff(np.log(close["A"].to_numpy()))
     for block in (1.0, 20.0):
         found = gq.backtest(
-            gq.Bootstrapped(prices=close, paths=600, bars=100, block=block, tick=1e-7),
+            gq.BootstrappedPrices(prices=close, paths=600, bars=100, block=block, tick=1e-7),
             Hold(),
             fill="same_close",
         )
@@ -124,13 +124,13 @@ def test_resampled_bars_are_those_of_history():
     ("make", "words"),
     [
         (
-            lambda: gq.Simulated(dynamics=FLAT, paths=0, bars=10),
+            lambda: gq.SimulatedPrices(model=FLAT, paths=0, bars=10),
             "paths = 0: must be a whole number >= 1",
         ),
-        (lambda: gq.Simulated(dynamics=3, paths=1, bars=10), "must be a model such as"),
+        (lambda: gq.SimulatedPrices(model=3, paths=1, bars=10), "must be a model such as"),
         (
-            lambda: gq.Simulated(
-                dynamics=gq.models.CGMY(
+            lambda: gq.SimulatedPrices(
+                model=gq.models.CGMY(
                     spot=1.0, rate=0.0, activity=1.0, left_decay=5.0, right_decay=5.0, fineness=0.5
                 ),
                 paths=1,
@@ -139,15 +139,15 @@ def test_resampled_bars_are_those_of_history():
             "can be simulated",
         ),
         (
-            lambda: gq.Simulated(
-                dynamics=gq.models.BlackScholes(spot=[1.0, 2.0], rate=0.0, volatility=0.1),
+            lambda: gq.SimulatedPrices(
+                model=gq.models.BlackScholes(spot=[1.0, 2.0], rate=0.0, volatility=0.1),
                 paths=1,
                 bars=9,
             ),
             "with 2 rows: must have one",
         ),
         (
-            lambda: gq.Bootstrapped(
+            lambda: gq.BootstrappedPrices(
                 prices=pd.DataFrame(np.ones((9, 2)), index=pd.bdate_range("2020-01-01", periods=9)),
                 paths=1,
                 bars=9,
@@ -156,7 +156,7 @@ def test_resampled_bars_are_those_of_history():
         ),
         (
             lambda: gq.backtest(
-                gq.Simulated(dynamics=FLAT, paths=4, bars=9), weights=np.ones((9, 1))
+                gq.SimulatedPrices(model=FLAT, paths=4, bars=9), weights=np.ones((9, 1))
             ),
             "paths and stores are walked by a rule",
         ),
@@ -170,10 +170,10 @@ def test_bad_paths_are_named(make, words):
 def test_a_path_too_long_for_a_thread_of_a_gpu_is_refused(monkeypatch):
     twin.stand_in(monkeypatch)
     with pytest.raises(InputError, match="room for a path of 1000 bars, not of 1001"):
-        gq.backtest(gq.Simulated(dynamics=FLAT, paths=4, bars=1001), CROSS, device="cuda")
+        gq.backtest(gq.SimulatedPrices(model=FLAT, paths=4, bars=1001), CROSS, device="cuda")
     assert (
         "has not been measured"
-        in gq.backtest(gq.Simulated(dynamics=FLAT, paths=4, bars=9), CROSS).meta["device_reason"]
+        in gq.backtest(gq.SimulatedPrices(model=FLAT, paths=4, bars=9), CROSS).meta["device_reason"]
     )
 
 
@@ -217,7 +217,7 @@ def test_workers_give_the_same_bits(walk_panel):
 
     rule = gq.rules.MovingAverageCross(fast=(3, 5), slow=(15, 20))
     whole = gq.backtest(walk_panel, rule)
-    paths = gq.backtest(gq.Simulated(dynamics=FLAT, paths=40, bars=60), CROSS)
+    paths = gq.backtest(gq.SimulatedPrices(model=FLAT, paths=40, bars=60), CROSS)
     with (
         LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
@@ -228,7 +228,9 @@ def test_workers_give_the_same_bits(walk_panel):
             (whole, gq.backtest(walk_panel, rule, workers=client)),
             (
                 paths,
-                gq.backtest(gq.Simulated(dynamics=FLAT, paths=40, bars=60), CROSS, workers=client),
+                gq.backtest(
+                    gq.SimulatedPrices(model=FLAT, paths=40, bars=60), CROSS, workers=client
+                ),
             ),
         ):
             for name in alone.sums:

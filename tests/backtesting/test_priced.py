@@ -60,7 +60,10 @@ def test_a_priced_wish_fills_where_a_slow_loop_fills_it(ranges):
     panel = bars(np.random.default_rng(4), 400, 3, ranges=ranges)
     limits, stops = [0.0, 0.005, -0.03, 0.03], [0.0, 0.01]
     found = gq.backtest(
-        panel, Patient(limit=limits, stop=stops), size=gq.Size(of="units", amount=UNITS), cash=1e6
+        panel,
+        Patient(limit=limits, stop=stops),
+        size=gq.Size(size_type="units", amount=UNITS),
+        cash=1e6,
     )
     fills, refused = found.orders(), found.rejects()
     seen = {"fills": 0, "refusals": 0}
@@ -91,7 +94,7 @@ def test_at_the_close_a_limit_sees_the_close_alone():
     the close is within always.
     """
     panel = bars(np.random.default_rng(7), 200, 1, ranges=True)
-    terms = {"size": gq.Size(of="units", amount=UNITS), "cash": 1e6, "fill": "same_close"}
+    terms = {"size": gq.Size(size_type="units", amount=UNITS), "cash": 1e6, "fill": "same_close"}
     never, always = (
         gq.backtest(panel, Patient(limit=limit, stop=0.0), **terms) for limit in (0.0001, -0.0001)
     )
@@ -120,7 +123,7 @@ def test_a_margin_call_waits_for_no_price():
     found = gq.backtest(
         panel,
         Greedy(limit=0.0, stop=0.0),
-        size=gq.Size(of="equity", amount=2.0),
+        size=gq.Size(size_type="equity", amount=2.0),
         margin=gq.Margin(initial=0.4, maintenance=0.3),
         cash=1e4,
     )
@@ -131,7 +134,10 @@ def test_a_margin_call_waits_for_no_price():
 def test_a_bar_without_prices_says_so(halts):
     panel = bars(np.random.default_rng(8), 300, 1, ranges=True, halts=halts)
     refused = gq.backtest(
-        panel, Patient(limit=0.002, stop=0.0), size=gq.Size(of="units", amount=UNITS), cash=1e6
+        panel,
+        Patient(limit=0.002, stop=0.0),
+        size=gq.Size(size_type="units", amount=UNITS),
+        cash=1e6,
     ).rejects()
     for bar, reason in zip(refused["bar"], refused["reason"], strict=True):
         assert reason == (
@@ -142,7 +148,7 @@ def test_a_bar_without_prices_says_so(halts):
 
 def test_a_limit_does_not_slip_and_a_stop_does():
     panel = bars(np.random.default_rng(5), 300, 1, ranges=True)
-    size, slips = gq.Size(of="units", amount=UNITS), gq.costs.Proportional(slippage=0.01)
+    size, slips = gq.Size(size_type="units", amount=UNITS), gq.costs.Proportional(slippage=0.01)
     for terms, moved in (
         ({"limit": 0.005, "stop": 0.0}, False),
         ({"limit": 0.0, "stop": 0.01}, True),

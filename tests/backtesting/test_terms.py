@@ -74,13 +74,13 @@ def ours(panel, given, t):
     )
     size = gq.Size(
         amount=t.amount,
-        of=t.of,
-        lot=t.lot,
-        minimum=t.minimum,
-        participation=t.participation,
-        partial="yes" if t.partial else "no",
-        add="yes" if t.add else "no",
-        sides=t.sides,
+        size_type=t.of,
+        lot_size=t.lot,
+        min_size=t.minimum,
+        max_participation_rate=t.participation,
+        allow_partial_fills=t.partial,
+        pyramiding=t.add,
+        direction=t.sides,
     )
     stops = None
     if t.stops:
@@ -91,19 +91,23 @@ def ours(panel, given, t):
         }
         stops = gq.Stops(
             **known,
-            entry_bar="yes" if t.entry_bar else "no",
-            base=t.base,
-            slippage="all" if t.goal_slips else "yes",
-            watch=t.watch,
-            follow=t.follow,
+            entry_bar=t.entry_bar,
+            entry_reference=t.base,
+            slip_limits=t.goal_slips,
+            trigger=t.watch,
+            trail_reference=t.follow,
         )
     margin = None
     if t.levered or t.locked:
-        rates = {"financing": t.financing, "interest": t.interest, "borrow": t.borrow}
+        rates = {
+            "margin_rate": t.financing,
+            "cash_rate": t.interest,
+            "borrow_rate": t.borrow,
+        }
         margin = gq.Margin(
             initial=t.initial,
             maintenance=t.maintenance,
-            locked="yes" if t.locked else "no",
+            lock_short_proceeds=t.locked,
             **rates,
         )
     return gq.backtest(
@@ -115,7 +119,7 @@ def ours(panel, given, t):
         margin=margin,
         fill=t.fill,
         cash=CASH,
-        short_of_cash="in_order" if t.in_order else "pro_rata",
+        cash_allocation="sequential" if t.sequential else "pro_rata",
         progress=False,
     )
 
@@ -193,7 +197,7 @@ KINDS = {
             least_fee=5.0,
             slippage=0.001,
             minimum=3.0,
-            in_order=bool(d.random() < 0.5),
+            sequential=bool(d.random() < 0.5),
         ),
         {},
     ),
@@ -203,7 +207,7 @@ KINDS = {
             lot=5.0,
             rate=0.001,
             partial=bool(d.random() < 0.5),
-            in_order=bool(d.random() < 0.5),
+            sequential=bool(d.random() < 0.5),
         ),
         {},
     ),
@@ -257,7 +261,7 @@ KINDS = {
         {"volume": True},
     ),
     "halts": lambda d: (
-        Terms("weights", rate=0.001, in_order=bool(d.random() < 0.5)),
+        Terms("weights", rate=0.001, sequential=bool(d.random() < 0.5)),
         {"halts": True, "ranges": bool(d.random() < 0.5)},
     ),
     "halted stops": lambda d: (
@@ -299,7 +303,7 @@ KINDS = {
             borrow=0.1,
             rate=0.001,
             fixed=1.0,
-            in_order=bool(d.random() < 0.5),
+            sequential=bool(d.random() < 0.5),
         ),
         {},
     ),
@@ -443,7 +447,7 @@ def test_an_order_that_cannot_fill_says_why():
     found = gq.backtest(
         one(),
         orders=pd.DataFrame([{"bar": 0, "size": 1e6}]),
-        size=gq.Size(partial="no"),
+        size=gq.Size(allow_partial_fills=False),
         cash=10_000.0,
     )
     assert found.tickets()["state"].tolist() == ["rejected"] and found.rejects()[
@@ -479,7 +483,7 @@ def test_every_order_is_a_fill_a_refusal_or_neither():
             panel,
             orders=frame,
             costs=gq.costs.Commission(rate=0.001, fixed=1.0),
-            size=gq.Size(partial="no" if seed % 2 else "yes"),
+            size=gq.Size(allow_partial_fills=seed % 2 == 0),
             cash=5_000.0,
         )
         fates, fills, rejects = found.tickets(), found.orders(), found.rejects()
@@ -630,8 +634,8 @@ def test_tails_excursions_and_a_benchmark_are_what_they_say():
             r"orders limit\[0\] = -1.0: must be finite and > 0",
         ),
         (
-            lambda p: gq.backtest(p, orders=pd.DataFrame([{"bar": 0, "of": "risk"}])),
-            r"orders of\[0\] = 'risk': must be one of",
+            lambda p: gq.backtest(p, orders=pd.DataFrame([{"bar": 0, "size_type": "risk"}])),
+            r"orders size_type\[0\] = 'risk': must be one of",
         ),
         (
             lambda p: gq.backtest(p, orders=pd.DataFrame([{"bar": 0, "parent": 7}])),
@@ -642,11 +646,13 @@ def test_tails_excursions_and_a_benchmark_are_what_they_say():
             "orders date: 1 of 1 dates are no dates of the prices: 2031-01-01",
         ),
         (
-            lambda p: gq.backtest(p, weights=np.ones((10, 1)), size=gq.Size(participation=0.1)),
+            lambda p: gq.backtest(
+                p, weights=np.ones((10, 1)), size=gq.Size(max_participation_rate=0.1)
+            ),
             "needs a panel with volume",
         ),
         (
-            lambda p: gq.backtest(p, signals=np.ones((10, 1)), size=gq.Size(of="risk")),
+            lambda p: gq.backtest(p, signals=np.ones((10, 1)), size=gq.Size(size_type="risk")),
             r"needs Stops\(stop_loss",
         ),
         (
@@ -664,8 +670,8 @@ def test_tails_excursions_and_a_benchmark_are_what_they_say():
             "that open is past",
         ),
         (
-            lambda p: gq.backtest(p, weights=np.ones((10, 1)), short_of_cash="never"),
-            "unknown short_of_cash 'never'",
+            lambda p: gq.backtest(p, weights=np.ones((10, 1)), cash_allocation="never"),
+            "unknown cash_allocation 'never'",
         ),
         (
             lambda p: gq.backtest(
@@ -705,17 +711,17 @@ def test_a_share_of_a_holding_is_one_of_what_was_held():
     )
     orders = pd.DataFrame(
         [
-            {"bar": 0, "size": 100.0, "of": "units", "bars": 10},
-            {"bar": 12, "size": -0.6, "of": "holding", "bars": 10},
+            {"bar": 0, "size": 100.0, "size_type": "units", "bars": 10},
+            {"bar": 12, "size": -0.6, "size_type": "holding", "bars": 10},
         ]
     )
-    found = gq.backtest(panel, orders=orders, size=gq.Size(participation=0.5), cash=1e6)
+    found = gq.backtest(panel, orders=orders, size=gq.Size(max_participation_rate=0.5), cash=1e6)
     assert found.orders()["size"].tolist() == [20.0] * 8
     assert found.tickets()["filled"].tolist() == [100.0, -60.0]
     spent = gq.backtest(
         panel,
         orders=orders.iloc[:1].assign(size=0.001, of="cash"),
-        size=gq.Size(participation=0.5),
+        size=gq.Size(max_participation_rate=0.5),
         cash=1e6,
     ).orders()
     assert (spent["size"] * spent["price"]).sum() == pytest.approx(1000.0, rel=0.2)

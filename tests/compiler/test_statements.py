@@ -79,7 +79,7 @@ RUNS = {
         gq.rules.MovingAverageCross(fast=3, slow=range(5, 8)),
         stops=gq.Stops(stop_loss=0.05, trailing=0.08),
         costs=gq.costs.Commission(rate=0.001, fixed=1.0),
-        size=gq.Size(of="equity", amount=0.5),
+        size=gq.Size(size_type="equity", amount=0.5),
     ),
 }
 

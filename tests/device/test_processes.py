@@ -120,7 +120,7 @@ JOBS = {  # what is run first, so that it is compiled, and the long job
         "slow=range(300, {303|500})))"
     ),
     "paths of prices": (
-        "gq.backtest(gq.Simulated(dynamics=flat, paths={10|2_000_000}, bars=2520), "
+        "gq.backtest(gq.SimulatedPrices(model=flat, paths={10|2_000_000}, bars=2520), "
         "gq.rules.MovingAverageCross(fast=5, slow=20))"
     ),
     "scenarios": (

@@ -119,7 +119,9 @@ def split():
 def test_trades_over_a_split_and_a_dividend(split):
     signals = np.full((8, 1), np.nan)
     signals[0], signals[6] = 1, 0
-    found = gq.backtest(split, signals=signals, size=gq.Size(amount=10.0, of="units"), cash=1e4)
+    found = gq.backtest(
+        split, signals=signals, size=gq.Size(amount=10.0, size_type="units"), cash=1e4
+    )
     trades = found.trades()
     assert len(trades) == 1, trades
     assert trades[["direction", "closed"]].values.tolist() == [["long", True]]
@@ -165,7 +167,7 @@ def test_a_stationary_bootstrap_wraps_the_data_round():
         index=days(250),
     )
     paths = gq.backtest(
-        gq.Bootstrapped(paths=20000, bars=253, prices=history, block=20.0, tick=1e-6),
+        gq.BootstrappedPrices(paths=20000, bars=253, prices=history, block=20.0, tick=1e-6),
         Long(),
         fill="same_close",
         detail=False,
@@ -186,10 +188,10 @@ def test_interest_over_five_days_of_minutes():
     with pytest.raises(
         InputError, match="too few days to tell how many a year has"
     ):  # they go on through the night: a day and a third
-        gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05))
+        gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(cash_rate=0.05))
     earned = float(
         gq.backtest(
-            minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05), periods=525_600
+            minutes, weights=once(1950, 0.0), margin=gq.Margin(cash_rate=0.05), periods=525_600
         ).measures["total_return"][0]
     )
     assert earned == pytest.approx(np.expm1(0.05 * 1949 / (365 * 24 * 60)), rel=1e-6)
@@ -200,7 +202,7 @@ def test_interest_over_five_days_of_minutes():
     ]
     minutes = pd.DataFrame({"A": np.full(1950, 100.0)}, index=pd.DatetimeIndex(exchange))
     earned = float(
-        gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(interest=0.05)).measures[
+        gq.backtest(minutes, weights=once(1950, 0.0), margin=gq.Margin(cash_rate=0.05)).measures[
             "total_return"
         ][0]
     )
@@ -220,7 +222,7 @@ def test_interest_before_a_rules_first_decision():
     found = gq.backtest(
         flat,
         gq.rules.MovingAverageCross(fast=5, slow=(10, 100, 200)),
-        margin=gq.Margin(interest=0.0252),
+        margin=gq.Margin(cash_rate=0.0252),
     )
     years = np.diff(flat.index.to_numpy()) / np.timedelta64(365, "D")
     assert found.frame.total_return.tolist() == pytest.approx(

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 import gpuquant as gq
-from gpuquant import features, leaks, learn, sizing, splits
+from gpuquant import features, learn, sizing, splits
 from gpuquant.device import choose
 from gpuquant.errors import LeakFound
 from gpuquant.forecast import information_coefficient
 from gpuquant.learn.train import Recipe
+from gpuquant.validation import lookahead
 from tests.faults import pending
 
 DRAW = np.random.default_rng(3)
@@ -163,7 +164,7 @@ def test_a_leak_check_of_a_feature_that_is_the_return_to_come():
     tomorrow = PRICES.pct_change().shift(-2)
     trained = train(learn.networks.MLP(hidden=4), feature=[tomorrow])
     with pytest.raises((LeakFound, gq.errors.InputError)):
-        leaks.check(trained, PRICES)
+        lookahead.check(trained, PRICES)
 
 
 @pending(17)

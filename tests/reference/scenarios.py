@@ -164,14 +164,16 @@ def of_vectorbt(told, panel, given):
     sides = p.get("direction", "longonly" if "signal" in given else "both").lower().replace("_", "")
     size = gq.Size(
         amount=amount,
-        of=kind,
-        lot=p.get("size_granularity") or 0.0,
-        minimum=p.get("min_size") or 0.0,
-        partial="no"
-        if p.get("allow_partial") is False or "all-or-nothing" in words or "all or nothing" in words
-        else "yes",
-        add="yes" if p.get("accumulate") or "pyramid" in words else "no",
-        sides={"longonly": "long", "shortonly": "short"}.get(sides, "both"),
+        size_type=kind,
+        lot_size=p.get("size_granularity") or 0.0,
+        min_size=p.get("min_size") or 0.0,
+        allow_partial_fills=not (
+            p.get("allow_partial") is False
+            or "all-or-nothing" in words
+            or "all or nothing" in words
+        ),
+        pyramiding=bool(p.get("accumulate") or "pyramid" in words),
+        direction={"longonly": "long", "shortonly": "short"}.get(sides, "both"),
     )
     run_ = {
         "costs": costs,
@@ -179,9 +181,9 @@ def of_vectorbt(told, panel, given):
         "cash": p["init_cash"],
         "periods": 365.0,
         "fill": "same_open" if p.get("price") == "open" else "same_close",
-        "margin": gq.Margin(locked="yes") if p.get("lock_cash") else None,
+        "margin": gq.Margin(lock_short_proceeds=True) if p.get("lock_cash") else None,
         "stops": _stops(p, words),
-        "short_of_cash": "in_order",
+        "cash_allocation": "sequential",
     }
     sells_first = (
         str(p.get("call_seq", "")).lower() == "auto"
@@ -225,8 +227,10 @@ def of_vectorbt(told, panel, given):
         )
         orders = orders.assign(by=orders["size"] * worth).sort_values(["bar", "by"], kind="stable")
     if unit == "cash":  # a share of the cash to buy, a share of the holding to sell
-        orders.loc[orders["size"] < 0.0, "of"] = "holding"
-    orders = orders[["bar", "size", "of", "bars", *(("asset",) if "asset" in orders else ())]]
+        orders.loc[orders["size"] < 0.0, "size_type"] = "holding"
+    orders = orders[
+        ["bar", "size", "size_type", "bars", *(("asset",) if "asset" in orders else ())]
+    ]
     return gq.backtest(panel, orders=orders, **run_)
 
 
@@ -253,20 +257,22 @@ def _stops(p, words):
     if loss is None and profit is None and not trail:
         return None
     trailing = loss if trail is True else trail or (loss if "trailing" in words else None)
+    market = (
+        "market" in str(p.get("stop_exit_price", "")).lower()
+        or "stop-market" in words
+        or "stopmarket" in words
+    )
     return gq.Stops(
         stop_loss=None if trailing else loss,
         trailing=trailing,
         take_profit=profit,
-        base="fill"
+        entry_reference="fill"
         if "fill price" in words
         or str(p.get("stop_entry_price", "")).lower() in ("price", "fillprice")
         else "close",
-        slippage="all"
-        if "market" in str(p.get("stop_exit_price", "")).lower()
-        or "stop-market" in words
-        or "stopmarket" in words
-        else "no",
-        watch="close" if "close-based" in words else "range",
+        slip_stops=market,
+        slip_limits=market,
+        trigger="close" if "close-based" in words else "range",
     )
 
 
@@ -304,7 +310,7 @@ def _shared(given, kind, amount, sells_first, run_orders):
                         "bar": bar,
                         "asset": asset,
                         "size": amount if signal == "entry" else np.nan,
-                        "of": kind,
+                        "size_type": kind,
                         "bars": 1,
                     }
                 )
@@ -328,7 +334,9 @@ def of_backtesting(told, panel, given):
         "margin": gq.Margin(initial=p["margin"]) if p.get("margin", 1) < 1 else None,
     }
     if "limit -" in rule:
-        return gq.backtest(panel, orders=_resting(rule, panel), size=gq.Size(partial="no"), **run_)
+        return gq.backtest(
+            panel, orders=_resting(rule, panel), size=gq.Size(allow_partial_fills=False), **run_
+        )
     words = f"{told['title']} {rule}".lower()
     stops = _trail(p, words) or _bracket(p, words)
     signals = _signals(
@@ -341,11 +349,13 @@ def of_backtesting(told, panel, given):
     # ".9999" is how its documentation prints "all of it": two of B01's sizes (entries at bars 267
     # and 459) are one unit above the share's
     size = (
-        {"amount": 1.0 if size == 0.9999 else size, "of": "cash"}
+        {"amount": 1.0 if size == 0.9999 else size, "size_type": "cash"}
         if size < 1.0
-        else {"amount": size, "of": "units"}
+        else {"amount": size, "size_type": "units"}
     )
-    return gq.backtest(panel, signals=signals, size=gq.Size(**size, lot=1.0), stops=stops, **run_)
+    return gq.backtest(
+        panel, signals=signals, size=gq.Size(**size, lot_size=1.0), stops=stops, **run_
+    )
 
 
 def _trail(p, words):
@@ -371,7 +381,11 @@ def _trail(p, words):
         None,
     )
     by = given or (float(said[1]) / 100.0 if said else None)
-    return gq.Stops(trailing=by, base="close", follow="close", slippage="no") if by else None
+    return (
+        gq.Stops(trailing=by, entry_reference="close", trail_reference="close", slip_stops=False)
+        if by
+        else None
+    )
 
 
 def _bracket(p, words):
@@ -389,7 +403,7 @@ def _bracket(p, words):
         given = next((p[key] for key in keys if p.get(key)), None)
         found[name] = given or (float(said[1]) / 100.0 if said else None)
     return (
-        gq.Stops(**found, base="signal", entry_bar="yes", slippage="no")
+        gq.Stops(**found, entry_reference="signal", entry_bar=True, slip_stops=False)
         if any(found.values())
         else None
     )

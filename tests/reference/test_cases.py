@@ -90,7 +90,7 @@ def test_what_is_not_built_is_a_status_and_never_a_wrong_price(family):
     them is priced.
     """
     rows = [to_row(case) for case in families()[family]]
-    known = {name for name, *_ in gq.pricing.vocabulary.schema()}
+    known = {name for name, *_ in gq.pricing.schema.schema()}
     frame = pd.DataFrame([{k: v for k, v in row.items() if k in known} for row in rows])
     frame = pd.concat(
         [frame, pd.DataFrame([to_row(families()["european_bs"][0])])], ignore_index=True

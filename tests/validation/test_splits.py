@@ -251,7 +251,9 @@ def test_a_trial_of_signals_is_known_by_what_the_caller_gave(tmp_path, walk_pane
     signals = np.random.default_rng(5).choice([1.0, 0.0, np.nan], walk_panel.close.shape)
     with overfitting.Ledger(tmp_path / "trials.parquet") as ledger:
         gq.backtest(walk_panel, signals=signals, stops=gq.Stops(trailing=0.05))
-        gq.backtest(walk_panel, signals=signals, stops=gq.Stops(trailing=0.05, follow="close"))
+        gq.backtest(
+            walk_panel, signals=signals, stops=gq.Stops(trailing=0.05, trail_reference="close")
+        )
     told = [json.loads(text) for text in ledger.frame()["description"]]
     assert {one["wishes"] for one in told} == {hashlib.sha256(signals.tobytes()).hexdigest()}
     assert ["stops follow" in one for one in told] == [False] * len(walk_panel.assets) + [
@@ -276,9 +278,9 @@ def test_what_is_the_same_trial(tmp_path, walk_panel):
         for panel in (one, other):
             gq.backtest(panel, grid, top=1)
         assert ledger.trials()[0] == 6
-        for short in ("pro_rata", "in_order"):
+        for short in ("pro_rata", "sequential"):
             gq.backtest(
-                walk_panel, weights=np.full(walk_panel.close.shape, 0.1), short_of_cash=short
+                walk_panel, weights=np.full(walk_panel.close.shape, 0.1), cash_allocation=short
             )
         assert ledger.trials()[0] == 8
         gq.features.RuleReturns(window=5).compute(one, choose("cpu"))

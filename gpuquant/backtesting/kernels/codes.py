@@ -53,7 +53,8 @@ class OrderState(IntEnum):
 
 
 class SizeType(IntEnum):
-    """What the amount of an order is measured in; the words of `Size.of`, and of orders alone."""
+    """What the amount of an order is measured in; the words of `Size.size_type`, and
+    holding, of orders alone."""
 
     EQUITY = 0
     CASH = 1
