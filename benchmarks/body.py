@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.asian import DATES, RATE, SPOT, STRIKE, VOLATILITY, ours
 from benchmarks.common import Row, ratio
 from gpuquant.compiler import kernel as compiler
-from gpuquant.device import choose, launch
+from gpuquant.device import launch, resolve_device
 
 PATHS = 400_000
 TILE = 2048
@@ -65,7 +65,7 @@ def by_hand() -> float:
         np.float32(STRIKE),
         out,
     )
-    launch.run(lambda target: TEXT, choose("cpu:1"), units, arguments, chunk=units)
+    launch.run(lambda target: TEXT, resolve_device("cpu:1"), units, arguments, chunk=units)
     return out.sum() / (units * TILE) * np.exp(-RATE)
 
 

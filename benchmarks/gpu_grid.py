@@ -12,7 +12,7 @@ import gpuquant as gq
 from benchmarks.common import Row, seconds
 from benchmarks.grid import FEES, PANEL
 from gpuquant import rules
-from gpuquant.device import CROSSOVER_COLUMNS, choose
+from gpuquant.device import CROSSOVER_COLUMNS, resolve_device
 from gpuquant.meter import Meter
 
 SIZES = (
@@ -74,7 +74,7 @@ def crossover(fast: str, slow: str) -> tuple[float, str]:
 def joules(device: str, fast: int, slow: int) -> tuple[float, str]:
     """Joules per 1e9 bar-columns and where they were read; NaN where they cannot be."""
     turns = max(1, round(HELD / took(device, fast, slow)))
-    with Meter(choose(device)) as meter:
+    with Meter(resolve_device(device)) as meter:
         for _ in range(turns):
             grid(device, fast, slow)
     work = turns * PANEL.close.size * fast * slow

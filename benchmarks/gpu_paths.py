@@ -9,7 +9,7 @@ import statistics
 import gpuquant as gq
 from benchmarks.asian import DATES, MODEL, RATE, SPOT, STRIKE, VOLATILITY, ours, torch_eager
 from benchmarks.common import Row, ratio, seconds
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.meter import Meter
 
 PATHS = 1 << 25
@@ -55,7 +55,7 @@ def european() -> float:
 
 def run() -> list[Row]:
     """Verify against the CPU's draws, then time."""
-    place = choose("cuda")
+    place = resolve_device("cuda")
     for precision, bound in (("single", 1e-5), ("double", 1e-12)):
         cpu, gpu = (ours(100_000, device, precision)[0] for device in ("cpu", "cuda"))
         assert abs(gpu / cpu - 1.0) < bound, (precision, cpu, gpu)

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.common import RESULTS, Row, core, machine, seconds
 from benchmarks.operations import operations
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.pricing.kernels.build import Pair
 from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, pair, sample_batch
@@ -36,7 +36,7 @@ def speed(which: Pair) -> float:
     batch = sample_batch(which.model, which.payoff)
     task = replace(
         checked("cpu", 0, "single", "monte_carlo", PATHS, STEPS, False, None, False, 1),
-        place=choose("cpu:1"),
+        place=resolve_device("cpu:1"),
     )
     paths = np.array([PATHS])
     launch(batch, task, paths)

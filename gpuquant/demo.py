@@ -19,7 +19,7 @@ from gpuquant.costs import Proportional
 from gpuquant.data.arrow import Words, write_frame
 from gpuquant.data.market import Market
 from gpuquant.data.panel import Panel
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.meter import Meter
 from gpuquant.models import Heston
 from gpuquant.models.base import rolling_mean
@@ -57,7 +57,7 @@ def demo(folder: Path, *, device: str = "auto", small: bool = False) -> dict[str
     """Run the demonstration into `folder`; the summary, which is also written there."""
     size = SMALL if small else FULL
     disk.ready_folder(folder)
-    place = choose(device)
+    place = resolve_device(device)
     with Meter(place) as meter:
         panel = data.us20().between(size.first)
         fees = Proportional(rate=0.0005)
@@ -103,7 +103,7 @@ def funds(
     ledger.unlink(missing_ok=True)
     made = []
     for wanted in (simple, [*simple, *rich]):
-        recipe = learn.train.Recipe(steps=size.steps)
+        recipe = learn.train.TrainingConfig(steps=size.steps)
         learner = learn.Learner(
             learn.networks.MLP(hidden=32), loss="sharpe", horizon=1, ensemble=8, recipe=recipe
         )

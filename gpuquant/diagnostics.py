@@ -143,7 +143,9 @@ def checkup() -> Checkup:
             )
         )
     trouble = cuda.problem(0)
-    out.lines.append(f"device auto: {place.choose('auto').name} ({place.choose('auto').reason})")
+    out.lines.append(
+        f"device auto: {place.resolve_device('auto').name} ({place.resolve_device('auto').reason})"
+    )
     if trouble and _driver() != "absent":
         out.problems.append((f"a GPU is there but cannot be used: {trouble}", cuda.INSTALL))
     folder, why = cache.folder()
@@ -177,7 +179,7 @@ def self_test(kind: str) -> tuple[bool, str]:
     start = time.perf_counter()
     from gpuquant.device.elementwise import philox_words
 
-    words: Any = philox_words(place.choose(kind))  # type: ignore[no-untyped-call]
+    words: Any = philox_words(place.resolve_device(kind))  # type: ignore[no-untyped-call]
     fine = [hex(int(w)) for w in words] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
     return (
         fine,

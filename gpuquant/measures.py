@@ -176,9 +176,9 @@ def martin(returns: Any, periods: float | None = None) -> Any:
     return _measure("martin", returns, periods)
 
 
-def recovery(returns: Any) -> Any:
+def recovery_factor(returns: Any) -> Any:
     """Total return over the deepest drawdown."""
-    return _measure("recovery", returns)
+    return _measure("recovery_factor", returns)
 
 
 def skew(returns: Any) -> Any:
@@ -332,16 +332,16 @@ def average_loss(profits: Any) -> float:
     return _of_profits("average_loss", profits)
 
 
-def payoff(profits: Any) -> float:
+def payoff_ratio(profits: Any) -> float:
     """The average win over the average loss."""
-    return _of_profits("payoff", profits)
+    return _of_profits("payoff_ratio", profits)
 
 
-def quality(profits: Any) -> float:
+def sqn(profits: Any) -> float:
     """Root of the number of trades times mean over standard deviation (ddof 0) of their profits
     (Tharp's system quality number).
     """
-    return _of_profits("quality", profits)
+    return _of_profits("sqn", profits)
 
 
 def best_trade(profits: Any) -> float:

@@ -21,7 +21,7 @@ import gpuquant as gq
 from gpuquant import disk
 from gpuquant.errors import DataError, DiskError, GpuquantError, InputError
 from gpuquant.forecast import Forecast
-from gpuquant.validation.overfitting import Ledger
+from gpuquant.validation.overfitting import TrialLog
 from tests.killing import NAIVE, killed
 
 DAYS = pd.bdate_range("2024-01-01", periods=30)
@@ -59,7 +59,7 @@ def writers():
         "a market": gq.Market(MARKET).write,
         "a back-test's page": found.report,
         "a risk page": risk.report,
-        "a trial log": lambda path: Ledger(path).record(
+        "a trial log": lambda path: TrialLog(path).record(
             {"what": "tried"}, np.linspace(-0.01, 0.012, 50)
         ),
     }
@@ -151,7 +151,7 @@ def test_a_disk_that_is_full_at_any_write_costs_nothing(verb, tmp_path, monkeypa
                 if "is written, but" in str(failure):
                     before = path.read_bytes()
                 if verb == "a trial log":
-                    assert len(Ledger(path).frame()) >= 1
+                    assert len(TrialLog(path).frame()) >= 1
                     monkeypatch.setattr(os, name, call)
                     path.write_bytes(before)
                 assert path.read_bytes() == before
@@ -386,7 +386,7 @@ READERS = {
     "prices": gq.Panel.read,
     "contracts": gq.Contracts.read,
     "a market": gq.Market.read,
-    "a trial log": lambda path: Ledger(path).frame(),
+    "a trial log": lambda path: TrialLog(path).frame(),
     "a fund": gq.Portfolio.load,
     "a price store": gq.Store,
     "a checkpoint": lambda path: __import__("gpuquant.learn.checkpoint").learn.checkpoint.load(

@@ -7,7 +7,7 @@ import pytest
 import gpuquant as gq
 from gpuquant import family, features
 from gpuquant.data.panel import Panel
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.errors import InputError
 from gpuquant.features.base import Feature
 
@@ -27,7 +27,7 @@ def ids(feature):
 @pytest.mark.parametrize("feature", MADE, ids=ids)
 def test_the_past_does_not_move_when_the_future_does(feature, walk_panel, device):
     """Prices after a cut are changed; every value up to it keeps its bits."""
-    place = choose(device)
+    place = resolve_device(device)
     whole = feature.compute(walk_panel, place)
     assert whole.shape == (walk_panel.bars, len(walk_panel.assets), len(feature.columns))
     assert np.isfinite(whole[feature.lookback :]).all()
@@ -41,7 +41,7 @@ def test_the_past_does_not_move_when_the_future_does(feature, walk_panel, device
 
 @pytest.mark.parametrize("feature", MADE, ids=ids)
 def test_the_latest_bars_are_those_of_all(feature, walk_panel, device):
-    place = choose(device)
+    place = resolve_device(device)
     whole = feature.compute(walk_panel, place)
     for count in (1, 5, 300, 900):
         np.testing.assert_array_equal(feature.latest(walk_panel, place, count), whole[-count:])
@@ -68,17 +68,20 @@ def test_a_feature_that_looks_ahead_is_caught(walk_panel):
 def test_momentum_and_volatility_by_pandas(walk_panel):
     log = np.log(walk_panel.to_frame())
     np.testing.assert_allclose(
-        MADE[0].compute(walk_panel, choose("cpu"))[..., 0], log.diff(21), rtol=1e-9, atol=1e-14
+        MADE[0].compute(walk_panel, resolve_device("cpu"))[..., 0],
+        log.diff(21),
+        rtol=1e-9,
+        atol=1e-14,
     )
     realised = ((log.diff() ** 2).rolling(21).mean() * 252) ** 0.5
     np.testing.assert_allclose(
-        MADE[1].compute(walk_panel, choose("cpu"))[..., 0], realised, rtol=1e-7
+        MADE[1].compute(walk_panel, resolve_device("cpu"))[..., 0], realised, rtol=1e-7
     )
 
 
 def test_rule_returns_are_those_of_the_rules(walk_panel):
     """The mean over the nine rules of what each earned in the window."""
-    values = MADE[2].compute(walk_panel, choose("cpu"))
+    values = MADE[2].compute(walk_panel, resolve_device("cpu"))
     rule = gq.rules.MovingAverageCross(fast=(5, 10, 20), slow=(50, 100, 200))
     returns = gq.backtest(walk_panel, rule).returns().iloc[:, :9]
     rolled = returns.rolling(30).sum()
@@ -91,7 +94,7 @@ def test_rule_returns_are_those_of_the_rules(walk_panel):
 def test_simulated_options_are_prices(walk_panel):
     """The Black-Scholes strip at one bar against a price of its own, on the same draws."""
     feature = MADE[4]
-    values = feature.compute(walk_panel, choose("cpu"))
+    values = feature.compute(walk_panel, resolve_device("cpu"))
     returns = np.diff(np.log(walk_panel.close[:, 2]))
     t = 500
     volatility = np.sqrt((returns[t - 60 : t] ** 2).mean() * 252)
@@ -105,7 +108,7 @@ def test_simulated_options_are_prices(walk_panel):
 
 
 def test_values_stand_between_refits(walk_panel):
-    values = MADE[3].compute(walk_panel, choose("cpu"))
+    values = MADE[3].compute(walk_panel, resolve_device("cpu"))
     known = np.flatnonzero(np.isfinite(values[:, 0, 0]))
     moved = known[1:][np.diff(values[known, 0, 0]) != 0]
     assert (moved % 3 == 0).all() and len(moved) > 100
@@ -135,5 +138,5 @@ def test_a_frame_of_the_users_is_a_feature(walk_panel):
     strategy = gq.Strategy(
         features=[own], learner=learn.Learner(learn.networks.MLP()), sizing=sizing.Equal()
     )
-    values = strategy.compute(walk_panel, choose("cpu"))
+    values = strategy.compute(walk_panel, resolve_device("cpu"))
     assert values.shape == (900, 6, 1) and np.isnan(values[1]).all() and (values[2] == 1).all()

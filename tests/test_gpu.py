@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gpuquant as gq
-from gpuquant.device import available, ledger
+from gpuquant.device import available, transfer_log
 from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, sample_batch
 from gpuquant.pricing.request import checked
@@ -154,7 +154,7 @@ def test_every_kind_of_account_is_the_cpus(name):
 
 def test_a_panel_goes_up_once(walk_panel):
     walk_panel._on.clear()
-    with ledger() as book:
+    with transfer_log() as book:
         for fast in (2, 3, 4):
             gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=fast, slow=9), device="cuda")
     assert book.times("close") == 1 and book.times("sums") == 1

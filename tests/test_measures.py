@@ -29,7 +29,7 @@ OF_RETURNS = (
     "ulcer",
     "calmar",
     "martin",
-    "recovery",
+    "recovery_factor",
     "skew",
     "kurtosis",
     "best_bar",
@@ -46,8 +46,8 @@ OF_TRADES = (
     "expectancy",
     "average_win",
     "average_loss",
-    "payoff",
-    "quality",
+    "payoff_ratio",
+    "sqn",
     "best_trade",
     "worst_trade",
     "win_streak",
@@ -58,14 +58,14 @@ OF_AN_ACCOUNT = {
     "orders",
     "rejects",
     "trades",
-    "average_bars",
+    "avg_holding_bars",
     "longest_trade",
     "adverse_excursion",
     "worst_excursion",
     "favourable_excursion",
     "fees",
     "turnover",
-    "carried",
+    "financing_cost",
     "dividends",
     "margin_calls",
 }
@@ -182,7 +182,7 @@ UNDEFINED = {
     "omega": np.full(50, 0.01),
     "calmar": np.full(50, 0.01),
     "martin": np.zeros(50),
-    "recovery": np.zeros(50),
+    "recovery_factor": np.zeros(50),
     "skew": np.full(50, 0.01),
     "kurtosis": np.zeros(50),
     "hit_rate": np.zeros(50),
@@ -215,7 +215,7 @@ def test_trades_by_hand():
         "expectancy": 4 / 6,
         "average_win": 8 / 3,
         "average_loss": -4 / 3,
-        "payoff": 2.0,
+        "payoff_ratio": 2.0,
         "best_trade": 4.0,
         "worst_trade": -2.0,
         "win_streak": 2.0,
@@ -223,7 +223,7 @@ def test_trades_by_hand():
     }
     for name, value in right.items():
         assert getattr(measures, name)(gains) == pytest.approx(value), name
-    assert measures.quality(gains) == pytest.approx(np.sqrt(6) * np.mean(gains) / np.std(gains))
+    assert measures.sqn(gains) == pytest.approx(np.sqrt(6) * np.mean(gains) / np.std(gains))
     for name in ("profit_factor", "win_rate", "best_trade", "expectancy"):
         assert np.isnan(getattr(measures, name)([])), name
     assert np.isnan(measures.profit_factor([1.0, 2.0]))

@@ -12,7 +12,7 @@ import torch
 
 import gpuquant as gq
 from gpuquant import costs, features, learn, measures, rules, sizing, splits
-from gpuquant.learn.train import Recipe
+from gpuquant.learn.train import TrainingConfig
 from gpuquant.validation import overfitting
 
 DAYS = pd.bdate_range("2015-01-01", periods=600)
@@ -58,7 +58,9 @@ HESTON = gq.models.Heston(
 
 
 def fund():
-    learner = learn.Learner(learn.networks.MLP(hidden=8), ensemble=2, recipe=Recipe(steps=3))
+    learner = learn.Learner(
+        learn.networks.MLP(hidden=8), ensemble=2, recipe=TrainingConfig(steps=3)
+    )
     wanted = [
         features.Momentum(window=5),
         features.RuleReturns(window=10),

@@ -33,7 +33,7 @@ def test_it_imports_prices_trades_and_writes_without(tmp_path):
         50.0 + numpy.arange(60.0), pandas.bdate_range("2024-01-01", periods=60), ["A"]
     )
     found = gq.backtest(prices, gq.rules.MovingAverageCross(fast=2, slow=5), device="cpu")
-    with gq.validation.overfitting.Ledger("trials") as log:
+    with gq.validation.overfitting.TrialLog("trials") as log:
         gq.backtest(prices, gq.rules.MovingAverageCross(fast=2, slow=[5, 6]), device="cpu")
     assert log.trials()[0] == 2
     simulated.to_parquet("prices.parquet")

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from gpuquant._version import __version__
-from gpuquant.backtesting.inputs import directions, goals, tickets_of
+from gpuquant.backtesting.inputs import directions, goals, resting_orders_of
 from gpuquant.backtesting.kernels.build import (
     CPU_COLUMNS,
     FILLS,
     SHARED,
     SUMS,
     Amounts,
+    RestingOrders,
     Signals,
-    Tickets,
     Weights,
 )
 from gpuquant.backtesting.partition import best, parts, spread
@@ -35,7 +35,7 @@ from gpuquant.data.calendar import ALIGN, dates_of, same_zone
 from gpuquant.data.columns import Domain, domains, scalar, whole_number
 from gpuquant.data.panel import Panel
 from gpuquant.data.store import Store
-from gpuquant.device import CROSSOVER_COLUMNS, Place, choose
+from gpuquant.device import CROSSOVER_COLUMNS, Device, resolve_device
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.meter import Meter
 from gpuquant.progress import bar
@@ -72,7 +72,7 @@ def backtest(
     top: int | None = None,
     by: str = "sharpe",
     workers: Any = None,
-    device: str | Place = "auto",
+    device: str | Device = "auto",
     progress: bool | None = None,
 ) -> Backtest:
     """Run a rule over every asset and combination of parameters, or an account that follows
@@ -191,7 +191,7 @@ def backtest(
 
 def launched(
     account: Account,
-    device: str | Place,
+    device: str | Device,
     top: int | None,
     by: str,
     workers: Any,
@@ -199,7 +199,7 @@ def launched(
 ) -> Backtest:
     """Run an account's columns, all of them or in parts of which the best stay."""
     place = (
-        choose(device, work=float(account.columns), crossover=CROSSOVER_COLUMNS)
+        resolve_device(device, work=float(account.columns), crossover=CROSSOVER_COLUMNS)
         if account.paths is None
         else _woven_on(device, account.panel.bars)
     )
@@ -209,7 +209,7 @@ def launched(
         Meter(place) as meter,
         bar(-(-account.columns // CPU_COLUMNS), "back-test", progress) as tick,
     ):
-        fates = np.empty((0, 0))
+        statuses = np.empty((0, 0))
         if top is None and (workers is not None or isinstance(panel, Store)):
             out = np.concatenate(
                 [part.run(place, tick)[0] for part in parts(account)]
@@ -218,7 +218,7 @@ def launched(
             )
             kept = np.arange(account.columns)
         elif top is None:
-            out, _, _, fates = account.run(place, tick)
+            out, _, _, statuses = account.run(place, tick)
             kept = np.arange(account.columns)
         else:
             out, kept, more = best(account, place, top, by, tick)
@@ -237,14 +237,16 @@ def launched(
     }
     labels = {name: values[kept] for name, values in _labels(account).items()}
     found = Backtest(
-        account, {name: out[:, k] for k, name in enumerate(SUMS)}, labels, kept, fates, meta
+        account, {name: out[:, k] for k, name in enumerate(SUMS)}, labels, kept, statuses, meta
     )
     if account.paths is None:  # the paths of a model are no trials
         counted(found)
     return found
 
 
-def _wished(account: Account, given: Mapping[str, Any], device: str | Place, align: str) -> Account:
+def _wished(
+    account: Account, given: Mapping[str, Any], device: str | Device, align: str
+) -> Account:
     """The account with the one of the entries that is given."""
     panel, fill = account.panel, account.fill
     name, value = next((name, value) for name, value in given.items() if value is not None)
@@ -260,10 +262,12 @@ def _wished(account: Account, given: Mapping[str, Any], device: str | Place, ali
             )
         return replace(account, rule=type(value), parameters=value.grid())
     if name == "signals":
-        place = choose(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)
+        place = resolve_device(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)
         return replace(account, rule=Signals, wishes=directions(value, panel, place.threads, align))
     if name == "orders":
-        return replace(account, rule=Tickets, wishes=tickets_of(value, panel, fill, align))
+        return replace(
+            account, rule=RestingOrders, wishes=resting_orders_of(value, panel, fill, align)
+        )
     return replace(
         account,
         rule={"weights": Weights, "amounts": Amounts}[name],
@@ -271,15 +275,16 @@ def _wished(account: Account, given: Mapping[str, Any], device: str | Place, ali
     )
 
 
-def _woven_on(device: str | Place, bars: int) -> Place:
+def _woven_on(device: str | Device, bars: int) -> Device:
     """Where paths are made: on a CPU, unless a GPU is asked for whose threads have room for one
     each.
     """
     if device == "auto":
         return replace(
-            choose("cpu"), reason="auto: where a GPU is the faster for paths has not been measured"
+            resolve_device("cpu"),
+            reason="auto: where a GPU is the faster for paths has not been measured",
         )
-    place = choose(device)
+    place = resolve_device(device)
     if place.kind == "cuda" and bars > WOVEN:
         raise InputError(
             f"device = {device!r}: a thread of a GPU has room for a path of {WOVEN} bars, "
@@ -348,14 +353,14 @@ def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: st
         raise InputError(
             "Size of = 'risk': needs Stops(stop_loss=...), which says how much a unit may lose"
         )
-    if size.max_participation_rate[0] < 1.0 and "volume" not in panel.more():
+    if size.max_participation_rate[0] < 1.0 and "volume" not in panel.extra_fields():
         raise InputError(
             f"Size max_participation_rate = {float(size.max_participation_rate[0])!r}: "
             "needs a panel with volume"
         )
-    if getattr(cost, "impact", np.zeros(1))[0] > 0.0 and "volume" not in panel.more():
+    if getattr(cost, "impact", np.zeros(1))[0] > 0.0 and "volume" not in panel.extra_fields():
         raise InputError(f"{type(cost).__name__} impact: needs a panel with volume")
-    if fill == "same_open" and "open" not in panel.more():
+    if fill == "same_open" and "open" not in panel.extra_fields():
         raise InputError("fill = 'same_open': needs a panel with opens")
 
 
@@ -421,7 +426,7 @@ def _said(cost: Cost) -> str:
 
 
 def _labels(account: Account) -> dict[str, np.ndarray]:
-    if account.assets > 1 or account.rule in (Weights, Amounts, Tickets):
+    if account.assets > 1 or account.rule in (Weights, Amounts, RestingOrders):
         labels: dict[str, np.ndarray] = {
             "account": np.repeat(
                 np.array([account.rule.__name__.lower()], dtype=object), account.rows

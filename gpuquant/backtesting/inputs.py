@@ -16,7 +16,7 @@ from gpuquant.data.calendar import bars_at, dates_of
 from gpuquant.data.columns import domains, loose
 from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, unknown
-from gpuquant.rules.base import HOLD
+from gpuquant.rules.base import NO_CHANGE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,14 +92,14 @@ def _numbers_of(values: Any, name: str) -> np.ndarray:
 
 
 def goals(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
-    """Target weights or amounts as an array of their own, each a number below HOLD, or NaN."""
+    """Target weights or amounts as an array of their own, each a number below NO_CHANGE, or NaN."""
     array = aligned(values, panel, name, align)
     array = (
         array.copy() if np.may_share_memory(array, values) else array
     )  # columns that are looked into are walked again
     for bad, allowed in (
         (np.isinf, "finite, or NaN for no change"),
-        (lambda x: x >= HOLD, f"below {HOLD:g}"),
+        (lambda x: x >= NO_CHANGE, f"below {NO_CHANGE:g}"),
     ):
         _refuse(bad(array), array, panel, name, allowed)
     return array
@@ -130,7 +130,7 @@ def directions(signals: Any, panel: Panel, threads: int, align: str = "exact") -
     return codes
 
 
-def tickets_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np.ndarray:
+def resting_orders_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np.ndarray:
     """A frame of orders as tickets, shape (orders, numbers), in the order of their sending."""
     import pandas as pd
 

@@ -17,7 +17,7 @@ import numpy as np
 from gpuquant.backtesting.kernels.build import CPU_COLUMNS, SUMS
 from gpuquant.backtesting.run import Account
 from gpuquant.data.store import Store
-from gpuquant.device import Place, choose
+from gpuquant.device import Device, resolve_device
 from gpuquant.errors import missing, unknown
 from gpuquant.sums import from_sums
 
@@ -47,7 +47,7 @@ def parts(account: Account) -> Iterator[Account]:
         yield replace(account, panel=panel.columns(names), wishes=wishes)
 
 
-def spread(account: Account, place: Place, workers: Any, tick: Any) -> list[np.ndarray]:
+def spread(account: Account, place: Device, workers: Any, tick: Any) -> list[np.ndarray]:
     """The sums of every part, worked out by a Dask cluster."""
     client = client_of(workers)
     futures = [client.submit(_sums, part, place.kind, pure=False) for part in parts(account)]
@@ -60,11 +60,11 @@ def spread(account: Account, place: Place, workers: Any, tick: Any) -> list[np.n
 
 def _sums(account: Account, device: str) -> np.ndarray:
     """What a worker does."""
-    return account.run(choose(device))[0]
+    return account.run(resolve_device(device))[0]
 
 
 def best(
-    account: Account, place: Place, top: int, by: str, tick: Any
+    account: Account, place: Device, top: int, by: str, tick: Any
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """The sums and numbers of the best columns, and what the whole grid's Sharpe ratios spread;
     an asset, and PART rows of parameters, at a time.

@@ -13,7 +13,7 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant.backtesting import trades as matched
-from gpuquant.backtesting.kernels.build import CAUSES, REASONS, STATES, Tickets
+from gpuquant.backtesting.kernels.build import CAUSES, REASONS, STATES, RestingOrders
 from gpuquant.backtesting.kernels.records import OrderStatus
 from gpuquant.backtesting.run import Account, record
 from gpuquant.data.calendar import duration
@@ -47,7 +47,7 @@ class Backtest:
         Asset and parameters of each column.
     columns : int array, shape (columns,)
         The numbers of the accounts in the whole run; all of them, unless only the best were kept.
-    fates : array
+    statuses : array
         Of resting orders, what became of each.
     meta : dict
     """
@@ -56,7 +56,7 @@ class Backtest:
     sums: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
     columns: np.ndarray
-    fates: np.ndarray
+    statuses: np.ndarray
     meta: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -153,16 +153,16 @@ class Backtest:
         dealt = self._dealt(columns)
         return dealt[dealt["size"] == 0.0].drop(columns=["size", "fee"]).reset_index(drop=True)
 
-    def tickets(self) -> pd.DataFrame:
+    def order_status(self) -> pd.DataFrame:
         """What became of each order of a list: its state, the units filled, the bar of its end,
         and the reason where it did not fill.
         """
         import pandas as pd
 
-        if self.account.rule is not Tickets:
+        if self.account.rule is not RestingOrders:
             raise InputError("tickets: only a run with orders= has them")
         state, filled, reason, bar = (
-            self.fates[:, list(OrderStatus.__annotations__).index(name)]
+            self.statuses[:, list(OrderStatus.__annotations__).index(name)]
             for name in ("state", "filled", "reject", "bar")
         )
         return pd.DataFrame(
@@ -224,7 +224,7 @@ class Backtest:
         """
         return matched.drawdowns(self.equity(columns), self.account.cash)
 
-    def honest(self) -> dict[str, float]:
+    def deflated_sharpe(self) -> dict[str, float]:
         """The best column, and what remains of it when all that were tried are counted
         (`gpuquant.validation.overfitting`).
 
@@ -302,7 +302,7 @@ class Backtest:
             return "\n".join(
                 f"{label:<16}{shown(m[name][0], form):>14}" for label, name, form in LINES
             )
-        found = self.honest()
+        found = self.deflated_sharpe()
         if not np.isfinite(found["sharpe"]):
             return (
                 f"none of {len(self)} columns over {self.account.panel.bars} bars has a "

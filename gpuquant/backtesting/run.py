@@ -18,7 +18,7 @@ from gpuquant.backtesting.kernels.build import (
     TAILS,
     Amounts,
     Kind,
-    Tickets,
+    RestingOrders,
     Weights,
 )
 from gpuquant.backtesting.kernels.codes import CPU_BLOCK
@@ -40,7 +40,7 @@ from gpuquant.backtesting.signals import decoded
 from gpuquant.costs.base import Cost
 from gpuquant.data.columns import domains
 from gpuquant.data.panel import EXACT, Panel
-from gpuquant.device import Place, choose, launch
+from gpuquant.device import Device, launch, resolve_device
 from gpuquant.errors import DataError
 from gpuquant.pricing.kernels.build import pack
 from gpuquant.rules.base import Rule
@@ -166,7 +166,7 @@ class Account:
             actions={"splits", "dividends"} <= set(held),
             delistings="delistings" in held,
             financing=any(rate[0] > 0.0 for rate in rates),
-            resting_orders=self.rule is Tickets,
+            resting_orders=self.rule is RestingOrders,
             benchmark=self.market is not None,
             detail=self.detail,
             tails=self.detail,
@@ -241,13 +241,13 @@ class Account:
         return steps
 
     def run(
-        self, place: Place, progress: Any = None, *, record: np.ndarray | None = None
+        self, place: Device, progress: Any = None, *, record: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Running sums (columns, sums), and with `record` (what each column deals) equity and
-        orders too; the fates of tickets.
+        orders too; the statuses of tickets.
         """
         self._exact()
-        resident = self.panel.on(place)
+        resident = self.panel.to_device(place)
         fields, at = self.fields()
         xp = place.xp
         bars, count = self.panel.bars, self.columns
@@ -258,7 +258,7 @@ class Account:
         equity = xp.empty((count if record is not None else 1, bars if record is not None else 1))
         fills = xp.empty((len(Fill.__annotations__), max(int(first[-1]), 1)))
         listed, targets = np.full((1, len(RestingOrder.__annotations__)), np.nan), np.empty((1, 1))
-        if self.wishes is not None and self.rule is Tickets:
+        if self.wishes is not None and self.rule is RestingOrders:
             listed = self.wishes
         elif self.wishes is not None:
             targets = np.ascontiguousarray(self.wishes.T)
@@ -306,7 +306,7 @@ class Account:
             np.ascontiguousarray(place.get(statuses, "order statuses").T),
         )
 
-    def _source(self, place: Place) -> Source:
+    def _source(self, place: Device) -> Source:
         """Where paths come from, if prices are made as the loop goes."""
         values, dt, tick, seed = np.zeros(1), 0.0, 1.0, 0
         if self.paths is not None:
@@ -319,7 +319,7 @@ class Account:
         """Refuse windows so long that sums of whole ticks would round."""
         own = [self.parameters[name] for name in domains(self.rule)]
         longest = max((float(v[np.isfinite(v)].max(initial=0.0)) for v in own), default=0.0)
-        if self.panel.highest * longest * longest >= EXACT:
+        if self.panel.max_ticks * longest * longest >= EXACT:
             raise DataError(
                 f"a window of {longest:.0f} bars is too long for exact sums: give prices "
                 "with fewer decimals"
@@ -372,13 +372,13 @@ def record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         and len(which) == account.columns
         and (which == np.arange(account.columns)).all()
     ):
-        place = choose("cpu")
+        place = resolve_device("cpu")
         every = dealt(account.run(place)[0])
         _, equity_all, orders_all, _ = account.run(place, record=every)
         return equity_all, orders_all[: every.sum()], every
     equity, orders, numbers = [], [], []
     for column in which:
-        one, place = account.of(int(column)), choose("cpu:1")
+        one, place = account.of(int(column)), resolve_device("cpu:1")
         number = dealt(one.run(place)[0])
         _, curve, fills, _ = one.run(place, record=number)
         fills = fills[: number[0]].copy()

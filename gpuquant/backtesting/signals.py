@@ -16,7 +16,7 @@ import numpy as np
 from gpuquant.backtesting.kernels.build import NO_SIGNAL
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler.kernel import Source
-from gpuquant.device import Place, launch
+from gpuquant.device import Device, launch
 
 
 def code_of(x):
@@ -69,7 +69,7 @@ def coded(signals: np.ndarray, threads: int) -> tuple[np.ndarray, bool]:
     codes, wrong = np.empty((assets, words), np.uint64), np.empty(units, np.int64)
     launch.run(
         partial(_source, turned),
-        Place("cpu", threads=threads),
+        Device("cpu", threads=threads),
         units,
         (bars, assets, given, codes, wrong),
         chunk=8,

@@ -79,7 +79,7 @@ def trades(orders: pd.DataFrame, panel: Any, matching: str) -> pd.DataFrame:
                 strict=True,
             )
         )
-        last = float(panel.known[-1, number] * events.shares[-1])
+        last = float(panel.last_close[-1, number] * events.shares[-1])
         made = (
             _fifo(signed, events, last)
             if matching == "fifo"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant.device import Place
+from gpuquant.device import Device
 
 if TYPE_CHECKING:
     from gpuquant.data.panel import Panel
@@ -29,7 +29,7 @@ def lead_of(bars: int) -> int:
 
 
 @dataclass(frozen=True)
-class Resident:
+class DevicePanel:
     """A panel on a device: prices of shape (assets, lead + bars + TAIL) and prefix sums of ticks,
     one place longer.
 
@@ -46,7 +46,7 @@ class Resident:
     lead: int
 
 
-def brought(panel: Panel, place: Place) -> Resident:
+def brought(panel: Panel, place: Device) -> DevicePanel:
     """A panel's arrays, put on a device."""
     lead, assets = lead_of(panel.bars), len(panel.assets)
 
@@ -61,7 +61,7 @@ def brought(panel: Panel, place: Place) -> Resident:
     sums = np.concatenate([np.zeros((1, assets)), np.cumsum(np.nan_to_num(panel.ticks), axis=0)])
     if panel.halts:  # before an asset's first price there is nothing to sum
         sums[:-1][np.isnan(panel.ticks)] = np.nan
-    close, more = up(panel.known, "close"), panel.walked()
+    close, more = up(panel.last_close, "close"), panel.walked()
     traded = up(panel.close, "traded") if panel.halts else close
     extra = np.full((len(more), assets, lead + panel.bars), np.nan)
     for k, (name, values) in enumerate(more.items()):
@@ -69,7 +69,7 @@ def brought(panel: Panel, place: Place) -> Resident:
             np.nan_to_num(values, nan=NOTHING[name]).T if name in NOTHING else values.T
         )
     kept = place.put(extra, "more") if more else place.put(np.full((1, 1, 1), np.nan), "more")
-    return Resident(
+    return DevicePanel(
         close,
         traded,
         traded if panel.open is None else up(panel.open, "open"),

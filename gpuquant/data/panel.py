@@ -19,8 +19,8 @@ from gpuquant.data import readers
 from gpuquant.data.arrow import write_frame
 from gpuquant.data.calendar import Dated, check_calendar, moment
 from gpuquant.data.columns import flag
-from gpuquant.data.device_panel import Resident, brought
-from gpuquant.device import Place, choose
+from gpuquant.data.device_panel import DevicePanel, brought
+from gpuquant.device import Device, resolve_device
 from gpuquant.errors import DataError, InputError, unknown
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Panel(Dated):
     halts: bool = False
     timezone: str | None = None
     adjusted: bool | None = None
-    _on: dict[str, Resident] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _on: dict[str, DevicePanel] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.close.ndim != 2 or self.close.shape != (len(self.dates), len(self.assets)):
@@ -301,7 +301,7 @@ class Panel(Dated):
         fields = [
             name
             for name in ("open", "high", "low", "close", *MORE[3:])
-            if name == "close" or name in self.more()
+            if name == "close" or name in self.extra_fields()
         ]
         first, last = self.index[[0, -1]]
         bare = (self.clock == self.clock.astype("datetime64[D]")).all()
@@ -352,7 +352,7 @@ class Panel(Dated):
         """
         import pandas as pd
 
-        more = self.more()
+        more = self.extra_fields()
         frame = self.to_frame()
         if more:
             index = pd.MultiIndex.from_product(
@@ -397,7 +397,7 @@ class Panel(Dated):
             self.close[rows],
             self.dates[rows],
             self.assets,
-            {k: v[rows] for k, v in self.more().items()},
+            {k: v[rows] for k, v in self.extra_fields().items()},
         )
 
     def replaced(self, close: np.ndarray, more: Mapping[str, np.ndarray]) -> Panel:
@@ -432,13 +432,13 @@ class Panel(Dated):
             self.close[:, names],
             self.dates,
             self.assets[names],
-            {k: v[:, names] for k, v in self.more().items()},
+            {k: v[:, names] for k, v in self.extra_fields().items()},
         )
         tick, exact = self.tick
         cut.__dict__["tick"] = (tick[names] if isinstance(tick, np.ndarray) else tick, exact)
         return cut
 
-    def more(self) -> dict[str, np.ndarray]:
+    def extra_fields(self) -> dict[str, np.ndarray]:
         """What the panel holds besides its closes."""
         return {name: getattr(self, name) for name in MORE if getattr(self, name) is not None}
 
@@ -452,7 +452,7 @@ class Panel(Dated):
         )
 
     @cached_property
-    def known(self) -> np.ndarray:
+    def last_close(self) -> np.ndarray:
         """Closes, where an asset halts the last one before, restated for splits since; NaN
         before its first.
         """
@@ -489,20 +489,20 @@ class Panel(Dated):
         event moves an earlier value. The closes themselves where the panel knows of no such events.
         """
         if self.splits is None and self.delistings is None:
-            return self.known
+            return self.last_close
         splits, dividends = (
             np.full(self.close.shape, b) if v is None else np.nan_to_num(v, nan=b)
             for v, b in ((self.splits, 1.0), (self.dividends, 0.0))
         )
         grown = np.ones(self.close.shape)
         with np.errstate(invalid="ignore"):
-            grown[1:] = (splits[1:] * self.known[1:] + dividends[1:]) / self.known[:-1]
+            grown[1:] = (splits[1:] * self.last_close[1:] + dividends[1:]) / self.last_close[:-1]
         if self.delistings is not None:
             grown = np.where(
                 np.isfinite(self.delistings), 1.0 + np.nan_to_num(self.delistings), grown
             )
-        began = np.argmax(np.isfinite(self.known), axis=0)
-        index = self.known[began, np.arange(len(self.assets))] * np.cumprod(
+        began = np.argmax(np.isfinite(self.last_close), axis=0)
+        index = self.last_close[began, np.arange(len(self.assets))] * np.cumprod(
             np.nan_to_num(grown, nan=1.0), axis=0
         )
         return np.where(np.arange(self.bars)[:, None] >= began, index, np.nan)
@@ -514,11 +514,11 @@ class Panel(Dated):
         An open that is not known is the last close, or the nearest price to it in the range of the
         bar.
         """
-        held = self.more()
+        held = self.extra_fields()
         if self.shares is not None:
             held["shares"] = self.shares
         if {"high", "low"} <= set(held) and "open" not in held:
-            before = np.concatenate([self.known[:1], self.known[:-1]])
+            before = np.concatenate([self.last_close[:1], self.last_close[:-1]])
             if self.splits is not None:
                 before = before / np.nan_to_num(self.splits, nan=1.0)
             held["opening"] = np.clip(
@@ -555,16 +555,16 @@ class Panel(Dated):
     @cached_property
     def ticks(self) -> np.ndarray:
         """Closes in whole ticks, restated for the splits before them, shape (bars, assets)."""
-        return np.asarray(np.rint(self._restated(self.known) / self.tick[0]))
+        return np.asarray(np.rint(self._restated(self.last_close) / self.tick[0]))
 
     @cached_property
-    def highest(self) -> float:
+    def max_ticks(self) -> float:
         """The highest close in whole ticks."""
         return float(np.nanmax(self.ticks, initial=0.0))
 
-    def on(self, device: str | Place = "auto") -> Resident:
+    def to_device(self, device: str | Device = "auto") -> DevicePanel:
         """The panel's arrays on a device; they go up the first time and stay."""
-        place = choose(device)
+        place = resolve_device(device)
         if place.name not in self._on:
             self._on[place.name] = brought(self, place)
         return self._on[place.name]

@@ -132,7 +132,7 @@ class Store(Dated):
         """Number of dates."""
         return len(self.dates)
 
-    def more(self) -> dict[str, np.ndarray]:
+    def extra_fields(self) -> dict[str, np.ndarray]:
         """What it holds besides closes: nothing."""
         return {}
 

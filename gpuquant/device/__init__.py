@@ -4,15 +4,21 @@ count traffic. What kernels are made of is in `compiler/`.
 CuPy is imported here and nowhere else. Nothing above this folder asks on which device it runs.
 """
 
-from gpuquant.device.place import CROSSOVER_COLUMNS, CROSSOVER_PATH_STEPS, Place, available, choose
-from gpuquant.device.traffic import Ledger, ledger
+from gpuquant.device.place import (
+    CROSSOVER_COLUMNS,
+    CROSSOVER_PATH_STEPS,
+    Device,
+    available,
+    resolve_device,
+)
+from gpuquant.device.traffic import TransferLog, transfer_log
 
 __all__ = [
     "CROSSOVER_COLUMNS",
     "CROSSOVER_PATH_STEPS",
-    "Ledger",
-    "Place",
+    "Device",
+    "TransferLog",
     "available",
-    "choose",
-    "ledger",
+    "resolve_device",
+    "transfer_log",
 ]

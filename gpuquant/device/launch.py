@@ -9,12 +9,12 @@ from typing import Any
 
 from gpuquant.compiler.kernel import Source
 from gpuquant.compiler.targets import TARGETS
-from gpuquant.device.place import Place, share
+from gpuquant.device.place import Device, share
 
 
 def run(
     source_of: Callable[[str], str | Source],
-    place: Place,
+    place: Device,
     units: int,
     arguments: tuple[Any, ...],
     *,
@@ -70,6 +70,6 @@ def _by_python(
             progress(1)
 
 
-def width(place: Place) -> int:
+def width(place: Device) -> int:
     """Lanes of one unit of work at `place`."""
     return TARGETS[place.kind].width

@@ -1,7 +1,7 @@
 """Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `python`, which a
 debugger can follow.
 
-A `Place` puts arrays, gets them back (both through the traffic ledger) and says why it was chosen.
+A `Device` puts arrays, gets them back (both through the traffic ledger) and says why it was chosen.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CROSSOVER_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
-class Place:
+class Device:
     """One device to run on.
 
     Parameters
@@ -181,17 +181,17 @@ def pool(threads: int) -> ThreadPoolExecutor:
         return _pools[threads]
 
 
-def choose(
-    device: str | Place = "auto",
+def resolve_device(
+    device: str | Device = "auto",
     *,
     work: float | None = None,
     crossover: float = CROSSOVER_PATH_STEPS,
-) -> Place:
+) -> Device:
     """The place for a run.
 
     Parameters
     ----------
-    device : str or Place
+    device : str or Device
         `auto`, `cpu`, `cpu:N` (N threads), `cuda`, `cuda:N`, or `python`: slow, for a debugger.
     work : float, optional
         Path-steps or columns of the run; `auto` keeps work below `crossover` on the CPU.
@@ -201,7 +201,7 @@ def choose(
     DeviceUnavailable
         A GPU was asked for and cannot be used: the message says what is missing and how to get it.
     """
-    if isinstance(device, Place):
+    if isinstance(device, Device):
         return device
     match = re.fullmatch(r"(auto|cpu|cuda|python)(?::(\d+))?", str(device))
     if not match or (match[1] in ("auto", "python") and match[2]):
@@ -215,22 +215,22 @@ def choose(
     if kind == "cpu":
         if number == "0":
             raise InputError("device = 'cpu:0': a run needs at least one thread")
-        return Place("cpu", threads=int(number or cores()), reason="asked for")
+        return Device("cpu", threads=int(number or cores()), reason="asked for")
     if kind == "python":
-        return Place("python", reason="asked for")
+        return Device("python", reason="asked for")
     if kind == "cuda":
         cuda.require(int(number or 0))
-        return Place("cuda", index=int(number or 0), reason="asked for")
+        return Device("cuda", index=int(number or 0), reason="asked for")
     problem = cuda.problem(0)
     if problem:
-        return Place("cpu", threads=cores(), reason=f"auto: no usable GPU ({problem})")
+        return Device("cpu", threads=cores(), reason=f"auto: no usable GPU ({problem})")
     if work is not None and work < crossover:
-        return Place(
+        return Device(
             "cpu",
             threads=cores(),
             reason=f"auto: {work:.3g} units of work, below the crossover of {crossover:.3g}",
         )
-    return Place("cuda", reason="auto: a GPU is present and the work is above the crossover")
+    return Device("cuda", reason="auto: a GPU is present and the work is above the crossover")
 
 
 def available() -> list[str]:

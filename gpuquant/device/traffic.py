@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Ledger:
+class TransferLog:
     """What crossed while the ledger was open: (name, bytes) of each array."""
 
     up: list[tuple[str, int]] = field(default_factory=list)
@@ -28,13 +28,13 @@ class Ledger:
         return sum(entry == name for entry, _ in (self.up if way == "up" else self.down))
 
 
-_open: ContextVar[tuple[Ledger, ...]] = ContextVar("gpuquant_ledgers", default=())
+_open: ContextVar[tuple[TransferLog, ...]] = ContextVar("gpuquant_ledgers", default=())
 
 
 @contextmanager
-def ledger() -> Iterator[Ledger]:
+def transfer_log() -> Iterator[TransferLog]:
     """Count the crossings inside the block."""
-    book = Ledger()
+    book = TransferLog()
     token = _open.set((*_open.get(), book))
     try:
         yield book

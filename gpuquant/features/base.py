@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuquant.data.panel import Panel
-from gpuquant.device import Place
+from gpuquant.device import Device
 from gpuquant.errors import InputError
 
 
@@ -32,11 +32,11 @@ class Feature:
         """Names of the last axis."""
         raise NotImplementedError
 
-    def compute(self, panel: Panel, place: Place) -> np.ndarray:
+    def compute(self, panel: Panel, place: Device) -> np.ndarray:
         """Values, shape (bars, assets, columns)."""
         raise NotImplementedError
 
-    def latest(self, panel: Panel, place: Place, count: int) -> np.ndarray:
+    def latest(self, panel: Panel, place: Device, count: int) -> np.ndarray:
         """The last `count` bars of `compute`, shape (count, assets, columns): a feature that
         takes long may do without the others.
         """

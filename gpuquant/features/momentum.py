@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpuquant.data.panel import Panel
-from gpuquant.device import Place
+from gpuquant.device import Device
 from gpuquant.features.base import Feature, bars
 
 
@@ -38,7 +38,7 @@ class Momentum(Feature):
     def columns(self) -> tuple[str, ...]:
         return (f"momentum_{self.window}",)
 
-    def compute(self, panel: Panel, place: Place) -> np.ndarray:
+    def compute(self, panel: Panel, place: Device) -> np.ndarray:
         log = np.log(panel.total_return_index)
         out = np.full((*log.shape, 1), np.nan)
         out[self.window :, :, 0] = log[self.window :] - log[: -self.window]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpuquant.data.panel import Panel
-from gpuquant.device import Place
+from gpuquant.device import Device
 from gpuquant.features.base import Feature, bars, log_returns
 from gpuquant.models.base import rolling_mean
 from gpuquant.sums import PERIODS
@@ -40,7 +40,7 @@ class RealizedVolatility(Feature):
     def columns(self) -> tuple[str, ...]:
         return (f"realized_volatility_{self.window}",)
 
-    def compute(self, panel: Panel, place: Place) -> np.ndarray:
+    def compute(self, panel: Panel, place: Device) -> np.ndarray:
         returns = log_returns(panel)
         return np.sqrt(np.maximum(rolling_mean(returns * returns, self.window), 0.0) * PERIODS)[
             ..., None

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpuquant.backtesting.engine import backtest
 from gpuquant.data.panel import Panel
-from gpuquant.device import Place
+from gpuquant.device import Device
 from gpuquant.features.base import Feature, bars
 from gpuquant.models.base import rolling_mean
 from gpuquant.rules.base import Rule
@@ -51,7 +51,7 @@ class RuleReturns(Feature):
         return (f"rule_return_{self.window}", f"rule_dispersion_{self.window}")
 
     @uncounted()
-    def compute(self, panel: Panel, place: Place) -> np.ndarray:
+    def compute(self, panel: Panel, place: Device) -> np.ndarray:
         found = (
             backtest(panel, self.rule, device=place, progress=False, detail=False)
             .returns()

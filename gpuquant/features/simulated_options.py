@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.panel import Panel
-from gpuquant.device import Place
+from gpuquant.device import Device
 from gpuquant.errors import InputError
 from gpuquant.features.base import Feature, bars, log_returns
 from gpuquant.models.base import Model
@@ -82,13 +82,13 @@ class SimulatedOptions(Feature):
             f"simulated_{name}_{self.maturity}" for name in ("asian", "touch", "shortfall")
         )
 
-    def compute(self, panel: Panel, place: Place) -> np.ndarray:
+    def compute(self, panel: Panel, place: Device) -> np.ndarray:
         return self._priced(panel, place, panel.bars)
 
-    def latest(self, panel: Panel, place: Place, count: int) -> np.ndarray:
+    def latest(self, panel: Panel, place: Device, count: int) -> np.ndarray:
         return self._priced(panel, place, count)[-count:]
 
-    def _priced(self, panel: Panel, place: Place, count: int) -> np.ndarray:
+    def _priced(self, panel: Panel, place: Device, count: int) -> np.ndarray:
         """Values at the last `count` bars; before them there may be none."""
         fitted = self.model.trailing(log_returns(panel), self.window, PERIODS)
         assert fitted is not None

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn import losses, train
-from gpuquant.learn.train import Recipe
-from gpuquant.learn.windows import Scale, Windows
+from gpuquant.learn.train import TrainingConfig
+from gpuquant.learn.windows import Standardizer, Windows
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Fitted:
     network or fitted estimators.
     """
 
-    scale: Scale
+    scale: Standardizer
     weights: dict[str, Tensor] | None = None
     models: list[Any] = field(default_factory=list)
     size: float = 1.0
@@ -61,7 +61,7 @@ class Learner:
         Seeds trained together and averaged.
     window : int
         Bars of features a network sees.
-    recipe : Recipe
+    recipe : TrainingConfig
         Steps, batch and learning rate of a network.
     seed : int
         Of initialisation and batches.
@@ -72,7 +72,7 @@ class Learner:
     horizon: int = 1
     ensemble: int = 8
     window: int = 1
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class Learner:
                 raise InputError(f"{name} = {value!r}: must be a whole number >= 1")
 
     @property
-    def span(self) -> int:
+    def label_horizon(self) -> int:
         """Bars after a bar that its label looks at: filled one bar later, held for the horizon."""
         return 1 + self.horizon
 
@@ -122,8 +122,8 @@ class Learner:
         rows alone.
         """
         label = self.label(close)
-        scale = Scale.of(features, rows)
-        rows = rows[rows < len(label) - self.span]
+        scale = Standardizer.of(features, rows)
+        rows = rows[rows < len(label) - self.label_horizon]
         if self.is_network:
             windows = Windows.of(features, scale, self.window, device)
             loss = losses.find(self.loss)
@@ -223,7 +223,9 @@ class Learner:
                 or not bool(torch.isfinite(value).all())
             ):
                 raise DataError(f"{name}: {key} must hold finite numbers")
-        return Fitted(Scale(mean.double().numpy(), deviation.double().numpy()), weights=weights)
+        return Fitted(
+            Standardizer(mean.double().numpy(), deviation.double().numpy()), weights=weights
+        )
 
     def _copies(self) -> int:
         return self.ensemble if "random_state" in _parameters(self.estimator) else 1

@@ -23,7 +23,7 @@ from gpuquant.learn.windows import Windows
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """How a network is trained.
 
     Parameters
@@ -44,9 +44,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, low in (("steps", 1), ("stretches", 1), ("length", 2)):
-            whole_number(f"Recipe {name}", getattr(self, name), low)
-        scalar("Recipe rate", self.rate)
-        scalar("Recipe decay", self.decay, closed=True)
+            whole_number(f"TrainingConfig {name}", getattr(self, name), low)
+        scalar("TrainingConfig rate", self.rate)
+        scalar("TrainingConfig decay", self.decay, closed=True)
 
 
 @contextmanager
@@ -79,8 +79,8 @@ def seeded(network: nn.Module, inputs: int, seed: int) -> nn.Module:
             )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if hasattr(network, "sized"):
-            return network.sized(inputs)  # type: ignore[no-any-return,operator]
+        if hasattr(network, "build"):
+            return network.build(inputs)  # type: ignore[no-any-return,operator]
         fresh = copy.deepcopy(network)
         for module in fresh.modules():
             if hasattr(module, "reset_parameters"):
@@ -97,7 +97,7 @@ def fit(
     loss: Callable[[Tensor, Tensor, float], Tensor],
     cost: float,
     ensemble: int,
-    recipe: Recipe,
+    recipe: TrainingConfig,
     seed: int,
 ) -> dict[str, Tensor]:
     """Train `ensemble` seeds; their stacked parameters, each of shape (ensemble, ...).

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpuquant.device import Place
+from gpuquant.device import Device
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import DataError, DeviceUnavailable
 
 
-def torch_device(place: Place) -> str:
+def torch_device(place: Device) -> str:
     """Where torch runs beside `place`.
 
     Raises
@@ -34,14 +34,14 @@ def torch_device(place: Place) -> str:
 
 
 @dataclass(frozen=True)
-class Scale:
+class Standardizer:
     """Mean and deviation of each feature over the training bars, shape (columns,)."""
 
     mean: np.ndarray
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, values: np.ndarray, rows: np.ndarray) -> Scale:
+    def of(cls, values: np.ndarray, rows: np.ndarray) -> Standardizer:
         """Learnt from the training `rows` of features (bars, assets, columns) alone."""
         if values.ndim != 3:
             raise DataError(f"features have shape {values.shape}: must be (bars, assets, columns)")
@@ -75,7 +75,7 @@ class Windows:
     bars: int
 
     @classmethod
-    def of(cls, values: np.ndarray, scale: Scale, bars: int, device: str) -> Windows:
+    def of(cls, values: np.ndarray, scale: Standardizer, bars: int, device: str) -> Windows:
         """From raw features (bars, assets, columns), standardised; values beyond five deviations
         are drawn in to five.
         """

@@ -1,4 +1,4 @@
-"""Chooser: the right to choose, at a later date, between a call and a put."""
+"""Chooser: the right to resolve_device, at a later date, between a call and a put."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ from gpuquant.portfolio import snapshot
 from gpuquant.portfolio.portfolio import Portfolio
 from gpuquant.portfolio.strategy import Strategy, Trained
 from gpuquant.pricing.contracts import Contracts
-from gpuquant.validation.overfitting import Counted, Ledger
+from gpuquant.validation.overfitting import Counted, TrialLog
 
 FAMILIES = ("features", "sizing", "rules", "models", "costs", "learn.networks")
-LEARN = {"learn.Learner": "gpuquant.learn.learner", "learn.Recipe": "gpuquant.learn.train"}
+LEARN = {"learn.Learner": "gpuquant.learn.learner", "learn.TrainingConfig": "gpuquant.learn.train"}
 Writers = dict[str, Callable[[Path], None]]
 
 
@@ -115,7 +115,7 @@ def _load(folder: Any, known: Mapping[str, type], ledger: Any, previous: bool) -
             if entry["name"] in positions:
                 raise DataError(f"{path}: position {k}: the name {entry['name']!r} stands twice")
             positions[entry["name"]] = _position(entry, k, files, known, folder)
-    found: Any = ledger if ledger is None or isinstance(ledger, Ledger) else Ledger(ledger)
+    found: Any = ledger if ledger is None or isinstance(ledger, TrialLog) else TrialLog(ledger)
     if found is None and kept["trials"] is not None:
         found = Counted.of(kept["trials"], str(path))
     return Portfolio(positions, found)
@@ -144,7 +144,7 @@ def _position(
 
 def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
     """The files of a trained strategy."""
-    trained = strategy.known()
+    trained = strategy.fitted()
     tensors = [state.tensors() for state in trained.states]
     recipe = {
         "strategy": serialize.encode(replace(strategy, trained=None), known),

@@ -25,7 +25,7 @@ from gpuquant.portfolio.strategy import Strategy
 from gpuquant.portfolio.valuation import revalued, value
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.results import Priced
-from gpuquant.validation.overfitting import Counted, Ledger, uncounted
+from gpuquant.validation.overfitting import Counted, TrialLog, uncounted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ class FundBacktest:
     panel: Panel
     costs: Cost | None
     ic: tuple[float, float]
-    ledger: Ledger | Counted | None = None
+    ledger: TrialLog | Counted | None = None
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class Portfolio:
     """
 
     positions: Mapping[str, Any]
-    ledger: Ledger | Counted | None = field(default=None, compare=False)
+    ledger: TrialLog | Counted | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name, position in self.positions.items():
@@ -245,7 +245,9 @@ class Portfolio:
     ) -> Portfolio:
         """The portfolio with its strategy trained; see `Strategy.train`."""
         name, strategy = self._strategy()
-        book = None if ledger is None else ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+        book = (
+            None if ledger is None else ledger if isinstance(ledger, TrialLog) else TrialLog(ledger)
+        )
         trained = strategy.train(
             prices, splits=splits, costs=costs, ledger=book, device=device, progress=progress
         )
@@ -278,7 +280,7 @@ class Portfolio:
             raise InputError(f"cash = {self.cash}: a back-test needs cash > 0")
         panel, _ = strategy.weights(prices)
         account, weights = strategy.backtest(prices, costs=costs, fill=fill, cash=self.cash)
-        return FundBacktest(account, weights, panel, costs, strategy.known().ic, self.ledger)
+        return FundBacktest(account, weights, panel, costs, strategy.fitted().ic, self.ledger)
 
     def price(
         self, market: Market, *, greeks: bool = False, progress: bool | None = None, **how: Any
@@ -401,7 +403,7 @@ class Portfolio:
         folder : path
         allow : sequence of classes
             Of the caller's own that the file may hold; gpuquant's are known.
-        ledger : path or Ledger, optional
+        ledger : path or TrialLog, optional
             The trial log to go on with; by default the trials counted when it was saved stand.
         previous : bool
             Load the save before the last one.

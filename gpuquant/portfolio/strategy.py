@@ -18,13 +18,13 @@ from gpuquant.backtesting.result import Backtest
 from gpuquant.costs.base import Cost
 from gpuquant.data.calendar import bars_at, dates_of
 from gpuquant.data.panel import Panel
-from gpuquant.device import Place, choose
+from gpuquant.device import Device, resolve_device
 from gpuquant.errors import DataError, GpuquantError, InputError, NotTrained
 from gpuquant.features.base import Feature
 from gpuquant.forecast import Forecast, information_coefficient
 from gpuquant.progress import bar
 from gpuquant.sizing.base import Sizing
-from gpuquant.validation.overfitting import Ledger, uncounted
+from gpuquant.validation.overfitting import TrialLog, uncounted
 
 FEWEST_BARS = 63  # of training with every feature
 RECENT = 252  # bars of forecasts that a sizing of today may look at
@@ -68,7 +68,7 @@ class Strategy:
         Features, or frames of the caller's own (dates by assets), whose row t must not know more
         than bar t.
     learner : object
-        `learn.Learner`, or any object with its `fit`, `predict`, `label` and `span`.
+        `learn.Learner`, or any object with its `fit`, `predict`, `label` and `label_horizon`.
     sizing : Sizing
         From forecasts to weights.
     """
@@ -81,7 +81,7 @@ class Strategy:
     def compute(
         self,
         panel: Panel,
-        place: Place,
+        place: Device,
         seconds: dict[str, float] | None = None,
         count: int | None = None,
     ) -> np.ndarray:
@@ -113,7 +113,7 @@ class Strategy:
         splits: Any,
         costs: Cost | None = None,
         ledger: Any = None,
-        device: str | Place = "auto",
+        device: str | Device = "auto",
         progress: bool | None = None,
     ) -> Strategy:
         """The strategy with its models: each fold trained on its past, forecasting its test dates.
@@ -124,7 +124,7 @@ class Strategy:
         splits : WalkForward
         costs : Cost, optional
             Charged in the loss.
-        ledger : path or Ledger, optional
+        ledger : path or TrialLog, optional
             Where this trial is recorded, with the Sharpe ratio of its out-of-sample bars.
         device : str
             Of features and networks.
@@ -137,14 +137,14 @@ class Strategy:
                 f"splits = {splits!r}: must be splits such as "
                 "gpuquant.splits.WalkForward(train='8Y', test='1Y')"
             )
-        book = ledger if ledger is None or isinstance(ledger, Ledger) else Ledger(ledger)
+        book = ledger if ledger is None or isinstance(ledger, TrialLog) else TrialLog(ledger)
         if book is not None:
             book.check()
-        panel, place = Panel.of(prices), choose(device)
+        panel, place = Panel.of(prices), resolve_device(device)
         where = torch_device(place)
         seconds: dict[str, float] = {}
         features = self.compute(panel, place, seconds)
-        folds = list(splits.folds(panel.clock, self.learner.span))
+        folds = list(splits.folds(panel.clock, self.learner.label_horizon))
         known = np.isfinite(features).all(axis=2).all(axis=1)
         folds = [
             fold
@@ -205,7 +205,7 @@ class Strategy:
             "sizing": repr(self.sizing),
         }
 
-    def known(self) -> Trained:
+    def fitted(self) -> Trained:
         """What training left; raises NotTrained before it."""
         if self.trained is None:
             raise NotTrained(
@@ -217,7 +217,7 @@ class Strategy:
     def weights(self, prices: Any) -> tuple[Panel, np.ndarray]:
         """The out-of-sample part of a panel, and its target weights, shape (bars, assets)."""
         panel = Panel.of(prices)
-        forecast = self.known().forecast.on(panel.dates, panel.assets)
+        forecast = self.fitted().forecast.on(panel.dates, panel.assets)
         rows = np.flatnonzero(np.isfinite(forecast).any(axis=1))
         if not rows.size:
             raise DataError("none of these dates has an out-of-sample forecast")
@@ -237,12 +237,12 @@ class Strategy:
         return backtest(panel, weights=weights, costs=costs, fill=fill, cash=cash), weights
 
     def latest(
-        self, prices: Any, device: str | Place = "auto"
+        self, prices: Any, device: str | Device = "auto"
     ) -> tuple[Panel, np.ndarray, np.ndarray]:
         """Forecast and target weight of each asset at the last date, by the last model."""
         from gpuquant.learn.windows import torch_device
 
-        panel, place, trained = Panel.of(prices), choose(device), self.known()
+        panel, place, trained = Panel.of(prices), resolve_device(device), self.fitted()
         seen = getattr(
             self.learner, "window", None
         )  # a learner of another's may look at all of the past

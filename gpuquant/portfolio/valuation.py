@@ -13,7 +13,7 @@ import numpy as np
 from gpuquant.data.arrow import Words
 from gpuquant.data.columns import domains, loose
 from gpuquant.data.market import Market
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.errors import DataError, InputError
 from gpuquant.meter import Meter
 from gpuquant.portfolio.risk import Risk
@@ -51,7 +51,7 @@ def revalued(
             f"moves = {type(moves).__name__}: must be scenarios, such as "
             "gpuquant.Scenarios.grid(spot=[-0.1, 0.1])"
         )
-    place = choose(device)
+    place = resolve_device(device)
     how: dict[str, Any] = {"paths": paths, "seed": seed, "device": place, "progress": False}
     moves.check(book.underlyings(), market, read_by(book))
     with Meter(place) as meter, bar(len(moves), "scenarios", progress) as tick:

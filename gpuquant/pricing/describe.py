@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.errors import DeviceUnavailable, InputError
 from gpuquant.meter import Meter
 from gpuquant.pricing import closed_form
@@ -122,7 +122,7 @@ def describe(
     }
     for device in compare.split(","):
         try:
-            place = choose(device.strip())
+            place = resolve_device(device.strip())
         except DeviceUnavailable as failure:
             _add(
                 columns,

@@ -17,7 +17,7 @@ import numpy as np
 
 from gpuquant._version import __version__
 from gpuquant.data.market import Market
-from gpuquant.device import Place, choose
+from gpuquant.device import Device, resolve_device
 from gpuquant.errors import InputError, MemberError
 from gpuquant.meter import Meter
 from gpuquant.models.base import Model
@@ -45,7 +45,7 @@ def price(
     steps: int | None = None,
     greeks: bool = False,
     target_error: Any = None,
-    device: str | Place = "auto",
+    device: str | Device = "auto",
     seed: int = 0,
     precision: str = "mixed",
     units: str = "raw",
@@ -121,7 +121,7 @@ def price(
         raise InputError(f"units = {units!r}: must be raw or desk")
     task = replace(
         task,
-        place=choose(
+        place=resolve_device(
             device, work=sum(_work(b, task) for b in batches) if device == "auto" else None
         ),
     )

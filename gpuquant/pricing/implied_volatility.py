@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.columns import as_column, call_or_put, nonnegative, positive, real
-from gpuquant.device import Place, choose
+from gpuquant.device import Device, resolve_device
 from gpuquant.errors import InputError
 from gpuquant.payoffs.lognormal import black
 
@@ -21,7 +21,7 @@ def implied_volatility(
     maturity: Any,
     rate: Any,
     dividend_yield: Any = 0.0,
-    device: str | Place = "auto",
+    device: str | Device = "auto",
 ) -> Any:
     """The Black-Scholes volatility of each price.
 
@@ -78,7 +78,7 @@ def implied_volatility(
                 f"{name} has {value.size} rows where another argument has {n}: lengths "
                 "must be equal or 1"
             )
-    place = choose(device, work=float(n))
+    place = resolve_device(device, work=float(n))
     on = {name: place.put(np.broadcast_to(value, n), name) for name, value in columns.items()}
     found = place.get(_solve(on, place.xp, place.special), "implied_volatility")
     return (

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from gpuquant.data.columns import domains
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.math import rng
 from gpuquant.models.base import Lognormals
 from gpuquant.pricing import greeks
@@ -242,7 +242,9 @@ def _log_variance(batch: Batch, task: Task) -> np.ndarray | None:
     where the model does not say.
     """
     model, maturity = batch.model, batch.payoff.maturity
-    known = model.mean_variance(model, maturity, np, choose("cpu").special)  # rows are on the host
+    known = model.mean_variance(
+        model, maturity, np, resolve_device("cpu").special
+    )  # rows are on the host
     if known is None:
         law = model.lognormal(model, maturity, np)
         known = (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.compiler.subset import PRECISIONS
-from gpuquant.device import Place
+from gpuquant.device import Device
 from gpuquant.errors import InputError, unknown
 from gpuquant.math import rng
 from gpuquant.pricing import greeks
@@ -21,7 +21,7 @@ DEFAULT_PATHS = 100_000
 class Task:
     """What the caller asked of a run, checked."""
 
-    place: Place
+    place: Device
     seed: int
     precision: str
     engine: str
@@ -79,7 +79,7 @@ def checked(
             )
         goal = np.broadcast_to(goal, n)
     return Task(
-        Place("cpu"),
+        Device("cpu"),
         int(seed),
         precision,
         engine,

@@ -53,7 +53,7 @@ FIGURES = (
 )
 ONE_TRIAL = (
     "Nothing is deflated: one trial is counted, and a ledger (ledger=, or with "
-    "Ledger(path):) counts all that is tried."
+    "TrialLog(path):) counts all that is tried."
 )
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -176,7 +176,7 @@ def backtest_page(found: Backtest, path: Any) -> Path:
     """
     path = disk.ready(path, "report", parents=True)  # before the work of making it
     m, account = found.measures, found.account
-    best = found.honest()
+    best = found.deflated_sharpe()
     column, trials = int(best["column"]), int(best["trials"])
     dates, equity = account.panel.clock, found.equity([column]).to_numpy()[:, 0]
     returns = found.returns([column]).to_numpy()[:, 0]

@@ -10,7 +10,7 @@ import numpy as np
 from gpuquant.data.columns import Member, as_column, combinations, domains
 from gpuquant.errors import InputError
 
-HOLD = 1e9  # a wish to change nothing
+NO_CHANGE = 1e9  # a wish to change nothing
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Rule(Member):
 
     - `begin(r, i) -> (state, first)`, the state before the first decision and the bar of it;
     - `decide(r, i, state, past, k) -> (state, wish)` at the close of bar k: wish 1.0 long, 0.0
-      flat, -1.0 short or HOLD;
+      flat, -1.0 short or NO_CHANGE;
     - where the class says `priced = True`, `-> (state, wish, limit, stop)`: prices that the wish
       waits for at the bar it is due, 0.0 for none (with NaN, or below zero, it is no wish). It
       fills at its limit or better, at its stop or worse, with both at the stop if the limit allows

@@ -153,13 +153,13 @@ def _runner(strategy: Any, prices: Any) -> tuple[Callable[[Any], Any], Any]:
 
         return lambda panel: backtest(panel, strategy, progress=False).positions(), Panel.of(prices)
     if hasattr(strategy, "compute") and hasattr(strategy, "lookback"):  # a feature
-        from gpuquant.device import choose
+        from gpuquant.device import resolve_device
 
-        return lambda panel: strategy.compute(panel, choose("cpu")), Panel.of(prices)
+        return lambda panel: strategy.compute(panel, resolve_device("cpu")), Panel.of(prices)
     if hasattr(strategy, "compute") and hasattr(strategy, "features"):  # a strategy's features
-        from gpuquant.device import choose
+        from gpuquant.device import resolve_device
 
-        return lambda panel: strategy.compute(panel, choose("cpu")), Panel.of(prices)
+        return lambda panel: strategy.compute(panel, resolve_device("cpu")), Panel.of(prices)
     if not callable(strategy):
         raise InputError(
             f"strategy = {type(strategy).__name__}: must be a function of prices, a rule, "
@@ -210,7 +210,7 @@ def _other(data: Any, t: int, draw: np.random.Generator, *, whole_bar: bool) -> 
         own = later.copy()
         if not whole_bar:
             own[t] = factor
-        more = data.more()
+        more = data.extra_fields()
         close = data.close * own
         changed = {
             name: more[name] * (later if name == "open" else own)

@@ -29,18 +29,18 @@ from gpuquant.validation import trial_log
 if TYPE_CHECKING:
     import pandas as pd
 
-_open: list[Ledger] = []  # of the whole process, whose threads' trials are all somebody's
+_open: list[TrialLog] = []  # of the whole process, whose threads' trials are all somebody's
 _checking: ContextVar[bool] = ContextVar("gpuquant_checking", default=False)
 
 
 @dataclass(frozen=True)
-class Ledger:
+class TrialLog:
     """Trials kept in a file, each with a hash of what was tried; trying the same thing twice counts
     once, and any number of processes may write.
 
-    `with Ledger(path):` counts every column of every back-test that this process runs meanwhile, in
-    any thread, unasked; price paths, checks for leaks and what the library runs for itself are no
-    trials.
+    `with TrialLog(path):` counts every column of every back-test that this process runs meanwhile,
+    in any thread, unasked; price paths, checks for leaks and what the library runs for itself are
+    no trials.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Ledger:
         if not isinstance(self.path, str | os.PathLike) or not os.fspath(self.path):
             raise InputError(f"trial log {self.path!r}: must be the path of a file")
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> TrialLog:
         self.check()
         _open.append(self)
         return self
@@ -213,11 +213,11 @@ class Counted:
         return cls(int(values[0]), float(values[1]))
 
     def trials(self) -> tuple[int, float]:
-        """As of `Ledger`."""
+        """As of `TrialLog`."""
         return self.tried, self.spread
 
     def deflated_sharpe(self, returns: np.ndarray) -> float:
-        """As of `Ledger`."""
+        """As of `TrialLog`."""
         return measures.deflated_sharpe(returns, *self.trials())
 
 

@@ -197,7 +197,7 @@ def _at_least(name: str, value: int, low: int) -> None:
         raise InputError(f"{name} = {value!r}: must be a whole number >= {low}")
 
 
-def measured(
+def cross_validated_sharpe(
     returns: np.ndarray, folds: list[Fold], periods: float = 252.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sharpe ratios of every column on the training and on the test bars of every fold, each of

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gpuquant.data.columns import Column, positive, real
-from gpuquant.rules.base import HOLD, Rule
+from gpuquant.rules.base import NO_CHANGE, Rule
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class BuyTheDip(Rule):
     def decide(r, i, state, past, k):
         close = past.close(0)
         high = max(state[0], close)
-        wish = 1.0 if close < high * (1.0 - r.depth[i]) else HOLD
+        wish = 1.0 if close < high * (1.0 - r.depth[i]) else NO_CHANGE
         wish = 0.0 if close >= high else wish
         return (high,), wish
 
@@ -50,7 +50,7 @@ class BuyWhenSeen(Rule):
     @staticmethod
     def decide(r, i, state, past, k):
         seen = past.close(r.back[i]) + past.sum(r.back[i])
-        return state, 1.0 if seen == seen else HOLD
+        return state, 1.0 if seen == seen else NO_CHANGE
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Breakout(Rule):
         close = past.close(0)
         rises = (close > past.high(1)) and (past.volume(0) > past.volume(1))
         falls = (close < past.low(1)) or (close < past.open(0) * (1.0 - r.fade[i]))
-        return state, 1.0 if rises else (0.0 if falls else HOLD)
+        return state, 1.0 if rises else (0.0 if falls else NO_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Patient(Rule):
         wish = (
             1.0
             if turn == 0.0
-            else (-1.0 if turn == 6.0 else (0.0 if turn == 3.0 or turn == 9.0 else HOLD))
+            else (-1.0 if turn == 6.0 else (0.0 if turn == 3.0 or turn == 9.0 else NO_CHANGE))
         )
         close = past.close(0)
         limit = close * (1.0 - side * r.limit[i]) if r.limit[i] != 0.0 else 0.0

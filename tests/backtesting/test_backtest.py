@@ -498,7 +498,7 @@ def test_every_kind_of_account_compiles_to_ptx():
     thread's own memory.
     """
     from gpuquant import costs
-    from gpuquant.backtesting.kernels.build import Amounts, Kind, Signals, Tickets, Weights
+    from gpuquant.backtesting.kernels.build import Amounts, Kind, RestingOrders, Signals, Weights
     from gpuquant.backtesting.kernels.flags import Flags
 
     ohlc = ("open", "high", "low", "volume", "splits", "dividends", "delistings")
@@ -578,7 +578,7 @@ def test_every_kind_of_account_compiles_to_ptx():
             (),
         ),
         Kind(
-            Tickets,
+            RestingOrders,
             costs.Commission,
             3,
             "next",

@@ -11,8 +11,8 @@ import pytest
 import gpuquant as gq
 from gpuquant import features, learn
 from gpuquant.backtesting import trades as matched
-from gpuquant.device import choose
-from gpuquant.rules.base import HOLD, Rule
+from gpuquant.device import resolve_device
+from gpuquant.rules.base import NO_CHANGE, Rule
 from tests.backtesting.test_terms import bars, wishes
 
 CASH = 10_000.0
@@ -29,7 +29,7 @@ def profits(found, matching):
     """
     trades = found.trades(matching=matching)
     gained = trades.groupby("column")["pnl"].sum().reindex(range(len(found)), fill_value=0.0)
-    return gained.to_numpy() + found.measures["carried"]
+    return gained.to_numpy() + found.measures["financing_cost"]
 
 
 TERMS = {
@@ -194,7 +194,7 @@ class Breakout(Rule):
             high = max(high, past.close(n))
         for n in range(2, 6):
             low = min(low, past.close(n))
-        wish = 1.0 if past.close(0) > high else (0.0 if past.close(0) < low else HOLD)
+        wish = 1.0 if past.close(0) > high else (0.0 if past.close(0) < low else NO_CHANGE)
         return (state[0],), wish
 
 
@@ -251,7 +251,7 @@ def test_resting_orders_see_through_a_split():
         [4, "buy", 20.0, 45.0],
         [6, "sell", 20.0, 60.0],
     ]
-    assert found.tickets()["filled"].tolist() == [10.0, -10.0]
+    assert found.order_status()["filled"].tolist() == [10.0, -10.0]
 
 
 def test_a_split_while_an_asset_halts_moves_no_equity():
@@ -278,7 +278,7 @@ def test_features_labels_and_scenarios_agree_with_the_account():
     earned = found.returns()[0].to_numpy()
     index = panel.total_return_index[:, 0]
     np.testing.assert_allclose(index[1:] / index[:-1] - 1.0, earned, rtol=1e-9, atol=1e-12)
-    momentum = features.Momentum(5).compute(panel, choose("cpu"))[5:, 0, 0]
+    momentum = features.Momentum(5).compute(panel, resolve_device("cpu"))[5:, 0, 0]
     np.testing.assert_allclose(
         momentum, pd.Series(np.log1p(earned)).rolling(5).sum()[4:], rtol=1e-9, atol=1e-12
     )
@@ -354,7 +354,7 @@ def test_ruin_refuses_what_is_still_to_come():
         ]
     )
     found = gq.backtest(panel, orders=orders, cash=10_000.0)
-    assert found.tickets()[["state", "reason"]].values.tolist() == [
+    assert found.order_status()[["state", "reason"]].values.tolist() == [
         ["filled", ""],
         ["rejected", "the account is ruined"],
         ["rejected", "the account is ruined"],

@@ -59,7 +59,7 @@ def test_a_picture_that_cannot_be_drawn_says_why(grid, walk_panel):
 
 def test_the_page_leads_with_what_remains_of_the_best(grid, tmp_path):
     page = grid.report(tmp_path / "grid.html").read_text()
-    found = grid.honest()
+    found = grid.deflated_sharpe()
     shown = grid.names([int(found["column"])])[0]
     assert page.index(f"<b>{found['deflated_sharpe']:.2f}</b>") < page.index("<svg")
     assert (

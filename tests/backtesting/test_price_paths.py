@@ -83,7 +83,7 @@ def test_a_path_can_be_walked_again():
     assert len(found.orders([7])) == found.measures["orders"][7]
     assert found.summary().startswith("50 paths of 252 bars, 2 rules on each")
     with pytest.raises(GpuquantError, match="paths are not trials"):
-        found.honest()
+        found.deflated_sharpe()
 
 
 def test_the_same_bits_for_any_threads():

@@ -379,9 +379,9 @@ def one(first=None, spread=1.0):
 
 
 def sent(*rows):
-    """What becomes of some orders: their fates, and the fills."""
+    """What becomes of some orders: their statuses, and the fills."""
     found = gq.backtest(one(), orders=pd.DataFrame(rows), cash=10_000.0)
-    return found.tickets(), found.orders()
+    return found.order_status(), found.orders()
 
 
 def test_a_limit_fills_at_its_price_or_better():
@@ -398,22 +398,22 @@ def test_a_stop_fills_at_its_price_or_worse():
     assert fills[["bar", "price", "cause"]].values.tolist() == [[5, 103.5, "stop"]]
     _, fills = sent({"bar": 5, "size": 10.0, "stop": 105.0})
     assert fills[["bar", "price"]].values.tolist() == [[6, 108.0]]  # it opens beyond the stop
-    fates, fills = sent(
+    statuses, fills = sent(
         {"bar": 5, "size": 10.0, "stop": 105.0, "limit": 106.0}
     )  # a stop-limit waits, and the next bars open at 104
-    assert fills[["bar", "price"]].values.tolist() == [[7, 104.0]] and fates["state"].tolist() == [
-        "filled"
-    ]
+    assert fills[["bar", "price"]].values.tolist() == [[7, 104.0]] and statuses[
+        "state"
+    ].tolist() == ["filled"]
 
 
 def test_an_order_ends_with_its_time_in_force():
-    fates, fills = sent(
+    statuses, fills = sent(
         {"bar": 0, "size": 10.0, "limit": 96.5, "bars": 2},
         {"bar": 0, "size": 10.0, "limit": 96.5, "bars": 3},
     )
     assert (
-        fates["state"].tolist() == ["expired", "filled"]
-        and fates["bar"].tolist() == [2, 3]
+        statuses["state"].tolist() == ["expired", "filled"]
+        and statuses["bar"].tolist() == [2, 3]
         and len(fills) == 1
     )
 
@@ -427,21 +427,21 @@ def test_a_bracket_closes_what_its_parent_opened():
         {"bar": 0, "limit": 102.5, "parent": 0, "group": "exit"},
         {"bar": 0, "stop": 93.0, "parent": 0, "group": "exit"},
     ]
-    fates, fills = sent(*rows)
-    assert fates["state"].tolist() == ["filled", "filled", "cancelled"]
+    statuses, fills = sent(*rows)
+    assert statuses["state"].tolist() == ["filled", "filled", "cancelled"]
     assert fills[["bar", "side", "size", "price"]].values.tolist() == [
         [2, "buy", 10.0, 98.5],
         [5, "sell", 10.0, 103.0],
     ]
-    fates, _ = sent(
+    statuses, _ = sent(
         {"bar": 0, "size": 10.0, "limit": 50.0, "bars": 2}, {"bar": 0, "limit": 102.5, "parent": 0}
     )
-    assert fates["state"].tolist() == ["expired", "cancelled"]
+    assert statuses["state"].tolist() == ["expired", "cancelled"]
 
 
 def test_an_order_that_cannot_fill_says_why():
-    fates, _fills = sent({"bar": 0, "size": 1e6}, {"bar": 1}, {"bar": 2})
-    assert fates["state"].tolist() == ["filled", "filled", "cancelled"] and fates[
+    statuses, _fills = sent({"bar": 0, "size": 1e6}, {"bar": 1}, {"bar": 2})
+    assert statuses["state"].tolist() == ["filled", "filled", "cancelled"] and statuses[
         "reason"
     ].tolist() == ["not enough cash", "", "nothing to close"]
     found = gq.backtest(
@@ -450,7 +450,7 @@ def test_an_order_that_cannot_fill_says_why():
         size=gq.Size(allow_partial_fills=False),
         cash=10_000.0,
     )
-    assert found.tickets()["state"].tolist() == ["rejected"] and found.rejects()[
+    assert found.order_status()["state"].tolist() == ["rejected"] and found.rejects()[
         "reason"
     ].tolist() == ["not enough cash"]
     assert found.measures["orders"][0] == 0 and found.measures["rejects"][0] == 1
@@ -463,7 +463,7 @@ def test_every_order_is_a_fill_a_refusal_or_neither():
     for seed in range(40):
         draw = np.random.default_rng(seed)
         panel = bars(draw, 60, 3, ranges=True, halts=True)
-        close = panel.known
+        close = panel.last_close
         rows = []
         for _ in range(40):
             bar, asset = int(draw.integers(0, 58)), int(draw.integers(0, 3))
@@ -486,16 +486,16 @@ def test_every_order_is_a_fill_a_refusal_or_neither():
             size=gq.Size(allow_partial_fills=seed % 2 == 0),
             cash=5_000.0,
         )
-        fates, fills, rejects = found.tickets(), found.orders(), found.rejects()
-        assert (fates["state"] == "filled").sum() == len(fills) and (
-            fates["state"] == "rejected"
+        statuses, fills, rejects = found.order_status(), found.orders(), found.rejects()
+        assert (statuses["state"] == "filled").sum() == len(fills) and (
+            statuses["state"] == "rejected"
         ).sum() == len(rejects)
         assert (
-            fates["state"]
+            statuses["state"]
             .isin(["filled", "rejected", "expired", "live", "waiting", "cancelled"])
             .all()
         )
-        assert fates["filled"].abs().sum() == pytest.approx(fills["size"].sum())
+        assert statuses["filled"].abs().sum() == pytest.approx(fills["size"].sum())
         cash, held, equity = 5_000.0, np.zeros(3), found.equity()[0].to_numpy()
         at = fills.assign(signed=np.where(fills["side"] == "buy", 1, -1) * fills["size"])
         for t in range(60):
@@ -612,7 +612,7 @@ def test_tails_excursions_and_a_benchmark_are_what_they_say():
         assert grid.measures["adverse_excursion"][column] == pytest.approx(
             np.mean(np.minimum(against, 0.0)), rel=1e-9
         )
-        assert grid.measures["average_bars"][column] == pytest.approx(
+        assert grid.measures["avg_holding_bars"][column] == pytest.approx(
             (closed["exit_bar"] - closed["entry_bar"]).mean()
         )
         assert grid.measures["best_trade"][column] == pytest.approx(max(closed["pnl"].max(), 0.0))
@@ -717,10 +717,10 @@ def test_a_share_of_a_holding_is_one_of_what_was_held():
     )
     found = gq.backtest(panel, orders=orders, size=gq.Size(max_participation_rate=0.5), cash=1e6)
     assert found.orders()["size"].tolist() == [20.0] * 8
-    assert found.tickets()["filled"].tolist() == [100.0, -60.0]
+    assert found.order_status()["filled"].tolist() == [100.0, -60.0]
     spent = gq.backtest(
         panel,
-        orders=orders.iloc[:1].assign(size=0.001, of="cash"),
+        orders=orders.iloc[:1].assign(size=0.001, size_type="cash"),
         size=gq.Size(max_participation_rate=0.5),
         cash=1e6,
     ).orders()

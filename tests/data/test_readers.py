@@ -172,7 +172,7 @@ def test_closes_alone_in_every_shape(tmp_path_factory, seed, bars, assets, zone)
         assert panel.assets == tuple(close.columns), name
         np.testing.assert_array_equal(panel.close, close.to_numpy(), err_msg=name)
         assert (panel.index == close.index).all(), name
-        assert not panel.more(), name
+        assert not panel.extra_fields(), name
 
 
 def test_a_panel_goes_to_parquet_and_back(tmp_path):
@@ -187,7 +187,7 @@ def test_a_panel_goes_to_parquet_and_back(tmp_path):
     panel.to_parquet(tmp_path / "panel.parquet")
     again = gq.Panel.read(tmp_path / "panel.parquet")
     assert again.halts and again.assets == panel.assets and again.timezone == "America/New_York"
-    for name in ("close", *panel.more()):
+    for name in ("close", *panel.extra_fields()):
         np.testing.assert_array_equal(getattr(again, name), getattr(panel, name))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gpuquant as gq
-from gpuquant.device import Place, cuda
+from gpuquant.device import Device, cuda
 
 SIZES = {"u8": 1, "u32": 4, "u64": 8, "f32": 4, "f64": 8, "b8": 1, "b32": 4, "b64": 8}
 
@@ -96,7 +96,7 @@ def test_a_back_tests_launch_too(cupy, walk_panel):
 def test_a_long_run_is_several_launches(cupy, monkeypatch):
     monkeypatch.setattr(cuda, "MOST_BLOCKS", 4)
     text = "def run(unit0, x, n):\n    x[unit0 + block_number(), thread_number()] = n\n"
-    cuda.launch(text, 10, (np.zeros((10, 256)).view(Array), 7), Place("cuda"))
+    cuda.launch(text, 10, (np.zeros((10, 256)).view(Array), 7), Device("cuda"))
     launches, _ = check(cupy)
     assert [(grid, int(given[0])) for _, grid, _, given in launches] == [
         ((4,), 0),
@@ -108,6 +108,6 @@ def test_a_long_run_is_several_launches(cupy, monkeypatch):
 
 def test_rows_that_are_apart_have_strides(cupy):
     text = "def run(unit0, x):\n    x[0, thread_number()] = 1.0\n"
-    cuda.launch(text, 1, (np.zeros((4, 6)).view(Array)[:, ::2],), Place("cuda"))
+    cuda.launch(text, 1, (np.zeros((4, 6)).view(Array)[:, ::2],), Device("cuda"))
     ((_, _, _, given),), _ = check(cupy)
     assert [int(one) for one in given[2:]] == [4, 3, 48, 16]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gpuquant as gq
-from gpuquant.device import Place, choose, cuda, ledger
+from gpuquant.device import Device, cuda, resolve_device, transfer_log
 from gpuquant.device.place import share
 from gpuquant.errors import DeviceUnavailable, InputError
 
@@ -16,7 +16,7 @@ from gpuquant.errors import DeviceUnavailable, InputError
 @pytest.mark.parametrize("wrong", ["gpu", "cpu:0", "cuda:x", "auto:1", "", "cpu:-1"])
 def test_an_unknown_device_is_refused(wrong):
     with pytest.raises(InputError, match="device = "):
-        choose(wrong)
+        resolve_device(wrong)
 
 
 def test_an_absent_gpu_is_an_error_that_helps(monkeypatch):
@@ -24,22 +24,22 @@ def test_an_absent_gpu_is_an_error_that_helps(monkeypatch):
     with pytest.raises(
         DeviceUnavailable, match=r"cupy is not installed.*pip install 'gpuquant\[cuda13\]'"
     ):
-        choose("cuda")
+        resolve_device("cuda")
 
 
 def test_auto_says_why(monkeypatch):
     monkeypatch.setattr(cuda, "problem", lambda index: "no driver")
-    assert "no driver" in choose("auto").reason
+    assert "no driver" in resolve_device("auto").reason
     monkeypatch.setattr(cuda, "problem", lambda index: "")
-    assert choose("auto", work=10).kind == "cpu"
-    assert "crossover" in choose("auto", work=10).reason
-    assert choose("auto", work=1e12).kind == "cuda"
+    assert resolve_device("auto", work=10).kind == "cpu"
+    assert "crossover" in resolve_device("auto", work=10).reason
+    assert resolve_device("auto", work=1e12).kind == "cuda"
 
 
 def test_each_array_crosses_once(walk_panel):
     call = gq.payoffs.Asian(option_type="call", strike=[90.0, 100.0], maturity=1.0, fixings=4)
     model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
-    with ledger() as book:
+    with transfer_log() as book:
         gq.price(call, model, paths=256, engine="monte_carlo", greeks=True)
     names = [name for name, _ in book.up]
     assert len(names) == len(set(names)), names
@@ -47,7 +47,7 @@ def test_each_array_crosses_once(walk_panel):
     assert (
         book.bytes("down") == 2 * 6 * 4 * 8
     )  # rows x outputs x (count, mean, squares, cubes): no path came back
-    with ledger() as book:
+    with transfer_log() as book:
         for fast in (2, 3):
             gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=fast, slow=5))
     assert book.times("close") <= 1
@@ -156,8 +156,8 @@ class Fixed(European):
 
 
 def test_place_names():
-    assert Place("cpu", threads=2).name == "cpu"
-    assert Place("cuda", index=1).name == "cuda:1"
-    assert choose("cpu:2").threads == 2
-    assert choose(Place("cpu", threads=1)).threads == 1
+    assert Device("cpu", threads=2).name == "cpu"
+    assert Device("cuda", index=1).name == "cuda:1"
+    assert resolve_device("cpu:2").threads == 2
+    assert resolve_device(Device("cpu", threads=1)).threads == 1
     assert os.cpu_count()

@@ -28,7 +28,7 @@ FORKING = """
 import os, signal, sys, threading, time
 import gpuquant as gq
 from gpuquant.compiler import build
-from gpuquant.validation.overfitting import Ledger
+from gpuquant.validation.overfitting import TrialLog
 from tests.device.test_processes import CALL, FLAT, simulated
 asian = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=252)
 right = simulated()

@@ -55,13 +55,13 @@ FIELDS = {"open", "high", "low", "volume"}
 def test_a_frame_of_several_tickers_fields(many):
     panel = gq.Panel.of(many)
     assert panel.assets == ("AAA", "BBB")
-    assert set(panel.more()) == FIELDS
+    assert set(panel.extra_fields()) == FIELDS
 
 
 def test_one_tickers_open_high_low_close_volume(many):
     panel = gq.Panel.of(many.xs("AAA", axis=1, level=1))
     assert len(panel.assets) == 1
-    assert set(panel.more()) == FIELDS
+    assert set(panel.extra_fields()) == FIELDS
 
 
 def test_a_tidy_table(close):
@@ -134,7 +134,7 @@ def test_a_resting_stop_over_a_split(split):
     orders = pd.DataFrame([{"bar": 0, "size": 10.0}, {"bar": 0, "stop": 90.0, "parent": 0}])
     found = gq.backtest(split, orders=orders, cash=1e4)
     assert found.orders().side.tolist() == ["buy"]
-    assert found.tickets().state.tolist() == ["filled", "live"]
+    assert found.order_status().state.tolist() == ["filled", "live"]
 
 
 def test_orders_and_stops_together():

@@ -9,10 +9,10 @@ import torch
 
 import gpuquant as gq
 from gpuquant import features, learn, sizing, splits
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.errors import LeakFound
 from gpuquant.forecast import information_coefficient
-from gpuquant.learn.train import Recipe
+from gpuquant.learn.train import TrainingConfig
 from gpuquant.validation import lookahead
 from tests.faults import pending
 
@@ -41,7 +41,7 @@ def test_the_label_over_a_split(panel):
 
 def test_momentum_over_a_split(panel):
     found, right = (
-        features.Momentum(21).compute(p, choose("cpu"))
+        features.Momentum(21).compute(p, resolve_device("cpu"))
         for p in (panel, gq.Panel.from_frame(PRICES))
     )
     np.testing.assert_allclose(found, right, atol=1e-12)
@@ -67,7 +67,7 @@ def test_one_missing_close_of_one_asset():
 def train(network, frame=PRICES, feature=None, **how):
     made = gq.Strategy(
         features=feature or [features.Momentum(window=21)],
-        learner=learn.Learner(network, ensemble=4, recipe=Recipe(steps=10), **how),
+        learner=learn.Learner(network, ensemble=4, recipe=TrainingConfig(steps=10), **how),
         sizing=TARGET,
     )
     return made.train(frame, splits=splits.WalkForward(train="12M", test="6M"), device="cpu")
@@ -104,12 +104,12 @@ class Frozen(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.known, self.free = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
-        self.known.weight.data.fill_(7.0)
-        self.known.requires_grad_(False)
+        self.last_close, self.free = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+        self.last_close.weight.data.fill_(7.0)
+        self.last_close.requires_grad_(False)
 
     def forward(self, x):
-        return self.free(self.known(x[:, -1]))[:, 0]
+        return self.free(self.last_close(x[:, -1]))[:, 0]
 
 
 class Bare(torch.nn.Module):

@@ -47,18 +47,18 @@ def test_a_saved_fund_that_names_a_function_which_runs_text(tmp_path):
 
 WORKER = """
 import sys, numpy as np
-from gpuquant.validation.overfitting import Ledger
+from gpuquant.validation.overfitting import TrialLog
 print("ready", flush=True)
 sys.stdin.readline()
 for i in range(200):
     returns = np.random.default_rng(i).normal(0, 0.01, 100)
-    Ledger(sys.argv[2]).record({"who": sys.argv[1], "i": i}, returns)
+    TrialLog(sys.argv[2]).record({"who": sys.argv[1], "i": i}, returns)
 """
 
 
 def test_a_trial_log_that_two_processes_write(tmp_path):
     """Both begin together, once both are ready."""
-    from gpuquant.validation.overfitting import Ledger
+    from gpuquant.validation.overfitting import TrialLog
 
     path = tmp_path / "trials.parquet"
     command = [sys.executable, "-c", WORKER]
@@ -77,7 +77,7 @@ def test_a_trial_log_that_two_processes_write(tmp_path):
     for one in running:
         one.communicate()
     assert [one.returncode for one in running] == [0, 0]
-    assert Ledger(path).trials()[0] == 400
+    assert TrialLog(path).trials()[0] == 400
 
 
 GOOD = {

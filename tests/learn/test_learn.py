@@ -13,9 +13,9 @@ from gpuquant.errors import DataError, InputError, NameUnknown, NotTrained
 from gpuquant.forecast import Forecast, information_coefficient
 from gpuquant.learn import checkpoint, losses, train
 from gpuquant.learn.learner import Fitted
-from gpuquant.learn.windows import Scale, Windows
+from gpuquant.learn.windows import Standardizer, Windows
 
-QUICK = train.Recipe(steps=60, stretches=4, length=32, rate=1e-2)
+QUICK = train.TrainingConfig(steps=60, stretches=4, length=32, rate=1e-2)
 
 
 def planted(rho, seed=0, bars=1600, assets=12):
@@ -80,7 +80,10 @@ def test_a_module_of_the_users_is_a_network():
 
     found, error = ic_of(
         learn.Learner(
-            Own(), ensemble=3, window=3, recipe=train.Recipe(steps=250, length=32, rate=2e-2)
+            Own(),
+            ensemble=3,
+            window=3,
+            recipe=train.TrainingConfig(steps=250, length=32, rate=2e-2),
         ),
         0.3,
     )
@@ -112,7 +115,7 @@ def test_the_label_is_earned_by_the_back_test():
 
 def test_windows_gather_what_slicing_gives():
     values = np.random.default_rng(0).normal(size=(50, 3, 2))
-    scale = Scale.of(values, np.arange(40))
+    scale = Standardizer.of(values, np.arange(40))
     windows = Windows.of(values, scale, 5, "cpu")
     got = windows.gather(torch.tensor([2, 0]), torch.tensor([10, 49]))
     expected = (values - scale.mean) / scale.deviation
@@ -124,17 +127,17 @@ def test_the_scale_knows_the_training_rows_alone():
     values = np.random.default_rng(0).normal(size=(50, 3, 2))
     changed = values.copy()
     changed[40:] += 100
-    one, other = (Scale.of(v, np.arange(40)) for v in (values, changed))
+    one, other = (Standardizer.of(v, np.arange(40)) for v in (values, changed))
     np.testing.assert_array_equal(one.mean, other.mean)
     with pytest.raises(DataError, match="shorter than the features' lookback"):
-        Scale.of(np.full((10, 2, 1), np.nan), np.arange(5))
+        Standardizer.of(np.full((10, 2, 1), np.nan), np.arange(5))
 
 
 def test_an_ensemble_is_its_seeds_one_by_one():
     """Stacked seeds trained as one program end where each ends alone."""
     panel, features = planted(0.3)
-    windows = Windows.of(features, Scale.of(features, np.arange(1000)), 1, "cpu")
-    how = {"loss": losses.sharpe, "cost": 0.0, "recipe": train.Recipe(steps=5), "seed": 2}
+    windows = Windows.of(features, Standardizer.of(features, np.arange(1000)), 1, "cpu")
+    how = {"loss": losses.sharpe, "cost": 0.0, "recipe": train.TrainingConfig(steps=5), "seed": 2}
     label = learn.Learner(learn.networks.MLP()).label(panel.close)
     together = train.fit(
         learn.networks.MLP(hidden=8), windows, label, np.arange(1000), ensemble=3, **how
@@ -164,7 +167,9 @@ def test_losses_by_hand():
 
 
 def test_checkpoints_know_when_they_are_damaged(tmp_path):
-    fitted = Fitted(Scale(np.zeros(2), np.ones(2)), weights={"a": torch.arange(6.0).view(2, 3)})
+    fitted = Fitted(
+        Standardizer(np.zeros(2), np.ones(2)), weights={"a": torch.arange(6.0).view(2, 3)}
+    )
     checkpoint.save([fitted.tensors()], tmp_path / "w.safetensors")
     again = checkpoint.load(tmp_path / "w.safetensors")[0]
     torch.testing.assert_close(again["a"], fitted.weights["a"])
@@ -176,7 +181,9 @@ def test_checkpoints_know_when_they_are_damaged(tmp_path):
 
 
 def strategy(**changes):
-    learner = learn.Learner(learn.networks.MLP(hidden=8), ensemble=2, recipe=train.Recipe(steps=10))
+    learner = learn.Learner(
+        learn.networks.MLP(hidden=8), ensemble=2, recipe=train.TrainingConfig(steps=10)
+    )
     return gq.Strategy(
         **{
             "features": [gq.features.Momentum(window=10)],

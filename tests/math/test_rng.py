@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.device.elementwise import normals, philox_words
 from gpuquant.errors import InputError
 from gpuquant.math import rng
@@ -27,7 +27,7 @@ KNOWN = (
 
 @pytest.mark.parametrize(("given", "words"), KNOWN)
 def test_known_answers(given, words, device):
-    got = philox_words(choose(device), [[g] for g in given])
+    got = philox_words(resolve_device(device), [[g] for g in given])
     assert " ".join(f"{w:08x}" for w in got) == words
 
 
@@ -65,7 +65,7 @@ def check_normals(total, chunk, seed):
     edges = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 5.5])
     beyond = np.zeros(len(edges))
     for first in range(0, total // 4, chunk):
-        z = normals(choose("cpu"), chunk, seed, first).astype(np.float64).ravel()
+        z = normals(resolve_device("cpu"), chunk, seed, first).astype(np.float64).ravel()
         powers = z.copy()
         for k in range(4):
             sums[k] += powers.sum()
@@ -105,5 +105,7 @@ def test_a_biased_normal_is_caught(monkeypatch):
 
 
 def test_double_and_single_share_their_draws():
-    single, double = (normals(choose("cpu"), 1000, 3, precision=p) for p in ("single", "double"))
+    single, double = (
+        normals(resolve_device("cpu"), 1000, 3, precision=p) for p in ("single", "double")
+    )
     assert np.abs(single - double).max() < 2e-6

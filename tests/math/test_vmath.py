@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.device.elementwise import evaluate, evaluate_complex
 from gpuquant.math import vcmath, vmath
 
@@ -99,7 +99,7 @@ def test_error_is_within_the_docstring(function, kind, device):
     x = domain(name)
     if name == "norm_inv64":
         x = x[::4]
-    got = evaluate(name, x, choose(device))[0]
+    got = evaluate(name, x, resolve_device(device))[0]
     if (
         name == "norm_inv64"
     ):  # the inverse's reference by Newton: erfinv of 1 - tiny would lose its digits
@@ -127,7 +127,7 @@ def test_sincos_of_a_turn(kind, device):
             (np.arange(1, 16) << 28) - 1,
         ]
     ).astype(np.uint32)
-    got = evaluate(f"sincos_turn{kind}", turns, choose(device), results=2)
+    got = evaluate(f"sincos_turn{kind}", turns, resolve_device(device), results=2)
     angle = [2 * mpmath.pi * int(t) / 2**32 for t in turns]
     for row, function in zip(got, (mpmath.sin, mpmath.cos), strict=True):
         true = [function(a) for a in angle]
@@ -154,7 +154,7 @@ def test_sincos_of_an_angle(device):
             0.5 * np.pi * np.arange(-20, 20),
         ]
     )
-    got = evaluate("sincos64", x, choose(device), results=2)
+    got = evaluate("sincos64", x, resolve_device(device), results=2)
     for row, function in zip(got, (mpmath.sin, mpmath.cos), strict=True):
         true = [function(mpmath.mpf(float(v))) for v in x]
         off = np.array(
@@ -202,7 +202,7 @@ def test_complex_functions(name, device):
     z[:6] = [1.0, -1.0 + 1e-9j, 2j, -2j, 4.0, 1e-12 + 1e-12j]
     z = z[abs(1.0 + z) > 0.5] if name == "clog1p64" else z
     stated = float(re.search(r"Error\s+below\s+([\d.]+)\s+ulp", getattr(vcmath, name).__doc__)[1])
-    for at, got in zip(z, evaluate_complex(name, z, choose(device)), strict=True):
+    for at, got in zip(z, evaluate_complex(name, z, resolve_device(device)), strict=True):
         true = COMPLEX[name](mpmath.mpc(complex(at)))
         limit = max(stated * np.spacing(float(abs(true))), 1e-15 if "log" in name else 0.0)
         assert float(abs(mpmath.mpc(complex(got)) - true)) <= limit, (at, got, true)
@@ -226,7 +226,7 @@ def test_complex_division():
 def test_special_values(kind, device):
     real = np.float32 if kind == "32" else np.float64
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -1.0, 1e5], real)
-    place = choose(device)
+    place = resolve_device(device)
     np.testing.assert_array_equal(
         evaluate(f"exp{kind}", x, place)[0, [0, 1, 2, 3, 5]],
         np.array([np.nan, np.inf, 0.0, 1.0, np.inf], real),

@@ -21,7 +21,7 @@ from gpuquant import features, learn, serialize, sizing, splits
 from gpuquant.errors import DataError, DiskError, GpuquantError, InputError
 from gpuquant.features.base import Feature
 from gpuquant.learn import checkpoint
-from gpuquant.learn.train import Recipe
+from gpuquant.learn.train import TrainingConfig
 from gpuquant.portfolio import snapshot
 from tests.conftest import ROOT
 from tests.killing import killed
@@ -62,7 +62,9 @@ class Distance(Feature):
 
 
 def strategy(*more):
-    learner = learn.Learner(learn.networks.MLP(hidden=4), ensemble=2, recipe=Recipe(steps=2))
+    learner = learn.Learner(
+        learn.networks.MLP(hidden=4), ensemble=2, recipe=TrainingConfig(steps=2)
+    )
     return gq.Strategy(
         features=[features.Momentum(window=5), *more],
         learner=learner,
@@ -587,7 +589,7 @@ import pandas as pd
 import gpuquant as gq
 from tests.portfolio.test_fund_folder import strategy
 from gpuquant import splits
-from gpuquant.validation.overfitting import Ledger
+from gpuquant.validation.overfitting import TrialLog
 from pathlib import Path
 draw = np.random.default_rng(0)
 close = np.exp(np.cumsum(draw.normal(0.0, 0.01, (900, 3)), axis=0)) * 50.0
@@ -598,7 +600,7 @@ def work(k):
     fund = alpha.train(panel, splits=walk, ledger="trials")
     fund.save("fund")
 def check(k):
-    tried = len(Ledger("trials").frame())
+    tried = len(TrialLog("trials").frame())
     assert tried >= check.tried, "a trial was lost"
     check.tried = tried
     fund = gq.Portfolio.load("fund")

@@ -7,7 +7,7 @@ import pytest
 import gpuquant as gq
 from gpuquant import costs, learn, sizing, splits
 from gpuquant.errors import DataError, GpuquantError, InputError, NameUnknown
-from gpuquant.learn.train import Recipe
+from gpuquant.learn.train import TrainingConfig
 from gpuquant.portfolio.risk import Risk
 
 MARKET = gq.Market(
@@ -164,7 +164,9 @@ def test_historical_scenarios_are_the_moves(walk_panel):
 
 
 def fund(walk_panel, tmp_path):
-    learner = learn.Learner(learn.networks.MLP(hidden=8), ensemble=2, recipe=Recipe(steps=5))
+    learner = learn.Learner(
+        learn.networks.MLP(hidden=8), ensemble=2, recipe=TrainingConfig(steps=5)
+    )
     alpha = gq.Strategy(
         features=[gq.features.Momentum(window=5), gq.features.RuleReturns(window=10)],
         learner=learner,

@@ -11,7 +11,7 @@ import gpuquant as gq
 from gpuquant import family
 from gpuquant.compiler import build
 from gpuquant.data.columns import domains
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import closed_form, fourier
@@ -80,7 +80,7 @@ def book(model, payoff, n=40):
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
 def test_a_kernel_says_what_arrays_say(model, monkeypatch, device):
     for payoff in PAYOFFS:
-        columns, place = book(model, payoff), choose(device)
+        columns, place = book(model, payoff), resolve_device(device)
         assert bool(fourier._kernel(model, payoff, tuple(columns), place)) == (
             model.__name__ in COMPILED
         )
@@ -103,7 +103,7 @@ def test_the_way_does_not_matter(model, monkeypatch):
     """Another bend, a finer rule and a further end give the same price: what is left out is
     small, not only called so.
     """
-    columns, place = book(model, PAYOFFS[0]), choose("cpu")
+    columns, place = book(model, PAYOFFS[0]), resolve_device("cpu")
     price = fourier.values(model, PAYOFFS[0], columns, place)
     for name, value in (("ENOUGH", 1e-12), ("LEAST", 1e-17), ("FINEST", 12)):
         monkeypatch.setattr(fourier, name, value)
@@ -175,7 +175,7 @@ def test_jumps_of_one_size(many, monkeypatch):
             gq.models.Merton,
             payoff,
             {**model.columns(), **payoff(option_type="call", strike=strike, maturity=t).columns()},
-            choose("cpu"),
+            resolve_device("cpu"),
         )
         assert np.isfinite(found).mean() > 0.8
         np.testing.assert_allclose(
@@ -207,7 +207,7 @@ def test_rows_that_do_not_settle_are_left_to_others(monkeypatch):
     monkeypatch.setattr(fourier, "FINEST", 1)
     columns = book(MODELS[0], PAYOFFS[0])
     columns["maturity"][:] = 1e-4
-    found = fourier.values(MODELS[0], PAYOFFS[0], columns, choose("cpu"))
+    found = fourier.values(MODELS[0], PAYOFFS[0], columns, resolve_device("cpu"))
     assert np.isnan(found).any()
 
 
@@ -271,7 +271,7 @@ def test_a_formula_that_a_kernel_cannot_run_is_no_error():
     assert (gq.price(call, model).frame["engine"] == "fourier").all()
     assert (
         closed_form.values(
-            type(model), type(call), {**model.columns(), **call.columns()}, choose("cpu")
+            type(model), type(call), {**model.columns(), **call.columns()}, resolve_device("cpu")
         )
         is None
     )

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import gpuquant as gq
-from gpuquant.device import choose
+from gpuquant.device import resolve_device
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.kernels import build
 from gpuquant.pricing.monte_carlo import launch
@@ -306,7 +306,9 @@ def test_the_same_bits_for_any_threads_and_chunks():
         )
         try:
             results.append(
-                launch(batches[0], type(task)(**{**vars(task), "place": choose(device)}), paths)
+                launch(
+                    batches[0], type(task)(**{**vars(task), "place": resolve_device(device)}), paths
+                )
             )
         finally:
             build.Launch.run = plan

@@ -317,7 +317,7 @@ def _shared(given, kind, amount, sells_first, run_orders):
         orders = pd.DataFrame(rows)
         found = run_orders(orders)
         empty = np.flatnonzero(
-            (found.tickets()["filled"].to_numpy() == 0.0) & orders["size"].notna().to_numpy()
+            (found.order_status()["filled"].to_numpy() == 0.0) & orders["size"].notna().to_numpy()
         )
         if not empty.size:
             return found

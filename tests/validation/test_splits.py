@@ -12,8 +12,8 @@ import pytest
 from gpuquant import measures
 from gpuquant.errors import DataError, GpuquantError, InputError
 from gpuquant.validation import overfitting
-from gpuquant.validation.overfitting import Ledger
-from gpuquant.validation.splits import Combinatorial, Purged, WalkForward, measured
+from gpuquant.validation.overfitting import TrialLog
+from gpuquant.validation.splits import Combinatorial, Purged, WalkForward, cross_validated_sharpe
 
 DATES = pd.bdate_range("2000-01-03", "2012-12-31").to_numpy()
 
@@ -50,7 +50,7 @@ def test_too_short_a_history_is_refused():
 
 
 def test_the_ledger_counts_different_trials_once(tmp_path):
-    draw, ledger = np.random.default_rng(0), Ledger(tmp_path / "trials.parquet")
+    draw, ledger = np.random.default_rng(0), TrialLog(tmp_path / "trials.parquet")
     assert ledger.trials() == (0, 0.0)
     for k in range(5):
         ledger.record({"window": k}, draw.normal(0, 0.01, 500))
@@ -172,7 +172,7 @@ def test_folds_are_measured_without_running_again():
         np.datetime64("2020-01-01", "D") + np.arange(300),
     )
     folds = list(Combinatorial(6, 2).folds(dates, 5))
-    train, test = measured(returns, folds)
+    train, test = cross_validated_sharpe(returns, folds)
     for k, fold in enumerate(folds):
         for found, rows in ((train[k], fold.train), (test[k], fold.test)):
             np.testing.assert_allclose(
@@ -183,13 +183,13 @@ def test_folds_are_measured_without_running_again():
 def test_a_ledger_counts_every_column_of_a_grid(tmp_path, walk_panel):
     import gpuquant as gq
 
-    ledger = overfitting.Ledger(tmp_path / "trials.parquet")
+    ledger = overfitting.TrialLog(tmp_path / "trials.parquet")
     grid = gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=(3, 5), slow=(10, 20)))
     assert ledger.record_grid(grid, "a first look") == len(grid) == 24
     assert (
         ledger.record_grid(grid, "a first look") == 24 and ledger.record_grid(grid, "another") == 48
     )
-    best = grid.honest()
+    best = grid.deflated_sharpe()
     assert (
         best["trials"] == 24
         and 0.0 <= best["deflated_sharpe"] <= 1.0
@@ -203,7 +203,7 @@ def test_an_open_ledger_counts_by_itself(tmp_path, walk_panel):
     import gpuquant as gq
 
     rule = gq.rules.MovingAverageCross(fast=(3, 5), slow=(10, 20))
-    with overfitting.Ledger(tmp_path / "trials.parquet") as ledger:
+    with overfitting.TrialLog(tmp_path / "trials.parquet") as ledger:
         grid = gq.backtest(walk_panel, rule)
         gq.backtest(walk_panel, rule)
         assert ledger.trials()[0] == 24
@@ -218,7 +218,7 @@ def test_an_open_ledger_counts_by_itself(tmp_path, walk_panel):
         assert ledger.trials()[0] == 48
     gq.backtest(walk_panel, rule, fill="same_close")
     assert ledger.trials()[0] == 48
-    with overfitting.Ledger(tmp_path / "best.parquet") as best:
+    with overfitting.TrialLog(tmp_path / "best.parquet") as best:
         gq.backtest(walk_panel, rule, top=3)
     assert best.trials() == pytest.approx(
         (24, np.std(grid.measures["sharpe"] / np.sqrt(grid.account.periods), ddof=1))
@@ -233,9 +233,9 @@ def test_a_ledger_counts_what_other_threads_try(tmp_path, walk_panel):
         with overfitting.uncounted() if fast == 6 else contextlib.nullcontext():
             gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=fast, slow=20))
 
-    with overfitting.Ledger(tmp_path / "outer.parquet") as outer, ThreadPoolExecutor(3) as pool:
+    with overfitting.TrialLog(tmp_path / "outer.parquet") as outer, ThreadPoolExecutor(3) as pool:
         list(pool.map(tried, (3, 4, 5, 6)))
-        with overfitting.Ledger(tmp_path / "inner.parquet") as inner:
+        with overfitting.TrialLog(tmp_path / "inner.parquet") as inner:
             list(pool.map(tried, (5, 7)))
         list(pool.map(tried, (8, 9)))
     tried(10)
@@ -249,7 +249,7 @@ def test_a_trial_of_signals_is_known_by_what_the_caller_gave(tmp_path, walk_pane
     import gpuquant as gq
 
     signals = np.random.default_rng(5).choice([1.0, 0.0, np.nan], walk_panel.close.shape)
-    with overfitting.Ledger(tmp_path / "trials.parquet") as ledger:
+    with overfitting.TrialLog(tmp_path / "trials.parquet") as ledger:
         gq.backtest(walk_panel, signals=signals, stops=gq.Stops(trailing=0.05))
         gq.backtest(
             walk_panel, signals=signals, stops=gq.Stops(trailing=0.05, trail_reference="close")
@@ -266,11 +266,11 @@ def test_what_is_the_same_trial(tmp_path, walk_panel):
     other trials; a feature's rules are none.
     """
     import gpuquant as gq
-    from gpuquant.device import choose
+    from gpuquant.device import resolve_device
 
     rule = gq.rules.MovingAverageCross(fast=3, slow=10)
     one, other = walk_panel.columns(slice(0, 1)), walk_panel.columns(slice(1, 2))
-    with overfitting.Ledger(tmp_path / "stops.parquet") as ledger:
+    with overfitting.TrialLog(tmp_path / "stops.parquet") as ledger:
         gq.backtest(one, rule, stops=gq.Stops(stop_loss=[0.03, 0.06]))
         gq.backtest(one, rule, stops=gq.Stops(stop_loss=0.03))
         assert ledger.trials()[0] == 2
@@ -283,11 +283,11 @@ def test_what_is_the_same_trial(tmp_path, walk_panel):
                 walk_panel, weights=np.full(walk_panel.close.shape, 0.1), cash_allocation=short
             )
         assert ledger.trials()[0] == 8
-        gq.features.RuleReturns(window=5).compute(one, choose("cpu"))
+        gq.features.RuleReturns(window=5).compute(one, resolve_device("cpu"))
         assert ledger.trials()[0] == 8
     old = ledger.frame().drop(columns=["count", "spread"])
     old.to_parquet(tmp_path / "old.parquet")
-    assert overfitting.Ledger(tmp_path / "old.parquet").trials()[0] == old["trial"].nunique()
+    assert overfitting.TrialLog(tmp_path / "old.parquet").trials()[0] == old["trial"].nunique()
 
 
 def test_bad_splits_are_named():

@@ -13,14 +13,14 @@ import pytest
 
 from gpuquant.errors import DataError, DiskError, InputError
 from gpuquant.validation import trial_log
-from gpuquant.validation.overfitting import Ledger
+from gpuquant.validation.overfitting import TrialLog
 from tests.killing import killed
 
 RETURNS = np.random.default_rng(0).normal(0.0, 0.01, 60)
 
 
 def filled(path, count=5):
-    log = Ledger(path)
+    log = TrialLog(path)
     for k in range(count):
         log.record({"trial": k}, RETURNS * (1.0 + k))
     return log
@@ -28,7 +28,7 @@ def filled(path, count=5):
 
 def recorded(path, who, count):
     for k in range(count):
-        Ledger(path).record({"who": who, "trial": k}, RETURNS + 1e-4 * k)
+        TrialLog(path).record({"who": who, "trial": k}, RETURNS + 1e-4 * k)
 
 
 @pytest.mark.parametrize("processes", [2, 4])
@@ -43,10 +43,11 @@ def test_every_trial_of_every_process_is_kept(processes, tmp_path):
     for one in running:
         one.join()
     assert [one.exitcode for one in running] == [0] * processes
-    frame = Ledger(tmp_path / "trials").frame()
+    frame = TrialLog(tmp_path / "trials").frame()
     found = frame["description"].map(json.loads)
     assert (
-        len(frame) == processes * 100 and Ledger(tmp_path / "trials").trials()[0] == processes * 100
+        len(frame) == processes * 100
+        and TrialLog(tmp_path / "trials").trials()[0] == processes * 100
     )
     for who in range(processes):  # each process's own come in the order in which it tried
         assert [row["trial"] for row in found if row["who"] == who] == list(range(100))
@@ -55,17 +56,17 @@ def test_every_trial_of_every_process_is_kept(processes, tmp_path):
 KILLED = """
 import os, time
 import numpy as np
-from gpuquant.validation.overfitting import Ledger
+from gpuquant.validation.overfitting import TrialLog
 from pathlib import Path
 returns, done = np.random.default_rng(0).normal(0.0, 0.01, 60), Path("done")
 def work(k):
     trial = f"{os.getpid()}-{time.time_ns()}"
-    Ledger("trials").record({"trial": trial}, returns)
+    TrialLog("trials").record({"trial": trial}, returns)
     with done.open("ab", buffering=0) as file:
         file.write(f"{trial}\\n".encode())
 def check(k):
     import json
-    found = [json.loads(text)["trial"] for text in Ledger("trials").frame()["description"]]
+    found = [json.loads(text)["trial"] for text in TrialLog("trials").frame()["description"]]
     assert len(set(found)) == len(found), "doubled"
     assert set(done.read_text().split()) <= set(found), "lost"
 """
@@ -113,7 +114,7 @@ def test_every_flip_and_truncation_is_found(count, tmp_path):
             damaged = damaged[: draw.integers(len(whole))]
         (tmp_path / "trials").write_bytes(damaged)
         with pytest.raises(DataError, match=r"trial log .*trials"):
-            Ledger(tmp_path / "trials").trials()
+            TrialLog(tmp_path / "trials").trials()
 
 
 def test_a_damaged_line_is_named_and_the_others_stay(tmp_path):
@@ -159,7 +160,7 @@ def test_a_log_of_the_first_versions_is_taken_over(tmp_path):
         {"when": ["2025"], "trial": ["abc"], "description": ["{}"], "sharpe": [0.1], "bars": [60]}
     )
     old.to_parquet(tmp_path / "trials.parquet")
-    log = Ledger(tmp_path / "trials.parquet")
+    log = TrialLog(tmp_path / "trials.parquet")
     assert log.trials()[0] == 1
     log.record({"trial": 1}, RETURNS)
     assert log.trials()[0] == 2 and log.frame()["count"].tolist() == [1, 1]
@@ -167,13 +168,13 @@ def test_a_log_of_the_first_versions_is_taken_over(tmp_path):
 
 def test_the_path_is_checked_before_the_work(tmp_path):
     (tmp_path / "else.txt").write_text("a letter\n")
-    with pytest.raises(DataError, match="is no trial log"), Ledger(tmp_path / "else.txt"):
+    with pytest.raises(DataError, match="is no trial log"), TrialLog(tmp_path / "else.txt"):
         pytest.fail("it began")
     assert (tmp_path / "else.txt").read_text() == "a letter\n"
     with pytest.raises(DiskError, match="folder does not exist"):
-        Ledger(tmp_path / "absent" / "trials").check()
+        TrialLog(tmp_path / "absent" / "trials").check()
     with pytest.raises(InputError, match="must be the path of a file"):
-        Ledger(3)
+        TrialLog(3)
     assert trial_log.scan(tmp_path / "absent").rows == []
 
 
@@ -200,10 +201,10 @@ def test_what_is_no_log_stays_as_it_is(content, tmp_path):
     path = tmp_path / "else"
     path.write_bytes(content)
     for verb in (
-        Ledger(path).mend,
-        Ledger(path).check,
-        Ledger(path).trials,
-        lambda: Ledger(path).record({}, RETURNS),
+        TrialLog(path).mend,
+        TrialLog(path).check,
+        TrialLog(path).trials,
+        lambda: TrialLog(path).record({}, RETURNS),
     ):
         with pytest.raises(DataError, match="else"):
             verb()
@@ -214,8 +215,8 @@ def test_another_table_is_no_log(tmp_path):
     pd.DataFrame({"bars": [1, 2], "x": [1.0, 2.0]}).to_parquet(tmp_path / "table.parquet")
     whole = (tmp_path / "table.parquet").read_bytes()
     for verb in (
-        Ledger(tmp_path / "table.parquet").check,
-        lambda: Ledger(tmp_path / "table.parquet").record({}, RETURNS),
+        TrialLog(tmp_path / "table.parquet").check,
+        lambda: TrialLog(tmp_path / "table.parquet").record({}, RETURNS),
     ):
         with pytest.raises(DataError, match="another table"):
             verb()
@@ -225,18 +226,18 @@ def test_another_table_is_no_log(tmp_path):
 FORKING = """
 import os, signal, sys, threading, time
 import numpy as np
-from gpuquant.validation.overfitting import Ledger
+from gpuquant.validation.overfitting import TrialLog
 returns = np.random.default_rng(0).normal(0.0, 0.01, 60)
 def recording():
     while True:
-        Ledger("trials").record({"thread": time.time_ns()}, returns)
-Ledger("trials").record({"first": 0}, returns)
+        TrialLog("trials").record({"thread": time.time_ns()}, returns)
+TrialLog("trials").record({"first": 0}, returns)
 threading.Thread(target=recording, daemon=True).start()
 time.sleep(0.1)
 for k in range(12):
     child = os.fork()
     if not child:
-        Ledger("trials").record({"child": k}, returns)
+        TrialLog("trials").record({"child": k}, returns)
         os._exit(0)
     end = time.time() + 20
     while time.time() < end and not (done := os.waitpid(child, os.WNOHANG))[0]:
@@ -245,7 +246,7 @@ for k in range(12):
         os.kill(child, signal.SIGKILL)
         sys.exit("it hangs")
     assert done[1] == 0, done
-found = Ledger("trials").frame()["description"]
+found = TrialLog("trials").frame()["description"]
 print(sum('"child"' in text for text in found), flush=True)
 os._exit(0)
 """

@@ -110,13 +110,13 @@ class Signals(Given):
     abstract = True
 
 
-class Tickets(Given):
+class RestingOrders(Given):
     """Resting orders, with shared cash."""
 
     abstract = True
 
 
-SHARED = (Weights, Amounts, Tickets)  # one account for all assets
+SHARED = (Weights, Amounts, RestingOrders)  # one account for all assets
 
 
 @dataclass(frozen=True)

@@ -17,24 +17,24 @@ class MLP(nn.Module):
     ----------
     hidden : int
         Width of the hidden layers, 1 to 32,768.
-    inputs : int, optional
+    in_features : int, optional
         bars x features of a window; >= 1; a learner fills it in from its features.
     """
 
-    def __init__(self, hidden: int = 32, inputs: int | None = None) -> None:
+    def __init__(self, hidden: int = 32, in_features: int | None = None) -> None:
         super().__init__()
         whole_number("MLP hidden", hidden, 1, WIDEST)
-        if inputs is not None:
-            whole_number("MLP inputs", inputs)
-        self.hidden, self.inputs = hidden, inputs
-        if inputs is not None:
-            self.first = nn.Linear(inputs, hidden)
+        if in_features is not None:
+            whole_number("MLP in_features", in_features)
+        self.hidden, self.in_features = hidden, in_features
+        if in_features is not None:
+            self.first = nn.Linear(in_features, hidden)
             self.second = nn.Linear(hidden, hidden)
             self.last = nn.Linear(hidden, 1)
 
-    def sized(self, inputs: int) -> MLP:
-        """The same network, made for windows of `inputs` numbers, freshly initialised."""
-        return MLP(self.hidden, inputs)
+    def build(self, in_features: int) -> MLP:
+        """The same network, made for windows of `in_features` numbers, freshly initialised."""
+        return MLP(self.hidden, in_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows (batch, bars, features) to (batch,)."""
