@@ -104,6 +104,7 @@ class SimulatedPrices(Paths):
 
     @property
     def walked(self) -> Model | None:
+        """The model, with its derived columns."""
         return None if self.model is None else self.model.settled()
 
     @property
