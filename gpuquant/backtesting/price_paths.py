@@ -105,7 +105,7 @@ class SimulatedPrices(Paths):
     @property
     def walked(self) -> Model | None:
         """The model, with its derived columns."""
-        return None if self.model is None else self.model.settled()
+        return None if self.model is None else self.model.with_derived_columns()
 
     @property
     def step(self) -> float:

@@ -18,8 +18,8 @@ from gpuquant.data.columns import (
     choice,
     combinations,
     domains,
-    if_known,
     nonnegative,
+    optional,
     positive,
     within,
 )
@@ -95,10 +95,10 @@ class Stops(Member):
         Whether a take-profit, which is a limit, slips, too.
     """
 
-    stop_loss: Column = if_known(sample=0.05)
-    take_profit: Column = if_known(sample=0.1)
-    trailing: Column = if_known(sample=0.1)
-    max_holding_bars: Column = if_known(sample=10.0)
+    stop_loss: Column = optional(sample=0.05)
+    take_profit: Column = optional(sample=0.1)
+    trailing: Column = optional(sample=0.1)
+    max_holding_bars: Column = optional(sample=10.0)
     trigger: Column = choice("range", "close", default="range")
     trail_reference: Column = choice("range", "close", default="range")
     entry_reference: Column = choice("fill", "close", "signal", default="fill")

@@ -121,12 +121,12 @@ def years(default: Any = MISSING, *, sample: float = 1.0) -> Any:
     )
 
 
-def years_or_now() -> Any:
+def nonnegative_years() -> Any:
     """A column of times from today, in years, >= 0."""
     return _column(Domain("must be finite and >= 0", low=0.0, sample=1.0, clock=True))
 
 
-def if_known(*, sample: float = 100.0, clock: bool = False) -> Any:
+def optional(*, sample: float = 100.0, clock: bool = False) -> Any:
     """A column of numbers > 0 that need not be given."""
     return _column(
         Domain(
@@ -180,7 +180,7 @@ def probability(default: Any = MISSING, *, sample: float = 0.5) -> Any:
     return _column(Domain("must be within [0, 1]", low=0.0, high=1.0, sample=sample), default)
 
 
-def many(
+def list_of(
     column: Any, default: Any = MISSING, *, host: bool = False, increasing: bool = False
 ) -> Any:
     """A column of lists of such numbers; a missing list is allowed where the default is NaN."""
@@ -200,7 +200,7 @@ def many(
 
 
 def derived(*, listed: bool = False, sample: float = 0.0, clock: bool = False) -> Any:
-    """A column, or a column of lists, that `settled` fills from others."""
+    """A column, or a column of lists, that `with_derived_columns` fills from others."""
     return _column(
         Domain(
             "follows from other columns",
@@ -224,7 +224,7 @@ def correlation(default: Any = MISSING) -> Any:
     return _column(Domain("must be within [-1, 1]", low=-1.0, high=1.0, sample=-0.5), default)
 
 
-def count(default: Any = MISSING, *, low: int = 1, sample: float = 4.0) -> Any:
+def integer(default: Any = MISSING, *, low: int = 1, sample: float = 4.0) -> Any:
     """A column of whole numbers >= `low`."""
     return _column(
         Domain(
@@ -464,7 +464,7 @@ class Member:
                 kept[name] = kept[name][:, : max(int(counted(kept[name]).max()), 1)]
         return type(self).from_columns(kept)
 
-    def settled(self) -> Self:
+    def with_derived_columns(self) -> Self:
         """The same member with the columns that follow from others; its rows go together and
         their lists are of one length.
         """

@@ -29,9 +29,9 @@ class SimulatedOptions(Feature):
     """Asian call, probability of touching a lower level, and expected shortfall of the path's
     minimum, per asset and date.
 
-    The model is fitted at each bar to the `window` bars up to it (`Model.trailing`), spot and
-    strike are 1, the rate is 0, and all rows of the panel are priced in one call per claim on
-    common draws, so that only the fitted parameters move the feature.
+    The model is fitted at each bar to the `window` bars up to it (`Model.calibrate_rolling`), spot
+    and strike are 1, the rate is 0, and all rows of the panel are priced in one call per claim on
+    common random numbers, so that only the fitted parameters move the feature.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class SimulatedOptions(Feature):
         bars(self.paths, "SimulatedOptions paths")
         if not 0.0 < self.level < 1.0:
             raise InputError(f"SimulatedOptions level = {self.level!r}: must be within 0 and 1")
-        if self.model.trailing(np.full((2, 1), np.nan), 2, PERIODS) is None:
+        if self.model.calibrate_rolling(np.full((2, 1), np.nan), 2, PERIODS) is None:
             raise InputError(
                 f"SimulatedOptions model = {self.model.__name__}: must have `trailing`, "
                 "which fits it to recent returns"
@@ -90,7 +90,7 @@ class SimulatedOptions(Feature):
 
     def _priced(self, panel: Panel, place: Device, count: int) -> np.ndarray:
         """Values at the last `count` bars; before them there may be none."""
-        fitted = self.model.trailing(log_returns(panel), self.window, PERIODS)
+        fitted = self.model.calibrate_rolling(log_returns(panel), self.window, PERIODS)
         assert fitted is not None
         known = np.logical_and.reduce([np.isfinite(v) for v in fitted.values()])
         known &= (np.arange(panel.bars) % self.every == 0)[:, None]

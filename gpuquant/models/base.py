@@ -26,7 +26,7 @@ class Lognormal:
         The price at `start`.
     time : array
         Years from today to the end.
-    growth, total, bond : callable
+    growth, total, discount_factor : callable
         Of years t from today: E[S_t] / S_0, the variance of log S_t, and the value today of 1 paid
         at t.
     flat : bool
@@ -39,7 +39,7 @@ class Lognormal:
     time: Any
     growth: Callable[[Any], Any]
     total: Callable[[Any], Any]
-    bond: Callable[[Any], Any]
+    discount_factor: Callable[[Any], Any]
     flat: bool = True
     start: Any = 0.0
 
@@ -82,7 +82,11 @@ class Lognormal:
     @property
     def discount(self) -> Any:
         """Value at `start` of 1 paid at T."""
-        return self.bond(self.time) if self.now else self.bond(self.time) / self.bond(self.start)
+        return (
+            self.discount_factor(self.time)
+            if self.now
+            else self.discount_factor(self.time) / self.discount_factor(self.start)
+        )
 
     @property
     def length(self) -> Any:
@@ -166,7 +170,7 @@ class Model(Member):
     of dates at which a step must end; `variance_columns`, all such columns, today's first: vega and
     a scenario's change of volatility move the root of the first, and all of them in proportion;
     `by_asset`, columns of lists with a number for each asset, and what a market calls it for one;
-    `careful`, where a step needs the elementary functions of the state's precision;
+    `step_in_double`, where a step needs the elementary functions of the state's precision;
     `sample_lengths`, the lengths of lists that go together.
     """
 
@@ -181,7 +185,7 @@ class Model(Member):
     vega_is_variance: ClassVar[bool] = False
     variance_columns: ClassVar[tuple[str, ...]] = ()
     by_asset: ClassVar[dict[str, str]] = {}
-    careful: ClassVar[bool] = False
+    step_in_double: ClassVar[bool] = False
     times: ClassVar[tuple[str, ...]] = ()
     sample_lengths: ClassVar[dict[str, int]] = {}
 
@@ -242,7 +246,7 @@ class Model(Member):
         return None
 
     @staticmethod
-    def bond(m: Any, t: Any, xp: Any) -> Any:
+    def discount_factor(m: Any, t: Any, xp: Any) -> Any:
         """Value today of 1 paid at `t`, shape (n,)."""
         return xp.exp(-m.rate * t)
 
@@ -261,7 +265,7 @@ class Model(Member):
         return None
 
     @staticmethod
-    def sector(m: Any, xp: Any) -> Any:
+    def analyticity_angle(m: Any, xp: Any) -> Any:
         """The sine of the angle to the real line within which the characteristic function dies
         away as it does on it, shape (n,) or a number.
         """
@@ -292,7 +296,9 @@ class Model(Member):
         return 0
 
     @staticmethod
-    def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray] | None:
+    def calibrate_rolling(
+        returns: np.ndarray, window: int, periods: float
+    ) -> dict[str, np.ndarray] | None:
         """Parameters, each of shape (bars, assets), fitted at every bar to the log returns of the
         `window` bars up to it.
 

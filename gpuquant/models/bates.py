@@ -101,8 +101,8 @@ class Bates(Model):
         return Heston.characteristic(m, z, t, xp, special) * xp.exp(t * m.intensity * jumps)
 
     @staticmethod
-    def sector(m: Any, xp: Any) -> Any:
-        return Merton.sector(m, xp)
+    def analyticity_angle(m: Any, xp: Any) -> Any:
+        return Merton.analyticity_angle(m, xp)
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:

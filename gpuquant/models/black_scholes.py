@@ -80,5 +80,7 @@ class BlackScholes(Model):
         return m.volatility * m.volatility * t
 
     @staticmethod
-    def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray]:
+    def calibrate_rolling(
+        returns: np.ndarray, window: int, periods: float
+    ) -> dict[str, np.ndarray]:
         return {"volatility": np.sqrt(rolling_mean(returns * returns, window) * periods)}

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
-from gpuquant.data.columns import Column, at_least, derived, many, positive, years
+from gpuquant.data.columns import Column, at_least, derived, list_of, positive, years
 from gpuquant.models.short_rate import ShortRate
 
 
@@ -46,7 +46,7 @@ class CIR(ShortRate):
     kappa: Column = positive(sample=0.3)
     long_rate: Column = positive(sample=0.04)
     rate_volatility: Column = at_least(1e-3, sample=0.1)
-    bond_maturities: Column = many(years(sample=2.0), increasing=True)
+    bond_maturities: Column = list_of(years(sample=2.0), increasing=True)
     first_end: Column = derived(sample=2.0, clock=True)
 
     normals = 1
@@ -110,7 +110,7 @@ class CIR(ShortRate):
         )
 
     @staticmethod
-    def bond(m: Any, t: Any, xp: Any) -> Any:
+    def discount_factor(m: Any, t: Any, xp: Any) -> Any:
         return xp.exp(CIR.log_bond(m, t, xp))
 
     @staticmethod
@@ -172,7 +172,7 @@ class CIR(ShortRate):
     def control_variance(cls, m: Any, t: Any, xp: Any, special: Any) -> Any:
         return CIR.bond_variance(m, t, xp)
 
-    def settled(self) -> Self:
+    def with_derived_columns(self) -> Self:
         return type(self).from_columns(
             {**self.columns(), "first_end": self.bond_maturities[:, 0].copy()}
         )

@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, choice, counted, many, nonnegative, positive, real, years
+from gpuquant.data.columns import (
+    Column,
+    choice,
+    counted,
+    list_of,
+    nonnegative,
+    positive,
+    real,
+    years,
+)
 from gpuquant.models.base import Lognormal, Model
 
 
@@ -51,8 +60,8 @@ class DividendBlackScholes(Model):
     rate: Column = real()
     dividend_yield: Column = real(default=0.0)
     volatility: Column = nonnegative()
-    dividend_times: Column = many(years(sample=0.5))
-    dividends: Column = many(nonnegative(sample=1.0))
+    dividend_times: Column = list_of(years(sample=0.5))
+    dividends: Column = list_of(nonnegative(sample=1.0))
     dividend_model: Column = choice("escrowed", "spot", default="escrowed", fixed=True)
 
     normals = 1

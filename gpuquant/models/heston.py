@@ -133,7 +133,9 @@ class Heston(Model):
         return np.where(broken, "Feller condition violated: the variance reaches zero", "")
 
     @staticmethod
-    def trailing(returns: np.ndarray, window: int, periods: float) -> dict[str, np.ndarray]:
+    def calibrate_rolling(
+        returns: np.ndarray, window: int, periods: float
+    ) -> dict[str, np.ndarray]:
         # Moments of the realised variance over a month: its level, its pull back to the mean, the
         # size of its moves and their correlation with the returns of the same month. A starting
         # point for a feature, not a calibration.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, many, nonnegative, positive, real, years
+from gpuquant.data.columns import Column, list_of, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Lognormals
 from gpuquant.models.short_rate import ShortRate, gaussian, integrated, loading
 
@@ -42,7 +42,7 @@ class HullWhite(ShortRate):
     rate: Column = real()
     kappa: Column = positive(sample=0.1)
     rate_volatility: Column = nonnegative(sample=0.01)
-    bond_maturities: Column = many(years(sample=2.0), increasing=True)
+    bond_maturities: Column = list_of(years(sample=2.0), increasing=True)
 
     normals = 2
     vega_column = "rate_volatility"

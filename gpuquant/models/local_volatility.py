@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuquant.data.columns import Column, counted, many, nonnegative, positive, real, years
+from gpuquant.data.columns import Column, counted, list_of, nonnegative, positive, real, years
 from gpuquant.models.base import Model
 
 LEVELS = (-0.6, -0.45, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6)
@@ -50,9 +50,9 @@ class LocalVolatility(Model):
     spot: Column = positive(sample=100.0)
     rate: Column = real()
     dividend_yield: Column = real(default=0.0)
-    surface_times: Column = many(years(sample=0.5), increasing=True)
-    surface_levels: Column = many(real(sample=0.1), increasing=True)
-    surface_volatilities: Column = many(nonnegative())
+    surface_times: Column = list_of(years(sample=0.5), increasing=True)
+    surface_levels: Column = list_of(real(sample=0.1), increasing=True)
+    surface_volatilities: Column = list_of(nonnegative())
 
     normals = 1
     steps_per_year = 50

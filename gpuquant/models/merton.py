@@ -109,7 +109,7 @@ class Merton(Model):
         )
 
     @staticmethod
-    def sector(m: Any, xp: Any) -> Any:
+    def analyticity_angle(m: Any, xp: Any) -> Any:
         # |exp(i jump_mean z - jump_volatility^2 z^2 / 2)| grows by at most a half of (jump_mean
         # sine / jump_volatility)^2, in the exponent
         return xp.minimum(0.2, m.jump_volatility / xp.maximum(xp.abs(m.jump_mean), 1e-12))

@@ -14,7 +14,7 @@ from gpuquant.data.columns import (
     correlation,
     counted,
     derived,
-    many,
+    list_of,
     nonnegative,
     positive,
     real,
@@ -56,11 +56,11 @@ class MultiBlackScholes(Model):
     Glasserman (2003), section 3.2.3; Rebonato and Jaeckel (1999) for the repair.
     """
 
-    spots: Column = many(positive(sample=100.0))
+    spots: Column = list_of(positive(sample=100.0))
     rate: Column = real()
-    dividend_yields: Column = many(real(sample=0.02), default=np.nan)
-    volatilities: Column = many(nonnegative(sample=0.2))
-    correlations: Column = many(correlation(), default=np.nan, host=True)
+    dividend_yields: Column = list_of(real(sample=0.02), default=np.nan)
+    volatilities: Column = list_of(nonnegative(sample=0.2))
+    correlations: Column = list_of(correlation(), default=np.nan, host=True)
     correlation: Column = correlation(default=0.0)
     repair: Column = choice("no", "yes", default="no")
     factor: Column = derived(listed=True, sample=0.5)
@@ -128,7 +128,7 @@ class MultiBlackScholes(Model):
     def volatile(self) -> np.ndarray:
         return np.asarray((self.volatilities > 0.0).any(axis=1))
 
-    def settled(self) -> Self:
+    def with_derived_columns(self) -> Self:
         assets = self.spots.shape[1]
         n = max(self.rows, 1)
         dividends = np.broadcast_to(

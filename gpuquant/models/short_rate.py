@@ -16,11 +16,11 @@ from gpuquant.models.base import Lognormal, Lognormals, Model
 @dataclass(frozen=True)
 class ShortRate(Model):
     """The base of short-rate models. Their state is (rate, its integral, time, log price of each
-    bond); they say `bond(m, t, xp)`.
+    bond); they say `discount_factor(m, t, xp)`.
     """
 
     abstract: ClassVar[bool] = True
-    careful: ClassVar[bool] = True
+    step_in_double: ClassVar[bool] = True
     assets: ClassVar[int | str] = "bond_maturities"
 
     @staticmethod
@@ -38,9 +38,11 @@ class ShortRate(Model):
         normal.
         """
         time, kappa = xp.atleast_1d(t), m.kappa
-        discount = cls.bond(m, time, xp)
+        discount = cls.discount_factor(m, time, xp)
         ends = m.bond_maturities
-        spots = xp.stack([cls.bond(m, ends[:, j], xp) for j in range(ends.shape[1])], axis=1)
+        spots = xp.stack(
+            [cls.discount_factor(m, ends[:, j], xp) for j in range(ends.shape[1])], axis=1
+        )
         rate_variance = m.rate_volatility * m.rate_volatility * reversion(2.0 * kappa, time, xp)
         deviations = xp.stack(
             [

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, counted, many, nonnegative, positive, real, years
+from gpuquant.data.columns import Column, counted, list_of, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Model
 
 
@@ -45,10 +45,10 @@ class TermBlackScholes(Model):
     """
 
     spot: Column = positive(sample=100.0)
-    knots: Column = many(years(sample=0.5), increasing=True)
-    rates: Column = many(real())
-    dividend_yields: Column = many(real(sample=0.0))
-    volatilities: Column = many(nonnegative())
+    knots: Column = list_of(years(sample=0.5), increasing=True)
+    rates: Column = list_of(real())
+    dividend_yields: Column = list_of(real(sample=0.0))
+    volatilities: Column = list_of(nonnegative())
 
     normals = 1
     times = ("knots",)
@@ -105,7 +105,7 @@ class TermBlackScholes(Model):
         return xp.exp(_integral(m.rates - m.dividend_yields, m.knots, t, xp))
 
     @staticmethod
-    def bond(m: Any, t: Any, xp: Any) -> Any:
+    def discount_factor(m: Any, t: Any, xp: Any) -> Any:
         return xp.exp(-_integral(m.rates, m.knots, t, xp))
 
     @staticmethod
@@ -116,7 +116,7 @@ class TermBlackScholes(Model):
             t,
             lambda s: TermBlackScholes.growth(m, s, xp),
             lambda s: _integral(m.volatilities**2, m.knots, s, xp),
-            lambda s: TermBlackScholes.bond(m, s, xp),
+            lambda s: TermBlackScholes.discount_factor(m, s, xp),
             flat,
         )
 

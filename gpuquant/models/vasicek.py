@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, many, nonnegative, positive, real, years
+from gpuquant.data.columns import Column, list_of, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Lognormals
 from gpuquant.models.short_rate import (
     ShortRate,
@@ -51,7 +51,7 @@ class Vasicek(ShortRate):
     kappa: Column = positive(sample=0.3)
     long_rate: Column = real(sample=0.04)
     rate_volatility: Column = nonnegative(sample=0.01)
-    bond_maturities: Column = many(years(sample=2.0), increasing=True)
+    bond_maturities: Column = list_of(years(sample=2.0), increasing=True)
 
     normals = 2
     rate_column = "short_rate"
@@ -93,7 +93,7 @@ class Vasicek(ShortRate):
         )
 
     @staticmethod
-    def bond(m: Any, t: Any, xp: Any) -> Any:
+    def discount_factor(m: Any, t: Any, xp: Any) -> Any:
         b = reversion(m.kappa, t, xp)
         return xp.exp(
             0.5 * integral_variance(m.kappa, m.rate_volatility, t, xp)

@@ -12,12 +12,12 @@ from gpuquant.data.columns import (
     Column,
     call_or_put,
     choice,
-    count,
     counted,
     derived,
-    if_known,
-    many,
+    integer,
+    list_of,
     nonnegative,
+    optional,
 )
 from gpuquant.payoffs.base import Payoff
 from gpuquant.payoffs.lognormal import black
@@ -59,14 +59,14 @@ class Asian(Payoff):
     """
 
     option_type: Column = call_or_put()
-    strike: Column = if_known(sample=100.0)
-    fixings: Column = count(default=252)
-    fixing_times: Column = many(nonnegative(sample=np.nan), default=np.nan, host=True)
+    strike: Column = optional(sample=100.0)
+    fixings: Column = integer(default=252)
+    fixing_times: Column = list_of(nonnegative(sample=np.nan), default=np.nan, host=True)
     average: Column = choice("arithmetic", "geometric", default="arithmetic", fixed=True)
     averaging: Column = choice("discrete", "continuous", default="discrete", fixed=True)
     strike_type: Column = choice("fixed", "floating", default="fixed", fixed=True)
-    past_fixings: Column = count(default=0, low=0, sample=0.0)
-    past_average: Column = if_known()
+    past_fixings: Column = integer(default=0, low=0, sample=0.0)
+    past_average: Column = optional()
     today: Column = derived()
 
     dates = "fixings"
@@ -136,7 +136,7 @@ class Asian(Payoff):
             ((p.average == 1.0) | single) & (p.strike_type == 0.0) & law.flat, price, xp.nan
         )
 
-    def settled(self) -> Self:
+    def with_derived_columns(self) -> Self:
         listed = np.isfinite(self.fixing_times).any(axis=1)
         columns = self.columns()
         columns["fixings"] = np.where(listed, counted(self.fixing_times), self.fixings)

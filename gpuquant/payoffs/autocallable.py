@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gpuquant.data.columns import Column, choice, count, nonnegative, positive
-from gpuquant.payoffs.base import Payoff, spared_at, spared_between
+from gpuquant.data.columns import Column, choice, integer, nonnegative, positive
+from gpuquant.payoffs.base import Payoff, bridge_survival_probability, survival_at
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Autocallable(Payoff):
     Bouzoubaa and Osseiran (2010), Exotic Options and Hybrids, chapter 12.
     """
 
-    observations: Column = count(default=4)
+    observations: Column = integer(default=4)
     initial: Column = positive(sample=100.0)
     autocall: Column = positive(default=1.0)
     protection: Column = positive(default=0.7)
@@ -51,11 +51,11 @@ class Autocallable(Payoff):
     dates: ClassVar[str] = "observations"
 
     @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
+    def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         return fixed["watching"] == 2.0
 
     @classmethod
-    def dated(cls, fixed: dict[str, float]) -> bool:
+    def discrete_dates(cls, fixed: dict[str, float]) -> bool:
         return True
 
     @staticmethod
@@ -69,18 +69,20 @@ class Autocallable(Payoff):
         called = acc[0] > 0.0 and math.exp(log_spots[0]) >= p.autocall[i] * p.initial[i]
         paid = p.notional[i] * (1.0 + p.coupon[i] * (k + 1.0)) * growth
         spared = (
-            acc[1] * spared_at(-1.0, p.protection[i] * p.initial[i], log_spots[0])
+            acc[1] * survival_at(-1.0, p.protection[i] * p.initial[i], log_spots[0])
             if p.watching[i] == 1.0
             else acc[1]
         )
         return (0.0 if called else acc[0], spared, paid if called else acc[2])
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance):
+    def observe_bridge(p, i, acc, log0, log1, variance):
         return (
             acc[0],
             acc[1]
-            * spared_between(-1.0, p.protection[i] * p.initial[i], log0[0], log1[0], variance),
+            * bridge_survival_probability(
+                -1.0, p.protection[i] * p.initial[i], log0[0], log1[0], variance
+            ),
             acc[2],
         )
 

@@ -13,11 +13,11 @@ from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import (
     KINDS,
     Watched,
-    already,
-    living_side,
-    living_sides,
-    spared_at,
-    spared_between,
+    alive_side,
+    alive_sides,
+    already_hit,
+    bridge_survival_probability,
+    survival_at,
 )
 
 
@@ -66,19 +66,19 @@ class Barrier(Watched):
 
     @staticmethod
     def start(p, i, log_spots, growth):
-        side = living_side(p.barrier_type[i])
+        side = alive_side(p.barrier_type[i])
         touched = side * (log_spots[0] - math.log(p.barrier[i])) >= 0.0 and p.monitoring[i] == 0.0
         return (0.0 if touched else 1.0, growth if touched else 0.0)
 
     @staticmethod
     def observe(p, i, acc, log_spots, k, growth):
-        alive = acc[0] * spared_at(living_side(p.barrier_type[i]), p.barrier[i], log_spots[0])
+        alive = acc[0] * survival_at(alive_side(p.barrier_type[i]), p.barrier[i], log_spots[0])
         return (alive, acc[1] + (acc[0] - alive) * growth)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance, k, growth):
-        alive = acc[0] * spared_between(
-            living_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance
+    def observe_bridge(p, i, acc, log0, log1, variance, k, growth):
+        alive = acc[0] * bridge_survival_probability(
+            alive_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance
         )
         return (alive, acc[1] + (acc[0] - alive) * growth)
 
@@ -92,7 +92,7 @@ class Barrier(Watched):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        side = living_sides(p.barrier_type, xp)
+        side = alive_sides(p.barrier_type, xp)
         out = lognormal.spared(
             lambda at, low, high: lognormal.vanilla_within(
                 p.option_type, p.strike, low, high, at, xp, special
@@ -125,4 +125,4 @@ class Barrier(Watched):
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:
-        return already(living_sides(p.barrier_type, np) * (p.spot - p.barrier) >= 0.0)
+        return already_hit(alive_sides(p.barrier_type, np) * (p.spot - p.barrier) >= 0.0)

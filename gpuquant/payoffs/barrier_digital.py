@@ -13,11 +13,11 @@ from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import (
     KINDS,
     Watched,
-    already,
-    living_side,
-    living_sides,
-    spared_at,
-    spared_between,
+    alive_side,
+    alive_sides,
+    already_hit,
+    bridge_survival_probability,
+    survival_at,
 )
 
 
@@ -65,14 +65,14 @@ class BarrierDigital(Watched):
 
     @staticmethod
     def observe(p, i, acc, log_spots, k):
-        return (acc[0] * spared_at(living_side(p.barrier_type[i]), p.barrier[i], log_spots[0]),)
+        return (acc[0] * survival_at(alive_side(p.barrier_type[i]), p.barrier[i], log_spots[0]),)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance):
+    def observe_bridge(p, i, acc, log0, log1, variance):
         return (
             acc[0]
-            * spared_between(
-                living_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance
+            * bridge_survival_probability(
+                alive_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance
             ),
         )
 
@@ -92,7 +92,7 @@ class BarrierDigital(Watched):
                 high = xp.where(p.option_type > 0.0, high, xp.minimum(high, p.strike))
                 return lognormal.within(kind, low, high, at, xp, special)
 
-            out = lognormal.spared(between, living_sides(p.barrier_type, xp), p.barrier, law, xp)
+            out = lognormal.spared(between, alive_sides(p.barrier_type, xp), p.barrier, law, xp)
             knock_in = (p.barrier_type == 1.0) | (p.barrier_type == 3.0)
             return xp.where(knock_in, kind(p.option_type, p.strike, law, xp, special) - out, out)
 
@@ -101,4 +101,4 @@ class BarrierDigital(Watched):
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:
-        return already(living_sides(p.barrier_type, np) * (p.spot - p.barrier) >= 0.0)
+        return already_hit(alive_sides(p.barrier_type, np) * (p.spot - p.barrier) >= 0.0)

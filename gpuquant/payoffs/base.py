@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.data.columns import Column, Member, choice, count, years_or_now
+from gpuquant.data.columns import Column, Member, choice, integer, nonnegative_years
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Payoff(Member):
 
     - `start(p, i, log_spots, growth) -> acc`, the accumulator at time zero;
     - `observe(p, i, acc, log_spots, k, growth) -> acc`, at date number k = 0, 1, ...;
-    - `between(p, i, acc, log0, log1, variance, k, growth, w) -> acc`, at every step where
-      `bridged`: the log prices at both ends, the variance of the bridge between them, the number of
-      dates before, and `uniforms` uniforms w of the payoff's own;
+    - `observe_bridge(p, i, acc, log0, log1, variance, k, growth, w) -> acc`, at every step where
+      `continuous_monitoring` says so: the log prices at both ends, the variance of the bridge
+      between them, the number of dates before, and `uniforms` uniforms w of the payoff's own;
     - `finish(p, i, acc, log_spots) -> amount`, at maturity.
 
     The last arguments may be left out. `growth` is the value at maturity of 1 paid now, for what is
@@ -44,7 +44,7 @@ class Payoff(Member):
     of `times`.
     """
 
-    maturity: Column = years_or_now()
+    maturity: Column = nonnegative_years()
 
     abstract: ClassVar[bool] = True
     dates: ClassVar[str] = ""
@@ -65,7 +65,7 @@ class Payoff(Member):
         return acc
 
     @staticmethod
-    def between(
+    def observe_bridge(
         p: Any,
         i: int,
         acc: tuple[float, ...],
@@ -87,16 +87,16 @@ class Payoff(Member):
         return cls.finish is not Payoff.finish
 
     @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
+    def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         """Whether these fixed choices watch the price between steps."""
         return False
 
     @classmethod
-    def dated(cls, fixed: dict[str, float]) -> bool:
+    def discrete_dates(cls, fixed: dict[str, float]) -> bool:
         """Whether these fixed choices observe the price at its dates; one that is watched
         between steps need not be.
         """
-        return not cls.bridged(fixed)
+        return not cls.continuous_monitoring(fixed)
 
     @staticmethod
     def closed(p: Any, facts: Any, xp: Any, special: Any) -> Any | None:
@@ -157,13 +157,13 @@ class Watched(Payoff):
     """
 
     monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
-    observations: Column = count(default=252)
+    observations: Column = integer(default=252)
 
     abstract: ClassVar[bool] = True
     dates: ClassVar[str] = "observations"
 
     @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
+    def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         return fixed["monitoring"] == 0.0
 
 
@@ -187,7 +187,7 @@ class Realised(Watched):
         return (log_spots[0], acc[1] + move * move)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance):
+    def observe_bridge(p, i, acc, log0, log1, variance):
         return (acc[0], acc[1] + variance)
 
     @staticmethod
@@ -200,29 +200,31 @@ class Realised(Watched):
 KINDS = ("down-and-out", "down-and-in", "up-and-out", "up-and-in")
 
 
-def living_side(kind: Any) -> Any:
+def alive_side(kind: Any) -> Any:
     """1.0 where the barrier of this one of KINDS lies above the living price, -1.0 where below."""
     return 1.0 if kind >= 2.0 else -1.0
 
 
-def living_sides(kind: Any, xp: Any) -> Any:
-    """`living_side` of an array."""
+def alive_sides(kind: Any, xp: Any) -> Any:
+    """`alive_side` of an array."""
     return xp.where(kind >= 2.0, 1.0, -1.0)
 
 
-def already(touched: np.ndarray) -> np.ndarray | None:
+def already_hit(touched: np.ndarray) -> np.ndarray | None:
     """The warning of rows whose barrier is behind the spot."""
     return np.where(touched, "the barrier is touched already", "") if np.any(touched) else None
 
 
-def spared_at(side: Any, barrier: Any, log_spot: Any) -> Any:
+def survival_at(side: Any, barrier: Any, log_spot: Any) -> Any:
     """1.0 while the price is short of `barrier`, which lies above it (side 1.0) or below (-1.0);
     else 0.0.
     """
     return 1.0 if side * (math.log(barrier) - log_spot) > 0.0 else 0.0
 
 
-def spared_between(side: Any, barrier: Any, log0: Any, log1: Any, variance: Any) -> Any:
+def bridge_survival_probability(
+    side: Any, barrier: Any, log0: Any, log1: Any, variance: Any
+) -> Any:
     """Probability that a Brownian bridge of this variance between two log prices stays short of
     `barrier` (Glasserman, 2003, section 6.4).
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, call_or_put, many, real
+from gpuquant.data.columns import Column, call_or_put, list_of, real
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
@@ -40,7 +40,7 @@ class Basket(Payoff):
 
     option_type: Column = call_or_put()
     strike: Column = real(sample=100.0)
-    weights: Column = many(real(sample=0.5))
+    weights: Column = list_of(real(sample=0.5))
 
     assets = 0
 

@@ -1,4 +1,4 @@
-"""Chooser: the right to resolve_device, at a later date, between a call and a put."""
+"""Chooser: the right to choose, at a later date, between a call and a put."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, if_known, positive, years
+from gpuquant.data.columns import Column, optional, positive, years
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
@@ -43,8 +43,8 @@ class Chooser(Payoff):
 
     strike: Column = positive(sample=100.0)
     choice_time: Column = years(sample=0.5)
-    put_strike: Column = if_known()
-    put_maturity: Column = if_known(sample=1.0, clock=True)
+    put_strike: Column = optional()
+    put_maturity: Column = optional(sample=1.0, clock=True)
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:

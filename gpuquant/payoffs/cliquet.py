@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, count, positive, real
+from gpuquant.data.columns import Column, integer, positive, real
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
@@ -39,7 +39,7 @@ class Cliquet(Payoff):
     forward-starting spreads.
     """
 
-    periods: Column = count(default=12)
+    periods: Column = integer(default=12)
     local_floor: Column = real(default=0.0, sample=0.0)
     local_cap: Column = real(default=1e6, sample=0.1)
     global_floor: Column = real(default=-1e6, sample=0.0)

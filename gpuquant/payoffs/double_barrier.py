@@ -12,7 +12,7 @@ import numpy as np
 
 from gpuquant.data.columns import Column, call_or_put, choice, nonnegative, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import Watched, already, spared_at, spared_by_both
+from gpuquant.payoffs.base import Watched, already_hit, spared_by_both, survival_at
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class DoubleBarrier(Watched):
     def observe(p, i, acc, log_spots, k):
         return (
             acc[0]
-            * spared_at(-1.0, p.lower[i], log_spots[0])
-            * spared_at(1.0, p.upper[i], log_spots[0]),
+            * survival_at(-1.0, p.lower[i], log_spots[0])
+            * survival_at(1.0, p.upper[i], log_spots[0]),
         )
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance):
+    def observe_bridge(p, i, acc, log0, log1, variance):
         return (acc[0] * spared_by_both(p.lower[i], p.upper[i], log0[0], log1[0], variance),)
 
     @staticmethod
@@ -99,4 +99,4 @@ class DoubleBarrier(Watched):
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:
-        return already((p.spot <= p.lower) | (p.spot >= p.upper))
+        return already_hit((p.spot <= p.lower) | (p.spot >= p.upper))

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuquant.data.columns import Column, choice, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import Payoff, already, spared_between, spared_by_both
+from gpuquant.payoffs.base import Payoff, already_hit, bridge_survival_probability, spared_by_both
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class DoubleTouch(Payoff):
     cash: Column = positive(default=1.0)
 
     @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
+    def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         return True
 
     @staticmethod
@@ -63,10 +63,10 @@ class DoubleTouch(Payoff):
         return (0.0 if down or up else 1.0, growth if now else 0.0)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance, k, growth):
+    def observe_bridge(p, i, acc, log0, log1, variance, k, growth):
         alive = acc[0] * spared_by_both(p.lower[i], p.upper[i], log0[0], log1[0], variance)
-        down = 1.0 - spared_between(-1.0, p.lower[i], log0[0], log1[0], variance)
-        up = 1.0 - spared_between(1.0, p.upper[i], log0[0], log1[0], variance)
+        down = 1.0 - bridge_survival_probability(-1.0, p.lower[i], log0[0], log1[0], variance)
+        up = 1.0 - bridge_survival_probability(1.0, p.upper[i], log0[0], log1[0], variance)
         first = down if p.barrier_type[i] == 2.0 else up
         paid = growth * first / max(down + up, 1e-30) if p.barrier_type[i] > 1.0 else 1.0
         return (alive, acc[1] + (acc[0] - alive) * paid)
@@ -101,4 +101,4 @@ class DoubleTouch(Payoff):
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:
-        return already((p.spot <= p.lower) | (p.spot >= p.upper))
+        return already_hit((p.spot <= p.lower) | (p.spot >= p.upper))

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.data.columns import Column, call_or_put, if_known
+from gpuquant.data.columns import Column, call_or_put, optional
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Watched, highest_between
 
@@ -37,7 +37,7 @@ class FloatingLookback(Watched):
     """
 
     option_type: Column = call_or_put()
-    running_extreme: Column = if_known()
+    running_extreme: Column = optional()
 
     uniforms = 1
 
@@ -52,7 +52,7 @@ class FloatingLookback(Watched):
         return (max(acc[0], -p.option_type[i] * log_spots[0]),)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance, k, growth, w):
+    def observe_bridge(p, i, acc, log0, log1, variance, k, growth, w):
         side = -p.option_type[i]
         return (max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])),)
 

@@ -187,7 +187,9 @@ def touch(side: Any, level: Any, law: Any, xp: Any, special: Any) -> Any:
         distance * law.length / xp.log(law.forward / law.spot)
     )  # without variance: when the forwards reach it
     still = xp.where(
-        side * (law.forward - level) >= 0.0, law.bond(law.start + when) / law.bond(law.start), 0.0
+        side * (law.forward - level) >= 0.0,
+        law.discount_factor(law.start + when) / law.discount_factor(law.start),
+        0.0,
     )
     return xp.where(side * (law.spot - level) >= 0.0, 1.0, xp.where(deviation > 0.0, moving, still))
 

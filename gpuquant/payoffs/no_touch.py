@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuquant.data.columns import Column, choice, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import Watched, already, spared_at, spared_between
+from gpuquant.payoffs.base import Watched, already_hit, bridge_survival_probability, survival_at
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,14 @@ class NoTouch(Watched):
 
     @staticmethod
     def observe(p, i, acc, log_spots, k):
-        return (acc[0] * spared_at(p.direction[i], p.barrier[i], log_spots[0]),)
+        return (acc[0] * survival_at(p.direction[i], p.barrier[i], log_spots[0]),)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance):
-        return (acc[0] * spared_between(p.direction[i], p.barrier[i], log0[0], log1[0], variance),)
+    def observe_bridge(p, i, acc, log0, log1, variance):
+        return (
+            acc[0]
+            * bridge_survival_probability(p.direction[i], p.barrier[i], log0[0], log1[0], variance),
+        )
 
     @staticmethod
     def finish(p, i, acc, log_spots):
@@ -83,4 +86,4 @@ class NoTouch(Watched):
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:
-        return already(p.direction * (p.spot - p.barrier) >= 0.0)
+        return already_hit(p.direction * (p.spot - p.barrier) >= 0.0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuquant.data.columns import Column, choice, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import Watched, already, spared_at, spared_between
+from gpuquant.payoffs.base import Watched, already_hit, bridge_survival_probability, survival_at
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class OneTouch(Watched):
 
     @staticmethod
     def observe(p, i, acc, log_spots, k, growth):
-        alive = acc[0] * spared_at(p.direction[i], p.barrier[i], log_spots[0])
+        alive = acc[0] * survival_at(p.direction[i], p.barrier[i], log_spots[0])
         return (
             alive,
             acc[1]
@@ -69,8 +69,10 @@ class OneTouch(Watched):
         )
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance, k, growth):
-        alive = acc[0] * spared_between(p.direction[i], p.barrier[i], log0[0], log1[0], variance)
+    def observe_bridge(p, i, acc, log0, log1, variance, k, growth):
+        alive = acc[0] * bridge_survival_probability(
+            p.direction[i], p.barrier[i], log0[0], log1[0], variance
+        )
         return (
             alive,
             acc[1] + (acc[0] - alive) * growth * (p.cash[i] if p.pays[i] == 0.0 else p.barrier[i]),
@@ -115,4 +117,4 @@ class OneTouch(Watched):
 
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:
-        return already(p.direction * (p.spot - p.barrier) >= 0.0)
+        return already_hit(p.direction * (p.spot - p.barrier) >= 0.0)

@@ -6,7 +6,13 @@ import math
 from dataclasses import dataclass
 
 from gpuquant.data.columns import Column, call_or_put, choice, positive
-from gpuquant.payoffs.base import KINDS, Watched, living_side, spared_at, spared_between
+from gpuquant.payoffs.base import (
+    KINDS,
+    Watched,
+    alive_side,
+    bridge_survival_probability,
+    survival_at,
+)
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,14 @@ class OutsideBarrier(Watched):
 
     @staticmethod
     def observe(p, i, acc, log_spots, k):
-        return (acc[0] * spared_at(living_side(p.barrier_type[i]), p.barrier[i], log_spots[1]),)
+        return (acc[0] * survival_at(alive_side(p.barrier_type[i]), p.barrier[i], log_spots[1]),)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance):
+    def observe_bridge(p, i, acc, log0, log1, variance):
         return (
             acc[0]
-            * spared_between(
-                living_side(p.barrier_type[i]), p.barrier[i], log0[1], log1[1], variance[1]
+            * bridge_survival_probability(
+                alive_side(p.barrier_type[i]), p.barrier[i], log0[1], log1[1], variance[1]
             ),
         )
 

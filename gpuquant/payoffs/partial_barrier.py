@@ -10,7 +10,13 @@ import numpy as np
 
 from gpuquant.data.columns import Column, call_or_put, choice, positive, years
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import KINDS, Payoff, living_side, living_sides, spared_between
+from gpuquant.payoffs.base import (
+    KINDS,
+    Payoff,
+    alive_side,
+    alive_sides,
+    bridge_survival_probability,
+)
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,12 @@ class PartialBarrier(Payoff):
     times = ("window_time",)
 
     @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
+    def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         return True
 
     @staticmethod
     def start(p, i):
-        return (1.0, living_side(p.barrier_type[i]))
+        return (1.0, alive_side(p.barrier_type[i]))
 
     @staticmethod
     def observe(p, i, acc, log_spots, k):
@@ -70,11 +76,15 @@ class PartialBarrier(Payoff):
         return (acc[0], (-1.0 if above else 1.0) if p.window[i] == 2.0 else acc[1])
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance, k):
+    def observe_bridge(p, i, acc, log0, log1, variance, k):
         live = (k == 0.0) if p.window[i] == 0.0 else (k > 0.0)
         return (
             acc[0]
-            * (spared_between(acc[1], p.barrier[i], log0[0], log1[0], variance) if live else 1.0),
+            * (
+                bridge_survival_probability(acc[1], p.barrier[i], log0[0], log1[0], variance)
+                if live
+                else 1.0
+            ),
             acc[1],
         )
 
@@ -86,7 +96,7 @@ class PartialBarrier(Payoff):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        side = living_sides(p.barrier_type, xp)
+        side = alive_sides(p.barrier_type, xp)
         early = law.until(p.window_time)
 
         def spared(spot: Any, side: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, call_or_put, if_known, positive, years
+from gpuquant.data.columns import Column, call_or_put, optional, positive, years
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff, highest_between
 
@@ -40,13 +40,13 @@ class PartialFloatingLookback(Payoff):
     option_type: Column = call_or_put()
     window_time: Column = years(sample=0.5)
     share: Column = positive(default=1.0)
-    running_extreme: Column = if_known()
+    running_extreme: Column = optional()
 
     times = ("window_time",)
     uniforms = 1
 
     @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
+    def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         return True
 
     @staticmethod
@@ -56,7 +56,7 @@ class PartialFloatingLookback(Payoff):
         return (max(seen, side * log_spots[0]),)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance, k, growth, w):
+    def observe_bridge(p, i, acc, log0, log1, variance, k, growth, w):
         side = -p.option_type[i]
         return (
             max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0]))

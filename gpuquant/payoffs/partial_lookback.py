@@ -43,7 +43,7 @@ class PartialLookback(Payoff):
     uniforms = 1
 
     @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
+    def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         return True
 
     @staticmethod
@@ -55,7 +55,7 @@ class PartialLookback(Payoff):
         return (max(acc[0], p.option_type[i] * log_spots[0]),)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance, k, growth, w):
+    def observe_bridge(p, i, acc, log0, log1, variance, k, growth, w):
         side = p.option_type[i]
         return (
             max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuquant.data.columns import Column, call_or_put, choice, positive
 from gpuquant.payoffs import lognormal
-from gpuquant.payoffs.base import KINDS, Payoff, highest_between, living_side, living_sides
+from gpuquant.payoffs.base import KINDS, Payoff, alive_side, alive_sides, highest_between
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SoftBarrier(Payoff):
     uniforms = 1
 
     @classmethod
-    def bridged(cls, fixed: dict[str, float]) -> bool:
+    def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         return True
 
     @staticmethod
@@ -55,8 +55,8 @@ class SoftBarrier(Payoff):
         return (log_spots[0],)
 
     @staticmethod
-    def between(p, i, acc, log0, log1, variance, k, growth, w):
-        side = living_side(p.barrier_type[i])
+    def observe_bridge(p, i, acc, log0, log1, variance, k, growth, w):
+        side = alive_side(p.barrier_type[i])
         return (
             side
             * max(side * acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])),
@@ -64,7 +64,7 @@ class SoftBarrier(Payoff):
 
     @staticmethod
     def finish(p, i, acc, log_spots):
-        side = living_side(p.barrier_type[i])
+        side = alive_side(p.barrier_type[i])
         level = math.exp(acc[0])
         near, far = (p.lower[i], p.upper[i]) if side > 0.0 else (p.upper[i], p.lower[i])
         reached = side * (level - near)
@@ -76,7 +76,7 @@ class SoftBarrier(Payoff):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        side = living_sides(p.barrier_type, xp)
+        side = alive_sides(p.barrier_type, xp)
 
         def out(level: Any) -> Any:
             return lognormal.spared(

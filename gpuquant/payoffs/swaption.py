@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, choice, many, positive, real
+from gpuquant.data.columns import Column, choice, list_of, positive, real
 from gpuquant.payoffs.base import Payoff
 
 
@@ -42,7 +42,7 @@ class Swaption(Payoff):
 
     swap: Column = choice("payer", "receiver", codes=(1.0, -1.0))
     strike: Column = real(sample=0.04)
-    accruals: Column = many(positive(sample=0.5))
+    accruals: Column = list_of(positive(sample=0.5))
     notional: Column = positive(default=1.0)
 
     assets = 0

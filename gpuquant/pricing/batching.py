@@ -23,7 +23,7 @@ from gpuquant.errors import InputError, MemberError, unknown
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.contracts import Contracts
-from gpuquant.pricing.expired import still
+from gpuquant.pricing.expired import expired
 from gpuquant.pricing.isolate import isolate
 from gpuquant.pricing.schema import check_names, models, payoffs, section
 
@@ -130,7 +130,7 @@ class Batch:
             for stated in (self.model.normals, self.model.uniforms)
         )
 
-    def settled(self) -> Iterator[Batch]:
+    def derived(self) -> Iterator[Batch]:
         """The same rows with the columns that follow from others; those that mature now apart,
         under prices that do not move.
         """
@@ -141,13 +141,18 @@ class Batch:
             else self
         )
         if len(later.rows):
-            yield Batch(later.model.settled(), later.payoff.settled(), later.rows, later.streams)
+            yield Batch(
+                later.model.with_derived_columns(),
+                later.payoff.with_derived_columns(),
+                later.rows,
+                later.streams,
+            )
         if len(now):
             due = self.take(now)
             lasting = due.payoff.from_columns(
                 {**due.payoff.columns(), "maturity": np.ones(1)}
-            ).settled()
-            yield Batch(still(due.model.settled()), lasting, due.rows, due.streams)
+            ).with_derived_columns()
+            yield Batch(expired(due.model.with_derived_columns()), lasting, due.rows, due.streams)
 
     def split(self) -> Iterator[Batch]:
         """One batch for each set of fixed choices and lengths of lists."""
@@ -231,7 +236,7 @@ def batches_of(
                 raise InputError(f"{type(contracts).__name__} row {part.rows[k]}: {wrong[k]}")
         return (
             None,
-            [due for part in parts for due in part.settled()],
+            [due for part in parts for due in part.derived()],
             np.broadcast_to(np.array("", dtype=object), n),
             contracts.scalar and model.scalar,
         )
@@ -394,11 +399,11 @@ class _Rows:
             for part in batch.split():
                 wrong = part.refused()
                 if wrong is None:
-                    yield from part.settled()
+                    yield from part.derived()
                     continue
                 self.messages[part.rows] = wrong
                 if (wrong == "").any():
-                    yield from part.take(np.flatnonzero(wrong == "")).settled()
+                    yield from part.take(np.flatnonzero(wrong == "")).derived()
 
     def _shocked(
         self, model: type[Model], name: str, own: np.ndarray, quoted: np.ndarray, codes: np.ndarray

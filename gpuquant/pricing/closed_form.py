@@ -58,7 +58,7 @@ def _values(
             price = (
                 None
                 if mean is None
-                else payoff.of_variance(row, mean, model.bond(row, row.maturity, xp), xp)
+                else payoff.of_variance(row, mean, model.discount_factor(row, row.maturity, xp), xp)
             )
         law = model.lognormal(row, row.maturity, xp)
         if law is None or price is not None or (payoff.assets != 1) != isinstance(law, Lognormals):

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.data.columns import Column, many, offered, positive, real
+from gpuquant.data.columns import Column, list_of, offered, positive, real
 from gpuquant.models.base import Lognormal, Lognormals, Model
 
 
 @dataclass(frozen=True)
-class Still(Model):
+class Expired(Model):
     """A price that stays what it is, and money that earns nothing.
 
     Parameters
@@ -66,7 +66,7 @@ class Still(Model):
 
 
 @dataclass(frozen=True)
-class StillSeveral(Still):
+class ExpiredSeveral(Expired):
     """Several prices that stay what they are.
 
     Parameters
@@ -79,7 +79,7 @@ class StillSeveral(Still):
         Prices today, in currency units; > 0.
     """
 
-    spots: Column = many(positive())
+    spots: Column = list_of(positive())
 
     abstract = True
     assets = "spots"
@@ -98,14 +98,14 @@ class StillSeveral(Still):
         return Lognormals(m.spots, m.spots, xp.zeros((n, assets, assets)), xp.ones(n))
 
 
-def still(model: Model) -> Still:
+def expired(model: Model) -> Expired:
     """The prices of a model as they are today."""
     if hasattr(model, "spot"):
-        return Still(spot=model.spot)
+        return Expired(spot=model.spot)
     rows = [model.take(np.array([row])) for row in range(model.rows)]
     spots = np.exp([model.log_spots(offered(model.begin, one, 0, 1.0, 0.0)[1]) for one in rows])
     return (
-        Still(spot=spots[:, 0])
+        Expired(spot=spots[:, 0])
         if spots.shape[1] == 1
-        else StillSeveral(spot=spots[:, 0], spots=spots)
+        else ExpiredSeveral(spot=spots[:, 0], spots=spots)
     )

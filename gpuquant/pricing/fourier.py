@@ -98,7 +98,7 @@ def _priced(
     t = row.maturity
     variance = model.control_variance(row, t, xp, place.special)
     forward = model.forward(row, t, xp)
-    law = Lognormal.ending(forward, t, forward, variance, model.bond(row, t, xp), xp)
+    law = Lognormal.ending(forward, t, forward, variance, model.discount_factor(row, t, xp), xp)
     scale = 1.0 / xp.sqrt(variance)
     unit = (
         0.25 * xp.abs(payoff.transform(row, xp.zeros(len(t)), forward, xp)) + 1e-300
@@ -108,7 +108,7 @@ def _priced(
         "_unit": unit,
         "_variance": variance,
         "_scale": scale,
-        "_bend": xp.zeros(len(t)) + model.sector(row, xp),
+        "_bend": xp.zeros(len(t)) + model.analyticity_angle(row, xp),
         "_end": xp.ones(len(t)),
     }
     path = _Path(model, payoff, {**columns, **own}, xp.full(len(t), ENOUGH), kernel, place)

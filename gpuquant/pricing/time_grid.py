@@ -50,7 +50,7 @@ class Grid:
         listed += [_rows(getattr(batch.model, name), n) for name in batch.model.times]
         stops = np.concatenate(listed, axis=1) if listed else np.empty((n, 0))
         watched = sum(part.shape[1] for part in listed[: len(payoff.times)])
-        even = payoff.dated(dict(batch.fixed)) and bool(payoff.dates)
+        even = payoff.discrete_dates(dict(batch.fixed)) and bool(payoff.dates)
         count = (
             np.broadcast_to(getattr(payoff, payoff.dates), n).astype(np.int64)
             if even

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuquant.data.columns import Column, choice, count
+from gpuquant.data.columns import Column, choice, integer
 from gpuquant.rules.base import NO_CHANGE, Rule
 
 
@@ -32,8 +32,8 @@ class MovingAverageCross(Rule):
     Brock, Lakonishok and LeBaron (1992).
     """
 
-    fast: Column = count(sample=2.0)
-    slow: Column = count(sample=3.0)
+    fast: Column = integer(sample=2.0)
+    slow: Column = integer(sample=3.0)
     below: Column = choice("flat", "short", codes=(0.0, -1.0), default="flat")
 
     @staticmethod

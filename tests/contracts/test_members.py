@@ -86,7 +86,7 @@ def test_the_discounted_spot_is_a_martingale(model):
     one = sample(model)
     call = PAYOFFS["European"](option_type="call", strike=1e-6, maturity=1.0)
     found = gq.price(call, one, engine="monte_carlo", paths=100_000, precision="double", seed=2)
-    paid_out = one.growth(one, np.ones(1), np) * one.bond(one, np.ones(1), np)
+    paid_out = one.growth(one, np.ones(1), np) * one.discount_factor(one, np.ones(1), np)
     dividends = (
         (one.dividends * np.exp(-one.rate[:, None] * one.dividend_times)).sum()
         if hasattr(one, "dividends")

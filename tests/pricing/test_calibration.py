@@ -45,9 +45,11 @@ def scores(pair, n, paths, seed):
     if "bond_maturities" in domains(
         pair[0]
     ):  # nor where next to every path pays: what is left is the error of its discount
-        bonds = one.settled()
+        bonds = one.with_derived_columns()
         for end in (other.maturity, bonds.bond_maturities[:, 0]):
-            rare |= np.abs(found.price - bonds.bond(bonds, end, np)) < 25.0 * found.std_error
+            rare |= (
+                np.abs(found.price - bonds.discount_factor(bonds, end, np)) < 25.0 * found.std_error
+            )
     return ((found.price - known) / np.where(sure, np.inf, found.std_error))[priced & ~sure & ~rare]
 
 

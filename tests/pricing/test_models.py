@@ -220,15 +220,18 @@ def test_options_on_a_bond(name):
         paths=100_000,
         precision="double",
     )
-    settled = model.settled()
-    assert abs(whole.price - settled.bond(settled, np.full(1, 3.0), np)[0]) < 3.0 * whole.std_error
+    settled = model.with_derived_columns()
+    assert (
+        abs(whole.price - settled.discount_factor(settled, np.full(1, 3.0), np)[0])
+        < 3.0 * whole.std_error
+    )
 
 
 def test_cir_prices_bond_options_as_the_chi_square_does():
     """Cox, Ingersoll and Ross (1985), equation 32."""
     from scipy.stats import ncx2
 
-    model = RATES["CIR"].settled()
+    model = RATES["CIR"].with_derived_columns()
     k, theta, sigma, r = 0.5, 0.05, 0.1, 0.03
     strikes, t, s = np.array([0.8, 0.9, 0.93]), 1.0, 3.0
     h = np.sqrt(k * k + 2.0 * sigma * sigma)
@@ -246,8 +249,8 @@ def test_cir_prices_bond_options_as_the_chi_square_does():
         2.0 * rho**2 * r * np.exp(h * t) / (rho + psi),
     )
     expected = (
-        model.bond(model, np.full(1, s), np) * first
-        - strikes * model.bond(model, np.full(1, t), np) * second
+        model.discount_factor(model, np.full(1, s), np) * first
+        - strikes * model.discount_factor(model, np.full(1, t), np) * second
     )
     found = gq.price(
         gq.payoffs.European(option_type="call", strike=strikes, maturity=t), RATES["CIR"]
@@ -313,7 +316,7 @@ def test_swaptions(name):
     agree(
         gq.price(swap, model, engine="monte_carlo", paths=100_000, precision="double"), known.price
     )
-    bonds = [model.bond(model, np.full(1, t), np)[0] for t in (1.0, 2.0, 3.0, 4.0)]
+    bonds = [model.discount_factor(model, np.full(1, t), np)[0] for t in (1.0, 2.0, 3.0, 4.0)]
     assert known.price[0] - known.price[1] == pytest.approx(
         100.0 * (bonds[0] - bonds[3] - 0.045 * sum(bonds[1:])), rel=1e-10
     )

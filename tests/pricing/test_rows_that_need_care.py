@@ -260,7 +260,9 @@ def test_intrinsic_values_are_exact():
         short_rate=0.03, kappa=0.3, long_rate=0.04, rate_volatility=0.01, bond_maturities=[2.0]
     )
     call = gq.price(gq.payoffs.European(option_type="call", strike=0.5, maturity=0.0), bonds)
-    assert call.price == pytest.approx(bonds.bond(bonds, np.array([2.0]), np)[0] - 0.5, rel=1e-12)
+    assert call.price == pytest.approx(
+        bonds.discount_factor(bonds, np.array([2.0]), np)[0] - 0.5, rel=1e-12
+    )
 
 
 def test_describe_names_the_engine_that_would_price():

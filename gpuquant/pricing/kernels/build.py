@@ -90,12 +90,16 @@ class Pair:
     @property
     def bridged(self) -> bool:
         """Whether the payoff watches between steps."""
-        return self.payoff.bridged(dict(self.fixed))
+        return self.payoff.continuous_monitoring(dict(self.fixed))
 
     @property
     def early(self) -> bool:
         """Whether the payoff asks what an early payment has grown to at maturity."""
-        return takes(self.payoff.between) > 7 if self.bridged else takes(self.payoff.observe) > 5
+        return (
+            takes(self.payoff.observe_bridge) > 7
+            if self.bridged
+            else takes(self.payoff.observe) > 5
+        )
 
 
 def sample(cls: type[Any], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
@@ -116,7 +120,7 @@ def sample(cls: type[Any], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
                     else np.full(length, 2.0 / max(length, 2))
                 )[None]
             )
-    return cls.from_columns(columns).settled()
+    return cls.from_columns(columns).with_derived_columns()
 
 
 @cached
@@ -149,7 +153,7 @@ def sizes(pair: Pair) -> dict[str, int]:
 
 
 MODEL_FUNCTIONS = ("begin", "discount", "step", "log_spots", "bridge_variance", "deflator")
-PAYOFF_FUNCTIONS = ("start", "finish", "observe", "between")
+PAYOFF_FUNCTIONS = ("start", "finish", "observe", "observe_bridge")
 
 
 def source(pair: Pair, target: str) -> str | Source:
@@ -165,7 +169,7 @@ def source(pair: Pair, target: str) -> str | Source:
 @cached
 def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
     model, payoff = pair.model, pair.payoff
-    drawn = (model.normals, model.uniforms, model.assets, model.careful, payoff.uniforms)
+    drawn = (model.normals, model.uniforms, model.assets, model.step_in_double, payoff.uniforms)
     choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
     return compiler.made(
         partial(_source, pair), target, "price", model, payoff, pair.names, drawn, choices, prints
@@ -206,7 +210,7 @@ def _source(pair: Pair, target: str) -> Source:
             "step",
             model.step,
             places,
-            accurate=model.careful,
+            accurate=model.step_in_double,
             lengths={0: c, 1: x, 2: normals, 3: uniforms},
         ),
         Member("log_spots", model.log_spots, places, lengths={0: x}),
@@ -217,7 +221,9 @@ def _source(pair: Pair, target: str) -> Source:
     if pair.bridged:
         bridge = model.bridge_variance  # type: ignore[attr-defined]
         lengths = {2: acc, 3: assets, 4: assets, 5: assets}
-        members.append(Member("between", payoff.between, places, offered=9, lengths=lengths))
+        members.append(
+            Member("observe_bridge", payoff.observe_bridge, places, offered=9, lengths=lengths)
+        )
         members.append(Member("bridge_variance", bridge, places, lengths={0: c, 1: x, 2: x}))
     if random:
         deflator = model.deflator  # type: ignore[attr-defined]

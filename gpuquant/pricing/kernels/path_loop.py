@@ -7,8 +7,8 @@ draws; OUTPUTS linear combinations of their payments (the price, the Greeks) are
 each has its own standard error.
 
 Kernel source: `build.py` puts around it what is not defined here, which are the members (`begin`,
-`step`, `log_spots`, `discount`, `start`, `observe`, `between`, `finish`), and the constants of a
-pair of model and payoff.
+`step`, `log_spots`, `discount`, `start`, `observe`, `observe_bridge`, `finish`), and the constants
+of a pair of model and payoff.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -107,7 +107,7 @@ def step_lanes(variant: Variant, paths: list[Path], v, draws, k, now: Step):
             w = load_watched(draws, 4 * (NORMALS + UNIFORMS) + k * WATCHED, lane)
             variance = bridge_variance(c, before, state)
             ends = log_spots(before), log_spots(state)
-            path.seen = between(
+            path.seen = observe_bridge(
                 row, 0, path.seen, ends[0], ends[1], variance, F(now.date), growth, w
             )
             path.state = state
