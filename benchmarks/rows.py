@@ -27,7 +27,7 @@ def run() -> list[Row]:
             engine="monte_carlo",
             paths=PATHS,
             precision="single",
-            common_draws=True,
+            common_random_numbers=True,
             device="cpu:2",
             progress=False,
         ).price

@@ -101,7 +101,12 @@ def test_simulated_options_are_prices(walk_panel):
     model = gq.models.BlackScholes(spot=1.0, rate=0.0, volatility=volatility)
     asian = gq.payoffs.Asian(option_type="call", strike=1.0, maturity=5 / 252, fixings=5)
     expected = gq.price(
-        asian, model, engine="monte_carlo", paths=256, precision="single", common_draws=True
+        asian,
+        model,
+        engine="monte_carlo",
+        paths=256,
+        precision="single",
+        common_random_numbers=True,
     ).price
     assert values[t, 2, 0] == pytest.approx(expected, rel=1e-5)
     assert (values[200:, :, 1] >= 0).all() and (values[200:, :, 1] <= 1).all()

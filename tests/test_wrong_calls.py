@@ -104,14 +104,14 @@ CALLS = {
     ),
     "Market": lambda **how: gq.Market(how),
     "Scenarios": lambda **how: gq.Scenarios(
-        **{"moves": [{"spot": (0.1, 0.0)}], "labels": ["up"], **how}
+        **{"shocks": [{"spot": (0.1, 0.0)}], "labels": ["up"], **how}
     ),
     "grid": gq.Scenarios.grid,
     "historical": lambda **how: gq.Scenarios.historical(
         **{"prices": CLOSE, "hold": ["volatility", "rate", "dividend_yield"], **how}
     ),
     "Portfolio": lambda **how: gq.Portfolio(how).price(MARKET),
-    "risk": lambda **how: FUND.risk(**{"market": MARKET, "moves": MOVES, "progress": False, **how}),
+    "risk": lambda **how: FUND.risk(**{"market": MARKET, "shocks": MOVES, "progress": False, **how}),
     "optimize": lambda **how: FUND.optimize(
         **{"risk": FUND.risk(MARKET, MOVES, progress=False), "vary": "s", **how}
     ),
@@ -294,7 +294,7 @@ WRONG = {
     "Market": {"rate": ("x" * 0 or np.nan, True, THING, [1.0], None)},
     "Scenarios": {
         "labels": (["a", "b"],),
-        "moves": ([], [3], [{"spot": 0.1}], [{"spot": (np.nan, 0.0)}], [{"spot": (-2.0, 0.0)}]),
+        "shocks": ([], [3], [{"spot": 0.1}], [{"spot": (np.nan, 0.0)}], [{"spot": (-2.0, 0.0)}]),
     },
     "grid": {"spot": ([], [-1.0], ["x"], 0.1, [np.nan]), "spt": ([0.1],)},
     "historical": {
@@ -306,7 +306,7 @@ WRONG = {
     "Portfolio": {"x": ("x", True, np.nan, np.inf, {"A": "x"}, {"A": np.nan}, THING)},
     "risk": {
         "market": ("nowhere.toml", {"A": {"spto": 1.0}}),
-        "moves": ("x", THING, [MOVES]),
+        "shocks": ("x", THING, [MOVES]),
         "paths": (0, "x"),
         "seed": (-1,),
         "device": ("gpu",),

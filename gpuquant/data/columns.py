@@ -49,17 +49,17 @@ class Domain:
         Whole numbers only.
     words : tuple of str
         For a choice: the words, whose codes are `codes`.
-    fixed : bool
+    compile_time_constant : bool
         The value is a constant of the kernel: rows that differ in it run in separate launches.
     sample : float
         A value inside the domain, for compiling without data.
     optional : bool
         NaN stands for "not given".
-    clock : bool
+    is_time : bool
         Years from today, which pass as the days do: theta moves it.
     listed : bool
         A list in each row: the field is of shape (1 or n, longest), NaN where a list ends earlier.
-    host : bool
+    host_only : bool
         No kernel reads it.
     derived : bool
         It follows from other columns; nobody gives it.
@@ -75,12 +75,12 @@ class Domain:
     whole: bool = False
     words: tuple[str, ...] = ()
     codes: tuple[float, ...] = ()
-    fixed: bool = False
+    compile_time_constant: bool = False
     sample: float = 0.5
     optional: bool = False
-    clock: bool = False
+    is_time: bool = False
     listed: bool = False
-    host: bool = False
+    host_only: bool = False
     derived: bool = False
     increasing: bool = False
 
@@ -117,16 +117,17 @@ def positive(default: Any = MISSING, *, sample: float = 1.0) -> Any:
 def years(default: Any = MISSING, *, sample: float = 1.0) -> Any:
     """A column of times from today, in years, > 0."""
     return _column(
-        Domain("must be finite and > 0", low=0.0, open_low=True, sample=sample, clock=True), default
+        Domain("must be finite and > 0", low=0.0, open_low=True, sample=sample, is_time=True),
+        default,
     )
 
 
 def nonnegative_years() -> Any:
     """A column of times from today, in years, >= 0."""
-    return _column(Domain("must be finite and >= 0", low=0.0, sample=1.0, clock=True))
+    return _column(Domain("must be finite and >= 0", low=0.0, sample=1.0, is_time=True))
 
 
-def optional(*, sample: float = 100.0, clock: bool = False) -> Any:
+def optional(*, sample: float = 100.0, is_time: bool = False) -> Any:
     """A column of numbers > 0 that need not be given."""
     return _column(
         Domain(
@@ -135,7 +136,7 @@ def optional(*, sample: float = 100.0, clock: bool = False) -> Any:
             open_low=True,
             sample=sample,
             optional=True,
-            clock=clock,
+            is_time=is_time,
         ),
         np.nan,
     )
@@ -181,13 +182,13 @@ def probability(default: Any = MISSING, *, sample: float = 0.5) -> Any:
 
 
 def list_of(
-    column: Any, default: Any = MISSING, *, host: bool = False, increasing: bool = False
+    column: Any, default: Any = MISSING, *, host_only: bool = False, increasing: bool = False
 ) -> Any:
     """A column of lists of such numbers; a missing list is allowed where the default is NaN."""
     domain = dataclasses.replace(
         column.metadata["domain"],
         listed=True,
-        host=host,
+        host_only=host_only,
         optional=default is not MISSING,
         increasing=increasing,
     )
@@ -199,7 +200,7 @@ def list_of(
     )
 
 
-def derived(*, listed: bool = False, sample: float = 0.0, clock: bool = False) -> Any:
+def derived(*, listed: bool = False, sample: float = 0.0, is_time: bool = False) -> Any:
     """A column, or a column of lists, that `with_derived_columns` fills from others."""
     return _column(
         Domain(
@@ -208,7 +209,7 @@ def derived(*, listed: bool = False, sample: float = 0.0, clock: bool = False) -
             optional=True,
             derived=True,
             sample=sample,
-            clock=clock,
+            is_time=is_time,
         ),
         np.nan,
     )
@@ -235,10 +236,13 @@ def integer(default: Any = MISSING, *, low: int = 1, sample: float = 4.0) -> Any
 
 
 def choice(
-    *words: str, codes: Sequence[float] | None = None, default: Any = MISSING, fixed: bool = False
+    *words: str,
+    codes: Sequence[float] | None = None,
+    default: Any = MISSING,
+    compile_time_constant: bool = False,
 ) -> Any:
-    """A column of words, kept as codes (0, 1, ... unless given); `fixed` makes it a constant of
-    the kernel.
+    """A column of words, kept as codes (0, 1, ... unless given); it may be a constant of the
+    kernel.
     """
     numbers = tuple(codes) if codes is not None else tuple(float(k) for k in range(len(words)))
     return _column(
@@ -246,7 +250,7 @@ def choice(
             f"must be one of {', '.join(words)}",
             words=words,
             codes=numbers,
-            fixed=fixed,
+            compile_time_constant=compile_time_constant,
             sample=numbers[0],
         ),
         default,

@@ -113,7 +113,7 @@ class SimulatedOptions(Feature):
                 device=place,
                 seed=self.seed,
                 precision="single",
-                common_draws=True,
+                common_random_numbers=True,
                 progress=False,
             )
             out[known, k] = priced.price

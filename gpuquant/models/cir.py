@@ -47,7 +47,7 @@ class CIR(ShortRate):
     long_rate: Column = positive(sample=0.04)
     rate_volatility: Column = at_least(1e-3, sample=0.1)
     bond_maturities: Column = list_of(years(sample=2.0), increasing=True)
-    first_end: Column = derived(sample=2.0, clock=True)
+    first_end: Column = derived(sample=2.0, is_time=True)
 
     normals = 1
     uniforms = 1

@@ -62,7 +62,9 @@ class DividendBlackScholes(Model):
     volatility: Column = nonnegative()
     dividend_times: Column = list_of(years(sample=0.5))
     dividends: Column = list_of(nonnegative(sample=1.0))
-    dividend_model: Column = choice("escrowed", "spot", default="escrowed", fixed=True)
+    dividend_model: Column = choice(
+        "escrowed", "spot", default="escrowed", compile_time_constant=True
+    )
 
     normals = 1
     times = ("dividend_times",)

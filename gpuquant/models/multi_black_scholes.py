@@ -60,7 +60,7 @@ class MultiBlackScholes(Model):
     rate: Column = real()
     dividend_yields: Column = list_of(real(sample=0.02), default=np.nan)
     volatilities: Column = list_of(nonnegative(sample=0.2))
-    correlations: Column = list_of(correlation(), default=np.nan, host=True)
+    correlations: Column = list_of(correlation(), default=np.nan, host_only=True)
     correlation: Column = correlation(default=0.0)
     repair: Column = choice("no", "yes", default="no")
     factor: Column = derived(listed=True, sample=0.5)

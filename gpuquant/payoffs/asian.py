@@ -61,10 +61,14 @@ class Asian(Payoff):
     option_type: Column = call_or_put()
     strike: Column = optional(sample=100.0)
     fixings: Column = integer(default=252)
-    fixing_times: Column = list_of(nonnegative(sample=np.nan), default=np.nan, host=True)
-    average: Column = choice("arithmetic", "geometric", default="arithmetic", fixed=True)
-    averaging: Column = choice("discrete", "continuous", default="discrete", fixed=True)
-    strike_type: Column = choice("fixed", "floating", default="fixed", fixed=True)
+    fixing_times: Column = list_of(nonnegative(sample=np.nan), default=np.nan, host_only=True)
+    average: Column = choice(
+        "arithmetic", "geometric", default="arithmetic", compile_time_constant=True
+    )
+    averaging: Column = choice(
+        "discrete", "continuous", default="discrete", compile_time_constant=True
+    )
+    strike_type: Column = choice("fixed", "floating", default="fixed", compile_time_constant=True)
     past_fixings: Column = integer(default=0, low=0, sample=0.0)
     past_average: Column = optional()
     today: Column = derived()

@@ -46,7 +46,9 @@ class Autocallable(Payoff):
     protection: Column = positive(default=0.7)
     coupon: Column = nonnegative(default=0.05)
     notional: Column = positive(default=1.0)
-    watching: Column = choice("maturity", "dates", "continuous", default="maturity", fixed=True)
+    watching: Column = choice(
+        "maturity", "dates", "continuous", default="maturity", compile_time_constant=True
+    )
 
     dates: ClassVar[str] = "observations"
 

@@ -156,7 +156,9 @@ class Watched(Payoff):
         Dates T k/n of discrete monitoring; a whole number >= 1.
     """
 
-    monitoring: Column = choice("continuous", "discrete", default="continuous", fixed=True)
+    monitoring: Column = choice(
+        "continuous", "discrete", default="continuous", compile_time_constant=True
+    )
     observations: Column = integer(default=252)
 
     abstract: ClassVar[bool] = True

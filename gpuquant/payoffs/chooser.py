@@ -44,7 +44,7 @@ class Chooser(Payoff):
     strike: Column = positive(sample=100.0)
     choice_time: Column = years(sample=0.5)
     put_strike: Column = optional()
-    put_maturity: Column = optional(sample=1.0, clock=True)
+    put_maturity: Column = optional(sample=1.0, is_time=True)
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:

@@ -297,7 +297,7 @@ class Portfolio:
     def risk(
         self,
         market: Market,
-        moves: Scenarios,
+        shocks: Scenarios,
         *,
         paths: int = 10_000,
         seed: int = 0,
@@ -322,7 +322,7 @@ class Portfolio:
         return revalued(
             self,
             market,
-            moves,
+            shocks,
             paths=paths,
             seed=seed,
             device=device,
@@ -360,7 +360,7 @@ class Portfolio:
             raise unknown("position", vary, self.positions)
         if not isinstance(risk, Risk):
             raise InputError(
-                f"risk = {type(risk).__name__}: must be what risk(market, moves) gives"
+                f"risk = {type(risk).__name__}: must be what risk(market, shocks) gives"
             )
         return optimize(
             risk,

@@ -1,4 +1,4 @@
-"""Scenarios: sets of market moves, historical or on a grid, with what is held fixed said by
+"""Scenarios: sets of market shocks, historical or on a grid, with what is held fixed said by
 name.
 """
 
@@ -17,18 +17,18 @@ from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, NameUnknown, unknown
 from gpuquant.pricing.schema import market_columns
 
-MOVED = ("spot", "volatility", "rate", "dividend_yield")
+SHOCKED = ("spot", "volatility", "rate", "dividend_yield")
 RELATIVE = ("spot",)
 
 
 @dataclass(frozen=True)
 class Scenarios:
-    """A list of moves; each maps a column to (relative, absolute), or to one such pair per
+    """A list of shocks; each maps a column to (relative, absolute), or to one such pair per
     underlying.
 
     Attributes
     ----------
-    moves : sequence of mappings
+    shocks : sequence of mappings
     labels : sequence of str
     overlap : int
         Bars by which neighbouring scenarios overlap plus one; 1 when they are independent.
@@ -43,19 +43,19 @@ class Scenarios:
     1
     """
 
-    moves: Sequence[Mapping[str, Any]]
+    shocks: Sequence[Mapping[str, Any]]
     labels: Sequence[str]
     overlap: int = 1
     complete: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.labels) != len(self.moves):
+        if len(self.labels) != len(self.shocks):
             raise InputError(
-                f"{len(self.labels)} labels for {len(self.moves)} moves: must be one for each"
+                f"{len(self.labels)} labels for {len(self.shocks)} shocks: must be one for each"
             )
-        if not len(self.moves):
+        if not len(self.shocks):
             raise InputError("scenarios need at least one move, such as {'spot': (-0.1, 0.0)}")
-        for move, label in zip(self.moves, self.labels, strict=True):
+        for move, label in zip(self.shocks, self.labels, strict=True):
             if not isinstance(move, Mapping):
                 raise InputError(
                     f"scenario {label!r} = {move!r}: must map a column to (relative, "
@@ -68,11 +68,11 @@ class Scenarios:
                     )
 
     def __len__(self) -> int:
-        return len(self.moves)
+        return len(self.shocks)
 
     @classmethod
     def historical(
-        cls, prices: Any, *, horizon: int = 1, hold: Sequence[str], last: int = 500
+        cls, prices: Any, *, horizon: int = 1, hold: Sequence[str], window: int = 500
     ) -> Scenarios:
         """The relative price moves of every `horizon` bars of history, all assets together.
 
@@ -84,18 +84,18 @@ class Scenarios:
         hold : sequence of str
             What history does not move and the scenarios hold fixed: volatility, rate and
             dividend_yield must be named.
-        last : int
+        window : int
             The most recent moves that are used.
         """
         panel = Panel.of(prices)
         whole_number("horizon", horizon, 1, panel.bars - 1)
-        whole_number("last", last)
+        whole_number("window", window)
         for name in [hold] if isinstance(hold, str) else hold:
-            if name not in MOVED[1:]:
-                raise unknown("held column", name, MOVED[1:])
+            if name not in SHOCKED[1:]:
+                raise unknown("held column", name, SHOCKED[1:])
         silent = [
             name
-            for name in MOVED
+            for name in SHOCKED
             if name not in ([hold] if isinstance(hold, str) else hold) and name != "spot"
         ]
         if silent:
@@ -103,10 +103,10 @@ class Scenarios:
                 "history holds prices alone: name what stays fixed in hold=[...]; "
                 f"missing: {', '.join(silent)}"
             )
-        moves = panel.total_return_index[horizon:] / panel.total_return_index[:-horizon] - 1.0
-        kept = range(max(len(moves) - last, 0), len(moves))
+        shocks = panel.total_return_index[horizon:] / panel.total_return_index[:-horizon] - 1.0
+        kept = range(max(len(shocks) - window, 0), len(shocks))
         rows = [
-            {"spot": {asset: (float(moves[t, j]), 0.0) for j, asset in enumerate(panel.assets)}}
+            {"spot": {asset: (float(shocks[t, j]), 0.0) for j, asset in enumerate(panel.assets)}}
             for t in kept
         ]
         return cls(
@@ -122,9 +122,9 @@ class Scenarios:
         dividend_yield.
         """
         for name, values in changes.items():
-            if name not in MOVED:
+            if name not in SHOCKED:
                 raise NameUnknown(
-                    f"{unknown('scenario column', name, MOVED)}; of one underlying: "
+                    f"{unknown('scenario column', name, SHOCKED)}; of one underlying: "
                     f"Scenarios([{{'spot': {{'AAPL': (-0.1, 0.0)}}}}], ['AAPL falls'])"
                 )
             try:
@@ -167,7 +167,7 @@ class Scenarios:
         """
         held = set(underlyings)
         columns, names = market_columns(), held | set(market.underlyings)
-        for move in self.moves:
+        for move in self.shocks:
             for column, change in move.items():
                 if column not in columns:
                     raise unknown("scenario column", column, columns)
@@ -191,8 +191,8 @@ class Scenarios:
                     )
 
     def markets(self, market: Market) -> list[Market]:
-        """The market under each move."""
-        return [market.shocked_by(move) for move in self.moves]
+        """The market under each shock."""
+        return [market.shocked_by(shock) for shock in self.shocks]
 
 
 def _check_pair(pair: Any, name: str) -> None:

@@ -17,7 +17,7 @@ from gpuquant.device import resolve_device
 from gpuquant.errors import DataError, InputError
 from gpuquant.meter import Meter
 from gpuquant.portfolio.risk import Risk
-from gpuquant.portfolio.scenarios import MOVED, Scenarios
+from gpuquant.portfolio.scenarios import SHOCKED, Scenarios
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.engine import price
 from gpuquant.pricing.greeks import NAMES
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def revalued(
     book: Portfolio,
     market: Any,
-    moves: Scenarios,
+    shocks: Scenarios,
     *,
     paths: int,
     seed: int,
@@ -46,15 +46,15 @@ def revalued(
     import pandas as pd
 
     market = market_of(market)
-    if not isinstance(moves, Scenarios):
+    if not isinstance(shocks, Scenarios):
         raise InputError(
-            f"moves = {type(moves).__name__}: must be scenarios, such as "
+            f"shocks = {type(shocks).__name__}: must be scenarios, such as "
             "gpuquant.Scenarios.grid(spot=[-0.1, 0.1])"
         )
     place = resolve_device(device)
     how: dict[str, Any] = {"paths": paths, "seed": seed, "device": place, "progress": False}
-    moves.check(book.underlyings(), market, read_by(book))
-    with Meter(place) as meter, bar(len(moves), "scenarios", progress) as tick:
+    shocks.check(book.underlyings(), market, read_by(book))
+    with Meter(place) as meter, bar(len(shocks), "scenarios", progress) as tick:
         today = value(book, market, **how)
         currency = one_currency(today)
         names = [str(name) for name in today.source["position"].array()]
@@ -62,14 +62,14 @@ def revalued(
             today.columns["status"].astype(object),
             today.columns["message"].astype(object),
         )
-        rows = np.empty((len(moves), len(names)))
-        for k, scenario in enumerate(moves.markets(market)):
+        rows = np.empty((len(shocks), len(names)))
+        for k, scenario in enumerate(shocks.markets(market)):
             there = value(book, scenario, **how)
             rows[k] = there.columns["value"] - today.columns["value"]
             lost = (there.columns["status"] == "failed") & (status != "failed")
             messages = np.where(
                 lost,
-                [f"in scenario {moves.labels[k]!r}: {text}" for text in there.columns["message"]]
+                [f"in scenario {shocks.labels[k]!r}: {text}" for text in there.columns["message"]]
                 if lost.any()
                 else "",
                 messages,
@@ -81,15 +81,15 @@ def revalued(
         "device": place.name,
         "paths": paths,
         "seed": seed,
-        "scenarios": len(moves),
+        "scenarios": len(shocks),
         "positions": len(names),
         "currency": currency,
         **meter.meta(),
     }
     return Risk(
-        pd.DataFrame(rows, index=list(moves.labels), columns=names),
+        pd.DataFrame(rows, index=list(shocks.labels), columns=names),
         pd.Series(today.columns["value"], index=names),
-        moves.overlap,
+        shocks.overlap,
         meta,
         pd.Series(messages, index=names, name="message"),
         pd.Series(status, index=names, name="status"),
@@ -99,7 +99,7 @@ def revalued(
 
 def read_by(book: Portfolio) -> set[str]:
     """Every value that the positions of a book read from a market."""
-    found = {*MOVED}
+    found = {*SHOCKED}
     for position in book.positions.values():
         if isinstance(position, Contracts):
             for word in {*position.text("model", "black_scholes").words, "black_scholes"}:

@@ -53,7 +53,7 @@ class Batch:
         found = []
         for member in (self.model, self.payoff):
             for name, domain in domains(type(member)).items():
-                if domain.fixed:
+                if domain.compile_time_constant:
                     found.append((name, float(getattr(member, name)[0])))
         return tuple(found)
 
@@ -118,7 +118,7 @@ class Batch:
             (name, getattr(m, name).shape[1])
             for m in (self.model, self.payoff)
             for name, d in domains(type(m)).items()
-            if d.listed and not d.host
+            if d.listed and not d.host_only
         )
 
     @property
@@ -160,9 +160,9 @@ class Batch:
         codes = []
         for member in (self.model, self.payoff):
             for name, domain in domains(type(member)).items():
-                if domain.fixed:
+                if domain.compile_time_constant:
                     codes.append(np.broadcast_to(getattr(member, name), n))
-                elif domain.listed and not (domain.host or domain.derived):
+                elif domain.listed and not (domain.host_only or domain.derived):
                     codes.append(np.broadcast_to(counted(getattr(member, name)), n))
         if not codes or all(np.ptp(c) == 0 for c in codes):
             wide = any(

@@ -50,7 +50,7 @@ def price(
     precision: str = "mixed",
     units: str = "raw",
     partial: bool = False,
-    common_draws: bool = False,
+    common_random_numbers: bool = False,
     progress: bool | None = None,
 ) -> Priced:
     """Price a payoff under a model, or a book of contracts in a market.
@@ -89,7 +89,7 @@ def price(
         and theta.
     partial : bool
         Let totals skip failed rows.
-    common_draws : bool
+    common_random_numbers : bool
         Give every row the same draws.
     progress : bool, optional
         Show a bar; by default where a terminal or notebook watches.
@@ -115,7 +115,16 @@ def price(
     book, batches, messages, scalar = batches_of(contracts, model, market)
     n = len(messages)
     task = checked(
-        device, seed, precision, engine, paths, steps, greeks, target_error, common_draws, n
+        device,
+        seed,
+        precision,
+        engine,
+        paths,
+        steps,
+        greeks,
+        target_error,
+        common_random_numbers,
+        n,
     )
     if units not in ("raw", "desk"):
         raise InputError(f"units = {units!r}: must be raw or desk")

@@ -86,7 +86,7 @@ def clocks_of(model: type[Model], payoff: type[Payoff]) -> list[str]:
     return [
         name
         for name, domain in {**domains(model), **domains(payoff)}.items()
-        if domain.clock or name == "maturity"
+        if domain.is_time or name == "maturity"
     ]
 
 

@@ -114,7 +114,7 @@ def launch(
         batch.lengths,
     )
     scale, shift, weights = greeks.variants(pair, batch.model, batch.payoff)
-    streams = np.zeros_like(batch.streams) if task.common_draws else batch.streams
+    streams = np.zeros_like(batch.streams) if task.common_random_numbers else batch.streams
     columns = {**batch.model.columns(), **batch.payoff.columns()}
     units_per_row = np.ceil(paths / TILE).sum() / len(paths)
     counted = _Fraction(tick, units_per_row) if tick else None

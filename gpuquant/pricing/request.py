@@ -29,7 +29,7 @@ class Task:
     steps: int | None
     greeks: bool
     target_error: np.ndarray | None
-    common_draws: bool
+    common_random_numbers: bool
     purpose: int = rng.PURPOSES["paths"]
 
     @property

@@ -46,7 +46,7 @@ def market(us20):
 @pytest.fixture(scope="module")
 def history(us20):
     return gq.Scenarios.historical(
-        us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=100
+        us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], window=100
     )
 
 
@@ -142,7 +142,7 @@ BOOK = [dict(CALL, id=f"T{k}", strike=90.0 + k, quantity=float(1 - 2 * (k % 2)))
 def test_more_contracts_than_scenarios(market, us20):
     pytest.importorskip("cvxpy")
     few = gq.Scenarios.historical(
-        us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=30
+        us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], window=30
     )
     options = gq.Portfolio({"options": contracts(*BOOK)})
     with (
@@ -151,7 +151,7 @@ def test_more_contracts_than_scenarios(market, us20):
     ):
         options.optimize(options.risk(market, few), vary="options")
     many = gq.Scenarios.historical(
-        us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], last=500
+        us20, horizon=1, hold=["volatility", "rate", "dividend_yield"], window=500
     )
     book = gq.Portfolio({"options": contracts(*BOOK[:8]), "shares": {"AAPL": 10.0}})
     found = book.optimize(book.risk(market, many), vary="options")

@@ -152,10 +152,10 @@ def test_an_estimator_of_weights_is_an_objective():
 
 def test_historical_scenarios_are_the_moves(walk_panel):
     moves = gq.Scenarios.historical(
-        walk_panel, horizon=5, hold=["volatility", "rate", "dividend_yield"], last=100
+        walk_panel, horizon=5, hold=["volatility", "rate", "dividend_yield"], window=100
     )
     assert len(moves) == 100
-    relative, _ = moves.moves[-1]["spot"]["B"]
+    relative, _ = moves.shocks[-1]["spot"]["B"]
     assert relative == pytest.approx(walk_panel.close[-1, 1] / walk_panel.close[-6, 1] - 1)
     shocked = moves.markets(gq.Market({"B": {"spot": 10.0}}))[-1]
     assert shocked.lookup("spot", ["B"], "", np.zeros(1), np.ones(1), np.zeros(1, int))[

@@ -62,7 +62,7 @@ def book(*rows, **others):
     return gq.Portfolio({"o": gq.Contracts.from_frame(pd.DataFrame(list(rows))), **others})
 
 
-def run(portfolio, moves=DOWN, **how):
+def run(portfolio, shocks=DOWN, **how):
     return portfolio.risk(MARKET, moves, progress=False, **how)
 
 
@@ -162,7 +162,7 @@ def test_a_stress_of_one_name_moves_that_one():
 
 def test_a_history_must_have_every_underlying(walk_panel):
     moves = gq.Scenarios.historical(
-        walk_panel, hold=["volatility", "rate", "dividend_yield"], last=5
+        walk_panel, hold=["volatility", "rate", "dividend_yield"], window=5
     )
     assert run(book(CALL), moves).pnl.shape == (5, 1)
     with pytest.raises(DataError, match="no history of the underlying 'Q'"):

@@ -195,7 +195,7 @@ def test_bias_of_a_precision_on_the_same_draws(precision):
         engine="monte_carlo",
         paths=50_000,
         precision="double",
-        common_draws=True,
+        common_random_numbers=True,
     )
     found = gq.price(
         contract,
@@ -203,7 +203,7 @@ def test_bias_of_a_precision_on_the_same_draws(precision):
         engine="monte_carlo",
         paths=50_000,
         precision=precision,
-        common_draws=True,
+        common_random_numbers=True,
     )
     bound = 2e-5 if precision == "single" else 2e-6
     assert (np.abs(found.price - exact.price) / exact.price).max() < bound, found.frame
@@ -236,7 +236,7 @@ def test_in_plus_out_is_vanilla(name, monitoring):
         "engine": "monte_carlo",
         "paths": 4096,
         "steps": 52,
-        "common_draws": True,
+        "common_random_numbers": True,
         "precision": "double",
     }
     watched = {"barrier": 88.0, "monitoring": monitoring, "observations": 52}

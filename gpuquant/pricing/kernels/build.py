@@ -69,7 +69,7 @@ class Pair:
         found: dict[str, int | range] = {}
         lengths, here = dict(self.lengths), 0
         for name, domain in {**domains(self.model), **domains(self.payoff)}.items():
-            if not domain.host:
+            if not domain.host_only:
                 found[name] = range(here, here + lengths[name]) if domain.listed else here
                 here += lengths.get(name, 1)
         return found
