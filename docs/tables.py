@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gpuquant.data.columns import Member
 from gpuquant.family import names
-from gpuquant.math import vcmath, vmath
+from gpuquant.math import normal, vcmath, vmath
 
 ROOT = Path(__file__).resolve().parents[1]
 GRADES = ROOT / "tests" / "reference" / "grades.json"
@@ -108,7 +108,7 @@ def accuracy() -> str:
     """Error bounds of vmath, as its docstrings state and its tests assert."""
     rows = [
         (name, re.search(r"Error\s+below\s+([\d.]+)\s+ulp", f.__doc__ or ""))
-        for module in (vmath, vcmath)
+        for module in (vmath, normal, vcmath)
         for name, f in vars(module).items()
         if callable(f) and f.__module__ == module.__name__
     ]

@@ -23,7 +23,8 @@ from gpuquant.device import resolve_device
 from gpuquant.meter import Meter
 from gpuquant.models import Heston
 from gpuquant.models.base import rolling_mean
-from gpuquant.portfolio.portfolio import FundBacktest, Portfolio
+from gpuquant.portfolio.fund_backtest import FundBacktest
+from gpuquant.portfolio.portfolio import Portfolio
 from gpuquant.portfolio.strategy import Strategy
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.engine import price

@@ -111,7 +111,9 @@ CALLS = {
         **{"prices": CLOSE, "hold": ["volatility", "rate", "dividend_yield"], **how}
     ),
     "Portfolio": lambda **how: gq.Portfolio(how).price(MARKET),
-    "risk": lambda **how: FUND.risk(**{"market": MARKET, "shocks": MOVES, "progress": False, **how}),
+    "risk": lambda **how: FUND.risk(
+        **{"market": MARKET, "shocks": MOVES, "progress": False, **how}
+    ),
     "optimize": lambda **how: FUND.optimize(
         **{"risk": FUND.risk(MARKET, MOVES, progress=False), "vary": "s", **how}
     ),

@@ -11,7 +11,7 @@ import numpy as np
 from gpuquant.backtesting.kernels.records import RestingOrder
 from gpuquant.backtesting.settings import Size
 from gpuquant.backtesting.signals import coded
-from gpuquant.data import readers
+from gpuquant.data import files, readers
 from gpuquant.data.calendar import bars_at, dates_of
 from gpuquant.data.columns import domains, loose
 from gpuquant.data.panel import Panel
@@ -135,7 +135,7 @@ def resting_orders_of(orders: Any, panel: Panel, fill: str, align: str = "exact"
     import pandas as pd
 
     if hasattr(orders, "__arrow_c_stream__") and not isinstance(orders, pd.DataFrame):
-        orders = readers.as_pandas(orders)
+        orders = files.as_pandas(orders)
     if not isinstance(orders, pd.DataFrame):
         raise InputError(
             f"orders = {type(orders).__name__}: must be a frame with a row for each order"

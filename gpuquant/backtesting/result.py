@@ -15,7 +15,8 @@ from gpuquant import measures
 from gpuquant.backtesting import trades as matched
 from gpuquant.backtesting.kernels.build import CAUSES, REASONS, STATES, RestingOrders
 from gpuquant.backtesting.kernels.records import OrderStatus
-from gpuquant.backtesting.run import Account, record
+from gpuquant.backtesting.recording import record
+from gpuquant.backtesting.run import Account
 from gpuquant.data.calendar import duration
 from gpuquant.errors import InputError, unknown
 from gpuquant.sums import from_sums

@@ -11,18 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpuquant.data.columns import (
-    Column,
-    Member,
-    boolean,
-    choice,
-    combinations,
-    domains,
-    nonnegative,
-    optional,
-    positive,
-    within,
-)
+from gpuquant.data.columns import Member, combinations, domains
+from gpuquant.data.domains import Column, boolean, choice, nonnegative, optional, positive, within
 from gpuquant.errors import InputError
 
 

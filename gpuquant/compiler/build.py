@@ -14,7 +14,7 @@ from typing import Any
 from gpuquant.compiler import llvm, reduction
 from gpuquant.compiler.cache import keep
 from gpuquant.compiler.kernel import identity, vocabulary
-from gpuquant.compiler.statements import Program, definitions
+from gpuquant.compiler.program import Program, definitions
 from gpuquant.compiler.targets import CPU, CUDA, Target
 from gpuquant.compiler.types import Kind
 from gpuquant.forks import compiling

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
 
-from gpuquant.compiler.arithmetic import INDICES, Arithmetic
+from gpuquant.compiler.arithmetic import INDICES
 from gpuquant.compiler.intrinsics import INTRINSICS
-from gpuquant.compiler.targets import Target
+from gpuquant.compiler.scratch import Scratch
 from gpuquant.compiler.types import (
     COMPLEX,
-    SIZES,
     Array,
     Kind,
     Value,
@@ -24,125 +21,9 @@ from gpuquant.compiler.types import (
     shown,
 )
 
-SMALL = 1 << 16  # bytes of an array on the stack, at most
-OWN = 1 << 19  # and in a GPU's thread, which has no other memory
 
-
-class Scope(Protocol):
-    """What is around a function: the others by name, what other names stand for, and the one
-    that a call comes to.
-    """
-
-    @property
-    def target(self) -> Target:
-        """What it is written for."""
-
-    @property
-    def functions(self) -> Mapping[str, ast.FunctionDef]:
-        """The functions by name."""
-
-    @property
-    def meanings(self) -> Mapping[str, Any]:
-        """What other names stand for: a number, or another name."""
-
-    def shared(self, size: int) -> str:
-        """The symbol of so many bytes that a block's threads share."""
-
-    def called(self, name: str, kinds: tuple[Kind, ...]) -> tuple[str, Kind]:
-        """The symbol and the kind of the result of a word for arguments of these kinds."""
-
-
-class Expressions(Arithmetic):
-    """One function on its way into LLVM's language: its blocks, its names and the values of its
-    expressions.
-    """
-
-    def __init__(self, name: str, program: Scope, given: Mapping[str, Value]) -> None:
-        super().__init__(name, program.target)
-        self.program = program
-        self.given = given  # its arguments
-        self.entry = False  # whether it is a kernel's first
-        self.stored: set[str] = set()  # the names that are assigned to
-        self.sure: set[str] = set()  # those of them that have a value by now
-        self.kinds: dict[str, Kind] = {}  # of names that are assigned to
-        self.places: dict[str, tuple[str, ...]] = {}  # and where they lie
-        self.slots: list[str] = []  # what is done before the first line
-        self.heaps: list[str] = []  # scratch to give back
-        self.block = ""
-        self.open = True
-
-    # blocks
-
-    def label(self, word: str) -> str:
-        """A new label."""
-        self.count += 1
-        return f"{word}{self.count}"
-
-    def go(self, label: str) -> None:
-        """Leave the block for another, unless it has been left."""
-        if self.open:
-            self.do(f"br label %{label}")
-        self.open = False
-
-    def split(self, test: str, yes: str, no: str) -> None:
-        """Leave the block for one of two others."""
-        if self.open:
-            self.do(f"br i1 {test}, label %{yes}, label %{no}")
-        self.open = False
-
-    def begin(self, label: str) -> None:
-        """Begin a block."""
-        self.go(label)
-        self.lines.append(f"{label}:")
-        self.block, self.open = label, True
-
-    def room(self, types: Sequence[str]) -> tuple[str, ...]:
-        """New places in memory, which LLVM turns into registers."""
-        made = []
-        for type_ in types:
-            self.count += 1
-            made.append(self.on_stack(f"%at{self.count}", type_))
-            self.slots.append(f"  store {type_} zeroinitializer, ptr %at{self.count}")
-        return tuple(made)
-
-    def on_stack(self, name: str, what: str) -> str:
-        """A place of this name in the thread's own memory, made before the first line."""
-        space = self.target.stack
-        if not space:
-            self.slots.append(f"  {name} = alloca {what}")
-        else:  # where that is another memory, its address is made one of any memory
-            self.slots.append(
-                f"  {name}.own = alloca {what}, {space}\n"
-                f"  {name} = addrspacecast ptr {space} {name}.own to ptr"
-            )
-        return name
-
-    def load(self, kind: Kind, places: Sequence[str]) -> Value:
-        """What lies at these places."""
-        return Value(
-            kind,
-            tuple(
-                self.op(f"load {t}, ptr {p}") for t, p in zip(scalars(kind), places, strict=True)
-            ),
-        )
-
-    def store(self, value: Value, kind: Kind, places: Sequence[str]) -> None:
-        """Put a value at these places."""
-        for type_, part, place in zip(
-            scalars(kind), self.cast(value, kind).parts, places, strict=True
-        ):
-            self.do(f"store {type_} {part}, ptr {place}")
-
-    # values
-
-    def value(self, node: ast.expr) -> Value:
-        """The value of an expression."""
-        of: Callable[..., Value] | None = getattr(
-            self, f"_{type(node).__name__.lower()}_value", None
-        )
-        if of is None:
-            raise self.wrong(f"'{ast.unparse(node)}' is not known to a kernel")
-        return of(node)
+class Expressions(Scratch):
+    """The values of a function's expressions."""
 
     def truth(self, node: ast.expr) -> str:
         """Whether an expression is true, as a bit."""
@@ -377,13 +258,6 @@ class Expressions(Arithmetic):
         )
         return isinstance(kind, tuple)
 
-    # calls
-
-    def word(self, name: str) -> str:
-        """What a name that is called stands for."""
-        meaning = self.program.meanings.get(name)
-        return meaning if isinstance(meaning, str) else name
-
     def _call_value(self, node: ast.Call) -> Value:
         if ast.unparse(node.func) == "np.empty":
             return self._empty(node)
@@ -426,74 +300,4 @@ class Expressions(Arithmetic):
             (whole,)
             if size == 1
             else tuple(self.op(f"extractvalue {returned(kind)} {whole}, {k}") for k in range(size)),
-        )
-
-    def _empty(self, node: ast.Call) -> Value:
-        """Scratch: on the stack where it is small, which shows LLVM that nothing else lies there,
-        else from the heap.
-
-        Where its line is passed again, what it gave before is gone.
-        """
-        shape, kind = node.args[0], self.word(ast.unparse(node.args[1]))
-        extents = [
-            self.cast(self.value(n), "i64").parts[0]
-            for n in (shape.elts if isinstance(shape, ast.Tuple) else [shape])
-        ]
-        array = Array(kind, tuple(None if n.startswith("%") else int(n) for n in extents))
-        size = str(SIZES[kind])
-        for extent in extents:
-            size = self.integer("mul", size, extent)
-        if not size.startswith("%") and int(size) <= (OWN if self.target.gpu else SMALL):
-            self.count += 1
-            return Value(array, (self.on_stack(f"%stack{self.count}", f"[{size} x i8], align 64"),))
-        return Value(array, (self._from_heap(size), *(n for n in extents if n.startswith("%"))))
-
-    def _shared(self, node: ast.Call) -> Value:
-        """Memory that the threads of a block share."""
-        extents, kind = (
-            [n.known() for n in self.value(node.args[0]).items()],
-            self.word(ast.unparse(node.args[1])),
-        )
-        if None in extents:
-            raise self.wrong(
-                f"'{ast.unparse(node)}': memory that threads share has a size that is known"
-            )
-        shape = tuple(extents)
-        return Value(
-            Array(kind, shape),
-            (
-                self.op(
-                    "addrspacecast ptr addrspace(3) "
-                    f"{self.program.shared(math.prod(shape) * SIZES[kind])} to ptr"
-                ),
-            ),
-        )
-
-    def _from_heap(self, size: str) -> str:
-        """So many bytes, at an address that a vector likes; where there are none the kernel ends
-        and says so.
-        """
-        if self.target.gpu:
-            raise self.wrong(
-                f"scratch of a GPU's thread must have a size that is known, of at most {OWN} bytes"
-            )
-        if not self.entry:
-            raise self.wrong(
-                "scratch that is large, or of a size that is not known, belongs to the "
-                "kernel itself"
-            )
-        (heap,) = self.room(["ptr"])
-        self.heaps.append(heap)
-        self.do(f"call void @free(ptr {self.op(f'load ptr, ptr {heap}')})")  # of the turn before
-        raw = self.op(f"call noalias ptr @malloc(i64 {self.integer('add', size, '64')})")
-        self.do(f"store ptr {raw}, ptr {heap}")
-        none, some = self.label("none"), self.label("some")
-        self.split(self.op(f"icmp eq ptr {raw}, null"), none, some)
-        self.begin(none)
-        self.do("store i32 1, ptr %failed")
-        self.go("leave")
-        self.begin(some)
-        return self.op(
-            "call ptr @llvm.ptrmask.p0.i64(ptr "
-            f"{self.op(f'getelementptr inbounds i8, ptr {raw}, i64 63')}, i64 -64)"
         )

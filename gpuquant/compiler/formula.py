@@ -14,7 +14,8 @@ from types import FunctionType
 from typing import Any
 
 from gpuquant.compiler.functions import plain
-from gpuquant.compiler.subset import Member, Precision, Rewriter
+from gpuquant.compiler.member import Member, Precision
+from gpuquant.compiler.subset import Rewriter
 from gpuquant.errors import unknown
 
 REAL = {"exp": "exp64", "log": "log64", "sqrt": "sqrt", "abs": "abs"}

@@ -27,8 +27,9 @@ from gpuquant.compiler.flatten import Flatten
 from gpuquant.compiler.formula import Formula
 from gpuquant.compiler.functions import parse
 from gpuquant.compiler.inline import Inliner
+from gpuquant.compiler.member import PRECISIONS, Member, Precision
 from gpuquant.compiler.records import Record, layout, words
-from gpuquant.compiler.subset import PRECISIONS, Member, Precision, Rewriter
+from gpuquant.compiler.subset import Rewriter
 from gpuquant.compiler.targets import TARGETS
 
 STATE_TYPES = {"f32": np.float32, "f64": np.float64}
@@ -93,10 +94,10 @@ def vocabulary() -> str:
 
 
 def _vocabulary() -> str:
-    from gpuquant.math import rng, vcmath, vmath
+    from gpuquant.math import normal, rng, vcmath, vmath
 
     text = []
-    for module in (vmath, vcmath, rng):
+    for module in (vmath, normal, vcmath, rng):
         for name, function in vars(module).items():
             if (
                 inspect.isfunction(function)

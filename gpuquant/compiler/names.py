@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from gpuquant.compiler.inline import Rename
 from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.errors import MemberError
-from gpuquant.math import rng, vcmath, vmath
+from gpuquant.math import normal, rng, vcmath, vmath
 
 MATH = {"exp", "log", "sqrt", "erf", "erfc", "fabs"}
 PYTHONS = {
@@ -44,7 +44,9 @@ KERNELS = {
 def reserved() -> set[str]:
     """Names that a kernel's source has a meaning for."""
     return (
-        KERNELS | {*INTRINSICS} | {name for module in (rng, vcmath, vmath) for name in vars(module)}
+        KERNELS
+        | {*INTRINSICS}
+        | {name for module in (normal, rng, vcmath, vmath) for name in vars(module)}
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gpuquant.costs.base import Cost
-from gpuquant.data.columns import Column, nonnegative
+from gpuquant.data.domains import Column, nonnegative
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuquant.costs.base import Cost
-from gpuquant.data.columns import Column, nonnegative
+from gpuquant.data.domains import Column, nonnegative
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant.data import readers
+from gpuquant.data import files, readers
 from gpuquant.data.arrow import write_frame
 from gpuquant.data.calendar import Dated, check_calendar, moment
 from gpuquant.data.columns import flag
@@ -255,7 +255,7 @@ class Panel(Dated):
         comes back as it was.
         """
         path = Path(path)
-        frame = readers.read_file(path)
+        frame = files.read_file(path)
         kept: Mapping[str, Any] = frame.attrs.get("gpuquant", {})
         found = readers.tables(frame, name=asset or path.name.split(".")[0], adjusted=adjusted)
         return cls._from_tables(

@@ -9,48 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant import disk
-from gpuquant.data.arrow import read_frame
 from gpuquant.data.calendar import dates_of
-from gpuquant.data.cells import numbers_of, parsed_dates, with_points
+from gpuquant.data.cells import numbers_of, parsed_dates
 from gpuquant.data.columns import loose
-from gpuquant.errors import DataError, InputError
+from gpuquant.data.files import TICKERS, as_pandas
+from gpuquant.data.price_checks import (
+    FIELDS,
+    _price_like,
+    _refuse_adjusted,
+    _refuse_returns,
+    _strange,
+)
+from gpuquant.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FIELDS = {
-    "close": "close", "open": "open", "high": "high", "low": "low", "volume": "volume",
-    "vol": "volume", "last": "close", "closelast": "close",
-    "adjclose": "adjusted", "adjustedclose": "adjusted", "closeadj": "adjusted", "splits": "splits",
-    "stocksplits": "splits", "split": "splits",
-    "splitratio": "splits", "dividends": "dividends", "dividend": "dividends",
-    "dividendamount": "dividends", "capitalgains": "gains", "delistings": "delistings",
-}  # fmt: skip
 DATES = ("date", "datetime", "timestamp", "time", "day", "opentime")
-TICKERS = ("ticker", "symbol", "asset", "instrument", "tic", "security", "name")
 COUNTERS = ("", "index", "unnamed: 0", "level_0", "__index_level_0__")
 LOOSE = ("price", "value", "px")  # a tidy table's only column of numbers may be called so
-MISSING = (
-    "",
-    "nan",
-    "NaN",
-    "NAN",
-    "null",
-    "NULL",
-    "None",
-    "N/A",
-    "#N/A",
-    "n/a",
-    "-",
-)  # in a file; NA may be a ticker
-SUFFIXES = (".parquet", ".csv", ".gz")
 
 
 @dataclass(frozen=True)
@@ -96,81 +77,9 @@ def tables(data: Any, *, name: str = "asset", adjusted: bool | None = None) -> T
     return _finished(found, adjusted)
 
 
-def read_file(path: Path) -> pd.DataFrame:
-    """The table in a Parquet or CSV file, whatever separates its columns."""
-    import pandas as pd
-
-    disk.present(path, "price file")
-    if path.suffix not in SUFFIXES:
-        raise DataError(f"price file {path}: must end in .parquet, .csv or .csv.gz")
-    try:
-        if path.suffix == ".parquet":
-            return read_frame(path)
-        top = [
-            str(line)
-            for line in pd.read_csv(
-                path, nrows=2, header=None, sep="\0", engine="python", dtype=str
-            )[0]
-        ]
-        separator = max((",", ";", "\t", "|"), key=top[0].count)
-        head = top[0].split(separator)
-        if (
-            len(top) > 1
-            and loose(head[0]) == "price"
-            and loose(top[1].split(separator)[0]) in TICKERS
-        ):  # two levels, as a download tool writes them
-            return pd.read_csv(path, sep=separator, header=[0, 1], index_col=0)
-        names: Any = {
-            name.strip('"'): str for name in head if loose(name) in TICKERS
-        }  # 005930 and NA are names of companies
-        european = separator == ";"
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str if european else names,
-            keep_default_na=False,
-            na_values=MISSING,
-        ).dropna(how="all")
-        return with_points(frame) if european else frame
-    except (
-        ValueError,
-        OSError,
-        IndexError,
-    ) as failure:  # pandas' and Arrow's parsing errors are ValueErrors
-        raise DataError(
-            f"price file {path} cannot be read: {str(failure).splitlines()[0]}"
-        ) from failure
-
-
 def dated(data: Any, name: str) -> pd.DataFrame:
     """A table with dates of what a caller has, its dates as the index."""
     return _dated(as_pandas(data), name)
-
-
-def as_pandas(data: Any) -> Any:
-    """A pandas frame or series of what a caller has."""
-    import pandas as pd
-
-    if isinstance(data, pd.DataFrame | pd.Series):
-        return data
-    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__dataframe__"):
-        import pyarrow as pa
-
-        try:
-            return pa.table(data).to_pandas()
-        except (pa.ArrowException, TypeError) as failure:
-            raise DataError(
-                f"prices = {type(data).__name__}: must be a table with a column of dates: {failure}"
-            ) from failure
-    if isinstance(data, np.ndarray):
-        raise InputError(
-            "prices = array: has no dates; give pandas.DataFrame(array, index=dates, "
-            "columns=assets)"
-        )
-    raise InputError(
-        f"prices = {type(data).__name__}: must be a Panel, a frame, a series, a mapping "
-        "of frames, Arrow data or the path of a file"
-    )
 
 
 def _known_fields(labels: Any) -> list[str | None]:
@@ -386,24 +295,6 @@ def _of_tidy(data: pd.DataFrame, ticker: Any) -> dict[str, pd.DataFrame]:
     }
 
 
-def _strange(column: str, columns: Any) -> str:
-    near = get_close_matches(loose(column), FIELDS, n=1, cutoff=0.75)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    others = ", ".join(str(c) for c in columns if str(c) != column)
-    return (
-        f"column {column!r} is no field of prices, beside {others}{hint}: drop it, "
-        f"frame.drop(columns=[{column!r}]), or give closes alone, "
-        "Panel.from_frames(close=frame)"
-    )
-
-
-def _price_like(index: Any) -> bool:
-    """Whether an index holds dates itself."""
-    import pandas as pd
-
-    return isinstance(index, pd.DatetimeIndex | pd.PeriodIndex) and index.is_unique
-
-
 def _date_column(data: pd.DataFrame) -> Any:
     """The column that holds the dates: by its kind, else by its name; None where there is none."""
     import pandas as pd
@@ -505,35 +396,3 @@ def _finished(frames: dict[str, pd.DataFrame], adjusted: bool | None) -> Tables:
         _refuse_adjusted(close, frames["splits"])
     index, zone = dates_of(close.index)
     return Tables({name: frame.set_axis(index) for name, frame in frames.items()}, zone, adjusted)
-
-
-def _refuse_returns(close: pd.DataFrame) -> None:
-    """Refuse numbers that are returns, not prices: small, and of both signs."""
-    values = close.to_numpy()
-    known = values[np.isfinite(values)]
-    if known.size > 1 and (known < 0.0).mean() > 0.1 and np.median(np.abs(known)) < 0.5:
-        raise DataError(
-            "these are returns, not prices (small, and of both signs): Panel.of(100.0 * "
-            "(1.0 + frame).cumprod()) makes prices of them"
-        )
-
-
-def _refuse_adjusted(close: pd.DataFrame, splits: pd.DataFrame) -> None:
-    """Refuse a split that the prices do not show: they are adjusted for it already, and it would
-    count twice.
-    """
-    ratio = splits.to_numpy()[1:]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        moved = np.log(close.to_numpy()[1:] / close.to_numpy()[:-1])
-        split = np.log(ratio)
-        wrong = (np.abs(split) > 0.4) & (np.abs(moved + split) > np.abs(moved))
-    if wrong.any():
-        row, column = map(int, np.argwhere(wrong)[0])
-        day, asset = str(close.index[row + 1]), str(close.columns[column])
-        before, after = close.to_numpy(dtype=np.float64)[row : row + 2, column]
-        raise DataError(
-            f"splits[{day}, {asset}] = {ratio[row, column]:g}, but the close goes from "
-            f"{before:g} to {after:g}: "
-            "the prices are adjusted for it already; drop the column of splits, or say "
-            "adjusted=True"
-        )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, at_least, correlation, nonnegative, positive, real
+from gpuquant.data.domains import Column, at_least, correlation, nonnegative, positive, real
 from gpuquant.models.base import Model
 from gpuquant.models.heston import Heston, diffuse, scheme
 from gpuquant.models.merton import Merton, jumps_by

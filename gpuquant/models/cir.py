@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
-from gpuquant.data.columns import Column, at_least, derived, list_of, positive, years
+from gpuquant.data.domains import Column, at_least, derived, list_of, positive, years
 from gpuquant.models.short_rate import ShortRate
 
 

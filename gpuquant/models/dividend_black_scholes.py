@@ -8,16 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import (
-    Column,
-    choice,
-    counted,
-    list_of,
-    nonnegative,
-    positive,
-    real,
-    years,
-)
+from gpuquant.data.columns import counted
+from gpuquant.data.domains import Column, choice, list_of, nonnegative, positive, real, years
 from gpuquant.models.base import Lognormal, Model
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, at_least, correlation, nonnegative, positive, real
+from gpuquant.data.domains import Column, at_least, correlation, nonnegative, positive, real
 from gpuquant.models.base import Model, rolling_mean
 
 

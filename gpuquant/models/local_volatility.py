@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuquant.data.columns import Column, counted, list_of, nonnegative, positive, real, years
+from gpuquant.data.columns import counted
+from gpuquant.data.domains import Column, list_of, nonnegative, positive, real, years
 from gpuquant.models.base import Model
 
 LEVELS = (-0.6, -0.45, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6)

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gpuquant.data.columns import (
+from gpuquant.data.columns import counted
+from gpuquant.data.domains import (
     Column,
     choice,
     correlation,
-    counted,
     derived,
     list_of,
     nonnegative,

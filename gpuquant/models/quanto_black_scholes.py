@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.data.columns import Column, correlation, nonnegative, positive, real
+from gpuquant.data.domains import Column, correlation, nonnegative, positive, real
 from gpuquant.models.base import Lognormal, Model
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, correlation, nonnegative, positive, real, within
+from gpuquant.data.domains import Column, correlation, nonnegative, positive, real, within
 from gpuquant.models.base import Model
 
 STEPS = 160  # of the fractional equation

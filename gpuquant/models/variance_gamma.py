@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, positive, real
+from gpuquant.data.domains import Column, positive, real
 from gpuquant.models.base import Model
 
 

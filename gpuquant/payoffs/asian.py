@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuquant.data.columns import (
+from gpuquant.data.columns import counted
+from gpuquant.data.domains import (
     Column,
     call_or_put,
     choice,
-    counted,
     derived,
     integer,
     list_of,

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gpuquant.data.columns import Column, choice, integer, nonnegative, positive
+from gpuquant.data.domains import Column, choice, integer, nonnegative, positive
 from gpuquant.payoffs.base import Payoff, bridge_survival_probability, survival_at
 
 

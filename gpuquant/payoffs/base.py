@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.data.columns import Column, Member, choice, integer, nonnegative_years
+from gpuquant.data.columns import Member
+from gpuquant.data.domains import Column, choice, integer, nonnegative_years
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, optional, positive, years
+from gpuquant.data.domains import Column, optional, positive, years
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, integer, positive, real
+from gpuquant.data.domains import Column, integer, positive, real
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.data.columns import Column, call_or_put, choice, positive
+from gpuquant.data.domains import Column, call_or_put, choice, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, choice, positive
+from gpuquant.data.domains import Column, choice, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff, already_hit, bridge_survival_probability, spared_by_both
 

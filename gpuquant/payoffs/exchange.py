@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.data.columns import Column, positive
+from gpuquant.data.domains import Column, positive
 from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gpuquant.data.columns import Column, call_or_put, choice, positive
+from gpuquant.data.domains import Column, call_or_put, choice, positive
 from gpuquant.payoffs.base import (
     KINDS,
     Watched,

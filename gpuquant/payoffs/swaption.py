@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import Column, choice, list_of, positive, real
+from gpuquant.data.domains import Column, choice, list_of, positive, real
 from gpuquant.payoffs.base import Payoff
 
 

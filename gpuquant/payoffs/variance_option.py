@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuquant.data.columns import Column, call_or_put, positive
+from gpuquant.data.domains import Column, call_or_put, positive
 from gpuquant.payoffs.base import Realised
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gpuquant.data.columns import Column, nonnegative, positive
+from gpuquant.data.domains import Column, nonnegative, positive
 from gpuquant.payoffs.base import Realised
 
 

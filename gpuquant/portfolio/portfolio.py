@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant import measures
-from gpuquant.backtesting.engine import backtest
-from gpuquant.backtesting.result import LINES, Backtest, shown
 from gpuquant.costs.base import Cost
 from gpuquant.data.market import Market
-from gpuquant.data.panel import Panel
 from gpuquant.errors import InputError, unknown
+from gpuquant.portfolio.fund_backtest import FundBacktest, Signals
 from gpuquant.portfolio.optimize import Optimized, optimize
 from gpuquant.portfolio.risk import Risk
 from gpuquant.portfolio.scenarios import Scenarios
@@ -25,167 +22,10 @@ from gpuquant.portfolio.strategy import Strategy
 from gpuquant.portfolio.valuation import revalued, value
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.results import Priced
-from gpuquant.validation.overfitting import Counted, TrialLog, uncounted
+from gpuquant.validation.overfitting import Counted, TrialLog
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True)
-class Signals:
-    """What a fund wants at the last date: `frame` with forecast, weight and shares; `holdings`
-    as shares by asset.
-    """
-
-    frame: pd.DataFrame
-    date: pd.Timestamp
-
-    @property
-    def holdings(self) -> dict[str, float]:
-        """Whole shares by asset, without the empty ones."""
-        shares = self.frame.set_index("asset")["shares"]
-        return {str(name): float(n) for name, n in shares.items() if n != 0}
-
-    def _repr_html_(self) -> str:
-        return str(self.frame.to_html(index=False))
-
-
-@dataclass(frozen=True)
-class FundBacktest:
-    """The out-of-sample dates of a fund's strategies.
-
-    Attributes
-    ----------
-    account : Backtest
-        One account with shared cash.
-    weights : array, shape (bars, assets)
-        Target weights.
-    panel : Panel
-        The out-of-sample bars.
-    costs : Cost or None
-    ic : tuple of float
-        Mean information coefficient and its standard error.
-    """
-
-    account: Backtest
-    weights: np.ndarray
-    panel: Panel
-    costs: Cost | None
-    ic: tuple[float, float]
-    ledger: TrialLog | Counted | None = None
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """Of the account."""
-        return self.account.meta
-
-    @property
-    def returns(self) -> pd.Series:
-        """Simple returns per bar after costs."""
-        return self.account.returns()[0]
-
-    @property
-    def equity(self) -> pd.Series:
-        """Equity at each close."""
-        return self.account.equity()[0]
-
-    def orders(self) -> pd.DataFrame:
-        """Every fill."""
-        return self.account.orders()
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """Every measure, one row."""
-        return self.account.frame
-
-    def to_frame(self) -> pd.DataFrame:
-        """The same as `frame`."""
-        return self.frame
-
-    @uncounted()
-    def benchmark(self, name: str = "equal_weight") -> Backtest:
-        """A naive account over the same bars and costs: every asset the same share, bought once
-        a month.
-        """
-        if name != "equal_weight":
-            raise unknown("benchmark", name, ("equal_weight",))
-        months = self.panel.clock.astype("datetime64[M]")
-        first = np.concatenate([[True], months[1:] != months[:-1]])
-        weights = np.full(self.panel.close.shape, np.nan)
-        weights[first] = 1.0 / len(self.panel.assets)
-        return backtest(
-            self.panel,
-            weights=weights,
-            costs=self.costs,
-            cash=self.account.account.cash,
-            fill=self.meta["fill"],
-        )
-
-    def deflated_sharpe(self) -> float:
-        """Probability that the true Sharpe ratio beats the luck of everything in the ledger (of
-        one trial without a ledger).
-        """
-        trials, spread = self.ledger.trials() if self.ledger else (1, 0.0)
-        return measures.deflated_sharpe(self.returns.to_numpy(), trials, spread)
-
-    def summary(self) -> str:
-        """Out-of-sample figures after costs, beside the equal-weight baseline."""
-        base = self.benchmark()
-        trials = self.ledger.trials()[0] if self.ledger else 1
-        rows = [
-            ("", "fund", "equal weight"),
-            *(
-                (label, *(shown(found.measures[k][0], form) for found in (self.account, base)))
-                for label, k, form in LINES
-                if k in TOLD
-            ),
-            (
-                "Sharpe",
-                *(
-                    f"{found.measures['sharpe'][0]:.2f} +- {found.measures['sharpe_error'][0]:.2f}"
-                    for found in (self.account, base)
-                ),
-            ),
-        ]
-        text = "\n".join(f"{a:<18}{b:>16}{c:>16}" for a, b, c in rows)
-        dates = self.panel.clock.astype("datetime64[D]")
-        return (
-            f"out of sample {dates[0]} to {dates[-1]}, "
-            f"{'without costs: trading is free here' if self.costs is None else 'after costs'}, "
-            "filled at the "
-            f"{'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{text}\n"
-            f"information coefficient {self.ic[0]:+.4f} +- {self.ic[1]:.4f}\n"
-            + (
-                (
-                    f"deflated Sharpe: probability {self.deflated_sharpe():.2f} of a Sharpe "
-                    f"ratio above the luck of {trials} recorded trials"
-                )
-                if trials > 1
-                else "nothing is deflated: one trial is counted; ledger= counts all that is tried"
-            )
-        )
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{self.summary()}</pre>"
-
-    def plot(self, ax: Any = None) -> Any:
-        """Equity beside the baseline."""
-        import pandas as pd
-
-        from gpuquant.reporting.plots import equity_plot
-
-        return equity_plot(
-            pd.DataFrame({"fund": self.equity, "equal weight": self.benchmark().equity()[0]}), ax
-        )
-
-    def report(self, path: str | Path, benchmark: str = "equal_weight") -> Path:
-        """The tear sheet: one offline HTML file."""
-        from gpuquant.reporting.html import tear_sheet
-
-        return tear_sheet(self, self.benchmark(benchmark), path)
-
-
-TOLD = ("cagr", "volatility", "max_drawdown", "turnover", "fees")
+    pass
 
 
 @dataclass(frozen=True)

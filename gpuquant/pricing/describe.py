@@ -12,9 +12,10 @@ from gpuquant.device import resolve_device
 from gpuquant.errors import DeviceUnavailable, InputError
 from gpuquant.meter import Meter
 from gpuquant.pricing import closed_form
-from gpuquant.pricing.batching import Batch, batches_of
+from gpuquant.pricing.batch import Batch
+from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.engine import FORMULAS
-from gpuquant.pricing.kernels.build import TILE
+from gpuquant.pricing.kernels.launch import TILE
 from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.request import DEFAULT_PATHS, Task, checked
 from gpuquant.pricing.time_grid import Grid

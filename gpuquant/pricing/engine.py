@@ -22,7 +22,8 @@ from gpuquant.errors import InputError, MemberError
 from gpuquant.meter import Meter
 from gpuquant.models.base import Model
 from gpuquant.pricing import closed_form, fourier
-from gpuquant.pricing.batching import Batch, batches_of
+from gpuquant.pricing.batch import Batch
+from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.isolate import isolate
 from gpuquant.pricing.monte_carlo import simulate
 from gpuquant.pricing.request import DEFAULT_PATHS, Task, checked

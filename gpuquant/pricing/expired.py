@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.data.columns import Column, list_of, offered, positive, real
+from gpuquant.data.columns import offered
+from gpuquant.data.domains import Column, list_of, positive, real
 from gpuquant.models.base import Lognormal, Lognormals, Model
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import as_column, call_or_put, nonnegative, positive, real
+from gpuquant.data.columns import as_column
+from gpuquant.data.domains import call_or_put, nonnegative, positive, real
 from gpuquant.device import Device, resolve_device
 from gpuquant.errors import InputError
 from gpuquant.payoffs.lognormal import black

@@ -15,8 +15,9 @@ from gpuquant.device import resolve_device
 from gpuquant.math import rng
 from gpuquant.models.base import Lognormals
 from gpuquant.pricing import greeks
-from gpuquant.pricing.batching import Batch
-from gpuquant.pricing.kernels.build import TILE, Launch, Pair
+from gpuquant.pricing.batch import Batch
+from gpuquant.pricing.kernels.build import Pair
+from gpuquant.pricing.kernels.launch import TILE, Launch
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.table import Table
 from gpuquant.pricing.time_grid import Grid

@@ -9,7 +9,7 @@ import numpy as np
 from gpuquant import family
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.batching import Batch, fits
+from gpuquant.pricing.batch import Batch, fits
 from gpuquant.pricing.kernels.build import Pair, sample
 
 

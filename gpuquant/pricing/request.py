@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.compiler.subset import PRECISIONS
+from gpuquant.compiler.member import PRECISIONS
 from gpuquant.device import Device
 from gpuquant.errors import InputError, unknown
 from gpuquant.math import rng

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpuquant.data.columns import affordable
-from gpuquant.pricing.batching import Batch
+from gpuquant.pricing.batch import Batch
 
 LEAST_STEPS = 16  # of a scheme that is not exact, however short the maturity
 NEVER = 1 << 62  # steps from one date to the next where there is none

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuquant.data.columns import Column, choice, integer
+from gpuquant.data.domains import Column, choice, integer
 from gpuquant.rules.base import NO_CHANGE, Rule
 
 

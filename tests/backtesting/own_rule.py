@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gpuquant.data.columns import Column, positive, real
+from gpuquant.data.domains import Column, positive, real
 from gpuquant.rules.base import NO_CHANGE, Rule
 
 

@@ -2,6 +2,7 @@
 neither.
 """
 
+import ast
 import importlib
 import linecache
 import textwrap
@@ -14,7 +15,7 @@ import pytest
 import gpuquant as gq
 from gpuquant.compiler import build, interpret
 from gpuquant.compiler.functions import fingerprint, parse
-from gpuquant.data.columns import Column, positive
+from gpuquant.data.domains import Column, positive
 from gpuquant.errors import MemberError
 from gpuquant.payoffs.base import Payoff
 from gpuquant.rules.base import Rule
@@ -276,14 +277,19 @@ def test_what_changes_a_function_changes_its_fingerprint(what):
 
 
 def test_a_file_that_changed_since_it_was_imported_is_refused(tmp_path, monkeypatch):
+    """Unless it was read before it changed: then what is compiled is what runs."""
     text = "def f(p, i, acc, log_spots):\n    return {} * acc[0]\n"
-    (tmp_path / "edited.py").write_text(text.format("1.0"))
     monkeypatch.syspath_prepend(tmp_path)
-    function = importlib.import_module("edited").f
-    parse(function)
-    (tmp_path / "edited.py").write_text("# a line more\n" + text.format("51.0"))
+    functions = []
+    for name in ("edited", "read_before"):
+        (tmp_path / f"{name}.py").write_text(text.format("1.0"))
+        functions.append(importlib.import_module(name).f)
+    parse(functions[1])
+    for name in ("edited", "read_before"):
+        (tmp_path / f"{name}.py").write_text("# a line more\n" + text.format("51.0"))
     with pytest.raises(MemberError, match=r"edited\.py has changed since it was imported"):
-        parse(function)
+        parse(functions[0])
+    assert "1.0 * acc[0]" in ast.unparse(parse(functions[1]))
 
 
 def test_a_method_with_lines_at_the_left_edge():

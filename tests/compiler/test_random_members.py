@@ -14,7 +14,8 @@ import pytest
 from gpuquant.compiler import arithmetic, build, interpret, llvm
 from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.compiler.kernel import Source
-from gpuquant.compiler.subset import PRECISIONS, Member, Rewriter
+from gpuquant.compiler.member import PRECISIONS, Member
+from gpuquant.compiler.subset import Rewriter
 from gpuquant.compiler.targets import CUDA
 from gpuquant.compiler.types import Value
 from gpuquant.errors import MemberError

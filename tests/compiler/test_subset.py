@@ -7,7 +7,8 @@ import pytest
 
 from gpuquant.compiler.bodies import Body, Narrow
 from gpuquant.compiler.functions import parse
-from gpuquant.compiler.subset import PRECISIONS, Member, Rewriter
+from gpuquant.compiler.member import PRECISIONS, Member
+from gpuquant.compiler.subset import Rewriter
 from gpuquant.compiler.targets import CPU, CUDA
 from gpuquant.errors import MemberError, NameUnknown
 

@@ -218,7 +218,7 @@ def test_python_and_a_gpus_threads_price_as_the_cpu_does(model, payoff, precisio
 OWN = '''
 import math
 from dataclasses import dataclass
-from gpuquant.data.columns import Column, nonnegative, positive, real
+from gpuquant.data.domains import Column, nonnegative, positive, real
 from gpuquant.models.base import Model
 
 

@@ -14,7 +14,7 @@ import gpuquant as gq
 MEMBERS = '''
 from dataclasses import dataclass
 
-from gpuquant.data.columns import Column, positive
+from gpuquant.data.domains import Column, positive
 from gpuquant.payoffs.base import Payoff
 from gpuquant.rules.base import Rule
 

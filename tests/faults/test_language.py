@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gpuquant as gq
-from gpuquant.data.columns import Column, positive
+from gpuquant.data.domains import Column, positive
 from gpuquant.payoffs.base import Payoff
 from gpuquant.rules.base import Rule
 from tests import twin

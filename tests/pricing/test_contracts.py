@@ -9,7 +9,7 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.errors import DataError, GpuquantError, InputError, NameUnknown
-from gpuquant.pricing.contracts import stream_of
+from gpuquant.pricing.contract_cells import stream_of
 
 ROW = {
     "product": "european",

@@ -107,7 +107,7 @@ def test_a_row_that_no_path_paid_is_never_ok():
 
 def test_the_skewness_of_a_mean_is_merged_exactly():
     """From units of any length, against all values at once."""
-    from gpuquant.pricing.kernels.build import merge
+    from gpuquant.pricing.kernels.launch import merge
 
     draw = np.random.default_rng(0)
     values, cuts = draw.lognormal(0.0, 1.0, 10_000), np.array([0, 3, 700, 4096, 9999, 10_000])

@@ -26,7 +26,7 @@ COUPLED = '''
     import math
     from dataclasses import dataclass
 
-    from gpuquant.data.columns import Column, real
+    from gpuquant.data.domains import Column, real
     from {module} import {name}
     from gpuquant.payoffs.base import Payoff
 

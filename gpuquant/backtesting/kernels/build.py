@@ -48,7 +48,8 @@ from gpuquant.backtesting.kernels.stateless import settled, split
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler.functions import fingerprint, parse
 from gpuquant.compiler.kernel import Source
-from gpuquant.compiler.subset import PRECISIONS, Member, Rewriter
+from gpuquant.compiler.member import PRECISIONS, Member
+from gpuquant.compiler.subset import Rewriter
 from gpuquant.compiler.targets import TARGETS
 from gpuquant.costs.base import Cost
 from gpuquant.data.columns import cached, domains, offered

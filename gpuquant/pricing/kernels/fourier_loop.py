@@ -18,7 +18,7 @@ import numpy as np
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler.functions import fingerprint
 from gpuquant.compiler.kernel import Source
-from gpuquant.compiler.subset import Member
+from gpuquant.compiler.member import Member
 from gpuquant.data.columns import cached
 from gpuquant.device import launch
 from gpuquant.models.base import Model

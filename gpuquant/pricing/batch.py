@@ -1,0 +1,199 @@
+"""A batch: rows of one product under one model, which one kernel can price."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from gpuquant.data.columns import counted, domains
+from gpuquant.errors import MemberError
+from gpuquant.models.base import Model
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing.expired import expired
+
+
+def said_first(said: list[np.ndarray | None], n: int) -> np.ndarray | None:
+    """The first sentence there is for each row, shape (n,); None where there is none for any."""
+    found = [np.broadcast_to(one, n).astype(object) for one in said if one is not None]
+    return (
+        functools.reduce(lambda first, second: np.where(first == "", second, first), found)
+        if found
+        else None
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that one kernel prices.
+
+    Parameters
+    ----------
+    model, payoff : Model and Payoff
+        Checked columns of length 1 or n.
+    rows : int array, shape (n,)
+        Their positions in the caller's order.
+    streams : int64 array, shape (n,)
+        Random stream of each.
+    """
+
+    model: Model
+    payoff: Payoff
+    rows: np.ndarray
+    streams: np.ndarray
+
+    @property
+    def fixed(self) -> tuple[tuple[str, float], ...]:
+        """The choices that are constants of the kernel."""
+        found = []
+        for member in (self.model, self.payoff):
+            for name, domain in domains(type(member)).items():
+                if domain.compile_time_constant:
+                    found.append((name, float(getattr(member, name)[0])))
+        return tuple(found)
+
+    def together(self) -> SimpleNamespace:
+        """The columns of model and payoff side by side, and how many `assets` the model has."""
+        assets = self.model.assets
+        count = dict(self.lengths)[assets] if isinstance(assets, str) else assets
+        return SimpleNamespace(**{**self.model.columns(), **self.payoff.columns()}, assets=count)
+
+    def refused(self) -> np.ndarray | None:
+        """Per row, what does not go together in it, empty where nothing is wrong; None where
+        nothing is wrong in any.
+        """
+        n = len(self.rows)
+        wrong = fits(self.model, self.payoff, dict(self.lengths))
+        if wrong:
+            return np.full(n, wrong, dtype=object)
+        return said_first(
+            [
+                *(member.refuse(self.together()) for member in (self.model, self.payoff)),
+                self._infinite(),
+            ],
+            n,
+        )
+
+    def _infinite(self) -> np.ndarray | None:
+        """Per row, that its price is infinite, where it pays a power of the price whose mean is."""
+        order = self.payoff.moment(self.together())
+        since = None if order is None else self.model.explosion(self.model, order)
+        if order is None or since is None or not (since < self.payoff.maturity).any():
+            return None
+        n = len(self.rows)
+        order, since, maturity = (
+            np.broadcast_to(value, n) for value in (order, since, self.payoff.maturity)
+        )
+        said = [
+            f"the price is infinite: the mean of S^{p:g} is, from {t:.3g} years on"
+            if t < end
+            else ""
+            for p, t, end in zip(order, since, maturity, strict=True)
+        ]
+        return np.array(said, dtype=object)
+
+    def warned(self) -> np.ndarray | None:
+        """Per row, what is right but surprising in it, empty where nothing is; None where
+        nothing is in any.
+        """
+        try:
+            return said_first(
+                [self.model.warn(self.model), self.payoff.warn(self.together())], len(self.rows)
+            )
+        except AttributeError as failure:
+            raise MemberError(
+                f"{type(self.payoff).__name__} under {type(self.model).__name__}: the "
+                f"model has no {failure.name}"
+            ) from failure
+
+    @property
+    def lengths(self) -> tuple[tuple[str, int], ...]:
+        """How long the lists are that a kernel reads."""
+        return tuple(
+            (name, getattr(m, name).shape[1])
+            for m in (self.model, self.payoff)
+            for name, d in domains(type(m)).items()
+            if d.listed and not d.host_only
+        )
+
+    @property
+    def draws(self) -> int:
+        """Normals and uniforms of one step."""
+        long = dict(self.lengths)
+        return sum(
+            long[stated] if isinstance(stated, str) else stated
+            for stated in (self.model.normals, self.model.uniforms)
+        )
+
+    def derived(self) -> Iterator[Batch]:
+        """The same rows with the columns that follow from others; those that mature now apart,
+        under prices that do not move.
+        """
+        now = np.flatnonzero(np.broadcast_to(self.payoff.maturity == 0.0, len(self.rows)))
+        later = (
+            self.take(np.flatnonzero(np.broadcast_to(self.payoff.maturity > 0.0, len(self.rows))))
+            if len(now)
+            else self
+        )
+        if len(later.rows):
+            yield Batch(
+                later.model.with_derived_columns(),
+                later.payoff.with_derived_columns(),
+                later.rows,
+                later.streams,
+            )
+        if len(now):
+            due = self.take(now)
+            lasting = due.payoff.from_columns(
+                {**due.payoff.columns(), "maturity": np.ones(1)}
+            ).with_derived_columns()
+            yield Batch(expired(due.model.with_derived_columns()), lasting, due.rows, due.streams)
+
+    def split(self) -> Iterator[Batch]:
+        """One batch for each set of fixed choices and lengths of lists."""
+        n = len(self.rows)
+        codes = []
+        for member in (self.model, self.payoff):
+            for name, domain in domains(type(member)).items():
+                if domain.compile_time_constant:
+                    codes.append(np.broadcast_to(getattr(member, name), n))
+                elif domain.listed and not (domain.host_only or domain.derived):
+                    codes.append(np.broadcast_to(counted(getattr(member, name)), n))
+        if not codes or all(np.ptp(c) == 0 for c in codes):
+            wide = any(
+                getattr(m, name).shape[1] > counted(getattr(m, name)).max()
+                for m in (self.model, self.payoff)
+                for name, d in domains(type(m)).items()
+                if d.listed
+            )
+            yield (
+                self.take(np.arange(n)) if wide else self
+            )  # a frame's lists are as wide as its longest
+            return
+        kinds, inverse = np.unique(np.stack(codes), axis=1, return_inverse=True)
+        for k in range(kinds.shape[1]):
+            yield self.take(np.flatnonzero(inverse.ravel() == k))
+
+    def take(self, which: np.ndarray) -> Batch:
+        """The batch of these of its rows."""
+        return Batch(
+            self.model.take(which), self.payoff.take(which), self.rows[which], self.streams[which]
+        )
+
+
+def fits(model: Any, payoff: Any, lengths: Mapping[str, int]) -> str:
+    """Why a payoff is not on as many assets as a model has, or nothing; of members or their
+    classes.
+    """
+    assets = lengths[model.assets] if isinstance(model.assets, str) else model.assets
+    if payoff.assets == assets or (payoff.assets == 0 and assets > 1):
+        return ""
+    names = [(one if isinstance(one, type) else type(one)).__name__ for one in (payoff, model)]
+    return (
+        f"{names[0]} is on {payoff.assets or 'several'} asset{'s' * (payoff.assets != 1)}, "
+        f"{names[1]} has {assets} here"
+    )

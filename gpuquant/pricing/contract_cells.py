@@ -1,0 +1,167 @@
+"""Cells of a table of contracts: numbers, dates, lists and names as people write them."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gpuquant.data.arrow import Words, numbers
+from gpuquant.data.columns import as_lists
+from gpuquant.data.domains import Domain
+from gpuquant.math.rng import MAX_STREAMS
+
+NOTHING = np.full(1, np.nan)  # in the place of a list that is not there
+SMALL = 1 << 22  # numbers of a column of lists that is kept as one array
+
+
+def _parsed(words: Words) -> np.ndarray:
+    """Text as numbers, such as 1,000.00 and 20%; what is no number is infinite, so that its
+    row's check names it.
+    """
+    return np.array([*map(_number, words.words), np.nan])[words.codes]
+
+
+def _number(word: str) -> float:
+    """The number that a text says, infinite where it says none."""
+    text = word.strip().replace("_", "")
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
+        text = text.replace(",", "")
+    try:
+        return float(text[:-1]) / 100.0 if text.endswith("%") else float(text)
+    except ValueError:
+        return np.inf
+
+
+def _as_text(value: Any) -> str | None:
+    """A value among others of another kind, as text."""
+    if value is None or (isinstance(value, float) and value != value):
+        return None
+    return (
+        json.dumps([None if v is None else v for v in value], default=float)
+        if isinstance(value, list | tuple | np.ndarray)
+        else str(value)
+    )
+
+
+def names_of(values: list[Any]) -> np.ndarray:
+    """Lists of names, such as those of a basket's assets, as an object array, None where there
+    is none; text is read as JSON, or as names between commas.
+    """
+    out = np.full(len(values), None, dtype=object)
+    for row, value in enumerate(values):
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                value = value.split(",")
+        if value is not None and not isinstance(value, float):
+            out[row] = tuple(str(name).strip() for name in np.atleast_1d(value))
+    return out
+
+
+def own_of(column: Any) -> Any:
+    """A column of the caller's own, as it came."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return Words.of(column)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return numbers(column)
+    out = np.empty(len(column), dtype=object)
+    out[:] = column.to_pylist()
+    return out
+
+
+def _ragged(lists: list[Any]) -> np.ndarray:
+    """Lists of numbers as rows of one array where that is small, else each by itself."""
+    read = np.full(len(lists), None, dtype=object)
+    for row, one in enumerate(lists):
+        read[row] = _list_of(one)
+    return _padded(list(read), "") if len(read) * max(map(len, read), default=1) <= SMALL else read
+
+
+def _list_of(value: Any) -> np.ndarray:
+    """A list of numbers, or one, as an array; what is none is infinite, so that its row's check
+    names it.
+    """
+    try:
+        return (
+            NOTHING
+            if value is None
+            else np.array(
+                [
+                    np.nan if v is None else v
+                    for v in np.atleast_1d(np.asarray(value, dtype=object))
+                ],
+                dtype=np.float64,
+            ).ravel()
+        )
+    except (TypeError, ValueError):
+        return np.full(1, np.inf)
+
+
+def _missing(values: np.ndarray) -> np.ndarray:
+    """Where a column of numbers or of lists has nothing."""
+    if values.dtype == object:
+        return np.array(
+            [
+                one is None or (isinstance(one, float | np.ndarray) and not np.isfinite(one).any())
+                for one in values
+            ]
+        )
+    nothing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+    return np.asarray(nothing.all(axis=1) if values.ndim == 2 else nothing)
+
+
+def _padded(lists: list[Any], name: str) -> np.ndarray:
+    """Lists as rows of one array, NaN where one ends before the longest."""
+    return as_lists(
+        lists, Domain("must be a list of numbers, such as [1, 2]"), name, "contract column"
+    )
+
+
+def _json(word: str | None) -> list[float]:
+    """A list written as JSON; infinite where it is none, so that its row's check names it."""
+    try:
+        found = np.nan if word is None else json.loads(word)
+        return np.asarray(found, dtype=np.float64).ravel().tolist()
+    except (ValueError, TypeError):
+        return [np.inf]
+
+
+def _date(word: str | None) -> np.datetime64:
+    """A date, or NaT when the text is none."""
+    try:
+        return np.datetime64(
+            datetime.datetime.fromisoformat((word or "").strip().replace("/", "-")).date(), "D"
+        )
+    except ValueError:
+        return np.datetime64("NaT", "D")
+
+
+@lru_cache(maxsize=1 << 20)
+def stream_of(word: Any) -> int:
+    """The stream of an id: the whole number that it is, where that is small enough, else 51 bits
+    of its BLAKE2b, in the upper half that such numbers do not use.
+    """
+    text = str(word)
+    if (
+        text.isdecimal()
+        and text.isascii()
+        and len(text) < 16
+        and (text == "0" or text[0] != "0")
+        and int(text) < MAX_STREAMS // 2
+    ):
+        return int(text)
+    return (
+        int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+        % (MAX_STREAMS // 2)
+        + MAX_STREAMS // 2
+    )

@@ -1,0 +1,156 @@
+"""The launch of a pricing kernel: the arrays it takes, and the merging of what its tiles give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gpuquant.compiler import kernel as compiler
+from gpuquant.compiler.member import PRECISIONS
+from gpuquant.device import launch
+from gpuquant.pricing.kernels.build import Pair, source
+from gpuquant.pricing.kernels.records import (
+    Streams,
+    Table,
+    Tiles,
+    TimeGrid,
+    Variants,
+)
+from gpuquant.pricing.time_grid import Grid
+
+TILE = 2048  # paths of one unit of work: fixed, because the tree of sums is part of a result's bits
+
+
+LONG = 2e7  # path-steps, a tenth of a second or more
+
+
+def pack(
+    columns: dict[str, np.ndarray], names: tuple[str, ...], dtype: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of length 1 or n end to end, and where each begins and how far its rows are apart."""
+    at = np.zeros((len(names), 2), np.int64)
+    parts, offset = [], 0
+    turn: dict[str, int] = {}
+    for f, name in enumerate(names):
+        value = columns[name]
+        if value.ndim == 2:
+            turn[name] = turn.get(name, -1) + 1
+            value = value[:, turn[name]]
+        at[f] = offset, value.size > 1
+        parts.append(value)
+        offset += value.size
+    return np.concatenate(parts).astype(dtype), at
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch: rows of one pair, with their time grids, streams and numbers of paths.
+
+    Parameters
+    ----------
+    columns : dict of arrays
+        Model and payoff columns, length 1 or n.
+    grid : Grid
+        When each row steps and is observed.
+    streams : int64 array, shape (n,)
+        Random stream of each row.
+    paths : int64 array, shape (n,)
+        Paths of each row, beginning at path `first`.
+    scale, shift : array, shape (variants, columns)
+        What each variant sees of a column.
+    weights : array, shape (outputs, variants)
+        What is averaged.
+    """
+
+    pair: Pair
+    columns: dict[str, np.ndarray]
+    grid: Grid
+    streams: np.ndarray
+    paths: np.ndarray
+    scale: np.ndarray
+    shift: np.ndarray
+    weights: np.ndarray
+    seed: int = 0
+    purpose: int = 0
+
+    def run(
+        self, place: Any, progress: Any = None, *, chunk: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Means, standard errors, and the skewness of the means, each of shape (n, outputs)."""
+        tiles = (self.paths + TILE - 1) // TILE
+        unit_row = np.repeat(np.arange(len(tiles)), tiles)
+        begin = np.concatenate([[0], np.cumsum(tiles)[:-1]])
+        unit_first = (np.arange(len(unit_row)) - begin[unit_row]) * TILE
+        unit_count = np.minimum(self.paths[unit_row] - unit_first, TILE)
+        state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
+        fields, at = pack(self.columns, self.pair.names, state)
+        out = place.xp.empty((len(unit_row), self.pair.outputs, 4))
+        stop = np.zeros(1, np.int64)
+        grid, put = self.grid, place.put
+        arguments = (
+            Tiles(
+                put(unit_row, "unit_row"),
+                put(unit_first, "unit_first"),
+                put(unit_count, "unit_count"),
+            ),
+            TimeGrid(
+                put(grid.spans, "spans", np.int64),
+                put(grid.ends, "ends", np.int64),
+                put(grid.dts, "dts", np.float64),
+                put(grid.everies, "everies", np.int64),
+            ),
+            Table(put(fields, "fields"), put(at, "at")),
+            Variants(
+                put(self.scale, "scale", state),
+                put(self.shift, "shift", state),
+                put(self.weights, "weights", np.float64),
+            ),
+            Streams(
+                put(self.streams, "streams", np.int64),
+                np.uint32(self.purpose),
+                np.uint32(self.seed & 0xFFFFFFFF),
+                np.uint32(self.seed >> 32),
+            ),
+            put(stop, "stop"),
+            out,
+        )
+        work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
+        # a tenth of a second at most; sixteen chunks a thread at least, so that none waits at the
+        # end
+        chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * place.threads)))
+        halt = stop if work.sum() > 0.1 * LONG else None  # a step of many assets takes longer
+        launch.run(
+            partial(source, self.pair),
+            place,
+            len(unit_row),
+            arguments,
+            chunk=chunk,
+            progress=progress,
+            halt=halt,
+        )
+        return merge(place.get(out, "sums"), begin, unit_row)
+
+
+def merge(
+    out: np.ndarray, begin: np.ndarray, unit_row: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tiles to rows, in index order: means, standard errors, and the skewness of the means, of
+    shape (rows, outputs).
+
+    The skewness of a mean is that of one path over the root of their number: by it a one-sided
+    bound of so many standard errors fails more often than a normal one does.
+    """
+    n, mean, spread, cubes = (out[..., part] for part in range(4))
+    total = np.add.reduceat(n, begin, axis=0)
+    pivot = mean[begin]
+    centre = pivot + np.add.reduceat(n * (mean - pivot[unit_row]), begin, axis=0) / total
+    delta = mean - centre[unit_row]
+    squares = np.add.reduceat(spread + n * delta**2, begin, axis=0)
+    third = np.add.reduceat(cubes + 3.0 * delta * spread + n * delta**3, begin, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        error = np.sqrt(squares / (total - 1.0) / total)
+        skewness = np.where(squares > 0.0, third / squares**1.5, 0.0)
+    return centre, np.where(total > 1, error, np.nan), skewness
