@@ -20,7 +20,7 @@ from gpuquant.device import resolve_device
 from gpuquant.pricing.kernels.build import Pair
 from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, pair, sample_batch
-from gpuquant.pricing.request import checked
+from gpuquant.pricing.request import Asked, checked
 from gpuquant.pricing.time_grid import Grid
 from gpuquant.progress import bar
 
@@ -35,7 +35,7 @@ def speed(which: Pair) -> float:
     """
     batch = sample_batch(which.model, which.payoff)
     task = replace(
-        checked("cpu", 0, "single", "monte_carlo", PATHS, STEPS, False, None, False, 1),
+        checked(Asked(0, "single", "monte_carlo", PATHS, STEPS, False), None, 1),
         place=resolve_device("cpu:1"),
     )
     paths = np.array([PATHS])

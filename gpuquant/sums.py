@@ -65,9 +65,8 @@ def from_sums(
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = sums["s1"] / n
         second = sums["s2"] - n * mean * mean
-        second = np.where(
-            second <= STILL * sums["s2"], 0.0, second
-        )  # what stands still has no ratio
+        # what stands still has no ratio
+        second = np.where(second <= STILL * sums["s2"], 0.0, second)
         deviation = np.sqrt(second / (n - 1.0))
         central3 = sums["s3"] / n - 3.0 * mean * sums["s2"] / n + 2.0 * mean**3
         central4 = (
@@ -113,26 +112,37 @@ def from_sums(
                 sums["high5"] / -sums["low5"],
                 np.nan,
             ),
-            "exposure": np.minimum(
-                sums["exposed"] / n, 1.0
-            ),  # filled at a close, the last bar is held for no time
+            # filled at a close, the last bar is held for no time
+            "exposure": np.minimum(sums["exposed"] / n, 1.0),
             **of_trades(sums, years),
         }
         if market is not None:
-            square = float((market * market).sum()) / n
-            level = float(market.mean())
-            spread_m = square - level * level
-            together = sums["cross"] / n - mean * level
-            beta = together / spread_m
-            active = np.sqrt(np.maximum(biased - 2.0 * together + spread_m, 0.0) * n / (n - 1.0))
-            out |= {
-                "alpha": (mean - beta * level) * periods,
-                "beta": beta,
-                "correlation": together / np.sqrt(biased * spread_m),
-                "tracking_error": active * root,
-                "information_ratio": (mean - level) / active * root,
-            }
+            out |= _against(sums["cross"], mean, biased, market, n, periods)
     return {name: np.where(np.isfinite(value), value, np.nan) for name, value in out.items()}
+
+
+def _against(
+    cross: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    market: np.ndarray,
+    n: float,
+    periods: float,
+) -> dict[str, np.ndarray]:
+    """Measures against a benchmark's returns; `cross` sums return times the benchmark's."""
+    square = float((market * market).sum()) / n
+    level = float(market.mean())
+    spread_m = square - level * level
+    together = cross / n - mean * level
+    beta = together / spread_m
+    active = np.sqrt(np.maximum(variance - 2.0 * together + spread_m, 0.0) * n / (n - 1.0))
+    return {
+        "alpha": (mean - beta * level) * periods,
+        "beta": beta,
+        "correlation": together / np.sqrt(variance * spread_m),
+        "tracking_error": active * math.sqrt(periods),
+        "information_ratio": (mean - level) / active * math.sqrt(periods),
+    }
 
 
 TRADED = (

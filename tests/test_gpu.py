@@ -2,14 +2,16 @@
 same orders, a story end to end.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import gpuquant as gq
-from gpuquant.device import available, transfer_log
+from gpuquant.device import available, resolve_device, transfer_log
 from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, sample_batch
-from gpuquant.pricing.request import checked
+from gpuquant.pricing.request import Asked, checked
 
 pytestmark = pytest.mark.gpu
 
@@ -24,15 +26,10 @@ def priced(model, payoff, precision, paths):
     """The price, its error and its skewness of a sample row, on the CPU and on the GPU."""
     found = []
     for device in ("cpu", "cuda"):
-        task = checked(device, 3, precision, "monte_carlo", paths, None, False, None, False, 1)
-        found.append(
-            np.array(
-                [
-                    value[0, 0]
-                    for value in launch(sample_batch(model, payoff), task, np.array([paths]))
-                ]
-            )
-        )
+        task = checked(Asked(3, precision, "monte_carlo", paths), None, 1)
+        task = replace(task, place=resolve_device(device))
+        values = launch(sample_batch(model, payoff), task, np.array([paths]))
+        found.append(np.array([value[0, 0] for value in values]))
     return found
 
 

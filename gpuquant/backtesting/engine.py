@@ -163,23 +163,8 @@ def backtest(
     a_year = _periods(periods, panel, paths)
     size, cost = size or Size(), NoCost() if costs is None else costs
     _check(size, stops, margin, cost, panel, fill)
-    account = Account(
-        panel,
-        Rule,
-        {},
-        cost,
-        None,
-        fill,
-        float(cash),
-        size,
-        stops,
-        margin,
-        cash_allocation == "sequential",
-        _market(benchmark, panel),
-        detail,
-        a_year,
-        paths,
-    )
+    terms = (size, stops, margin, cash_allocation == "sequential", _market(benchmark, panel))
+    account = Account(panel, Rule, {}, cost, None, fill, float(cash), *terms, detail, a_year, paths)
     if (paths is not None or stored) and (rule is None or benchmark is not None):
         raise InputError(
             "paths and stores are walked by a rule, without a benchmark: arrays and "

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ORDER_COLUMNS = (
+    "bar", "date", "asset", "size", "size_type", "limit", "stop", "bars", "group", "parent",
+)  # fmt: skip
+
+
 def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
     """An array of the panel's shape, aligned by date and asset where it is a frame.
 
@@ -140,21 +145,9 @@ def resting_orders_of(orders: Any, panel: Panel, fill: str, align: str = "exact"
         raise InputError(
             f"orders = {type(orders).__name__}: must be a frame with a row for each order"
         )
-    known = (
-        "bar",
-        "date",
-        "asset",
-        "size",
-        "size_type",
-        "limit",
-        "stop",
-        "bars",
-        "group",
-        "parent",
-    )
     for name in orders.columns:
-        if name not in known:
-            raise unknown("column of orders", str(name), known)
+        if name not in ORDER_COLUMNS:
+            raise unknown("column of orders", str(name), ORDER_COLUMNS)
     if not len(orders):
         raise InputError("orders: the frame is empty")
     sent = _sent(orders, panel, align)
@@ -177,16 +170,7 @@ def resting_orders_of(orders: Any, panel: Panel, fill: str, align: str = "exact"
         else float(words.index("units"))
     )
     out[:, place["group"]] = pd.factorize(orders["group"])[0] if "group" in orders else -1.0
-    parent = _numbers(orders, "parent", above=-1.0)
-    wrong = np.isfinite(parent) & ~(
-        np.isin(parent, np.arange(len(orders))) & (parent != np.arange(len(orders)))
-    )
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise InputError(
-            f"orders parent[{row}] = {float(parent[row])!r}: must be the number of "
-            "another row, counted from 0"
-        )
+    parent = _parents(orders)
     later = 1 if fill == "next" else 0
     out[:, place["first_bar"]] = sent + later
     life = out[:, place["last_bar"]]
@@ -197,6 +181,20 @@ def resting_orders_of(orders: Any, panel: Panel, fill: str, align: str = "exact"
     moved[order] = np.arange(len(order))
     out[:, place["parent"]] = [moved[int(p)] if p == p else -1.0 for p in parent]
     return np.ascontiguousarray(out[order])
+
+
+def _parents(orders: pd.DataFrame) -> np.ndarray:
+    """The row whose fill each order waits for, NaN where it waits for none."""
+    parent = _numbers(orders, "parent", above=-1.0)
+    rows = np.arange(len(orders))
+    wrong = np.isfinite(parent) & ~(np.isin(parent, rows) & (parent != rows))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"orders parent[{row}] = {float(parent[row])!r}: must be the number of "
+            "another row, counted from 0"
+        )
+    return parent
 
 
 def _sent(orders: pd.DataFrame, panel: Panel, align: str) -> np.ndarray:

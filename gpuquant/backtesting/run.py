@@ -257,17 +257,7 @@ class Account:
         out = xp.empty((count, len(SUMS)))
         equity = xp.empty((count if record is not None else 1, bars if record is not None else 1))
         fills = xp.empty((len(Fill.__annotations__), max(int(first[-1]), 1)))
-        listed, targets = np.full((1, len(RestingOrder.__annotations__)), np.nan), np.empty((1, 1))
-        if self.wishes is not None and self.rule is RestingOrders:
-            listed = self.wishes
-        elif self.wishes is not None:
-            targets = np.ascontiguousarray(self.wishes.T)
-        statuses = place.put(
-            np.zeros((len(OrderStatus.__annotations__), len(listed))), "order statuses"
-        )
-        market = np.zeros(1)
-        if self.market is not None:
-            market = np.concatenate([self.market, np.zeros(CPU_BLOCK)])
+        inputs = self._inputs(place)
         arguments = (
             Job(self.assets, count, self.rows, bars, float(self.cash)),
             Table(place.put(fields, "fields"), place.put(at, "at")),
@@ -279,13 +269,7 @@ class Account:
                 resident.lead,
                 0,
             ),
-            Inputs(
-                place.put(targets, "targets", None),
-                place.put(np.ascontiguousarray(listed.T), "resting orders"),
-                statuses,
-                place.put(self.years, "years"),
-                place.put(market, "benchmark"),
-            ),
+            inputs,
             self._source(place),
             Log(record is not None, 0, equity, fills, place.put(first, "first fills")),
             out,
@@ -303,7 +287,26 @@ class Account:
             found,
             place.get(equity, "equity"),
             np.ascontiguousarray(place.get(fills, "fills").T),
-            np.ascontiguousarray(place.get(statuses, "order statuses").T),
+            np.ascontiguousarray(place.get(inputs.statuses, "order statuses").T),
+        )
+
+    def _inputs(self, place: Device) -> Inputs:
+        """What the caller gave by bar or by order, years from bar to bar, and a benchmark."""
+        listed, targets = np.full((1, len(RestingOrder.__annotations__)), np.nan), np.empty((1, 1))
+        if self.wishes is not None and self.rule is RestingOrders:
+            listed = self.wishes
+        elif self.wishes is not None:
+            targets = np.ascontiguousarray(self.wishes.T)
+        statuses = np.zeros((len(OrderStatus.__annotations__), len(listed)))
+        market = np.zeros(1)
+        if self.market is not None:
+            market = np.concatenate([self.market, np.zeros(CPU_BLOCK)])
+        return Inputs(
+            place.put(targets, "targets", None),
+            place.put(np.ascontiguousarray(listed.T), "resting orders"),
+            place.put(statuses, "order statuses"),
+            place.put(self.years, "years"),
+            place.put(market, "benchmark"),
         )
 
     def _source(self, place: Device) -> Source:

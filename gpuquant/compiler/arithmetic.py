@@ -49,6 +49,19 @@ COMPARED = {
 }
 
 
+def _conversion(old: str, new: str) -> str:
+    """LLVM's instruction from one type of number to another of another size."""
+    if old in FLOATS and new in FLOATS:
+        return "fpext" if new == "f64" else "fptrunc"
+    if old in FLOATS:
+        return "fptoui" if new[0] == "u" else "fptosi"
+    if new in FLOATS:
+        return "sitofp" if old[0] == "i" else "uitofp"
+    if int(SCALARS[old][1:]) > int(SCALARS[new][1:]):
+        return "trunc"
+    return "sext" if old in ("i8", "i32") else "zext"
+
+
 class Arithmetic:
     """Writes instructions of the function `name` for a target."""
 
@@ -117,37 +130,13 @@ class Arithmetic:
         (part,) = value.parts
         old, new = SCALARS[value.kind], SCALARS[kind]
         if kind == "bool":
-            return Value(
-                "bool",
-                (
-                    self.op(
-                        f"fcmp une {old} {part}, {literal(0.0, 'f64')}"
-                        if value.kind in FLOATS
-                        else f"icmp ne {old} {part}, 0"
-                    ),
-                ),
-            )
+            zero = literal(0.0, "f64")
+            float_ = value.kind in FLOATS
+            test = f"fcmp une {old} {part}, {zero}" if float_ else f"icmp ne {old} {part}, 0"
+            return Value("bool", (self.op(test),))
         if old == new:
             return Value(kind, (part,))
-        if value.kind in FLOATS:
-            word = (
-                ("fpext" if kind == "f64" else "fptrunc")
-                if kind in FLOATS
-                else "fptoui"
-                if kind[0] == "u"
-                else "fptosi"
-            )
-        elif kind in FLOATS:
-            word = "sitofp" if value.kind[0] == "i" else "uitofp"
-        else:
-            word = (
-                "trunc"
-                if int(old[1:]) > int(new[1:])
-                else "sext"
-                if value.kind in ("i8", "i32")
-                else "zext"
-            )
-        return Value(kind, (self.op(f"{word} {old} {part} to {new}"),))
+        return Value(kind, (self.op(f"{_conversion(value.kind, kind)} {old} {part} to {new}"),))
 
     # arithmetic
 

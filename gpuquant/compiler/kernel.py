@@ -227,10 +227,20 @@ def source(
         for name in apart:
             if name in procedures:
                 procedures[name] = inliner.visit(procedures[name])
+    run = _entry(walk, target)
+    functions = _called(
+        run,
+        {tree.name: tree for tree in (*procedures.values(), walk, *rewritten, *_functions(extra))},
+    )
+    lines = _meanings(kind, constants, (run, *functions))
+    return Source((*lines, *functions, run), words(layouts, bundles))
+
+
+def _entry(walk: ast.FunctionDef, target: str) -> ast.FunctionDef:
+    """A kernel's first function, which does the walk of each unit."""
     arguments = ", ".join(argument.arg for argument in walk.args.args[2:])
-    (run,) = ast.parse(
-        HEADS["gpu" if TARGETS[target].gpu else target].format(arguments=arguments, body=walk.name)
-    ).body
+    head = HEADS["gpu" if TARGETS[target].gpu else target]
+    (run,) = ast.parse(head.format(arguments=arguments, body=walk.name)).body
     assert isinstance(run, ast.FunctionDef)
     if target == "cpu":
         units = run.body[-1]
@@ -238,23 +248,24 @@ def source(
         units.body = walk.body
     elif target != "python":
         run.body += walk.body
-    functions = _called(
-        run,
-        {tree.name: tree for tree in (*procedures.values(), walk, *rewritten, *_functions(extra))},
-    )
-    used = {
-        n.id
-        for function in (run, *functions)
-        for n in ast.walk(function)
-        if isinstance(n, ast.Name)
-    } | {"LANES", "WIDTH"}
-    lines = ast.parse(
-        f"F = {kind.state}\nD = f{kind.draw}\nnormals = normals{kind.draw}\n"
-        f"uniform = uniform{kind.draw}"
-    ).body
-    given = [f"{name} = {value}" for name, value in constants.items() if name in used]
-    lines += ast.parse("\n".join(given)).body
-    return Source((*lines, *functions, run), words(layouts, bundles))
+    return run
+
+
+def _meanings(
+    kind: Precision, constants: Mapping[str, Any], functions: Sequence[ast.FunctionDef]
+) -> list[ast.stmt]:
+    """What the names stand for that a kernel's functions do not define."""
+    used = {n.id for f in functions for n in ast.walk(f) if isinstance(n, ast.Name)}
+    lines = [
+        f"F = {kind.state}",
+        f"D = f{kind.draw}",
+        f"normals = normals{kind.draw}",
+        f"uniform = uniform{kind.draw}",
+    ]
+    for name, value in constants.items():
+        if name in used | {"LANES", "WIDTH"}:
+            lines.append(f"{name} = {value}")
+    return ast.parse("\n".join(lines)).body
 
 
 def _functions(lines: Sequence[ast.stmt]) -> list[ast.FunctionDef]:

@@ -92,6 +92,26 @@ def minimum_expected_shortfall(
     return np.asarray(np.clip(x.value, 0.0, MOST))
 
 
+def _check(
+    risk: Any, positions: list[str], unit: np.ndarray, values: np.ndarray, weighs: bool
+) -> None:
+    """Refuse positions without a price or without a value to spread."""
+    if np.isnan(risk.total).any() or np.isnan(unit).any():
+        lost = risk.failed
+        raise DataError(
+            f"position {lost['position'].iloc[0]!r} has no price: "
+            f"{lost['message'].iloc[0]}; it cannot be optimised"
+        )
+    if not np.abs(values).sum() > 0:
+        raise InputError("the varied positions are worth nothing: there is no value to spread")
+    nothing = np.flatnonzero(values == 0.0)
+    if nothing.size and weighs:
+        raise InputError(
+            f"position {positions[nothing[0]]!r} is worth nothing: an estimator of "
+            "weights needs returns, profit over value, of each"
+        )
+
+
 def optimize(risk: Any, positions: list[str], *, objective: Any, level: float = 0.975) -> Optimized:
     """Vary `positions` of a book to lower its risk.
 
@@ -130,20 +150,7 @@ def optimize(risk: Any, positions: list[str], *, objective: Any, level: float = 
     level = level_of(level)
     unit = risk.pnl[positions].to_numpy()
     values = risk.value[positions].to_numpy()
-    if np.isnan(risk.total).any() or np.isnan(unit).any():
-        lost = risk.failed
-        raise DataError(
-            f"position {lost['position'].iloc[0]!r} has no price: "
-            f"{lost['message'].iloc[0]}; it cannot be optimised"
-        )
-    if not np.abs(values).sum() > 0:
-        raise InputError("the varied positions are worth nothing: there is no value to spread")
-    nothing = np.flatnonzero(values == 0.0)
-    if nothing.size and hasattr(objective, "fit"):
-        raise InputError(
-            f"position {positions[nothing[0]]!r} is worth nothing: an estimator of "
-            "weights needs returns, profit over value, of each"
-        )
+    _check(risk, positions, unit, values, hasattr(objective, "fit"))
     if len(positions) > len(unit):
         warnings.warn(
             f"{len(positions)} positions over {len(unit)} scenarios: what looks safe in "

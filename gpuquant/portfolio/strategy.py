@@ -172,22 +172,26 @@ class Strategy:
         information = information_coefficient(values, self.learner.label(panel.total_return_index))
         done = replace(self, trained=Trained(states, forecast, information, seconds))
         if book is not None:
-            with uncounted():  # it is recorded by what it is
-                returns = done.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
-            what = {
-                **self.describe(),
-                "costs": repr(costs),
-                "splits": vars(splits),
-                "dates": [str(panel.dates[0]), str(panel.dates[-1])],
-            }
-            try:
-                book.record(what, returns)
-            except GpuquantError as failure:  # the training is not lost to it
-                warnings.warn(
-                    f"this trial is not in the log, which counts one too few: {failure}",
-                    stacklevel=2,
-                )
+            done._record(book, panel, costs, splits)
         return done
+
+    def _record(self, book: TrialLog, panel: Panel, costs: Cost | None, splits: Any) -> None:
+        """Add this training to the log of trials."""
+        with uncounted():  # it is recorded by what it is
+            returns = self.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
+        what = {
+            **self.describe(),
+            "costs": repr(costs),
+            "splits": vars(splits),
+            "dates": [str(panel.dates[0]), str(panel.dates[-1])],
+        }
+        try:
+            book.record(what, returns)
+        except GpuquantError as failure:  # the training is not lost to it
+            warnings.warn(
+                f"this trial is not in the log, which counts one too few: {failure}",
+                stacklevel=3,
+            )
 
     def describe(self) -> dict[str, Any]:
         """What identifies this strategy in a ledger."""

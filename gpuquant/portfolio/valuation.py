@@ -58,23 +58,17 @@ def revalued(
         today = value(book, market, **how)
         currency = one_currency(today)
         names = [str(name) for name in today.source["position"].array()]
-        status, messages = (
-            today.columns["status"].astype(object),
-            today.columns["message"].astype(object),
-        )
+        status = today.columns["status"].astype(object)
+        messages = today.columns["message"].astype(object)
         rows = np.empty((len(shocks), len(names)))
         for k, scenario in enumerate(shocks.markets(market)):
             there = value(book, scenario, **how)
             rows[k] = there.columns["value"] - today.columns["value"]
             lost = (there.columns["status"] == "failed") & (status != "failed")
-            messages = np.where(
-                lost,
-                [f"in scenario {shocks.labels[k]!r}: {text}" for text in there.columns["message"]]
-                if lost.any()
-                else "",
-                messages,
-            )
-            status = np.where(lost, "failed", status)
+            for row in np.flatnonzero(lost):
+                text = there.columns["message"][row]
+                messages[row] = f"in scenario {shocks.labels[k]!r}: {text}"
+            status[lost] = "failed"
             tick(1)
     meta = {
         **today.meta,

@@ -17,7 +17,7 @@ from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.engine import FORMULAS
 from gpuquant.pricing.kernels.launch import TILE
 from gpuquant.pricing.monte_carlo import launch
-from gpuquant.pricing.request import DEFAULT_PATHS, Task, checked
+from gpuquant.pricing.request import DEFAULT_PATHS, Asked, Task, checked
 from gpuquant.pricing.time_grid import Grid
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def describe(
     if not (np.isfinite(price_per_hour) and price_per_hour >= 0):
         raise InputError(f"price_per_hour = {price_per_hour!r}: must be finite and >= 0")
     _, batches, messages, _ = batches_of(contracts, model, market)
-    task = checked("cpu", 0, precision, engine, paths, steps, greeks, None, False, len(messages))
+    task = checked(Asked(0, precision, engine, paths, steps, greeks), None, len(messages))
     columns: dict[str, list[Any]] = {
         k: []
         for k in (

@@ -26,7 +26,7 @@ from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.isolate import isolate
 from gpuquant.pricing.monte_carlo import simulate
-from gpuquant.pricing.request import DEFAULT_PATHS, Task, checked
+from gpuquant.pricing.request import DEFAULT_PATHS, Asked, Task, checked
 from gpuquant.pricing.results import RESULT_COLUMNS, Priced
 from gpuquant.pricing.table import Table
 from gpuquant.pricing.time_grid import Grid
@@ -115,26 +115,12 @@ def price(
     """
     book, batches, messages, scalar = batches_of(contracts, model, market)
     n = len(messages)
-    task = checked(
-        device,
-        seed,
-        precision,
-        engine,
-        paths,
-        steps,
-        greeks,
-        target_error,
-        common_random_numbers,
-        n,
-    )
+    asked = Asked(seed, precision, engine, paths, steps, greeks, common_random_numbers)
+    task = checked(asked, target_error, n)
     if units not in ("raw", "desk"):
         raise InputError(f"units = {units!r}: must be raw or desk")
-    task = replace(
-        task,
-        place=resolve_device(
-            device, work=sum(_work(b, task) for b in batches) if device == "auto" else None
-        ),
-    )
+    work = sum(_work(b, task) for b in batches) if device == "auto" else None
+    task = replace(task, place=resolve_device(device, work=work))
     book_size = sum(len(b.rows) for b in batches)
     table = Table(n, task)
     with Meter(task.place) as meter, bar(book_size, "pricing", progress) as tick:

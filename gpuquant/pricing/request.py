@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,19 +38,21 @@ class Task:
         return 1 + len(greeks.NAMES) if self.greeks else 1
 
 
-def checked(
-    device: Any,
-    seed: int,
-    precision: str,
-    engine: str,
-    paths: int,
-    steps: int | None,
-    wanted: bool,
-    target: Any,
-    common: bool,
-    n: int,
-) -> Task:
-    """The caller's wishes, each inside its domain."""
+class Asked(NamedTuple):
+    """What a caller asks of a pricing run, as it was given."""
+
+    seed: int = 0
+    precision: str = "mixed"
+    engine: str = "auto"
+    paths: int = DEFAULT_PATHS
+    steps: int | None = None
+    greeks: bool = False
+    common_random_numbers: bool = False
+
+
+def checked(asked: Asked, target: Any, n: int) -> Task:
+    """What is asked of a run over `n` rows, each choice inside its domain; its device is open."""
+    seed, precision, engine, paths, steps, greeks, common = asked
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     if precision not in PRECISIONS:
@@ -85,7 +87,7 @@ def checked(
         engine,
         int(paths),
         steps,
-        bool(wanted),
+        bool(greeks),
         goal,
         bool(common),
     )

@@ -18,7 +18,7 @@ from gpuquant.pricing.greeks import units
 from gpuquant.pricing.kernels.build import sample, source
 from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, pair, sample_batch
-from gpuquant.pricing.request import checked
+from gpuquant.pricing.request import Asked, checked
 from tests import ptx, twin
 
 MODELS = {
@@ -52,7 +52,7 @@ def names(pairs):
 
 @pytest.mark.parametrize(("model", "payoff"), COVER, ids=names(COVER))
 def test_it_prices_a_sample_row(model, payoff, device):
-    task = checked(device, 0, "double", "monte_carlo", 2000, None, False, None, False, 1)
+    task = checked(Asked(0, "double", "monte_carlo", 2000, None, False), None, 1)
     found, error, _ = launch(
         sample_batch(model, payoff),
         type(task)(**{**vars(task), "place": gq.device.resolve_device(device)}),
@@ -155,7 +155,7 @@ def test_it_compiles_for_another_makers_gpu(model, payoff):
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "payoff"), EVERY, ids=names(EVERY))
 def test_every_pair_prices_with_its_greeks(model, payoff):
-    task = checked("cpu", 0, "mixed", "monte_carlo", 500, None, True, None, False, 1)
+    task = checked(Asked(0, "mixed", "monte_carlo", 500, None, True), None, 1)
     one = sample_batch(model, payoff)
     found, *_ = launch(
         one, type(task)(**{**vars(task), "place": gq.device.resolve_device("cpu")}), np.array([500])
@@ -200,7 +200,7 @@ def test_python_and_a_gpus_threads_price_as_the_cpu_does(model, payoff, precisio
     twin.stand_in(monkeypatch)
     prices = {}
     for device in ("cpu", "python", "cuda"):
-        task = checked("cpu", 3, precision, "monte_carlo", 20, 4, False, None, False, 1)
+        task = checked(Asked(3, precision, "monte_carlo", 20, 4, False), None, 1)
         task = type(task)(**{**vars(task), "place": gq.device.resolve_device(device)})
         prices[device] = [
             float(v[0, 0]) for v in launch(sample_batch(model, payoff), task, np.array([20]))[:2]

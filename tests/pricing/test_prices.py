@@ -13,7 +13,7 @@ from gpuquant.device import resolve_device
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.kernels import build
 from gpuquant.pricing.monte_carlo import launch
-from gpuquant.pricing.request import checked
+from gpuquant.pricing.request import Asked, checked
 from tests.problems import IMPLIED, PRICES
 
 FLAT = {"spot": 100.0, "rate": 0.03, "dividend_yield": 0.01, "volatility": 0.25}
@@ -296,7 +296,7 @@ def test_the_same_bits_for_any_threads_and_chunks():
     """
     asian = gq.payoffs.Asian(option_type="call", strike=STRIKES, maturity=1.0, fixings=13)
     _, batches, _, _ = batches_of(asian, model("Heston"), None)
-    task = checked("cpu", 9, "single", "monte_carlo", 10_001, None, True, None, False, len(STRIKES))
+    task = checked(Asked(9, "single", "monte_carlo", 10_001, None, True), None, len(STRIKES))
     paths = np.full(len(STRIKES), 10_001)
     results = []
     for device, chunk in itertools.product(("cpu:1", "cpu:2", "cpu:3"), (1, 2, 3, 7, 50, 10_000)):
