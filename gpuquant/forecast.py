@@ -11,10 +11,11 @@ import numpy as np
 from gpuquant.data.arrow import write_frame
 from gpuquant.data.calendar import dates_of, index_of
 from gpuquant.errors import DataError
+from gpuquant.shown import Shown
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Forecast(Shown):
     """Numbers within [-1, 1], NaN where there is none.
 
     Parameters

@@ -22,7 +22,7 @@ from gpuquant.rules.base import Rule
 
 PACKAGE = Path(gpuquant.__file__).parent
 FLOORS = (
-    {"errors", "system", "forks", "disk", "family", "meter", "progress", "_version"},
+    {"errors", "system", "shown", "forks", "disk", "family", "meter", "progress", "_version"},
     {"math"},
     {"compiler"},
     {"device"},

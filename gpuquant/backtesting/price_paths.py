@@ -14,10 +14,11 @@ from gpuquant.data.columns import domains, scalar, takes, whole_number
 from gpuquant.data.panel import Panel
 from gpuquant.errors import InputError
 from gpuquant.models.base import Model
+from gpuquant.shown import Shown
 
 
 @dataclass(frozen=True)
-class Paths:
+class Paths(Shown):
     """The base: `paths` price paths of `bars` bars, of which a rule sees one at a time.
 
     Parameters

@@ -21,6 +21,7 @@ import numpy as np
 
 from gpuquant.data.domains import Domain
 from gpuquant.errors import InputError, TooLarge, unknown
+from gpuquant.shown import Shown, short
 
 MOST_NUMBERS = 1 << 27  # of one array of lists: a GiB
 
@@ -155,7 +156,7 @@ def as_lists(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Member:
+class Member(Shown):
     """The base of models and payoffs: columns checked when made.
 
     Raises
@@ -167,6 +168,24 @@ class Member:
     """
 
     scalar: ClassVar[bool] = False
+
+    def _shown(self) -> dict[str, str]:
+        """Of a choice its words, of a number the number."""
+        shown = {}
+        for name, domain in domains(type(self)).items():
+            values = getattr(self, name)
+            if domain.derived:
+                continue
+            if domain.words and np.ndim(values) == 1:
+                values = (
+                    np.array(domain.words, dtype=object)[
+                        [domain.codes.index(float(code)) for code in values[:3]]
+                    ]
+                    if len(values) <= 3
+                    else np.array(["...", f"{len(values)} words"], dtype=object)
+                )
+            shown[name] = short(values)
+        return shown
 
     def __new__(cls, *values: Any, **named: Any) -> Any:
         known = [f.name for f in fields(cls)]

@@ -22,6 +22,7 @@ import numpy as np
 from gpuquant import disk
 from gpuquant.data.arrow import read_frame
 from gpuquant.errors import DataError, InputError
+from gpuquant.shown import Shown
 
 BAD = "a market value is a number, or the file of a volatility surface"
 
@@ -103,7 +104,7 @@ class Surface:
 
 
 @dataclass(frozen=True)
-class Market:
+class Market(Shown):
     """What prices depend on besides the contract.
 
     Parameters

@@ -19,6 +19,7 @@ import numpy as np
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import InputError
 from gpuquant.forks import in_child
+from gpuquant.shown import Shown
 from gpuquant.system import cores
 
 CROSSOVER_PATH_STEPS = (
@@ -28,7 +29,7 @@ CROSSOVER_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
-class Device:
+class Device(Shown):
     """One device to run on.
 
     Parameters

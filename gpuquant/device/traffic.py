@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from gpuquant.shown import Shown
+
 
 @dataclass
-class TransferLog:
+class TransferLog(Shown):
     """What crossed while the ledger was open: (name, bytes) of each array."""
 
     up: list[tuple[str, int]] = field(default_factory=list)

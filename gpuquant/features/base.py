@@ -10,10 +10,11 @@ import numpy as np
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device
 from gpuquant.errors import InputError
+from gpuquant.shown import Shown
 
 
 @dataclass(frozen=True)
-class Feature:
+class Feature(Shown):
     """The base of every feature.
 
     `compute(panel, place)` gives an array of shape (bars, assets, columns), NaN before `lookback`

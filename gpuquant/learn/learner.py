@@ -17,10 +17,11 @@ from gpuquant.errors import DataError, InputError
 from gpuquant.learn import losses, train
 from gpuquant.learn.train import TrainingConfig
 from gpuquant.learn.windows import Standardizer, Windows
+from gpuquant.shown import Shown
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Fitted(Shown):
     """What training one fold leaves: how features were scaled, and the stacked weights of a
     network or fitted estimators.
     """
@@ -44,7 +45,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Learner:
+class Learner(Shown):
     """A network or any estimator with `fit` and `predict`, and how it is trained.
 
     Parameters

@@ -20,10 +20,11 @@ from torch.func import functional_call, stack_module_state, vmap
 from gpuquant.data.columns import scalar, whole_number
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn.windows import Windows
+from gpuquant.shown import Shown
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Shown):
     """How a network is trained.
 
     Parameters

@@ -13,6 +13,7 @@ from torch import Tensor
 from gpuquant.device import Device
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import DataError, DeviceUnavailable
+from gpuquant.shown import Shown
 
 
 def torch_device(place: Device) -> str:
@@ -34,7 +35,7 @@ def torch_device(place: Device) -> str:
 
 
 @dataclass(frozen=True)
-class Standardizer:
+class Standardizer(Shown):
     """Mean and deviation of each feature over the training bars, shape (columns,)."""
 
     mean: np.ndarray
@@ -57,7 +58,7 @@ class Standardizer:
 
 
 @dataclass(frozen=True)
-class Windows:
+class Windows(Shown):
     """Standardised features on a device, and the windows ending at any bar and asset.
 
     Parameters

@@ -14,6 +14,7 @@ from gpuquant.backtesting.result import LINES, Backtest, shown
 from gpuquant.costs.base import Cost
 from gpuquant.data.panel import Panel
 from gpuquant.errors import unknown
+from gpuquant.shown import Shown
 from gpuquant.validation.overfitting import Counted, TrialLog, uncounted
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ TOLD = ("cagr", "volatility", "max_drawdown", "turnover", "fees")
 
 
 @dataclass(frozen=True)
-class Signals:
+class Signals(Shown):
     """What a fund wants at the last date: `frame` with forecast, weight and shares; `holdings`
     as shares by asset.
     """
@@ -42,7 +43,7 @@ class Signals:
 
 
 @dataclass(frozen=True)
-class FundBacktest:
+class FundBacktest(Shown):
     """The out-of-sample dates of a fund's strategies.
 
     Attributes

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant.errors import DataError, InputError, missing, unknown
+from gpuquant.shown import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ SURE = 1e-6  # of today's expected shortfall: a smaller gain is rounding
 
 
 @dataclass(frozen=True)
-class Optimized:
+class Optimized(Shown):
     """Holdings before and after, one row per varied position; `before` and `after` hold the
     book's objective.
     """

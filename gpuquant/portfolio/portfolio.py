@@ -22,6 +22,7 @@ from gpuquant.portfolio.strategy import Strategy
 from gpuquant.portfolio.valuation import revalued, value
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.results import Priced
+from gpuquant.shown import Shown
 from gpuquant.validation.overfitting import Counted, TrialLog
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Portfolio:
+class Portfolio(Shown):
     """Positions by name: a Strategy, Contracts, shares by asset (a mapping), or cash (a number).
 
     Examples

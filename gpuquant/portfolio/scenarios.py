@@ -16,13 +16,14 @@ from gpuquant.data.market import Market
 from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, NameUnknown, unknown
 from gpuquant.pricing.schema import market_columns
+from gpuquant.shown import Shown
 
 SHOCKED = ("spot", "volatility", "rate", "dividend_yield")
 RELATIVE = ("spot",)
 
 
 @dataclass(frozen=True)
-class Scenarios:
+class Scenarios(Shown):
     """A list of shocks; each maps a column to (relative, absolute), or to one such pair per
     underlying.
 
@@ -47,6 +48,14 @@ class Scenarios:
     labels: Sequence[str]
     overlap: int = 1
     complete: bool = False
+
+    def _shown(self) -> dict[str, str]:
+        moved = sorted({column for shock in self.shocks for column in shock})
+        labels = list(self.labels)
+        return {
+            "shocks": f"{len(self):,} of {', '.join(moved)}",
+            "labels": f"{labels[0]} to {labels[-1]}",
+        }
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.shocks):

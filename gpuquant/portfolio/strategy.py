@@ -23,6 +23,7 @@ from gpuquant.errors import DataError, GpuquantError, InputError, NotTrained
 from gpuquant.features.base import Feature
 from gpuquant.forecast import Forecast, information_coefficient
 from gpuquant.progress import bar
+from gpuquant.shown import Shown, identity
 from gpuquant.sizing.base import Sizing
 from gpuquant.validation.overfitting import TrialLog, uncounted
 
@@ -31,7 +32,7 @@ RECENT = 252  # bars of forecasts that a sizing of today may look at
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Shown):
     """What training left.
 
     Attributes
@@ -59,7 +60,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Strategy:
+class Strategy(Shown):
     """Features to a forecast to weights.
 
     Parameters
@@ -181,7 +182,7 @@ class Strategy:
             returns = self.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
         what = {
             **self.describe(),
-            "costs": repr(costs),
+            "costs": identity(costs),
             "splits": vars(splits),
             "dates": [str(panel.dates[0]), str(panel.dates[-1])],
         }
@@ -196,7 +197,7 @@ class Strategy:
     def describe(self) -> dict[str, Any]:
         """What identifies this strategy in a ledger."""
         names = [
-            repr(f)
+            identity(f)
             if isinstance(f, Feature)
             else hashlib.sha256(np.ascontiguousarray(f.to_numpy()).tobytes()).hexdigest()
             for f in self.features
@@ -205,8 +206,8 @@ class Strategy:
             "features": names,
             "learner": self.learner.describe()
             if hasattr(self.learner, "describe")
-            else repr(self.learner),
-            "sizing": repr(self.sizing),
+            else identity(self.learner),
+            "sizing": identity(self.sizing),
         }
 
     def fitted(self) -> Trained:

@@ -32,6 +32,7 @@ from gpuquant.pricing.contract_cells import (
 )
 from gpuquant.pricing.results import RESULT_COLUMNS
 from gpuquant.pricing.schema import models, payoffs, schema
+from gpuquant.shown import Shown
 
 DAYS = 365.0
 LONGEST = 1000.0  # years to a maturity; a larger number is a date, or a mistake
@@ -57,7 +58,7 @@ def near_to(name: str, known: frozenset[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Contracts:
+class Contracts(Shown):
     """A book of contracts, column by column.
 
     Columns that no product and no model has are the caller's own: they are carried along untouched
@@ -73,6 +74,9 @@ class Contracts:
 
     columns: Mapping[str, Any]
     index: Any = None
+
+    def _shown(self) -> dict[str, str]:
+        return {"rows": f"{len(self):,}", "columns": ", ".join(self.columns)}
 
     def __post_init__(self) -> None:
         if len(self) == 0:

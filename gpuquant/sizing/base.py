@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from gpuquant.shown import Shown
+
 
 @dataclass(frozen=True)
-class Sizing:
+class Sizing(Shown):
     """The base of every sizing.
 
     `size(forecast, close)` turns forecasts (bars, assets) within [-1, 1], NaN where there is none,

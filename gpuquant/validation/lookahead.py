@@ -19,6 +19,7 @@ import numpy as np
 from gpuquant.data.panel import MORE, Panel
 from gpuquant.errors import InputError, LeakFound, unknown
 from gpuquant.progress import bar as progress_bar
+from gpuquant.shown import Shown
 from gpuquant.validation.overfitting import uncounted
 
 SEED = 20_260
@@ -27,7 +28,7 @@ PERTURBED = 40  # bars at which the future is another, at most
 
 
 @dataclass(frozen=True)
-class Leaks:
+class Leaks(Shown):
     """What a check found.
 
     Attributes

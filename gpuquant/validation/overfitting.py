@@ -24,6 +24,7 @@ import numpy as np
 from gpuquant import measures
 from gpuquant.backtesting.settings import GRIDDED
 from gpuquant.errors import DataError, InputError
+from gpuquant.shown import Shown, identity
 from gpuquant.validation import trial_log
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _checking: ContextVar[bool] = ContextVar("gpuquant_checking", default=False)
 
 
 @dataclass(frozen=True)
-class TrialLog:
+class TrialLog(Shown):
     """Trials kept in a file, each with a hash of what was tried; trying the same thing twice counts
     once, and any number of processes may write.
 
@@ -83,7 +84,7 @@ class TrialLog:
         """
         account, root = found.account, math.sqrt(found.account.periods)
         terms = {
-            name: repr(getattr(account, name))
+            name: identity(getattr(account, name))
             for name in ("cost", "size", "margin", "fill", "cash", "sequential_cash")
         }
         if account.stops is not None:  # their numbers are among the parameters
@@ -93,7 +94,7 @@ class TrialLog:
             terms |= {
                 f"stops {name}": repr(value)
                 for name, value in known
-                if name not in GRIDDED and (name, value[0]) != ("follow", 0.0)
+                if name not in GRIDDED and (name, value[0]) != ("trail_reference", 0.0)
             }
         wished = (
             None
@@ -240,7 +241,7 @@ def counted(found: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Overfitting:
+class Overfitting(Shown):
     """How often the best column in one half of the bars was below the middle in the other.
 
     Attributes

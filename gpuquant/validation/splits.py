@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpuquant.errors import DataError, InputError
+from gpuquant.shown import Shown
 
 _UNITS = {"Y": 12, "M": 1}
 
 
 @dataclass(frozen=True)
-class Fold:
+class Fold(Shown):
     """One split: row numbers of the bars that train and test."""
 
     train: np.ndarray
@@ -27,7 +28,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class WalkForward:
+class WalkForward(Shown):
     """Train on the past, test on what follows, move on.
 
     Parameters
@@ -99,7 +100,7 @@ def _later(day: np.datetime64, months: int) -> np.datetime64:
 
 
 @dataclass(frozen=True)
-class Purged:
+class Purged(Shown):
     """Folds of neighbouring bars, each the test once while the others train, purged on both sides.
 
     Parameters
@@ -127,7 +128,7 @@ class Purged:
 
 
 @dataclass(frozen=True)
-class Combinatorial:
+class Combinatorial(Shown):
     """Every choice of `tests` out of `groups` groups of neighbouring bars is the test once, the
     others train, purged.
 
