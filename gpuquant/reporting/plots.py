@@ -121,7 +121,7 @@ def exposure_plot(found: Any, columns: Any, ax: Any) -> Any:
     for column, name in zip(equity, found.names(equity.columns), strict=True):
         own = held[column]
         value = own.to_numpy() * np.nan_to_num(
-            panel.known[:, [panel.asset(a) for a in own.columns]]
+            panel.last_close[:, [panel.asset(a) for a in own.columns]]
         )
         worth = equity[column].to_numpy()[:, None]
         share = np.where(worth > 0.0, value / np.where(worth > 0.0, worth, 1.0), 0.0)

@@ -18,9 +18,9 @@ SAMPLES = {
 }
 WHOLE = {"lowest": "u64", "from_bits32": "u32", "from_bits64": "u64"}
 OTHERS = {
-    "below",
+    "compare_mask",
     "halted",
-    "touch",
+    "prefetch",
     "breakpoint",
     "block_number",
     "thread_number",

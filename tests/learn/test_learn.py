@@ -99,7 +99,7 @@ def test_the_label_is_what_a_next_bar_fill_earns():
     assert np.isnan(label[3:]).all()
     two = learn.Learner(learn.networks.MLP(), horizon=2)
     np.testing.assert_allclose(two.label(close)[:2, 0], [(6 / 2 - 1) / 2, 0.0])
-    assert two.span == 3
+    assert two.label_horizon == 3
 
 
 def test_the_label_is_earned_by_the_back_test():
