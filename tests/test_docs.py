@@ -7,8 +7,11 @@ import runpy
 import shlex
 import subprocess
 
+import numpy as np
+import pandas as pd
 import pytest
 
+import gpuquant as gq
 from docs import tables
 from tests.conftest import ROOT
 
@@ -72,6 +75,74 @@ def test_safety_prints_what_it_says(capsys, tmp_path, monkeypatch):
     assert capsys.readouterr().out == blocks(page, "text")[0]
 
 
+def test_debugging_prints_what_it_says(capsys):
+    page = (ROOT / "docs" / "debugging.md").read_text()
+    exec(compile(blocks(page, "python")[0], "<debugging>", "exec"), {})
+    assert capsys.readouterr().out == blocks(page, "text")[0]
+
+
+@pytest.fixture(scope="module")
+def contributed(tmp_path_factory):
+    """The members that CONTRIBUTING.md adds."""
+    path = tmp_path_factory.mktemp("added") / "contributed.py"
+    path.write_text("\n\n".join(blocks((ROOT / "CONTRIBUTING.md").read_text(), "python")))
+    return runpy.run_path(str(path))
+
+
+def test_a_contributed_model_and_payoff_price(contributed):
+    """A straddle at the money is worth volatility sqrt(2 T / pi) under a normal price."""
+    model = contributed["Bachelier"](spot=100.0, volatility=10.0)
+    found = gq.price(contributed["Straddle"](strike=100.0, maturity=1.0), model, paths=20_000)
+    assert abs(found.value - 10.0 * np.sqrt(2.0 / np.pi)) < 4.0 * found.std_error
+
+
+def test_a_contributed_rule_trades(contributed):
+    prices = pd.DataFrame(
+        100.0 + np.arange(60.0) % 5.0, pd.bdate_range("2024-01-01", periods=60), ["A"]
+    )
+    found = gq.backtest(prices, contributed["Reversal"](window=(2, 3)), progress=False)
+    assert len(found) == 2 and (found.measures["orders"] > 5).all()
+
+
+def test_a_contributed_feature_and_network_learn(contributed):
+    draw = np.random.default_rng(1)
+    prices = pd.DataFrame(
+        100.0 * np.exp(np.cumsum(draw.normal(0.0, 0.02, (300, 2)), axis=0)),
+        pd.bdate_range("2020-01-01", periods=300),
+        ["A", "B"],
+    )
+    learner = gq.learn.Learner(
+        contributed["Linear"](), ensemble=2, recipe=gq.learn.train.TrainingConfig(steps=5)
+    )
+    strategy = gq.Strategy(
+        features=[contributed["Drop"]()], learner=learner, sizing=gq.sizing.Equal()
+    )
+    walk = gq.splits.WalkForward(train=150, test=50)
+    trained = strategy.train(prices, splits=walk, progress=False)
+    assert np.isfinite(trained.trained.forecast.values[160:]).any()
+
+
+def test_no_text_cites_a_document_that_is_not_here():
+    said = subprocess.run(
+        [
+            "git",
+            "grep",
+            "-nIE",
+            r"\b(HOUSE|STYLE|STORIES)(\.md)?\b",
+            "--",
+            ".",
+            ":!tests/test_docs.py",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    assert not [
+        line for line in said.splitlines() if "STYLE = " not in line and "{STYLE}" not in line
+    ]
+
+
 @pytest.mark.parametrize("command", MAKE)
 def test_make_knows_its_targets(command):
     done = subprocess.run(
@@ -106,7 +177,7 @@ def test_make_demo_runs(tmp_path):
 
 
 def test_links_lead_somewhere():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 

@@ -1,6 +1,4 @@
-"""The house: floors, single homes, light imports, fresh stubs. What HOUSE and STYLE promise, a
-test holds.
-"""
+"""The house: floors, single homes, light imports, fresh stubs, files and functions of one idea."""
 
 import ast
 import re

@@ -22,9 +22,7 @@ from gpuquant.forks import in_child
 from gpuquant.shown import Shown
 from gpuquant.system import cores
 
-CROSSOVER_PATH_STEPS = (
-    1e5  # below it a launch and its transfers cost more than the CPU needs (HOUSE measurement)
-)
+CROSSOVER_PATH_STEPS = 1e5  # below it a launch and its transfers cost more than the CPU needs
 CROSSOVER_COLUMNS = 10_000
 
 
