@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.data.arguments import scalar
 from gpuquant.data.calendar import dates_of, frequency_of
-from gpuquant.data.columns import scalar
 from gpuquant.errors import InputError
 from gpuquant.sums import PERIODS, TRADED, from_sums, mean_of_worst, of_trades, sums_of, worst
 

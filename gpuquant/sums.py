@@ -81,16 +81,14 @@ def from_sums(
         skew, fourth = central3 / biased**1.5, central4 / biased**2
         lower = sums["up"] - sums["s1"]  # what was lost in the bars that lost
         ulcer = np.sqrt(sums["under2"] / n)
+        has_tail = np.abs(sums["low5"]) > STILL * np.abs(sums["high5"])
+        spread = np.maximum(1.0 - skew * ratio + 0.25 * (fourth - 1.0) * ratio**2, 0.0)
         out = {
             "total_return": sums["growth"] - 1.0,
             "cagr": growth,
             "volatility": deviation * root,
             "sharpe": ratio * root,
-            "sharpe_error": np.sqrt(
-                np.maximum(1.0 - skew * ratio + 0.25 * (fourth - 1.0) * ratio**2, 0.0)
-                / (n - 1.0)
-                * periods
-            ),
+            "sharpe_error": np.sqrt(spread / (n - 1.0) * periods),
             "sortino": mean / np.sqrt(sums["down"] / n) * root,
             "omega": sums["up"] / lower,
             "max_drawdown": sums["max_drawdown"],
@@ -107,11 +105,7 @@ def from_sums(
             "hit_rate": sums["ups"] / (sums["ups"] + sums["downs"]),
             "value_at_risk": -sums["low5"],
             "expected_shortfall": -sums["mean5"],
-            "tail_ratio": np.where(
-                np.abs(sums["low5"]) > STILL * np.abs(sums["high5"]),
-                sums["high5"] / -sums["low5"],
-                np.nan,
-            ),
+            "tail_ratio": np.where(has_tail, sums["high5"] / -sums["low5"], np.nan),
             # filled at a close, the last bar is held for no time
             "exposure": np.minimum(sums["exposed"] / n, 1.0),
             **of_trades(sums, years),

@@ -24,12 +24,12 @@ FLOORS = (
     {"math"},
     {"compiler"},
     {"device"},
-    {"data", "forecast", "measures", "sums", "serialize"},
+    {"data", "forecast", "measures", "sums", "serialize", "reporting"},
     {"models", "payoffs", "rules", "costs", "sizing"},
     {"pricing", "backtesting", "validation"},
     {"features"},
     {"learn"},
-    {"portfolio", "reporting", "cli", "demo", "diagnostics"},
+    {"portfolio", "cli", "demo", "diagnostics"},
 )
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 MEMBERS = FLOOR["models"]
@@ -43,12 +43,6 @@ HOMES = {
     "cvxpy": "portfolio",
     "matplotlib": "reporting",
 }
-# A lazy import inside a function may look up where the noun of the lower floor has a face of the
-# upper one.
-FACES = {
-    ("pricing/results.py", "reporting"),
-    ("backtesting/result.py", "reporting"),
-}
 
 
 def files():
@@ -56,9 +50,8 @@ def files():
 
 
 def imports(path):
-    """(module, line, inside a function) of every import of a file."""
+    """(module, line) of every import of a file, but for those that only a type checker reads."""
     tree = ast.parse(path.read_text())
-    inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
     typing_only = {
         id(n)
         for i in ast.walk(tree)
@@ -78,7 +71,7 @@ def imports(path):
         if isinstance(node, ast.ImportFrom) and node.module == "gpuquant":
             names = [f"gpuquant.{a.name}" for a in node.names]
         for name in names:
-            yield name, node.lineno, id(node) in inside
+            yield name, node.lineno
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -88,13 +81,11 @@ def test_imports_point_downwards(path):
     if room == "__init__":
         return
     assert room in FLOOR, f"{relative} stands on no floor"
-    for name, line, lazy in imports(path):
+    for name, line in imports(path):
         parts = name.split(".")
         if parts[0] != "gpuquant" or len(parts) < 2:
             continue
         floor = FLOOR[parts[1]]
-        if lazy and (str(relative), parts[1]) in FACES:
-            continue
         assert floor <= FLOOR[room], f"{relative}:{line} imports {name}, which is above it"
         if floor == MEMBERS and FLOOR[room] == MEMBERS:
             assert parts[1] == room or parts[-1] == "base", (
@@ -109,7 +100,7 @@ def test_imports_point_downwards(path):
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_packages_have_one_home(path):
     relative = path.relative_to(PACKAGE)
-    for name, line, _ in imports(path):
+    for name, line in imports(path):
         home = HOMES.get(name.split(".")[0])
         if home:
             assert relative.parts[0] == home, (

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import domains, scalar, takes, whole_number
+from gpuquant.data.arguments import scalar, whole_number
+from gpuquant.data.columns import domains, takes
 from gpuquant.data.panel import Panel
 from gpuquant.errors import InputError
 from gpuquant.models.base import Model

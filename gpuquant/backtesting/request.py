@@ -17,8 +17,9 @@ from gpuquant.backtesting.price_paths import Paths
 from gpuquant.backtesting.run import Account
 from gpuquant.backtesting.settings import GRIDDED, Margin, Size, Stops, word
 from gpuquant.costs.base import Cost
+from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.data.calendar import ALIGN, dates_of, same_zone
-from gpuquant.data.columns import domains, scalar, whole_number
+from gpuquant.data.columns import domains
 from gpuquant.data.domains import Domain
 from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, unknown

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant.data import files, readers
+from gpuquant.data.arguments import flag
 from gpuquant.data.arrow import write_frame
 from gpuquant.data.calendar import Dated, check_calendar, moment
-from gpuquant.data.columns import flag
 from gpuquant.data.device_panel import DevicePanel, brought
 from gpuquant.device import Device, resolve_device
 from gpuquant.errors import DataError, InputError, unknown

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from gpuquant.data.columns import scalar, whole_number
+from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn.windows import Windows
 from gpuquant.shown import Shown

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import whole_number
+from gpuquant.data.arguments import whole_number
 from gpuquant.data.market import Market
 from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, NameUnknown, unknown

@@ -153,6 +153,21 @@ class _Fraction:
         self.rows = rows
 
 
+def _of_scheme(batch: Batch, task: Task, message: np.ndarray) -> np.ndarray:
+    """The messages, with the bias of the model's scheme where it has one."""
+    if not np.isfinite(batch.model.weak_order):
+        return message
+    order = f"{batch.model.weak_order:g}"
+    scheme = np.array(
+        [
+            f"{k} steps of weak order {order}: their bias is not in std_error"
+            for k in Grid.of(batch, task.steps).steps
+        ],
+        dtype=object,
+    )
+    return np.where(message == "", scheme, message + "; " + scheme)
+
+
 def _said(
     batch: Batch,
     task: Task,
@@ -163,28 +178,12 @@ def _said(
     skewness: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Message and warning of each simulated row."""
-    message = notes.astype(object)
+    message = _of_scheme(batch, task, notes.astype(object))
     warned = notes != ""
-    if np.isfinite(batch.model.weak_order):
-        steps = Grid.of(batch, task.steps).steps
-        scheme = np.array(
-            [
-                (
-                    f"{k} steps of weak order {batch.model.weak_order:g}: their bias is not "
-                    "in std_error"
-                )
-                for k in steps
-            ],
-            dtype=object,
-        )
-        message = np.where(message == "", scheme, message + "; " + scheme)
     # nothing paid on any path: with n paths the chance of paying is below 3/n at 95 % (the rule of
     # three)
-    empty = (
-        (values[:, 0] == 0.0)
-        & (errors[:, 0] == 0.0)
-        & (np.broadcast_to(batch.model.volatile, len(values)))
-    )
+    moves = np.broadcast_to(batch.model.volatile, len(values))
+    empty = (values[:, 0] == 0.0) & (errors[:, 0] == 0.0) & moves
     for row in np.flatnonzero(empty):
         errors[row, 0] = 3.0 / paths[row] * _amount(batch, int(row))
         message[row] = (
@@ -192,12 +191,8 @@ def _said(
             f"{3 / paths[row]:.1g}, and the price under some {errors[row, 0]:.2g}, its "
             "std_error"
         )
-    same = (
-        (values[:, 0] != 0.0)
-        & (errors[:, 0] == 0.0)
-        & np.broadcast_to(batch.model.volatile, len(values))
-        & ("cash" in domains(type(batch.payoff)))
-    )
+    same = (values[:, 0] != 0.0) & (errors[:, 0] == 0.0) & moves
+    same &= "cash" in domains(type(batch.payoff))
     for row in np.flatnonzero(same):
         errors[row, 0] = 3.0 / paths[row] * _amount(batch, int(row))
         message[row] = (

@@ -6,16 +6,12 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gpuquant import disk
 from gpuquant.reporting import svg
-
-if TYPE_CHECKING:
-    from gpuquant.backtesting.result import Backtest
-    from gpuquant.portfolio.risk import Risk
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1a202c;--soft:#5a6675;--line:#d8dee6;--paper:#fff}
@@ -95,7 +91,39 @@ def page(title: str, lead: str, body: str, meta: dict[str, Any], path: Path) -> 
     return path
 
 
-def tear_sheet(fund: Any, baseline: Backtest, path: Any) -> Path:
+def _fund_charts(fund: Any, dates: np.ndarray, own: np.ndarray, naive: np.ndarray) -> list[str]:
+    """Equity, drawdown, exposure and costs of a fund, its baseline beside it."""
+    start = fund.account.account.cash
+    weights = np.nan_to_num(fund.weights)
+    fees = np.zeros(len(dates))
+    orders = fund.orders()
+    np.add.at(fees, orders["bar"].to_numpy(), orders["fee"].to_numpy())
+    return [
+        svg.lines(
+            dates,
+            {"fund": own / start, "equal weight": naive / start},
+            title="Equity, multiple of the start (logarithmic)",
+            form=",.4g",
+            log=True,
+        ),
+        svg.lines(
+            dates,
+            {"fund": drawdown(own), "equal weight": drawdown(naive)},
+            title="Drawdown",
+            form=".0%",
+            fill=True,
+        ),
+        svg.lines(
+            dates,
+            {"gross": np.abs(weights).sum(1), "net": weights.sum(1)},
+            title="Exposure, target weights",
+            form=".0%",
+        ),
+        svg.lines(dates, {"costs": np.cumsum(fees)}, title="Costs paid so far", form=",.0f"),
+    ]
+
+
+def tear_sheet(fund: Any, baseline: Any, path: Any) -> Path:
     """Equity, drawdown, monthly returns, exposure and costs of a fund, with the baseline beside
     it.
     """
@@ -122,34 +150,7 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Any) -> Path:
         "Holding a rising market counts as skill here, so read it beside the "
         f"baseline.{'' if trials > 1 else ' ' + ONE_TRIAL}</p>"
     )
-    start = fund.account.account.cash
-    weights = np.nan_to_num(fund.weights)
-    fees = np.zeros(len(dates))
-    orders = fund.orders()
-    np.add.at(fees, orders["bar"].to_numpy(), orders["fee"].to_numpy())
-    charts = [
-        svg.lines(
-            dates,
-            {"fund": own / start, "equal weight": naive / start},
-            title="Equity, multiple of the start (logarithmic)",
-            form=",.4g",
-            log=True,
-        ),
-        svg.lines(
-            dates,
-            {"fund": drawdown(own), "equal weight": drawdown(naive)},
-            title="Drawdown",
-            form=".0%",
-            fill=True,
-        ),
-        svg.lines(
-            dates,
-            {"gross": np.abs(weights).sum(1), "net": weights.sum(1)},
-            title="Exposure, target weights",
-            form=".0%",
-        ),
-        svg.lines(dates, {"costs": np.cumsum(fees)}, title="Costs paid so far", form=",.0f"),
-    ]
+    charts = _fund_charts(fund, dates, own, naive)
     figures = [
         (
             label,
@@ -170,7 +171,20 @@ def tear_sheet(fund: Any, baseline: Backtest, path: Any) -> Path:
     return page("Tear sheet", lead, body, fund.meta, path)
 
 
-def backtest_page(found: Backtest, path: Any) -> Path:
+def _best_columns(found: Any) -> str:
+    """The twenty columns with the highest Sharpe ratios."""
+    m = found.measures
+    order = np.argsort(-np.nan_to_num(m["sharpe"], nan=-np.inf), kind="stable")[:20]
+    some = ("sharpe", "total_return", "max_drawdown", "orders")
+    shown = [(label, k, form) for label, k, form in FIGURES if k in some]
+    rows = [
+        [found.names([c])[0], *(format(float(m[k][c]), form) for _, k, form in shown)]
+        for c in order
+    ]
+    return svg.table(["", *(label for label, _, _ in shown)], rows)
+
+
+def backtest_page(found: Any, path: Any) -> Path:
     """The best column of a back-test, what remains of it when all that were tried are counted,
     and where it lies among them.
     """
@@ -223,19 +237,7 @@ def backtest_page(found: Backtest, path: Any) -> Path:
         ["", "shown"], [(label, format(float(m[k][column]), form)) for label, k, form in FIGURES]
     )
     if len(found) > 1:
-        order = np.argsort(-np.nan_to_num(m["sharpe"], nan=-np.inf), kind="stable")[:20]
-        shown = [
-            (label, k, form)
-            for label, k, form in FIGURES
-            if k in ("sharpe", "total_return", "max_drawdown", "orders")
-        ]
-        rows = [
-            [found.names([c])[0], *(format(float(m[k][c]), form) for _, k, form in shown)]
-            for c in order
-        ]
-        body += "<h2>The best by Sharpe ratio</h2>" + svg.table(
-            ["", *(label for label, _, _ in shown)], rows
-        )
+        body += "<h2>The best by Sharpe ratio</h2>" + _best_columns(found)
     return page("Back-test", lead, body, found.meta, path)
 
 
@@ -277,7 +279,7 @@ def _shade(value: float | None) -> str:
     return f"background:rgba({'47,133,90' if value >= 0 else '197,48,48'},{strength:.2f})"
 
 
-def risk_page(risk: Risk, path: Any) -> Path:
+def risk_page(risk: Any, path: Any) -> Path:
     """The distribution of profit and loss, the tail figures with intervals, and who contributes."""
     path = disk.ready(path, "report", parents=True)  # before the work of making it
     frame = risk.frame

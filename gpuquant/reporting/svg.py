@@ -32,6 +32,29 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+def _axes(
+    heights: list[tuple[float, str]], places: list[tuple[float, str]], end: float
+) -> list[str]:
+    """The grid with its labels, and the dates below it."""
+    parts = []
+    for height, label in heights:
+        parts.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" '
+            f'y2="{height:.1f}"/>'
+        )
+        parts.append(
+            f'<text class="tick" x="{LEFT - 6}" y="{height + 4:.1f}" '
+            f'text-anchor="end">{label}</text>'
+        )
+    for at, label in places:
+        anchor = "start" if at == LEFT else "end" if at == end else "middle"
+        parts.append(
+            f'<text class="tick" x="{at:.1f}" y="{HEIGHT - 8}" '
+            f'text-anchor="{anchor}">{label}</text>'
+        )
+    return parts
+
+
 def lines(
     dates: np.ndarray,
     series: Mapping[str, np.ndarray],
@@ -57,24 +80,10 @@ def lines(
     def y(value: np.ndarray | float) -> np.ndarray:
         return np.asarray(TOP + (high - np.asarray(value)) / (high - low) * (HEIGHT - TOP - BOTTOM))
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">']
     marks = _log_ticks(low, high) if log else ticks(low, high)
-    for mark in marks:
-        height = float(y(math.log(mark) if log else mark))
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" '
-            f'y2="{height:.1f}"/>'
-        )
-        parts.append(
-            f'<text class="tick" x="{LEFT - 6}" y="{height + 4:.1f}" '
-            f'text-anchor="end">{format(mark, form)}</text>'
-        )
-    for position, label in date_marks(dates):
-        anchor = "start" if position == 0 else "end" if position == len(dates) - 1 else "middle"
-        parts.append(
-            f'<text class="tick" x="{x[position]:.1f}" y="{HEIGHT - 8}" '
-            f'text-anchor="{anchor}">{label}</text>'
-        )
+    heights = [(float(y(math.log(mark) if log else mark)), format(mark, form)) for mark in marks]
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">']
+    parts += _axes(heights, [(x[at], label) for at, label in date_marks(dates)], x[-1])
     for k, (name, values) in enumerate(shown.items()):
         known = extremes(values, x)
         points = " ".join(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpuquant.data.columns import scalar
+from gpuquant.data.arguments import scalar
 from gpuquant.sizing.base import Sizing
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpuquant.data.columns import scalar, whole_number
+from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.sizing.base import Sizing
 from gpuquant.sums import PERIODS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gpuquant.data.columns import whole_number
+from gpuquant.data.arguments import whole_number
 
 WIDEST = 1 << 15  # a layer of so many by so many takes 4 GiB
 

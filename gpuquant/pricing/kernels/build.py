@@ -166,8 +166,8 @@ def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
     )
 
 
-def _source(pair: Pair, target: str) -> Source:
-    names = pair.names
+def _check(pair: Pair) -> None:
+    """Refuse a pair that makes no sense."""
     clash = set(domains(pair.model)) & set(domains(pair.payoff))
     if clash:
         raise MemberError(
@@ -179,13 +179,16 @@ def _source(pair: Pair, target: str) -> Source:
             f"{pair.model.__name__} jumps: it has no bridge for {pair.payoff.__name__} "
             "with continuous monitoring"
         )
-    model, payoff, shape = pair.model, pair.payoff, sizes(pair)
-    random = hasattr(model, "deflator")
-    if pair.early and random:
+    if pair.early and hasattr(pair.model, "deflator"):
         raise MemberError(
             f"{pair.payoff.__name__} pays early, and under {pair.model.__name__} no one "
             "knows today what that is worth at maturity"
         )
+
+
+def _members(pair: Pair, shape: dict[str, int]) -> list[Member]:
+    """The functions of model and payoff that the pair's kernel calls."""
+    model, payoff = pair.model, pair.payoff
     places: dict[str, int | float | range] = {**pair.places, **dict(pair.fixed)}
     normals, uniforms, assets = (
         pair.number(model.normals),
@@ -215,32 +218,40 @@ def _source(pair: Pair, target: str) -> Source:
             Member("observe_bridge", payoff.observe_bridge, places, offered=9, lengths=lengths)
         )
         members.append(Member("bridge_variance", bridge, places, lengths={0: c, 1: x, 2: x}))
-    if random:
+    if hasattr(model, "deflator"):
         deflator = model.deflator  # type: ignore[attr-defined]
         members.append(Member("deflator", deflator, places, accurate=True, lengths={0: x}))
+    return members
+
+
+def _source(pair: Pair, target: str) -> Source:
+    names = pair.names
+    _check(pair)
+    model, payoff = pair.model, pair.payoff
+    shape, numbers = sizes(pair), [pair.number(n) for n in (model.normals, model.uniforms)]
     batch = 1 if TARGETS[target].gpu else pair.variants
     constants: dict[str, Any] = {
         "flags": Flags(
             bridged=pair.bridged,
             observed=payoff.observe is not Payoff.observe,
             pays_early=pair.early,  # two exponentials a step
-            random_rates=random,
+            random_rates=hasattr(model, "deflator"),
         ),
         **shape,
         "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that it pays before its end
         "WATCHED": payoff.uniforms,
         "NF": len(names),
-        "NORMALS": normals,
-        "UNIFORMS": uniforms,
+        "NORMALS": numbers[0],
+        "UNIFORMS": numbers[1],
         "VARIANTS": pair.variants,
         "BATCH": batch,
         "OUTPUTS": pair.outputs,
         "MATURITY": names.index("maturity"),
     }
-    draws = (("normals", normals), ("uniforms", uniforms), ("watched", payoff.uniforms))
+    draws = zip(("normals", "uniforms", "watched"), (*numbers, payoff.uniforms), strict=True)
     return compiler.source(
         path_loop.path_loop,
-        members,
+        _members(pair, shape),
         target=target,
         precision=pair.precision,
         constants=constants,
