@@ -25,28 +25,21 @@ import numpy as np
 from gpuquant.data.arguments import scalar
 from gpuquant.data.calendar import dates_of, frequency_of
 from gpuquant.errors import InputError
-from gpuquant.sums import PERIODS, TRADED, from_sums, mean_of_worst, of_trades, sums_of, worst
+from gpuquant.sums import PERIODS, from_sums, mean_of_worst, sums_of, worst
+from gpuquant.trade_measures import as_values as _values
+from gpuquant.trade_measures import average_loss as average_loss
+from gpuquant.trade_measures import average_win as average_win
+from gpuquant.trade_measures import best_trade as best_trade
+from gpuquant.trade_measures import expectancy as expectancy
+from gpuquant.trade_measures import loss_streak as loss_streak
+from gpuquant.trade_measures import payoff_ratio as payoff_ratio
+from gpuquant.trade_measures import profit_factor as profit_factor
+from gpuquant.trade_measures import sqn as sqn
+from gpuquant.trade_measures import win_rate as win_rate
+from gpuquant.trade_measures import win_streak as win_streak
+from gpuquant.trade_measures import worst_trade as worst_trade
 
 EULER = 0.5772156649015329
-
-
-def _values(returns: Any, name: str = "returns") -> np.ndarray:
-    """Returns as an array of float64, shape (bars,) or (bars, columns)."""
-    try:
-        values = np.asarray(returns, dtype=np.float64)
-    except (TypeError, ValueError) as failure:
-        raise InputError(f"{name}: must be numbers: {failure}") from failure
-    if values.ndim not in (1, 2) or not values.size:
-        raise InputError(
-            f"{name} have shape {values.shape}: must be a series, or a table of one "
-            "series a column, of one bar at least"
-        )
-    if np.isinf(values).any():
-        raise InputError(
-            f"{name}[{int(np.argwhere(np.isinf(values))[0][0])}] is infinite: must be "
-            "finite, or NaN for no answer"
-        )
-    return values
 
 
 def _said(found: Any, returns: Any) -> Any:
@@ -274,94 +267,6 @@ def level_of(level: Any) -> float:
     if not (isinstance(level, int | float | np.number) and 0.5 <= level < 1.0):
         raise InputError(f"level = {level!r}: must be within 0.5 and 1, such as 0.99")
     return float(level)
-
-
-def _trades(profits: Any) -> dict[str, np.ndarray]:
-    """The sums of trades' profits, in their order."""
-    gains = np.ravel(_values(profits, "profits"))[:, None] if np.size(profits) else np.zeros((0, 1))
-    won = gains > 0.0
-    runs = [
-        np.diff(np.flatnonzero(np.concatenate([[True], ~side[:, 0], [True]]))).max(initial=1) - 1
-        for side in (won, ~won)
-    ]
-    nothing = np.full(1, np.nan)
-    return {
-        **dict.fromkeys(TRADED, nothing),
-        "trades": np.full(1, float(len(gains))),
-        "wins": won.sum(0).astype(float),
-        "gross_profit": np.maximum(gains, 0.0).sum(0),
-        "gross_loss": -np.minimum(gains, 0.0).sum(0),
-        "squared_profit": (gains**2).sum(0),
-        "best_trade": gains.max(0, initial=-np.inf),
-        "worst_trade": gains.min(0, initial=np.inf),
-        "win_streak": np.full(1, float(runs[0])),
-        "loss_streak": np.full(1, float(runs[1])),
-    }
-
-
-def _of_profits(name: str, profits: Any) -> float:
-    if np.isnan(np.asarray(profits, dtype=float)).any():
-        return float("nan")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = float(of_trades(_trades(profits), 1.0)[name][0])
-    return found if math.isfinite(found) else float("nan")
-
-
-def win_rate(profits: Any) -> float:
-    """Share of the trades that gained, of their profits in order."""
-    return _of_profits("win_rate", profits)
-
-
-def profit_factor(profits: Any) -> float:
-    """What the winners gained over what the losers lost; NaN where nothing was lost."""
-    return _of_profits("profit_factor", profits)
-
-
-def expectancy(profits: Any) -> float:
-    """Mean profit of a trade."""
-    return _of_profits("expectancy", profits)
-
-
-def average_win(profits: Any) -> float:
-    """Mean profit of the trades that gained."""
-    return _of_profits("average_win", profits)
-
-
-def average_loss(profits: Any) -> float:
-    """Mean loss of the trades that did not gain; negative."""
-    return _of_profits("average_loss", profits)
-
-
-def payoff_ratio(profits: Any) -> float:
-    """The average win over the average loss."""
-    return _of_profits("payoff_ratio", profits)
-
-
-def sqn(profits: Any) -> float:
-    """Root of the number of trades times mean over standard deviation (ddof 0) of their profits
-    (Tharp's system quality number).
-    """
-    return _of_profits("sqn", profits)
-
-
-def best_trade(profits: Any) -> float:
-    """The largest profit."""
-    return _of_profits("best_trade", profits)
-
-
-def worst_trade(profits: Any) -> float:
-    """The smallest profit."""
-    return _of_profits("worst_trade", profits)
-
-
-def win_streak(profits: Any) -> float:
-    """The most trades in a row that gained."""
-    return _of_profits("win_streak", profits)
-
-
-def loss_streak(profits: Any) -> float:
-    """The most trades in a row that did not gain."""
-    return _of_profits("loss_streak", profits)
 
 
 def sharpe_error(returns: Any, periods: float | None = None) -> Any:

@@ -24,7 +24,7 @@ FLOORS = (
     {"math"},
     {"compiler"},
     {"device"},
-    {"data", "forecast", "measures", "sums", "serialize", "reporting"},
+    {"data", "forecast", "measures", "trade_measures", "sums", "serialize", "reporting"},
     {"models", "payoffs", "rules", "costs", "sizing"},
     {"pricing", "backtesting", "validation"},
     {"features"},
@@ -108,10 +108,32 @@ def test_packages_have_one_home(path):
             )
 
 
+ENTRIES = {"backtest", "price", "describe"}  # public functions whose arguments people name
+
+
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_rooms_are_not_crowded(path):
-    lines = path.read_text().count("\n")
-    assert lines <= 600, f"{path.name} has {lines} lines: what is the second idea in it?"
+def test_files_and_functions_have_one_idea(path):
+    """A file of 350 lines, a function of 60 without its docstring and of nine arguments at most."""
+    text = path.read_text()
+    assert text.count("\n") <= 350, f"{path.name}: what is the second idea in it?"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            where = f"{path.name}:{node.lineno} {node.name}"
+            lines = node.end_lineno - node.lineno + 1
+            if ast.get_docstring(node):
+                lines -= node.body[0].end_lineno - node.body[0].lineno + 1
+            assert lines <= 60, f"{where} has {lines} lines"
+            taken = [a.arg for a in (*node.args.args, *node.args.kwonlyargs)]
+            count = len(taken) - (taken[:1] in (["self"], ["cls"]))
+            assert count <= 9 or node.name in ENTRIES, f"{where} takes {count} arguments"
+
+
+def test_a_long_function_is_seen(tmp_path):
+    """The mutant."""
+    path = tmp_path / "long.py"
+    path.write_text("def f():\n" + "    x = 1\n" * 61)
+    with pytest.raises(AssertionError, match="has 62 lines"):
+        test_files_and_functions_have_one_idea(path)
 
 
 def test_importing_is_light(python):

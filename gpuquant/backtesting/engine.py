@@ -24,6 +24,7 @@ from gpuquant.backtesting.kernels.build import (
     Signals,
     Weights,
 )
+from gpuquant.backtesting.no_cost import NoCost
 from gpuquant.backtesting.partition import best, parts, spread
 from gpuquant.backtesting.price_paths import Paths
 from gpuquant.backtesting.request import (
@@ -36,7 +37,7 @@ from gpuquant.backtesting.request import (
     _with_stops,
 )
 from gpuquant.backtesting.result import Backtest
-from gpuquant.backtesting.run import Account, NoCost
+from gpuquant.backtesting.run import Account
 from gpuquant.backtesting.settings import Margin, Size, Stops
 from gpuquant.costs.base import Cost
 from gpuquant.data.panel import Panel

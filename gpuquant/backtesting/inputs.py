@@ -11,7 +11,7 @@ import numpy as np
 from gpuquant.backtesting.kernels.records import RestingOrder
 from gpuquant.backtesting.settings import Size
 from gpuquant.backtesting.signals import coded
-from gpuquant.data import files, readers
+from gpuquant.data import files, readers, table_dates
 from gpuquant.data.calendar import bars_at, dates_of
 from gpuquant.data.columns import domains, loose
 from gpuquant.data.panel import Panel
@@ -48,7 +48,7 @@ def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.nd
     if hasattr(values, "reindex"):
         columns = [str(c) for c in values.columns]
         extra = [c for c in columns if c not in panel.assets]
-        if extra and loose(extra[0]) in readers.DATES:
+        if extra and loose(extra[0]) in table_dates.DATES:
             raise DataError(
                 f"{name}: the dates are in the column {extra[0]!r}; they belong in the "
                 f"index, frame.set_index({extra[0]!r})"

@@ -17,23 +17,13 @@ from gpuquant.backtesting.kernels.build import CAUSES, REASONS, STATES, RestingO
 from gpuquant.backtesting.kernels.records import OrderStatus
 from gpuquant.backtesting.recording import record
 from gpuquant.backtesting.run import Account
+from gpuquant.backtesting.summary import in_words
 from gpuquant.data.calendar import duration
 from gpuquant.errors import InputError, unknown
 from gpuquant.sums import from_sums
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LINES = (
-    ("total return", "total_return", "+.1%"),
-    ("CAGR", "cagr", "+.2%"),
-    ("volatility", "volatility", ".2%"),
-    ("Sharpe", "sharpe", ".2f"),
-    ("max drawdown", "max_drawdown", ".1%"),
-    ("turnover a year", "turnover", ".1f"),
-    ("orders", "orders", ".0f"),
-    ("fees", "fees", ",.0f"),
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -282,43 +272,11 @@ class Backtest:
         """A few lines: the account, or the best and the middle of a grid, the deflated figure
         first; over paths, the distribution.
         """
-        text = self._summary()
+        text = in_words(self)
         return f"{text}\nwithout costs: trading is free here" if self.account.free else text
 
     def __repr__(self) -> str:
         return self.summary()
-
-    def _summary(self) -> str:
-        m = self.measures
-        if self.account.paths is not None:
-            low, middle, high = np.nanquantile(m["sharpe"], (0.05, 0.5, 0.95))
-            return (
-                f"{self.account.groups} paths of {self.account.panel.bars} bars, "
-                f"{self.account.rows} rules on each, in "
-                f"{self.meta.get('seconds', float('nan')):.3g} s\n"
-                f"Sharpe {middle:.2f} in the middle, 5 % below {low:.2f}, 5 % above "
-                f"{high:.2f}; a loss in {np.mean(m['total_return'] < 0.0):.0%} of them"
-            )
-        if len(self) == 1 and int(self.meta.get("trials", 1)) == 1:
-            return "\n".join(
-                f"{label:<16}{shown(m[name][0], form):>14}" for label, name, form in LINES
-            )
-        found = self.deflated_sharpe()
-        if not np.isfinite(found["sharpe"]):
-            return (
-                f"none of {len(self)} columns over {self.account.panel.bars} bars has a "
-                "Sharpe ratio: their returns do not move"
-            )
-        best = int(found["column"])
-        label = ", ".join(f"{k} {v[best]}" for k, v in self.labels.items())
-        return (
-            f"deflated Sharpe {found['deflated_sharpe']:.2f}: the probability that the "
-            f"best of {found['trials']:.0f} columns is more than their luck\n"
-            f"best Sharpe {found['sharpe']:.2f} ({label}); median {np.nanmedian(m['sharpe']):.2f}; "
-            f"{self.needed(found)}\n"
-            f"{len(self)} columns over {self.account.panel.bars} bars in "
-            f"{self.meta.get('seconds', float('nan')):.3g} s"
-        )
 
     def _repr_html_(self) -> str:
         free = "; without costs: trading is free here" if self.account.free else ""
@@ -358,8 +316,3 @@ class Backtest:
         if columns is None and len(self) > 1:
             columns = [int(np.nanargmax(self.measures["sharpe"]))]
         return plots.KINDS[kind](self, columns, ax, **choices)
-
-
-def shown(value: float, form: str) -> str:
-    """A measure in words; what is not defined has no sign and no unit."""
-    return f"{value:{form}}" if np.isfinite(value) else "undefined"

@@ -34,36 +34,18 @@ from gpuquant.backtesting.kernels.records import (
     Source,
     Table,
 )
+from gpuquant.backtesting.no_cost import NoCost
 from gpuquant.backtesting.price_paths import Paths
 from gpuquant.backtesting.settings import GRIDDED, Margin, Size, Stops, word
 from gpuquant.backtesting.signals import decoded
 from gpuquant.costs.base import Cost
+from gpuquant.data.adjustment import EXACT
 from gpuquant.data.columns import domains
-from gpuquant.data.panel import EXACT, Panel
+from gpuquant.data.panel import Panel
 from gpuquant.device import Device, launch
 from gpuquant.errors import DataError
 from gpuquant.pricing.kernels.launch import pack
 from gpuquant.rules.base import Rule
-
-
-@dataclass(frozen=True)
-class NoCost(Cost):
-    """Trading for nothing."""
-
-    abstract = True
-
-    @staticmethod
-    def fill(c, i, price):
-        return price
-
-    @staticmethod
-    def charge(c, i, value):
-        return 0.0 * value
-
-    @staticmethod
-    def afford(c, i, cash):
-        return cash
-
 
 NO_MARGIN = Margin()
 

@@ -124,12 +124,7 @@ def _averaged(
 ) -> Iterator[tuple[Any, ...]]:
     held, cost, fees, since = 0.0, 0.0, 0.0, 0
     income, seen = 0.0, 0  # dividends of what is held, up to a bar
-    out = [
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-    ]  # of a position: units sold, for what, with what fees, and their dividends
+    out = [0.0] * 4  # of a position: units sold, for what, with what fees, and their dividends
     into = [0.0, 0.0, 0.0]
     for bar, size, paid, fee in fills:
         income += held * float(events.dividends[bar] - events.dividends[seen])
@@ -140,38 +135,21 @@ def _averaged(
             share = part / abs(held)
             charged = fee * part / abs(size)
             if whole:
-                out = [
-                    out[0] + part,
-                    out[1] + part * paid,
-                    out[2] + charged,
-                    out[3] + income * share,
-                ]
+                sold = (part, part * paid, charged, income * share)
+                out = [a + b for a, b in zip(out, sold, strict=True)]
             else:
-                yield _row(
-                    way,
-                    part,
-                    (since, cost / abs(held), fees * share),
-                    (bar, paid, charged),
-                    income * share,
-                    events,
-                    closed=True,
-                )
+                entry = since, cost / abs(held), fees * share
+                leaves = bar, paid, charged
+                yield _row(way, part, entry, leaves, income * share, events, closed=True)
             cost, fees, income = cost * (1.0 - share), fees * (1.0 - share), income * (1.0 - share)
             left = held + size
             if abs(left) > TINY * abs(held) and left * held > 0.0:
                 held = left
                 continue
             if whole:
-                yield _row(
-                    way,
-                    into[0],
-                    (since, into[1] / into[0], into[2]),
-                    (bar, out[1] / out[0], out[2]),
-                    out[3],
-                    events,
-                    closed=True,
-                )
-                out, into = [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+                entry, leaves = (since, into[1] / into[0], into[2]), (bar, out[1] / out[0], out[2])
+                yield _row(way, into[0], entry, leaves, out[3], events, closed=True)
+                out, into = [0.0] * 4, [0.0] * 3
             held, cost, fees, income = 0.0, 0.0, 0.0, 0.0
             size, fee = (left, fee - charged) if abs(left) > TINY * abs(size) else (0.0, 0.0)
         if size != 0.0:
@@ -182,27 +160,12 @@ def _averaged(
         return
     way, end = 1.0 if held > 0 else -1.0, len(events.shares) - 1
     income += held * float(events.dividends[end] - events.dividends[seen])
+    entry, leaves, size = (since, cost / abs(held), fees), (end, price, 0.0), abs(held)
     if whole:
-        sold = (out[1] + abs(held) * price) / (out[0] + abs(held))
-        yield _row(
-            way,
-            into[0],
-            (since, into[1] / into[0], into[2]),
-            (end, sold, out[2]),
-            out[3] + income,
-            events,
-            closed=False,
-        )
-    else:
-        yield _row(
-            way,
-            abs(held),
-            (since, cost / abs(held), fees),
-            (end, price, 0.0),
-            income,
-            events,
-            closed=False,
-        )
+        average = (out[1] + abs(held) * price) / (out[0] + abs(held))
+        entry, leaves, size = (since, into[1] / into[0], into[2]), (end, average, out[2]), into[0]
+        income += out[3]
+    yield _row(way, size, entry, leaves, income, events, closed=False)
 
 
 def _fifo(

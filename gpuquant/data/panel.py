@@ -9,39 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpuquant.data import files, readers
+from gpuquant.data.adjustment import AdjustedPrices
 from gpuquant.data.arguments import flag
 from gpuquant.data.arrow import write_frame
-from gpuquant.data.calendar import Dated, check_calendar, moment
+from gpuquant.data.calendar import check_calendar, moment
 from gpuquant.data.device_panel import DevicePanel, brought
+from gpuquant.data.panel_checks import MORE, check
+from gpuquant.data.panel_words import told
 from gpuquant.device import Device, resolve_device
 from gpuquant.errors import DataError, InputError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-EXACT = 2.0**53
-LONGEST_WINDOW = 512  # a sum over this many bars, times as many, stays exact
-
-
-PRICES = ("open", "high", "low")
-MORE = (
-    *PRICES,
-    "volume",
-    "splits",
-    "dividends",
-    "delistings",
-)  # what a panel may hold besides its closes
-
 
 @dataclass(frozen=True, repr=False)
-class Panel(Dated):
+class Panel(AdjustedPrices):
     """Prices of `assets` at `dates`.
 
     Parameters
@@ -100,62 +89,7 @@ class Panel(Dated):
     _on: dict[str, DevicePanel] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.close.ndim != 2 or self.close.shape != (len(self.dates), len(self.assets)):
-            raise DataError(
-                f"prices have shape {self.close.shape}: must be ({len(self.dates)} dates, "
-                f"{len(self.assets)} assets)"
-            )
-        if not self.close.size:
-            raise DataError("the panel is empty: needs at least one date and one asset")
-        if len(set(self.assets)) != len(self.assets):
-            raise DataError(
-                f"asset {next(a for a in self.assets if self.assets.count(a) > 1)!r} stands twice"
-            )
-        steps = np.diff(self.dates).astype(np.int64)
-        for wrong, what in ((steps == 0, "stands twice"), (steps < 0, "comes after a later one")):
-            if wrong.any():
-                row = int(np.flatnonzero(wrong)[0]) + 1
-                raise DataError(
-                    f"dates[{row}] = {self.dates[row]} {what}: dates must increase, as "
-                    "after frame.sort_index()"
-                )
-        for name in ("close", *MORE):
-            values = getattr(self, name)
-            if values is None:
-                continue
-            if values.shape != self.close.shape:
-                raise DataError(
-                    f"{name} has shape {values.shape}: must be {self.close.shape}, as the closes"
-                )
-            self._say(name, *_outside(name, values, self.halts))
-        for name, other, nothing in (
-            ("splits", self.dividends, 1.0),
-            ("dividends", self.splits, 0.0),
-        ):
-            if getattr(self, name) is None and other is not None:
-                object.__setattr__(self, name, np.broadcast_to(nothing, self.close.shape))
-        if self.high is not None:
-            self._say("high", self.high < self.close, "must be the highest price of its bar")
-        if self.low is not None:
-            self._say("low", self.low > self.close, "must be the lowest price of its bar")
-        if self.open is not None:
-            low, high = (
-                np.broadcast_to(b, self.close.shape) if v is None else v
-                for v, b in ((self.low, 0.0), (self.high, np.inf))
-            )
-            self._say(
-                "open",
-                (self.open < low) | (self.open > high),
-                "must be within the low and the high of its bar",
-            )
-
-    def _say(self, name: str, wrong: np.ndarray, rule: str) -> None:
-        if wrong.any():
-            row, col = map(int, np.argwhere(wrong)[0])
-            raise DataError(
-                f"{name}[{self.dates[row]}, {self.assets[col]}] = "
-                f"{float(getattr(self, name)[row, col])!r}: {rule}"
-            )
+        check(self)
 
     @classmethod
     def of(
@@ -238,11 +172,6 @@ class Panel(Dated):
         return cls._from_tables(readers.tables(frames), halts=halts)
 
     @classmethod
-    def from_frame(cls, frame: Any, *, halts: bool = False) -> Panel:
-        """As `of`, of a frame or series."""
-        return cls.of(frame, halts=halts)
-
-    @classmethod
     def read(
         cls,
         path: str | Path,
@@ -290,43 +219,8 @@ class Panel(Dated):
 
     def __repr__(self) -> str:
         return "; ".join(
-            f"{name} {text}" if name == "Panel of" else text for name, text in self._told().items()
+            f"{name} {text}" if name == "Panel of" else text for name, text in told(self).items()
         )
-
-    def _told(self) -> dict[str, str]:
-        """What was taken, in words: for people to see whether they were understood."""
-        names = ", ".join(self.assets[:4]) + (
-            f", ... {self.assets[-1]}" if len(self.assets) > 4 else ""
-        )
-        fields = [
-            name
-            for name in ("open", "high", "low", "close", *MORE[3:])
-            if name == "close" or name in self.extra_fields()
-        ]
-        first, last = self.index[[0, -1]]
-        bare = (self.clock == self.clock.astype("datetime64[D]")).all()
-        span = f"{first.date()} to {last.date()}" if bare else f"{first} to {last}"
-        a_year = (
-            "bars a year not known"
-            if np.isnan(self.frequency.periods)
-            else f"{self.frequency.periods:g} a year"
-        )
-        told = {
-            "Panel of": (
-                f"{len(self.assets):,} asset{'s' * (len(self.assets) != 1)} ({names}): "
-                f"{', '.join(fields)}"
-            ),
-            "bars": f"{self.bars:,} bars from {span}, {self.frequency.label} ({a_year})",
-        }
-        if self.timezone is not None:
-            told["time zone"] = f"time zone {self.timezone}"
-        if self.adjusted is not None:
-            told["adjusted"] = (
-                "adjusted for splits and dividends" if self.adjusted else "not adjusted"
-            )
-        if self.halts:
-            told["halts"] = "a missing price is a halt"
-        return told
 
     def _repr_html_(self) -> str:
         import html
@@ -336,7 +230,7 @@ class Panel(Dated):
                 f"<tr><th style='text-align:left'>{name}</th><td "
                 f"style='text-align:left'>{html.escape(text)}</td></tr>"
             )
-            for name, text in self._told().items()
+            for name, text in told(self).items()
         )
         return f"<table>{rows}</table>{self.to_frame().iloc[[0, -1]].to_html(max_cols=12)}"
 
@@ -442,125 +336,11 @@ class Panel(Dated):
         """What the panel holds besides its closes."""
         return {name: getattr(self, name) for name in MORE if getattr(self, name) is not None}
 
-    @cached_property
-    def shares(self) -> np.ndarray | None:
-        """How many shares one share of the first bar has become at each bar, shape (bars,
-        assets); None where nothing splits.
-        """
-        return (
-            None if self.splits is None else np.cumprod(np.nan_to_num(self.splits, nan=1.0), axis=0)
-        )
-
-    @cached_property
-    def last_close(self) -> np.ndarray:
-        """Closes, where an asset halts the last one before, restated for splits since; NaN
-        before its first.
-        """
-        if not self.halts:
-            return self.close
-        last = np.maximum.accumulate(
-            np.where(np.isfinite(self.close), np.arange(self.bars)[:, None], -1), axis=0
-        )
-        found = np.take_along_axis(self._restated(self.close), np.maximum(last, 0), axis=0)
-        return np.where(last >= 0, found if self.shares is None else found / self.shares, np.nan)
-
-    def _restated(self, prices: np.ndarray) -> np.ndarray:
-        """Prices of what one share of the first bar has become: they go on over a split, and
-        rest on no later one.
-        """
-        return prices if self.shares is None else prices * self.shares
-
-    @property
-    def total_return_index(self) -> np.ndarray:
-        """As `total_return`, NaN where an asset has no close."""
-        return np.where(
-            np.isfinite(self.close)
-            | (False if self.delistings is None else np.isfinite(self.delistings)),
-            self.total_return,
-            np.nan,
-        )
-
-    @cached_property
-    def total_return(self) -> np.ndarray:
-        """Closes with splits, dividends and delistings in them, from the first close on, shape
-        (bars, assets); where an asset halts, the last.
-
-        The growth of a holding whose dividends are reinvested at the close of their day; no later
-        event moves an earlier value. The closes themselves where the panel knows of no such events.
-        """
-        if self.splits is None and self.delistings is None:
-            return self.last_close
-        splits, dividends = (
-            np.full(self.close.shape, b) if v is None else np.nan_to_num(v, nan=b)
-            for v, b in ((self.splits, 1.0), (self.dividends, 0.0))
-        )
-        grown = np.ones(self.close.shape)
-        with np.errstate(invalid="ignore"):
-            grown[1:] = (splits[1:] * self.last_close[1:] + dividends[1:]) / self.last_close[:-1]
-        if self.delistings is not None:
-            grown = np.where(
-                np.isfinite(self.delistings), 1.0 + np.nan_to_num(self.delistings), grown
-            )
-        began = np.argmax(np.isfinite(self.last_close), axis=0)
-        index = self.last_close[began, np.arange(len(self.assets))] * np.cumprod(
-            np.nan_to_num(grown, nan=1.0), axis=0
-        )
-        return np.where(np.arange(self.bars)[:, None] >= began, index, np.nan)
-
-    def walked(self) -> dict[str, np.ndarray]:
-        """What a walk reads of each bar besides closes and fills: `more`, the `shares` that splits
-        make, and an `opening` price within each range.
-
-        An open that is not known is the last close, or the nearest price to it in the range of the
-        bar.
-        """
-        held = self.extra_fields()
-        if self.shares is not None:
-            held["shares"] = self.shares
-        if {"high", "low"} <= set(held) and "open" not in held:
-            before = np.concatenate([self.last_close[:1], self.last_close[:-1]])
-            if self.splits is not None:
-                before = before / np.nan_to_num(self.splits, nan=1.0)
-            held["opening"] = np.clip(
-                np.where(np.isfinite(before), before, held["low"]), held["low"], held["high"]
-            )
-        return held
-
     def asset(self, name: str) -> int:
         """The column of an asset."""
         if name not in self.assets:
             raise unknown("asset", name, self.assets)
         return self.assets.index(name)
-
-    @cached_property
-    def tick(self) -> tuple[Any, bool]:
-        """The coarsest power of ten that every close, restated for the splits before it, is a
-        multiple of, and True.
-
-        Where there is none that keeps sums exact in float64: a tick per asset, 2^-26 of its first
-        close, and False. Closes are rounded to it for signals alone; it depends on no later price.
-        """
-        close = self._restated(self.close)
-        highest = float(np.nanmax(close))
-        there = np.isfinite(close)
-        for digits in range(10):
-            if highest * 10.0**digits * max(LONGEST_WINDOW**2, self.bars) >= EXACT:
-                break
-            scaled = close * 10.0**digits
-            if (np.abs(scaled - np.rint(scaled)) <= 1e-15 * scaled)[there].all():
-                return 10.0**-digits, True
-        first = close[np.argmax(there, axis=0), np.arange(len(self.assets))]
-        return np.where(np.isfinite(first), first, 1.0) * 2.0**-26, False
-
-    @cached_property
-    def ticks(self) -> np.ndarray:
-        """Closes in whole ticks, restated for the splits before them, shape (bars, assets)."""
-        return np.asarray(np.rint(self._restated(self.last_close) / self.tick[0]))
-
-    @cached_property
-    def max_ticks(self) -> float:
-        """The highest close in whole ticks."""
-        return float(np.nanmax(self.ticks, initial=0.0))
 
     def to_device(self, device: str | Device = "auto") -> DevicePanel:
         """The panel's arrays on a device; they go up the first time and stay."""
@@ -568,23 +348,3 @@ class Panel(Dated):
         if place.name not in self._on:
             self._on[place.name] = brought(self, place)
         return self._on[place.name]
-
-
-def _outside(name: str, values: np.ndarray, halts: bool) -> tuple[np.ndarray, str]:
-    """Where an array of a panel is wrong, and what it must be."""
-    missing = np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        if name == "delistings":
-            return ~missing & ~(
-                np.isfinite(values) & (values >= -1.0)
-            ), "must be a return >= -1, or NaN where nothing ends"
-        if name in ("volume", "dividends"):
-            return ~(np.isfinite(values) & (values >= 0.0)) & ~(
-                missing & halts
-            ), "must be finite and >= 0"
-        wrong = ~(np.isfinite(values) & (values > 0.0))
-    return (
-        (wrong & ~missing, "must be > 0, or NaN where nothing trades")
-        if halts
-        else (wrong, "must be finite and > 0; halts=True takes a missing price for a halt")
-    )

@@ -24,12 +24,12 @@ from gpuquant.data.price_checks import (
     _refuse_returns,
     _strange,
 )
+from gpuquant.data.table_dates import _date_column, _dated, _joined
 from gpuquant.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DATES = ("date", "datetime", "timestamp", "time", "day", "opentime")
 COUNTERS = ("", "index", "unnamed: 0", "level_0", "__index_level_0__")
 LOOSE = ("price", "value", "px")  # a tidy table's only column of numbers may be called so
 
@@ -175,7 +175,11 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
         if isinstance(data.index, pd.DatetimeIndex | pd.PeriodIndex) and _date_column(data) is None:
             data = data.rename_axis("date").reset_index()
         return _of_tidy(data, tickers[0])
-    frame = _dated(data, "prices")
+    return _of_wide(_dated(data, "prices"), name)
+
+
+def _of_wide(frame: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
+    """Frames by field, of a table with dates: one ticker's fields, or closes by asset."""
     fields = _known_fields(frame.columns)
     if sum(f is not None for f in fields) > 1 and not {"close", "adjusted"} & set(
         fields
@@ -211,18 +215,6 @@ def _of_frame(data: Any, name: str) -> dict[str, pd.DataFrame]:
             "Panel.from_frames(close=frame)"
         )
     return {"close": numbers_of(frame.rename(columns=str), "prices")}
-
-
-def _joined(data: pd.DataFrame) -> pd.DataFrame:
-    """A table whose days and times of day stand in two columns, with one of both."""
-    by_name = {loose(c): c for c in data.columns}
-    day, time = by_name.get("date"), by_name.get("time")
-    if day is None or time is None:
-        return data
-    hours = data[time].astype(str)
-    if not hours.str.fullmatch(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?").all():
-        return data
-    return data.assign(**{day: data[day].astype(str) + " " + hours}).drop(columns=[time])
 
 
 def _of_levels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -293,48 +285,6 @@ def _of_tidy(data: pd.DataFrame, ticker: Any) -> dict[str, pd.DataFrame]:
         for f, c in zip(fields, rest, strict=True)
         if f is not None
     }
-
-
-def _date_column(data: pd.DataFrame) -> Any:
-    """The column that holds the dates: by its kind, else by its name; None where there is none."""
-    import pandas as pd
-
-    kinds = [c for c in data.columns if pd.api.types.is_datetime64_any_dtype(data[c])]
-    named = [c for c in data.columns if loose(c) in DATES]
-    return kinds[0] if len(kinds) == 1 else named[0] if named else kinds[0] if kinds else None
-
-
-def _dated(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The same table with its dates as the index, oldest first."""
-    import pandas as pd
-
-    if not isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex):
-        flat = not isinstance(frame.columns, pd.MultiIndex)
-        column = _date_column(frame) if flat else None
-        if column is None and flat and isinstance(frame.index, pd.RangeIndex):
-            first = frame.columns[0]
-            if not pd.api.types.is_numeric_dtype(frame[first]):
-                column = first
-        if column is not None:
-            frame = frame.set_axis(pd.DatetimeIndex(parsed_dates(frame[column], str(column)))).drop(
-                columns=[column]
-            )
-        elif not pd.api.types.is_numeric_dtype(frame.index) or (
-            pd.api.types.is_integer_dtype(frame.index) and frame.index.min() > 19000000
-        ):
-            frame = frame.set_axis(
-                pd.DatetimeIndex(parsed_dates(frame.index.to_series(), f"index of {name}"))
-            )
-        else:
-            raise DataError(
-                f"the index must hold dates, got {frame.index.dtype}: "
-                "frame.set_axis(dates), or a column called date"
-            )
-    if not len(frame.columns):
-        raise DataError("the frame is empty: needs at least one date and one asset")
-    if len(frame) > 1 and frame.index.is_monotonic_decreasing and frame.index.is_unique:
-        frame = frame[::-1]  # the newest first, as many services write it
-    return frame
 
 
 def _finished(frames: dict[str, pd.DataFrame], adjusted: bool | None) -> Tables:

@@ -10,7 +10,8 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant.backtesting.engine import backtest
-from gpuquant.backtesting.result import LINES, Backtest, shown
+from gpuquant.backtesting.result import Backtest
+from gpuquant.backtesting.summary import LINES, shown
 from gpuquant.costs.base import Cost
 from gpuquant.data.panel import Panel
 from gpuquant.errors import unknown

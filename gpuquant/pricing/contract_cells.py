@@ -6,7 +6,9 @@ import datetime
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import numpy as np
 from gpuquant.data.arrow import Words, numbers
 from gpuquant.data.columns import as_lists
 from gpuquant.data.domains import Domain
+from gpuquant.errors import InputError
 from gpuquant.math.rng import MAX_STREAMS
 
 NOTHING = np.full(1, np.nan)  # in the place of a list that is not there
@@ -165,3 +168,41 @@ def stream_of(word: Any) -> int:
         % (MAX_STREAMS // 2)
         + MAX_STREAMS // 2
     )
+
+
+def expiry_dates(expiry: Any, years: np.ndarray, messages: Any) -> np.ndarray:
+    """The dates of a column, NaT where it has none; a message for each word that is no date, where
+    the row's maturity is not known otherwise.
+    """
+    if (
+        np.asarray(expiry).dtype.kind in "iuf" if not isinstance(expiry, Words) else False
+    ):  # such as 20221228
+        expiry = Words.of(
+            [None if value != value else f"{value:.0f}" for value in np.asarray(expiry).tolist()]
+        )
+    if isinstance(expiry, Words):
+        dates = np.array([_date(word) for word in [*expiry.words, None]], dtype="datetime64[D]")[
+            expiry.codes
+        ]
+        for row in np.flatnonzero(np.isnat(dates) & (expiry.codes >= 0) & np.isnan(years)):
+            messages[row] = (
+                f"expiry[{row}] = {expiry.words[expiry.codes[row]]!r}: must be a "
+                "date such as 2022-12-28"
+            )
+    elif np.asarray(expiry).dtype.kind == "M":
+        dates = np.asarray(expiry).astype("datetime64[D]")
+    else:
+        raise InputError(f"contract column 'expiry' must be dates, got {np.asarray(expiry).dtype}")
+    return dates
+
+
+def _opened(read: Callable[[], Any], path: Path) -> Any:
+    """What `read` gives; a file that is not what its name says is an error of ours."""
+    import pyarrow as pa
+
+    try:
+        return read()
+    except (pa.ArrowException, OSError) as failure:
+        raise DataError(
+            f"contract file {path} cannot be read: {str(failure).splitlines()[0]}"
+        ) from failure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -19,13 +19,14 @@ from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.math.rng import MAX_STREAMS
 from gpuquant.pricing.contract_cells import (
     _as_text,
-    _date,
     _json,
     _list_of,
     _missing,
+    _opened,
     _padded,
     _parsed,
     _ragged,
+    expiry_dates,
     names_of,
     own_of,
     stream_of,
@@ -85,9 +86,7 @@ class Contracts(Shown):
         for name in self.columns:
             if name in RESULT_COLUMNS or name in known:
                 continue  # a priced file may be priced again; its old results are not read
-            if near_to(
-                name, known
-            ):  # a column of the caller's own is carried along, but a slip of the pen is none
+            if near_to(name, known):  # a slip of the pen is no column of the caller's own
                 raise unknown("contract column", name, known)
         if "product" not in self.columns:
             raise InputError("the contracts lack the column 'product'")
@@ -329,30 +328,7 @@ class Contracts(Shown):
                     "contracts have an 'expiry' date but the market has no 'asof' date "
                     "to count from"
                 )
-            if (
-                np.asarray(expiry).dtype.kind in "iuf" if not isinstance(expiry, Words) else False
-            ):  # such as 20221228
-                expiry = Words.of(
-                    [
-                        None if value != value else f"{value:.0f}"
-                        for value in np.asarray(expiry).tolist()
-                    ]
-                )
-            if isinstance(expiry, Words):
-                dates = np.array(
-                    [_date(word) for word in [*expiry.words, None]], dtype="datetime64[D]"
-                )[expiry.codes]
-                for row in np.flatnonzero(np.isnat(dates) & (expiry.codes >= 0) & np.isnan(years)):
-                    messages[row] = (
-                        f"expiry[{row}] = {expiry.words[expiry.codes[row]]!r}: must be a "
-                        "date such as 2022-12-28"
-                    )
-            elif np.asarray(expiry).dtype.kind == "M":
-                dates = np.asarray(expiry).astype("datetime64[D]")
-            else:
-                raise InputError(
-                    f"contract column 'expiry' must be dates, got {np.asarray(expiry).dtype}"
-                )
+            dates = expiry_dates(expiry, years, messages)
             counted = (dates - np.datetime64(asof, "D")).astype("timedelta64[D]").astype(
                 np.float64
             ) / DAYS
@@ -362,15 +338,3 @@ class Contracts(Shown):
                 messages[row] = f"expiry[{row}] = {dates[row]}: is before {asof}"
             years = np.where(np.isnan(years), counted, years)
         return years
-
-
-def _opened(read: Callable[[], Any], path: Path) -> Any:
-    """What `read` gives; a file that is not what its name says is an error of ours."""
-    import pyarrow as pa
-
-    try:
-        return read()
-    except (pa.ArrowException, OSError) as failure:
-        raise DataError(
-            f"contract file {path} cannot be read: {str(failure).splitlines()[0]}"
-        ) from failure

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.panel import MORE, Panel
+from gpuquant.data.panel import Panel
+from gpuquant.data.panel_checks import MORE
 from gpuquant.errors import InputError, LeakFound, unknown
 from gpuquant.progress import bar as progress_bar
 from gpuquant.shown import Shown

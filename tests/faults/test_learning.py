@@ -42,7 +42,7 @@ def test_the_label_over_a_split(panel):
 def test_momentum_over_a_split(panel):
     found, right = (
         features.Momentum(21).compute(p, resolve_device("cpu"))
-        for p in (panel, gq.Panel.from_frame(PRICES))
+        for p in (panel, gq.Panel.of(PRICES))
     )
     np.testing.assert_allclose(found, right, atol=1e-12)
 
@@ -79,11 +79,7 @@ def test_folds_trained_when_one_of_three_assets_lists_late():
     late.iloc[:600, 2] = np.nan
     whole = len(train(learn.networks.MLP(hidden=4)).trained.states)
     assert (
-        len(
-            train(
-                learn.networks.MLP(hidden=4), gq.Panel.from_frame(late, halts=True)
-            ).trained.states
-        )
+        len(train(learn.networks.MLP(hidden=4), gq.Panel.of(late, halts=True)).trained.states)
         == whole
     )
 

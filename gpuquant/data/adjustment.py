@@ -1,0 +1,150 @@
+"""What follows from a panel's closes, splits, dividends and delistings: returns, the last known
+close, prices in whole ticks.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant.data.calendar import Dated
+
+EXACT = 2.0**53
+LONGEST_WINDOW = 512  # a sum over this many bars, times as many, stays exact
+
+
+class AdjustedPrices(Dated):
+    """The base of a panel: prices that are comparable over time."""
+
+    if TYPE_CHECKING:  # a panel has them as fields
+        close: np.ndarray
+        low: np.ndarray | None
+        high: np.ndarray | None
+        splits: np.ndarray | None
+        dividends: np.ndarray | None
+        delistings: np.ndarray | None
+        halts: bool
+        assets: tuple[str, ...]
+
+        @property
+        def bars(self) -> int:
+            """Number of dates."""
+
+        def extra_fields(self) -> dict[str, np.ndarray]:
+            """What is known besides closes."""
+
+    @cached_property
+    def shares(self) -> np.ndarray | None:
+        """How many shares one share of the first bar has become at each bar, shape (bars,
+        assets); None where nothing splits.
+        """
+        return (
+            None if self.splits is None else np.cumprod(np.nan_to_num(self.splits, nan=1.0), axis=0)
+        )
+
+    @cached_property
+    def last_close(self) -> np.ndarray:
+        """Closes, where an asset halts the last one before, restated for splits since; NaN
+        before its first.
+        """
+        if not self.halts:
+            return self.close
+        last = np.maximum.accumulate(
+            np.where(np.isfinite(self.close), np.arange(self.bars)[:, None], -1), axis=0
+        )
+        found = np.take_along_axis(self._restated(self.close), np.maximum(last, 0), axis=0)
+        return np.where(last >= 0, found if self.shares is None else found / self.shares, np.nan)
+
+    def _restated(self, prices: np.ndarray) -> np.ndarray:
+        """Prices of what one share of the first bar has become: they go on over a split, and
+        rest on no later one.
+        """
+        return prices if self.shares is None else prices * self.shares
+
+    @property
+    def total_return_index(self) -> np.ndarray:
+        """As `total_return`, NaN where an asset has no close."""
+        return np.where(
+            np.isfinite(self.close)
+            | (False if self.delistings is None else np.isfinite(self.delistings)),
+            self.total_return,
+            np.nan,
+        )
+
+    @cached_property
+    def total_return(self) -> np.ndarray:
+        """Closes with splits, dividends and delistings in them, from the first close on, shape
+        (bars, assets); where an asset halts, the last.
+
+        The growth of a holding whose dividends are reinvested at the close of their day; no later
+        event moves an earlier value. The closes themselves where the panel knows of no such events.
+        """
+        if self.splits is None and self.delistings is None:
+            return self.last_close
+        splits, dividends = (
+            np.full(self.close.shape, b) if v is None else np.nan_to_num(v, nan=b)
+            for v, b in ((self.splits, 1.0), (self.dividends, 0.0))
+        )
+        grown = np.ones(self.close.shape)
+        with np.errstate(invalid="ignore"):
+            grown[1:] = (splits[1:] * self.last_close[1:] + dividends[1:]) / self.last_close[:-1]
+        if self.delistings is not None:
+            grown = np.where(
+                np.isfinite(self.delistings), 1.0 + np.nan_to_num(self.delistings), grown
+            )
+        began = np.argmax(np.isfinite(self.last_close), axis=0)
+        index = self.last_close[began, np.arange(len(self.assets))] * np.cumprod(
+            np.nan_to_num(grown, nan=1.0), axis=0
+        )
+        return np.where(np.arange(self.bars)[:, None] >= began, index, np.nan)
+
+    def walked(self) -> dict[str, np.ndarray]:
+        """What a walk reads of each bar besides closes and fills: `more`, the `shares` that splits
+        make, and an `opening` price within each range.
+
+        An open that is not known is the last close, or the nearest price to it in the range of the
+        bar.
+        """
+        held = self.extra_fields()
+        if self.shares is not None:
+            held["shares"] = self.shares
+        if {"high", "low"} <= set(held) and "open" not in held:
+            before = np.concatenate([self.last_close[:1], self.last_close[:-1]])
+            if self.splits is not None:
+                before = before / np.nan_to_num(self.splits, nan=1.0)
+            held["opening"] = np.clip(
+                np.where(np.isfinite(before), before, held["low"]), held["low"], held["high"]
+            )
+        return held
+
+    @cached_property
+    def tick(self) -> tuple[Any, bool]:
+        """The coarsest power of ten that every close, restated for the splits before it, is a
+        multiple of, and True.
+
+        Where there is none that keeps sums exact in float64: a tick per asset, 2^-26 of its first
+        close, and False. Closes are rounded to it for signals alone; it depends on no later price.
+        """
+        close = self._restated(self.close)
+        highest = float(np.nanmax(close))
+        there = np.isfinite(close)
+        for digits in range(10):
+            if highest * 10.0**digits * max(LONGEST_WINDOW**2, self.bars) >= EXACT:
+                break
+            scaled = close * 10.0**digits
+            if (np.abs(scaled - np.rint(scaled)) <= 1e-15 * scaled)[there].all():
+                return 10.0**-digits, True
+        first = close[np.argmax(there, axis=0), np.arange(len(self.assets))]
+        return np.where(np.isfinite(first), first, 1.0) * 2.0**-26, False
+
+    @cached_property
+    def ticks(self) -> np.ndarray:
+        """Closes in whole ticks, restated for the splits before them, shape (bars, assets)."""
+        return np.asarray(np.rint(self._restated(self.last_close) / self.tick[0]))
+
+    @cached_property
+    def max_ticks(self) -> float:
+        """The highest close in whole ticks."""
+        return float(np.nanmax(self.ticks, initial=0.0))
