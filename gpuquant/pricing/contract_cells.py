@@ -16,7 +16,7 @@ import numpy as np
 from gpuquant.data.arrow import Words, numbers
 from gpuquant.data.columns import as_lists
 from gpuquant.data.domains import Domain
-from gpuquant.errors import InputError
+from gpuquant.errors import DataError, InputError
 from gpuquant.math.rng import MAX_STREAMS
 
 NOTHING = np.full(1, np.nan)  # in the place of a list that is not there
