@@ -130,7 +130,7 @@ def test_the_same_orders(walk_panel):
         "weights",
         "stops",
         "trails",
-        "wishes at every bar",
+        "targets at every bar",
         "brackets",
         "orders",
         "halts",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant._version import __version__
-from gpuquant.backtesting.inputs import directions, goals, resting_orders_of
+from gpuquant.backtesting.inputs import parse_signals, parse_targets, resting_orders_of
 from gpuquant.backtesting.kernels.build import (
     CPU_COLUMNS,
     SHARED,
@@ -171,7 +171,7 @@ def backtest(
             "paths and stores are walked by a rule, without a benchmark: arrays and "
             "orders belong to prices in memory"
         )
-    account = _wished(account, given, device, align)
+    account = _entered(account, given, device, align)
     if stops is not None:
         account = replace(account, parameters=_with_stops(account.parameters, stops))
     if workers is not None and account.rule in SHARED:
@@ -234,7 +234,7 @@ def launched(
     return found
 
 
-def _wished(
+def _entered(
     account: Account, given: Mapping[str, Any], device: str | Device, align: str
 ) -> Account:
     """The account with the one of the entries that is given."""
@@ -253,15 +253,17 @@ def _wished(
         return replace(account, rule=type(value), parameters=value.grid())
     if name == "signals":
         place = resolve_device(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)
-        return replace(account, rule=Signals, wishes=directions(value, panel, place.threads, align))
+        return replace(
+            account, rule=Signals, targets=parse_signals(value, panel, place.threads, align)
+        )
     if name == "orders":
         return replace(
-            account, rule=RestingOrders, wishes=resting_orders_of(value, panel, fill, align)
+            account, rule=RestingOrders, targets=resting_orders_of(value, panel, fill, align)
         )
     return replace(
         account,
         rule={"weights": Weights, "amounts": Amounts}[name],
-        wishes=goals(value, panel, name, align),
+        targets=parse_targets(value, panel, name, align),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a caller wishes, as arrays that match a panel: signals, weights and amounts bar by bar,
+"""What a caller gives, as arrays that match a panel: signals, weights and amounts bar by bar,
 orders as tickets.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuquant.backtesting.kernels.records import RestingOrder
 from gpuquant.backtesting.settings import Size
-from gpuquant.backtesting.signals import coded
+from gpuquant.backtesting.signals import encode_signals
 from gpuquant.data import files, readers, table_dates
 from gpuquant.data.calendar import bars_at, dates_of
 from gpuquant.data.columns import domains, loose
@@ -96,7 +96,7 @@ def _numbers_of(values: Any, name: str) -> np.ndarray:
         raise InputError(f"{name} must be numbers: {failure}") from failure
 
 
-def goals(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
+def parse_targets(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
     """Target weights or amounts as an array of their own, each a number below NO_CHANGE, or NaN."""
     array = aligned(values, panel, name, align)
     array = (
@@ -120,10 +120,10 @@ def _refuse(bad: np.ndarray, array: np.ndarray, panel: Panel, name: str, allowed
         )
 
 
-def directions(signals: Any, panel: Panel, threads: int, align: str = "exact") -> np.ndarray:
+def parse_signals(signals: Any, panel: Panel, threads: int, align: str = "exact") -> np.ndarray:
     """Signals as the codes that the walk reads, each of 1, 0, -1 or NaN."""
     array = aligned(signals, panel, "signals", align)
-    codes, sound = coded(array, threads)
+    codes, sound = encode_signals(array, threads)
     if not sound:
         _refuse(
             ~np.isin(array, (1.0, 0.0, -1.0)) & ~np.isnan(array),

@@ -43,8 +43,10 @@ def parts(account: Account) -> Iterator[Account]:
         if isinstance(panel, Store)
         else (slice(k, min(k + most, len(panel.assets))) for k in range(0, len(panel.assets), most))
     ):
-        wishes = None if account.wishes is None else np.ascontiguousarray(account.wishes[:, names])
-        yield replace(account, panel=panel.columns(names), wishes=wishes)
+        targets = (
+            None if account.targets is None else np.ascontiguousarray(account.targets[:, names])
+        )
+        yield replace(account, panel=panel.columns(names), targets=targets)
 
 
 def spread(account: Account, place: Device, workers: Any, tick: Any) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""The account: one launch of the back-test walk, from what is wished, its terms and its costs to
+"""The account: one launch of the back-test walk, from what is asked, its terms and its costs to
 running sums and orders.
 """
 
@@ -37,7 +37,7 @@ from gpuquant.backtesting.kernels.records import (
 from gpuquant.backtesting.no_cost import NoCost
 from gpuquant.backtesting.price_paths import Paths
 from gpuquant.backtesting.settings import GRIDDED, Margin, Size, Stops, word
-from gpuquant.backtesting.signals import decoded
+from gpuquant.backtesting.signals import decode_signals
 from gpuquant.costs.base import Cost
 from gpuquant.data.adjustment import EXACT
 from gpuquant.data.columns import domains
@@ -58,18 +58,18 @@ class Account:
     ----------
     panel : Panel
     rule : type
-        A rule, or the kind of array that `wishes` is.
+        A rule, or the kind of array that `targets` is.
     parameters : dict of arrays, shape (rows,)
         Those of the rule and of the stops, a row for each combination.
-    wishes : array, optional
-        Shape (bars, assets), or of the tickets; signals as `coded`, with a few bars more.
+    targets : array, optional
+        Shape (bars, assets), or of the tickets; signals as `encode_signals`, with a few bars more.
     """
 
     panel: Panel
     rule: type[Rule]
     parameters: dict[str, np.ndarray]
     cost: Cost
-    wishes: np.ndarray | None
+    targets: np.ndarray | None
     fill: str
     cash: float
     size: Size = field(default_factory=Size)
@@ -83,11 +83,11 @@ class Account:
     first_path: int = 0
 
     def wanted(self) -> np.ndarray | None:
-        """The wishes as the caller gave them, in float64."""
+        """The targets as the caller gave them, in float64."""
         return (
-            self.wishes
-            if self.wishes is None or self.wishes.dtype != np.int8
-            else decoded(self.wishes[: self.panel.bars])
+            self.targets
+            if self.targets is None or self.targets.dtype != np.int8
+            else decode_signals(self.targets[: self.panel.bars])
         )
 
     @property
@@ -275,10 +275,10 @@ class Account:
     def _inputs(self, place: Device) -> Inputs:
         """What the caller gave by bar or by order, years from bar to bar, and a benchmark."""
         listed, targets = np.full((1, len(RestingOrder.__annotations__)), np.nan), np.empty((1, 1))
-        if self.wishes is not None and self.rule is RestingOrders:
-            listed = self.wishes
-        elif self.wishes is not None:
-            targets = np.ascontiguousarray(self.wishes.T)
+        if self.targets is not None and self.rule is RestingOrders:
+            listed = self.targets
+        elif self.targets is not None:
+            targets = np.ascontiguousarray(self.targets.T)
         statuses = np.zeros((len(OrderStatus.__annotations__), len(listed)))
         market = np.zeros(1)
         if self.market is not None:
@@ -325,15 +325,15 @@ class Account:
             )
         names = slice(group * self.assets, (group + 1) * self.assets)
         whole = self.assets == len(self.panel.assets)
-        wishes = (
-            self.wishes
-            if self.wishes is None or whole
-            else np.ascontiguousarray(self.wishes[:, names])
+        targets = (
+            self.targets
+            if self.targets is None or whole
+            else np.ascontiguousarray(self.targets[:, names])
         )
         parameters = {k: v if v.size == 1 else v[row : row + 1] for k, v in self.parameters.items()}
         return replace(
             self,
             panel=self.panel if whole else self.panel.columns(names),
-            wishes=wishes,
+            targets=targets,
             parameters=parameters,
         )

@@ -57,7 +57,7 @@ def code(unit, lane0, bars, assets, given, codes, wrong):
     wrong[unit] = bad
 
 
-def coded(signals: np.ndarray, threads: int) -> tuple[np.ndarray, bool]:
+def encode_signals(signals: np.ndarray, threads: int) -> tuple[np.ndarray, bool]:
     """The codes of signals, shape (bars, assets) with bars up to a multiple of eight, and
     whether each is 1, 0, -1 or NaN.
     """
@@ -77,7 +77,7 @@ def coded(signals: np.ndarray, threads: int) -> tuple[np.ndarray, bool]:
     return codes.view(np.int8).T, not wrong.any()
 
 
-def decoded(codes: np.ndarray) -> np.ndarray:
+def decode_signals(codes: np.ndarray) -> np.ndarray:
     """The signals of codes."""
     return np.where(codes == NO_SIGNAL, np.nan, codes.astype(np.float64))
 

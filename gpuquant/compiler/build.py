@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from gpuquant.compiler import llvm, reduction
-from gpuquant.compiler.cache import keep
+from gpuquant.compiler.cache import cached_bytes
 from gpuquant.compiler.kernel import identity, vocabulary
 from gpuquant.compiler.program import Program, definitions
 from gpuquant.compiler.targets import CPU, CUDA, Target
@@ -51,7 +51,7 @@ def _machine_code(text: str, kinds: tuple[Kind, ...]) -> Callable[[int, int, Any
     """The kernel, from the cache folder or made and put there."""
     with compiling:
         return llvm.loaded(
-            keep(
+            cached_bytes(
                 "o",
                 lambda: llvm.compiled(lowered(text, kinds)),
                 llvm.host().name,
@@ -89,7 +89,7 @@ def ptx(text: str, kinds: tuple[Kind, ...], capability: int = NEWEST) -> bytes:
     """
     chip = f"sm_{min(capability, NEWEST)}"
     with compiling:
-        return keep(
+        return cached_bytes(
             "ptx",
             lambda: llvm.assembly(lowered(text, kinds, CUDA), CUDA, chip).encode(),
             llvm.VERSION,

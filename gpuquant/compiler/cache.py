@@ -26,7 +26,7 @@ from gpuquant.errors import DiskError
 DIRECTORY = os.O_RDONLY | system.DIRECTORY | system.NOFOLLOW | system.CLOEXEC
 
 
-def keep(ending: str, make: Callable[[], bytes], *made_of: str) -> bytes:
+def cached_bytes(ending: str, make: Callable[[], bytes], *made_of: str) -> bytes:
     """What `make` gives, from the cache folder or put there under a name made of `made_of`; a file
     that is damaged is made anew.
 

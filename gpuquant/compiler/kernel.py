@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.compiler.bodies import Body, Narrow
-from gpuquant.compiler.cache import fingerprint, keep
+from gpuquant.compiler.cache import cached_bytes, fingerprint
 from gpuquant.compiler.flatten import Flatten
 from gpuquant.compiler.formula import Formula
 from gpuquant.compiler.functions import parse
@@ -90,7 +90,7 @@ class Source:
 
 def vocabulary() -> str:
     """vmath, vcmath and rng as kernel source; made once for a library."""
-    return kept(_vocabulary, "vocabulary")
+    return cached_source(_vocabulary, "vocabulary")
 
 
 def _vocabulary() -> str:
@@ -145,13 +145,13 @@ def _stable(thing: Any) -> str:
     return f"{thing.__module__}.{thing.__qualname__}" if isinstance(thing, type) else repr(thing)
 
 
-def kept(make: Callable[[], str], *identity: Any) -> str:
+def cached_source(make: Callable[[], str], *identity: Any) -> str:
     """The text that `make` gives, or what it gave in an earlier process for the same `identity` and
     library.
 
     Making a text takes as long as loading the machine code made from it.
     """
-    return keep("text", lambda: make().encode(), _package(), _stable(identity)).decode()
+    return cached_bytes("text", lambda: make().encode(), _package(), _stable(identity)).decode()
 
 
 def made(make: Callable[[str], Source], target: str, *identity: Any) -> str | Source:
@@ -159,7 +159,9 @@ def made(make: Callable[[str], Source], target: str, *identity: Any) -> str | So
     Python, which needs its trees, the source itself.
     """
     return (
-        make(target) if target == "python" else kept(lambda: make(target).text(), target, *identity)
+        make(target)
+        if target == "python"
+        else cached_source(lambda: make(target).text(), target, *identity)
     )
 
 

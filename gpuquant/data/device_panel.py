@@ -14,7 +14,7 @@ from gpuquant.device import Device
 if TYPE_CHECKING:
     from gpuquant.data.panel import Panel
 
-TAIL = 64  # places after the last bar, which loops of a fixed length read
+RIGHT_PADDING = 64  # places after the last bar, which loops of a fixed length read
 NOTHING = {
     "volume": 0.0,
     "splits": 1.0,
@@ -23,19 +23,19 @@ NOTHING = {
 }  # where nothing is said of a bar
 
 
-def lead_of(bars: int) -> int:
+def left_padding(bars: int) -> int:
     """The places of NaN before the first of so many bars: no window reaches further."""
     return bars + 1
 
 
 @dataclass(frozen=True)
 class DevicePanel:
-    """A panel on a device: prices of shape (assets, lead + bars + TAIL) and prefix sums of ticks,
-    one place longer.
+    """A panel on a device: prices of shape (assets, lead + bars + RIGHT_PADDING), and prefix sums
+    of ticks, one place longer.
 
     Each begins with `lead` places of NaN, what a rule finds that looks back beyond the first bar,
-    and ends with TAIL more. Where assets halt, `close` holds the last known price and `traded` NaN;
-    `more` has, one after the other, what else the panel knows.
+    and ends with RIGHT_PADDING more. Where assets halt, `close` holds the last known price and
+    `traded` NaN; `more` has, one after the other, what else the panel knows.
     """
 
     close: Any
@@ -46,15 +46,15 @@ class DevicePanel:
     lead: int
 
 
-def brought(panel: Panel, place: Device) -> DevicePanel:
+def on_device(panel: Panel, place: Device) -> DevicePanel:
     """A panel's arrays, put on a device."""
-    lead, assets = lead_of(panel.bars), len(panel.assets)
+    lead, assets = left_padding(panel.bars), len(panel.assets)
 
     def up(values: np.ndarray, name: str) -> Any:
         """On the device, one row for each asset."""
         before, beyond = (
             np.full((lead, values.shape[1]), np.nan),
-            np.full((TAIL, values.shape[1]), np.nan),
+            np.full((RIGHT_PADDING, values.shape[1]), np.nan),
         )
         return place.put(np.concatenate([before, values, beyond]).T, name)
 

@@ -19,7 +19,7 @@ from gpuquant.data.adjustment import AdjustedPrices
 from gpuquant.data.arguments import flag
 from gpuquant.data.arrow import write_frame
 from gpuquant.data.calendar import check_calendar, moment
-from gpuquant.data.device_panel import DevicePanel, brought
+from gpuquant.data.device_panel import DevicePanel, on_device
 from gpuquant.data.panel_checks import MORE, check
 from gpuquant.data.panel_words import told
 from gpuquant.device import Device, resolve_device
@@ -346,5 +346,5 @@ class Panel(AdjustedPrices):
         """The panel's arrays on a device; they go up the first time and stay."""
         place = resolve_device(device)
         if place.name not in self._on:
-            self._on[place.name] = brought(self, place)
+            self._on[place.name] = on_device(self, place)
         return self._on[place.name]

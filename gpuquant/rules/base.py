@@ -1,4 +1,4 @@
-"""What a rule is: columns of parameters, and a plain function from the past to a wish."""
+"""What a rule is: columns of parameters, and a plain function from the past to a target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from gpuquant.data.columns import Member, as_column, combinations, domains
 from gpuquant.errors import InputError
 
-NO_CHANGE = 1e9  # a wish to change nothing
+NO_CHANGE = 1e9  # the target that changes nothing
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,13 @@ class Rule(Member):
     combinations.
 
     - `begin(r, i) -> (state, first)`, the state before the first decision and the bar of it;
-    - `decide(r, i, state, past, k) -> (state, wish)` at the close of bar k: wish 1.0 long, 0.0
+    - `decide(r, i, state, past, k) -> (state, target)` at the close of bar k: target 1.0 long, 0.0
       flat, -1.0 short or NO_CHANGE;
-    - where the class says `priced = True`, `-> (state, wish, limit, stop)`: prices that the wish
-      waits for at the bar it is due, 0.0 for none (with NaN, or below zero, it is no wish). It
-      fills at its limit or better, at its stop or worse, with both at the stop if the limit allows
-      that; else it is refused, and may be wished again. Its size is worked out at that bar's open.
+    - where the class says `priced = True`, `-> (state, target, limit, stop)`: prices that the
+      target waits for at the bar it is due, 0.0 for none (with NaN, or below zero, it is no
+      target). It fills at its limit or better, at its stop or worse, with both at the stop if the
+      limit allows that; else it is refused, and may be given again. Its size is worked out at that
+      bar's open.
 
     `past.sum(n)` is the sum of the last n closes in whole ticks, exactly; `past.close(n)` the close
     n bars ago, and `past.open(n)`, `past.high(n)`, `past.low(n)`, `past.volume(n)` where the panel
@@ -56,5 +57,5 @@ class Rule(Member):
 
     @staticmethod
     def decide(r: Any, i: int, state: tuple[float, ...], past: Any, k: float) -> tuple[Any, ...]:
-        """The state after bar k, the wish, and where it is priced its limit and its stop."""
+        """The state after bar k, the target, and where it is priced its limit and its stop."""
         raise NotImplementedError

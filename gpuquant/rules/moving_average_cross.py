@@ -44,5 +44,5 @@ class MovingAverageCross(Rule):
     def decide(r, i, state, past, k):
         gap = past.sum(r.fast[i]) * r.slow[i] - past.sum(r.slow[i]) * r.fast[i]
         crossed = gap * state[0] < 0.0
-        wish = (1.0 if gap > 0.0 else r.below[i]) if crossed else NO_CHANGE
-        return (gap if gap != 0.0 else state[0],), wish
+        target = (1.0 if gap > 0.0 else r.below[i]) if crossed else NO_CHANGE
+        return (gap if gap != 0.0 else state[0],), target

@@ -96,16 +96,16 @@ class TrialLog(Shown):
                 for name, value in known
                 if name not in GRIDDED and (name, value[0]) != ("trail_reference", 0.0)
             }
-        wished = (
+        asked = (
             None
-            if account.wishes is None
+            if account.targets is None
             else hashlib.sha256(np.ascontiguousarray(account.wanted()).tobytes()).hexdigest()
         )
         common = {
             "what": description,
             "rule": account.rule.__name__,
             "dates": [str(account.panel.dates[k]) for k in (0, -1)],
-            "wishes": wished,
+            "targets": asked,
             **terms,
         }
         if len(found) < account.columns:

@@ -7,7 +7,7 @@ import gpuquant as gq
 from gpuquant import costs, rules
 from tests.backtesting.own_rule import Patient
 from tests.backtesting.test_backtest import panel_of
-from tests.backtesting.test_terms import bars, wishes
+from tests.backtesting.test_terms import bars, targets
 
 
 def accounts():
@@ -22,7 +22,7 @@ def accounts():
         bars(draw, 60, 2, ranges=True, volume=True, actions=True),
         bars(draw, 60, 2, halts=True, gone=True),
     )
-    signals, weights = wishes(draw, (60, 2), "signals"), draw.dirichlet([1, 1], 60)
+    signals, weights = targets(draw, (60, 2), "signals"), draw.dirichlet([1, 1], 60)
     stops = gq.Stops(stop_loss=[0.02, 0.04], take_profit=0.05, trailing=0.03)
     broker = costs.Commission(rate=0.001, fixed=1.0, minimum=2.0, slippage=0.001, impact=0.01)
     closes = ranged.close
@@ -104,7 +104,7 @@ def accounts():
         "orders": (ranged, {"orders": orders, "costs": broker}),
         "halts": (
             halted,
-            {"weights": wishes(draw, (60, 2), "weights"), "costs": fees, "fill": "same_close"},
+            {"weights": targets(draw, (60, 2), "weights"), "costs": fees, "fill": "same_close"},
         ),
         "margin": (
             panel,
@@ -117,7 +117,7 @@ def accounts():
         "locked": (
             panel,
             {
-                "amounts": wishes(draw, (60, 2), "amounts"),
+                "amounts": targets(draw, (60, 2), "amounts"),
                 "margin": gq.Margin(lock_short_proceeds=True, borrow_rate=0.1),
                 "costs": fees,
             },
@@ -131,7 +131,7 @@ def accounts():
             gq.BootstrappedPrices(prices=history, paths=3, bars=40, block=4.0),
             {"rule": crosses, "stops": gq.Stops(stop_loss=0.02)},
         ),
-        "wishes at every bar": (
+        "targets at every bar": (
             plain,
             {
                 "signals": np.nan_to_num(signals, nan=1.0),

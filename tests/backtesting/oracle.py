@@ -52,10 +52,10 @@ class Terms:
 
 @dataclass
 class Oracle:
-    """One account on the assets `names` of a panel, as wished in an array of the panel's shape."""
+    """One account on the assets `names` of a panel, as asked in an array of the panel's shape."""
 
     panel: object
-    wishes: np.ndarray
+    targets: np.ndarray
     terms: Terms
     cash: float
     held: np.ndarray = field(init=False)
@@ -67,7 +67,7 @@ class Oracle:
         n = self.panel.close.shape[1]
         self.held, self.debt = np.zeros(n), np.zeros(n)
         self.base, self.top, self.entry = np.zeros(n), np.zeros(n), np.full(n, -1)
-        self.wish, self.alive, self.called = np.full(n, np.nan), True, False
+        self.target, self.alive, self.called = np.full(n, np.nan), True, False
         self.last = np.full(n, np.nan)
 
     def fee(self, value):
@@ -180,20 +180,20 @@ class Oracle:
         self.held[j] = now
         self.fills.append((bar, j, side * size, paid, fee))
 
-    def units(self, j, wish, price, worth):
-        """Units to trade for a wish."""
+    def units(self, j, target, price, worth):
+        """Units to trade for a target."""
         t, had = self.terms, self.held[j]
-        if math.isnan(wish) or (wish == 0.0 and had == 0.0):
+        if math.isnan(target) or (target == 0.0 and had == 0.0):
             return 0.0
         if t.mode == "weights":
-            return wish * worth / price - had
+            return target * worth / price - had
         if t.mode == "amounts":
-            return wish - had
-        if wish == 0.0:
+            return target - had
+        if target == 0.0:
             return -had
-        if wish * had > 0.0 and not t.add:
+        if target * had > 0.0 and not t.add:
             return 0.0
-        side = math.copysign(1.0, wish)
+        side = math.copysign(1.0, target)
         if t.of == "cash":
             paid = self.paid(price, side)
             closing = max(-side * had, 0.0)
@@ -219,14 +219,14 @@ class Oracle:
         return wanted
 
     def trade(self, bar, prices):
-        """All wishes at once: sales first."""
+        """All targets at once: sales first."""
         known = np.where(prices > 0.0, prices, self.last)
         worth = self.worth(known)
         sizes = self.sizes
-        for j, wish in enumerate(self.wish):
+        for j, target in enumerate(self.target):
             if prices[j] > 0.0:
-                sizes[j] = self.units(j, wish, prices[j], worth)
-            elif not math.isnan(wish) and (wish != 0.0 or self.held[j] != 0.0):
+                sizes[j] = self.units(j, target, prices[j], worth)
+            elif not math.isnan(target) and (target != 0.0 or self.held[j] != 0.0):
                 self.refused.append((bar, j))
         for j in np.flatnonzero(
             (np.abs(sizes) < TINY) & (sizes != 0.0)
@@ -337,7 +337,7 @@ class Oracle:
                 ratio = np.nan_to_num(panel.splits[bar], nan=1.0)
                 self.last = self.last / ratio
                 if t.mode == "amounts" and t.fill == "next":
-                    self.wish = self.wish * ratio
+                    self.target = self.target * ratio
                 for j in np.flatnonzero(self.held):
                     self.cash += self.held[j] * panel.dividends[bar, j]
                     self.held[j] *= panel.splits[bar, j]
@@ -354,18 +354,19 @@ class Oracle:
                             slips=0.0,
                         )
             if t.fill != "next":
-                self.wish = self.wishes[bar].copy()
+                self.target = self.targets[bar].copy()
                 if self.called:
-                    self.wish[:] = 0.0
+                    self.target[:] = 0.0
                 if t.stops:
                     for j in range(len(closes)):
                         if self.protect(bar, j, prices[j] > 0.0):
-                            self.wish[j] = np.nan
-            if self.alive and np.isfinite(self.wish).any():
+                            self.target[j] = np.nan
+            if self.alive and np.isfinite(self.target).any():
                 self.trade(bar, prices)
             elif not self.alive:
                 self.refused += [
-                    (bar, j) for j in np.flatnonzero(np.isfinite(self.wish) & (self.wish != 0.0))
+                    (bar, j)
+                    for j in np.flatnonzero(np.isfinite(self.target) & (self.target != 0.0))
                 ]
             if t.fill == "next" and t.stops:
                 for j in range(len(closes)):
@@ -380,9 +381,9 @@ class Oracle:
                 self.cash = worth
                 self.held[:] = 0.0
             if t.fill == "next":
-                self.wish = self.wishes[bar].copy()
+                self.target = self.targets[bar].copy()
             gross = sum(abs(h * p) for h, p in zip(self.held, self.last, strict=True) if h != 0.0)
             self.called = t.levered and self.alive and worth < t.maintenance * gross
             if self.called and t.fill == "next":
-                self.wish[:] = 0.0
+                self.target[:] = 0.0
         return self

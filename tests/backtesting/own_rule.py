@@ -26,9 +26,9 @@ class BuyTheDip(Rule):
     def decide(r, i, state, past, k):
         close = past.close(0)
         high = max(state[0], close)
-        wish = 1.0 if close < high * (1.0 - r.depth[i]) else NO_CHANGE
-        wish = 0.0 if close >= high else wish
-        return (high,), wish
+        target = 1.0 if close < high * (1.0 - r.depth[i]) else NO_CHANGE
+        target = 0.0 if close >= high else target
+        return (high,), target
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Patient(Rule):
     def decide(r, i, state, past, k):
         turn = state[0]
         side = 1.0 if turn == 0.0 or turn == 9.0 else -1.0
-        wish = (
+        target = (
             1.0
             if turn == 0.0
             else (-1.0 if turn == 6.0 else (0.0 if turn == 3.0 or turn == 9.0 else NO_CHANGE))
@@ -111,4 +111,4 @@ class Patient(Rule):
         close = past.close(0)
         limit = close * (1.0 - side * r.limit[i]) if r.limit[i] != 0.0 else 0.0
         stop = close * (1.0 + side * r.stop[i]) if r.stop[i] != 0.0 else 0.0
-        return (turn + 1.0 if turn < 11.0 else 0.0,), wish, limit, stop
+        return (turn + 1.0 if turn < 11.0 else 0.0,), target, limit, stop

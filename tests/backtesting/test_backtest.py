@@ -60,10 +60,10 @@ def oracle(panel, weights, cost, cash, same_close):
     hold, equity, orders = np.zeros(panel.close.shape[1]), [], []
     waiting = None
     for t, prices in enumerate(panel.close):
-        wish = weights[t] if same_close else waiting
-        if wish is not None and np.isfinite(wish).any():
+        target = weights[t] if same_close else waiting
+        if target is not None and np.isfinite(target).any():
             worth = cash + hold @ prices
-            sizes = np.where(np.isfinite(wish), wish * worth / prices - hold, 0.0)
+            sizes = np.where(np.isfinite(target), target * worth / prices - hold, 0.0)
             cover = np.clip(-hold, 0.0, np.maximum(sizes, 0.0))
             for buying in (False, True):
                 paid = prices * (1 + slip if buying else 1 - slip)
@@ -88,13 +88,13 @@ def oracle(panel, weights, cost, cash, same_close):
                         cover + min(1.0, room / wanted if wanted > 0 else 1.0) * (sizes - cover),
                         sizes,
                     )
-                for j in np.flatnonzero(np.isfinite(wish)):
+                for j in np.flatnonzero(np.isfinite(target)):
                     size = sizes[j]
                     if abs(size) < 1e-8 or (size > 0) != buying:
                         continue
                     fee = rate * abs(size) * paid[j]
                     cash -= size * paid[j] + fee
-                    hold[j] = 0.0 if wish[j] == 0 else hold[j] + size
+                    hold[j] = 0.0 if target[j] == 0 else hold[j] + size
                     orders.append((t, j, size, paid[j], fee))
         waiting = weights[t]
         equity.append(cash + hold @ prices)
@@ -265,7 +265,7 @@ def test_an_array_that_is_changed_afterwards_changes_no_result(entry, walk_panel
 
 
 def test_signals_are_a_rule_written_out(walk_panel):
-    """The crossing rule's own wishes, given as an array, make the same account."""
+    """The crossing rule's own targets, given as an array, make the same account."""
     rule = rules.MovingAverageCross(fast=3, slow=15)
     by_rule = gq.backtest(walk_panel, rule, costs=FEES)
     signals = np.full(walk_panel.close.shape, np.nan)
@@ -280,7 +280,7 @@ def test_signals_are_a_rule_written_out(walk_panel):
 
 def test_to_wish_for_what_is_held_changes_nothing(walk_panel):
     """A direction at every bar is the account of its changes alone; a stop's turnover does not
-    rest on how many wishes its block has.
+    rest on how many targets its block has.
     """
     draw = np.random.default_rng(12)
     changes = draw.choice(
@@ -311,9 +311,9 @@ def test_to_wish_for_what_is_held_changes_nothing(walk_panel):
         low=np.minimum(first, close)[:, None],
     )
     turnovers = []
-    for wished in (1, 2, 3, 4):
+    for asked in (1, 2, 3, 4):
         signals = np.full((8, 1), np.nan)
-        signals[:wished] = 1.0
+        signals[:asked] = 1.0
         turnovers.append(
             gq.backtest(bars, signals=signals, stops=gq.Stops(stop_loss=0.05)).measures["turnover"][
                 0
@@ -428,7 +428,7 @@ FEW = ("grid", "weights", "paths")
 OTHERS = (
     "stops",
     "trails",
-    "wishes at every bar",
+    "targets at every bar",
     "brackets",
     "orders",
     "halts",

@@ -13,7 +13,7 @@ from gpuquant import features, learn
 from gpuquant.backtesting import trades as matched
 from gpuquant.device import resolve_device
 from gpuquant.rules.base import NO_CHANGE, Rule
-from tests.backtesting.test_terms import bars, wishes
+from tests.backtesting.test_terms import bars, targets
 
 CASH = 10_000.0
 
@@ -33,21 +33,21 @@ def profits(found, matching):
 
 
 TERMS = {
-    "weights": lambda d, p: {"weights": wishes(d, p.close.shape, "weights")},
-    "amounts": lambda d, p: {"amounts": wishes(d, p.close.shape, "amounts")},
-    "signals": lambda d, p: {"signals": wishes(d, p.close.shape, "signals")},
+    "weights": lambda d, p: {"weights": targets(d, p.close.shape, "weights")},
+    "amounts": lambda d, p: {"amounts": targets(d, p.close.shape, "amounts")},
+    "signals": lambda d, p: {"signals": targets(d, p.close.shape, "signals")},
     "stops": lambda d, p: {
-        "signals": wishes(d, p.close.shape, "signals"),
+        "signals": targets(d, p.close.shape, "signals"),
         "stops": gq.Stops(stop_loss=0.05, take_profit=0.08, trailing=0.06),
     },
     "margin": lambda d, p: {
-        "weights": 2.0 * wishes(d, p.close.shape, "weights"),
+        "weights": 2.0 * targets(d, p.close.shape, "weights"),
         "margin": gq.Margin(
             initial=0.3, maintenance=0.2, margin_rate=0.1, cash_rate=0.03, borrow_rate=0.05
         ),
     },
     "ruin": lambda d, p: {
-        "amounts": -20.0 * np.abs(wishes(d, p.close.shape, "amounts")),
+        "amounts": -20.0 * np.abs(targets(d, p.close.shape, "amounts")),
         "margin": gq.Margin(initial=0.05, borrow_rate=0.1),
     },
     "orders": lambda d, p: {
@@ -194,8 +194,8 @@ class Breakout(Rule):
             high = max(high, past.close(n))
         for n in range(2, 6):
             low = min(low, past.close(n))
-        wish = 1.0 if past.close(0) > high else (0.0 if past.close(0) < low else NO_CHANGE)
-        return (state[0],), wish
+        target = 1.0 if past.close(0) > high else (0.0 if past.close(0) < low else NO_CHANGE)
+        return (state[0],), target
 
 
 def test_closes_of_the_past_are_of_a_share_as_it_is_now():
@@ -208,7 +208,7 @@ def test_closes_of_the_past_are_of_a_share_as_it_is_now():
 
 def test_stops_excursions_and_trades_see_through_a_split():
     panel = whole_splits(5, ranges=True)
-    signals = wishes(np.random.default_rng(5), panel.close.shape, "signals")
+    signals = targets(np.random.default_rng(5), panel.close.shape, "signals")
     one, other = (
         gq.backtest(p, signals=signals, stops=gq.Stops(stop_loss=0.04, take_profit=0.06))
         for p in (panel, restated(panel))

@@ -1,4 +1,4 @@
-"""Rules that price their wishes: limits and stops, against a loop that anyone can follow."""
+"""Rules that price their targets: limits and stops, against a loop that anyone can follow."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ UNITS = 10.0
 
 def followed(panel, asset, limit, stop):
     """Fills (bar, signed units, price) and refusals (bar, wanted) of the rule on one asset, with
-    ten units to a wish.
+    ten units to a target.
     """
     close = panel.close[:, asset]
     first, high, low = (
@@ -199,7 +199,7 @@ def test_a_rule_that_forgets_its_prices_is_named():
     with pytest.raises(
         MemberError,
         match=(
-            r"Forgets.decide returns \(state, 1.0\): must be \(state, wish, limit, stop\), as "
+            r"Forgets.decide returns \(state, 1.0\): must be \(state, target, limit, stop\), as "
             r"priced = True"
         ),
     ):

@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from gpuquant.backtesting.kernels.stateless import settled, split
+from gpuquant.backtesting.kernels.stateless import detect_stateless_update, split_stateless
 
 SCOPE = {
     "jit": lambda f: f,
@@ -56,7 +56,7 @@ def made(text, name, scope=SCOPE):
 
 def parts(source):
     """The source of the two parts, and how many numbers are seen."""
-    functions, count = split(ast.parse(source).body, "decide", 2)
+    functions, count = split_stateless(ast.parse(source).body, "decide", 2)
     return ast.unparse(functions), count
 
 
@@ -120,12 +120,14 @@ def test_a_state_that_is_kept_or_seen_is_known_without_the_one_before(body, latc
     (function,) = ast.parse(
         "def decide(r, i, state, past, k):\n" + textwrap.indent(body, "    ")
     ).body
-    functions, _ = split([function], "decide", 2)
-    latch = settled(functions[0], 2)
+    functions, _ = split_stateless([function], "decide", 2)
+    latch = detect_stateless_update(functions[0], 2)
     assert (latch is not None) is latches
     if latches:
         text = ast.unparse([*functions, latch])
-        look, decide, seen_alone = (made(text, name) for name in ("look", "decide", "settled"))
+        look, decide, seen_alone = (
+            made(text, name) for name in ("look", "decide", "stateless_update")
+        )
         for k in range(8):
             past, r = [1.0, 2.0, 3.0], (2.0, 3.0)
             seen = look(r, 0, past, float(k))

@@ -55,8 +55,8 @@ def bars(
     return Panel(close, dates, tuple(f"S{j}" for j in range(assets)), halts=halts, **more)
 
 
-def wishes(draw, shape, mode):
-    """Random wishes of a mode, most of them none."""
+def targets(draw, shape, mode):
+    """Random targets of a mode, most of them none."""
     if mode == "signals":
         out = draw.choice([1.0, 0.0, -1.0], shape)
     elif mode == "weights":
@@ -328,7 +328,7 @@ def books(name, count, seed, kernels):
             draw.integers(3, 40) if draw.random() < 0.8 else draw.integers(60, 200)
         )  # of one block of the walk, or of several
         panel = bars(draw, int(length), assets, **more)
-        given = wishes(draw, panel.close.shape, t.mode)
+        given = targets(draw, panel.close.shape, t.mode)
         if t.mode == "weights" and t.levered:
             given *= 2.0
         one, other = check(panel, given, t, f"{name} {k}")
@@ -353,7 +353,7 @@ def test_a_wrong_account_is_seen():
     pass.
     """
     draw = np.random.default_rng(5)
-    panel, given = bars(draw, 200, 2, ranges=True), wishes(draw, (200, 2), "signals")
+    panel, given = bars(draw, 200, 2, ranges=True), targets(draw, (200, 2), "signals")
     t = Terms("signals", of="cash", rate=0.001, stops=True, stop_loss=0.04)
     check(panel, given, t, "as it is")
     for change in ({"rate": 0.001001}, {"stop_loss": 0.0401}):

@@ -24,7 +24,7 @@ def home(tmp_path, monkeypatch):
 def put():
     """What is kept under one name, made anew or found."""
     made = []
-    return cache.keep("text", lambda: made.append(1) or b"content", "name"), bool(made)
+    return cache.cached_bytes("text", lambda: made.append(1) or b"content", "name"), bool(made)
 
 
 def test_a_file_is_kept_and_found(home):

@@ -255,7 +255,7 @@ def test_a_trial_of_signals_is_known_by_what_the_caller_gave(tmp_path, walk_pane
             walk_panel, signals=signals, stops=gq.Stops(trailing=0.05, trail_reference="close")
         )
     told = [json.loads(text) for text in ledger.frame()["description"]]
-    assert {one["wishes"] for one in told} == {hashlib.sha256(signals.tobytes()).hexdigest()}
+    assert {one["targets"] for one in told} == {hashlib.sha256(signals.tobytes()).hexdigest()}
     assert ["stops trail_reference" in one for one in told] == [False] * len(walk_panel.assets) + [
         True
     ] * len(walk_panel.assets)

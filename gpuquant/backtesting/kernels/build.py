@@ -44,7 +44,7 @@ from gpuquant.backtesting.kernels.codes import (
 )
 from gpuquant.backtesting.kernels.flags import Flags, Known
 from gpuquant.backtesting.kernels.records import TYPES, Moments, Settings, Tally
-from gpuquant.backtesting.kernels.stateless import settled, split
+from gpuquant.backtesting.kernels.stateless import detect_stateless_update, split_stateless
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler.functions import fingerprint, parse
 from gpuquant.compiler.kernel import Source
@@ -53,7 +53,7 @@ from gpuquant.compiler.subset import Rewriter
 from gpuquant.compiler.targets import TARGETS
 from gpuquant.costs.base import Cost
 from gpuquant.data.columns import cached, domains, offered
-from gpuquant.data.device_panel import TAIL, lead_of
+from gpuquant.data.device_panel import RIGHT_PADDING, left_padding
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.pricing.kernels.build import sample
@@ -79,7 +79,7 @@ FRONT = 8  # where the equity of a block's first bar stands: at the beginning of
 ASKED = ("sum", "close", "open", "high", "low", "volume")  # what a rule may ask of `past`
 PLACES = 16  # of each moment's partial sums
 FILLS = ("next", "same_close", "same_open")
-assert CPU_BLOCK <= TAIL
+assert CPU_BLOCK <= RIGHT_PADDING
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _source(kind: Kind, target: str) -> Source:
         extra += ast.parse("def look(r, i, past, k):\n    return ()").body
     else:
         decide, seen = _decision(kind.rule, of_rule)
-        stateless = settled(decide[-2], 2)
+        stateless = detect_stateless_update(decide[-2], 2)
         extra += [*decide, *([] if stateless is None else [stateless])]
     members += [
         Member("begin", kind.rule.begin, of_rule, accurate=True),
@@ -278,7 +278,7 @@ def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[list[ast.Fun
     """The source of a rule's `decide`, and of what it sees of the past for many bars at once; how
     many numbers that is.
     """
-    count, answer = (4, "(state, wish, limit, stop)") if rule.priced else (2, "(state, wish)")
+    count, answer = (4, "(state, target, limit, stop)") if rule.priced else (2, "(state, target)")
     for node in ast.walk(parse(rule.decide)):
         if (
             isinstance(node, ast.Return)
@@ -290,7 +290,7 @@ def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[list[ast.Fun
                 f"as priced = {rule.priced}"
             )
     member = Member("decide", rule.decide, places, accurate=True, methods={"past": ASKED})
-    return split(Rewriter(member, PRECISIONS["double"]).rewrite(), "decide", 2)
+    return split_stateless(Rewriter(member, PRECISIONS["double"]).rewrite(), "decide", 2)
 
 
 def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
@@ -336,7 +336,7 @@ def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
     if kind.assets == 1 or target != "cpu":  # a GPU's arrays have sizes known when it is compiled
         found |= {"job.assets": kind.assets, "len(positions)": kind.assets}
     if kind.bars:
-        found |= {"job.bars": kind.bars, "prices.lead": lead_of(kind.bars)}
+        found |= {"job.bars": kind.bars, "prices.lead": left_padding(kind.bars)}
     if not gpu:
         found |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
     return found

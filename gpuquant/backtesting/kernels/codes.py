@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-NO_CHANGE = 1e9  # the target that changes nothing
+from gpuquant.rules.base import NO_CHANGE as NO_CHANGE
+
 NO_SIGNAL = 2  # its code among signals, which are a byte each
 NO_LIMIT = 1e300  # units
 MIN_UNITS = 1e-8  # that an order may trade

@@ -82,7 +82,7 @@ def follow_state(run: Run, state, block: Block, t0, here):
         carried = 0
         for q in range(here):
             past = Past(run.prices, 0, t0 + q)
-            sure, after = settled(run.parameters, 0, past, F(t0 + q), block.bars[q].seen)
+            sure, after = stateless_update(run.parameters, 0, past, F(t0 + q), block.bars[q].seen)
             block.bars[q + 1].state = after
             carried += 0 if sure else 1
     if carried > 0:

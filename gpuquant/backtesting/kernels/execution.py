@@ -146,7 +146,7 @@ def book_fill(
 
 
 def lock_proceeds(account: Account, position: Position, filled: Filled, had, now):
-    """Lock what a short has brought in, and free what is covered."""
+    """Lock what a short has on_device in, and free what is covered."""
     before = position.proceeds
     if filled.units < 0.0:
         after = before + min(-filled.units, max(-now, 0.0)) * filled.price

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from gpuquant.compiler.functions import copied
 
 
-def split(
+def split_stateless(
     functions: Sequence[ast.FunctionDef], name: str, state: int
 ) -> tuple[list[ast.FunctionDef], int]:
     """Split the rewritten function `name`, the last of some, where it needs no state, which is its
@@ -66,13 +66,13 @@ def split(
     return [ast.fix_missing_locations(one) for one in (*functions[:-1], function, look)], len(moved)
 
 
-def settled(function: ast.FunctionDef, state: int) -> ast.FunctionDef | None:
-    """The function `settled`, from one that `split` has left; None where the state after a bar may
-    rest on the state before it.
+def detect_stateless_update(function: ast.FunctionDef, state: int) -> ast.FunctionDef | None:
+    """The function `stateless_update`, from one that `split_stateless` has left; None where the
+    state after a bar may rest on the state before it.
 
     It may be kept, though: where each number is either worked out from what is seen or the one
-    before, as in `gap if gap != 0.0 else state[0]`, `settled` takes what the function takes but the
-    state, and returns whether none is kept, and the numbers that there are then.
+    before, as in `gap if gap != 0.0 else state[0]`, `stateless_update` takes what the function
+    takes but the state, and returns whether none is kept, and the numbers that there are then.
     """
     function = copied(function)
     before, last = function.args.args[state].arg, function.body[-1]
@@ -106,7 +106,7 @@ def settled(function: ast.FunctionDef, state: int) -> ast.FunctionDef | None:
         " and ".join(f"(True if {test} else False)" for test in tests) or "True"
     )  # a number may be a test, but not of two
     del function.args.args[state]
-    function.name = "settled"
+    function.name = "stateless_update"
     function.body = [*taken, *_lines(f"return ({sure}, ({', '.join(values)},))", last)]
     if any(isinstance(n, ast.Name) and n.id in unknown for n in ast.walk(function)):
         return None
