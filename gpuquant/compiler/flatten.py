@@ -149,9 +149,33 @@ class Flatten(ast.NodeTransformer):
             found += made if isinstance(made, list) else [made]
         return found
 
+    def visit_If(self, node: ast.If) -> Any:
+        """After an `if`, a name stands for a record only where both sides leave it for the same."""
+        node.test, before = self.visit(node.test), dict(self.known)
+        node.body = self._lines(node.body)
+        one, self.known = self.known, dict(before)
+        node.orelse = self._lines(node.orelse)
+        self.known = _agreed(one, self.known)
+        return node
+
+    def visit_For(self, node: ast.For) -> Any:
+        node.iter, before = self.visit(node.iter), dict(self.known)
+        node.body = self._lines(node.body)
+        self.known = _agreed(before, self.known)
+        return node
+
+    def visit_While(self, node: ast.While) -> Any:
+        node.test, before = self.visit(node.test), dict(self.known)
+        node.body = self._lines(node.body)
+        self.known = _agreed(before, self.known)
+        return node
+
     def visit_Assign(self, node: ast.Assign) -> Any:
         made = self._of(node.value)
         if made is None or not isinstance(node.targets[0], ast.Name):
+            for target in node.targets:  # what is a number now is no record
+                if isinstance(target, ast.Name):
+                    self.known.pop(target.id, None)
             return self.generic_visit(node)
         name = node.targets[0].id
         target = ast.Name(name, ast.Store())
@@ -165,7 +189,7 @@ class Flatten(ast.NodeTransformer):
         ends = []
         for end, value in (("row", made.row), ("column", made.column)):
             ends.append(value)
-            if not isinstance(value, ast.Constant):  # what it is now, whatever becomes of its names
+            if not isinstance(value, ast.Constant):  # saved: the names in it may change later
                 lines.append(ast.Assign([ast.Name(f"{name}_{end}", ast.Store())], value))
                 ends[-1] = ast.Name(f"{name}_{end}", ast.Load())
         table = made.table
@@ -193,7 +217,10 @@ class Flatten(ast.NodeTransformer):
         if word == "clear":
             return ast.Assign([_element(place, k, ast.Store())], ast.Constant(0.0))
         if word == "add_fields":
-            other = _element(self._of(call.args[1]), k, ast.Load())
+            added = self._of(call.args[1])
+            if not isinstance(added, Place) or added.layout != place.layout:
+                raise MemberError(f"'{ast.unparse(call)}': both must be a {place.layout.name}")
+            other = _element(added, k, ast.Load())
             return ast.AugAssign(_element(place, k, ast.Store()), ast.Add(), other)
         table, *at = (self.visit(copied(a)) for a in call.args[1:])
         index = ast.Tuple([*at[:-1], _sum(at[-1], k)], ast.Load())
@@ -244,17 +271,36 @@ class Flatten(ast.NodeTransformer):
         arguments: list[ast.expr] = []
         for k, argument in enumerate(node.args):
             found = self._of(argument)
+            if found is not None and word in self.takes:
+                self._check(node, found, self.takes[word][k])
             if isinstance(found, Place) and word in self.takes:
-                self._check(node, found.layout.name, self.takes[word][k])
                 arguments += [copied(x) for x in (found.table, found.row, found.column)]
             else:
                 arguments.append(self.visit(argument))
         node.args = arguments
         return node
 
-    def _check(self, node: ast.Call, given: str, taken: str) -> None:
-        if given != taken:
-            raise MemberError(f"'{ast.unparse(node)}': a {given} is given where {taken} is taken")
+    def _check(self, node: ast.Call, found: Any, taken: str) -> None:
+        """Refuse an argument of another kind than the parameter says."""
+        given = found.name if isinstance(found, Bundle) else found.layout.name
+        given = f"list[{given}]" if isinstance(found, Table) else given
+        if given != taken and (taken or isinstance(found, Place)):
+            what = taken or "a number"
+            raise MemberError(f"'{ast.unparse(node)}': a {given} is given where {what} is taken")
+
+
+def _agreed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The names that stand for the same in both."""
+    return {
+        n: found for n, found in one.items() if n in other and _as_text(found) == _as_text(other[n])
+    }
+
+
+def _as_text(found: Any) -> str:
+    if isinstance(found, Bundle):
+        return found.name
+    ends = (found.table, found.row, found.column) if isinstance(found, Place) else (found.table,)
+    return " ".join([found.layout.name, *map(ast.dump, ends)])
 
 
 def _types(tree: ast.FunctionDef) -> dict[str, str]:

@@ -25,7 +25,8 @@ class Record:
 
     A subclass lists them as annotations: `float`, `int`, `bool`, or `Annotated[Numbers, "N"]` for
     as many floats in a row as the kernel's constant N says. `number` is the type that they are held
-    in. A new record's numbers are unset.
+    in: of an `int` in f32 the first 2^24 are exact. A new record's numbers are unset. The file that
+    defines one says `from __future__ import annotations`.
     """
 
     number = "f64"
@@ -35,7 +36,7 @@ class Record:
 
 
 class Field(NamedTuple):
-    """One of a record's numbers: its type, its row in the table, and of a vector its length."""
+    """One of a record's numbers: its type, its row, and if it is a vector its length."""
 
     type: str
     row: int
@@ -68,6 +69,21 @@ def layout(record: type[Record], constants: Mapping[str, Any]) -> Layout:
     return Layout(record.__name__, fields, row, constants.get(record.number, record.number))
 
 
+class Vector(tuple[Any, ...]):
+    """A record's numbers in a row as they were when they were read; one of them may be set."""
+
+    def __new__(cls, rows: np.ndarray) -> Vector:
+        """The numbers of a part of a table."""
+        made = super().__new__(cls, tuple(rows))
+        made.rows = rows
+        return made
+
+    rows: np.ndarray
+
+    def __setitem__(self, at: int, value: Any) -> None:
+        self.rows[at] = value
+
+
 class One:
     """A record: a place in a table."""
 
@@ -81,7 +97,7 @@ class One:
         field = self._layout.field(name)
         row = self._row + field.row
         if field.type == "vector":
-            return self._table[row : row + field.length, self._column]
+            return Vector(self._table[row : row + field.length, self._column])
         value = self._table[row, self._column]
         return value if field.type == "float" else {"int": int, "bool": bool}[field.type](value)
 

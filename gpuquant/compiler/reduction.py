@@ -36,6 +36,9 @@ def combine(sums: list[Sums], output, width):
 def combine_threads(sums: list[Sums], output, width):
     """The same in the same tree, where a lane is a thread, which has its own `sums[output]`; thread
     0 has the result.
+
+    All threads of a block come here, also those without paths: a barrier waits for every one.
+    `table` has a row for each number of `Sums`; the last barrier lets the next output use it.
     """
     table = view(Sums, shared((4, WIDTH), f64))
     lane = thread_number()

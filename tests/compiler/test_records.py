@@ -142,6 +142,27 @@ def test_compiled_code_numba_and_python_agree(spends):
     np.testing.assert_array_equal(found[0], found[2])
 
 
+def test_a_name_that_may_stand_for_either_record_is_none():
+    """Compiled code would always take the last."""
+    text = source(forgets_its_record, "cpu").text()
+    with pytest.raises(MemberError, match=r"point\.x"):
+        build.tile(text, (2, np.zeros((1, 1))))
+
+
+def test_a_vector_that_is_read_is_a_copy():
+    def body(unit, lane0, out):
+        account = Account()
+        clear(account)
+        before = account.path
+        account.path = (1.0, 2.0, 3.0)
+        out[unit, 0] = before[1]
+
+    found = np.ones((2, 1))
+    build.tile(source(body, "cpu").text(), (found[:1],))(0, 1)
+    interpret.interpreted(source(body, "python"))(0, 1, found[1:])
+    assert found.tolist() == [[0.0], [0.0]]
+
+
 def test_on_a_gpu_a_record_is_registers():
     kinds = build.llvm.taken((Prices(np.zeros(3), 0), 2, np.zeros((1, 7))))[0]
 
@@ -176,9 +197,33 @@ def clears_a_number(unit, lane0, out):
     clear(cash)
 
 
+def forgets_its_record(unit, lane0, bars, out):
+    points = records(Point, 2)
+    for j in range(2):
+        points[j].x = 1.0 * j
+    if bars > 1:
+        point = points[0]
+    else:
+        point = points[1]
+    out[unit, 0] = point.x
+
+
+def gives_another_list(unit, lane0, out):
+    accounts = records(Account, 2)
+    out[unit, 0] = total(accounts)
+
+
+def adds_another_record(unit, lane0, out):
+    account = Account()
+    point = Point()
+    add_fields(account, point)
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
+        (gives_another_list, r"a list\[Account\] is given where list\[Point\] is taken"),
+        (adds_another_record, "both must be a Account"),
         (reads_what_is_not_there, "Account has no 'money'.*cash, alive, entry, path"),
         (gives_another_record, "a Account is given where Point is taken"),
         (asks_a_bundle_for_more, "Prices has no 'high'.*close, lead"),

@@ -47,18 +47,18 @@ def process_block(
     """Take the account through a block; whether its equity may have moved."""
     moved = flags.financing or account.positions > 0.0
     if flags.skips:
-        acted = skip_through(run, account, tally, positions, block, decisions, t0, here, due)
-        moved = moved or acted
+        touched = skip_through(run, account, tally, positions, block, decisions, t0, here, due)
+        moved = moved or touched
     else:
         for q in part(BLOCK, 0, here):
             due_here = 0
             if not flags.resting_orders:
                 for j in range(len(positions)):
                     due_here = 1 if decisions.target[j, q] < NO_CHANGE else due_here
-            acted = process_bar(
+            touched = process_bar(
                 run, account, tally, positions, block, decisions, q, t0 + q, due_here
             )
-            moved = moved or acted
+            moved = moved or touched
     return moved
 
 
@@ -73,10 +73,12 @@ def skip_through(
     here,
     due,
 ):
-    """Take the account from one bar at which something is due to the next; whether it trades.
+    """Take the account from one bar at which something is due to the next; whether it may have
+    changed.
 
-    `due` has a bit for each place with a decision. Where many are signals, those that change
-    nothing are passed over.
+    `due` has a bit for each place with a decision; `lowest(0)` is 64. Of more than two signals of
+    one asset, those that change nothing are passed over: looking for them pays only then. A signal
+    is long if it is not below LEAST_SIGNAL, the smallest positive number.
     """
     moved = False
     if flags.stops:
@@ -84,15 +86,15 @@ def skip_through(
     if flags.crowds:
         longs = u64(0)
         shorts = u64(0)
-        later = due & (due - u64(1))
-        crowded = later & (later - u64(1)) != u64(0)  # more than two are due
-        if crowded:
+        without_first = due & (due - u64(1))
+        many_due = without_first & (without_first - u64(1)) != u64(0)
+        if many_due:
             longs = due ^ (due & compare_mask(decisions.target, (0, 0), LEAST_SIGNAL))
             shorts = due & compare_mask(decisions.target, (0, 0), 0.0)
     q = 0
     while q < here:
         next_due = min(i64(lowest(due)), here)
-        if flags.crowds and crowded:
+        if flags.crowds and many_due:
             next_due = min(i64(lowest(that_trade(positions[0], due, longs, shorts))), here)
         to = next_due
         if to > q:
@@ -101,11 +103,11 @@ def skip_through(
                 to = first_stop_hit(run, positions, t0, q, to)
         due_here = 1 if to == next_due else 0
         if to < here:
-            acted = process_bar(
+            touched = process_bar(
                 run, account, tally, positions, block, decisions, to, t0 + to, due_here
             )
-            moved = moved or acted
-        due &= u64(0) - (u64(2) << u64(min(to, BLOCK - 1)))  # those that are still to come
+            moved = moved or touched
+        due &= u64(0) - (u64(2) << u64(min(to, BLOCK - 1)))  # a mask of all places after `to`
         q = to + 1
     return moved
 
@@ -130,10 +132,13 @@ def process_bar(
     t,
     due,
 ):
-    """One bar of the account, in place `q` of its block: what happens to it, its stops and orders,
-    its value at the close; whether it trades.
+    """One bar of the account, in place `q` of its block; whether the account may have changed.
+
+    Interest, splits, dividends and delistings come first. Decisions at the close are executed after
+    the bar's stops; decisions at the next bar are executed before them, at its open. Resting orders
+    follow, and the account is marked to market at the close.
     """
-    acted = False
+    touched = False
     before = block.equity[q + FRONT - 1]
     if flags.actions or flags.delistings or flags.stops or flags.resting_orders:
         account.equity = before
@@ -151,32 +156,34 @@ def process_bar(
     if flags.stops and not flags.at_next:
         for j in range(len(positions)):
             hit = trigger_stops(run, account, tally, positions, j, t)
-            if hit != Cause.ORDER:  # a bar that stops out has no other signal
+            if hit != Cause.ORDER:  # a stop was met: the bar has no other decision for the asset
                 decisions.target[j, q] = NO_CHANGE
     if due > 0 and not account.alive:
         refuse_ruined(run, account, tally, decisions, q, t, len(positions))
     if due > 0 and account.alive:
         execute_decisions(run, account, tally, positions, decisions, q, t)
-        acted = True
+        touched = True
     if flags.stops and flags.at_next:
         account.equity = before  # a stop's turnover is a share of it, whatever was decided
         for j in range(len(positions)):
-            hit = trigger_stops(run, account, tally, positions, j, t)
+            _ = trigger_stops(run, account, tally, positions, j, t)
     if flags.resting_orders and account.alive:
         work_orders(run, account, tally, positions, t)
     if flags.actions or flags.delistings or flags.stops or flags.resting_orders:
-        acted = acted or tally.orders != orders
-    if acted:
+        touched = touched or tally.orders != orders
+    if touched:
         count_exposure(account, tally, t)
     close_bar(run, account, tally, positions, block, q, t)
-    return acted
+    return touched
 
 
 def close_bar(
     run: Run, account: Account, tally: Tally, positions: list[Position], block: Block, q, t
 ):
-    """The account's value at the close of bar `t`; it ends where that is gone, and is called where
-    it is below the maintenance margin.
+    """Mark the account to market at the close of bar `t`.
+
+    If its equity is zero or less, the account is closed. If the equity is below the maintenance
+    margin, a margin call sells all positions at the next bar.
     """
     equity = equity_at(run, account, positions, t)
     block.equity[q + FRONT] = equity

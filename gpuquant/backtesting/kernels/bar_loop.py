@@ -12,10 +12,13 @@ which a CPU turns into vector instructions. Only a state that rests on the one b
 bar. The account goes from one bar at which something is due to the next, unless every bar may touch
 it.
 
-Kernel source: `build.py` puts around it what is not defined here, which are the members (`decide`,
-`fill_price`, `charge`, `afford`, `begin`), and the constants of a run. BLOCK is the bars of a
-block, FRONT where the equity of its first bar stands, ORIGIN the bar of the first return's
-beginning, and PLACES how many partial sums each moment has.
+Kernel source: `build.py` puts around it what is not defined here, which are the members (`decide`
+and `look` of a rule, `begin`, `fill_price`, `charge`, `afford`), whose second argument 0 is the row
+of their columns, and the constants of a run. A place is a bar's number in its block of BLOCK bars.
+The equity of place 0 stands at FRONT in `block.equity`, and the equity before the block just before
+it. NO_CHANGE is larger than any target. ORIGIN is 1 where bar 0 has no return, because decisions
+fill at a close or later: then the return of bar 1 begins with the starting cash. PLACES is how many
+partial sums each moment has.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -74,7 +77,7 @@ def update_statistics(
     if run.log.enabled:
         for q in part(BLOCK, 0, here):
             run.log.equity[run.log.column, t0 + q] = block.equity[q + FRONT]
-    if ORIGIN:  # the first return is from the starting cash to the close of bar 1
+    if ORIGIN:  # what was paid at bar 0 belongs to the return of bar 1
         if t0 == 0:
             block.equity[FRONT] = run.cash
         if t0 == 1:
@@ -199,12 +202,12 @@ def bar_loop(
         limit = array((job.assets, BLOCK + 1), f64)
         stop = array((job.assets, BLOCK + 1), f64)
     else:
-        limit = target
+        limit = target  # never read
         stop = target
     if flags.tails:
-        history = array((2, job.bars + 1), f64)
+        history = array((2, job.bars + 1), f64)  # the returns, and room to sort them in
     else:
-        history = target
+        history = target  # never read
     if flags.paths:
         close = array((1, prices.lead + job.bars + BLOCK), f64)
         ticks = array((1, prices.lead + job.bars + 1), f64)

@@ -88,6 +88,7 @@ def tradable_size(run: Run, account: Account, order: Order, size, whole):
     lot = run.settings.lot_size
     if flags.lots:
         size = size if whole else floored(size / lot * (1.0 + 1e-12)) * lot
+    # a common cut of purchases (`allowed`) is no partial fill
     if not flags.partial_fills and size < min(abs(order.units), order.allowed) * (1.0 - 1e-9):
         size = 0.0
         if account.reject == Reject.NONE:
@@ -95,7 +96,8 @@ def tradable_size(run: Run, account: Account, order: Order, size, whole):
     if not (order.price > 0.0):
         size = 0.0
         account.reject = Reject.NO_PRICE
-        if flags.priced and order.units == order.units:  # NaN: a bar without prices has no units
+        # units are NaN only where the bar has no price; else its limit or stop was not reached
+        if flags.priced and order.units == order.units:
             account.reject = Reject.NOT_REACHED
     elif size < MIN_UNITS or (size < run.settings.min_size and not whole):
         size = 0.0
@@ -122,7 +124,7 @@ def book_fill(
     account.cash -= filled.units * filled.price + filled.fee
     tally.fees += filled.fee
     tally.orders += 1.0
-    value = abs(filled.units) * order.price
+    value = abs(filled.units) * order.price  # turnover leaves slippage out
     tally.turnover += value / account.equity if account.equity > 0.0 else 0.0
     if flags.locked:
         lock_proceeds(account, position, filled, had, now)
@@ -146,7 +148,9 @@ def book_fill(
 
 
 def lock_proceeds(account: Account, position: Position, filled: Filled, had, now):
-    """Lock what a short has on_device in, and free what is covered."""
+    """Lock the cash that a short sale brings in, and release it in proportion as the short is
+    bought back.
+    """
     before = position.proceeds
     if filled.units < 0.0:
         after = before + min(-filled.units, max(-now, 0.0)) * filled.price
@@ -175,7 +179,11 @@ def close_units(
 
 
 def record_fill(run: Run, account: Account, tally: Tally, j, order: Order, filled: Filled, t):
-    """Write down an order and what it came to, in the account's next row."""
+    """Write down an order and what it came to, in the account's next row.
+
+    The counts of orders and rejects hold this one already. A row beyond those that the log has for
+    the account is not written: the log is made for as many as a first run counted.
+    """
     row = run.log.first[run.log.column] + i64(tally.orders + tally.rejects) - 1
     if row < run.log.first[run.log.column + 1]:
         fill = run.log.fills[row]

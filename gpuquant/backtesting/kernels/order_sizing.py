@@ -104,7 +104,7 @@ def size_orders(
 def units_to_trade(run: Run, account: Account, position: Position, target, price):
     """The signed units that lead from a position to its target.
 
-    What changes nothing is seen before anything is divided, which takes long.
+    Targets that change nothing are tested first, because division is slow.
     """
     had = position.units
     units = 0.0
@@ -118,7 +118,7 @@ def units_to_trade(run: Run, account: Account, position: Position, target, price
         size = signal_size(run, account, had, side, price)
         turns = (had * side <= 0.0 and not flags.pyramiding) or had == 0.0
         units = side * size - had if turns else side * size
-        if flags.long_only or flags.short_only:  # what opens the other side only closes this one
+        if flags.long_only or flags.short_only:  # a signal of the other side closes, at most
             other = target < 0.0 if flags.long_only else target > 0.0
             units = -had if other and abs(units) > abs(had) else units
             units = 0.0 if other and target * had >= 0.0 else units
@@ -171,8 +171,10 @@ def execute_in_sequence(run: Run, account: Account, tally: Tally, positions: lis
 def execute_pro_rata(
     run: Run, account: Account, tally: Tally, positions: list[Position], opening, covering, t
 ):
-    """Execute the sales, then the purchases: what closes a position is never cut; what opens one
-    is, by one factor, where the account is short of cash.
+    """Execute the sales, then the purchases. Units that close a position are never cut. Units that
+    open one are cut by one factor where the cash does not pay for all of them.
+
+    With margin there is no factor: each order is limited by itself, in the order of assets.
     """
     for turn in range(2):
         share = 1.0
@@ -180,6 +182,7 @@ def execute_pro_rata(
             share = short_share(run, account, positions, t)
         if turn == 1 and opening > 0.0 and not flags.margin:
             cash = max(account.cash - covering, 0.0)
+            # the value that the cash buys, its fees paid; at this price a unit's own fee is nothing
             share = min(1.0, afford(run.parameters, 0, cash, 1e300) / opening)
         side = 2.0 * turn - 1.0
         for j in range(len(positions)):
@@ -205,7 +208,7 @@ def limited_fill(run: Run, decisions: Decisions, j, q, t, size, first):
         stop = stop / split_at(run.prices, j, t)
     low = first
     high = first
-    if flags.at_next:  # at a close the rest of its bar is past
+    if flags.at_next:  # at a close only that price can fill; at the next bar its whole range can
         if limit == limit or stop == stop:
             first = first_price(run.prices, j, t, first)
         low, high = bar_span(run.prices, j, t, first)
@@ -216,8 +219,8 @@ def limited_fill(run: Run, decisions: Decisions, j, q, t, size, first):
 
 
 def price_within(side, first, low, high, limit, stop):
-    """The price at which a bar fills an order with this limit and stop, NaN for none, and 0.0 where
-    it does not.
+    """The price at which a bar fills an order, 0.0 where it does not; `limit` and `stop` are NaN
+    where the order has none.
 
     A stop-limit fills, within its bar, where the stop was met, if the limit allows that.
     """

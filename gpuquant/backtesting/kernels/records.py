@@ -1,6 +1,7 @@
 """What the bar loop keeps and reads, with names: `account.cash`, `position.units`, `prices.close`.
 
-A `Record` is changed bar by bar and lives in registers; a NamedTuple is a bundle that is only read.
+A `Record` is changed bar by bar and lives in registers. A NamedTuple is a bundle: its names keep
+what they stand for, while the arrays and records in it may be written.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Account(Record):
     peak_bar: float
     trough: float  # since its peak
     drawdown: float  # the deepest trough over its peak
-    invested: bool  # since `since`
+    invested: bool  # whether a position has been open since bar `since`
     since: float
     first_order: int  # the first resting order that has not ended
 
@@ -88,7 +89,7 @@ class Position(Record):
     """One asset of an account: what is held, what it cost, and where its stops stand."""
 
     units: float
-    cost: float  # paid for the units, fees included, dividends taken off
+    cost: float  # of the units, with fees and less dividends; below zero for a short
     order: float  # units to trade at this bar
     entry_bar: int
     best_price: float  # since the entry, of the side that is held

@@ -240,6 +240,7 @@ def _source(pair: Pair, target: str) -> Source:
         **shape,
         "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that it pays before its end
         "WATCHED": payoff.uniforms,
+        "PAYOFF_PURPOSE": 8,  # counters of its own: no payoff moves a model's draws
         "NF": len(names),
         "NORMALS": numbers[0],
         "UNIFORMS": numbers[1],

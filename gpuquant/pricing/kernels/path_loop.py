@@ -7,8 +7,10 @@ draws; OUTPUTS linear combinations of their payments (the price, the Greeks) are
 each has its own standard error.
 
 Kernel source: `build.py` puts around it what is not defined here, which are the members (`begin`,
-`step`, `log_spots`, `discount`, `start`, `observe`, `observe_bridge`, `finish`), and the constants
-of a pair of model and payoff.
+`step`, `log_spots`, `discount`, `start`, `observe`, `observe_bridge`, `finish`), whose second
+argument 0 is the row of their columns, and the constants that `records.py` lists. Every function
+here is put in place of its calls; on a GPU the loops over variants and fields are written out, so
+that every index is a constant and every record lives in registers.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -60,7 +62,7 @@ def draw_payoff_uniforms(draws, counter_: Counter, group):
             draws,
             counter_,
             group * WATCHED + call,
-            counter_.purpose + u32(8),
+            counter_.purpose + u32(PAYOFF_PURPOSE),
             4 * (NORMALS + UNIFORMS + call),
         )
 
@@ -84,7 +86,10 @@ def step_path(c, state, draws, k, lane, number):
 
 
 def growth_to_maturity(row, time):
-    """What 1 paid at a time has grown to at maturity."""
+    """What 1 paid at a time has grown to at maturity.
+
+    A payment within a step, which a bridge tells of, is taken at its middle: EARLY is 1/2 there.
+    """
     return discount(row, 0, time) / discount(row, 0, row[MATURITY])
 
 
@@ -164,7 +169,8 @@ def walk_paths(
 ):
     """Walk all lanes of all variants from today to maturity.
 
-    A variant with another maturity has the difference in its first span.
+    A span begins at a date. A bumped maturity lengthens every step of the first span, and moves the
+    later spans.
     """
     time = F(0.0)
     done = 0  # steps
@@ -227,12 +233,12 @@ def add_block(payments: list[Payment], sums: list[Sums], block, lane0, count):
     for o in unrolled(OUTPUTS):
         for lane in lanes():
             payment = payments[o, lane]
-            live = 1.0 if block + lane0 + lane < count else 0.0
+            live = 1.0 if block + lane0 + lane < count else 0.0  # of a path that is asked for
             payment.pivot = payment.total if block == 0 else payment.pivot
-            d = live * (payment.total - payment.pivot)
+            d = payment.total - payment.pivot if live > 0.0 else 0.0
             one = sums[o, lane]
             one.count += live
-            one.mean += d
+            one.mean += d  # until `centre_sums` the sum of differences
             one.squares += d * d
             one.cubes += d * d * d
 
@@ -259,10 +265,13 @@ def path_loop(
     stop,
     out,
 ):
-    """Price one unit: `out[unit, o]` becomes (paths, mean, sums of squares and of cubes about it)
-    of output `o`.
+    """Price one tile, number `unit`: `out[unit, o]` becomes (paths, mean, sums of squares and of
+    cubes about it) of output `o`.
 
-    Where `stop[0]` is set, what is left of the walk is skipped, and `out` means nothing.
+    This call walks the lanes from `lane0` to `lane0 + LANES - 1` of each block of WIDTH paths: on a
+    CPU all of them, on a GPU, where a tile is a thread block, the one of its thread. Lanes beyond
+    the last path are walked, too, and not counted. Where `stop[0]` is set, what is left of the walk
+    is skipped, and `out` means nothing.
     """
     r = tiles.row[unit]
     count = tiles.count[unit]

@@ -1,8 +1,16 @@
-"""What the path loop and the Fourier loop keep and read, with names.
+"""What the path loop keeps and reads, with names.
 
-A `Record` is changed step by step and lives in registers; a NamedTuple is a bundle that is only
-read. `flags` and the capitals stand for what a pair of model and payoff fixes: NX numbers of state,
-NA of what the payoff has seen, NC constants of a step, NF columns of a row.
+A `Record` is changed step by step and lives in registers. A NamedTuple is a bundle: its names keep
+what they stand for. `flags` and the capitals stand for what a pair of model and payoff fixes:
+
+    NX, NA, NC, NF    numbers of a state, of what the payoff has seen, of a step's constants, and
+                      columns of a row
+    NORMALS, UNIFORMS, WATCHED    draws of a step: the model's, and the payoff's own uniforms
+    VARIANTS, BATCH   variants of a row, and how many are walked at once: all on a CPU, one on a GPU
+    OUTPUTS           weighted sums of the variants' payments
+    LANES, WIDTH      lanes that one call walks (256 on a CPU, 1 on a GPU), and of a block (256)
+    MATURITY          the place of the maturity among the columns
+    F                 the type of states and sums: f32 in single precision, else f64
 """
 
 from __future__ import annotations
@@ -60,7 +68,9 @@ class Path(Record, number="F"):
 
 
 class Payment(Record):
-    """What a path pays: the sum over the variants, and the first path's, about which sums are."""
+    """What a path pays, summed over the variants, and the lane's first payment: sums are of
+    differences from it.
+    """
 
     total: float
     pivot: float
