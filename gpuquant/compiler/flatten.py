@@ -165,6 +165,7 @@ class Flatten(ast.NodeTransformer):
         return node
 
     def visit_While(self, node: ast.While) -> Any:
+        """After a loop, a name stands for a record only where every turn leaves it for the same."""
         node.test, before = self.visit(node.test), dict(self.known)
         node.body = self._lines(node.body)
         self.known = _agreed(before, self.known)
