@@ -303,7 +303,7 @@ WRONG = {
         "horizon": (0, -1, 500, 1.5, "x"),
         "hold": ([], ["nonsense"], ["volatility"]),
         "prices": (THING, "nowhere.csv"),
-        "last": (0, -5, "x"),
+        "window": (0, -5, "x"),
     },
     "Portfolio": {"x": ("x", True, np.nan, np.inf, {"A": "x"}, {"A": np.nan}, THING)},
     "risk": {

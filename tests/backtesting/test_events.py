@@ -284,7 +284,7 @@ def test_features_labels_and_scenarios_agree_with_the_account():
     )
     label = learn.Learner(learn.networks.MLP(), horizon=1).label(panel.total_return_index)[:-2, 0]
     np.testing.assert_allclose(label, earned[1:], rtol=1e-9, atol=1e-12)
-    moves = gq.Scenarios.historical(panel, hold=["volatility", "rate", "dividend_yield"]).moves
+    moves = gq.Scenarios.historical(panel, hold=["volatility", "rate", "dividend_yield"]).shocks
     np.testing.assert_allclose([m["spot"]["S0"][0] for m in moves], earned, rtol=1e-9, atol=1e-12)
 
 

@@ -63,7 +63,7 @@ def book(*rows, **others):
 
 
 def run(portfolio, shocks=DOWN, **how):
-    return portfolio.risk(MARKET, moves, progress=False, **how)
+    return portfolio.risk(MARKET, shocks, progress=False, **how)
 
 
 def test_a_position_without_a_price_has_a_reason_and_the_others_go_on():

@@ -107,7 +107,7 @@ def test_the_way_does_not_matter(model, monkeypatch):
     price = fourier.values(model, PAYOFFS[0], columns, place)
     for name, value in (("ENOUGH", 1e-12), ("LEAST", 1e-17), ("FINEST", 12)):
         monkeypatch.setattr(fourier, name, value)
-    monkeypatch.setattr(Model, "sector", staticmethod(lambda m, xp: 0.1))
+    monkeypatch.setattr(Model, "analyticity_angle", staticmethod(lambda m, xp: 0.1))
     again = fourier.values(model, PAYOFFS[0], columns, place)
     both = np.isfinite(price) & np.isfinite(again)
     assert both.mean() > 0.9

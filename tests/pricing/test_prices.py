@@ -11,7 +11,7 @@ import pytest
 import gpuquant as gq
 from gpuquant.device import resolve_device
 from gpuquant.pricing.batching import batches_of
-from gpuquant.pricing.kernels import build
+from gpuquant.pricing.kernels.launch import Launch
 from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.request import Asked, checked
 from tests.problems import IMPLIED, PRICES
@@ -300,8 +300,8 @@ def test_the_same_bits_for_any_threads_and_chunks():
     paths = np.full(len(STRIKES), 10_001)
     results = []
     for device, chunk in itertools.product(("cpu:1", "cpu:2", "cpu:3"), (1, 2, 3, 7, 50, 10_000)):
-        plan = build.Launch.run
-        build.Launch.run = lambda self, place, progress=None, chunk=chunk, plan=plan: plan(
+        plan = Launch.run
+        Launch.run = lambda self, place, progress=None, chunk=chunk, plan=plan: plan(
             self, place, progress, chunk=chunk
         )
         try:
@@ -311,7 +311,7 @@ def test_the_same_bits_for_any_threads_and_chunks():
                 )
             )
         finally:
-            build.Launch.run = plan
+            Launch.run = plan
     for values, errors, _ in results[1:]:
         np.testing.assert_array_equal(values, results[0][0])
         np.testing.assert_array_equal(errors, results[0][1])
