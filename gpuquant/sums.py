@@ -51,7 +51,7 @@ def from_sums(
     Parameters
     ----------
     sums : dict of arrays, shape (columns,)
-        As named by `backtesting.kernel.SUMS`.
+        As named by `backtesting.kernels.build.SUMS`.
     bars : int
         Returns of every column, the flat ones before a rule's first decision among them.
     periods : float
