@@ -1,7 +1,8 @@
 """The pricing engine: contracts in, prices with their errors and status out.
 
-One path for every entry: rows become batches (`batching`), a batch takes its closed form where there
-is one and the simulation (`monte_carlo`) where there is none, and results return to the caller's order.
+One path for every entry: rows become batches (`batching`), a batch takes its closed form where
+there is one and the simulation (`monte_carlo`) where there is none, and results return to the
+caller's order.
 """
 
 from __future__ import annotations
