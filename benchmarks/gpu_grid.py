@@ -81,9 +81,9 @@ def joules(device: str, fast: int, slow: int) -> tuple[float, str]:
     return (float("nan") if meter.joules is None else meter.joules / work * 1e9), meter.source
 
 
-def walked(device: str) -> float:
+def paths_seconds(device: str) -> float:
     """Median seconds of a rule over 100,000 simulated paths of 252 bars, made as they are
-    walked.
+    traded.
     """
     model = gq.models.BlackScholes(spot=100.0, rate=0.02, volatility=0.2)
     paths = gq.SimulatedPrices(model=model, paths=100_000, bars=252)
@@ -142,7 +142,7 @@ def run(gpu: str = "cuda", cpu: str = "cpu") -> list[Row]:
             f"auto takes it from {CROSSOVER_COLUMNS}; {shown}",
         )
     )
-    a, b = walked(gpu), walked(cpu)
+    a, b = paths_seconds(gpu), paths_seconds(cpu)
     rows.append(
         Row(
             "a rule over 100,000 simulated paths of 252 bars, GPU against the CPU",

@@ -104,9 +104,9 @@ def funds(
     ledger.unlink(missing_ok=True)
     made = []
     for wanted in (simple, [*simple, *rich]):
-        recipe = learn.train.TrainingConfig(steps=size.steps)
+        training = learn.train.TrainingConfig(steps=size.steps)
         learner = learn.Learner(
-            learn.networks.MLP(hidden=32), loss="sharpe", horizon=1, ensemble=8, recipe=recipe
+            learn.networks.MLP(hidden=32), loss="sharpe", horizon=1, ensemble=8, training=training
         )
         alpha = Strategy(
             features=wanted, learner=learner, sizing=sizing.VolatilityTarget(0.10, max_gross=1.0)

@@ -1,4 +1,4 @@
-"""Measures from running sums: what the back-test walk adds up bar by bar, or what a series of
+"""Measures from running sums: what a back-test adds up bar by bar, or what a series of
 returns comes to.
 
 A measure that is not defined (a ratio to nothing, a mean of no trades) is NaN, never infinite.
@@ -46,7 +46,7 @@ def from_sums(
     periods: float = PERIODS,
     market: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Measures of many columns from the running sums of the back-test walk.
+    """Measures of many columns from the running sums of a back-test.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def of_trades(sums: dict[str, np.ndarray], years: float) -> dict[str, np.ndarray
 
 
 def sums_of(returns: np.ndarray, market: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The sums of return series, shape (bars, columns), by the walk's definitions; trading sums
+    """The sums of return series, shape (bars, columns), by the back-test's definitions; trading sums
     are NaN.
     """
     returns = np.asarray(returns, dtype=float)

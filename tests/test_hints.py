@@ -69,11 +69,15 @@ def moved(frame):
 
 
 HINTS = {  # the wrong call, the advice in its message, and the call that follows it
-    "halts": (lambda: gq.Panel.of(HOLE), "halts=True", lambda: gq.Panel.of(HOLE, halts=True)),
+    "halts": (
+        lambda: gq.Panel.of(HOLE),
+        "allow_halts=True",
+        lambda: gq.Panel.of(HOLE, allow_halts=True),
+    ),
     "halts of frames": (
         lambda: gq.Panel.from_frames(close=HOLE),
-        "halts=True",
-        lambda: gq.Panel.from_frames(close=HOLE, halts=True),
+        "allow_halts=True",
+        lambda: gq.Panel.from_frames(close=HOLE, allow_halts=True),
     ),
     "align": (
         lambda: gq.backtest(CLOSE, weights=SATURDAY),

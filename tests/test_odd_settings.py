@@ -59,7 +59,7 @@ HESTON = gq.models.Heston(
 
 def fund():
     learner = learn.Learner(
-        learn.networks.MLP(hidden=8), ensemble=2, recipe=TrainingConfig(steps=3)
+        learn.networks.MLP(hidden=8), ensemble=2, training=TrainingConfig(steps=3)
     )
     wanted = [
         features.Momentum(window=5),

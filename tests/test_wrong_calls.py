@@ -195,7 +195,7 @@ WRONG = {
         "date": ("2020-01-02",),
     },
     "Panel.of": {
-        "halts": (THING, "x"),
+        "allow_halts": (THING, "x"),
         "adjusted": ("x",),
         "exchange": ("NOWHERE", 3),
         "asset": (THING,),

@@ -88,8 +88,8 @@ def backtest(
     prices : Panel, DataFrame, path, or paths
         Closes, and whatever else the panel knows of its bars; a `gpuquant.Store` for a rule over
         prices larger than memory; or `gpuquant.SimulatedPrices(...)` or
-        `gpuquant.BootstrappedPrices(...)`, for a rule over many price paths that are made as it
-        walks them.
+        `gpuquant.BootstrappedPrices(...)`, for a rule over many price paths that are made as they
+        are traded.
     rule : Rule, optional
         With sequences as parameters: a grid, each column an account of its own on one asset.
     signals : DataFrame or array, shape (bars, assets), optional
@@ -168,14 +168,14 @@ def backtest(
     account = Account(panel, Rule, {}, cost, None, fill, float(cash), *terms, detail, a_year, paths)
     if (paths is not None or stored) and (rule is None or benchmark is not None):
         raise InputError(
-            "paths and stores are walked by a rule, without a benchmark: arrays and "
+            "paths and stores take a rule, without a benchmark: arrays and "
             "orders belong to prices in memory"
         )
     account = _entered(account, given, device, align)
     if stops is not None:
         account = replace(account, parameters=_with_stops(account.parameters, stops))
     if workers is not None and account.rule in SHARED:
-        raise InputError("workers: one account with shared cash is walked in one piece")
+        raise InputError("workers: one account with shared cash runs in one piece")
     return launched(account, device, top, by, workers, progress)
 
 

@@ -101,7 +101,7 @@ def parse_targets(values: Any, panel: Panel, name: str, align: str = "exact") ->
     array = aligned(values, panel, name, align)
     array = (
         array.copy() if np.may_share_memory(array, values) else array
-    )  # columns that are looked into are walked again
+    )  # columns that are looked into are run again
     for bad, allowed in (
         (np.isinf, "finite, or NaN for no change"),
         (lambda x: x >= NO_CHANGE, f"below {NO_CHANGE:g}"),
@@ -121,7 +121,7 @@ def _refuse(bad: np.ndarray, array: np.ndarray, panel: Panel, name: str, allowed
 
 
 def parse_signals(signals: Any, panel: Panel, threads: int, align: str = "exact") -> np.ndarray:
-    """Signals as the codes that the walk reads, each of 1, 0, -1 or NaN."""
+    """Signals as the codes that the kernel reads, each of 1, 0, -1 or NaN."""
     array = aligned(signals, panel, "signals", align)
     codes, sound = encode_signals(array, threads)
     if not sound:

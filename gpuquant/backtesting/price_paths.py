@@ -53,7 +53,7 @@ class Paths(Shown):
         return Panel(np.ones((self.bars, 1)), dates, ("path",))
 
     @property
-    def walked(self) -> Model | None:
+    def path_model(self) -> Model | None:
         """The model that makes them, with its derived columns."""
         return None
 
@@ -75,7 +75,7 @@ class Paths(Shown):
 
 @dataclass(frozen=True)
 class SimulatedPrices(Paths):
-    """Paths of a pricing model, a step a bar: the prices that `gpuquant.price` walks at the same
+    """Paths of a pricing model, a step a bar: the prices that `gpuquant.price` simulates at the same
     seed and step.
 
     Parameters
@@ -105,7 +105,7 @@ class SimulatedPrices(Paths):
             )
 
     @property
-    def walked(self) -> Model | None:
+    def path_model(self) -> Model | None:
         """The model, with its derived columns."""
         return None if self.model is None else self.model.with_derived_columns()
 
@@ -144,7 +144,7 @@ class BootstrappedPrices(Paths):
         panel = Panel.of(self.prices)
         if len(panel.assets) != 1:
             raise InputError(f"prices have {len(panel.assets)} assets: must have one")
-        if panel.bars < 3 or panel.halts:
+        if panel.bars < 3 or panel.allow_halts:
             raise InputError("prices: must have three bars at least, and none missing")
         scalar("block", self.block, 1.0, closed=True)
 

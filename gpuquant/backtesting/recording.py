@@ -1,4 +1,4 @@
-"""The equity and the fills of chosen accounts, walked again with a log."""
+"""The equity and the fills of chosen accounts, run again with a log."""
 
 from __future__ import annotations
 

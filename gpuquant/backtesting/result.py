@@ -33,7 +33,7 @@ class Backtest:
     Attributes
     ----------
     sums : dict of arrays, shape (columns,)
-        What the walk accumulated.
+        What the back-test accumulated.
     labels : dict of arrays, shape (columns,)
         Asset and parameters of each column.
     columns : int array, shape (columns,)
@@ -75,7 +75,7 @@ class Backtest:
         return len(self.sums["growth"])
 
     def _recorded(self, columns: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Equity and orders of chosen columns, by walking those again."""
+        """Equity and orders of chosen columns, by running those again."""
         which = np.atleast_1d(np.arange(len(self)) if columns is None else np.asarray(columns))
         if not which.size or which.dtype.kind not in "iu":
             raise InputError(f"columns = {columns!r}: must be column numbers, at least one")

@@ -1,4 +1,4 @@
-"""The account: one launch of the back-test walk, from what is asked, its terms and its costs to
+"""The account: one launch of the back-test's kernel, from what is asked, its terms and its costs to
 running sums and orders.
 """
 
@@ -52,7 +52,7 @@ NO_MARGIN = Margin()
 
 @dataclass(frozen=True)
 class Account:
-    """One launch of the walk: what is traded, how it fills and what it costs.
+    """One launch of the kernel: what is traded, how it fills and what it costs.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Account:
 
     @property
     def groups(self) -> int:
-        """What each row of parameters is walked on: assets, or paths, or the panel as a whole."""
+        """What each row of parameters trades: assets, or paths, or the panel as a whole."""
         return len(self.panel.assets) // self.assets if self.paths is None else self.paths.paths
 
     def flags(self, held: Collection[str]) -> Flags:
@@ -133,7 +133,7 @@ class Account:
             stops=stops is not None,
             ranges={"high", "low"} <= set(held),
             close_only=stops_say("trigger", "close"),
-            timed="max_holding_bars" in self.parameters,
+            max_holding="max_holding_bars" in self.parameters,
             trails=trails,
             trails_close=trails and stops_say("trail_reference", "close"),
             entry_from_close=stops_say("entry_reference", "close"),
@@ -142,23 +142,23 @@ class Account:
             stops_slip=stops is None or bool(stops.slip_stops[0]),
             limits_slip=stops is not None and bool(stops.slip_limits[0]),
             margin=margin is not None and not margin.lock_short_proceeds[0],
-            locked=margin is not None and bool(margin.lock_short_proceeds[0]),
+            lock_short_proceeds=margin is not None and bool(margin.lock_short_proceeds[0]),
             sequential_cash=self.sequential_cash,
-            halts=self.panel.halts,
+            allow_halts=self.panel.allow_halts,
             actions={"splits", "dividends"} <= set(held),
             delistings="delistings" in held,
             financing=any(rate[0] > 0.0 for rate in rates),
             resting_orders=self.rule is RestingOrders,
             benchmark=self.market is not None,
             detail=self.detail,
-            tails=self.detail,
-            paths=self.paths is not None,
+            keep_returns=self.detail,
+            generated=self.paths is not None,
         )
 
     @property
     def kind(self) -> Kind:
         """The kernel it needs."""
-        held = tuple(self.panel.walked())
+        held = tuple(self.panel.kernel_fields())
         return Kind(
             self.rule,
             type(self.cost),
@@ -167,7 +167,9 @@ class Account:
             word(self.size, "size_type"),
             self.flags(held),
             held,
-            None if self.paths is None or self.paths.walked is None else type(self.paths.walked),
+            None
+            if self.paths is None or self.paths.path_model is None
+            else type(self.paths.path_model),
             0 if self.paths is None else self.panel.bars,
         )
 
@@ -188,9 +190,9 @@ class Account:
             numbers[f"size {name}"] = getattr(size, name)
         for name in ("initial", "maintenance", "margin_rate", "cash_rate", "borrow_rate"):
             numbers[f"margin {name}"] = getattr(margin, name)
-        if self.paths is not None and self.paths.walked is not None:
+        if self.paths is not None and self.paths.path_model is not None:
             numbers |= {
-                f"model {name}": value for name, value in self.paths.walked.columns().items()
+                f"model {name}": value for name, value in self.paths.path_model.columns().items()
             }
         return pack(numbers, tuple(numbers), np.float64)
 
@@ -248,7 +250,7 @@ class Account:
                 resident.close,
                 resident.traded if self.fill == "same_close" else resident.open,
                 resident.more,
-                resident.lead,
+                resident.left_padding,
                 0,
             ),
             inputs,

@@ -1,7 +1,7 @@
 """The terms of an account: how large an order is, what stops protect it, and what it costs to
 borrow.
 
-Each is a small record of numbers and choices. The numbers are parameters of the walk, those of
+Each is a small record of numbers and choices. The numbers are parameters of the kernel, those of
 `Stops` with a grid of their own; the choices are constants of its kernel.
 """
 

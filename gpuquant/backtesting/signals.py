@@ -1,7 +1,7 @@
-"""Signals as the walk reads them: a byte each, one asset after the other, whatever the order of the
+"""Signals as the kernel reads them: a byte each, one asset after the other, whatever the order of the
 caller's array.
 
-They are the walk's own from then on, an eighth of the size: what the caller does to the array later
+They are the kernel's own from then on, an eighth of the size: what the caller does to the array later
 changes no back-test.
 """
 # mypy: ignore-errors

@@ -65,7 +65,7 @@ def opened() -> Iterator[tuple[int | None, str, str]]:
         try:
             path = Path(os.path.realpath(choice() / "kernels"))
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = _walked(path)
+            handle = _opened(path)
         except (OSError, RuntimeError) as failure:
             reasons.append(str(failure))
             continue
@@ -105,7 +105,7 @@ def _choices() -> list[Callable[[], Path]]:
     ]
 
 
-def _walked(path: Path) -> int:
+def _opened(path: Path) -> int:
     """A descriptor of a folder, come to from the root one folder at a time, none of them a link;
     a PermissionError where others could change one of them.
     """

@@ -19,7 +19,7 @@ class Target:
     name : str
         cpu, cuda, python or amd.
     lanes : int
-        Lanes that one call of a kernel walks.
+        Lanes that one call of a kernel computes.
     width : int
         Lanes of a unit of work; fixed, because the tree of their sums is part of a result's bits.
     triple : str

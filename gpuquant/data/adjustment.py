@@ -25,7 +25,7 @@ class AdjustedPrices(Dated):
         splits: np.ndarray | None
         dividends: np.ndarray | None
         delistings: np.ndarray | None
-        halts: bool
+        allow_halts: bool
         assets: tuple[str, ...]
 
         @property
@@ -49,7 +49,7 @@ class AdjustedPrices(Dated):
         """Closes, where an asset halts the last one before, restated for splits since; NaN
         before its first.
         """
-        if not self.halts:
+        if not self.allow_halts:
             return self.close
         last = np.maximum.accumulate(
             np.where(np.isfinite(self.close), np.arange(self.bars)[:, None], -1), axis=0
@@ -100,8 +100,8 @@ class AdjustedPrices(Dated):
         )
         return np.where(np.arange(self.bars)[:, None] >= began, index, np.nan)
 
-    def walked(self) -> dict[str, np.ndarray]:
-        """What a walk reads of each bar besides closes and fills: `more`, the `shares` that splits
+    def kernel_fields(self) -> dict[str, np.ndarray]:
+        """What a kernel reads of each bar besides closes and fills: `more`, the `shares` that splits
         make, and an `opening` price within each range.
 
         An open that is not known is the last close, or the nearest price to it in the range of the

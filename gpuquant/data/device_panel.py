@@ -1,4 +1,4 @@
-"""Prices on a device: laid out asset by asset, with room before and after them for what a walk
+"""Prices on a device: laid out asset by asset, with room before and after them for what a kernel
 reads without asking where it is.
 """
 
@@ -30,10 +30,10 @@ def left_padding(bars: int) -> int:
 
 @dataclass(frozen=True)
 class DevicePanel:
-    """A panel on a device: prices of shape (assets, lead + bars + RIGHT_PADDING), and prefix sums
-    of ticks, one place longer.
+    """A panel on a device: prices of shape (assets, left_padding + bars + RIGHT_PADDING),
+    and prefix sums of ticks, one place longer.
 
-    Each begins with `lead` places of NaN, what a rule finds that looks back beyond the first bar,
+    Each begins with `left_padding` places of NaN, which a rule reads beyond the first bar,
     and ends with RIGHT_PADDING more. Where assets halt, `close` holds the last known price and
     `traded` NaN; `more` has, one after the other, what else the panel knows.
     """
@@ -43,7 +43,7 @@ class DevicePanel:
     open: Any
     sums: Any
     more: Any
-    lead: int
+    left_padding: int
 
 
 def on_device(panel: Panel, place: Device) -> DevicePanel:
@@ -59,10 +59,10 @@ def on_device(panel: Panel, place: Device) -> DevicePanel:
         return place.put(np.concatenate([before, values, beyond]).T, name)
 
     sums = np.concatenate([np.zeros((1, assets)), np.cumsum(np.nan_to_num(panel.ticks), axis=0)])
-    if panel.halts:  # before an asset's first price there is nothing to sum
+    if panel.allow_halts:  # before an asset's first price there is nothing to sum
         sums[:-1][np.isnan(panel.ticks)] = np.nan
-    close, more = up(panel.last_close, "close"), panel.walked()
-    traded = up(panel.close, "traded") if panel.halts else close
+    close, more = up(panel.last_close, "close"), panel.kernel_fields()
+    traded = up(panel.close, "traded") if panel.allow_halts else close
     extra = np.full((len(more), assets, lead + panel.bars), np.nan)
     for k, (name, values) in enumerate(more.items()):
         extra[k, :, lead:] = (

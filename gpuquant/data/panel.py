@@ -54,7 +54,7 @@ class Panel(AdjustedPrices):
     delistings : array, optional
         At the bar after the last one, the return from the last price to what is paid out; -1 is a
         total loss, NaN where nothing ends.
-    halts : bool
+    allow_halts : bool
         Take a missing price for a bar at which the asset does not trade. Holdings keep their last
         price.
     timezone : str, optional
@@ -83,7 +83,7 @@ class Panel(AdjustedPrices):
     splits: np.ndarray | None = None
     dividends: np.ndarray | None = None
     delistings: np.ndarray | None = None
-    halts: bool = False
+    allow_halts: bool = False
     timezone: str | None = None
     adjusted: bool | None = None
     _on: dict[str, DevicePanel] = field(default_factory=dict, init=False, compare=False, repr=False)
@@ -97,7 +97,7 @@ class Panel(AdjustedPrices):
         prices: Any,
         *,
         asset: str = "asset",
-        halts: bool | None = None,
+        allow_halts: bool | None = None,
         adjusted: bool | None = None,
         exchange: str | None = None,
     ) -> Panel:
@@ -113,7 +113,7 @@ class Panel(AdjustedPrices):
             of any of these.
         asset : str
             The name of one ticker whose table does not say it; a file's is its name.
-        halts : bool, optional
+        allow_halts : bool, optional
             Take a missing price for a bar at which the asset does not trade.
         adjusted : bool, optional
             Where there is an adjusted close beside the close: True scales all prices to it, False
@@ -127,7 +127,7 @@ class Panel(AdjustedPrices):
             What is not clearly prices; dates that do not increase; prices that are missing or not
             above zero: named by row and column.
         """
-        flag("halts", halts)
+        flag("allow_halts", allow_halts)
         flag("adjusted", adjusted)
         if not isinstance(asset, str):
             raise InputError(f"asset = {asset!r}: must be a name")
@@ -138,22 +138,27 @@ class Panel(AdjustedPrices):
                     "said where its prices are read"
                 )
             panel = (
-                prices if halts is None or halts == prices.halts else replace(prices, halts=halts)
+                prices
+                if allow_halts is None or allow_halts == prices.allow_halts
+                else replace(prices, allow_halts=allow_halts)
             )
         elif isinstance(prices, str | Path):
             panel = cls.read(
-                prices, asset=asset if asset != "asset" else None, halts=halts, adjusted=adjusted
+                prices,
+                asset=asset if asset != "asset" else None,
+                allow_halts=allow_halts,
+                adjusted=adjusted,
             )
         else:
             panel = cls._from_tables(
-                readers.tables(prices, name=asset, adjusted=adjusted), halts=bool(halts)
+                readers.tables(prices, name=asset, adjusted=adjusted), allow_halts=bool(allow_halts)
             )
         if exchange is not None:
             check_calendar(panel.dates, panel.timezone, exchange)
         return panel
 
     @classmethod
-    def from_frames(cls, *, halts: bool = False, **frames: Any) -> Panel:
+    def from_frames(cls, *, allow_halts: bool = False, **frames: Any) -> Panel:
         """From a frame or series for each of close, open, high, low, volume, splits, dividends and
         delistings, all of the same dates and assets.
 
@@ -169,7 +174,7 @@ class Panel(AdjustedPrices):
                 raise unknown("prices", name, ("close", *MORE))
         if not frames:
             raise DataError("a panel needs closes: close=frame")
-        return cls._from_tables(readers.tables(frames), halts=halts)
+        return cls._from_tables(readers.tables(frames), allow_halts=allow_halts)
 
     @classmethod
     def read(
@@ -177,7 +182,7 @@ class Panel(AdjustedPrices):
         path: str | Path,
         *,
         asset: str | None = None,
-        halts: bool | None = None,
+        allow_halts: bool | None = None,
         adjusted: bool | None = None,
     ) -> Panel:
         """From a Parquet or CSV file, in any shape that `of` takes; what `to_parquet` wrote
@@ -189,13 +194,15 @@ class Panel(AdjustedPrices):
         found = readers.tables(frame, name=asset or path.name.split(".")[0], adjusted=adjusted)
         return cls._from_tables(
             found,
-            halts=bool(kept.get("halts", False) if halts is None else halts),
+            allow_halts=bool(
+                kept.get("allow_halts", False) if allow_halts is None else allow_halts
+            ),
             adjusted=kept.get("adjusted"),
         )
 
     @classmethod
     def _from_tables(
-        cls, found: readers.Tables, *, halts: bool, adjusted: bool | None = None
+        cls, found: readers.Tables, *, allow_halts: bool, adjusted: bool | None = None
     ) -> Panel:
         arrays = {
             name: np.ascontiguousarray(frame.to_numpy(dtype=np.float64))
@@ -206,7 +213,7 @@ class Panel(AdjustedPrices):
         return cls(
             dates=close.index.to_numpy(),
             assets=tuple(close.columns),
-            halts=halts,
+            allow_halts=allow_halts,
             timezone=found.timezone,
             adjusted=known,
             **arrays,
@@ -256,7 +263,7 @@ class Panel(AdjustedPrices):
                 {"close": self.close.ravel(), **{k: np.ravel(v) for k, v in more.items()}},
                 index=index,
             ).reset_index()
-        frame.attrs["gpuquant"] = {"halts": self.halts, "adjusted": self.adjusted}
+        frame.attrs["gpuquant"] = {"allow_halts": self.allow_halts, "adjusted": self.adjusted}
         write_frame(frame, path)
 
     def between(self, first: Any = None, last: Any = None) -> Panel:
@@ -309,7 +316,7 @@ class Panel(AdjustedPrices):
             close,
             dates,
             assets,
-            halts=self.halts,
+            allow_halts=self.allow_halts,
             timezone=self.timezone,
             adjusted=self.adjusted,
             **more,

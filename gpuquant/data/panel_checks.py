@@ -50,7 +50,7 @@ def check(panel: Panel) -> None:
             raise DataError(
                 f"{name} has shape {values.shape}: must be {panel.close.shape}, as the closes"
             )
-        _say(panel, name, *_outside(name, values, panel.halts))
+        _say(panel, name, *_outside(name, values, panel.allow_halts))
     for name, other, nothing in (
         ("splits", panel.dividends, 1.0),
         ("dividends", panel.splits, 0.0),
@@ -84,7 +84,7 @@ def _say(panel: Panel, name: str, wrong: np.ndarray, rule: str) -> None:
         )
 
 
-def _outside(name: str, values: np.ndarray, halts: bool) -> tuple[np.ndarray, str]:
+def _outside(name: str, values: np.ndarray, allow_halts: bool) -> tuple[np.ndarray, str]:
     """Where an array of a panel is wrong, and what it must be."""
     missing = np.isnan(values)
     with np.errstate(invalid="ignore"):
@@ -94,11 +94,11 @@ def _outside(name: str, values: np.ndarray, halts: bool) -> tuple[np.ndarray, st
             ), "must be a return >= -1, or NaN where nothing ends"
         if name in ("volume", "dividends"):
             return ~(np.isfinite(values) & (values >= 0.0)) & ~(
-                missing & halts
+                missing & allow_halts
             ), "must be finite and >= 0"
         wrong = ~(np.isfinite(values) & (values > 0.0))
     return (
         (wrong & ~missing, "must be > 0, or NaN where nothing trades")
-        if halts
-        else (wrong, "must be finite and > 0; halts=True takes a missing price for a halt")
+        if allow_halts
+        else (wrong, "must be finite and > 0; allow_halts=True takes a missing price for a halt")
     )

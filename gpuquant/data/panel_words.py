@@ -47,6 +47,6 @@ def told(panel: Panel) -> dict[str, str]:
         told["time zone"] = f"time zone {panel.timezone}"
     if panel.adjusted is not None:
         told["adjusted"] = "adjusted for splits and dividends" if panel.adjusted else "not adjusted"
-    if panel.halts:
+    if panel.allow_halts:
         told["halts"] = "a missing price is a halt"
     return told

@@ -17,7 +17,7 @@ from gpuquant.errors import DataError, InputError, unknown
 
 BUDGET = 256.0  # MB
 COPIES = (
-    8  # of a close while its asset is walked: the file's, the panel's, ticks, sums and their lead
+    8  # of a close while its asset is traded: the file's, the panel's, ticks, sums and their lead
 )
 
 
@@ -30,8 +30,8 @@ class Store(Dated):
     path : path
         Written by `Panel.to_parquet`, or by anything that writes such columns.
     megabytes : float
-        Memory that a group of assets may take while it is walked.
-    halts : bool
+        Memory that a group of assets may take while it is traded.
+    allow_halts : bool
         Take a missing price for a halt.
 
     Raises
@@ -42,7 +42,7 @@ class Store(Dated):
 
     path: str | Path
     megabytes: float = BUDGET
-    halts: bool = False
+    allow_halts: bool = False
 
     def __post_init__(self) -> None:
         disk.present(self.path, "price file")
@@ -136,8 +136,8 @@ class Store(Dated):
         """What it holds besides closes: nothing."""
         return {}
 
-    def walked(self) -> dict[str, np.ndarray]:
-        """What a walk reads of each bar besides closes: nothing."""
+    def kernel_fields(self) -> dict[str, np.ndarray]:
+        """What a kernel reads of each bar besides closes: nothing."""
         return {}
 
     def panel(self, names: Any) -> Panel:
@@ -149,7 +149,9 @@ class Store(Dated):
         close = np.stack([table.column(name).to_numpy() for name in names], axis=1).astype(
             np.float64
         )
-        return Panel(close, self.dates, tuple(names), halts=self.halts, timezone=self.timezone)
+        return Panel(
+            close, self.dates, tuple(names), allow_halts=self.allow_halts, timezone=self.timezone
+        )
 
     def columns(self, names: slice) -> Panel:
         """The panel of assets by their numbers."""

@@ -62,7 +62,7 @@ class Learner(Shown):
         Seeds trained together and averaged.
     window : int
         Bars of features a network sees.
-    recipe : TrainingConfig
+    training : TrainingConfig
         Steps, batch and learning rate of a network.
     seed : int
         Of initialisation and batches.
@@ -73,7 +73,7 @@ class Learner(Shown):
     horizon: int = 1
     ensemble: int = 8
     window: int = 1
-    recipe: TrainingConfig = field(default_factory=TrainingConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -136,7 +136,7 @@ class Learner(Shown):
                 loss=loss,
                 cost=cost,
                 ensemble=self.ensemble,
-                recipe=self.recipe,
+                training=self.training,
                 seed=self.seed,
             )
             return Fitted(scale, weights=weights)
@@ -239,7 +239,7 @@ class Learner(Shown):
                 name: getattr(self, name)
                 for name in ("loss", "horizon", "ensemble", "window", "seed")
             },
-            "recipe": vars(self.recipe),
+            "training": vars(self.training),
         }
 
 

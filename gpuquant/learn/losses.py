@@ -1,6 +1,6 @@
-"""Losses over a batch of stretches of consecutive bars, for several networks at once.
+"""Losses over a batch of windows of consecutive bars, for several networks at once.
 
-Shapes: `outputs` and `returns` are (networks, stretches, bars, assets) and (stretches, bars,
+Shapes: `outputs` and `returns` are (networks, windows, bars, assets) and (windows, bars,
 assets); a loss gives (networks,). `returns` holds what a position decided at a bar earns, filled at
 the next bar.
 """

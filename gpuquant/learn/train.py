@@ -31,23 +31,23 @@ class TrainingConfig(Shown):
     ----------
     steps : int
         Optimiser steps.
-    stretches, length : int
-        A batch is so many stretches of so many consecutive bars, all assets.
-    rate, decay : float
-        Peak learning rate and weight decay of AdamW, on a one-cycle schedule.
+    batch_windows, sequence_length : int
+        A batch is `batch_windows` windows of `sequence_length` consecutive bars of all assets.
+    learning_rate, weight_decay : float
+        Of AdamW; the learning rate is the peak of a one-cycle schedule.
     """
 
     steps: int = 120
-    stretches: int = 4
-    length: int = 63
-    rate: float = 3e-3
-    decay: float = 1e-2
+    batch_windows: int = 4
+    sequence_length: int = 63
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
 
     def __post_init__(self) -> None:
-        for name, low in (("steps", 1), ("stretches", 1), ("length", 2)):
+        for name, low in (("steps", 1), ("batch_windows", 1), ("sequence_length", 2)):
             whole_number(f"TrainingConfig {name}", getattr(self, name), low)
-        scalar("TrainingConfig rate", self.rate)
-        scalar("TrainingConfig decay", self.decay, closed=True)
+        scalar("TrainingConfig learning_rate", self.learning_rate)
+        scalar("TrainingConfig weight_decay", self.weight_decay, closed=True)
 
 
 @contextmanager
@@ -98,12 +98,12 @@ def fit(
     loss: Callable[[Tensor, Tensor, float], Tensor],
     cost: float,
     ensemble: int,
-    recipe: TrainingConfig,
+    training: TrainingConfig,
     seed: int,
 ) -> dict[str, Tensor]:
     """Train `ensemble` seeds; their stacked parameters, each of shape (ensemble, ...).
 
-    `returns` (bars, assets) is what a position decided at a bar earns; stretches are drawn from the
+    `returns` (bars, assets) is what a position decided at a bar earns; windows are drawn from the
     consecutive `rows` that have every feature.
     """
     device = windows.features.device
@@ -118,20 +118,24 @@ def fit(
         in_dims=(0, 0, None),
         randomness="different",
     )
-    optimiser = torch.optim.AdamW(list(weights.values()), recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps)
+    optimiser = torch.optim.AdamW(
+        list(weights.values()), training.learning_rate, weight_decay=training.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, training.learning_rate, total_steps=training.steps
+    )
     generator = torch.Generator().manual_seed(seed)
     target = torch.from_numpy(np.nan_to_num(returns).astype(np.float32)).to(device)
-    starts, length = _starts(windows, rows, recipe.length)
+    starts, length = _starts(windows, rows, training.sequence_length)
     columns = torch.arange(assets, device=device)
-    for _ in range(recipe.steps):
-        begin = starts[torch.randint(len(starts), (recipe.stretches,), generator=generator)].to(
-            device
-        )
+    for _ in range(training.steps):
+        begin = starts[
+            torch.randint(len(starts), (training.batch_windows,), generator=generator)
+        ].to(device)
         bars = begin[:, None] + torch.arange(length, device=device)
         ends = bars[:, :, None].expand(-1, -1, assets)
         batch = windows.gather(columns.expand(*ends.shape).reshape(-1), ends.reshape(-1))
-        outputs = run(weights, fixed, batch).view(ensemble, recipe.stretches, length, assets)
+        outputs = run(weights, fixed, batch).view(ensemble, training.batch_windows, length, assets)
         total = loss(outputs, target[bars], cost).sum()
         optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
@@ -141,8 +145,8 @@ def fit(
 
 
 def _starts(windows: Windows, rows: np.ndarray, length: int) -> tuple[Tensor, int]:
-    """First bars of the stretches that lie within `rows` and know every feature, and the
-    stretches' length.
+    """First bars of the windows that lie within `rows` and know every feature, and the windows'
+    length.
     """
     known = windows.known.all(dim=0).cpu().numpy()
     usable = np.zeros(len(known), bool)
@@ -153,7 +157,7 @@ def _starts(windows: Windows, rows: np.ndarray, length: int) -> tuple[Tensor, in
     found = np.flatnonzero(runs)
     if not found.size or length < 2:
         raise DataError(
-            "no stretch of training bars has every feature: the history is shorter than "
+            "no window of training bars has every feature: the history is shorter than "
             "the features' lookback"
         )
     return torch.from_numpy(found), length

@@ -11,7 +11,7 @@ import numpy as np
 from gpuquant.data.columns import counted
 from gpuquant.data.domains import (
     Column,
-    choice,
+    boolean,
     correlation,
     derived,
     list_of,
@@ -44,8 +44,8 @@ class MultiBlackScholes(Model):
     correlation : Column, shape (n,)
         Of every pair, where `correlations` is not given; within [-1, 1].
     repair : Column, shape (n,)
-        no or yes: whether a matrix that is none (with a negative eigenvalue) is replaced by one
-        near it.
+        True replaces a matrix with a negative eigenvalue, which is no correlation matrix, by one
+        near it; False refuses it.
 
     Notes
     -----
@@ -62,7 +62,7 @@ class MultiBlackScholes(Model):
     volatilities: Column = list_of(nonnegative(sample=0.2))
     correlations: Column = list_of(correlation(), default=np.nan, host_only=True)
     correlation: Column = correlation(default=0.0)
-    repair: Column = choice("no", "yes", default="no")
+    repair: Column = boolean(default=False)
     factor: Column = derived(listed=True, sample=0.5)
 
     normals = "spots"
@@ -181,8 +181,8 @@ class MultiBlackScholes(Model):
         for row in np.flatnonzero(np.broadcast_to(wrong, n)):
             value = float(np.broadcast_to(least, n)[row])
             out[row] = (
-                f"correlations: smallest eigenvalue {value:.3g}: must be >= 0, else no "
-                "prices have them; repair='yes' takes the nearest that are"
+                f"correlations: smallest eigenvalue {value:.3g}: must be >= 0 in a "
+                "correlation matrix; repair=True takes a matrix near it"
             )
         return out
 

@@ -32,7 +32,7 @@ class Autocallable(Payoff):
         Paid with the notional for each date so far, as a share of it; >= 0.
     notional : Column, shape (n,)
         In currency units; > 0.
-    watching : Column, shape (n,)
+    protection_monitoring : Column, shape (n,)
         When the protection is watched: maturity, dates or continuous.
 
     References
@@ -46,7 +46,7 @@ class Autocallable(Payoff):
     protection: Column = positive(default=0.7)
     coupon: Column = nonnegative(default=0.05)
     notional: Column = positive(default=1.0)
-    watching: Column = choice(
+    protection_monitoring: Column = choice(
         "maturity", "dates", "continuous", default="maturity", compile_time_constant=True
     )
 
@@ -54,7 +54,7 @@ class Autocallable(Payoff):
 
     @classmethod
     def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
-        return fixed["watching"] == 2.0
+        return fixed["protection_monitoring"] == 2.0
 
     @classmethod
     def discrete_dates(cls, fixed: dict[str, float]) -> bool:
@@ -72,7 +72,7 @@ class Autocallable(Payoff):
         paid = p.notional[i] * (1.0 + p.coupon[i] * (k + 1.0)) * growth
         spared = (
             acc[1] * survival_at(-1.0, p.protection[i] * p.initial[i], log_spots[0])
-            if p.watching[i] == 1.0
+            if p.protection_monitoring[i] == 1.0
             else acc[1]
         )
         return (0.0 if called else acc[0], spared, paid if called else acc[2])
@@ -92,7 +92,7 @@ class Autocallable(Payoff):
     def finish(p, i, acc, log_spots):
         share = math.exp(log_spots[0]) / p.initial[i]
         met = 1.0 - acc[1]
-        if p.watching[i] == 0.0:
+        if p.protection_monitoring[i] == 0.0:
             met = 1.0 if share < p.protection[i] else 0.0
         left = p.notional[i] * (1.0 - met + met * min(share, 1.0))
         return acc[2] + acc[0] * left

@@ -20,7 +20,7 @@ def accounts():
     )  # without what may touch an account at any bar
     ranged, halted = (
         bars(draw, 60, 2, ranges=True, volume=True, actions=True),
-        bars(draw, 60, 2, halts=True, gone=True),
+        bars(draw, 60, 2, allow_halts=True, gone=True),
     )
     signals, weights = targets(draw, (60, 2), "signals"), draw.dirichlet([1, 1], 60)
     stops = gq.Stops(stop_loss=[0.02, 0.04], take_profit=0.05, trailing=0.03)

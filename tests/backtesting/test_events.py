@@ -258,7 +258,7 @@ def test_a_split_while_an_asset_halts_moves_no_equity():
     close = np.array([[100.0], [np.nan], [52.0], [53.0]])
     dates = pd.bdate_range("2020-01-01", periods=4).to_numpy()
     panel = gq.Panel(
-        close, dates, ("A",), splits=np.array([[1.0], [2.0], [1.0], [1.0]]), halts=True
+        close, dates, ("A",), splits=np.array([[1.0], [2.0], [1.0], [1.0]]), allow_halts=True
     )
     found = gq.backtest(
         panel,
@@ -296,7 +296,7 @@ def test_a_delisting_is_in_the_total_return():
         dates,
         ("A",),
         delistings=np.array([[np.nan], [np.nan], [-0.4], [np.nan]]),
-        halts=True,
+        allow_halts=True,
     )
     assert panel.total_return[:, 0] == pytest.approx([10.0, 11.0, 6.6, 6.6])
     found = gq.backtest(
@@ -372,7 +372,7 @@ def test_a_delisting_pays_out_whatever_volume_there_is():
     close = np.array([[10.0], [11.0], [np.nan]])
     dates = pd.bdate_range("2020-01-01", periods=3).to_numpy()
     gone, volume = np.array([[np.nan], [np.nan], [-0.5]]), np.array([[1e9], [1e9], [np.nan]])
-    panel = gq.Panel(close, dates, ("A",), delistings=gone, volume=volume, halts=True)
+    panel = gq.Panel(close, dates, ("A",), delistings=gone, volume=volume, allow_halts=True)
     found = gq.backtest(
         panel,
         weights=np.array([[1.0], [np.nan], [np.nan]]),

@@ -69,7 +69,7 @@ def test_the_paths_are_those_that_are_priced(model):
     )
 
 
-def test_a_path_can_be_walked_again():
+def test_a_path_can_be_run_again():
     found = gq.backtest(
         gq.SimulatedPrices(model=HESTON, paths=50, bars=252, seed=1),
         CROSS,
@@ -158,7 +158,7 @@ def test_resampled_bars_are_those_of_history():
             lambda: gq.backtest(
                 gq.SimulatedPrices(model=FLAT, paths=4, bars=9), weights=np.ones((9, 1))
             ),
-            "paths and stores are walked by a rule",
+            "paths and stores take a rule",
         ),
     ],
 )

@@ -132,7 +132,7 @@ def test_a_margin_call_waits_for_no_price():
 
 @pytest.mark.parametrize("halts", [True, False])
 def test_a_bar_without_prices_says_so(halts):
-    panel = bars(np.random.default_rng(8), 300, 1, ranges=True, halts=halts)
+    panel = bars(np.random.default_rng(8), 300, 1, ranges=True, allow_halts=halts)
     refused = gq.backtest(
         panel,
         Patient(limit=0.002, stop=0.0),

@@ -17,7 +17,7 @@ CASH = 10_000.0
 
 
 def bars(
-    draw, count, assets, *, ranges=False, volume=False, halts=False, actions=False, gone=False
+    draw, count, assets, *, ranges=False, volume=False, allow_halts=False, actions=False, gone=False
 ):
     """A random panel with what is asked for."""
     close = np.round(50.0 * np.exp(np.cumsum(draw.normal(0.0, 0.03, (count, assets)), axis=0)), 2)
@@ -45,14 +45,16 @@ def bars(
             draw.random(close.shape) < 0.02, draw.uniform(-1.0, 0.2, close.shape), np.nan
         )
         more["delistings"][0] = np.nan
-    if halts:
+    if allow_halts:
         missing = draw.random(close.shape) < 0.1
         close[missing] = np.nan
         for name in ("open", "high", "low"):
             if name in more:
                 more[name][missing] = np.nan
     dates = (np.datetime64("2020-01-01", "D") + np.arange(count)).astype("datetime64[ns]")
-    return Panel(close, dates, tuple(f"S{j}" for j in range(assets)), halts=halts, **more)
+    return Panel(
+        close, dates, tuple(f"S{j}" for j in range(assets)), allow_halts=allow_halts, **more
+    )
 
 
 def targets(draw, shape, mode):
@@ -244,7 +246,7 @@ KINDS = {
             follow="close",
             watch=str(d.choice(["range", "close"])),
         ),
-        {"ranges": True, "halts": bool(d.random() < 0.5)},
+        {"ranges": True, "allow_halts": bool(d.random() < 0.5)},
     ),
     "close stops": lambda d: (
         Terms("signals", of="value", amount=3000.0, stops=True, trailing=0.05, take_profit=0.08),
@@ -262,11 +264,11 @@ KINDS = {
     ),
     "halts": lambda d: (
         Terms("weights", rate=0.001, sequential=bool(d.random() < 0.5)),
-        {"halts": True, "ranges": bool(d.random() < 0.5)},
+        {"allow_halts": True, "ranges": bool(d.random() < 0.5)},
     ),
     "halted stops": lambda d: (
         Terms("signals", of="equity", stops=True, stop_loss=0.03, trailing=0.06),
-        {"halts": True, "ranges": bool(d.random() < 0.5)},
+        {"allow_halts": True, "ranges": bool(d.random() < 0.5)},
     ),
     "actions": lambda d: (Terms("amounts", rate=0.001), {"actions": True}),
     "delistings": lambda d: (Terms("weights", rate=0.001), {"gone": True}),
@@ -462,7 +464,7 @@ def test_every_order_is_a_fill_a_refusal_or_neither():
     """
     for seed in range(40):
         draw = np.random.default_rng(seed)
-        panel = bars(draw, 60, 3, ranges=True, halts=True)
+        panel = bars(draw, 60, 3, ranges=True, allow_halts=True)
         close = panel.last_close
         rows = []
         for _ in range(40):
@@ -688,7 +690,7 @@ def test_tails_excursions_and_a_benchmark_are_what_they_say():
             "volume.*must be finite and >= 0",
         ),
         (
-            lambda p: Panel(p.close * -1, p.dates, p.assets, halts=True),
+            lambda p: Panel(p.close * -1, p.dates, p.assets, allow_halts=True),
             "must be > 0, or NaN where nothing trades",
         ),
         (

@@ -182,11 +182,13 @@ def test_a_panel_goes_to_parquet_and_back(tmp_path):
     panel = gq.Panel.from_frames(
         **frames,
         **{k: v.fillna(1.0 if k == "splits" else 0.0) for k, v in more.items()},
-        halts=True,
+        allow_halts=True,
     )
     panel.to_parquet(tmp_path / "panel.parquet")
     again = gq.Panel.read(tmp_path / "panel.parquet")
-    assert again.halts and again.assets == panel.assets and again.timezone == "America/New_York"
+    assert (
+        again.allow_halts and again.assets == panel.assets and again.timezone == "America/New_York"
+    )
     for name in ("close", *panel.extra_fields()):
         np.testing.assert_array_equal(getattr(again, name), getattr(panel, name))
 
@@ -311,7 +313,7 @@ REFUSED = {
     ),
     "a missing date of a ticker": (
         TIDY.drop(index=3),
-        "halts=True takes a missing price for a halt",
+        "allow_halts=True takes a missing price for a halt",
     ),
     "a dict of tickers, one without volume": (
         {
@@ -415,6 +417,6 @@ def test_a_download_tools_own_csv(tmp_path):
 
 def test_halts_of_a_panel_that_was_read():
     panel = gq.Panel.of(WIDE)
-    assert gq.Panel.of(panel, halts=True).halts and not gq.Panel.of(panel).halts
+    assert gq.Panel.of(panel, allow_halts=True).allow_halts and not gq.Panel.of(panel).allow_halts
     with pytest.raises(GpuquantError, match="has been read already"):
         gq.Panel.of(panel, adjusted=True)

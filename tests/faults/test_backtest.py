@@ -272,7 +272,7 @@ def test_whole_number_prices_in_a_store(stored):
 
 
 def test_the_hint_about_halts(stored):
-    assert gq.Panel.read(stored, halts=True).assets == ("F", "JPY")
+    assert gq.Panel.read(stored, allow_halts=True).assets == ("F", "JPY")
 
 
 def test_an_open_above_the_high():

@@ -67,7 +67,7 @@ def test_one_missing_close_of_one_asset():
 def train(network, frame=PRICES, feature=None, **how):
     made = gq.Strategy(
         features=feature or [features.Momentum(window=21)],
-        learner=learn.Learner(network, ensemble=4, recipe=TrainingConfig(steps=10), **how),
+        learner=learn.Learner(network, ensemble=4, training=TrainingConfig(steps=10), **how),
         sizing=TARGET,
     )
     return made.train(frame, splits=splits.WalkForward(train="12M", test="6M"), device="cpu")
@@ -79,7 +79,7 @@ def test_folds_trained_when_one_of_three_assets_lists_late():
     late.iloc[:600, 2] = np.nan
     whole = len(train(learn.networks.MLP(hidden=4)).trained.states)
     assert (
-        len(train(learn.networks.MLP(hidden=4), gq.Panel.of(late, halts=True)).trained.states)
+        len(train(learn.networks.MLP(hidden=4), gq.Panel.of(late, allow_halts=True)).trained.states)
         == whole
     )
 

@@ -15,7 +15,7 @@ from gpuquant.learn import checkpoint, losses, train
 from gpuquant.learn.learner import Fitted
 from gpuquant.learn.windows import Standardizer, Windows
 
-QUICK = train.TrainingConfig(steps=60, stretches=4, length=32, rate=1e-2)
+QUICK = train.TrainingConfig(steps=60, batch_windows=4, sequence_length=32, learning_rate=1e-2)
 
 
 def planted(rho, seed=0, bars=1600, assets=12):
@@ -45,7 +45,7 @@ def ic_of(learner, rho, seed=0):
 
 @pytest.mark.parametrize("loss", ["sharpe", "ic"])
 def test_planted_skill_is_found_and_no_other(loss):
-    learner = learn.Learner(learn.networks.MLP(hidden=16), loss=loss, ensemble=4, recipe=QUICK)
+    learner = learn.Learner(learn.networks.MLP(hidden=16), loss=loss, ensemble=4, training=QUICK)
     found, error = ic_of(learner, 0.3)
     assert found > 0.8 * 0.3 - 3 * error, found
     nothing, error = ic_of(learner, 0.0)
@@ -83,7 +83,7 @@ def test_a_module_of_the_users_is_a_network():
             Own(),
             ensemble=3,
             window=3,
-            recipe=train.TrainingConfig(steps=250, length=32, rate=2e-2),
+            training=train.TrainingConfig(steps=250, sequence_length=32, learning_rate=2e-2),
         ),
         0.3,
     )
@@ -137,7 +137,7 @@ def test_an_ensemble_is_its_seeds_one_by_one():
     """Stacked seeds trained as one program end where each ends alone."""
     panel, features = planted(0.3)
     windows = Windows.of(features, Standardizer.of(features, np.arange(1000)), 1, "cpu")
-    how = {"loss": losses.sharpe, "cost": 0.0, "recipe": train.TrainingConfig(steps=5), "seed": 2}
+    how = {"loss": losses.sharpe, "cost": 0.0, "training": train.TrainingConfig(steps=5), "seed": 2}
     label = learn.Learner(learn.networks.MLP()).label(panel.close)
     together = train.fit(
         learn.networks.MLP(hidden=8), windows, label, np.arange(1000), ensemble=3, **how
@@ -182,7 +182,7 @@ def test_checkpoints_know_when_they_are_damaged(tmp_path):
 
 def strategy(**changes):
     learner = learn.Learner(
-        learn.networks.MLP(hidden=8), ensemble=2, recipe=train.TrainingConfig(steps=10)
+        learn.networks.MLP(hidden=8), ensemble=2, training=train.TrainingConfig(steps=10)
     )
     return gq.Strategy(
         **{

@@ -63,7 +63,7 @@ class Distance(Feature):
 
 def strategy(*more):
     learner = learn.Learner(
-        learn.networks.MLP(hidden=4), ensemble=2, recipe=TrainingConfig(steps=2)
+        learn.networks.MLP(hidden=4), ensemble=2, training=TrainingConfig(steps=2)
     )
     return gq.Strategy(
         features=[features.Momentum(window=5), *more],

@@ -165,7 +165,7 @@ def test_historical_scenarios_are_the_moves(walk_panel):
 
 def fund(walk_panel, tmp_path):
     learner = learn.Learner(
-        learn.networks.MLP(hidden=8), ensemble=2, recipe=TrainingConfig(steps=5)
+        learn.networks.MLP(hidden=8), ensemble=2, training=TrainingConfig(steps=5)
     )
     alpha = gq.Strategy(
         features=[gq.features.Momentum(window=5), gq.features.RuleReturns(window=10)],

@@ -55,12 +55,12 @@ def test_a_term_structure_is_its_averages():
     )
     known = gq.price(call(), term, greeks=True)
     np.testing.assert_allclose(known.price, gq.price(call(), averaged).price, rtol=1e-13)
-    walked = gq.price(call(), term, engine="monte_carlo", paths=200_000, greeks=True)
+    simulated = gq.price(call(), term, engine="monte_carlo", paths=200_000, greeks=True)
     for name in ("price", "delta", "gamma", "vega", "rho", "theta"):
-        error = walked.columns["std_error" if name == "price" else f"{name}_std_error"]
+        error = simulated.columns["std_error" if name == "price" else f"{name}_std_error"]
         bias = 0.0 if name == "price" else 3e-3 * np.abs(known.columns[name]).max()
-        assert (np.abs(walked.columns[name] - known.columns[name]) < 4.0 * error + bias).all(), (
-            f"{name}\n{known.frame.T}\n{walked.frame.T}"
+        assert (np.abs(simulated.columns[name] - known.columns[name]) < 4.0 * error + bias).all(), (
+            f"{name}\n{known.frame.T}\n{simulated.frame.T}"
         )
 
 
@@ -293,10 +293,10 @@ def test_theta_moves_every_date():
         volatilities=[0.1, 0.2, 0.3],
     )
     known = gq.price(call(), term, greeks=True)
-    walked = gq.price(call(), term, engine="monte_carlo", paths=100_000, steps=30, greeks=True)
+    simulated = gq.price(call(), term, engine="monte_carlo", paths=100_000, steps=30, greeks=True)
     assert (
-        np.abs(walked.theta - known.theta) < 4.0 * walked.columns["theta_std_error"] + 0.02
-    ).all(), (walked.theta, known.theta)
+        np.abs(simulated.theta - known.theta) < 4.0 * simulated.columns["theta_std_error"] + 0.02
+    ).all(), (simulated.theta, known.theta)
 
 
 @pytest.mark.parametrize("name", ["Vasicek", "HullWhite"])
@@ -349,7 +349,12 @@ def test_autocallables():
     )
     agree(gq.price(once, flat, paths=100_000), expected)
     never = gq.payoffs.Autocallable(
-        maturity=1.0, observations=4, initial=100.0, autocall=1e6, coupon=0.0, watching="continuous"
+        maturity=1.0,
+        observations=4,
+        initial=100.0,
+        autocall=1e6,
+        coupon=0.0,
+        protection_monitoring="continuous",
     )
     put = gq.payoffs.Barrier(
         option_type="put", barrier_type="down-and-in", strike=100.0, barrier=70.0, maturity=1.0

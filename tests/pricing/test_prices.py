@@ -270,13 +270,13 @@ def test_zero_volatility_is_intrinsic_and_certain(device):
     still = gq.models.BlackScholes(spot=100.0, rate=0.05, volatility=0.0)
     call = gq.payoffs.European(option_type="call", strike=[90.0, 120.0], maturity=1.0)
     expected = np.maximum(100.0 - np.array([90.0, 120.0]) * np.exp(-0.05), 0.0)
-    formula, walked = (
+    formula, simulated = (
         gq.price(call, still, device=device),
         gq.price(call, still, engine="monte_carlo", precision="double", device=device),
     )
     np.testing.assert_allclose(formula.price, expected, rtol=1e-14)
-    np.testing.assert_allclose(walked.price, expected, rtol=1e-13)
-    assert (walked.std_error == 0.0).all()
+    np.testing.assert_allclose(simulated.price, expected, rtol=1e-13)
+    assert (simulated.std_error == 0.0).all()
     knocked = gq.payoffs.Barrier(
         option_type="call",
         barrier_type="up-and-out",
@@ -416,15 +416,15 @@ def test_greeks_of_the_formula():
 def test_simulated_greeks_agree_with_the_formula(payoff):
     name, contract = PAIRS[payoff]
     made = getattr(gq.payoffs, name)(**contract)
-    formula, walked = (
+    formula, simulated = (
         gq.price(made, model("BlackScholes"), greeks=True),
         gq.price(made, model("BlackScholes"), engine="monte_carlo", paths=200_000, greeks=True),
     )
     for greek in GREEKS:
-        error = walked.columns[f"{greek}_std_error"]
+        error = simulated.columns[f"{greek}_std_error"]
         bias = 2e-3 * np.abs(formula.columns[greek]).max()  # of the bump's own size
-        wrong = np.abs(walked.columns[greek] - formula.columns[greek]) > 4.5 * error + bias
-        assert not wrong.any(), f"{greek}\n{walked.frame[wrong].T}"
+        wrong = np.abs(simulated.columns[greek] - formula.columns[greek]) > 4.5 * error + bias
+        assert not wrong.any(), f"{greek}\n{simulated.frame[wrong].T}"
 
 
 def test_heston_without_vol_of_vol_is_black_scholes():

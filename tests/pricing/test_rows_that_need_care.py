@@ -18,11 +18,11 @@ IMPOSSIBLE = [1.0, 0.9, -0.9, 0.9, 1.0, 0.9, -0.9, 0.9, 1.0]
 
 
 def test_an_impossible_correlation_is_named_and_repaired_on_request():
-    with pytest.raises(InputError, match=r"smallest eigenvalue -0\.8.*repair='yes'"):
+    with pytest.raises(InputError, match=r"smallest eigenvalue -0\.8.*repair=True"):
         gq.price(BASKET, gq.models.MultiBlackScholes(**TWO, correlations=IMPOSSIBLE))
     repaired = gq.price(
         BASKET,
-        gq.models.MultiBlackScholes(**TWO, correlations=IMPOSSIBLE, repair="yes"),
+        gq.models.MultiBlackScholes(**TWO, correlations=IMPOSSIBLE, repair=True),
         paths=4096,
     )
     assert repaired.std_error > 0.0
@@ -215,10 +215,10 @@ def test_no_time_is_exact(name):
         return
     found = gq.price(rows, heston)
     assert (found.std_error == 0.0).all() and np.isfinite(found.price).all(), found.frame
-    walked = gq.price(rows, heston, engine="monte_carlo", paths=256, precision="double")
-    assert (walked.std_error == 0.0).all()
+    simulated = gq.price(rows, heston, engine="monte_carlo", paths=256, precision="double")
+    assert (simulated.std_error == 0.0).all()
     np.testing.assert_allclose(
-        found.price, walked.price, rtol=1e-12, atol=1e-10, err_msg=str(found.frame)
+        found.price, simulated.price, rtol=1e-12, atol=1e-10, err_msg=str(found.frame)
     )
 
 

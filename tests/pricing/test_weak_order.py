@@ -1,4 +1,4 @@
-"""The weak order of each scheme, measured by coupling: a fine and a coarse grid walked together
+"""The weak order of each scheme, measured by coupling: a fine and a coarse grid simulated together
 on the same normals.
 """
 

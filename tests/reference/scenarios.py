@@ -111,7 +111,7 @@ def prices(told):
     assert found == told["input_sha256"], f"{told['id']}: the prices are not those of the recipe"
     dates = pd.DatetimeIndex(frame.index).to_numpy()
     if not bar_data:
-        return Panel(values, dates, tuple(frame.columns), halts=bool(np.isnan(values).any()))
+        return Panel(values, dates, tuple(frame.columns), allow_halts=bool(np.isnan(values).any()))
     first, high, low, close = (np.ascontiguousarray(values[:, k : k + 1]) for k in range(4))
     return Panel(close, dates, ("0",), open=first, high=high, low=low)
 

@@ -46,7 +46,7 @@ def process_block(
 ):
     """Take the account through a block; whether its equity may have moved."""
     moved = flags.financing or account.positions > 0.0
-    if flags.skips:
+    if flags.skip_idle_bars:
         touched = skip_through(run, account, tally, positions, block, decisions, t0, here, due)
         moved = moved or touched
     else:
@@ -83,7 +83,7 @@ def skip_through(
     moved = False
     if flags.stops:
         fetch_prices(run.prices, len(positions), t0 + BLOCK)
-    if flags.crowds:
+    if flags.skip_repeated_signals:
         longs = u64(0)
         shorts = u64(0)
         without_first = due & (due - u64(1))
@@ -94,7 +94,7 @@ def skip_through(
     q = 0
     while q < here:
         next_due = min(i64(lowest(due)), here)
-        if flags.crowds and many_due:
+        if flags.skip_repeated_signals and many_due:
             next_due = min(i64(lowest(that_trade(positions[0], due, longs, shorts))), here)
         to = next_due
         if to > q:
@@ -139,7 +139,7 @@ def process_bar(
     follow, and the account is marked to market at the close.
     """
     touched = False
-    before = block.equity[q + FRONT - 1]
+    before = block.equity[q + PADDING - 1]
     if flags.actions or flags.delistings or flags.stops or flags.resting_orders:
         account.equity = before
         orders = tally.orders
@@ -186,7 +186,7 @@ def close_bar(
     margin, a margin call sells all positions at the next bar.
     """
     equity = equity_at(run, account, positions, t)
-    block.equity[q + FRONT] = equity
+    block.equity[q + PADDING] = equity
     if equity <= 0.0 and account.alive:
         close_ruined(run, account, tally, positions, t, equity)
         if flags.resting_orders:

@@ -15,8 +15,8 @@ it.
 Kernel source: `build.py` puts around it what is not defined here, which are the members (`decide`
 and `look` of a rule, `begin`, `fill_price`, `charge`, `afford`), whose second argument 0 is the row
 of their columns, and the constants of a run. A place is a bar's number in its block of BLOCK bars.
-The equity of place 0 stands at FRONT in `block.equity`, and the equity before the block just before
-it. NO_CHANGE is larger than any target. ORIGIN is 1 where bar 0 has no return, because decisions
+The equity of place 0 stands at PADDING in `block.equity`, the equity before the block one place
+earlier. NO_CHANGE is larger than any target. ORIGIN is 1 where bar 0 has no return, because decisions
 fill at a close or later: then the return of bar 1 begins with the starting cash. PLACES is how many
 partial sums each moment has.
 """
@@ -71,25 +71,25 @@ def update_statistics(
     the equity at its end.
     """
     if BLOCK == 1:
-        equity = block.equity[FRONT]
+        equity = block.equity[PADDING]
     else:
-        equity = block.equity[here + FRONT - 1]
+        equity = block.equity[here + PADDING - 1]
     if run.log.enabled:
         for q in part(BLOCK, 0, here):
-            run.log.equity[run.log.column, t0 + q] = block.equity[q + FRONT]
+            run.log.equity[run.log.column, t0 + q] = block.equity[q + PADDING]
     if ORIGIN:  # what was paid at bar 0 belongs to the return of bar 1
         if t0 == 0:
-            block.equity[FRONT] = run.cash
+            block.equity[PADDING] = run.cash
         if t0 == 1:
-            block.equity[FRONT - 1] = run.cash
+            block.equity[PADDING - 1] = run.cash
             moved = moved or equity != run.cash
     if moved:
         for q in part(BLOCK, here, BLOCK):  # after the last bar nothing moves
-            block.equity[q + FRONT] = equity
+            block.equity[q + PADDING] = equity
         update_moments(run, account, tally, block, t0, here)
     else:
         add_still(account, tally, block, equity, t0, here)
-    block.equity[FRONT - 1] = equity
+    block.equity[PADDING - 1] = equity
     if flags.at_next and not flags.resting_orders:
         for j in range(assets):
             decisions.target[j, 0] = decisions.target[j, BLOCK]
@@ -118,7 +118,7 @@ def open_account(
     account.since = first
     tally.best_return = 0.0 if first > ORIGIN else -1e300  # bars before have a return of 0
     tally.worst_return = 0.0 if first > ORIGIN else 1e300
-    block.equity[FRONT - 1] = cash
+    block.equity[PADDING - 1] = cash
 
 
 def go_through(
@@ -140,7 +140,7 @@ def go_through(
     if run.log.enabled:
         for t in range(begins):
             run.log.equity[run.log.column, t] = run.cash
-    if flags.tails:
+    if flags.keep_returns:
         for t in range(run.bars):
             block.history[0, t] = 0.0
     equity = run.cash
@@ -167,7 +167,7 @@ def write_results(account: Account, tally: Tally, block: Block, equity, bars, ca
     """What an account comes to, in the order of `build.SUMS`."""
     count_exposure(account, tally, bars)
     join_moments(account, tally, block, equity, bars)
-    if flags.tails:
+    if flags.keep_returns:
         measure_tails(tally, block, bars)
     out[column, 0] = equity / cash
     write_fields(block.moments[0], out, column, 1)
@@ -193,9 +193,9 @@ def bar_loop(
     account = Account()
     tally = Tally()
     positions = records(Position, job.assets)
-    bars = records(Bar, BLOCK + FRONT)
+    bars = records(Bar, BLOCK + PADDING)
     moments = records(Moments, PLACES)
-    equity = array((BLOCK + FRONT,), f64)
+    equity = array((BLOCK + PADDING,), f64)
     returns = array((BLOCK,), f64)
     target = array((job.assets, BLOCK + 1), f64)
     if flags.priced:
@@ -204,19 +204,19 @@ def bar_loop(
     else:
         limit = target  # never read
         stop = target
-    if flags.tails:
+    if flags.keep_returns:
         history = array((2, job.bars + 1), f64)  # the returns, and room to sort them in
     else:
         history = target  # never read
-    if flags.paths:
-        close = array((1, prices.lead + job.bars + BLOCK), f64)
-        ticks = array((1, prices.lead + job.bars + 1), f64)
+    if flags.generated:
+        close = array((1, prices.left_padding + job.bars + BLOCK), f64)
+        ticks = array((1, prices.left_padding + job.bars + 1), f64)
         draws = array((4 * (NORMALS + UNIFORMS + 1), 1), f64)
         generated = -1
-        for t in range(prices.lead):
+        for t in range(prices.left_padding):
             close[0, t] = NAN
             ticks[0, t] = NAN
-        own = Prices(ticks, close, close, prices.more, prices.lead, 0)
+        own = Prices(ticks, close, close, prices.more, prices.left_padding, 0)
     block = Block(bars, equity, returns, moments, history)
     decisions = Decisions(target, limit, stop)
     for lane in lanes():
@@ -225,14 +225,14 @@ def bar_loop(
             group = column // job.rows
             parameters = read_parameters(table.numbers, table.at, column % job.rows)
             settings = read_settings(table.numbers, table.at, column % job.rows)
-            if flags.paths:
+            if flags.generated:
                 if generated != group:  # the rows of a path come one after the other
                     generate_path(parameters, own, draws, source, source.first + group, job.bars)
                     generated = group
             else:
                 first = group * job.assets
                 own = Prices(
-                    prices.ticks, prices.close, prices.fill, prices.more, prices.lead, first
+                    prices.ticks, prices.close, prices.fill, prices.more, prices.left_padding, first
                 )
             notes = Log(log.enabled, column, log.equity, log.fills, log.first)
             run = Run(parameters, settings, own, inputs, notes, job.bars, job.cash)

@@ -74,8 +74,8 @@ REASONS = (  # by the number of a Reject
     "its price was not reached",
     "the account is ruined",
 )
-CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are walked one after the other there
-FRONT = 8  # where the equity of a block's first bar stands: at the beginning of a vector
+CPU_COLUMNS = 8  # of one unit of work on a CPU: columns are back-tested one after the other there
+PADDING = 8  # where the equity of a block's first bar stands: at the beginning of a vector
 ASKED = ("sum", "close", "open", "high", "low", "volume")  # what a rule may ask of `past`
 PLACES = 16  # of each moment's partial sums
 FILLS = ("next", "same_close", "same_open")
@@ -304,13 +304,13 @@ def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
         "flags": replace(
             kind.flags,
             at_next=kind.fill == "next",
-            skips=not (gpu or every_bar),
-            crowds=kind.flags.signals
-            and not (kind.flags.pyramiding or kind.flags.halts)
+            skip_idle_bars=not (gpu or every_bar),
+            skip_repeated_signals=kind.flags.signals
+            and not (kind.flags.pyramiding or kind.flags.allow_halts)
             and kind.assets == 1,
             stateless=stateless,
-            modelled=kind.model is not None,
-            tails=kind.flags.tails and not gpu,
+            from_model=kind.model is not None,
+            keep_returns=kind.flags.keep_returns and not gpu,
         ),
         "known": Known(**{f.name: held.index(f.name) for f in fields(Known) if f.name in held}),
         "Cause": Cause,
@@ -329,14 +329,14 @@ def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
         "NEXT": int(kind.fill == "next"),
         "ORIGIN": int(kind.fill != "same_open"),  # the bar of the first return's beginning
         "BLOCK": block,
-        "FRONT": 1 if gpu else FRONT,
+        "PADDING": 1 if gpu else PADDING,
         "PLACES": min(block, PLACES),
         "MOMENTS": len(Moments.__annotations__),
     }
     if kind.assets == 1 or target != "cpu":  # a GPU's arrays have sizes known when it is compiled
         found |= {"job.assets": kind.assets, "len(positions)": kind.assets}
     if kind.bars:
-        found |= {"job.bars": kind.bars, "prices.lead": left_padding(kind.bars)}
+        found |= {"job.bars": kind.bars, "prices.left_padding": left_padding(kind.bars)}
     if not gpu:
         found |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
     return found

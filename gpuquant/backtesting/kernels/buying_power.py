@@ -42,11 +42,13 @@ def most_openable(
             gross += abs(value_of(units, price))
         initial = run.settings.initial_margin
         room = (equity - initial * gross) / initial
-    elif flags.locked:  # the proceeds of a short, and as much again, stay where they are
+    elif (
+        flags.lock_short_proceeds
+    ):  # the proceeds of a short, and as much again, stay where they are
         had = positions[j].units
         freed = closing * positions[j].proceeds / abs(had) if had < 0.0 and closing > 0.0 else 0.0
         room = cash - 2.0 * (account.locked_proceeds - freed)
-    if side < 0.0 and not flags.margin and not flags.locked:
+    if side < 0.0 and not flags.margin and not flags.lock_short_proceeds:
         shorts = short_room(run, positions, j, side * closing, order.price, cash, t)
         most = max(shorts, 0.0) / paid
     else:

@@ -64,7 +64,7 @@ def decide_block(run: Run, state, block: Block, decisions: Decisions, t0, here, 
                 bar = block.bars[q]
                 _later = decide_bar(run, bar.state, bar.seen, j, t0 + q, decisions, q + NEXT)
     due = u64(0)
-    if flags.skips:
+    if flags.skip_idle_bars:
         for j in range(assets):
             due |= compare_mask(decisions.target, (j, 0), NO_CHANGE)
         if here < BLOCK:  # beyond the last bar stand decisions of the block before

@@ -126,7 +126,7 @@ def book_fill(
     tally.orders += 1.0
     value = abs(filled.units) * order.price  # turnover leaves slippage out
     tally.turnover += value / account.equity if account.equity > 0.0 else 0.0
-    if flags.locked:
+    if flags.lock_short_proceeds:
         lock_proceeds(account, position, filled, had, now)
     if had == 0.0:
         account.positions += 1.0

@@ -15,37 +15,80 @@ class Flags:
 
     Parameters
     ----------
-    signals, targets : bool
-        Decisions are directions, or units to hold; with neither they are shares of the equity.
+    signals : bool
+        The rule decides a direction for each asset; False with targets or weights.
+    targets : bool
+        The rule decides units to hold; with neither this nor `signals`, shares of the equity.
     priced : bool
-        A rule gives a limit and a stop with its decision.
-    pyramiding, long_only, short_only, lots, partial_fills, volumes : bool
-        Orders add to a position; open one side alone; come in lots; may be cut; are limited by the
-        bar's volume.
-    stops, ranges, close_only, timed, trails, trails_close : bool
-        Positions are protected; high and low are known; only the close triggers a stop; positions
-        end after some bars; stops trail, and follow closes alone.
-    entry_from_close, entry_from_signal, entry_bar : bool
-        A stop's entry price is the close of its bar, or of the bar before; and the rest of the
-        entry's own bar is watched.
-    stops_slip, limits_slip : bool
-        Stops, and take-profits, pay slippage.
-    margin, locked : bool
-        The account may borrow; or the proceeds of shorts are locked.
+        The rule gives a limit and a stop price with its decision.
+    pyramiding : bool
+        A repeated entry adds to the position.
+    long_only : bool
+        Positions are never short.
+    short_only : bool
+        Positions are never long.
+    lots : bool
+        Orders are rounded to whole lots.
+    partial_fills : bool
+        An order that is too large is cut, not refused.
+    volumes : bool
+        The bar's volume limits an order, or enters its cost.
+    stops : bool
+        Positions have stop-losses, take-profits or trailing stops.
+    ranges : bool
+        The panel has the high and the low of each bar.
+    close_only : bool
+        Only the close of a bar triggers a stop.
+    max_holding : bool
+        A position ends after `max_holding_bars`.
+    trails : bool
+        Stops follow the best price since the entry.
+    trails_close : bool
+        That best price is of closes alone, not of highs and lows.
+    entry_from_close : bool
+        Stops are measured from the close of the entry's bar, not from the fill.
+    entry_from_signal : bool
+        Stops are measured from the close of the bar before the entry's.
+    entry_bar : bool
+        The rest of the entry's own bar can trigger a stop.
+    stops_slip : bool
+        A fill by a stop pays slippage.
+    limits_slip : bool
+        A fill by a take-profit pays slippage.
+    margin : bool
+        The account may borrow up to its leverage.
+    lock_short_proceeds : bool
+        The proceeds of short sales are locked and buy nothing.
     sequential_cash : bool
-        Orders take the cash one after the other; else purchases are cut by one factor.
-    halts, actions, delistings, financing, resting_orders, benchmark, detail, tails, paths : bool
-        Assets may not trade at a bar; split and pay dividends; end; cash and debt bear interest;
-        orders rest; returns are compared; trades and tails of returns are measured; prices are made
-        as the loop goes.
+        Purchases take the cash one after the other; else one factor cuts all.
+    allow_halts : bool
+        An asset may have no price, and so not trade, at a bar.
+    actions : bool
+        Assets split and pay dividends.
+    delistings : bool
+        Assets end, with a return at their end.
+    financing : bool
+        Cash earns interest, debt and borrowed shares cost it.
+    resting_orders : bool
+        The rule is orders that wait at a price.
+    benchmark : bool
+        The returns are compared with a benchmark's.
+    detail : bool
+        Trades and the tails of the returns are measured.
+    keep_returns : bool
+        Every bar's return is kept until the row ends, for its quantiles.
+    generated : bool
+        Prices are made as the loop goes, not read.
     at_next : bool
-        Decisions fill at the next bar; else at the bar they were made at.
-    skips, crowds : bool
-        The loop may pass over bars at which nothing is due; and over signals that change nothing.
+        A decision fills at the bar after its own; else at its own.
+    skip_idle_bars : bool
+        The loop may pass over bars at which nothing is due.
+    skip_repeated_signals : bool
+        The loop may pass over signals that change nothing.
     stateless : bool
-        A rule's state may be known without the one before it.
-    modelled : bool
-        Paths come from a model; else from history.
+        The rule's state at a bar can be known without the bar before.
+    from_model : bool
+        Generated prices come from a model; else they are drawn from history.
     """
 
     signals: bool = False
@@ -60,7 +103,7 @@ class Flags:
     stops: bool = False
     ranges: bool = False
     close_only: bool = False
-    timed: bool = False
+    max_holding: bool = False
     trails: bool = False
     trails_close: bool = False
     entry_from_close: bool = False
@@ -69,22 +112,22 @@ class Flags:
     stops_slip: bool = False
     limits_slip: bool = False
     margin: bool = False
-    locked: bool = False
+    lock_short_proceeds: bool = False
     sequential_cash: bool = False
-    halts: bool = False
+    allow_halts: bool = False
     actions: bool = False
     delistings: bool = False
     financing: bool = False
     resting_orders: bool = False
     benchmark: bool = False
     detail: bool = False
-    tails: bool = False
-    paths: bool = False
+    keep_returns: bool = False
+    generated: bool = False
     at_next: bool = False
-    skips: bool = False
-    crowds: bool = False
+    skip_idle_bars: bool = False
+    skip_repeated_signals: bool = False
     stateless: bool = False
-    modelled: bool = False
+    from_model: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def equity_at(run: Run, account: Account, positions: list[Position], t):
     equity = account.cash
     for j in range(len(positions)):
         price = close_at(run.prices, j, t)
-        if flags.halts:
+        if flags.allow_halts:
             equity += value_of(positions[j].units, price)
         else:
             equity += positions[j].units * price
@@ -34,7 +34,7 @@ def mark_to_market(run: Run, account: Account, positions: list[Position], block:
         lost = mark_all(run, account, positions, block, t0, q, to)
     if lost > 0 and account.alive:
         p = q
-        while p < to and block.equity[p + FRONT] > 0.0:
+        while p < to and block.equity[p + PADDING] > 0.0:
             p += 1
         to = p
     return to
@@ -50,11 +50,11 @@ def mark_one(run: Run, account: Account, position: Position, block: Block, t0, q
     units = position.units
     lost = 0
     for p in range(BLOCK):
-        if flags.halts:
+        if flags.allow_halts:
             equity = cash + value_of(units, close_at(run.prices, 0, t0 + p))
         else:
             equity = cash + units * close_at(run.prices, 0, t0 + p)
-        block.equity[p + FRONT] = equity if p >= q else block.equity[p + FRONT]
+        block.equity[p + PADDING] = equity if p >= q else block.equity[p + PADDING]
         lost += 1 if (p >= q) & (equity <= 0.0) else 0
     return lost
 
@@ -63,13 +63,13 @@ def mark_all(run: Run, account: Account, positions: list[Position], block: Block
     """The equity from place `q` to before `to` with any number of assets; how often it is gone."""
     cash = account.cash
     for p in range(q, to):
-        block.equity[p + FRONT] = cash
+        block.equity[p + PADDING] = cash
     for j in range(len(positions)):
         units = positions[j].units
         if units != 0.0:
             for p in range(q, to):
-                block.equity[p + FRONT] += units * close_at(run.prices, j, t0 + p)
+                block.equity[p + PADDING] += units * close_at(run.prices, j, t0 + p)
     lost = 0
     for p in range(q, to):
-        lost += 1 if block.equity[p + FRONT] <= 0.0 else 0
+        lost += 1 if block.equity[p + PADDING] <= 0.0 else 0
     return lost

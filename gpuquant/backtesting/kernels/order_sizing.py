@@ -84,7 +84,7 @@ def size_orders(
         if flags.targets and flags.actions and flags.at_next:  # units said before the split
             target = target * split_at(run.prices, j, t) if target < NO_CHANGE else target
         size = units_to_trade(run, account, position, target, price)
-        if flags.halts and not (price > 0.0):  # an order that cannot trade has unknown units
+        if flags.allow_halts and not (price > 0.0):  # an order that cannot trade has unknown units
             size = 0.0
             if target < NO_CHANGE and (target != 0.0 or position.units != 0.0):
                 order = Order(NAN, NO_LIMIT, price, 1.0, account.cause)
@@ -178,7 +178,7 @@ def execute_pro_rata(
     """
     for turn in range(2):
         share = 1.0
-        if turn == 0 and not flags.margin and not flags.locked:
+        if turn == 0 and not flags.margin and not flags.lock_short_proceeds:
             share = short_share(run, account, positions, t)
         if turn == 1 and opening > 0.0 and not flags.margin:
             cash = max(account.cash - covering, 0.0)

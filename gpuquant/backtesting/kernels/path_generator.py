@@ -1,8 +1,8 @@
 """Price paths made as a back-test goes: simulated by a pricing model, or drawn from history.
 
-Kernel source. A path is written over the last one in the thread's scratch and walked at once, so
+Kernel source. A path is written over the last one in the thread's scratch and traded at once, so
 that a thread never holds more than one. A path's draws are those of the pricing engine at the same
-seed, whatever the threads and the parameters that walk it.
+seed, whatever the threads and the parameters that trade it.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -17,16 +17,16 @@ def write_price(prices: Prices, t, price, tick):
     """Write the price of bar `t` in whole ticks, and the sum of the ticks up to it."""
     ticks = f64(i64(price / tick + 0.5))
     ticks = max(ticks, 1.0)
-    prices.close[0, prices.lead + t] = ticks * tick
-    prices.ticks[0, prices.lead + t + 1] = prices.ticks[0, prices.lead + t] + ticks
+    prices.close[0, prices.left_padding + t] = ticks * tick
+    prices.ticks[0, prices.left_padding + t + 1] = prices.ticks[0, prices.left_padding + t] + ticks
 
 
 def generate_path(parameters, prices: Prices, draws, source: Source, path, bars):
     """Path number `path`: its first bar is today, each later one a step of the model, or a bar of
     history.
     """
-    prices.ticks[0, prices.lead] = 0.0
-    if flags.modelled:
+    prices.ticks[0, prices.left_padding] = 0.0
+    if flags.from_model:
         simulate_path(parameters, prices, draws, source, path, bars)
     else:
         resample_path(prices, draws, source, path, bars)

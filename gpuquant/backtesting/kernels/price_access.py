@@ -15,17 +15,17 @@ from gpuquant.backtesting.kernels.records import Past, Prices
 
 def close_at(prices: Prices, j, t):
     """The close of bar `t`; where the asset does not trade, the last one."""
-    return prices.close[prices.first_asset + j, prices.lead + t]
+    return prices.close[prices.first_asset + j, prices.left_padding + t]
 
 
 def fill_at(prices: Prices, j, t):
     """The price at which orders fill at bar `t`; NaN where the asset does not trade."""
-    return prices.fill[prices.first_asset + j, prices.lead + t]
+    return prices.fill[prices.first_asset + j, prices.left_padding + t]
 
 
 def more_at(prices: Prices, what, j, t):
     """What else is known of bar `t`."""
-    return prices.more[what, prices.first_asset + j, prices.lead + t]
+    return prices.more[what, prices.first_asset + j, prices.left_padding + t]
 
 
 def split_at(prices: Prices, j, t):
@@ -57,7 +57,7 @@ def last_close(prices: Prices, j, t):
 def known_close(prices: Prices, j, t):
     """The fill price of bar `t`, or the last close where the asset does not trade."""
     price = fill_at(prices, j, t)
-    if flags.halts:
+    if flags.allow_halts:
         price = price if price > 0.0 else last_close(prices, j, t)
     return price
 
@@ -81,13 +81,13 @@ def bar_span(prices: Prices, j, t, first):
 
 def bars_back(prices: Prices, n):
     """n, or where n is no number of bars so many that only NaN is there: never the future."""
-    return i64(n) if (n >= 0.0) and (n < prices.lead) else prices.lead
+    return i64(n) if (n >= 0.0) and (n < prices.left_padding) else prices.left_padding
 
 
 def past_sum(past: Past, n):
     """The sum of the last n closes in whole ticks, of shares as they are now; NaN before n bars."""
     asset = past.prices.first_asset + past.asset
-    end = past.prices.lead + past.bar + 1
+    end = past.prices.left_padding + past.bar + 1
     return past.prices.ticks[asset, end] - past.prices.ticks[asset, end - bars_back(past.prices, n)]
 
 

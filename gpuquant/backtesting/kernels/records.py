@@ -165,7 +165,7 @@ class Settings(NamedTuple):
 class Prices(NamedTuple):
     """What an account may read of its assets, by asset and bar.
 
-    `ticks` are sums of closes in whole ticks. Each begins with `lead` places of NaN, which no
+    `ticks` are sums of closes in whole ticks. Each begins with `left_padding` NaN, which no
     window reaches beyond; `first_asset` is the account's own.
     """
 
@@ -173,7 +173,7 @@ class Prices(NamedTuple):
     close: Array
     fill: Array
     more: Array
-    lead: int
+    left_padding: int
     first_asset: int
 
 

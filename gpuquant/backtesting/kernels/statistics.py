@@ -25,7 +25,7 @@ def update_moments(run: Run, account: Account, tally: Tally, block: Block, t0, h
                 p = g * PLACES + q
                 cross += block.returns[p] * run.inputs.benchmark[t0 + p]
             block.moments[q].cross += cross
-    if flags.tails:
+    if flags.keep_returns:
         for q in part(BLOCK, 0, here):
             block.history[0, t0 + q] = block.returns[q]
     if new_extremes > 0:
@@ -60,8 +60,8 @@ def add_returns(account: Account, tally: Tally, block: Block):
         lowest_ = trough
         for g in unrolled(BLOCK // PLACES):
             p = g * PLACES + q
-            equity = block.equity[p + FRONT]
-            before = block.equity[p + FRONT - 1]
+            equity = block.equity[p + PADDING]
+            before = block.equity[p + PADDING - 1]
             change = equity / before - 1.0 if equity != before else 0.0  # a ruined one may be zero
             square = change * change
             s1 += change
@@ -114,7 +114,7 @@ def add_new_levels(account: Account, tally: Tally, block: Block, t0, here):
     peak_bar = account.peak_bar
     longest = tally.longest_drawdown
     for q in part(BLOCK, 0, here):
-        equity = block.equity[q + FRONT]
+        equity = block.equity[q + PADDING]
         if equity >= peak:
             longest = max(longest, t0 + q - 1.0 - peak_bar)
             peak_bar = f64(t0 + q)
@@ -142,7 +142,7 @@ def add_drawdowns(account: Account, block: Block, here, new_levels):
         under2 = 0.0
         for g in unrolled(BLOCK // PLACES):
             p = g * PLACES + q
-            below = 1.0 - block.equity[p + FRONT] * (
+            below = 1.0 - block.equity[p + PADDING] * (
                 block.returns[p] if new_levels > 0 else inverse
             )
             under += below
@@ -150,7 +150,7 @@ def add_drawdowns(account: Account, block: Block, here, new_levels):
         block.moments[q].under += under
         block.moments[q].under2 += under2
     if here < BLOCK:  # the places after the last bar are no bars
-        below = 1.0 - block.equity[BLOCK + FRONT - 1] * inverse
+        below = 1.0 - block.equity[BLOCK + PADDING - 1] * inverse
         block.moments[0].under -= (BLOCK - here) * below
         block.moments[0].under2 -= (BLOCK - here) * below * below
 

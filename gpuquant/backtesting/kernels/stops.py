@@ -19,11 +19,17 @@ def fetch_prices(prices: Prices, assets, t):
     """Ask for the prices of the block from bar `t` on, which one column alone would wait for."""
     for j in range(assets):
         for q in range(0, BLOCK, 8):  # a line of the cache
-            prefetch(prices.close, (prices.first_asset + j, prices.lead + t + q))
+            prefetch(prices.close, (prices.first_asset + j, prices.left_padding + t + q))
             if flags.ranges and not flags.close_only:
-                prefetch(prices.more, (known.open, prices.first_asset + j, prices.lead + t + q))
-                prefetch(prices.more, (known.high, prices.first_asset + j, prices.lead + t + q))
-                prefetch(prices.more, (known.low, prices.first_asset + j, prices.lead + t + q))
+                prefetch(
+                    prices.more, (known.open, prices.first_asset + j, prices.left_padding + t + q)
+                )
+                prefetch(
+                    prices.more, (known.high, prices.first_asset + j, prices.left_padding + t + q)
+                )
+                prefetch(
+                    prices.more, (known.low, prices.first_asset + j, prices.left_padding + t + q)
+                )
 
 
 def bar_range(prices: Prices, j, t):
@@ -72,9 +78,9 @@ def first_hit_of(run: Run, positions: list[Position], j, t0, q, to):
             best = high if position.units > 0.0 else -low
             new = trailed_price(run.prices, j, t0 + p, side, best)
             ends = (worst <= stop) | (best >= profit)
-            if flags.timed:
+            if flags.max_holding:
                 ends = ends | (t0 + p - position.entry_bar >= run.settings.max_holding_bars)
-            if flags.halts:
+            if flags.allow_halts:
                 trades = fill_at(run.prices, j, t0 + p) > 0.0
                 ends = ends & trades
                 new = new if trades else top
@@ -100,7 +106,7 @@ def trail_to(run: Run, position: Position, j, t0, q, to):
             low, high = bar_range(run.prices, j, t0 + p)
             best = high if position.units > 0.0 else -low
             new = trailed_price(run.prices, j, t0 + p, side, best)
-            if flags.halts:
+            if flags.allow_halts:
                 new = new if fill_at(run.prices, j, t0 + p) > 0.0 else top
             top = max(top, new)
         move_trailing_stop(run, position, side, top)
@@ -115,7 +121,7 @@ def trigger_stops(run: Run, account: Account, tally: Tally, positions: list[Posi
     position = positions[j]
     hit = Cause.ORDER
     trades = True
-    if flags.halts:
+    if flags.allow_halts:
         trades = fill_at(run.prices, j, t) > 0.0
     if trades and position.units != 0.0 and (flags.entry_bar or position.entry_bar < t):
         side = 1.0 if position.units > 0.0 else -1.0
@@ -129,7 +135,7 @@ def trigger_stops(run: Run, account: Account, tally: Tally, positions: list[Posi
         elif side * best >= side * profit:
             hit = Cause.TAKE_PROFIT
         held_bars = t - position.entry_bar
-        if flags.timed and hit == Cause.ORDER and held_bars >= run.settings.max_holding_bars:
+        if flags.max_holding and hit == Cause.ORDER and held_bars >= run.settings.max_holding_bars:
             hit = Cause.TIME
         if flags.trails:
             top = trailed_price(run.prices, j, t, side, side * best)
