@@ -184,8 +184,8 @@ def of_trades(sums: dict[str, np.ndarray], years: float) -> dict[str, np.ndarray
 
 
 def sums_of(returns: np.ndarray, market: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The sums of return series, shape (bars, columns), by the back-test's definitions; trading sums
-    are NaN.
+    """The sums of return series, shape (bars, columns), by the definitions of a back-test; trading
+    sums are NaN.
     """
     returns = np.asarray(returns, dtype=float)
     returns = returns[:, None] if returns.ndim == 1 else returns

@@ -75,8 +75,8 @@ class Paths(Shown):
 
 @dataclass(frozen=True)
 class SimulatedPrices(Paths):
-    """Paths of a pricing model, a step a bar: the prices that `gpuquant.price` simulates at the same
-    seed and step.
+    """Paths of a pricing model, one step for each bar: the prices that `gpuquant.price` simulates
+    with the same seed and step.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Signals as the kernel reads them: a byte each, one asset after the other, whatever the order of the
-caller's array.
+"""Signals as the kernel reads them: one byte each, one asset after the other, whatever the order of
+the caller's array.
 
-They are the kernel's own from then on, an eighth of the size: what the caller does to the array later
-changes no back-test.
+The copy is an eighth of the array's size, and what the caller does to the array later changes no
+back-test.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821

@@ -101,8 +101,8 @@ class AdjustedPrices(Dated):
         return np.where(np.arange(self.bars)[:, None] >= began, index, np.nan)
 
     def kernel_fields(self) -> dict[str, np.ndarray]:
-        """What a kernel reads of each bar besides closes and fills: `more`, the `shares` that splits
-        make, and an `opening` price within each range.
+        """What a kernel reads of each bar besides closes and fills: the extra fields, the `shares`
+        that splits make, and an `opening` price within each range.
 
         An open that is not known is the last close, or the nearest price to it in the range of the
         bar.

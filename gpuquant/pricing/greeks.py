@@ -1,4 +1,4 @@
-"""Greeks by common-random bumps: which variants of a row are simulated, and how their values combine.
+"""Greeks by bumps on common random numbers: the variants of a row, and how their values combine.
 
 Every variant of a row sees the same draws, so a difference is averaged path by path and carries its
 own standard error. Deltas are central differences of relative size, as are vega and theta; rho, and

@@ -16,9 +16,9 @@ Kernel source: `build.py` puts around it what is not defined here, which are the
 and `look` of a rule, `begin`, `fill_price`, `charge`, `afford`), whose second argument 0 is the row
 of their columns, and the constants of a run. A place is a bar's number in its block of BLOCK bars.
 The equity of place 0 stands at PADDING in `block.equity`, the equity before the block one place
-earlier. NO_CHANGE is larger than any target. ORIGIN is 1 where bar 0 has no return, because decisions
-fill at a close or later: then the return of bar 1 begins with the starting cash. PLACES is how many
-partial sums each moment has.
+earlier. NO_CHANGE is larger than any target. ORIGIN is 1 where bar 0 has no return, because
+decisions fill at a close or later: then the return of bar 1 begins with the starting cash. PLACES
+is how many partial sums each moment has.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821

@@ -1,7 +1,7 @@
 """The path loop: one body for any model, any payoff and any device.
 
-A unit of work is a range of paths of one row. Its lanes simulate the model while the payoff observes:
-each block of WIDTH paths draws four steps at a time into L1 (registers on a GPU) and then moves all
+A unit of work is a range of paths of one row. Its lanes simulate the model while the payoff
+observes: each block of WIDTH paths draws four steps at a time into L1 (registers on a GPU) and then moves all
 lanes through each of them. A row may be simulated in several variants (bumped columns) on the same
 draws; OUTPUTS linear combinations of their payments (the price, the Greeks) are averaged, so that
 each has its own standard error.
@@ -268,10 +268,10 @@ def path_loop(
     """Price one tile, number `unit`: `out[unit, o]` becomes (paths, mean, sums of squares and of
     cubes about it) of output `o`.
 
-    This call computes the lanes from `lane0` to `lane0 + LANES - 1` of each block of WIDTH paths: on a
-    CPU all of them, on a GPU, where a tile is a thread block, the one of its thread. Lanes beyond
-    the last path are computed, too, and not counted. Where `stop[0]` is set, what is left of the walk
-    is skipped, and `out` means nothing.
+    This call computes the lanes from `lane0` to `lane0 + LANES - 1` of each block of WIDTH paths:
+    on a CPU all of them, on a GPU, where a tile is a thread block, the one of its thread. Lanes
+    beyond the last path are computed, too, and not counted. Once `stop[0]` is set, the remaining
+    paths are skipped, and `out` means nothing.
     """
     r = tiles.row[unit]
     count = tiles.count[unit]

@@ -6,7 +6,7 @@ what they stand for. `flags` and the capitals stand for what a pair of model and
     NX, NA, NC, NF    numbers of a state, of what the payoff has seen, of a step's constants, and
                       columns of a row
     NORMALS, UNIFORMS, WATCHED    draws of a step: the model's, and the payoff's own uniforms
-    VARIANTS, BATCH   variants of a row, and how many are simulated at once: all on a CPU, one on a GPU
+    VARIANTS, BATCH   variants of a row; how many run at once: all on a CPU, one on a GPU
     OUTPUTS           weighted sums of the variants' payments
     LANES, WIDTH      lanes that one call computes (256 on a CPU, 1 on a GPU), and of a block (256)
     MATURITY          the place of the maturity among the columns
