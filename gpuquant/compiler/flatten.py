@@ -17,8 +17,8 @@ from gpuquant.errors import MemberError
 
 
 @dataclass(frozen=True)
-class Place:
-    """What stands for a record: a table, its first row there and its column."""
+class RecordView:
+    """A record as its place in an array: the table, the first of its rows, and its column."""
 
     layout: Layout
     table: ast.expr
@@ -27,22 +27,22 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Table:
-    """What stands for a list of records."""
+class TableView:
+    """A list of records as an array."""
 
     layout: Layout
     table: ast.expr
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """What stands for a bundle: a tuple."""
+class BundleView:
+    """A bundle as a tuple."""
 
     name: str
     fields: dict[str, str]
 
     def field(self, name: str) -> str:
-        """What one of its parts is said to be."""
+        """The annotation of one of its fields."""
         if name not in self.fields:
             raise MemberError(f"{self.name} has no '{name}': it has {', '.join(self.fields)}")
         return self.fields[name]
@@ -58,7 +58,7 @@ class Flatten(ast.NodeTransformer):
     bundles : sequence of type
         The bundles.
     functions : mapping
-        The functions by the names that they are called by, whose parameters say what they take.
+        The functions by the names that they are called by, with annotated parameters.
     """
 
     def __init__(
@@ -70,134 +70,140 @@ class Flatten(ast.NodeTransformer):
         self.layouts = layouts
         self.bundles = {
             bundle.__name__: {
-                name: getattr(said, "__forward_arg__", str(said))
-                for name, said in bundle.__annotations__.items()
+                name: getattr(annotation, "__forward_arg__", str(annotation))
+                for name, annotation in bundle.__annotations__.items()
             }
             for bundle in bundles
         }
-        self.takes = {name: list(_types(tree).values()) for name, tree in functions.items()}
-        self.known: dict[str, Any] = {}
+        self.takes = {name: list(_annotations(tree).values()) for name, tree in functions.items()}
+        self.views: dict[str, Any] = {}
 
     def function(self, tree: ast.FunctionDef) -> ast.FunctionDef:
         """The function with arrays and tuples alone."""
-        self.known, parameters = {}, []
-        for name, said in _types(tree).items():
-            found = self._said(said, ast.Name(name, ast.Load()))
-            if found:
-                self.known[name] = found
+        self.views, parameters = {}, []
+        for name, annotation in _annotations(tree).items():
+            view = self._view_of_annotation(annotation, ast.Name(name, ast.Load()))
+            if view:
+                self.views[name] = view
             parameters.append(ast.arg(name))
-            if isinstance(found, Place):
+            if isinstance(view, RecordView):
                 parameters += [ast.arg(f"{name}_row"), ast.arg(f"{name}_column")]
         tree.args.args = parameters
-        tree.body = self._lines(tree.body)
+        tree.body = self._statements(tree.body)
         return ast.fix_missing_locations(tree)
 
-    def _said(self, said: str, node: ast.expr) -> Any:
-        """What an annotation says that an expression stands for; None for a number or an array."""
-        inner = said.removeprefix("list[").removesuffix("]") if said.startswith("list[") else said
-        if said in self.layouts:
+    def _view_of_annotation(self, annotation: str, node: ast.expr) -> Any:
+        """The view of an expression with this annotation; None for a number or an array."""
+        inner = (
+            annotation.removeprefix("list[").removesuffix("]")
+            if annotation.startswith("list[")
+            else annotation
+        )
+        if annotation in self.layouts:
             assert isinstance(node, ast.Name)
             row, column = (ast.Name(f"{node.id}_{end}", ast.Load()) for end in ("row", "column"))
-            return Place(self.layouts[said], node, row, column)
-        if inner != said:
-            return Table(self.layouts[inner], node)
-        return Bundle(said, self.bundles[said]) if said in self.bundles else None
+            return RecordView(self.layouts[annotation], node, row, column)
+        if inner != annotation:
+            return TableView(self.layouts[inner], node)
+        return (
+            BundleView(annotation, self.bundles[annotation]) if annotation in self.bundles else None
+        )
 
-    def _of(self, node: ast.expr) -> Any:
-        """What an expression stands for: a place, a table, a bundle, or None."""
+    def _view_of(self, node: ast.expr) -> Any:
+        """The view of an expression; None for a number or an array."""
         if isinstance(node, ast.Name):
-            return self.known.get(node.id)
+            return self.views.get(node.id)
         if isinstance(node, ast.Attribute):
-            whole = self._of(node.value)
-            if isinstance(whole, Bundle):
-                return self._said(whole.field(node.attr), self.visit(copied(node)))
+            whole = self._view_of(node.value)
+            if isinstance(whole, BundleView):
+                return self._view_of_annotation(whole.field(node.attr), self.visit(copied(node)))
         if isinstance(node, ast.Subscript):
-            table = self._of(node.value)
-            if isinstance(table, Table):
+            table = self._view_of(node.value)
+            if isinstance(table, TableView):
                 at = self.visit(copied(node.slice))
                 if not isinstance(at, ast.Tuple):
-                    return Place(table.layout, table.table, ast.Constant(0), at)
+                    return RecordView(table.layout, table.table, ast.Constant(0), at)
                 row = _product(at.elts[0], table.layout.size)
-                return Place(table.layout, table.table, row, at.elts[1])
+                return RecordView(table.layout, table.table, row, at.elts[1])
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            return self._made(node, node.func.id)
+            return self._view_of_call(node, node.func.id)
         return None
 
-    def _made(self, node: ast.Call, word: str) -> Any:
-        """What a call makes."""
+    def _view_of_call(self, node: ast.Call, word: str) -> Any:
+        """The view of what a call makes; None for a number or an array."""
         if word in self.layouts:
-            found = self.layouts[word]
+            layout = self.layouts[word]
             zero = ast.Constant(0)
-            return Place(
-                found, _empty(ast.Constant(found.size), ast.Constant(1), found), zero, zero
+            return RecordView(
+                layout, _empty(ast.Constant(layout.size), ast.Constant(1), layout), zero, zero
             )
         if word == "records":
-            found = self.layouts[ast.unparse(node.args[0])]
+            layout = self.layouts[ast.unparse(node.args[0])]
             at = self.visit(node.args[1])
             rows, columns = at.elts if isinstance(at, ast.Tuple) else (ast.Constant(1), at)
-            return Table(found, _empty(_product(rows, found.size), columns, found))
+            return TableView(layout, _empty(_product(rows, layout.size), columns, layout))
         if word == "view":
-            return Table(self.layouts[ast.unparse(node.args[0])], self.visit(node.args[1]))
-        return Bundle(word, self.bundles[word]) if word in self.bundles else None
+            return TableView(self.layouts[ast.unparse(node.args[0])], self.visit(node.args[1]))
+        return BundleView(word, self.bundles[word]) if word in self.bundles else None
 
     # statements
 
-    def _lines(self, lines: list[ast.stmt]) -> list[ast.stmt]:
-        found: list[ast.stmt] = []
+    def _statements(self, lines: list[ast.stmt]) -> list[ast.stmt]:
+        written: list[ast.stmt] = []
         for line in lines:
-            made = self.visit(line)
-            found += made if isinstance(made, list) else [made]
-        return found
+            flat = self.visit(line)
+            written += flat if isinstance(flat, list) else [flat]
+        return written
 
     def visit_If(self, node: ast.If) -> Any:
-        """After an `if`, a name stands for a record only where both sides leave it for the same."""
-        node.test, before = self.visit(node.test), dict(self.known)
-        node.body = self._lines(node.body)
-        one, self.known = self.known, dict(before)
-        node.orelse = self._lines(node.orelse)
-        self.known = _agreed(one, self.known)
+        """After an `if`, a name has a view only where both sides leave it the same one."""
+        node.test, before = self.visit(node.test), dict(self.views)
+        node.body = self._statements(node.body)
+        one, self.views = self.views, dict(before)
+        node.orelse = self._statements(node.orelse)
+        self.views = _common_views(one, self.views)
         return node
 
     def visit_For(self, node: ast.For) -> Any:
-        node.iter, before = self.visit(node.iter), dict(self.known)
-        node.body = self._lines(node.body)
-        self.known = _agreed(before, self.known)
+        node.iter, before = self.visit(node.iter), dict(self.views)
+        node.body = self._statements(node.body)
+        self.views = _common_views(before, self.views)
         return node
 
     def visit_While(self, node: ast.While) -> Any:
-        """After a loop, a name stands for a record only where every turn leaves it for the same."""
-        node.test, before = self.visit(node.test), dict(self.known)
-        node.body = self._lines(node.body)
-        self.known = _agreed(before, self.known)
+        """After a loop, a name has a view only where every turn leaves it the same one."""
+        node.test, before = self.visit(node.test), dict(self.views)
+        node.body = self._statements(node.body)
+        self.views = _common_views(before, self.views)
         return node
 
     def visit_Assign(self, node: ast.Assign) -> Any:
-        made = self._of(node.value)
-        if made is None or not isinstance(node.targets[0], ast.Name):
+        view = self._view_of(node.value)
+        if view is None or not isinstance(node.targets[0], ast.Name):
             for target in node.targets:  # what is a number now is no record
                 if isinstance(target, ast.Name):
-                    self.known.pop(target.id, None)
+                    self.views.pop(target.id, None)
             return self.generic_visit(node)
         name = node.targets[0].id
         target = ast.Name(name, ast.Store())
-        if isinstance(made, Bundle):
-            self.known[name] = made
+        if isinstance(view, BundleView):
+            self.views[name] = view
             return ast.Assign([target], self.visit(node.value))
-        if isinstance(made, Table):
-            self.known[name] = Table(made.layout, ast.Name(name, ast.Load()))
-            return ast.Assign([target], made.table)
+        if isinstance(view, TableView):
+            self.views[name] = TableView(view.layout, ast.Name(name, ast.Load()))
+            return ast.Assign([target], view.table)
         lines: list[ast.stmt] = []
         ends = []
-        for end, value in (("row", made.row), ("column", made.column)):
+        for end, value in (("row", view.row), ("column", view.column)):
             ends.append(value)
             if not isinstance(value, ast.Constant):  # saved: the names in it may change later
                 lines.append(ast.Assign([ast.Name(f"{name}_{end}", ast.Store())], value))
                 ends[-1] = ast.Name(f"{name}_{end}", ast.Load())
-        table = made.table
+        table = view.table
         if isinstance(node.value, ast.Call):
             lines.append(ast.Assign([target], table))
             table = ast.Name(name, ast.Load())
-        self.known[name] = Place(made.layout, table, *ends)
+        self.views[name] = RecordView(view.layout, table, *ends)
         return lines or ast.Pass()
 
     def visit_Expr(self, node: ast.Expr) -> Any:
@@ -208,35 +214,35 @@ class Flatten(ast.NodeTransformer):
         if word not in ("clear", "add_fields", "write_fields"):
             return self.generic_visit(node)
         assert isinstance(call, ast.Call)
-        place = self._of(call.args[0])
-        if not isinstance(place, Place):
+        record = self._view_of(call.args[0])
+        if not isinstance(record, RecordView):
             raise MemberError(f"'{ast.unparse(node)}': {word} takes a record")
-        return [self._field_line(word, call, place, k) for k in range(place.layout.size)]
+        return [self._field_statement(word, call, record, k) for k in range(record.layout.size)]
 
-    def _field_line(self, word: str, call: ast.Call, place: Place, k: int) -> ast.stmt:
+    def _field_statement(self, word: str, call: ast.Call, record: RecordView, k: int) -> ast.stmt:
         """What a word about all numbers of a record does to one of them."""
         if word == "clear":
-            return ast.Assign([_element(place, k, ast.Store())], ast.Constant(0.0))
+            return ast.Assign([_element(record, k, ast.Store())], ast.Constant(0.0))
         if word == "add_fields":
-            added = self._of(call.args[1])
-            if not isinstance(added, Place) or added.layout != place.layout:
-                raise MemberError(f"'{ast.unparse(call)}': both must be a {place.layout.name}")
+            added = self._view_of(call.args[1])
+            if not isinstance(added, RecordView) or added.layout != record.layout:
+                raise MemberError(f"'{ast.unparse(call)}': both must be a {record.layout.name}")
             other = _element(added, k, ast.Load())
-            return ast.AugAssign(_element(place, k, ast.Store()), ast.Add(), other)
+            return ast.AugAssign(_element(record, k, ast.Store()), ast.Add(), other)
         table, *at = (self.visit(copied(a)) for a in call.args[1:])
         index = ast.Tuple([*at[:-1], _sum(at[-1], k)], ast.Load())
         target = ast.Subscript(table, index, ast.Store())
-        return ast.Assign([target], _element(place, k, ast.Load()))
+        return ast.Assign([target], _element(record, k, ast.Load()))
 
     # expressions
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
-        whole = self._of(node.value)
-        if isinstance(whole, Bundle):
+        whole = self._view_of(node.value)
+        if isinstance(whole, BundleView):
             whole.field(node.attr)
             at = ast.Constant(list(whole.fields).index(node.attr))
             return ast.Subscript(self.visit(node.value), at, node.ctx)
-        if not isinstance(whole, Place):
+        if not isinstance(whole, RecordView):
             return self.generic_visit(node)
         field = whole.layout.field(node.attr)
         if field.type == "vector":
@@ -251,8 +257,8 @@ class Flatten(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         inner = node.value
-        whole = self._of(inner.value) if isinstance(inner, ast.Attribute) else None
-        if not isinstance(whole, Place) or not isinstance(inner, ast.Attribute):
+        whole = self._view_of(inner.value) if isinstance(inner, ast.Attribute) else None
+        if not isinstance(whole, RecordView) or not isinstance(inner, ast.Attribute):
             return self.generic_visit(node)
         field, at = whole.layout.field(inner.attr), self.visit(node.slice)
         row = _sum(at, field.row)
@@ -261,7 +267,7 @@ class Flatten(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> Any:
         word = node.func.id if isinstance(node.func, ast.Name) else ""
-        if word == "len" and isinstance(table := self._of(node.args[0]), Table):
+        if word == "len" and isinstance(table := self._view_of(node.args[0]), TableView):
             shape = ast.Attribute(table.table, "shape", ast.Load())
             return ast.Subscript(shape, ast.Constant(1), ast.Load())
         if word in self.bundles:
@@ -271,54 +277,56 @@ class Flatten(ast.NodeTransformer):
             return ast.Tuple([self.visit(given[name]) for name in names], ast.Load())
         arguments: list[ast.expr] = []
         for k, argument in enumerate(node.args):
-            found = self._of(argument)
-            if found is not None and word in self.takes:
-                self._check(node, found, self.takes[word][k])
-            if isinstance(found, Place) and word in self.takes:
-                arguments += [copied(x) for x in (found.table, found.row, found.column)]
+            view = self._view_of(argument)
+            if view is not None and word in self.takes:
+                self._check(node, view, self.takes[word][k])
+            if isinstance(view, RecordView) and word in self.takes:
+                arguments += [copied(x) for x in (view.table, view.row, view.column)]
             else:
                 arguments.append(self.visit(argument))
         node.args = arguments
         return node
 
-    def _check(self, node: ast.Call, found: Any, taken: str) -> None:
+    def _check(self, node: ast.Call, view: Any, expected: str) -> None:
         """Refuse an argument of another kind than the parameter says."""
-        given = found.name if isinstance(found, Bundle) else found.layout.name
-        given = f"list[{given}]" if isinstance(found, Table) else given
-        if given != taken and (taken or isinstance(found, Place)):
-            what = taken or "a number"
+        given = view.name if isinstance(view, BundleView) else view.layout.name
+        given = f"list[{given}]" if isinstance(view, TableView) else given
+        if given != expected and (expected or isinstance(view, RecordView)):
+            what = expected or "a number"
             raise MemberError(f"'{ast.unparse(node)}': a {given} is given where {what} is taken")
 
 
-def _agreed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """The names that stand for the same in both."""
+def _common_views(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The names with the same view in both."""
     return {
-        n: found for n, found in one.items() if n in other and _as_text(found) == _as_text(other[n])
+        n: view
+        for n, view in one.items()
+        if n in other and _view_text(view) == _view_text(other[n])
     }
 
 
-def _as_text(found: Any) -> str:
-    if isinstance(found, Bundle):
-        return found.name
-    ends = (found.table, found.row, found.column) if isinstance(found, Place) else (found.table,)
-    return " ".join([found.layout.name, *map(ast.dump, ends)])
+def _view_text(view: Any) -> str:
+    if isinstance(view, BundleView):
+        return view.name
+    parts = (view.table, view.row, view.column) if isinstance(view, RecordView) else (view.table,)
+    return " ".join([view.layout.name, *map(ast.dump, parts)])
 
 
-def _types(tree: ast.FunctionDef) -> dict[str, str]:
-    """What a function's parameters are said to be, by name."""
-    said: dict[str, str] = getattr(tree, "types", {})
-    return {argument.arg: said.get(argument.arg, "") for argument in tree.args.args}
+def _annotations(tree: ast.FunctionDef) -> dict[str, str]:
+    """The annotations of a function's parameters, by name; "" where there is none."""
+    types: dict[str, str] = getattr(tree, "types", {})
+    return {argument.arg: types.get(argument.arg, "") for argument in tree.args.args}
 
 
-def _empty(rows: ast.expr, columns: ast.expr, found: Layout) -> ast.expr:
+def _empty(rows: ast.expr, columns: ast.expr, layout: Layout) -> ast.expr:
     shape = ast.Tuple([rows, columns], ast.Load())
     empty = ast.Attribute(ast.Name("np", ast.Load()), "empty", ast.Load())
-    return ast.Call(empty, [shape, ast.Name(found.number, ast.Load())], [])
+    return ast.Call(empty, [shape, ast.Name(layout.number, ast.Load())], [])
 
 
-def _element(place: Place, row: int, ctx: ast.expr_context) -> ast.Subscript:
-    at = ast.Tuple([_sum(place.row, row), copied(place.column)], ast.Load())
-    return ast.Subscript(copied(place.table), at, ctx)
+def _element(record: RecordView, row: int, ctx: ast.expr_context) -> ast.Subscript:
+    at = ast.Tuple([_sum(record.row, row), copied(record.column)], ast.Load())
+    return ast.Subscript(copied(record.table), at, ctx)
 
 
 def _sum(node: ast.expr, number: int) -> ast.expr:

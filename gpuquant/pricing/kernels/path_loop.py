@@ -1,10 +1,10 @@
 """The path loop: one body for any model, any payoff and any device.
 
 A unit of work is a range of paths of one row. Its lanes simulate the model while the payoff
-observes: each block of WIDTH paths draws four steps at a time into L1 (registers on a GPU) and then moves all
-lanes through each of them. A row may be simulated in several variants (bumped columns) on the same
-draws; OUTPUTS linear combinations of their payments (the price, the Greeks) are averaged, so that
-each has its own standard error.
+observes: each block of WIDTH paths draws four steps at a time into L1 (registers on a GPU) and then
+moves all lanes through each of them. A row may be simulated in several variants (bumped columns) on
+the same draws; OUTPUTS linear combinations of their payments (the price, the Greeks) are averaged,
+so that each has its own standard error.
 
 Kernel source: `build.py` puts around it what is not defined here, which are the members (`begin`,
 `step`, `log_spots`, `discount`, `start`, `observe`, `observe_bridge`, `finish`), whose second
