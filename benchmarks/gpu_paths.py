@@ -55,7 +55,7 @@ def european() -> float:
 
 def run() -> list[Row]:
     """Verify against the CPU's draws, then time."""
-    place = resolve_device("cuda")
+    device = resolve_device("cuda")
     for precision, bound in (("single", 1e-5), ("double", 1e-12)):
         cpu, gpu = (ours(100_000, device, precision)[0] for device in ("cpu", "cuda"))
         assert abs(gpu / cpu - 1.0) < bound, (precision, cpu, gpu)
@@ -78,7 +78,7 @@ def run() -> list[Row]:
                 f"{fast / 1e9:.1f} against {slow / 1e9:.2f} G path-steps/s",
             )
         )
-    with Meter(place) as meter:
+    with Meter(device) as meter:
         ours(PATHS, "cuda")
     joules = (
         f"{meter.joules:.1f} J ({meter.source})"

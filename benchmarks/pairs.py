@@ -36,7 +36,7 @@ def speed(which: Pair) -> float:
     batch = sample_batch(which.model, which.payoff)
     task = replace(
         checked(Asked(0, "single", "monte_carlo", PATHS, STEPS, False), None, 1),
-        place=resolve_device("cpu:1"),
+        device=resolve_device("cpu:1"),
     )
     paths = np.array([PATHS])
     launch(batch, task, paths)

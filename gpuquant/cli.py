@@ -79,7 +79,7 @@ def _demo(a: argparse.Namespace) -> int:
 def _doctor(a: argparse.Namespace) -> int:
     from gpuquant import diagnostics
     from gpuquant.compiler import cache
-    from gpuquant.device.place import available
+    from gpuquant.device.device import available
 
     if a.clear_cache:
         print(f"removed {cache.clear()} files from {cache.folder()[0] or 'no folder'}")

@@ -19,7 +19,7 @@ from gpuquant.costs import Proportional
 from gpuquant.data.arrow import Words, write_frame
 from gpuquant.data.market import Market
 from gpuquant.data.panel import Panel
-from gpuquant.device import resolve_device
+from gpuquant.device import Device, resolve_device
 from gpuquant.meter import Meter
 from gpuquant.models import Heston
 from gpuquant.models.base import rolling_mean
@@ -54,15 +54,16 @@ FULL = Size("1990-01-01", "8Y", "1Y", 100, 5, 20_000, 8_192)
 SMALL = Size("2008-01-01", "4Y", "3Y", 20, 21, 600, 1_024)
 
 
-def demo(folder: Path, *, device: str = "auto", small: bool = False) -> dict[str, Any]:
+def demo(folder: Path, *, device: str | Device = "auto", small: bool = False) -> dict[str, Any]:
     """Run the demonstration into `folder`; the summary, which is also written there."""
     size = SMALL if small else FULL
     disk.ready_folder(folder)
-    place = resolve_device(device)
-    with Meter(place) as meter:
+    with Meter(resolve_device(device)) as meter:
         panel = data.us20().between(size.first)
         fees = Proportional(rate=0.0005)
-        print(f"gpuquant demo on {place.name} ({place.reason}); results go to {folder}/")
+        print(
+            f"gpuquant demo on {meter.device.name} ({meter.device.reason}); results go to {folder}/"
+        )
         grid = backtest(
             panel,
             rules.MovingAverageCross(fast=range(5, 25), slow=range(30, 80)),
@@ -85,14 +86,14 @@ def demo(folder: Path, *, device: str = "auto", small: bool = False) -> dict[str
         print("\n3. a book on the last closes", flush=True)
         priced = _book(panel, size, folder, device)
         print(priced.summary())
-    summary = _summary(result, fund, plain, priced, grid, meter, place)
+    summary = _summary(result, fund, plain, priced, grid, meter)
     disk.write(folder / "summary.json", json.dumps(summary, indent=1))
     print("\n" + _told(summary, folder))
     return summary
 
 
 def funds(
-    panel: Panel, fees: Proportional, size: Size, folder: Path, device: str
+    panel: Panel, fees: Proportional, size: Size, folder: Path, device: str | Device
 ) -> tuple[Portfolio, Portfolio]:
     """The fund with every feature and the one with past prices alone, in one ledger."""
     simple = [features.Momentum(window=21), features.RealizedVolatility(window=21)]
@@ -124,7 +125,7 @@ def funds(
     return made[1], made[0]
 
 
-def _book(panel: Panel, size: Size, folder: Path, device: str) -> Priced:
+def _book(panel: Panel, size: Size, folder: Path, device: str | Device) -> Priced:
     """Contracts on the last closes and their market, written, read back and priced."""
     contracts, market = book(panel, size.contracts)
     contracts.to_parquet(folder / "contracts.parquet")
@@ -201,7 +202,6 @@ def _summary(
     priced: Priced,
     grid: Any,
     meter: Meter,
-    place: Any,
 ) -> dict[str, Any]:
     returns, base = result.returns.to_numpy(), result.benchmark().returns()[0].to_numpy()
     with_them, without = fund.positions["alpha"].trained, plain.positions["alpha"].trained
@@ -210,8 +210,8 @@ def _summary(
         "seconds": meter.seconds,
         "joules": meter.joules,
         "joules_source": meter.source,
-        "device": place.name,
-        "device_reason": place.reason,
+        "device": meter.device.name,
+        "device_reason": meter.device.reason,
         "sharpe": measures.sharpe(returns),
         "sharpe_std_error": measures.sharpe_error(returns),
         "equal_weight_sharpe": measures.sharpe(base),
@@ -232,7 +232,7 @@ def _summary(
         "where": {
             "rules": grid.meta["device"],
             "contracts": priced.meta["device"],
-            "networks": place.name,
+            "networks": meter.device.name,
         },
     }
 

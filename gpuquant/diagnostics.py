@@ -14,7 +14,8 @@ from typing import Any
 from gpuquant import system
 from gpuquant._version import __version__
 from gpuquant.compiler import cache
-from gpuquant.device import cuda, place
+from gpuquant.device import cuda
+from gpuquant.device.device import resolve_device
 
 PACKAGES = (
     "numpy",
@@ -144,7 +145,7 @@ def checkup() -> Checkup:
         )
     trouble = cuda.problem(0)
     out.lines.append(
-        f"device auto: {place.resolve_device('auto').name} ({place.resolve_device('auto').reason})"
+        f"device auto: {resolve_device('auto').name} ({resolve_device('auto').reason})"
     )
     if trouble and _driver() != "absent":
         out.problems.append((f"a GPU is there but cannot be used: {trouble}", cuda.INSTALL))
@@ -179,7 +180,7 @@ def self_test(kind: str) -> tuple[bool, str]:
     start = time.perf_counter()
     from gpuquant.device.elementwise import philox_words
 
-    words: Any = philox_words(place.resolve_device(kind))  # type: ignore[no-untyped-call]
+    words: Any = philox_words(resolve_device(kind))  # type: ignore[no-untyped-call]
     fine = [hex(int(w)) for w in words] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
     return (
         fine,

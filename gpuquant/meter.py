@@ -31,7 +31,7 @@ class Meter:
         Where the joules come from: `rapl`, `nvml` or `unreadable`.
     """
 
-    place: Any = None
+    device: Any = None
     seconds: float = 0.0
     joules: float | None = None
     source: str = "unreadable"
@@ -56,8 +56,8 @@ class Meter:
 
     def _read(self) -> tuple[float, str] | None:
         return (
-            _nvml(self.place.index)
-            if self.place is not None and self.place.kind == "cuda"
+            _nvml(self.device.index)
+            if self.device is not None and self.device.kind == "cuda"
             else _rapl()
         )
 

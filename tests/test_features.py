@@ -27,24 +27,24 @@ def ids(feature):
 @pytest.mark.parametrize("feature", MADE, ids=ids)
 def test_the_past_does_not_move_when_the_future_does(feature, walk_panel, device):
     """Prices after a cut are changed; every value up to it keeps its bits."""
-    place = resolve_device(device)
-    whole = feature.compute(walk_panel, place)
+    device = resolve_device(device)
+    whole = feature.compute(walk_panel, device)
     assert whole.shape == (walk_panel.bars, len(walk_panel.assets), len(feature.columns))
     assert np.isfinite(whole[feature.lookback :]).all()
     for cut in (450, 777):
         changed = walk_panel.close.copy()
         changed[cut + 1 :] = np.round(changed[cut + 1 :] * 1.5 + 1, 2)
-        again = feature.compute(Panel(changed, walk_panel.dates, walk_panel.assets), place)
+        again = feature.compute(Panel(changed, walk_panel.dates, walk_panel.assets), device)
         np.testing.assert_array_equal(again[: cut + 1], whole[: cut + 1])
         assert not np.array_equal(again[cut + 1 :], whole[cut + 1 :])
 
 
 @pytest.mark.parametrize("feature", MADE, ids=ids)
 def test_the_latest_bars_are_those_of_all(feature, walk_panel, device):
-    place = resolve_device(device)
-    whole = feature.compute(walk_panel, place)
+    device = resolve_device(device)
+    whole = feature.compute(walk_panel, device)
     for count in (1, 5, 300, 900):
-        np.testing.assert_array_equal(feature.latest(walk_panel, place, count), whole[-count:])
+        np.testing.assert_array_equal(feature.latest(walk_panel, device, count), whole[-count:])
 
 
 def test_every_feature_of_the_family_is_tried():
@@ -62,8 +62,8 @@ def test_a_feature_that_looks_ahead_is_caught(walk_panel):
     class Scaled(features.Momentum):
         abstract = True
 
-        def compute(self, panel, place):
-            values = super().compute(panel, place)
+        def compute(self, panel, device):
+            values = super().compute(panel, device)
             return values / np.nanstd(values)
 
     with pytest.raises(AssertionError):

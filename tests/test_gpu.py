@@ -27,7 +27,7 @@ def priced(model, payoff, precision, paths):
     found = []
     for device in ("cpu", "cuda"):
         task = checked(Asked(3, precision, "monte_carlo", paths), None, 1)
-        task = replace(task, place=resolve_device(device))
+        task = replace(task, device=resolve_device(device))
         values = launch(sample_batch(model, payoff), task, np.array([paths]))
         found.append(np.array([value[0, 0] for value in values]))
     return found

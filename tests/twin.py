@@ -33,7 +33,7 @@ def stand_in(monkeypatch):
     monkeypatch.setitem(TARGETS, "cuda", replace(CUDA, width=THREADS))
 
 
-def launch(text, units, arguments, place):
+def launch(text, units, arguments, device):
     """Every block of a launch, one after the other."""
     source = Source((*reduction.source(threads=True).values(), *ast.parse(text).body))
     for block in range(units):

@@ -52,7 +52,7 @@ from gpuquant.validation.overfitting import counted
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
 # bars of a path on a GPU: the driver reserves 32 bytes of each for every thread that may run at
 # once
-WOVEN = 1000
+MAX_GPU_BARS = 1000
 
 
 def backtest(
@@ -188,33 +188,33 @@ def launched(
     progress: bool | None,
 ) -> Backtest:
     """Run an account's columns, all of them or in parts of which the best stay."""
-    place = (
+    device = (
         resolve_device(device, work=float(account.columns), crossover=CROSSOVER_COLUMNS)
         if account.paths is None
-        else _woven_on(device, account.panel.bars)
+        else _device_for_paths(device, account.panel.bars)
     )
     panel = account.panel
     more: dict[str, Any] = {}
     with (
-        Meter(place) as meter,
+        Meter(device) as meter,
         bar(-(-account.columns // CPU_COLUMNS), "back-test", progress) as tick,
     ):
         statuses = np.empty((0, 0))
         if top is None and (workers is not None or isinstance(panel, Store)):
             out = np.concatenate(
-                [part.run(place, tick)[0] for part in parts(account)]
+                [part.run(device, tick)[0] for part in parts(account)]
                 if workers is None
-                else spread(account, place, workers, tick)
+                else spread(account, device, workers, tick)
             )
             kept = np.arange(account.columns)
         elif top is None:
-            out, _, _, statuses = account.run(place, tick)
+            out, _, _, statuses = account.run(device, tick)
             kept = np.arange(account.columns)
         else:
-            out, kept, more = best(account, place, top, by, tick)
+            out, kept, more = best(account, device, top, by, tick)
     meta = {
-        "device": place.name,
-        "device_reason": place.reason,
+        "device": device.name,
+        "device_reason": device.reason,
         "fill": account.fill,
         "version": __version__,
         "exact_ticks": None if isinstance(panel, Store) else panel.tick[1],
@@ -252,9 +252,9 @@ def _entered(
             )
         return replace(account, rule=type(value), parameters=value.grid())
     if name == "signals":
-        place = resolve_device(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)
+        device = resolve_device(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)
         return replace(
-            account, rule=Signals, targets=parse_signals(value, panel, place.threads, align)
+            account, rule=Signals, targets=parse_signals(value, panel, device.threads, align)
         )
     if name == "orders":
         return replace(
@@ -267,19 +267,19 @@ def _entered(
     )
 
 
-def _woven_on(device: str | Device, bars: int) -> Device:
-    """Where paths are made: on a CPU, unless a GPU is asked for whose threads have room for one
-    each.
+def _device_for_paths(device: str | Device, bars: int) -> Device:
+    """The device that makes paths: a CPU, unless the caller names a GPU, whose threads must have
+    room for a path each.
     """
     if device == "auto":
         return replace(
             resolve_device("cpu"),
             reason="auto: where a GPU is the faster for paths has not been measured",
         )
-    place = resolve_device(device)
-    if place.kind == "cuda" and bars > WOVEN:
+    device = resolve_device(device)
+    if device.kind == "cuda" and bars > MAX_GPU_BARS:
         raise InputError(
-            f"device = {device!r}: a thread of a GPU has room for a path of {WOVEN} bars, "
-            f"not of {bars}; device='cpu' has"
+            f"device = {device.name!r}: a thread of a GPU has room for a path of {MAX_GPU_BARS} "
+            f"bars, not of {bars}; device='cpu' has"
         )
-    return place
+    return device

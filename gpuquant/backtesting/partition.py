@@ -49,10 +49,10 @@ def parts(account: Account) -> Iterator[Account]:
         yield replace(account, panel=panel.columns(names), targets=targets)
 
 
-def spread(account: Account, place: Device, workers: Any, tick: Any) -> list[np.ndarray]:
+def spread(account: Account, device: Device, workers: Any, tick: Any) -> list[np.ndarray]:
     """The sums of every part, worked out by a Dask cluster."""
     client = client_of(workers)
-    futures = [client.submit(_sums, part, place.kind, pure=False) for part in parts(account)]
+    futures = [client.submit(_sums, part, device.kind, pure=False) for part in parts(account)]
     out = []
     for future in futures:
         out.append(future.result())
@@ -66,7 +66,7 @@ def _sums(account: Account, device: str) -> np.ndarray:
 
 
 def best(
-    account: Account, place: Device, top: int, by: str, tick: Any
+    account: Account, device: Device, top: int, by: str, tick: Any
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """The sums and numbers of the best columns, and what the whole grid's Sharpe ratios spread;
     an asset, and PART rows of parameters, at a time.
@@ -84,7 +84,7 @@ def best(
                     k: v if v.size == 1 else v[rows] for k, v in account.parameters.items()
                 },
             )
-            out, _, _, _ = part.run(place, tick)
+            out, _, _, _ = part.run(device, tick)
             kept, numbers = (
                 np.vstack([kept, out]),
                 np.concatenate([numbers, group * account.rows + np.arange(rows.start, rows.stop)]),

@@ -30,15 +30,15 @@ def record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         and len(which) == account.columns
         and (which == np.arange(account.columns)).all()
     ):
-        place = resolve_device("cpu")
-        every = dealt(account.run(place)[0])
-        _, equity_all, orders_all, _ = account.run(place, record=every)
+        device = resolve_device("cpu")
+        every = dealt(account.run(device)[0])
+        _, equity_all, orders_all, _ = account.run(device, record=every)
         return equity_all, orders_all[: every.sum()], every
     equity, orders, numbers = [], [], []
     for column in which:
-        one, place = account.of(int(column)), resolve_device("cpu:1")
-        number = dealt(one.run(place)[0])
-        _, curve, fills, _ = one.run(place, record=number)
+        one, device = account.of(int(column)), resolve_device("cpu:1")
+        number = dealt(one.run(device)[0])
+        _, curve, fills, _ = one.run(device, record=number)
         fills = fills[: number[0]].copy()
         fills[:, 1] += (
             0 if account.paths is not None else int(column) // account.rows * account.assets

@@ -225,15 +225,15 @@ class Account:
         return steps
 
     def run(
-        self, place: Device, progress: Any = None, *, record: np.ndarray | None = None
+        self, device: Device, progress: Any = None, *, record: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Running sums (columns, sums), and with `record` (what each column deals) equity and
         orders too; the statuses of tickets.
         """
         self._exact()
-        resident = self.panel.to_device(place)
+        resident = self.panel.to_device(device)
         fields, at = self.fields()
-        xp = place.xp
+        xp = device.xp
         bars, count = self.panel.bars, self.columns
         first = np.zeros(count + 1, np.int64)
         if record is not None:
@@ -241,10 +241,10 @@ class Account:
         out = xp.empty((count, len(SUMS)))
         equity = xp.empty((count if record is not None else 1, bars if record is not None else 1))
         fills = xp.empty((len(Fill.__annotations__), max(int(first[-1]), 1)))
-        inputs = self._inputs(place)
+        inputs = self._inputs(device)
         arguments = (
             Job(self.assets, count, self.rows, bars, float(self.cash)),
-            Table(place.put(fields, "fields"), place.put(at, "at")),
+            Table(device.put(fields, "fields"), device.put(at, "at")),
             Prices(
                 resident.sums,
                 resident.close,
@@ -254,27 +254,27 @@ class Account:
                 0,
             ),
             inputs,
-            self._source(place),
-            Log(record is not None, 0, equity, fills, place.put(first, "first fills")),
+            self._source(device),
+            Log(record is not None, 0, equity, fills, device.put(first, "first fills")),
             out,
         )
-        width = launch.width(place) if place.kind == "cuda" else CPU_COLUMNS
+        width = launch.width(device) if device.kind == "cuda" else CPU_COLUMNS
         units = -(-count // width)
         # bars of all columns in a tenth of a second; drawing one takes longer than reading it
         quick = 5e6 if self.paths is None else 1e6
-        chunk = max(1, min(int(quick / (width * bars)), units // (16 * place.threads)))
-        launch.run(self.kind.source, place, units, arguments, chunk=chunk, progress=progress)
-        found = place.get(out, "sums")
-        absent = DETAILS if not self.detail else TAILS if place.kind == "cuda" else ()
+        chunk = max(1, min(int(quick / (width * bars)), units // (16 * device.threads)))
+        launch.run(self.kind.source, device, units, arguments, chunk=chunk, progress=progress)
+        found = device.get(out, "sums")
+        absent = DETAILS if not self.detail else TAILS if device.kind == "cuda" else ()
         found[:, [SUMS.index(name) for name in absent]] = np.nan
         return (
             found,
-            place.get(equity, "equity"),
-            np.ascontiguousarray(place.get(fills, "fills").T),
-            np.ascontiguousarray(place.get(inputs.statuses, "order statuses").T),
+            device.get(equity, "equity"),
+            np.ascontiguousarray(device.get(fills, "fills").T),
+            np.ascontiguousarray(device.get(inputs.statuses, "order statuses").T),
         )
 
-    def _inputs(self, place: Device) -> Inputs:
+    def _inputs(self, device: Device) -> Inputs:
         """What the caller gave by bar or by order, years from bar to bar, and a benchmark."""
         listed, targets = np.full((1, len(RestingOrder.__annotations__)), np.nan), np.empty((1, 1))
         if self.targets is not None and self.rule is RestingOrders:
@@ -286,21 +286,21 @@ class Account:
         if self.market is not None:
             market = np.concatenate([self.market, np.zeros(CPU_BLOCK)])
         return Inputs(
-            place.put(targets, "targets", None),
-            place.put(np.ascontiguousarray(listed.T), "resting orders"),
-            place.put(statuses, "order statuses"),
-            place.put(self.years, "years"),
-            place.put(market, "benchmark"),
+            device.put(targets, "targets", None),
+            device.put(np.ascontiguousarray(listed.T), "resting orders"),
+            device.put(statuses, "order statuses"),
+            device.put(self.years, "years"),
+            device.put(market, "benchmark"),
         )
 
-    def _source(self, place: Device) -> Source:
+    def _source(self, device: Device) -> Source:
         """Where paths come from, if prices are made as the loop goes."""
         values, dt, tick, seed = np.zeros(1), 0.0, 1.0, 0
         if self.paths is not None:
             values, seed = self.paths.source, self.paths.seed
             dt, tick = float(self.paths.step), float(self.paths.tick)
         keys = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32)
-        return Source(place.put(values, "source"), self.first_path, dt, tick, *keys)
+        return Source(device.put(values, "source"), self.first_path, dt, tick, *keys)
 
     def _exact(self) -> None:
         """Refuse windows so long that sums of whole ticks would round."""

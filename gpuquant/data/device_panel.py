@@ -46,7 +46,7 @@ class DevicePanel:
     left_padding: int
 
 
-def on_device(panel: Panel, place: Device) -> DevicePanel:
+def on_device(panel: Panel, device: Device) -> DevicePanel:
     """A panel's arrays, put on a device."""
     lead, assets = left_padding(panel.bars), len(panel.assets)
 
@@ -56,7 +56,7 @@ def on_device(panel: Panel, place: Device) -> DevicePanel:
             np.full((lead, values.shape[1]), np.nan),
             np.full((RIGHT_PADDING, values.shape[1]), np.nan),
         )
-        return place.put(np.concatenate([before, values, beyond]).T, name)
+        return device.put(np.concatenate([before, values, beyond]).T, name)
 
     sums = np.concatenate([np.zeros((1, assets)), np.cumsum(np.nan_to_num(panel.ticks), axis=0)])
     if panel.allow_halts:  # before an asset's first price there is nothing to sum
@@ -68,7 +68,7 @@ def on_device(panel: Panel, place: Device) -> DevicePanel:
         extra[k, :, lead:] = (
             np.nan_to_num(values, nan=NOTHING[name]).T if name in NOTHING else values.T
         )
-    kept = place.put(extra, "more") if more else place.put(np.full((1, 1, 1), np.nan), "more")
+    kept = device.put(extra, "more") if more else device.put(np.full((1, 1, 1), np.nan), "more")
     return DevicePanel(
         close,
         traded,

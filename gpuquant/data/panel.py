@@ -351,7 +351,7 @@ class Panel(AdjustedPrices):
 
     def to_device(self, device: str | Device = "auto") -> DevicePanel:
         """The panel's arrays on a device; they go up the first time and stay."""
-        place = resolve_device(device)
-        if place.name not in self._on:
-            self._on[place.name] = on_device(self, place)
-        return self._on[place.name]
+        device = resolve_device(device)
+        if device.name not in self._on:
+            self._on[device.name] = on_device(self, device)
+        return self._on[device.name]

@@ -1,10 +1,10 @@
-"""THE place where CPU and GPU differ when something runs: choose a place, move arrays, launch,
+"""The one place where CPU and GPU differ when something runs: choose a device, move arrays, launch,
 count traffic. What kernels are made of is in `compiler/`.
 
 CuPy is imported here and nowhere else. Nothing above this folder asks on which device it runs.
 """
 
-from gpuquant.device.place import (
+from gpuquant.device.device import (
     CROSSOVER_COLUMNS,
     CROSSOVER_PATH_STEPS,
     Device,

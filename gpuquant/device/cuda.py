@@ -57,11 +57,11 @@ def namespace(index: int) -> Any:
     return cupy
 
 
-def launch(text: str, units: int, arguments: tuple[Any, ...], place: Any) -> None:
+def launch(text: str, units: int, arguments: tuple[Any, ...], device: Any) -> None:
     """One block per unit of the kernel with this source; returns when the device has finished."""
-    cupy = namespace(place.index)
+    cupy = namespace(device.index)
     kinds, numbers = zip(*(_taken(argument) for argument in arguments), strict=True)
-    entry = _loaded(text, kinds, place.index)
+    entry = _loaded(text, kinds, device.index)
     given = tuple(number for some in numbers for number in some)
     for first in range(0, units, MOST_BLOCKS):
         entry((min(units - first, MOST_BLOCKS),), (CUDA.width,), (np.int64(first), *given))

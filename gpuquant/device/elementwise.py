@@ -69,8 +69,8 @@ def apply_normals(unit, lane0, keys, out, n):
             out[2, i], out[3, i] = normals(c, d)
 
 
-def _run(body, place, n, array, rows, dtype, precision="double", function=""):
-    out = place.xp.empty((rows, n), dtype)
+def _run(body, device, n, array, rows, dtype, precision="double", function=""):
+    out = device.xp.empty((rows, n), dtype)
 
     def source(target):
         made = compiler.source(
@@ -82,44 +82,44 @@ def _run(body, place, n, array, rows, dtype, precision="double", function=""):
         )
         return made if target == "python" else made.text()
 
-    width = launch.width(place)
-    launch.run(source, place, -(-n // width), (place.put(array, "x"), out, n), chunk=4096)
-    return place.get(out, "out")
+    width = launch.width(device)
+    launch.run(source, device, -(-n // width), (device.put(array, "x"), out, n), chunk=4096)
+    return device.get(out, "out")
 
 
-def evaluate(name, x, place, *, results=1):
+def evaluate(name, x, device, *, results=1):
     """The vmath function `name` at each element of `x`; shape (results, n) in the function's own
     type.
     """
     dtype = np.float32 if name.endswith("32") else np.float64
     return _run(
-        apply_one if results == 1 else apply_pair, place, len(x), x, results, dtype, function=name
+        apply_one if results == 1 else apply_pair, device, len(x), x, results, dtype, function=name
     )
 
 
-def evaluate_complex(name, z, place):
+def evaluate_complex(name, z, device):
     """The vcmath function `name` at each element of `z`."""
     real, imag = _run(
-        apply_complex, place, len(z), np.array([z.real, z.imag]), 2, np.float64, function=name
+        apply_complex, device, len(z), np.array([z.real, z.imag]), 2, np.float64, function=name
     )
     return real + 1j * imag
 
 
-def philox_words(place, counters=((0,), (0,), (0,), (0,), (0,), (0,))):
+def philox_words(device, counters=((0,), (0,), (0,), (0,), (0,), (0,))):
     """Philox's words for counters (six rows: counter, key), shape (4, n); one column is
     flattened.
     """
     given = np.asarray(counters, np.uint32)
-    words = _run(apply_philox, place, given.shape[1], given, 4, np.uint32)
+    words = _run(apply_philox, device, given.shape[1], given, 4, np.uint32)
     return words.ravel() if given.shape[1] == 1 else words
 
 
-def normals(place, n, seed, first=0, precision="single"):
+def normals(device, n, seed, first=0, precision="single"):
     """Four normals for each of `n` paths from `first` on, shape (4, n)."""
     keys = np.array([seed & 0xFFFFFFFF, seed >> 32, first], np.uint64)
     return _run(
         apply_normals,
-        place,
+        device,
         n,
         keys,
         4,

@@ -9,12 +9,12 @@ from typing import Any
 
 from gpuquant.compiler.kernel import Source
 from gpuquant.compiler.targets import TARGETS
-from gpuquant.device.place import Device, share
+from gpuquant.device.device import Device, share
 
 
 def run(
     source_of: Callable[[str], str | Source],
-    place: Device,
+    device: Device,
     units: int,
     arguments: tuple[Any, ...],
     *,
@@ -22,7 +22,7 @@ def run(
     progress: Callable[[int], None] | None = None,
     halt: Any = None,
 ) -> None:
-    """Run `units` units of the kernel whose source is `source_of(target)` at `place`.
+    """Run `units` units of the kernel whose source is `source_of(target)` on `device`.
 
     On a CPU a thread takes `chunk` units at once, a fraction of a second. `halt` is an array among
     the arguments whose first element, once it is not 0, makes the kernel end early: with it ctrl-C
@@ -30,10 +30,10 @@ def run(
     """
     if units == 0:
         return
-    source = source_of(place.kind)
+    source = source_of(device.kind)
     if isinstance(source, Source):
         _by_python(source, str(source_of("cpu")), units, arguments, progress)
-    elif place.kind == "cpu":
+    elif device.kind == "cpu":
         from gpuquant.compiler import build
 
         tile, chunk = build.tile(source, arguments), max(1, chunk)
@@ -43,11 +43,11 @@ def run(
             tile(first, length)
             return length
 
-        share(work, range(0, units, chunk), place.threads, progress, halt)
+        share(work, range(0, units, chunk), device.threads, progress, halt)
     else:
         from gpuquant.device import cuda
 
-        cuda.launch(source, units, arguments, place)
+        cuda.launch(source, units, arguments, device)
         if progress:
             progress(units)
 
@@ -70,6 +70,6 @@ def _by_python(
             progress(1)
 
 
-def width(place: Device) -> int:
-    """Lanes of one unit of work at `place`."""
-    return TARGETS[place.kind].width
+def width(device: Device) -> int:
+    """Lanes of one unit of work on `device`."""
+    return TARGETS[device.kind].width

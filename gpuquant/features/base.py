@@ -17,7 +17,7 @@ from gpuquant.shown import Shown
 class Feature(Shown):
     """The base of every feature.
 
-    `compute(panel, place)` gives an array of shape (bars, assets, columns), NaN before `lookback`
+    `compute(panel, device)` gives an array of shape (bars, assets, columns), NaN before `lookback`
     bars are known; row t may read bars up to t and no later. `columns` names the last axis.
     """
 
@@ -33,15 +33,15 @@ class Feature(Shown):
         """Names of the last axis."""
         raise NotImplementedError
 
-    def compute(self, panel: Panel, place: Device) -> np.ndarray:
+    def compute(self, panel: Panel, device: Device) -> np.ndarray:
         """Values, shape (bars, assets, columns)."""
         raise NotImplementedError
 
-    def latest(self, panel: Panel, place: Device, count: int) -> np.ndarray:
+    def latest(self, panel: Panel, device: Device, count: int) -> np.ndarray:
         """The last `count` bars of `compute`, shape (count, assets, columns): a feature that
         takes long may do without the others.
         """
-        return self.compute(panel, place)[-count:]
+        return self.compute(panel, device)[-count:]
 
 
 def log_returns(panel: Panel) -> np.ndarray:

@@ -38,7 +38,7 @@ class Momentum(Feature):
     def columns(self) -> tuple[str, ...]:
         return (f"momentum_{self.window}",)
 
-    def compute(self, panel: Panel, place: Device) -> np.ndarray:
+    def compute(self, panel: Panel, device: Device) -> np.ndarray:
         log = np.log(panel.total_return_index)
         out = np.full((*log.shape, 1), np.nan)
         out[self.window :, :, 0] = log[self.window :] - log[: -self.window]

@@ -40,7 +40,7 @@ class RealizedVolatility(Feature):
     def columns(self) -> tuple[str, ...]:
         return (f"realized_volatility_{self.window}",)
 
-    def compute(self, panel: Panel, place: Device) -> np.ndarray:
+    def compute(self, panel: Panel, device: Device) -> np.ndarray:
         returns = log_returns(panel)
         return np.sqrt(np.maximum(rolling_mean(returns * returns, self.window), 0.0) * PERIODS)[
             ..., None

@@ -51,9 +51,9 @@ class RuleReturns(Feature):
         return (f"rule_return_{self.window}", f"rule_dispersion_{self.window}")
 
     @uncounted()
-    def compute(self, panel: Panel, place: Device) -> np.ndarray:
+    def compute(self, panel: Panel, device: Device) -> np.ndarray:
         found = (
-            backtest(panel, self.rule, device=place, progress=False, detail=False)
+            backtest(panel, self.rule, device=device, progress=False, detail=False)
             .returns()
             .to_numpy()
         )

@@ -82,13 +82,13 @@ class SimulatedOptions(Feature):
             f"simulated_{name}_{self.maturity}" for name in ("asian", "touch", "shortfall")
         )
 
-    def compute(self, panel: Panel, place: Device) -> np.ndarray:
-        return self._priced(panel, place, panel.bars)
+    def compute(self, panel: Panel, device: Device) -> np.ndarray:
+        return self._priced(panel, device, panel.bars)
 
-    def latest(self, panel: Panel, place: Device, count: int) -> np.ndarray:
-        return self._priced(panel, place, count)[-count:]
+    def latest(self, panel: Panel, device: Device, count: int) -> np.ndarray:
+        return self._priced(panel, device, count)[-count:]
 
-    def _priced(self, panel: Panel, place: Device, count: int) -> np.ndarray:
+    def _priced(self, panel: Panel, device: Device, count: int) -> np.ndarray:
         """Values at the last `count` bars; before them there may be none."""
         fitted = self.model.calibrate_rolling(log_returns(panel), self.window, PERIODS)
         assert fitted is not None
@@ -110,7 +110,7 @@ class SimulatedOptions(Feature):
                 engine="monte_carlo",
                 paths=self.paths,
                 steps=self.maturity,
-                device=place,
+                device=device,
                 seed=self.seed,
                 precision="single",
                 common_random_numbers=True,

@@ -16,22 +16,22 @@ from gpuquant.errors import DataError, DeviceUnavailable
 from gpuquant.shown import Shown
 
 
-def torch_device(place: Device) -> str:
+def torch_device(device: Device) -> str:
     """Where torch runs beside `place`.
 
     Raises
     ------
     DeviceUnavailable
-        The place is a GPU and this torch has none.
+        The device is a GPU and this torch has none.
     """
-    if place.kind != "cuda":
+    if device.kind != "cuda":
         return "cpu"
     if not torch.cuda.is_available():
         raise DeviceUnavailable(
-            f"networks cannot run on {place.name}: torch {torch.__version__} finds no "
+            f"networks cannot run on {device.name}: torch {torch.__version__} finds no "
             "GPU; install a torch built for CUDA, or ask for device='cpu'"
         )
-    return place.name
+    return device.name
 
 
 @dataclass(frozen=True)

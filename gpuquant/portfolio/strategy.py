@@ -82,7 +82,7 @@ class Strategy(Shown):
     def compute(
         self,
         panel: Panel,
-        place: Device,
+        device: Device,
         seconds: dict[str, float] | None = None,
         count: int | None = None,
     ) -> np.ndarray:
@@ -97,7 +97,7 @@ class Strategy(Shown):
             for feature in self.features:
                 start = time.perf_counter()
                 parts.append(
-                    feature.latest(panel, place, last)
+                    feature.latest(panel, device, last)
                     if isinstance(feature, Feature)
                     else _own(feature, panel)[-last:]
                 )
@@ -141,10 +141,10 @@ class Strategy(Shown):
         book = ledger if ledger is None or isinstance(ledger, TrialLog) else TrialLog(ledger)
         if book is not None:
             book.check()
-        panel, place = Panel.of(prices), resolve_device(device)
-        where = torch_device(place)
+        panel, device = Panel.of(prices), resolve_device(device)
+        where = torch_device(device)
         seconds: dict[str, float] = {}
-        features = self.compute(panel, place, seconds)
+        features = self.compute(panel, device, seconds)
         folds = list(splits.folds(panel.clock, self.learner.label_horizon))
         known = np.isfinite(features).all(axis=2).all(axis=1)
         folds = [
@@ -247,15 +247,15 @@ class Strategy(Shown):
         """Forecast and target weight of each asset at the last date, by the last model."""
         from gpuquant.learn.windows import torch_device
 
-        panel, place, trained = Panel.of(prices), resolve_device(device), self.fitted()
+        panel, device, trained = Panel.of(prices), resolve_device(device), self.fitted()
         seen = getattr(
             self.learner, "window", None
         )  # a learner of another's may look at all of the past
-        features = self.compute(panel, place, count=None if seen is None else RECENT + seen - 1)
+        features = self.compute(panel, device, count=None if seen is None else RECENT + seen - 1)
         rows = np.arange(max(len(features) - RECENT, 0), len(features))
         forecast = np.full(panel.close.shape, np.nan)
         forecast[len(forecast) - len(rows) :] = self.learner.predict(
-            trained.states[-1], features, rows, device=torch_device(place)
+            trained.states[-1], features, rows, device=torch_device(device)
         )
         if np.isnan(forecast[-1]).all():
             raise DataError("no asset knows every feature at the last date: give longer prices")

@@ -51,10 +51,10 @@ def revalued(
             f"shocks = {type(shocks).__name__}: must be scenarios, such as "
             "gpuquant.Scenarios.grid(spot=[-0.1, 0.1])"
         )
-    place = resolve_device(device)
-    how: dict[str, Any] = {"paths": paths, "seed": seed, "device": place, "progress": False}
+    device = resolve_device(device)
+    how: dict[str, Any] = {"paths": paths, "seed": seed, "device": device, "progress": False}
     shocks.check(book.underlyings(), market, read_by(book))
-    with Meter(place) as meter, bar(len(shocks), "scenarios", progress) as tick:
+    with Meter(device) as meter, bar(len(shocks), "scenarios", progress) as tick:
         today = value(book, market, **how)
         currency = one_currency(today)
         names = [str(name) for name in today.source["position"].array()]
@@ -72,7 +72,7 @@ def revalued(
             tick(1)
     meta = {
         **today.meta,
-        "device": place.name,
+        "device": device.name,
         "paths": paths,
         "seed": seed,
         "scenarios": len(shocks),

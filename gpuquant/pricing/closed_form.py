@@ -24,11 +24,11 @@ PART = 8192  # rows at once: their temporaries stay in the cache
 
 
 def values(
-    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any
+    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], device: Any
 ) -> Any | None:
     """Prices, shape (n,), NaN where no formula applies; None when the pair has none."""
     n = max(len(value) for value in columns.values())
-    out = place.xp.empty(n)
+    out = device.xp.empty(n)
     found = []
 
     def part(which: slice) -> None:
@@ -36,25 +36,25 @@ def values(
             model,
             payoff,
             {name: value if len(value) == 1 else value[which] for name, value in columns.items()},
-            place,
+            device,
         )
         found.append(some is not None)
         out[which] = np.nan if some is None else some
 
-    place.each(part, n, PART)
+    device.each(part, n, PART)
     return out if any(found) else None
 
 
 def _values(
-    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any
+    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], device: Any
 ) -> Any | None:
     """The prices of some rows."""
-    xp = place.xp
+    xp = device.xp
     row = SimpleNamespace(**columns)  # on the device
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # masked by where
         price = None
         if payoff.of_variance is not Payoff.of_variance:
-            mean = model.mean_variance(row, row.maturity, xp, place.special)
+            mean = model.mean_variance(row, row.maturity, xp, device.special)
             price = (
                 None
                 if mean is None
@@ -63,26 +63,26 @@ def _values(
         law = model.lognormal(row, row.maturity, xp)
         if law is None or price is not None or (payoff.assets != 1) != isinstance(law, Lognormals):
             return price
-        return payoff.closed(row, law, xp, place.special)
+        return payoff.closed(row, law, xp, device.special)
 
 
 def price(
-    model: Model, payoff: Payoff, place: Any, *, greeks: bool, values: Formula = values
+    model: Model, payoff: Payoff, device: Any, *, greeks: bool, values: Formula = values
 ) -> np.ndarray | None:
     """Price, and Greeks by extrapolated central differences of `values`, shape (n, outputs);
     None when the pair has no formula.
     """
     columns = {**model.columns(), **payoff.columns()}
     n = max(len(value) for value in columns.values())
-    on = {name: place.put(value, name) for name, value in columns.items()}
-    base = values(type(model), type(payoff), on, place)
+    on = {name: device.put(value, name) for name, value in columns.items()}
+    base = values(type(model), type(payoff), on, device)
     if base is None:
         return None
-    base = place.xp.broadcast_to(base, (n,))
+    base = device.xp.broadcast_to(base, (n,))
     if not greeks:
-        return place.get(base, "price")[:, None]
+        return device.get(base, "price")[:, None]
     near, far = (
-        _differences(model, payoff, on, n, place, values, bumps)
+        _differences(model, payoff, on, n, device, values, bumps)
         for bumps in (FORMULA, FORMULA.twice())
     )
     near[:, 1:] = (
@@ -96,14 +96,14 @@ def _differences(
     payoff: Payoff,
     on: dict[str, Any],
     n: int,
-    place: Any,
+    device: Any,
     values: Formula,
     bumps: Bumps,
 ) -> np.ndarray:
     """The price and its central differences, shape (n, outputs)."""
     names = tuple(on)
     scale, shift, weights = plan(names, type(model), type(payoff), bumps, shortest(model, payoff))
-    total = place.xp.zeros((n, len(weights)))
+    total = device.xp.zeros((n, len(weights)))
     for v in range(len(scale)):
         moved = {
             name: value
@@ -111,10 +111,10 @@ def _differences(
             else value * scale[v, f] + shift[v, f]
             for f, (name, value) in enumerate(on.items())
         }
-        worth = values(type(model), type(payoff), moved, place)
+        worth = values(type(model), type(payoff), moved, device)
         for o in np.flatnonzero(weights[:, v]).tolist():
             total[:, o] += weights[o, v] * worth
-    out = np.array(place.get(total, "price"))
+    out = np.array(device.get(total, "price"))
     for o, unit in enumerate(units(model, payoff, bumps)):
         with np.errstate(divide="ignore", invalid="ignore"):
             out[:, o] /= unit

@@ -121,9 +121,9 @@ def describe(
             "money",
         )
     }
-    for device in compare.split(","):
+    for name in compare.split(","):
         try:
-            place = resolve_device(device.strip())
+            device = resolve_device(name.strip())
         except DeviceUnavailable as failure:
             _add(
                 columns,
@@ -131,7 +131,7 @@ def describe(
                     "",
                     "",
                     str(failure).split(": ", 1)[-1].split(". ")[0],
-                    device.strip(),
+                    name.strip(),
                     0,
                     0.0,
                     0.0,
@@ -142,7 +142,7 @@ def describe(
             )
             continue
         for batch in batches:
-            _add(columns, _estimate(batch, replace(task, place=place), price_per_hour))
+            _add(columns, _estimate(batch, replace(task, device=device), price_per_hour))
     return Description(columns, int((messages != "").sum()))
 
 
@@ -160,14 +160,14 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
             continue
         start = time.perf_counter()
         found = closed_form.price(
-            few.model, few.payoff, task.place, greeks=task.greeks, values=values
+            few.model, few.payoff, task.device, greeks=task.greeks, values=values
         )
         if found is not None and np.isfinite(found[:, 0]).all():
             seconds = (time.perf_counter() - start) * n / len(few.rows)
             return [
                 *head,
                 engine,
-                task.place.name,
+                task.device.name,
                 n,
                 0.0,
                 n * 8e-6 * 20,
@@ -176,15 +176,15 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
                 seconds / 3600 * price_per_hour,
             ]
     if task.engine in FORMULAS or not (batch.payoff.simulated() and batch.model.simulated()):
-        return [*head, "none", task.place.name, n, 0.0, 0.0, float("nan"), None, float("nan")]
+        return [*head, "none", task.device.name, n, 0.0, 0.0, float("nan"), None, float("nan")]
     steps = Grid.of(batch, task.steps).steps
     work = float(steps.sum()) * task.paths * (9 if task.greeks else 1)
     one = batch.take(np.array([int(np.argmax(steps))]))
     sample = np.array([max(256, min(task.paths, int(SAMPLE / steps.max())))])
     launch(one, task, sample)  # compiles
-    with Meter(task.place) as meter:
+    with Meter(task.device) as meter:
         launch(one, task, sample)
-    threads = task.place.threads if task.place.kind == "cpu" and sample[0] <= TILE else 1
+    threads = task.device.threads if task.device.kind == "cpu" and sample[0] <= TILE else 1
     share = work / (float(sample[0]) * float(steps.max()) * (9 if task.greeks else 1)) / threads
     joules = None if meter.joules is None else meter.joules * share
     seconds = meter.seconds * share
@@ -192,7 +192,7 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
     return [
         *head,
         "monte_carlo",
-        task.place.name,
+        task.device.name,
         n,
         work,
         megabytes,

@@ -121,10 +121,10 @@ def price(
     if units not in ("raw", "desk"):
         raise InputError(f"units = {units!r}: must be raw or desk")
     work = sum(_work(b, task) for b in batches) if device == "auto" else None
-    task = replace(task, place=resolve_device(device, work=work))
+    task = replace(task, device=resolve_device(device, work=work))
     book_size = sum(len(b.rows) for b in batches)
     table = Table(n, task)
-    with Meter(task.place) as meter, bar(book_size, "pricing", progress) as tick:
+    with Meter(task.device) as meter, bar(book_size, "pricing", progress) as tick:
         for batch in batches:
             if book is None and len(batch.rows) == 1:  # an error is the caller's to see
                 _price_batch(batch, task, table, tick)
@@ -169,7 +169,7 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
         if task.engine not in ("auto", engine) or not len(batch.rows):
             continue
         found = closed_form.price(
-            batch.model, batch.payoff, task.place, greeks=task.greeks, values=values
+            batch.model, batch.payoff, task.device, greeks=task.greeks, values=values
         )
         if found is not None:
             done = np.flatnonzero(np.isfinite(found[:, 0]))
@@ -208,9 +208,9 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
 
 def _meta(task: Task) -> dict[str, Any]:
     return {
-        "device": task.place.name,
-        "device_reason": task.place.reason,
-        "threads": task.place.threads,
+        "device": task.device.name,
+        "device_reason": task.device.reason,
+        "threads": task.device.threads,
         "precision": task.precision,
         "seed": task.seed,
         "paths": task.paths,

@@ -44,43 +44,43 @@ CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
 
 def values(
-    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], place: Any
+    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], device: Any
 ) -> Any | None:
     """Prices, shape (n,), NaN where the integral does not settle; None when the pair has no
     transform.
     """
-    xp = place.xp
+    xp = device.xp
     if model.characteristic is Model.characteristic or payoff.transform is Payoff.transform:
         return None
     n = max(len(value) for value in columns.values())
     rows = {
         name: xp.broadcast_to(value, (n,)) for name, value in columns.items() if value.ndim == 1
     }
-    kernel = _kernel(model, payoff, tuple(rows), place) if n >= MANY else None
-    size = -(-n // place.threads) if kernel else CHUNK // POINTS
+    kernel = _kernel(model, payoff, tuple(rows), device) if n >= MANY else None
+    size = -(-n // device.threads) if kernel else CHUNK // POINTS
     out = xp.empty(n)
 
     def settle(which: slice) -> None:
         with np.errstate(all="ignore"):  # what does not settle is NaN
             out[which] = _priced(
-                model, payoff, {k: v[which] for k, v in rows.items()}, kernel, place
+                model, payoff, {k: v[which] for k, v in rows.items()}, kernel, device
             )
 
-    place.each(settle, n, size)
+    device.each(settle, n, size)
     return out
 
 
 def _kernel(
-    model: type[Model], payoff: type[Payoff], names: tuple[str, ...], place: Any
+    model: type[Model], payoff: type[Payoff], names: tuple[str, ...], device: Any
 ) -> fourier_loop.Kernel | None:
-    """The kernel of a pair at `place`; None where its formulas are more than a kernel
+    """The kernel of a pair on `device`; None where its formulas are more than a kernel
     understands, for arrays understand them all.
     """
     kernel = cache(
         partial(fourier_loop.source, model, payoff, names)
     )  # looked up once for the many launches of an integral
     try:
-        kernel(place.kind)
+        kernel(device.kind)
     except MemberError:
         return None
     return kernel
@@ -91,12 +91,12 @@ def _priced(
     payoff: type[Payoff],
     columns: dict[str, Any],
     kernel: fourier_loop.Kernel | None,
-    place: Any,
+    device: Any,
 ) -> Any:
     """Prices, shape (n,), NaN where the integral does not settle."""
-    xp, row = place.xp, SimpleNamespace(**columns)
+    xp, row = device.xp, SimpleNamespace(**columns)
     t = row.maturity
-    variance = model.control_variance(row, t, xp, place.special)
+    variance = model.control_variance(row, t, xp, device.special)
     forward = model.forward(row, t, xp)
     law = Lognormal.ending(forward, t, forward, variance, model.discount_factor(row, t, xp), xp)
     scale = 1.0 / xp.sqrt(variance)
@@ -111,7 +111,7 @@ def _priced(
         "_bend": xp.zeros(len(t)) + model.analyticity_angle(row, xp),
         "_end": xp.ones(len(t)),
     }
-    path = _Path(model, payoff, {**columns, **own}, xp.full(len(t), ENOUGH), kernel, place)
+    path = _Path(model, payoff, {**columns, **own}, xp.full(len(t), ENOUGH), kernel, device)
     first = xp.full(len(t), FIRST)
     up, down = path.size(first), path.with_(_bend=-own["_bend"]).size(first)
     # how many turns the wave makes as x goes from 0 to 1, by how much faster it dies away on the
@@ -136,7 +136,8 @@ def _priced(
     slow = (xp.abs(path.columns["_bend"]) < STRAIGHT) | (turns > TURNS)
     path = replace(path, enough=xp.where(slow, SLOWLY * ENOUGH, ENOUGH))
     return (
-        payoff.closed(row, law, xp, place.special) + law.discount * unit / math.pi * path.integral()
+        payoff.closed(row, law, xp, device.special)
+        + law.discount * unit / math.pi * path.integral()
     )
 
 
@@ -156,7 +157,7 @@ class _Path:
     columns: dict[str, Any]
     enough: Any
     kernel: fourier_loop.Kernel | None
-    place: Any
+    device: Any
 
     def take(self, which: Any) -> _Path:
         """The paths of these rows."""
@@ -175,8 +176,8 @@ class _Path:
         size squared, shape (2, n).
         """
         if self.kernel:
-            return fourier_loop.sums(self.kernel, self.columns, points, offset, self.place)
-        xp, special = self.place.xp, self.place.special
+            return fourier_loop.sums(self.kernel, self.columns, points, offset, self.device)
+        xp, special = self.device.xp, self.device.special
         row = SimpleNamespace(**{name: value[:, None] for name, value in self.columns.items()})
         forward, variance = self.columns["_forward"][:, None], self.columns["_variance"][:, None]
         x = self.columns["_end"][:, None] * ((xp.arange(points) + offset) / points)
@@ -193,13 +194,13 @@ class _Path:
 
     def size(self, x: Any) -> Any:
         """How large the integrand may be at x, shape (n,); infinite where it is not a number."""
-        return self.place.xp.nan_to_num(
-            self.place.xp.sqrt(self.with_(_end=x).sums(1, 1.0)[1]), nan=math.inf
+        return self.device.xp.nan_to_num(
+            self.device.xp.sqrt(self.with_(_end=x).sums(1, 1.0)[1]), nan=math.inf
         )
 
     def end(self) -> Any:
         """Where the integrand has died away, shape (n,)."""
-        xp = self.place.xp
+        xp = self.device.xp
         x = xp.full_like(self.columns["_end"], FIRST)
         alive, here = xp.arange(len(x)), FIRST
         while len(alive) and here < LAST:
@@ -212,7 +213,7 @@ class _Path:
         """Over 0 < x < end by the trapezoidal rule, its step halved until that makes no
         difference, shape (n,); NaN where it always does.
         """
-        xp = self.place.xp
+        xp = self.device.xp
         path = self
         out, waiting = (
             xp.full(len(path.columns["_end"]), np.nan),

@@ -79,9 +79,9 @@ def implied_volatility(
                 f"{name} has {value.size} rows where another argument has {n}: lengths "
                 "must be equal or 1"
             )
-    place = resolve_device(device, work=float(n))
-    on = {name: place.put(np.broadcast_to(value, n), name) for name, value in columns.items()}
-    found = place.get(_solve(on, place.xp, place.special), "implied_volatility")
+    device = resolve_device(device, work=float(n))
+    on = {name: device.put(np.broadcast_to(value, n), name) for name, value in columns.items()}
+    found = device.get(_solve(on, device.xp, device.special), "implied_volatility")
     return (
         float(found[0])
         if all(isinstance(v, str) or np.ndim(v) == 0 for v, _ in given.values())

@@ -131,7 +131,7 @@ def launch(
         task.seed,
         task.purpose,
     )
-    values, errors, skewness = run.run(task.place, counted)
+    values, errors, skewness = run.run(task.device, counted)
     if task.greeks:
         for o, unit in enumerate(greeks.units(batch.model, batch.payoff, greeks.SIMULATED)):
             with np.errstate(divide="ignore", invalid="ignore"):

@@ -21,7 +21,7 @@ DEFAULT_PATHS = 100_000
 class Task:
     """What the caller asked of a run, checked."""
 
-    place: Device
+    device: Device
     seed: int
     precision: str
     engine: str

@@ -484,7 +484,7 @@ def test_paths_compile_to_ptx(model):
         1,
         "next",
         "equity",
-        Flags(signals=True, partial_fills=True, detail=True, tails=True, paths=True),
+        Flags(signals=True, partial_fills=True, detail=True, keep_returns=True, generated=True),
         (),
         model,
         252,
@@ -506,7 +506,7 @@ def test_every_kind_of_account_compiles_to_ptx():
         (
             "stops",
             "ranges",
-            "timed",
+            "max_holding",
             "trails",
             "entry_from_signal",
             "entry_bar",
@@ -573,7 +573,11 @@ def test_every_kind_of_account_compiles_to_ptx():
             "same_close",
             "equity",
             Flags(
-                targets=True, locked=True, financing=True, sequential_cash=True, partial_fills=True
+                targets=True,
+                lock_short_proceeds=True,
+                financing=True,
+                sequential_cash=True,
+                partial_fills=True,
             ),
             (),
         ),

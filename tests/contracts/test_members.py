@@ -55,7 +55,7 @@ def test_it_prices_a_sample_row(model, payoff, device):
     task = checked(Asked(0, "double", "monte_carlo", 2000, None, False), None, 1)
     found, error, _ = launch(
         sample_batch(model, payoff),
-        type(task)(**{**vars(task), "place": gq.device.resolve_device(device)}),
+        type(task)(**{**vars(task), "device": gq.device.resolve_device(device)}),
         np.array([2000]),
     )
     assert np.isfinite(found).all() and (error >= 0).all()
@@ -158,7 +158,9 @@ def test_every_pair_prices_with_its_greeks(model, payoff):
     task = checked(Asked(0, "mixed", "monte_carlo", 500, None, True), None, 1)
     one = sample_batch(model, payoff)
     found, *_ = launch(
-        one, type(task)(**{**vars(task), "place": gq.device.resolve_device("cpu")}), np.array([500])
+        one,
+        type(task)(**{**vars(task), "device": gq.device.resolve_device("cpu")}),
+        np.array([500]),
     )
     for value, unit in zip(found[0], units(one.model, one.payoff, SIMULATED_BUMPS), strict=True):
         assert np.isfinite(value) == (
@@ -201,7 +203,7 @@ def test_python_and_a_gpus_threads_price_as_the_cpu_does(model, payoff, precisio
     prices = {}
     for device in ("cpu", "python", "cuda"):
         task = checked(Asked(3, precision, "monte_carlo", 20, 4, False), None, 1)
-        task = type(task)(**{**vars(task), "place": gq.device.resolve_device(device)})
+        task = type(task)(**{**vars(task), "device": gq.device.resolve_device(device)})
         prices[device] = [
             float(v[0, 0]) for v in launch(sample_batch(model, payoff), task, np.array([20]))[:2]
         ]

@@ -231,23 +231,23 @@ def test_complex_division():
 def test_special_values(kind, device):
     real = np.float32 if kind == "32" else np.float64
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -1.0, 1e5], real)
-    place = resolve_device(device)
+    device = resolve_device(device)
     np.testing.assert_array_equal(
-        evaluate(f"exp{kind}", x, place)[0, [0, 1, 2, 3, 5]],
+        evaluate(f"exp{kind}", x, device)[0, [0, 1, 2, 3, 5]],
         np.array([np.nan, np.inf, 0.0, 1.0, np.inf], real),
     )
     np.testing.assert_array_equal(
-        evaluate(f"log{kind}", x, place)[0, :5],
+        evaluate(f"log{kind}", x, device)[0, :5],
         np.array([np.nan, np.inf, np.nan, -np.inf, np.nan], real),
     )
     np.testing.assert_allclose(
-        evaluate(f"norm_cdf{kind}", x, place)[0, :4],
+        evaluate(f"norm_cdf{kind}", x, device)[0, :4],
         [np.nan, 1.0, 0.0, 0.5],
         rtol=np.finfo(real).eps,
     )
     p = np.array([np.nan, 0.0, 1.0, -0.1, 1.1, 0.5], real)
     np.testing.assert_array_equal(
-        evaluate(f"norm_inv{kind}", p, place)[0],
+        evaluate(f"norm_inv{kind}", p, device)[0],
         np.array([np.nan, -np.inf, np.inf, np.nan, np.nan, 0.0], real),
     )
 

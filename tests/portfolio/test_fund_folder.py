@@ -56,7 +56,7 @@ class Distance(Feature):
     def columns(self):
         return ("distance",)
 
-    def compute(self, panel, place):
+    def compute(self, panel, device):
         mean = pd.DataFrame(panel.close).rolling(self.window).mean().to_numpy()
         return (panel.close / mean - 1.0)[..., None]
 

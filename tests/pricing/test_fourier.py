@@ -80,16 +80,16 @@ def book(model, payoff, n=40):
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
 def test_a_kernel_says_what_arrays_say(model, monkeypatch, device):
     for payoff in PAYOFFS:
-        columns, place = book(model, payoff), resolve_device(device)
-        assert bool(fourier._kernel(model, payoff, tuple(columns), place)) == (
+        columns, device = book(model, payoff), resolve_device(device)
+        assert bool(fourier._kernel(model, payoff, tuple(columns), device)) == (
             model.__name__ in COMPILED
         )
         if model.__name__ not in COMPILED:
             continue
         monkeypatch.setattr(fourier, "MANY", 1)
-        kernel = fourier.values(model, payoff, columns, place)
+        kernel = fourier.values(model, payoff, columns, device)
         monkeypatch.setattr(fourier, "MANY", 1 << 40)
-        arrays = fourier.values(model, payoff, columns, place)
+        arrays = fourier.values(model, payoff, columns, device)
         assert np.isfinite(arrays).mean() > 0.9
         np.testing.assert_allclose(
             kernel, arrays, rtol=0, atol=1e-11, err_msg=f"{model.__name__} {payoff.__name__}"
@@ -103,12 +103,12 @@ def test_the_way_does_not_matter(model, monkeypatch):
     """Another bend, a finer rule and a further end give the same price: what is left out is
     small, not only called so.
     """
-    columns, place = book(model, PAYOFFS[0]), resolve_device("cpu")
-    price = fourier.values(model, PAYOFFS[0], columns, place)
+    columns, device = book(model, PAYOFFS[0]), resolve_device("cpu")
+    price = fourier.values(model, PAYOFFS[0], columns, device)
     for name, value in (("ENOUGH", 1e-12), ("LEAST", 1e-17), ("FINEST", 12)):
         monkeypatch.setattr(fourier, name, value)
     monkeypatch.setattr(Model, "analyticity_angle", staticmethod(lambda m, xp: 0.1))
-    again = fourier.values(model, PAYOFFS[0], columns, place)
+    again = fourier.values(model, PAYOFFS[0], columns, device)
     both = np.isfinite(price) & np.isfinite(again)
     assert both.mean() > 0.9
     np.testing.assert_allclose(price[both], again[both], rtol=0, atol=2e-9)

@@ -301,13 +301,15 @@ def test_the_same_bits_for_any_threads_and_chunks():
     results = []
     for device, chunk in itertools.product(("cpu:1", "cpu:2", "cpu:3"), (1, 2, 3, 7, 50, 10_000)):
         plan = Launch.run
-        Launch.run = lambda self, place, progress=None, chunk=chunk, plan=plan: plan(
-            self, place, progress, chunk=chunk
+        Launch.run = lambda self, device, progress=None, chunk=chunk, plan=plan: plan(
+            self, device, progress, chunk=chunk
         )
         try:
             results.append(
                 launch(
-                    batches[0], type(task)(**{**vars(task), "place": resolve_device(device)}), paths
+                    batches[0],
+                    type(task)(**{**vars(task), "device": resolve_device(device)}),
+                    paths,
                 )
             )
         finally:

@@ -119,14 +119,14 @@ def _source(
     return made if target == "python" else made.text()
 
 
-def sums(kernel: Kernel, columns: dict[str, Any], points: int, offset: float, place: Any) -> Any:
+def sums(kernel: Kernel, columns: dict[str, Any], points: int, offset: float, device: Any) -> Any:
     """The sums of every row over the nodes, shape (2, n): of the integrand and of its size squared.
 
     `kernel(target)` is a source for the names of `columns`, each of shape (n,), the last of them
     those of OWN.
     """
-    xp = place.xp
-    n, width = len(columns["_end"]), launch.width(place)
+    xp = device.xp
+    n, width = len(columns["_end"]), launch.width(device)
     blocks = -(-n // width)
     fields = xp.empty((len(columns), blocks * width))
     for k, values in enumerate(columns.values()):
@@ -134,6 +134,6 @@ def sums(kernel: Kernel, columns: dict[str, Any], points: int, offset: float, pl
     fields[:, n:] = 1.0
     out = xp.empty((2, blocks * width))
     launch.run(
-        kernel, place, blocks, (fields, np.int64(points), np.float64(offset), out), chunk=blocks
+        kernel, device, blocks, (fields, np.int64(points), np.float64(offset), out), chunk=blocks
     )
     return out[:, :n]

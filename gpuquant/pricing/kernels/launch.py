@@ -77,7 +77,7 @@ class Launch:
     purpose: int = 0
 
     def run(
-        self, place: Any, progress: Any = None, *, chunk: int | None = None
+        self, device: Any, progress: Any = None, *, chunk: int | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, standard errors, and the skewness of the means, each of shape (n, outputs)."""
         tiles = (self.paths + TILE - 1) // TILE
@@ -87,9 +87,9 @@ class Launch:
         unit_count = np.minimum(self.paths[unit_row] - unit_first, TILE)
         state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
         fields, at = pack(self.columns, self.pair.names, state)
-        out = place.xp.empty((len(unit_row), self.pair.outputs, 4))
+        out = device.xp.empty((len(unit_row), self.pair.outputs, 4))
         stop = np.zeros(1, np.int64)
-        grid, put = self.grid, place.put
+        grid, put = self.grid, device.put
         arguments = (
             Tiles(
                 put(unit_row, "unit_row"),
@@ -120,18 +120,18 @@ class Launch:
         work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
         # a tenth of a second at most; sixteen chunks a thread at least, so that none waits at the
         # end
-        chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * place.threads)))
+        chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * device.threads)))
         halt = stop if work.sum() > 0.1 * LONG else None  # a step of many assets takes longer
         launch.run(
             partial(source, self.pair),
-            place,
+            device,
             len(unit_row),
             arguments,
             chunk=chunk,
             progress=progress,
             halt=halt,
         )
-        return merge(place.get(out, "sums"), begin, unit_row)
+        return merge(device.get(out, "sums"), begin, unit_row)
 
 
 def merge(

@@ -39,7 +39,7 @@ class Device(Shown):
     threads : int
         Threads of the pool, on a CPU.
     reason : str
-        Why this place, for the result's `meta`.
+        Why this device, for the result's `meta`.
     """
 
     kind: str
@@ -186,7 +186,7 @@ def resolve_device(
     work: float | None = None,
     crossover: float = CROSSOVER_PATH_STEPS,
 ) -> Device:
-    """The place for a run.
+    """The device for a run.
 
     Parameters
     ----------
