@@ -65,7 +65,9 @@ def by_hand() -> float:
         np.float32(STRIKE),
         out,
     )
-    launch.run(lambda target: TEXT, resolve_device("cpu:1"), units, arguments, chunk=units)
+    launch.run(
+        lambda target: TEXT, resolve_device("cpu:1"), units, arguments, name="body", chunk=units
+    )
     return out.sum() / (units * TILE) * np.exp(-RATE)
 
 

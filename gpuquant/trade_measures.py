@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.device import on_host
 from gpuquant.errors import InputError
 from gpuquant.sums import TRADED, of_trades
 
 
 def as_values(returns: Any, name: str = "returns") -> np.ndarray:
     """Returns as an array of float64, shape (bars,) or (bars, columns)."""
+    returns = on_host(returns, name)
     try:
         values = np.asarray(returns, dtype=np.float64)
     except (TypeError, ValueError) as failure:

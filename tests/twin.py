@@ -22,10 +22,48 @@ from gpuquant.device import cuda
 THREADS = 32  # of a block, in place of 256
 
 
+class OnGPU(np.ndarray):
+    """An array that says that it lies on GPU 0, as those of CuPy and of PyTorch do."""
+
+    def __dlpack_device__(self):
+        return (2, 0)
+
+    @property
+    def __cuda_array_interface__(self):
+        return self.__array_interface__
+
+    def __array_finalize__(self, other):
+        self.reads = getattr(other, "reads", [])
+
+    def get(self):
+        """The array on the host, noted."""
+        self.reads.append(self.shape)
+        return np.array(self)
+
+
+class Namespace:
+    """NumPy in CuPy's place."""
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    def empty(self, *shape):
+        return np.empty(*shape).view(OnGPU)
+
+    def zeros(self, *shape):
+        return np.zeros(*shape).view(OnGPU)
+
+    def from_dlpack(self, array):
+        return array
+
+    def ascontiguousarray(self, array, dtype=None):
+        return np.ascontiguousarray(array, dtype).view(type(array))
+
+
 def stand_in(monkeypatch):
     """Let `device="cuda"` mean these threads."""
     monkeypatch.setattr(cuda, "problem", lambda index: "")
-    monkeypatch.setattr(cuda, "namespace", lambda index: np)
+    monkeypatch.setattr(cuda, "namespace", lambda index: Namespace())
     monkeypatch.setattr(cuda, "launch", launch)
     monkeypatch.setitem(sys.modules, "cupyx", types.ModuleType("cupyx"))
     monkeypatch.setitem(sys.modules, "cupyx.scipy", types.ModuleType("cupyx.scipy"))

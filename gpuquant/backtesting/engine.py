@@ -189,7 +189,7 @@ def launched(
 ) -> Backtest:
     """Run an account's columns, all of them or in parts of which the best stay."""
     device = (
-        resolve_device(device, work=float(account.columns), crossover=CROSSOVER_COLUMNS)
+        _device_for(device, account.columns, account.targets)
         if account.paths is None
         else _device_for_paths(device, account.panel.bars)
     )
@@ -251,19 +251,24 @@ def _entered(
                 "fill = 'same_open': a rule decides at the close, and that open is past"
             )
         return replace(account, rule=type(value), parameters=value.grid())
-    if name == "signals":
-        device = resolve_device(device, work=float(len(panel.assets)), crossover=CROSSOVER_COLUMNS)
-        return replace(
-            account, rule=Signals, targets=parse_signals(value, panel, device.threads, align)
-        )
     if name == "orders":
         return replace(
             account, rule=RestingOrders, targets=resting_orders_of(value, panel, fill, align)
         )
+    device = _device_for(device, len(panel.assets), value)
+    if name == "signals":
+        return replace(account, rule=Signals, targets=parse_signals(value, panel, device, align))
     return replace(
         account,
         rule={"weights": Weights, "amounts": Amounts}[name],
-        targets=parse_targets(value, panel, name, align),
+        targets=parse_targets(value, panel, name, device, align),
+    )
+
+
+def _device_for(device: str | Device, columns: int, targets: Any) -> Device:
+    """The device of so many columns with these targets."""
+    return resolve_device(
+        device, work=float(columns), crossover=CROSSOVER_COLUMNS, inputs=[targets]
     )
 
 

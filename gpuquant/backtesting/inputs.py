@@ -15,6 +15,7 @@ from gpuquant.data import files, readers, table_dates
 from gpuquant.data.calendar import bars_at, dates_of
 from gpuquant.data.columns import domains, loose
 from gpuquant.data.panel import Panel
+from gpuquant.device import Device, on_host
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.rules.base import NO_CHANGE
 
@@ -27,8 +28,9 @@ ORDER_COLUMNS = (
 )  # fmt: skip
 
 
-def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
-    """An array of the panel's shape, aligned by date and asset where it is a frame.
+def aligned(values: Any, panel: Panel, name: str, device: Device, align: str = "exact") -> Any:
+    """An array of the panel's shape, aligned by date and asset where it is a frame; on the device
+    where it lies there already, else on the host.
 
     With `align="next"` a row dated between two bars belongs to the later one; of several rows that
     fall on one bar the last counts.
@@ -76,7 +78,9 @@ def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.nd
         if len(set(at.tolist())) == len(at):
             array[np.ix_(at, places)] = given_numbers
         return array
-    array = _numbers_of(values, name)
+    array = (
+        device.put(values, name, np.float64) if device.holds(values) else _numbers_of(values, name)
+    )
     if array.shape != panel.close.shape:
         raise DataError(
             f"{name} have shape {array.shape}: must be {panel.close.shape}, as the prices"
@@ -85,23 +89,23 @@ def aligned(values: Any, panel: Panel, name: str, align: str = "exact") -> np.nd
 
 
 def _numbers_of(values: Any, name: str) -> np.ndarray:
+    """An array or a frame as numbers on the host."""
+    values = on_host(values, name)
     try:
-        return np.asarray(
-            values.to_numpy(dtype=np.float64, na_value=np.nan)
-            if hasattr(values, "columns")
-            else values,
-            dtype=np.float64,
-        )
+        if hasattr(values, "columns"):
+            return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as failure:
         raise InputError(f"{name} must be numbers: {failure}") from failure
 
 
-def parse_targets(values: Any, panel: Panel, name: str, align: str = "exact") -> np.ndarray:
+def parse_targets(
+    values: Any, panel: Panel, name: str, device: Device, align: str = "exact"
+) -> Any:
     """Target weights or amounts as an array of their own, each a number below NO_CHANGE, or NaN."""
-    array = aligned(values, panel, name, align)
-    array = (
-        array.copy() if np.may_share_memory(array, values) else array
-    )  # columns that are looked into are run again
+    array = aligned(values, panel, name, device, align)
+    if device.holds(values) or np.may_share_memory(array, on_host(values, name)):
+        array = array.copy()  # columns that are looked into are run again
     for bad, allowed in (
         (np.isinf, "finite, or NaN for no change"),
         (lambda x: x >= NO_CHANGE, f"below {NO_CHANGE:g}"),
@@ -120,10 +124,12 @@ def _refuse(bad: np.ndarray, array: np.ndarray, panel: Panel, name: str, allowed
         )
 
 
-def parse_signals(signals: Any, panel: Panel, threads: int, align: str = "exact") -> np.ndarray:
+def parse_signals(signals: Any, panel: Panel, device: Device, align: str = "exact") -> Any:
     """Signals as the codes that the kernel reads, each of 1, 0, -1 or NaN."""
-    array = aligned(signals, panel, "signals", align)
-    codes, sound = encode_signals(array, threads)
+    array = aligned(signals, panel, "signals", device, align)
+    codes, sound = encode_signals(
+        array, device if device.holds(signals) else Device("cpu", threads=device.threads)
+    )
     if not sound:
         _refuse(
             ~np.isin(array, (1.0, 0.0, -1.0)) & ~np.isnan(array),

@@ -43,9 +43,7 @@ def parts(account: Account) -> Iterator[Account]:
         if isinstance(panel, Store)
         else (slice(k, min(k + most, len(panel.assets))) for k in range(0, len(panel.assets), most))
     ):
-        targets = (
-            None if account.targets is None else np.ascontiguousarray(account.targets[:, names])
-        )
+        targets = None if account.targets is None else account.targets[:, names].copy()
         yield replace(account, panel=panel.columns(names), targets=targets)
 
 

@@ -22,6 +22,7 @@ from gpuquant.data.calendar import ALIGN, dates_of, same_zone
 from gpuquant.data.columns import domains
 from gpuquant.data.domains import Domain
 from gpuquant.data.panel import Panel
+from gpuquant.device import on_host
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.sums import NAMES
 
@@ -142,6 +143,7 @@ def _market(benchmark: Any, panel: Panel) -> np.ndarray | None:
                 f"{absent.size - 1} other bars"
             )
         benchmark = np.squeeze(benchmark.to_numpy())
+    benchmark = on_host(benchmark, "benchmark")
     try:
         values = np.asarray(benchmark, dtype=np.float64)
     except (TypeError, ValueError) as failure:

@@ -42,7 +42,7 @@ from gpuquant.costs.base import Cost
 from gpuquant.data.adjustment import EXACT
 from gpuquant.data.columns import domains
 from gpuquant.data.panel import Panel
-from gpuquant.device import Device, launch
+from gpuquant.device import Device, launch, on_host
 from gpuquant.errors import DataError
 from gpuquant.pricing.kernels.launch import pack
 from gpuquant.rules.base import Rule
@@ -84,11 +84,10 @@ class Account:
 
     def wanted(self) -> np.ndarray | None:
         """The targets as the caller gave them, in float64."""
-        return (
-            self.targets
-            if self.targets is None or self.targets.dtype != np.int8
-            else decode_signals(self.targets[: self.panel.bars])
-        )
+        if self.targets is None:
+            return None
+        targets: np.ndarray = on_host(self.targets, "targets")
+        return targets if targets.dtype != np.int8 else decode_signals(targets[: self.panel.bars])
 
     @property
     def rows(self) -> int:
@@ -249,7 +248,7 @@ class Account:
                 resident.sums,
                 resident.close,
                 resident.traded if self.fill == "same_close" else resident.open,
-                resident.more,
+                resident.extra,
                 resident.left_padding,
                 0,
             ),
@@ -263,7 +262,15 @@ class Account:
         # bars of all columns in a tenth of a second; drawing one takes longer than reading it
         quick = 5e6 if self.paths is None else 1e6
         chunk = max(1, min(int(quick / (width * bars)), units // (16 * device.threads)))
-        launch.run(self.kind.source, device, units, arguments, chunk=chunk, progress=progress)
+        launch.run(
+            self.kind.source,
+            device,
+            units,
+            arguments,
+            name=f"back-test {self.rule.__name__}",
+            chunk=chunk,
+            progress=progress,
+        )
         found = device.get(out, "sums")
         absent = DETAILS if not self.detail else TAILS if device.kind == "cuda" else ()
         found[:, [SUMS.index(name) for name in absent]] = np.nan
@@ -280,13 +287,13 @@ class Account:
         if self.targets is not None and self.rule is RestingOrders:
             listed = self.targets
         elif self.targets is not None:
-            targets = np.ascontiguousarray(self.targets.T)
+            targets = self.targets.T
         statuses = np.zeros((len(OrderStatus.__annotations__), len(listed)))
         market = np.zeros(1)
         if self.market is not None:
             market = np.concatenate([self.market, np.zeros(CPU_BLOCK)])
         return Inputs(
-            device.put(targets, "targets", None),
+            device.put(targets, "targets"),
             device.put(np.ascontiguousarray(listed.T), "resting orders"),
             device.put(statuses, "order statuses"),
             device.put(self.years, "years"),
@@ -327,11 +334,7 @@ class Account:
             )
         names = slice(group * self.assets, (group + 1) * self.assets)
         whole = self.assets == len(self.panel.assets)
-        targets = (
-            self.targets
-            if self.targets is None or whole
-            else np.ascontiguousarray(self.targets[:, names])
-        )
+        targets = self.targets if self.targets is None or whole else self.targets[:, names].copy()
         parameters = {k: v if v.size == 1 else v[row : row + 1] for k, v in self.parameters.items()}
         return replace(
             self,

@@ -10,12 +10,14 @@ back-test.
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
 from gpuquant.backtesting.kernels.build import NO_SIGNAL
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler.kernel import Source
+from gpuquant.compiler.targets import TARGETS
 from gpuquant.device import Device, launch
 
 
@@ -28,12 +30,12 @@ def code(unit, lane0, bars, assets, given, codes, wrong):
     """Kernel source: the signals of a block of bars as codes, eight bars to a word, and how many
     are no signals.
 
-    The caller's array is read in its own order, for some assets at a time: what is read or written
-    stays at hand for its next number.
+    A CPU reads SOME assets at a time in the order of the caller's array, so that a line of its
+    cache serves all of them. A thread of a GPU reads one asset, and its neighbour the next.
     """
     words = array((SOME, 1), u64)
     bad = 0
-    for first in range(0, assets, SOME):
+    for first in range(lane0, assets, APART):
         for at in range(unit * WORDS, min(unit * WORDS + WORDS, codes.shape[1])):
             here = min(SOME, assets - first)
             if TURNED:
@@ -54,27 +56,29 @@ def code(unit, lane0, bars, assets, given, codes, wrong):
                         )
             for lane in range(here):
                 codes[first + lane, at] = words[lane, 0]
-    wrong[unit] = bad
+    wrong[unit, lane0] = bad
 
 
-def encode_signals(signals: np.ndarray, threads: int) -> tuple[np.ndarray, bool]:
-    """The codes of signals, shape (bars, assets) with bars up to a multiple of eight, and
-    whether each is 1, 0, -1 or NaN.
+def encode_signals(signals: Any, device: Device) -> tuple[Any, bool]:
+    """The codes of signals on their device, shape (bars, assets) with bars up to a multiple of
+    eight, and whether each is 1, 0, -1 or NaN.
     """
     bars, assets = signals.shape
-    turned = signals.flags.f_contiguous and not signals.flags.c_contiguous
-    given = np.require(signals.T if turned else signals, np.float64, "CA")
+    turned = bool(signals.flags.f_contiguous and not signals.flags.c_contiguous)
+    given = device.contiguous(signals.T if turned else signals, np.float64)
     words = -(-bars // 8)
-    units = -(-words // CONSTANTS["WORDS"])
-    codes, wrong = np.empty((assets, words), np.uint64), np.empty(units, np.int64)
+    units = -(-words // WORDS)
+    codes = device.xp.empty((assets, words), np.uint64)
+    wrong = device.xp.zeros((units, launch.width(device)), np.int64)
     launch.run(
         partial(_source, turned),
-        Device("cpu", threads=threads),
+        device,
         units,
         (bars, assets, given, codes, wrong),
+        name="signals",
         chunk=8,
     )
-    return codes.view(np.int8).T, not wrong.any()
+    return codes.view(np.int8).T, not bool(wrong.any())
 
 
 def decode_signals(codes: np.ndarray) -> np.ndarray:
@@ -82,12 +86,20 @@ def decode_signals(codes: np.ndarray) -> np.ndarray:
     return np.where(codes == NO_SIGNAL, np.nan, codes.astype(np.float64))
 
 
-CONSTANTS = {"WORDS": 8, "SOME": 256, "NO_SIGNAL": NO_SIGNAL}
+WORDS = 8  # of a block, each of eight bars
+SOME = 256  # assets that a CPU reads at a time
 
 
 @lru_cache
 def _source(turned: bool, target: str) -> str | Source:
-    constants = {**CONSTANTS, "TURNED": int(turned)}
+    gpu = TARGETS[target].gpu
+    constants = {
+        "WORDS": WORDS,
+        "SOME": 1 if gpu else SOME,
+        "APART": TARGETS[target].width if gpu else SOME,
+        "TURNED": int(turned),
+        "NO_SIGNAL": NO_SIGNAL,
+    }
     helpers = {"code_of": code_of}
 
     def make(target: str) -> Source:

@@ -16,6 +16,7 @@ from gpuquant.compiler import reduction
 from gpuquant.compiler.functions import copied, parse
 from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.compiler.kernel import Source, vocabulary
+from gpuquant.compiler.records import as_records
 from gpuquant.compiler.targets import PYTHON
 
 
@@ -95,7 +96,7 @@ def interpreted(source: Source, **words: Any) -> Callable[..., None]:
             # whole numbers wrap, and what overflows is clamped later, as compiled code does without
             # a word
         ):
-            run(*arguments)
+            run(*(as_records(argument, source.words) for argument in arguments))
 
     return quiet
 

@@ -31,6 +31,7 @@ from gpuquant.compiler.member import PRECISIONS, Member, Precision
 from gpuquant.compiler.records import Record, layout, words
 from gpuquant.compiler.subset import Rewriter
 from gpuquant.compiler.targets import TARGETS
+from gpuquant.errors import MemberError
 
 STATE_TYPES = {"f32": np.float32, "f64": np.float64}
 HEADS = {
@@ -265,6 +266,8 @@ def _meanings(
         f"uniform = uniform{kind.draw}",
     ]
     for name, value in constants.items():
+        if name in used and not isinstance(value, bool | int | float | str):
+            raise MemberError(f"'{name}' is {type(value).__name__}: a variable needs another name")
         if name in used | {"LANES", "WIDTH"}:
             lines.append(f"{name} = {value}")
     return ast.parse("\n".join(lines)).body

@@ -144,6 +144,25 @@ def write_fields(record: One, table: Any, *at: int) -> None:
         table[(*at[:-1], at[-1] + k)] = value
 
 
+def as_records(argument: Any, makers: Mapping[str, Any]) -> Any:
+    """An argument of a kernel as Python reads it: in a bundle, a table that is said to be a list of
+    records becomes one; `makers` are those of `words`.
+    """
+    if not hasattr(argument, "_fields"):
+        return argument
+    lists = {
+        name: getattr(annotation, "__forward_arg__", "").removeprefix("list[").removesuffix("]")
+        for name, annotation in type(argument).__annotations__.items()
+    }
+    return argument._replace(
+        **{
+            name: Many(makers[record]()._layout, getattr(argument, name))
+            for name, record in lists.items()
+            if record in makers and isinstance(getattr(argument, name), np.ndarray)
+        }
+    )
+
+
 def words(layouts: Mapping[str, Layout], bundles: Iterable[type]) -> dict[str, Any]:
     """What Python takes the names of records and bundles for, and the words about them."""
 

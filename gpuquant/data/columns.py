@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 import numpy as np
 
 from gpuquant.data.domains import Domain
+from gpuquant.device import on_host
 from gpuquant.errors import InputError, TooLarge, unknown
 from gpuquant.shown import Shown, short
 
@@ -86,6 +87,7 @@ def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     """A value of the user's as a float64 array of at least one element, types checked and domain
     not yet.
     """
+    values = on_host(values, name)
     if domain.words:
         return decode(values, domain, name, kind)
     if domain.listed:
@@ -198,7 +200,7 @@ class Member(Shown):
         rows = 1
         plain = True
         for name, domain in domains(type(self)).items():
-            value = getattr(self, name)
+            value = on_host(getattr(self, name), name)
             array = as_column(value, domain, name, type(self).__name__)
             wrong = (
                 domain.bad(array) if not domain.words else NO_ROW

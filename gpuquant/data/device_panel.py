@@ -35,14 +35,14 @@ class DevicePanel:
 
     Each begins with `left_padding` places of NaN, which a rule reads beyond the first bar,
     and ends with RIGHT_PADDING more. Where assets halt, `close` holds the last known price and
-    `traded` NaN; `more` has, one after the other, what else the panel knows.
+    `traded` NaN; `extra` has the panel's other fields, one after the other.
     """
 
     close: Any
     traded: Any
     open: Any
     sums: Any
-    more: Any
+    extra: Any
     left_padding: int
 
 
@@ -61,14 +61,14 @@ def on_device(panel: Panel, device: Device) -> DevicePanel:
     sums = np.concatenate([np.zeros((1, assets)), np.cumsum(np.nan_to_num(panel.ticks), axis=0)])
     if panel.allow_halts:  # before an asset's first price there is nothing to sum
         sums[:-1][np.isnan(panel.ticks)] = np.nan
-    close, more = up(panel.last_close, "close"), panel.kernel_fields()
+    close, fields = up(panel.last_close, "close"), panel.kernel_fields()
     traded = up(panel.close, "traded") if panel.allow_halts else close
-    extra = np.full((len(more), assets, lead + panel.bars), np.nan)
-    for k, (name, values) in enumerate(more.items()):
+    extra = np.full((len(fields), assets, lead + panel.bars), np.nan)
+    for k, (name, values) in enumerate(fields.items()):
         extra[k, :, lead:] = (
             np.nan_to_num(values, nan=NOTHING[name]).T if name in NOTHING else values.T
         )
-    kept = device.put(extra, "more") if more else device.put(np.full((1, 1, 1), np.nan), "more")
+    kept = device.put(extra if fields else np.full((1, 1, 1), np.nan), "extra fields")
     return DevicePanel(
         close,
         traded,

@@ -20,9 +20,9 @@ from gpuquant.data.arguments import flag
 from gpuquant.data.arrow import write_frame
 from gpuquant.data.calendar import check_calendar, moment
 from gpuquant.data.device_panel import DevicePanel, on_device
-from gpuquant.data.panel_checks import MORE, check
+from gpuquant.data.panel_checks import EXTRA_FIELDS, check
 from gpuquant.data.panel_words import told
-from gpuquant.device import Device, resolve_device
+from gpuquant.device import Device, on_host, resolve_device
 from gpuquant.errors import DataError, InputError, unknown
 
 if TYPE_CHECKING:
@@ -89,6 +89,9 @@ class Panel(AdjustedPrices):
     _on: dict[str, DevicePanel] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        for name in ("close", *EXTRA_FIELDS):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, on_host(getattr(self, name), name))
         check(self)
 
     @classmethod
@@ -170,8 +173,8 @@ class Panel(AdjustedPrices):
             There is no `close`; frames differ in dates or assets; a name that no panel has.
         """
         for name in frames:
-            if name not in ("close", *MORE):
-                raise unknown("prices", name, ("close", *MORE))
+            if name not in ("close", *EXTRA_FIELDS):
+                raise unknown("prices", name, ("close", *EXTRA_FIELDS))
         if not frames:
             raise DataError("a panel needs closes: close=frame")
         return cls._from_tables(readers.tables(frames), allow_halts=allow_halts)
@@ -341,7 +344,9 @@ class Panel(AdjustedPrices):
 
     def extra_fields(self) -> dict[str, np.ndarray]:
         """What the panel holds besides its closes."""
-        return {name: getattr(self, name) for name in MORE if getattr(self, name) is not None}
+        return {
+            name: getattr(self, name) for name in EXTRA_FIELDS if getattr(self, name) is not None
+        }
 
     def asset(self, name: str) -> int:
         """The column of an asset."""

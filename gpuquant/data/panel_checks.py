@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gpuquant.data.panel import Panel
 
 PRICES = ("open", "high", "low")
-MORE = (
+EXTRA_FIELDS = (
     *PRICES,
     "volume",
     "splits",
@@ -42,7 +42,7 @@ def check(panel: Panel) -> None:
                 f"dates[{row}] = {panel.dates[row]} {what}: dates must increase, as "
                 "after frame.sort_index()"
             )
-    for name in ("close", *MORE):
+    for name in ("close", *EXTRA_FIELDS):
         values = getattr(panel, name)
         if values is None:
             continue

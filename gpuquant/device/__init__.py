@@ -4,6 +4,7 @@ count traffic. What kernels are made of is in `compiler/`.
 CuPy is imported here and nowhere else. Nothing above this folder asks on which device it runs.
 """
 
+from gpuquant.device.arrays import gpu_of, on_host
 from gpuquant.device.device import (
     CROSSOVER_COLUMNS,
     CROSSOVER_PATH_STEPS,
@@ -19,6 +20,8 @@ __all__ = [
     "Device",
     "TransferLog",
     "available",
+    "gpu_of",
+    "on_host",
     "resolve_device",
     "transfer_log",
 ]

@@ -1,7 +1,7 @@
 """Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `python`, which a
 debugger can follow.
 
-A `Device` puts arrays, gets them back (both through the traffic ledger) and says why it was chosen.
+A `Device` puts arrays, gets them back (both through the transfer log) and says why it was chosen.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gpuquant.device.arrays import gpu_of, on_gpu, on_host
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import InputError
 from gpuquant.forks import in_child
@@ -82,20 +83,35 @@ class Device(Shown):
             self.threads,
         )
 
+    def holds(self, array: Any) -> bool:
+        """Whether an array of any library lies on this GPU."""
+        return self.kind == "cuda" and gpu_of(array) == self.index
+
     def put(self, array: Any, name: str, dtype: Any = None) -> Any:
-        """The array on this device, contiguous; the ledger notes it under `name` unless it was
-        there already.
+        """The array on this device, contiguous; the transfer log notes it under `name` unless it
+        was there already.
         """
-        if self.kind == "cuda" and type(array).__module__.startswith("cupy"):
-            return self.xp.ascontiguousarray(array, dtype)
-        host = np.ascontiguousarray(array, dtype)
+        if self.holds(array):
+            return self.contiguous(on_gpu(array, self.index, name), dtype)
+        host = HOST.contiguous(on_host(array, name), dtype)
         crossed("up", name, host.nbytes)
         return host if self.kind != "cuda" else self.xp.asarray(host)
 
+    def contiguous(self, array: Any, dtype: Any = None) -> Any:
+        """An array of this device as a kernel reads it: number after number, each at an address
+        that is a multiple of its size.
+        """
+        aligned = array if self.kind == "cuda" else np.require(array, None, "A")
+        return self.xp.ascontiguousarray(aligned, dtype)
+
     def get(self, array: Any, name: str) -> np.ndarray:
-        """The array on the host; the ledger notes it under `name`."""
+        """The array on the host; the transfer log notes it under `name`."""
         crossed("down", name, array.nbytes)
-        return array if isinstance(array, np.ndarray) else array.get()
+        found: np.ndarray = array.get() if hasattr(array, "get") else array
+        return found
+
+
+HOST = Device("cpu")
 
 
 def share(
@@ -185,6 +201,7 @@ def resolve_device(
     *,
     work: float | None = None,
     crossover: float = CROSSOVER_PATH_STEPS,
+    inputs: Iterable[Any] = (),
 ) -> Device:
     """The device for a run.
 
@@ -194,6 +211,8 @@ def resolve_device(
         `auto`, `cpu`, `cpu:N` (N threads), `cuda`, `cuda:N`, or `python`: slow, for a debugger.
     work : float, optional
         Path-steps or columns of the run; `auto` keeps work below `crossover` on the CPU.
+    inputs : iterable, optional
+        The caller's arrays: where one of them lies on a GPU, `auto` takes that GPU.
 
     Raises
     ------
@@ -220,6 +239,10 @@ def resolve_device(
     if kind == "cuda":
         cuda.require(int(number or 0))
         return Device("cuda", index=int(number or 0), reason="asked for")
+    here = next((gpu for gpu in map(gpu_of, inputs) if gpu is not None), None)
+    if here is not None:
+        cuda.require(here)
+        return Device("cuda", index=here, reason=f"auto: the inputs lie on cuda:{here}")
     problem = cuda.problem(0)
     if problem:
         return Device("cpu", threads=cores(), reason=f"auto: no usable GPU ({problem})")

@@ -83,7 +83,10 @@ def _run(body, device, n, array, rows, dtype, precision="double", function=""):
         return made if target == "python" else made.text()
 
     width = launch.width(device)
-    launch.run(source, device, -(-n // width), (device.put(array, "x"), out, n), chunk=4096)
+    arguments = (device.put(array, "x"), out, n)
+    launch.run(
+        source, device, -(-n // width), arguments, name=function or body.__name__, chunk=4096
+    )
     return device.get(out, "out")
 
 

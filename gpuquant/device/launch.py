@@ -9,6 +9,7 @@ from typing import Any
 
 from gpuquant.compiler.kernel import Source
 from gpuquant.compiler.targets import TARGETS
+from gpuquant.device import ranges
 from gpuquant.device.device import Device, share
 
 
@@ -18,11 +19,13 @@ def run(
     units: int,
     arguments: tuple[Any, ...],
     *,
+    name: str,
     chunk: int = 1,
     progress: Callable[[int], None] | None = None,
     halt: Any = None,
 ) -> None:
-    """Run `units` units of the kernel whose source is `source_of(target)` on `device`.
+    """Run `units` units of the kernel whose source is `source_of(target)` on `device`, under a
+    `name` that a profiler shows.
 
     On a CPU a thread takes `chunk` units at once, a fraction of a second. `halt` is an array among
     the arguments whose first element, once it is not 0, makes the kernel end early: with it ctrl-C
@@ -31,25 +34,38 @@ def run(
     if units == 0:
         return
     source = source_of(device.kind)
-    if isinstance(source, Source):
-        _by_python(source, str(source_of("cpu")), units, arguments, progress)
-    elif device.kind == "cpu":
-        from gpuquant.compiler import build
+    with ranges.named(name):
+        if isinstance(source, Source):
+            _by_python(source, str(source_of("cpu")), units, arguments, progress)
+        elif device.kind == "cpu":
+            _on_threads(source, device, units, arguments, max(1, chunk), progress, halt)
+        else:
+            from gpuquant.device import cuda
 
-        tile, chunk = build.tile(source, arguments), max(1, chunk)
+            cuda.launch(source, units, arguments, device)
+            if progress:
+                progress(units)
 
-        def work(first: int) -> int:
-            length = min(chunk, units - first)
-            tile(first, length)
-            return length
 
-        share(work, range(0, units, chunk), device.threads, progress, halt)
-    else:
-        from gpuquant.device import cuda
+def _on_threads(
+    source: str,
+    device: Device,
+    units: int,
+    arguments: tuple[Any, ...],
+    chunk: int,
+    progress: Callable[[int], None] | None,
+    halt: Any,
+) -> None:
+    from gpuquant.compiler import build
 
-        cuda.launch(source, units, arguments, device)
-        if progress:
-            progress(units)
+    tile = build.tile(source, arguments)
+
+    def work(first: int) -> int:
+        length = min(chunk, units - first)
+        tile(first, length)
+        return length
+
+    share(work, range(0, units, chunk), device.threads, progress, halt)
 
 
 def _by_python(

@@ -1,4 +1,4 @@
-"""The traffic ledger: how many bytes and arrays crossed between host and device, on the CPU too.
+"""The transfer log: how many bytes and arrays crossed between host and device, on the CPU too.
 
 On a CPU nothing moves, but the crossing points are the same, so a test without a GPU can assert
 that each array of a run crosses at most once each way.
@@ -16,7 +16,7 @@ from gpuquant.shown import Shown
 
 @dataclass
 class TransferLog(Shown):
-    """What crossed while the ledger was open: (name, bytes) of each array."""
+    """What crossed while the log was open: (name, bytes) of each array."""
 
     up: list[tuple[str, int]] = field(default_factory=list)
     down: list[tuple[str, int]] = field(default_factory=list)
@@ -30,21 +30,21 @@ class TransferLog(Shown):
         return sum(entry == name for entry, _ in (self.up if way == "up" else self.down))
 
 
-_open: ContextVar[tuple[TransferLog, ...]] = ContextVar("gpuquant_ledgers", default=())
+_open: ContextVar[tuple[TransferLog, ...]] = ContextVar("gpuquant_transfer_logs", default=())
 
 
 @contextmanager
 def transfer_log() -> Iterator[TransferLog]:
     """Count the crossings inside the block."""
-    book = TransferLog()
-    token = _open.set((*_open.get(), book))
+    log = TransferLog()
+    token = _open.set((*_open.get(), log))
     try:
-        yield book
+        yield log
     finally:
         _open.reset(token)
 
 
 def crossed(way: str, name: str, size: int) -> None:
-    """Note one array crossing in every open ledger."""
-    for book in _open.get():
-        (book.up if way == "up" else book.down).append((name, size))
+    """Note one array crossing in every open log."""
+    for log in _open.get():
+        (log.up if way == "up" else log.down).append((name, size))

@@ -15,6 +15,7 @@ import numpy as np
 from gpuquant import disk
 from gpuquant.data.arrow import Words, numbers, objects, read_table, table, write_table
 from gpuquant.data.columns import affordable, loose
+from gpuquant.device import on_host
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.math.rng import MAX_STREAMS
 from gpuquant.pricing.contract_cells import (
@@ -80,6 +81,8 @@ class Contracts(Shown):
         return {"rows": f"{len(self):,}", "columns": ", ".join(self.columns)}
 
     def __post_init__(self) -> None:
+        columns = {name: on_host(values, name) for name, values in self.columns.items()}
+        object.__setattr__(self, "columns", columns)
         if len(self) == 0:
             raise InputError("the contracts are empty: needs at least one row")
         known = columns_known()

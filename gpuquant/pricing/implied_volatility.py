@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from gpuquant.data.columns import as_column
 from gpuquant.data.domains import call_or_put, nonnegative, positive, real
-from gpuquant.device import Device, resolve_device
+from gpuquant.device import Device, gpu_of, on_host, resolve_device
 from gpuquant.errors import InputError
 from gpuquant.payoffs.lognormal import black
 
@@ -40,7 +41,8 @@ def implied_volatility(
     Returns
     -------
     float or array, shape (n,)
-        Per square root of a year; NaN where a price lies outside the no-arbitrage bounds.
+        Per square root of a year; NaN where a price lies outside the no-arbitrage bounds. It is
+        CuPy's, on the GPU, where one of the arguments lies there and the work is done there.
 
     Raises
     ------
@@ -64,29 +66,40 @@ def implied_volatility(
         "rate": (rate, real()),
         "dividend_yield": (dividend_yield, real()),
     }
-    columns = {}
+    columns, scalar = {}, True
     for name, (value, spec) in given.items():
-        domain = spec.metadata["domain"]
-        columns[name] = as_column(value, domain, name, "implied_volatility:")
-        wrong = domain.bad(columns[name])
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError(f"{name}[{row}] = {float(columns[name][row])!r}: {domain.rule}")
-    n = max(value.size for value in columns.values())
-    for name, value in columns.items():
-        if value.size not in (1, n):
-            raise InputError(
-                f"{name} has {value.size} rows where another argument has {n}: lengths "
-                "must be equal or 1"
-            )
-    device = resolve_device(device, work=float(n))
-    on = {name: device.put(np.broadcast_to(value, n), name) for name, value in columns.items()}
-    found = device.get(_solve(on, device.xp, device.special), "implied_volatility")
-    return (
-        float(found[0])
-        if all(isinstance(v, str) or np.ndim(v) == 0 for v, _ in given.values())
-        else found
-    )
+        if gpu_of(value) is not None:
+            columns[name], scalar = value, False
+            continue
+        value = on_host(value, name)
+        scalar = scalar and (isinstance(value, str) or np.ndim(value) == 0)
+        columns[name] = as_column(value, spec.metadata["domain"], name, "implied_volatility:")
+    n = max(math.prod(value.shape) for value in columns.values())
+    device = resolve_device(device, work=float(n), inputs=columns.values())
+    on = {
+        name: _checked(device.put(value, name, np.float64), n, name, given[name][1])
+        for name, value in columns.items()
+    }
+    found = _solve(on, device.xp, device.special)
+    if any(device.holds(value) for value in columns.values()):
+        return found
+    found = device.get(found, "implied_volatility")
+    return float(found[0]) if scalar else found
+
+
+def _checked(values: Any, n: int, name: str, spec: Any) -> Any:
+    """A column on its device, if it is of one number or of `n`, and all in its domain."""
+    domain = spec.metadata["domain"]
+    if values.shape not in ((1,), (n,)):
+        raise InputError(
+            f"{name} has shape {values.shape} where another argument has {n} rows: lengths "
+            "must be equal or 1"
+        )
+    wrong = domain.bad(values)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(f"{name}[{row}] = {float(values[row])!r}: {domain.rule}")
+    return values
 
 
 def _solve(on: dict[str, Any], xp: Any, special: Any) -> Any:

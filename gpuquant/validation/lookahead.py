@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.panel import Panel
-from gpuquant.data.panel_checks import MORE
+from gpuquant.data.panel_checks import EXTRA_FIELDS
 from gpuquant.errors import InputError, LeakFound, unknown
 from gpuquant.progress import bar as progress_bar
 from gpuquant.shown import Shown
@@ -223,7 +223,9 @@ def _other(data: Any, t: int, draw: np.random.Generator, *, whole_bar: bool) -> 
         for name, better in (("high", np.maximum), ("low", np.minimum)):
             if name in changed:
                 changed[name] = better(changed[name], better(close, changed.get("open", close)))
-        return data.replaced(close, {name: changed[name] for name in MORE if name in changed})
+        return data.replaced(
+            close, {name: changed[name] for name in EXTRA_FIELDS if name in changed}
+        )
     if isinstance(data, dict):
         return {
             name: part * 0.0 + moved(part.to_numpy(), begins(str(name)))

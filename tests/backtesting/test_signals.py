@@ -5,7 +5,9 @@ import pytest
 
 from gpuquant.backtesting.kernels.build import NO_SIGNAL
 from gpuquant.backtesting.signals import decode_signals, encode_signals
+from gpuquant.device import Device
 
+TWO = Device("cpu", threads=2)
 SIGNALS = np.array([1.0, 0.0, -0.0, -1.0, np.nan])
 ORDERS = {
     "rows": lambda x: x,
@@ -21,7 +23,7 @@ ORDERS = {
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (64, 257), (130, 20), (1000, 8)])
 def test_each_signal_has_its_code(order, shape):
     signals = np.random.default_rng(sum(shape)).choice(SIGNALS, shape)
-    codes, sound = encode_signals(order(signals), 2)
+    codes, sound = encode_signals(order(signals), TWO)
     assert sound and codes.dtype == np.int8 and codes.T.flags.c_contiguous
     np.testing.assert_array_equal(
         codes[: shape[0]], np.where(np.isnan(signals), NO_SIGNAL, signals)
@@ -40,4 +42,4 @@ def test_what_is_no_signal_is_found_wherever_it_is(order, wrong):
         signals = draw.choice(SIGNALS, shape)
         at = tuple(draw.integers(0, shape))
         signals[at] = wrong
-        assert not encode_signals(ORDERS[order](signals), 2)[1], (shape, at)
+        assert not encode_signals(ORDERS[order](signals), TWO)[1], (shape, at)

@@ -45,8 +45,8 @@ def cupy(monkeypatch):
         def get_function(self, name):
             return lambda grid, block, given: made.launched.append((name, grid, block, given))
 
-    stream = types.SimpleNamespace(synchronize=lambda: made.launched.append("done"))
-    made.cuda = types.SimpleNamespace(Device=Device, get_current_stream=lambda: stream)
+    made.stream = types.SimpleNamespace(synchronize=lambda: made.launched.append("done"))
+    made.cuda = types.SimpleNamespace(Device=Device, get_current_stream=lambda: made.stream)
     made.RawModule = RawModule
     made.empty = lambda *a, **k: np.zeros(*a, **k).view(Array)
     made.asarray = lambda array: np.asarray(array).view(Array)
@@ -111,3 +111,11 @@ def test_rows_that_are_apart_have_strides(cupy):
     cuda.launch(text, 1, (np.zeros((4, 6)).view(Array)[:, ::2],), Device("cuda"))
     ((_, _, _, given),), _ = check(cupy)
     assert [int(one) for one in given[2:]] == [4, 3, 48, 16]
+
+
+def test_a_callers_stream_is_the_one_that_is_waited_for(cupy, walk_panel):
+    """CuPy launches on the stream that is current; no other is waited for."""
+    waited = []
+    cupy.stream = types.SimpleNamespace(synchronize=lambda: waited.append(len(cupy.launched)))
+    gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=2, slow=5), device="cuda")
+    assert waited == [len(cupy.launched)] == [1] and "done" not in cupy.launched

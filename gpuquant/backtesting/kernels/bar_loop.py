@@ -216,7 +216,7 @@ def bar_loop(
         for t in range(prices.left_padding):
             close[0, t] = NAN
             ticks[0, t] = NAN
-        own = Prices(ticks, close, close, prices.more, prices.left_padding, 0)
+        own = Prices(ticks, close, close, prices.extra, prices.left_padding, 0)
     block = Block(bars, equity, returns, moments, history)
     decisions = Decisions(target, limit, stop)
     for lane in lanes():
@@ -232,7 +232,12 @@ def bar_loop(
             else:
                 first = group * job.assets
                 own = Prices(
-                    prices.ticks, prices.close, prices.fill, prices.more, prices.left_padding, first
+                    prices.ticks,
+                    prices.close,
+                    prices.fill,
+                    prices.extra,
+                    prices.left_padding,
+                    first,
                 )
             notes = Log(log.enabled, column, log.equity, log.fills, log.first)
             run = Run(parameters, settings, own, inputs, notes, job.bars, job.cash)

@@ -42,7 +42,7 @@ from gpuquant.backtesting.kernels.codes import (
     Reject,
     SizeType,
 )
-from gpuquant.backtesting.kernels.flags import Flags, Known
+from gpuquant.backtesting.kernels.flags import ExtraFields, Flags
 from gpuquant.backtesting.kernels.records import TYPES, Moments, Settings, Tally
 from gpuquant.backtesting.kernels.stateless import detect_stateless_update, split_stateless
 from gpuquant.compiler import kernel as compiler
@@ -128,7 +128,7 @@ class Kind:
     cost: type[Cost]
     assets: int
     fill: str
-    of: str
+    size_type: str
     flags: Flags
     holds: tuple[str, ...]
     model: type[Model] | None = None
@@ -148,7 +148,7 @@ class Kind:
             (self.cost, ("fill", "charge", "afford")),
             (self.model, ("begin", "step", "log_spots")),
         )
-        return _kept(
+        return _cached_source(
             kind,
             target,
             tuple(fingerprint(getattr(c, n, None)) for c, names in functions for n in names),
@@ -156,7 +156,7 @@ class Kind:
 
 
 @cached
-def _kept(kind: Kind, target: str, prints: tuple[Any, ...]) -> str | Source:
+def _cached_source(kind: Kind, target: str, prints: tuple[Any, ...]) -> str | Source:
     columns = tuple(
         name
         for part in (kind.rule, kind.cost, kind.model)
@@ -312,12 +312,14 @@ def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
             from_model=kind.model is not None,
             keep_returns=kind.flags.keep_returns and not gpu,
         ),
-        "known": Known(**{f.name: held.index(f.name) for f in fields(Known) if f.name in held}),
+        "extra": ExtraFields(
+            **{f.name: held.index(f.name) for f in fields(ExtraFields) if f.name in held}
+        ),
         "Cause": Cause,
         "Reject": Reject,
         "OrderState": OrderState,
         "SizeType": SizeType,
-        "SIZE_TYPE": int(SizeType[kind.of.upper()]),
+        "SIZE_TYPE": int(SizeType[kind.size_type.upper()]),
         "NO_CHANGE": NO_CHANGE,
         "NO_SIGNAL": NO_SIGNAL,
         "NO_LIMIT": NO_LIMIT,

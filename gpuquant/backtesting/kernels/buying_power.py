@@ -8,7 +8,7 @@ the account is worth.
 
 from __future__ import annotations
 
-from gpuquant.backtesting.kernels.flags import flags, known
+from gpuquant.backtesting.kernels.flags import extra, flags
 from gpuquant.backtesting.kernels.price_access import (
     fill_at,
     known_close,
@@ -99,7 +99,7 @@ def units_once_covered(run: Run, position: Position, j, t):
     """
     size = max(position.order, 0.0)
     if flags.volumes:
-        volume = more_at(run.prices, known.volume, j, t)
+        volume = more_at(run.prices, extra.volume, j, t)
         most = run.settings.max_participation * volume if volume > 0.0 else 0.0
         if size > most:
             size = most if flags.partial_fills else 0.0

@@ -37,8 +37,8 @@ def decide_bar(run: Run, state, seen, j, t, decisions: Decisions, q):
     past = Past(run.prices, j, t)
     if flags.priced:
         state, target, limit, stop = target_of(run.parameters, state, seen, past, run.inputs)
-        known = limit >= 0.0 and stop >= 0.0  # NaN, and below zero, is no price to wait for
-        target = target if known else NO_CHANGE
+        priced = limit >= 0.0 and stop >= 0.0  # NaN, and below zero, is no price to wait for
+        target = target if priced else NO_CHANGE
         decisions.limit[j, q] = limit if limit > 0.0 else NAN
         decisions.stop[j, q] = stop if stop > 0.0 else NAN
     else:

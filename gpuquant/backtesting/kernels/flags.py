@@ -1,7 +1,7 @@
 """What a run does: the switches that its kernel is made for.
 
 `flags.stops` and the like are decided when a kernel is made, and what they switch off is left out
-of it: in a kernel's functions `flags` and `known` stand for the run's own.
+of it: in a kernel's functions `flags` and `extra` stand for the run's own.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class Flags:
 
 
 @dataclass(frozen=True)
-class Known:
-    """Where each thing that a panel knows besides closes stands in `prices.more`."""
+class ExtraFields:
+    """Where each field that a panel has besides closes stands in `prices.extra`."""
 
     open: int = 0
     high: int = 0
@@ -145,4 +145,4 @@ class Known:
 
 
 flags = Flags()  # stands for the run's own
-known = Known()
+extra = ExtraFields()

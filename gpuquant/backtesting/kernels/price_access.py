@@ -9,7 +9,7 @@ after `t`.
 
 from __future__ import annotations
 
-from gpuquant.backtesting.kernels.flags import flags, known
+from gpuquant.backtesting.kernels.flags import extra, flags
 from gpuquant.backtesting.kernels.records import Past, Prices
 
 
@@ -25,12 +25,12 @@ def fill_at(prices: Prices, j, t):
 
 def more_at(prices: Prices, what, j, t):
     """What else is known of bar `t`."""
-    return prices.more[what, prices.first_asset + j, prices.left_padding + t]
+    return prices.extra[what, prices.first_asset + j, prices.left_padding + t]
 
 
 def split_at(prices: Prices, j, t):
     """The shares that one share becomes at the beginning of bar `t`."""
-    return more_at(prices, known.splits, j, t)
+    return more_at(prices, extra.splits, j, t)
 
 
 def value_of(units, price):
@@ -42,7 +42,7 @@ def shares_since(prices: Prices, j, since, t):
     """The shares that one share of bar `since` has become at bar `t`."""
     shares = 1.0
     if flags.actions:
-        shares = more_at(prices, known.shares, j, t) / more_at(prices, known.shares, j, since)
+        shares = more_at(prices, extra.shares, j, t) / more_at(prices, extra.shares, j, since)
     return shares
 
 
@@ -66,7 +66,7 @@ def first_price(prices: Prices, j, t, fill):
     """The first price of bar `t` that an order may meet: its open, or where no range is known the
     price at which orders fill.
     """
-    return more_at(prices, known.open, j, t) if flags.ranges else fill
+    return more_at(prices, extra.open, j, t) if flags.ranges else fill
 
 
 def bar_span(prices: Prices, j, t, first):
@@ -74,8 +74,8 @@ def bar_span(prices: Prices, j, t, first):
     low = min(first, close_at(prices, j, t))
     high = max(first, close_at(prices, j, t))
     if flags.ranges:
-        low = more_at(prices, known.low, j, t)
-        high = more_at(prices, known.high, j, t)
+        low = more_at(prices, extra.low, j, t)
+        high = more_at(prices, extra.high, j, t)
     return low, high
 
 
@@ -111,23 +111,23 @@ def past_price(past: Past, what, n):
 
 def past_open(past: Past, n):
     """The open n bars ago; NaN before the first."""
-    return past_price(past, known.open, n)
+    return past_price(past, extra.open, n)
 
 
 def past_high(past: Past, n):
     """The high n bars ago; NaN before the first."""
-    return past_price(past, known.high, n)
+    return past_price(past, extra.high, n)
 
 
 def past_low(past: Past, n):
     """The low n bars ago; NaN before the first."""
-    return past_price(past, known.low, n)
+    return past_price(past, extra.low, n)
 
 
 def past_volume(past: Past, n):
     """The volume n bars ago, in shares as they are now; NaN before the first."""
     then = past.bar - bars_back(past.prices, n)
-    volume = more_at(past.prices, known.volume, past.asset, then)
+    volume = more_at(past.prices, extra.volume, past.asset, then)
     if flags.actions:
         volume = volume * shares_since(past.prices, past.asset, then, past.bar)
     return volume

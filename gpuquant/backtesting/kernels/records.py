@@ -172,7 +172,7 @@ class Prices(NamedTuple):
     ticks: Array
     close: Array
     fill: Array
-    more: Array
+    extra: Array
     left_padding: int
     first_asset: int
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gpuquant.backtesting.kernels.codes import NO_LIMIT, Cause
 from gpuquant.backtesting.kernels.execution import execute_order
-from gpuquant.backtesting.kernels.flags import flags, known
+from gpuquant.backtesting.kernels.flags import extra, flags
 from gpuquant.backtesting.kernels.price_access import close_at, fill_at, more_at
 from gpuquant.backtesting.kernels.records import Account, Order, Position, Prices, Run, Tally
 from gpuquant.backtesting.kernels.stop_levels import move_trailing_stop
@@ -22,13 +22,13 @@ def fetch_prices(prices: Prices, assets, t):
             prefetch(prices.close, (prices.first_asset + j, prices.left_padding + t + q))
             if flags.ranges and not flags.close_only:
                 prefetch(
-                    prices.more, (known.open, prices.first_asset + j, prices.left_padding + t + q)
+                    prices.extra, (extra.open, prices.first_asset + j, prices.left_padding + t + q)
                 )
                 prefetch(
-                    prices.more, (known.high, prices.first_asset + j, prices.left_padding + t + q)
+                    prices.extra, (extra.high, prices.first_asset + j, prices.left_padding + t + q)
                 )
                 prefetch(
-                    prices.more, (known.low, prices.first_asset + j, prices.left_padding + t + q)
+                    prices.extra, (extra.low, prices.first_asset + j, prices.left_padding + t + q)
                 )
 
 
@@ -37,8 +37,8 @@ def bar_range(prices: Prices, j, t):
     low = close_at(prices, j, t)
     high = low
     if flags.ranges and not flags.close_only:
-        low = more_at(prices, known.low, j, t)
-        high = more_at(prices, known.high, j, t)
+        low = more_at(prices, extra.low, j, t)
+        high = more_at(prices, extra.high, j, t)
     return low, high
 
 
@@ -154,7 +154,7 @@ def stop_fill(prices: Prices, j, t, side, hit, level):
     last = close_at(prices, j, t)
     first = last
     if flags.ranges and not flags.close_only:
-        first = more_at(prices, known.open, j, t)
+        first = more_at(prices, extra.open, j, t)
     way = -side if hit == Cause.TAKE_PROFIT else side
     price = first if way * first <= way * level else level
     price = last if hit == Cause.TIME else price

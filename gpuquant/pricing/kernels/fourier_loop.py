@@ -133,7 +133,6 @@ def sums(kernel: Kernel, columns: dict[str, Any], points: int, offset: float, de
         fields[k, :n] = values
     fields[:, n:] = 1.0
     out = xp.empty((2, blocks * width))
-    launch.run(
-        kernel, device, blocks, (fields, np.int64(points), np.float64(offset), out), chunk=blocks
-    )
+    arguments = (fields, np.int64(points), np.float64(offset), out)
+    launch.run(kernel, device, blocks, arguments, name="fourier", chunk=blocks)
     return out[:, :n]

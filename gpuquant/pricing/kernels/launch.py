@@ -127,6 +127,7 @@ class Launch:
             device,
             len(unit_row),
             arguments,
+            name=f"price {self.pair.model.__name__} {self.pair.payoff.__name__}",
             chunk=chunk,
             progress=progress,
             halt=halt,
