@@ -62,23 +62,15 @@ def test_backtesting_runs(capsys):
     assert f"{len(scope['grid'].measures)} measures, {len(told.measures)} with a benchmark" in text
 
 
-def test_reading_prints_what_it_says(capsys):
-    page = (ROOT / "docs" / "reading.md").read_text()
-    exec(compile(blocks(page, "python")[0], "<reading>", "exec"), {})
-    assert capsys.readouterr().out == blocks(page, "text")[0]
-
-
-def test_safety_prints_what_it_says(capsys, tmp_path, monkeypatch):
-    page = (ROOT / "docs" / "safety.md").read_text()
+@pytest.mark.parametrize("name", ["reading", "safety", "debugging"])
+def test_a_page_prints_what_it_says(name, capsys, tmp_path, monkeypatch):
+    page = (ROOT / "docs" / f"{name}.md").read_text()
     monkeypatch.chdir(tmp_path)
-    exec(compile(blocks(page, "python")[0], "<safety>", "exec"), {})
-    assert capsys.readouterr().out == blocks(page, "text")[0]
-
-
-def test_debugging_prints_what_it_says(capsys):
-    page = (ROOT / "docs" / "debugging.md").read_text()
-    exec(compile(blocks(page, "python")[0], "<debugging>", "exec"), {})
-    assert capsys.readouterr().out == blocks(page, "text")[0]
+    examples = list(zip(blocks(page, "python"), blocks(page, "text"), strict=True))
+    assert examples
+    for source, printed in examples:
+        exec(compile(source, f"<{name}>", "exec"), {})
+        assert capsys.readouterr().out == printed
 
 
 @pytest.fixture(scope="module")
