@@ -286,9 +286,9 @@ class Backtest:
         """Write the best column and where it lies among all as one offline HTML page, the
         deflated figure first; its path.
         """
-        from gpuquant.reporting.html import backtest_page
+        from gpuquant.backtesting.page import write
 
-        return backtest_page(self, path)
+        return write(self, path)
 
     def names(self, which: Any) -> list[str]:
         """What columns are called in a picture."""
@@ -309,10 +309,10 @@ class Backtest:
         underwater, rolling (a rolling Sharpe ratio; `window=` bars), exposure, heatmap (`x=`, `y=`
         parameters, `measure=`) or distribution (`measure=`, over all columns).
         """
-        from gpuquant.reporting import plots
+        from gpuquant.backtesting.pictures import KINDS
 
-        if kind not in plots.KINDS:
-            raise unknown("kind", kind, plots.KINDS)
+        if kind not in KINDS:
+            raise unknown("kind", kind, KINDS)
         if columns is None and len(self) > 1:
             columns = [int(np.nanargmax(self.measures["sharpe"]))]
-        return plots.KINDS[kind](self, columns, ax, **choices)
+        return KINDS[kind](self, columns, ax, **choices)

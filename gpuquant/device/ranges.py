@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from typing import Any
 
 
 @lru_cache
-def _present() -> bool:
-    return importlib.util.find_spec("nvtx") is not None
+def _annotate() -> Any:
+    try:
+        from nvtx import annotate
+    except ImportError:
+        return None
+    return annotate
 
 
 def named(name: str) -> AbstractContextManager[object]:
-    """An NVTX range of this name in the domain `gpuquant`; nothing where `nvtx` is not installed.
-
-    A range costs under a microsecond while no profiler listens.
-    """
-    if not _present():
-        return nullcontext()
-    import nvtx
-
-    return nvtx.annotate(name, domain="gpuquant")  # type: ignore[no-any-return]
+    """An NVTX range of this name in the domain `gpuquant`, where the package nvtx is installed."""
+    annotate = _annotate()
+    return annotate(name, domain="gpuquant") if annotate else nullcontext()

@@ -173,6 +173,6 @@ class FundBacktest(Shown):
 
     def report(self, path: str | Path, benchmark: str = "equal_weight") -> Path:
         """The tear sheet: one offline HTML file."""
-        from gpuquant.reporting.html import tear_sheet
+        from gpuquant.portfolio.pages import tear_sheet
 
         return tear_sheet(self, self.benchmark(benchmark), path)

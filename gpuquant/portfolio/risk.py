@@ -195,10 +195,11 @@ class Risk:
         """Distribution of the book's profit and loss with VaR and expected shortfall."""
         from gpuquant.reporting.plots import pnl_plot
 
-        return pnl_plot(self, ax)
+        marks = {"VaR 99 %": self.var(0.99), "ES 97.5 %": self.expected_shortfall(0.975)}
+        return pnl_plot(self.total, marks, ax)
 
     def report(self, path: str | Path) -> Path:
         """One offline HTML file."""
-        from gpuquant.reporting.html import risk_page
+        from gpuquant.portfolio.pages import risk_page
 
         return risk_page(self, path)

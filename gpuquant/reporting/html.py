@@ -1,17 +1,25 @@
-"""Pages: a tear sheet of a fund, a back-test and a risk report, each one offline HTML file below
-500 kB.
+"""Pages of frames and series: a tear sheet, a back-test and a risk report, each one offline HTML
+file below 500 kB.
+
+Frames of curves have dates as their index and a column for each curve, the shown one first; a frame
+of measures has a row for each name in FIGURES.
 """
 
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpuquant import disk
 from gpuquant.reporting import svg
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1a202c;--soft:#5a6675;--line:#d8dee6;--paper:#fff}
@@ -47,198 +55,182 @@ FIGURES = (
     ("orders", "orders", ",.0f"),
     ("fees", "fees", ",.0f"),
 )
-ONE_TRIAL = (
-    "Nothing is deflated: one trial is counted, and a ledger (ledger=, or with "
-    "TrialLog(path):) counts all that is tried."
-)
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+SHOWN = (
+    "device",
+    "device_reason",
+    "precision",
+    "seed",
+    "fill",
+    "seconds",
+    "joules",
+    "joules_source",
+    "version",
+    "scenarios",
+    "costs",
+    "currency",
+    "frequency",
+)  # of what a result was made with, at a page's foot
 
 
-def page(title: str, lead: str, body: str, meta: dict[str, Any], path: Path) -> Path:
+@dataclass(frozen=True)
+class Words:
+    """What a page says: its title, a paragraph below it, the headline as HTML, and at the foot what
+    the result was made with.
+    """
+
+    title: str
+    lead: str
+    meta: Mapping[str, Any]
+    headline: str = ""
+
+
+def page(words: Words, body: str, path: Path) -> Path:
     """Write a page around its body."""
-    keep = {
-        k: v
-        for k, v in meta.items()
-        if k
-        in (
-            "device",
-            "device_reason",
-            "precision",
-            "seed",
-            "fill",
-            "seconds",
-            "joules",
-            "joules_source",
-            "version",
-            "scenarios",
-            "costs",
-            "currency",
-            "frequency",
-        )
-    }
+    keep = {name: words.meta[name] for name in words.meta if name in SHOWN}
     foot = "; ".join(
         f"{k}: {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in keep.items()
     )
+    title = html.escape(words.title)
+    headline = f"<p class='headline'>{words.headline}</p>" if words.headline else ""
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta '
         'name="viewport" '
-        f'content="width=device-width,initial-scale=1"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1><p "
-        f"class='lead'>{html.escape(lead)}</p>{body}<footer>gpuquant; "
+        f'content="width=device-width,initial-scale=1"><title>{title}</title>'
+        f"<style>{STYLE}</style></head><body><h1>{title}</h1><p "
+        f"class='lead'>{html.escape(words.lead)}</p>{headline}{body}<footer>gpuquant; "
         f"{html.escape(foot)}</footer></body></html>"
     )
     disk.write(path, text)
     return path
 
 
-def _fund_charts(fund: Any, dates: np.ndarray, own: np.ndarray, naive: np.ndarray) -> list[str]:
-    """Equity, drawdown, exposure and costs of a fund, its baseline beside it."""
-    start = fund.account.account.cash
-    weights = np.nan_to_num(fund.weights)
-    fees = np.zeros(len(dates))
-    orders = fund.orders()
-    np.add.at(fees, orders["bar"].to_numpy(), orders["fee"].to_numpy())
-    return [
-        svg.lines(
-            dates,
-            {"fund": own / start, "equal weight": naive / start},
-            title="Equity, multiple of the start (logarithmic)",
-            form=",.4g",
-            log=True,
-        ),
-        svg.lines(
-            dates,
-            {"fund": drawdown(own), "equal weight": drawdown(naive)},
-            title="Drawdown",
-            form=".0%",
-            fill=True,
-        ),
-        svg.lines(
-            dates,
-            {"gross": np.abs(weights).sum(1), "net": weights.sum(1)},
-            title="Exposure, target weights",
-            form=".0%",
-        ),
-        svg.lines(dates, {"costs": np.cumsum(fees)}, title="Costs paid so far", form=",.0f"),
-    ]
-
-
-def tear_sheet(fund: Any, baseline: Any, path: Any) -> Path:
-    """Equity, drawdown, monthly returns, exposure and costs of a fund, with the baseline beside
-    it.
+def tear_sheet(
+    words: Words,
+    growth: pd.DataFrame,
+    returns: pd.Series,
+    exposure: pd.DataFrame,
+    costs: pd.Series,
+    measures: pd.DataFrame,
+    path: Path,
+) -> Path:
+    """Growth (multiples of the start), drawdown, monthly returns, exposure and costs so far, with
+    baselines beside the first column.
     """
-    path = disk.ready(path, "report", parents=True)  # before the work of making it
-    dates = fund.panel.clock
-    own, naive = fund.equity.to_numpy(), baseline.equity()[0].to_numpy()
-    returns = fund.returns.to_numpy()
-    trials = fund.ledger.trials()[0] if fund.ledger else 1
-    span = dates.astype("datetime64[D]")
-    costs = "without costs: trading is free here" if fund.costs is None else "after costs"
-    lead = (
-        f"Out of sample {span[0]} to {span[-1]}, {len(fund.panel.assets)} assets, {costs}, "
-        f"filled at the {'next bar' if fund.meta['fill'] == 'next' else 'same close'}."
-    )
-    ratio, error = (float(fund.account.measures[name][0]) for name in ("sharpe", "sharpe_error"))
-    deflated = (
-        f"Deflated Sharpe: probability <b>{fund.deflated_sharpe():.2f}</b> of a Sharpe ratio "
-        f"above the luck of {trials} recorded trials; "
-    )
-    headline = (
-        f"<p class='headline'>{deflated if trials > 1 else ''}"
-        f"Sharpe {ratio:.2f} &plusmn; {error:.2f}; information coefficient "
-        f"{fund.ic[0]:+.4f} &plusmn; {fund.ic[1]:.4f}. "
-        "Holding a rising market counts as skill here, so read it beside the "
-        f"baseline.{'' if trials > 1 else ' ' + ONE_TRIAL}</p>"
-    )
-    charts = _fund_charts(fund, dates, own, naive)
-    figures = [
-        (
-            label,
-            format(float(fund.account.measures[k][0]), form),
-            format(float(baseline.measures[k][0]), form),
-        )
-        for label, k, form in FIGURES
-    ]
-    body = (
-        headline
-        + "".join(charts[:2])
-        + "<h2>Monthly returns</h2>"
-        + monthly(dates, returns)
-        + "".join(charts[2:])
-        + "<h2>Figures</h2>"
-    )
-    body += svg.table(["", "fund", "equal weight"], figures)
-    return page("Tear sheet", lead, body, fund.meta, path)
+    dates = growth.index.to_numpy()
+    body = _growth(growth) + "<h2>Monthly returns</h2>" + monthly(returns)
+    body += svg.lines(dates, _curves(exposure), title="Exposure, target weights", form=".0%")
+    body += svg.lines(dates, {"costs": costs.to_numpy()}, title="Costs paid so far", form=",.0f")
+    return page(words, body + "<h2>Figures</h2>" + figures(measures), path)
 
 
-def _best_columns(found: Any) -> str:
-    """The twenty columns with the highest Sharpe ratios."""
-    m = found.measures
-    order = np.argsort(-np.nan_to_num(m["sharpe"], nan=-np.inf), kind="stable")[:20]
-    some = ("sharpe", "total_return", "max_drawdown", "orders")
-    shown = [(label, k, form) for label, k, form in FIGURES if k in some]
+def backtest_page(
+    words: Words,
+    growth: pd.DataFrame,
+    returns: pd.Series,
+    measures: pd.DataFrame,
+    ratios: pd.Series,
+    best: pd.DataFrame,
+    path: Path,
+) -> Path:
+    """One account of a back-test, and where it lies among all: `ratios` are the Sharpe ratios of
+    all, `best` the measures of the best, a row each.
+    """
+    body = _growth(growth) + "<h2>Monthly returns</h2>" + monthly(returns)
+    known = ratios[np.isfinite(ratios)]
+    if len(known) > 1:
+        marks = {"shown": float(measures.iloc[:, 0]["sharpe"]), "median": float(known.median())}
+        body += svg.bars(known.to_numpy(), title=str(ratios.name), form=".1f", marks=marks)
+    body += "<h2>Figures</h2>" + figures(measures)
+    if len(best) > 1:
+        forms = [(label, name, form) for label, name, form in FIGURES if name in best]
+        rows = [
+            [str(account), *(format(float(row[name]), form) for _, name, form in forms)]
+            for account, row in best.iterrows()
+        ]
+        body += "<h2>The best by Sharpe ratio</h2>"
+        body += svg.table(["", *(label for label, _, _ in forms)], rows)
+    return page(words, body, path)
+
+
+def risk_page(
+    words: Words,
+    pnl: pd.Series,
+    marks: Mapping[str, float],
+    tail: pd.DataFrame,
+    contributions: pd.DataFrame,
+    failed: pd.DataFrame,
+    path: Path,
+) -> Path:
+    """The distribution of profit and loss with losses marked by name, the tail figures with
+    intervals, who contributes (value and contribution of each position), and what has no price.
+    """
+    at = {name: -loss for name, loss in marks.items()}
+    body = svg.bars(pnl.to_numpy(), title="Profit and loss over the scenarios", marks=at)
     rows = [
-        [found.names([c])[0], *(format(float(m[k][c]), form) for _, k, form in shown)]
-        for c in order
+        [str(r.measure), f"{r.level:.1%}", f"{r.value:,.0f}", f"{r.low:,.0f}", f"{r.high:,.0f}"]
+        for r in tail.itertuples()
     ]
-    return svg.table(["", *(label for label, _, _ in shown)], rows)
+    body += "<h2>Tail</h2>" + svg.table(["measure", "level", "loss", "90 % from", "to"], rows)
+    body += "<h2>Contributions to the expected shortfall at 97.5 %</h2>" + svg.table(
+        ["position", "value", "contribution", "share"], _contributors(contributions)
+    )
+    if len(failed):
+        rows = failed.astype(str).to_numpy().tolist()
+        body += "<h2>Without a price</h2>" + svg.table(["position", "why"], rows)
+    return page(words, body, path)
 
 
-def backtest_page(found: Any, path: Any) -> Path:
-    """The best column of a back-test, what remains of it when all that were tried are counted,
-    and where it lies among them.
-    """
-    path = disk.ready(path, "report", parents=True)  # before the work of making it
-    m, account = found.measures, found.account
-    best = found.deflated_sharpe()
-    column, trials = int(best["column"]), int(best["trials"])
-    dates, equity = account.panel.clock, found.equity([column]).to_numpy()[:, 0]
-    returns = found.returns([column]).to_numpy()[:, 0]
-    span = dates.astype("datetime64[D]")
-    free = " Trading is free here: no costs were given." if account.free else ""
-    lead = (
-        f"{span[0]} to {span[-1]}, {trials} column{'s' if trials != 1 else ''} tried; shown "
-        f"is {found.names([column])[0]}.{free}"
-    )
-    deflated = (
-        f"Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio "
-        f"above the luck of {trials} trials. "
-    )
-    sharpe = f"Sharpe {best['sharpe']:.2f} &plusmn; {m['sharpe_error'][column]:.2f}"
-    if trials > 1:
-        headline = f"{deflated}{sharpe}; {html.escape(found.needed(best))}."
-    else:
-        headline = f"{sharpe}. {ONE_TRIAL}"
-    headline = f"<p class='headline'>{headline}</p>"
-    body = headline + svg.lines(
+def figures(measures: pd.DataFrame) -> str:
+    """A table of measures, a row each, a column for each account."""
+    table = measures.reindex([name for _, name, _ in FIGURES]).to_numpy(dtype=np.float64)
+    rows = [
+        [label, *(format(value, form) for value in values)]
+        for (label, _, form), values in zip(FIGURES, table.tolist(), strict=True)
+    ]
+    return svg.table(["", *map(str, measures.columns)], rows)
+
+
+def _growth(growth: pd.DataFrame) -> str:
+    """Curves of growth, and their drawdowns."""
+    dates, curves = growth.index.to_numpy(), _curves(growth)
+    return svg.lines(
         dates,
-        {"equity": equity / account.cash},
+        curves,
         title="Equity, multiple of the start (logarithmic)",
         form=",.4g",
-        log=bool(equity.min() > 0.0),
+        log=bool((growth.to_numpy() > 0.0).all()),
+    ) + svg.lines(
+        dates,
+        {name: drawdown(values) for name, values in curves.items()},
+        title="Drawdown",
+        form=".0%",
+        fill=True,
     )
-    body += (
-        svg.lines(dates, {"drawdown": drawdown(equity)}, title="Drawdown", form=".0%", fill=True)
-        + "<h2>Monthly returns</h2>"
-        + monthly(dates, returns)
-    )
-    known = m["sharpe"][np.isfinite(m["sharpe"])]
-    if known.size > 1:
-        body += svg.bars(
-            known,
-            title=(
-                f"Sharpe ratio of the {len(known)} "
-                f"columns{' kept' if len(found) < account.columns else ''}"
-            ),
-            form=".1f",
-            marks={"shown": best["sharpe"], "median": float(np.median(known))},
-        )
-    body += "<h2>Figures</h2>" + svg.table(
-        ["", "shown"], [(label, format(float(m[k][column]), form)) for label, k, form in FIGURES]
-    )
-    if len(found) > 1:
-        body += "<h2>The best by Sharpe ratio</h2>" + _best_columns(found)
-    return page("Back-test", lead, body, found.meta, path)
+
+
+def _curves(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    return {str(name): values.to_numpy() for name, values in frame.items()}
+
+
+def _contributors(contributions: pd.DataFrame, most: int = 30) -> list[list[str]]:
+    """The positions that contribute most, and the others together."""
+    known = contributions.dropna(subset=["contribution"])
+    known = known.sort_values("contribution", ascending=False)
+    total = float(known["contribution"].sum())
+    rows = [
+        [
+            str(name),
+            f"{row['value']:,.0f}",
+            f"{row['contribution']:,.0f}",
+            f"{row['contribution'] / total:.1%}" if total else "",
+        ]
+        for name, row in known.head(most).iterrows()
+    ]
+    others = known["contribution"].iloc[most:]
+    if len(others):
+        rows.append([f"{len(others)} others", "", f"{float(others.sum()):,.0f}", ""])
+    return rows
 
 
 def drawdown(equity: np.ndarray) -> np.ndarray:
@@ -246,12 +238,11 @@ def drawdown(equity: np.ndarray) -> np.ndarray:
     return np.asarray(equity / np.maximum.accumulate(equity) - 1.0)
 
 
-def monthly(dates: np.ndarray, returns: np.ndarray) -> str:
+def monthly(returns: pd.Series) -> str:
     """A table of compound returns, years by months."""
-    month = (
-        dates[-len(returns) :].astype("datetime64[M]").astype(int)
-    )  # the first bar has no return
-    growth = np.log1p(np.maximum(returns, -1.0 + 1e-15))  # what loses everything stays finite
+    month = returns.index.to_numpy().astype("datetime64[M]").astype(int)
+    # what loses everything stays finite
+    growth = np.log1p(np.maximum(returns.to_numpy(), -1.0 + 1e-15))
     kinds, inverse = np.unique(month, return_inverse=True)
     by_month = dict(
         zip(kinds.tolist(), np.expm1(np.bincount(inverse, growth)).tolist(), strict=True)
@@ -277,55 +268,3 @@ def _shade(value: float | None) -> str:
         return ""
     strength = min(abs(value) / 0.08, 1.0) * 0.55
     return f"background:rgba({'47,133,90' if value >= 0 else '197,48,48'},{strength:.2f})"
-
-
-def risk_page(risk: Any, path: Any) -> Path:
-    """The distribution of profit and loss, the tail figures with intervals, and who contributes."""
-    path = disk.ready(path, "report", parents=True)  # before the work of making it
-    frame = risk.frame
-    rows = [
-        [str(r.measure), f"{r.level:.1%}", f"{r.value:,.0f}", f"{r.low:,.0f}", f"{r.high:,.0f}"]
-        for r in frame.itertuples()
-    ]
-    share = risk.contributions().dropna().sort_values(ascending=False)
-    kept = share.head(30)
-    total = float(share.sum())
-    who = [
-        [
-            str(name),
-            f"{risk.value[str(name)]:,.0f}",
-            f"{v:,.0f}",
-            f"{v / total:.1%}" if total else "",
-        ]
-        for name, v in kept.items()
-    ]
-    if len(share) > len(kept):
-        who.append(
-            [
-                f"{len(share) - len(kept)} others",
-                "",
-                f"{float(share.iloc[len(kept) :].sum()):,.0f}",
-                "",
-            ]
-        )
-    marks = {"VaR 99 %": -risk.var(0.99), "ES 97.5 %": -risk.expected_shortfall(0.975)}
-    body = svg.bars(risk.total, title="Profit and loss over the scenarios", marks=marks)
-    body += "<h2>Tail</h2>" + svg.table(["measure", "level", "loss", "90 % from", "to"], rows)
-    body += "<h2>Contributions to the expected shortfall at 97.5 %</h2>" + svg.table(
-        ["position", "value", "contribution", "share"], who
-    )
-    lead = (
-        f"{len(risk.pnl)} scenarios, {risk.pnl.shape[1]} positions worth "
-        f"{risk.worth:,.0f}{f' {risk.currency}' if risk.currency else ''}, every position "
-        "revalued in full."
-    )
-    lost = risk.failed
-    if len(lost):
-        body += "<h2>Without a price</h2>" + svg.table(
-            ["position", "why"], lost.astype(str).to_numpy().tolist()
-        )
-        lead += (
-            f" {len(lost)} without a "
-            f"price{' are left out' if risk.partial else ': totals are not known'}."
-        )
-    return page("Risk", lead, body, risk.meta, path)

@@ -22,7 +22,7 @@ def grid(walk_panel):
 
 
 def test_every_kind_is_drawn(grid):
-    from gpuquant.reporting.plots import KINDS
+    from gpuquant.backtesting.pictures import KINDS
 
     for kind in KINDS:
         drawn = grid.plot(kind=kind)

@@ -1,0 +1,73 @@
+"""The page of a back-test: the frames and the words that its report shows."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant import disk
+from gpuquant.reporting.html import FIGURES, Words, backtest_page
+
+if TYPE_CHECKING:
+    from gpuquant.backtesting.result import Backtest
+
+ONE_TRIAL = (
+    "Nothing is deflated: one trial is counted, and a ledger (ledger=, or with "
+    "TrialLog(path):) counts all that is tried."
+)
+BEST = 20  # columns in the table of the best
+
+
+def write(found: Backtest, path: Any) -> Path:
+    """The best column of a back-test, what remains of it when all that were tried are counted,
+    and where it lies among them.
+    """
+    import pandas as pd
+
+    path = disk.ready(path, "report", parents=True)  # before the work of making it
+    best = found.deflated_sharpe()
+    column = int(best["column"])
+    dates = found.account.panel.clock
+    equity, returns = found.equity([column]).iloc[:, 0], found.returns([column]).iloc[:, 0]
+    growth = pd.DataFrame({"equity": equity.to_numpy() / found.account.cash}, index=dates)
+    frame = pd.DataFrame(found.measures)
+    names = [name for _, name, _ in FIGURES]
+    kept = " kept" if len(found) < found.account.columns else ""
+    known = int(np.isfinite(found.measures["sharpe"]).sum())
+    title = f"Sharpe ratio of the {known} columns{kept}"
+    top = np.argsort(-np.nan_to_num(frame["sharpe"], nan=-np.inf), kind="stable")[:BEST]
+    shown = frame.iloc[top][["sharpe", "total_return", "max_drawdown", "orders"]]
+    return backtest_page(
+        Words("Back-test", _lead(found, best), found.meta, _headline(found, best)),
+        growth,
+        returns.set_axis(dates[-len(returns) :]),  # the first bar may have none
+        frame.iloc[[column]][names].T.set_axis(["shown"], axis=1),
+        frame["sharpe"].rename(title),
+        shown.set_axis(found.names(top), axis=0),
+        path,
+    )
+
+
+def _lead(found: Backtest, best: Any) -> str:
+    span = found.account.panel.clock.astype("datetime64[D]")
+    trials = int(best["trials"])
+    free = " Trading is free here: no costs were given." if found.account.free else ""
+    return (
+        f"{span[0]} to {span[-1]}, {trials} column{'s' if trials != 1 else ''} tried; shown "
+        f"is {found.names([int(best['column'])])[0]}.{free}"
+    )
+
+
+def _headline(found: Backtest, best: Any) -> str:
+    error = found.measures["sharpe_error"][int(best["column"])]
+    sharpe = f"Sharpe {best['sharpe']:.2f} &plusmn; {error:.2f}"
+    trials = int(best["trials"])
+    if trials == 1:
+        return f"{sharpe}. {ONE_TRIAL}"
+    return (
+        f"Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio "
+        f"above the luck of {trials} trials. {sharpe}; {html.escape(found.needed(best))}."
+    )
