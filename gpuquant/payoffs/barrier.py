@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, choice, nonnegative, positive
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import lognormal, reflection
 from gpuquant.payoffs.base import (
     KINDS,
     Watched,
@@ -93,7 +93,7 @@ class Barrier(Watched):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         side = alive_sides(p.barrier_type, xp)
-        out = lognormal.spared(
+        out = reflection.knock_out(
             lambda at, low, high: lognormal.vanilla_within(
                 p.option_type, p.strike, low, high, at, xp, special
             ),
@@ -102,7 +102,7 @@ class Barrier(Watched):
             law,
             xp,
         )
-        alive = lognormal.spared(
+        alive = reflection.knock_out(
             lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special),
             side,
             p.barrier,
@@ -113,7 +113,7 @@ class Barrier(Watched):
         dead = xp.where(
             p.rebate_timing == 0.0,
             law.discount - alive,
-            lognormal.touch(side, p.barrier, law, xp, special),
+            reflection.touch(side, p.barrier, law, xp, special),
         )
         dead = xp.where(p.rebate == 0.0, 0.0, p.rebate * dead)
         price = xp.where(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, choice, positive
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import lognormal, reflection
 from gpuquant.payoffs.base import (
     KINDS,
     Watched,
@@ -92,7 +92,7 @@ class BarrierDigital(Watched):
                 high = xp.where(p.option_type > 0.0, high, xp.minimum(high, p.strike))
                 return lognormal.within(kind, low, high, at, xp, special)
 
-            out = lognormal.spared(between, alive_sides(p.barrier_type, xp), p.barrier, law, xp)
+            out = reflection.knock_out(between, alive_sides(p.barrier_type, xp), p.barrier, law, xp)
             knock_in = (p.barrier_type == 1.0) | (p.barrier_type == 3.0)
             return xp.where(knock_in, kind(p.option_type, p.strike, law, xp, special) - out, out)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, choice, nonnegative, positive
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import lognormal, reflection
 from gpuquant.payoffs.base import Watched, already_hit, spared_by_both, survival_at
 
 
@@ -83,8 +83,8 @@ class DoubleBarrier(Watched):
         def bond(at: Any) -> Any:
             return lognormal.within(lognormal.cash, p.lower, p.upper, at, xp, special)
 
-        out = lognormal.spared_twice(option, p.lower, p.upper, law, xp)
-        alive = lognormal.spared_twice(bond, p.lower, p.upper, law, xp)
+        out = reflection.double_knock_out(option, p.lower, p.upper, law, xp)
+        alive = reflection.double_knock_out(bond, p.lower, p.upper, law, xp)
         knock_in = (
             lognormal.vanilla(p.option_type, p.strike, law, xp, special) - out + p.rebate * alive
         )

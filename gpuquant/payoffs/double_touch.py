@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, choice, positive
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import lognormal, reflection
 from gpuquant.payoffs.base import Payoff, already_hit, bridge_survival_probability, spared_by_both
 
 
@@ -77,14 +77,14 @@ class DoubleTouch(Payoff):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        alive = lognormal.spared_twice(
+        alive = reflection.double_knock_out(
             lambda at: lognormal.within(lognormal.cash, p.lower, p.upper, at, xp, special),
             p.lower,
             p.upper,
             law,
             xp,
         )
-        first = lognormal.touch_first(
+        first = reflection.touch_first(
             xp.where(p.barrier_type == 2.0, -1.0, 1.0), p.lower, p.upper, law, xp, special
         )
         either = xp.where((law.spot <= p.lower) | (law.spot >= p.upper), 1.0, law.discount - alive)

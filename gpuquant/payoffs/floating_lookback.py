@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuquant.data.domains import Column, call_or_put, optional
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import reflection
 from gpuquant.payoffs.base import Watched, highest_between
 
 
@@ -62,8 +62,8 @@ class FloatingLookback(Watched):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        seen = lognormal.running(-p.option_type, p.running_extreme, law, xp)
-        price = p.option_type * law.discount * (law.forward - seen) + lognormal.extreme(
+        seen = reflection.running(-p.option_type, p.running_extreme, law, xp)
+        price = p.option_type * law.discount * (law.forward - seen) + reflection.extreme(
             -p.option_type, seen, law, xp, special
         )
         return xp.where((p.monitoring == 0.0) & law.flat, price, xp.nan)

@@ -1,5 +1,5 @@
-"""Closed forms of a lognormal price: what is paid between two levels, what a barrier spares, what
-is expected at a later date.
+"""Closed forms of a lognormal price: what is paid between two levels, and what is expected at a
+later date.
 
 Every formula of the payoffs is made of these. `law` is the `Lognormal` of a model, `xp` numpy or
 cupy, `special` its special functions.
@@ -14,9 +14,6 @@ from typing import Any
 
 import numpy as np
 
-# of two barriers: enough until they are 0.4 standard deviations apart, and then next to nothing
-# survives
-IMAGES = 12
 FAR = 9.0  # standard deviations beyond which a normal has no weight in float64
 
 
@@ -78,156 +75,6 @@ def vanilla_within(
         within(asset, low, high, law, xp, special)
         - strike * within(cash, low, high, law, xp, special)
     )
-
-
-def exponent(law: Any, xp: Any) -> Any:
-    """2 (carry - variance/2) / variance of the log price: the power of a reflection."""
-    safe = xp.where(law.variance > 0.0, law.variance, 1.0)
-    return 2.0 * xp.log(law.forward / law.spot) / safe - 1.0
-
-
-def reflected(value: Callable[[Any], Any], level: Any, law: Any, xp: Any) -> Any:
-    """A claim `value(law)`, paid on the living side of `level` alone, if the price never touches
-    the level.
-
-    V(S) - (H/S)^e V(H^2/S) with `exponent` e; the caller sees to a spot beyond the level and to
-    zero variance.
-    """
-    weight = xp.exp(xp.log(level / law.spot) * exponent(law, xp))
-    return value(law) - weight * value(law.at(level * level / law.spot))
-
-
-def reflected_twice(value: Callable[[Any], Any], low: Any, high: Any, law: Any, xp: Any) -> Any:
-    """A claim `value(law)`, paid between the levels alone, if the price never touches either: the
-    images of both.
-
-    The sum over n of (H/L)^(n e) V(S (H/L)^(2n)) - (L^(n+1) / (S H^n))^e V(L^(2n+2) / (S H^(2n)));
-    Kunitomo and Ikeda (1992).
-    """
-    e = exponent(law, xp)
-    ratio = xp.log(high / low)
-    place = xp.log(law.spot / low)
-    total = 0.0
-    for n in range(-IMAGES, IMAGES + 1):
-        total = total + xp.exp(e * n * ratio) * value(law.at(law.spot * xp.exp(2.0 * n * ratio)))
-        back = -2.0 * place - 2.0 * n * ratio
-        total = total - xp.exp(0.5 * e * back) * value(law.at(law.spot * xp.exp(back)))
-    return total
-
-
-def spared(value: Callable[[Any, Any, Any], Any], side: Any, level: Any, law: Any, xp: Any) -> Any:
-    """A claim of S_T if the price never touches `level`, which lies above it (side 1.0) or below;
-    nothing if it stands beyond already.
-
-    `value(law, low, high)` is the claim paid where low < S_T < high. Without variance the price
-    moves along its forwards.
-    """
-    low, high = xp.where(side > 0.0, 0.0, level), xp.where(side > 0.0, level, xp.inf)
-    beyond = side * (law.spot - level) >= 0.0
-    touched = beyond | ((law.variance <= 0.0) & (side * (law.forward - level) >= 0.0))
-    moving = reflected(lambda at: value(at, low, high), level, law, xp)
-    return xp.where(touched, 0.0, xp.where(law.variance > 0.0, moving, value(law, low, high)))
-
-
-def spared_twice(value: Callable[[Any], Any], low: Any, high: Any, law: Any, xp: Any) -> Any:
-    """A claim `value(law)`, paid between the levels alone, if the price touches neither; nothing
-    if it stands beyond one already.
-    """
-    beyond = (law.spot <= low) | (law.spot >= high)
-    touched = beyond | ((law.variance <= 0.0) & ((law.forward <= low) | (law.forward >= high)))
-    moving = xp.maximum(
-        reflected_twice(value, low, high, law, xp), 0.0
-    )  # what is left of hardly anything is rounding
-    return xp.where(touched, 0.0, xp.where(law.variance > 0.0, moving, value(law)))
-
-
-def touch_first(side: Any, low: Any, high: Any, law: Any, xp: Any, special: Any) -> Any:
-    """1 paid when the price touches `high` before `low` (side 1.0), or `low` before `high` (-1.0);
-    now, if it stands beyond already.
-
-    The first passage of a Brownian motion to one end, less its images in the other, discounted
-    inside each.
-    """
-    deviation = xp.sqrt(law.variance)
-    half = 0.5 * exponent(law, xp)
-    rate = xp.sqrt(half * half - 2.0 * xp.log(law.discount) / law.variance) * deviation
-    width = xp.log(high / low)
-    distance = xp.where(side > 0.0, xp.log(high / law.spot), xp.log(law.spot / low))
-    total = 0.0
-    for n in range(-IMAGES, IMAGES + 1):
-        far = (distance + 2.0 * n * width) / deviation
-        away = xp.abs(far)
-        total = total + xp.sign(far) * (
-            xp.exp(-rate * away) * special.ndtr(rate - away)
-            + xp.exp(rate * away) * special.ndtr(-rate - away)
-        )
-    moving = xp.exp(half * side * distance) * total
-    beyond = xp.where(side > 0.0, law.spot >= high, law.spot <= low)
-    lost = xp.where(side > 0.0, law.spot <= low, law.spot >= high)
-    return xp.where(beyond, 1.0, xp.where(lost, 0.0, xp.maximum(moving, 0.0)))
-
-
-def touch(side: Any, level: Any, law: Any, xp: Any, special: Any) -> Any:
-    """1 paid when the price first touches `level`, above it (side 1.0) or below; now, if it stands
-    beyond already.
-
-    (H/S)^(m+l) N(-side z) + (H/S)^(m-l) N(-side (z - 2 l s)), s the standard deviation, z =
-    log(H/S)/s + l s, m = e/2, l^2 = m^2 + 2 r T / s^2; Reiner and Rubinstein (1991).
-    """
-    deviation = xp.sqrt(law.variance)
-    safe = xp.where(deviation > 0.0, deviation, 1.0)
-    distance = xp.log(level / law.spot)
-    power = 0.5 * exponent(law, xp)
-    root = xp.sqrt(power * power - 2.0 * xp.log(law.discount) / (safe * safe))
-    z = distance / safe + root * safe
-    moving = xp.exp(distance * (power + root)) * special.ndtr(-side * z) + xp.exp(
-        distance * (power - root)
-    ) * special.ndtr(-side * (z - 2.0 * root * safe))
-    when = (
-        distance * law.length / xp.log(law.forward / law.spot)
-    )  # without variance: when the forwards reach it
-    still = xp.where(
-        side * (law.forward - level) >= 0.0,
-        law.discount_factor(law.start + when) / law.discount_factor(law.start),
-        0.0,
-    )
-    return xp.where(side * (law.spot - level) >= 0.0, 1.0, xp.where(deviation > 0.0, moving, still))
-
-
-def extreme(side: Any, level: Any, law: Any, xp: Any, special: Any) -> Any:
-    """max(M - level, 0) of the highest price M (side 1.0), or max(level - m, 0) of the lowest
-    (-1.0), for a level the price has not passed.
-
-    Conze and Viswanathan (1991). Its two last terms cancel as the carry vanishes: there it is drawn
-    between two small carries.
-    """
-    carry = xp.log(law.forward / law.spot)
-    least = 1e-4 * law.variance
-
-    def at(carry: Any) -> Any:
-        forward = law.spot * xp.exp(carry)
-        deviation = xp.sqrt(law.variance)
-        d1 = (carry - xp.log(level / law.spot)) / deviation + 0.5 * deviation
-        power = 2.0 * carry / law.variance
-        image = xp.exp(-power * xp.log(law.spot / level)) * special.ndtr(
-            side * (d1 - 2.0 * carry / deviation)
-        )
-        extra = law.spot * law.discount * (xp.exp(carry) * special.ndtr(side * d1) - image) / power
-        return black(side, forward, level, law.variance, law.discount, xp, special) + side * extra
-
-    share = 0.5 * (1.0 + carry / least)
-    small = xp.abs(carry) < least
-    return xp.where(
-        small, (1.0 - share) * at(-least) + share * at(least), at(xp.where(small, least, carry))
-    )
-
-
-def running(side: Any, seen: Any, law: Any, xp: Any) -> Any:
-    """The highest (side 1.0) or lowest (-1.0) price so far: what was seen, where it is known,
-    and today's.
-    """
-    known = xp.where(xp.isnan(seen), law.spot, seen)
-    return xp.where(side > 0.0, xp.maximum(known, law.spot), xp.minimum(known, law.spot))
 
 
 def _points() -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuquant.data.domains import Column, call_or_put, optional, positive
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import reflection
 from gpuquant.payoffs.base import Watched, highest_between
 
 
@@ -67,9 +67,9 @@ class Lookback(Watched):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         side = p.option_type
-        seen = lognormal.running(side, p.running_extreme, law, xp)
+        seen = reflection.running(side, p.running_extreme, law, xp)
         owed = law.discount * xp.maximum(side * (seen - p.strike), 0.0)
-        price = owed + lognormal.extreme(
+        price = owed + reflection.extreme(
             side,
             xp.where(side > 0.0, xp.maximum(seen, p.strike), xp.minimum(seen, p.strike)),
             law,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, choice, positive
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import reflection
 from gpuquant.payoffs.base import Watched, already_hit, bridge_survival_probability, survival_at
 
 
@@ -66,20 +66,7 @@ class NoTouch(Watched):
 
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
-        alive = lognormal.spared(
-            lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special),
-            p.direction,
-            p.barrier,
-            law,
-            xp,
-        )
-        held = lognormal.spared(
-            lambda at, low, high: lognormal.within(lognormal.asset, low, high, at, xp, special),
-            p.direction,
-            p.barrier,
-            law,
-            xp,
-        )
+        alive, held = reflection.untouched(p.direction, p.barrier, law, xp, special)
         return xp.where(
             (p.monitoring == 0.0) & law.flat, xp.where(p.pays == 0.0, p.cash * alive, held), xp.nan
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, choice, positive
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import reflection
 from gpuquant.payoffs.base import Watched, already_hit, bridge_survival_probability, survival_at
 
 
@@ -91,27 +91,14 @@ class OneTouch(Watched):
             p.cash,
             xp.where(p.direction * (law.spot - p.barrier) >= 0.0, law.spot, p.barrier),
         )
-        alive = lognormal.spared(
-            lambda at, low, high: lognormal.within(lognormal.cash, low, high, at, xp, special),
-            p.direction,
-            p.barrier,
-            law,
-            xp,
-        )
-        held = lognormal.spared(
-            lambda at, low, high: lognormal.within(lognormal.asset, low, high, at, xp, special),
-            p.direction,
-            p.barrier,
-            law,
-            xp,
-        )
+        alive, held = reflection.untouched(p.direction, p.barrier, law, xp, special)
         late = xp.where(
             pays_cash, p.cash * (law.discount - alive), law.discount * law.forward - held
         )
         price = xp.where(
             p.payment == 0.0,
             late,
-            at_hit * lognormal.touch(p.direction, p.barrier, law, xp, special),
+            at_hit * reflection.touch(p.direction, p.barrier, law, xp, special),
         )
         return xp.where((p.monitoring == 0.0) & law.flat, price, xp.nan)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, choice, positive, years
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import lognormal, reflection
 from gpuquant.payoffs.base import (
     KINDS,
     Payoff,
@@ -101,7 +101,7 @@ class PartialBarrier(Payoff):
 
         def spared(spot: Any, side: Any) -> Any:
             rest = law.after(p.window_time, spot)
-            return lognormal.spared(
+            return reflection.knock_out(
                 lambda at, low, high: lognormal.vanilla_within(
                     p.option_type, p.strike, low, high, at, xp, special
                 ),
@@ -124,7 +124,9 @@ class PartialBarrier(Payoff):
             return lognormal.expected(left, at, xp, splits=(p.strike,), low=low, high=high)
 
         later = lognormal.expected(end, early, xp, splits=(p.strike, p.barrier))
-        out = xp.where(p.window == 0.0, lognormal.spared(start, side, p.barrier, early, xp), later)
+        out = xp.where(
+            p.window == 0.0, reflection.knock_out(start, side, p.barrier, early, xp), later
+        )
         knock_in = (p.barrier_type == 1.0) | (p.barrier_type == 3.0)
         price = xp.where(
             knock_in, lognormal.vanilla(p.option_type, p.strike, law, xp, special) - out, out

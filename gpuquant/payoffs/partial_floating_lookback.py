@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, optional, positive, years
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import lognormal, reflection
 from gpuquant.payoffs.base import Payoff, highest_between
 
 
@@ -75,7 +75,7 @@ class PartialFloatingLookback(Payoff):
     @staticmethod
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         side = -p.option_type
-        seen = lognormal.running(side, p.running_extreme, law, xp)
+        seen = reflection.running(side, p.running_extreme, law, xp)
         early = law.until(p.window_time)
 
         def left(spot: Any, level: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, positive, years
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import lognormal, reflection
 from gpuquant.payoffs.base import Payoff, highest_between
 
 
@@ -74,7 +74,7 @@ class PartialLookback(Payoff):
         def left(spot: Any) -> Any:
             rest = law.after(p.window_time, spot)
             owed = rest.discount * xp.maximum(side * (spot - p.strike), 0.0)
-            return owed + lognormal.extreme(
+            return owed + reflection.extreme(
                 side,
                 xp.where(side > 0.0, xp.maximum(spot, p.strike), xp.minimum(spot, p.strike)),
                 rest,

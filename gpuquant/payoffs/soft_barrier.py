@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, choice, positive
-from gpuquant.payoffs import lognormal
+from gpuquant.payoffs import lognormal, reflection
 from gpuquant.payoffs.base import KINDS, Payoff, alive_side, alive_sides, highest_between
 
 
@@ -79,7 +79,7 @@ class SoftBarrier(Payoff):
         side = alive_sides(p.barrier_type, xp)
 
         def out(level: Any) -> Any:
-            return lognormal.spared(
+            return reflection.knock_out(
                 lambda at, low, high: lognormal.vanilla_within(
                     p.option_type, p.strike, low, high, at, xp, special
                 ),
