@@ -21,7 +21,7 @@ from gpuquant.data.arrow import write_frame
 from gpuquant.data.calendar import check_calendar, moment
 from gpuquant.data.device_panel import DevicePanel, on_device
 from gpuquant.data.panel_checks import EXTRA_FIELDS, check
-from gpuquant.data.panel_words import told
+from gpuquant.data.panel_words import words_in_a_line, words_in_html
 from gpuquant.device import Device, on_host, resolve_device
 from gpuquant.errors import DataError, InputError, unknown
 
@@ -90,8 +90,7 @@ class Panel(AdjustedPrices):
 
     def __post_init__(self) -> None:
         for name in ("close", *EXTRA_FIELDS):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, on_host(getattr(self, name), name))
+            object.__setattr__(self, name, on_host(getattr(self, name), name))
         check(self)
 
     @classmethod
@@ -228,21 +227,10 @@ class Panel(AdjustedPrices):
         return len(self.dates)
 
     def __repr__(self) -> str:
-        return "; ".join(
-            f"{name} {text}" if name == "Panel of" else text for name, text in told(self).items()
-        )
+        return words_in_a_line(self)
 
     def _repr_html_(self) -> str:
-        import html
-
-        rows = "".join(
-            (
-                f"<tr><th style='text-align:left'>{name}</th><td "
-                f"style='text-align:left'>{html.escape(text)}</td></tr>"
-            )
-            for name, text in told(self).items()
-        )
-        return f"<table>{rows}</table>{self.to_frame().iloc[[0, -1]].to_html(max_cols=12)}"
+        return f"{words_in_html(self)}{self.to_frame().iloc[[0, -1]].to_html(max_cols=12)}"
 
     def to_frame(self) -> pd.DataFrame:
         """Closes as a frame."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,20 +13,14 @@ if TYPE_CHECKING:
 EXTRA = ("volume", "splits", "dividends", "delistings")  # what is named after the prices
 
 
-def told(panel: Panel) -> dict[str, str]:
-    """What was taken, in words: for people to see whether they were understood."""
+def words(panel: Panel) -> dict[str, str]:
+    """What a panel holds, a sentence for each kind of fact."""
     names = ", ".join(panel.assets[:4]) + (
         f", ... {panel.assets[-1]}" if len(panel.assets) > 4 else ""
     )
     fields = [
         name
-        for name in (
-            "open",
-            "high",
-            "low",
-            "close",
-            *EXTRA,
-        )
+        for name in ("open", "high", "low", "close", *EXTRA)
         if name == "close" or name in panel.extra_fields()
     ]
     first, last = panel.index[[0, -1]]
@@ -36,7 +31,7 @@ def told(panel: Panel) -> dict[str, str]:
         if np.isnan(panel.frequency.periods)
         else f"{panel.frequency.periods:g} a year"
     )
-    told = {
+    facts = {
         "Panel of": (
             f"{len(panel.assets):,} asset{'s' * (len(panel.assets) != 1)} ({names}): "
             f"{', '.join(fields)}"
@@ -44,9 +39,28 @@ def told(panel: Panel) -> dict[str, str]:
         "bars": f"{panel.bars:,} bars from {span}, {panel.frequency.label} ({a_year})",
     }
     if panel.timezone is not None:
-        told["time zone"] = f"time zone {panel.timezone}"
+        facts["time zone"] = f"time zone {panel.timezone}"
     if panel.adjusted is not None:
-        told["adjusted"] = "adjusted for splits and dividends" if panel.adjusted else "not adjusted"
+        facts["adjusted"] = (
+            "adjusted for splits and dividends" if panel.adjusted else "not adjusted"
+        )
     if panel.allow_halts:
-        told["halts"] = "a missing price is a halt"
-    return told
+        facts["halts"] = "a missing price is a halt"
+    return facts
+
+
+def words_in_a_line(panel: Panel) -> str:
+    """The words of a panel in one line, as its repr."""
+    return "; ".join(
+        f"{name} {text}" if name == "Panel of" else text for name, text in words(panel).items()
+    )
+
+
+def words_in_html(panel: Panel) -> str:
+    """The words of a panel as a table."""
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{name}</th>"
+        f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+        for name, text in words(panel).items()
+    )
+    return f"<table>{rows}</table>"

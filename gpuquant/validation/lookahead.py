@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.panel import Panel
-from gpuquant.data.panel_checks import EXTRA_FIELDS
 from gpuquant.errors import InputError, LeakFound, unknown
 from gpuquant.progress import bar as progress_bar
 from gpuquant.shown import Shown
+from gpuquant.validation.other_futures import bars_of, cut, dates_of, other_future
 from gpuquant.validation.overfitting import uncounted
 
 SEED = 20_260
@@ -108,7 +108,7 @@ def check(
     if knows not in ("close", "open"):
         raise unknown("knows", knows, ("close", "open"))
     run, data = _runner(strategy, prices)
-    bars, dates = _length(data), _dates(data)
+    bars, dates = bars_of(data), dates_of(data)
     whole = _table(run(data), bars)
     if not _equal(whole, _table(run(data), bars), bars).all():
         raise InputError("strategy: gives another answer the second time; fix its seed first")
@@ -118,13 +118,13 @@ def check(
     with progress_bar(len(order), "leaks", progress) as tick:
         for turn, t in enumerate(order):
             variants: list[tuple[str, Callable[[], Any]]] = [
-                ("differs on prices that end there", partial(_cut, data, t + 1))
+                ("differs on prices that end there", partial(cut, data, t + 1))
             ]
             if turn < PERTURBED:
-                other = partial(_other, data, t, draw, whole_bar=True)
+                other = partial(other_future, data, t, draw, whole_bar=True)
                 variants.append(("moves when the prices after it do", other))
             if knows == "open":
-                other = partial(_other, data, t, draw, whole_bar=False)
+                other = partial(other_future, data, t, draw, whole_bar=False)
                 variants.append(("moves with the rest of its own bar", other))
             for how, make in variants:
                 made, rows = make(), t + 1
@@ -135,7 +135,7 @@ def check(
                 ) as failure:  # too few bars for it, or it is broken: known when nothing ran
                     failures, last = failures + 1, failure
                     continue
-                leak = _compared(whole, _table(said, _length(made)), rows)
+                leak = _compared(whole, _table(said, bars_of(made)), rows)
                 if leak is not None:
                     row, name = leak
                     return Leaks(
@@ -168,80 +168,6 @@ def _runner(strategy: Any, prices: Any) -> tuple[Callable[[Any], Any], Any]:
             "a feature or a strategy"
         )
     return strategy, prices
-
-
-def _length(data: Any) -> int:
-    if isinstance(data, Panel):
-        return data.bars
-    return len(next(iter(data.values()))) if isinstance(data, dict) else len(data)
-
-
-def _dates(data: Any) -> Any:
-    if isinstance(data, Panel):
-        return data.dates
-    index = getattr(next(iter(data.values())) if isinstance(data, dict) else data, "index", None)
-    return None if index is None else index.to_numpy()
-
-
-def _cut(data: Any, rows: int) -> Any:
-    """The first `rows` bars."""
-    if isinstance(data, Panel):
-        return data.rows(np.arange(rows))
-    if isinstance(data, dict):
-        return {name: _cut(part, rows) for name, part in data.items()}
-    return data.iloc[:rows].copy() if hasattr(data, "iloc") else data[:rows].copy()
-
-
-def _other(data: Any, t: int, draw: np.random.Generator, *, whole_bar: bool) -> Any:
-    """The same bars up to `t`, and after it, or from its open on, others; a missing price stays
-    missing.
-    """
-    factor = float(np.exp(draw.normal(0.0, 0.2)) + 0.5)
-
-    def moved(values: np.ndarray, begins: int) -> np.ndarray:
-        out = np.array(values, dtype=np.float64)
-        out[begins:] *= factor * np.exp(draw.normal(0.0, 0.05, out[begins:].shape))
-        return out
-
-    def begins(name: str) -> int:
-        return t + 1 if whole_bar or name.lower() == "open" else t
-
-    if isinstance(data, Panel):
-        later = np.ones(data.close.shape)
-        later[t + 1 :] = factor * np.exp(draw.normal(0.0, 0.05, later[t + 1 :].shape))
-        own = later.copy()
-        if not whole_bar:
-            own[t] = factor
-        more = data.extra_fields()
-        close = data.close * own
-        changed = {
-            name: more[name] * (later if name == "open" else own)
-            if name in ("open", "high", "low", "volume")
-            else more[name]
-            for name in more
-        }
-        for name, better in (("high", np.maximum), ("low", np.minimum)):
-            if name in changed:
-                changed[name] = better(changed[name], better(close, changed.get("open", close)))
-        return data.replaced(
-            close, {name: changed[name] for name in EXTRA_FIELDS if name in changed}
-        )
-    if isinstance(data, dict):
-        return {
-            name: part * 0.0 + moved(part.to_numpy(), begins(str(name)))
-            for name, part in data.items()
-        }
-    if hasattr(data, "columns"):
-        out = data.copy()
-        for k, name in enumerate(data.columns):
-            if data.dtypes.iloc[k].kind in "fiu":
-                out[name] = moved(data.iloc[:, k].to_numpy(), begins(str(name)))
-        return out
-    return (
-        data * 0.0 + moved(np.asarray(data), begins("close"))
-        if hasattr(data, "index")
-        else moved(data, begins("close"))
-    )
 
 
 def _order(data: Any, bars: int, dates: Any) -> Iterator[int]:

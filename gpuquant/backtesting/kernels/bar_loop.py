@@ -231,14 +231,8 @@ def bar_loop(
                     generated = group
             else:
                 first = group * job.assets
-                own = Prices(
-                    prices.ticks,
-                    prices.close,
-                    prices.fill,
-                    prices.extra,
-                    prices.left_padding,
-                    first,
-                )
+                left = prices.left_padding
+                own = Prices(prices.ticks, prices.close, prices.fill, prices.extra, left, first)
             notes = Log(log.enabled, column, log.equity, log.fills, log.first)
             run = Run(parameters, settings, own, inputs, notes, job.bars, job.cash)
             worth = go_through(run, account, tally, positions, block, decisions)
