@@ -46,20 +46,19 @@ def run(folder, scenario_id, out_folder):
     )
     if (
         fifo and equity.min() <= 0.0
-    ):  # a lost account closes there and then, and is worth nothing ever after
+    ):  # a lost account is worth nothing ever after, and pays for the closing, which is free here
         lost = int(np.argmax(equity <= 0.0))
         equity[lost:] = 0.0
-        open_ = trades["closed"] == 0
-        trades.loc[open_, "exit_bar"], trades.loc[open_, "exit_price"] = lost, panel.close[lost, 0]
+        closed = (trades["exit_bar"] == lost) & (trades["exit_fee"] == 0.0)
         side = np.where(trades["direction"] == "long", 1.0, -1.0)
         fee = told["params"].get("commission", 0.0) * panel.close[lost, 0] * trades["size"]
-        trades.loc[open_, "exit_fee"] = fee[open_]
+        trades.loc[closed, "exit_fee"] = fee[closed]
         gain = (
             side * trades["size"] * (trades["exit_price"] - trades["entry_price"])
             - trades["entry_fee"]
             - trades["exit_fee"]
         )
-        trades.loc[open_, "pnl"] = gain[open_]
+        trades.loc[closed, "pnl"] = gain[closed]
     orders.rename(columns={"fee": "fees"})[
         ["bar", "asset", "side", "size", "price", "fees"]
     ].to_csv(out_folder / "orders.csv", index=False)
@@ -218,7 +217,7 @@ def of_vectorbt(told, panel, given):
     unit = {"size": kind, "amount": "units", "units": "units", "value": "value", "percent": "cash"}[
         column
     ]
-    orders = given.rename(columns={column: "size"}).assign(of=unit, bars=1)
+    orders = given.rename(columns={column: "size"}).assign(size_type=unit, bars=1)
     if sells_first:
         worth = (
             panel.close[orders["bar"], [panel.asset(name) for name in orders["asset"]]]
