@@ -88,7 +88,7 @@ def demo(folder: Path, *, device: str | Device = "auto", small: bool = False) ->
         print(priced.summary())
     summary = _summary(result, fund, plain, priced, grid, meter)
     disk.write(folder / "summary.json", json.dumps(summary, indent=1))
-    print("\n" + _told(summary, folder))
+    print("\n" + _summary_text(summary, folder))
     return summary
 
 
@@ -237,7 +237,7 @@ def _summary(
     }
 
 
-def _told(s: dict[str, Any], folder: Path) -> str:
+def _summary_text(s: dict[str, Any], folder: Path) -> str:
     features_cost = ", ".join(f"{k} {v:.1f} s" for k, v in s["feature_seconds"].items())
     joules = (
         f"{s['joules']:.0f} J ({s['joules_source']})"

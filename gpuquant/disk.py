@@ -41,30 +41,30 @@ def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise InputError(f"{what} = {path!r}: must be the path of a file")
     try:
-        found = Path(
+        result = Path(
             os.path.realpath(os.fspath(path))
         )  # a link stays, what it points to is written
-        os.fsencode(found)
+        os.fsencode(result)
     except ValueError as failure:
         raise InputError(f"{what} = {path!r}: no file can be called so: {failure}") from failure
-    if len(os.fsencode(found.name)) > LONGEST_NAME:
+    if len(os.fsencode(result.name)) > LONGEST_NAME:
         raise InputError(f"{what} {path}: its name has more than {LONGEST_NAME} bytes")
     try:
-        if found.is_dir():
+        if result.is_dir():
             raise DiskError(f"{what} {path}: is a folder; a file is wanted")
-        if found.exists() and not (found.is_file() and os.access(found, os.W_OK)):
+        if result.exists() and not (result.is_file() and os.access(result, os.W_OK)):
             raise DiskError(
                 f"{what} {path}: is no plain file that may be written; it stays as it is"
             )
         if parents:
-            found.parent.mkdir(parents=True, exist_ok=True)
-        os.close(_opened(scratch := _sibling(found)))
+            result.parent.mkdir(parents=True, exist_ok=True)
+        os.close(_opened(scratch := _sibling(result)))
         scratch.unlink(missing_ok=True)
     except DiskError:
         raise
     except OSError as failure:
-        raise _refused(found, what, failure) from failure
-    return found
+        raise _refused(result, what, failure) from failure
+    return result
 
 
 def present(path: Any, what: str = "file") -> Path:
@@ -118,13 +118,13 @@ def ready_folder(path: Any, what: str = "folder") -> Path:
     """
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise InputError(f"{what} = {path!r}: must be the path of a folder")
-    found = Path(path)
+    result = Path(path)
     try:
-        found.mkdir(parents=True, exist_ok=True)
+        result.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
-        raise _refused(found, what, failure) from failure
-    ready(found / f"probe-{secrets.token_hex(8)}", what)
-    return found
+        raise _refused(result, what, failure) from failure
+    ready(result / f"probe-{secrets.token_hex(8)}", what)
+    return result
 
 
 @contextmanager
@@ -138,32 +138,32 @@ def whole(path: Any, what: str = "path") -> Iterator[Path]:
         As of `ready`; the disk is full, or the writing failed: what was there before is there
         still.
     """
-    found = ready(path, what)
-    _sweep(found)
-    scratch = _sibling(found)
+    result = ready(path, what)
+    _sweep(result)
+    scratch = _sibling(result)
     try:
         handle = _opened(scratch)
     except OSError as failure:
-        raise _refused(found, what, failure) from failure
+        raise _refused(result, what, failure) from failure
     try:
         lock(handle)  # as long as its writer lives no other takes it for a leftover
         yield scratch
         with suppress(FileNotFoundError):
-            system.set_mode(handle, stat.S_IMODE(found.stat().st_mode))
+            system.set_mode(handle, stat.S_IMODE(result.stat().st_mode))
         forced(scratch)
-        os.replace(scratch, found)
+        os.replace(scratch, result)
         try:
-            forced(found.parent)
+            forced(result.parent)
         except OSError as failure:
             raise DiskError(
-                f"{what} {found} is written, but the system does not say that it will "
+                f"{what} {result} is written, but the system does not say that it will "
                 f"outlive a power cut: {failure.strerror or failure}"
             ) from failure
     except BaseException as failure:
         with suppress(OSError):
             scratch.unlink()
         if isinstance(failure, OSError) and not isinstance(failure, DiskError):
-            raise _refused(found, what, failure) from failure
+            raise _refused(result, what, failure) from failure
         raise
     finally:
         release(handle)

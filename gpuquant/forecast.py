@@ -82,8 +82,8 @@ class Forecast(Shown):
             )
         out = np.full((len(dates), len(assets)), np.nan)
         at = np.searchsorted(self.dates, dates)
-        found = (at < len(self.dates)) & (self.dates[np.minimum(at, len(self.dates) - 1)] == dates)
-        out[found] = self.values[at[found]]
+        result = (at < len(self.dates)) & (self.dates[np.minimum(at, len(self.dates) - 1)] == dates)
+        out[result] = self.values[at[result]]
         return out
 
 

@@ -42,31 +42,31 @@ from gpuquant.trade_measures import worst_trade as worst_trade
 EULER = 0.5772156649015329
 
 
-def _said(found: Any, returns: Any) -> Any:
+def _in_callers_shape(result: Any, returns: Any) -> Any:
     """A float for one series; for several, a number each, by name where they have names."""
     if np.ndim(returns) == 1:
-        return float(np.ravel(found)[0])
+        return float(np.ravel(result)[0])
     if hasattr(returns, "columns"):
         import pandas as pd
 
-        return pd.Series(np.ravel(found), index=returns.columns)
-    return np.ravel(found)
+        return pd.Series(np.ravel(result), index=returns.columns)
+    return np.ravel(result)
 
 
 def _a_year(periods: float | None, returns: Any) -> float:
-    """Bars a year: as said, as the dates have it where the returns have dates, else 252."""
+    """Bars a year: `periods`, or as the dates have it where the returns have dates, else 252."""
     if periods is not None:
         return scalar("periods", periods)
     if not hasattr(getattr(returns, "index", None), "tz"):
         return PERIODS
     dates, zone = dates_of(returns.index)
-    found = frequency_of(dates.to_numpy(), zone)
-    if math.isnan(found.periods):
+    result = frequency_of(dates.to_numpy(), zone)
+    if math.isnan(result.periods):
         raise InputError(
             "periods: how many bars a year has cannot be read off the dates "
-            f"({found.label}): say it, such as periods=252"
+            f"({result.label}): say it, such as periods=252"
         )
-    return found.periods
+    return result.periods
 
 
 def _measure(name: str, returns: Any, periods: float | None = None, benchmark: Any = None) -> Any:
@@ -88,8 +88,8 @@ def _measure(name: str, returns: Any, periods: float | None = None, benchmark: A
             f"benchmark has shape {market.shape}: must be ({len(values)},), a return for each bar"
         )
     periods = _a_year(periods, returns)
-    found = from_sums(sums_of(values, market), len(values), periods, market)[name]
-    return _said(np.where(np.isnan(values).any(axis=0), np.nan, found), returns)
+    result = from_sums(sums_of(values, market), len(values), periods, market)[name]
+    return _in_callers_shape(np.where(np.isnan(values).any(axis=0), np.nan, result), returns)
 
 
 def total_return(returns: Any) -> Any:
@@ -246,7 +246,9 @@ def value_at_risk(returns: Any, level: float = 0.95) -> Any:
     `returns` may be profits in money. empyrical interpolates, and gives a loss as negative.
     """
     ordered = np.sort(_values(returns), axis=0)
-    return _said(np.where(np.isnan(ordered[-1]), np.nan, -worst(ordered, level_of(level))), returns)
+    return _in_callers_shape(
+        np.where(np.isnan(ordered[-1]), np.nan, -worst(ordered, level_of(level))), returns
+    )
 
 
 def expected_shortfall(returns: Any, level: float = 0.95) -> Any:
@@ -257,7 +259,7 @@ def expected_shortfall(returns: Any, level: float = 0.95) -> Any:
     continuous in the level and never below the value at risk.
     """
     ordered = np.sort(_values(returns), axis=0)
-    return _said(
+    return _in_callers_shape(
         np.where(np.isnan(ordered[-1]), np.nan, -mean_of_worst(ordered, level_of(level))), returns
     )
 

@@ -96,7 +96,7 @@ def decode(value: Any, records: Mapping[str, type], path: str = "the file", dept
     }
     for name, v in made.items():
         if not _fits(v, known[name]):
-            raise DataError(f"{path}.{name} = {v!r}: must be {_said(known[name])}")
+            raise DataError(f"{path}.{name} = {v!r}: must be {_type_text(known[name])}")
     try:
         return cls(**made)
     except Exception as failure:  # whatever a constructor makes of it
@@ -137,11 +137,11 @@ def fits_schema(value: Any, schema: Mapping[str, Any], path: str) -> dict[str, A
         It is none.
     """
     if not isinstance(value, dict) or set(value) != set(schema):
-        found = ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
-        raise DataError(f"{path}: must have the names {', '.join(schema)}, got {found}")
+        result = ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
+        raise DataError(f"{path}: must have the names {', '.join(schema)}, got {result}")
     for name, hint in schema.items():
         if not _fits(value[name], hint):
-            raise DataError(f"{path}: {name} = {value[name]!r}: must be {_said(hint)}")
+            raise DataError(f"{path}: {name} = {value[name]!r}: must be {_type_text(hint)}")
     return value
 
 
@@ -163,13 +163,13 @@ def _name(cls: type, records: Mapping[str, type]) -> str:
 
 
 def _find(name: Any, records: Mapping[str, type], path: str) -> type:
-    found = records.get(name) if isinstance(name, str) else None
-    if found is None:
+    result = records.get(name) if isinstance(name, str) else None
+    if result is None:
         raise DataError(
             f"{path}: {name!r} is not among the classes that may be loaded; a class of "
             "your own is allowed by allow=[TheClass]"
         )
-    return found
+    return result
 
 
 def _fields(cls: type) -> dict[str, Any]:
@@ -191,16 +191,16 @@ def _fields(cls: type) -> dict[str, Any]:
 
 def _array(value: Any, path: str) -> np.ndarray:
     try:
-        found = (
+        result = (
             np.array(value)
             if not isinstance(value, list) or not any(isinstance(one, str) for one in value)
             else np.array(value, dtype=np.float64)
         )
     except (ValueError, OverflowError) as failure:
         raise DataError(f"{path}: {failure}") from failure
-    if found.dtype.kind not in "biuf":
+    if result.dtype.kind not in "biuf":
         raise DataError(f"{path}: an array must hold numbers, all of one length")
-    return found
+    return result
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -231,7 +231,7 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(hint, type) and isinstance(value, hint)
 
 
-def _said(hint: Any) -> str:
+def _type_text(hint: Any) -> str:
     """A type in words."""
     return (
         hint.__name__

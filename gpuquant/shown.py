@@ -89,12 +89,12 @@ def identity(value: Any) -> str:
             return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return repr(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        said = ", ".join(
+        fields = ", ".join(
             f"{f.name}={identity(getattr(value, f.name))}"
             for f in dataclasses.fields(value)
             if f.repr
         )
-        return f"{type(value).__name__}({said})"
+        return f"{type(value).__name__}({fields})"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(identity, value))}]"
     return repr(value)

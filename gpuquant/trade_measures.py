@@ -64,8 +64,8 @@ def _of_profits(name: str, profits: Any) -> float:
     if np.isnan(np.asarray(profits, dtype=float)).any():
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = float(of_trades(_trades(profits), 1.0)[name][0])
-    return found if math.isfinite(found) else float("nan")
+        result = float(of_trades(_trades(profits), 1.0)[name][0])
+    return result if math.isfinite(result) else float("nan")
 
 
 def win_rate(profits: Any) -> float:

@@ -33,8 +33,8 @@ from gpuquant.backtesting.request import (
     _labels,
     _market,
     _periods,
-    _said,
     _with_stops,
+    cost_text,
 )
 from gpuquant.backtesting.result import Backtest
 from gpuquant.backtesting.run import Account
@@ -218,7 +218,7 @@ def launched(
         "fill": account.fill,
         "version": __version__,
         "exact_ticks": None if isinstance(panel, Store) else panel.tick[1],
-        "costs": "none: trading is free" if account.free else _said(account.cost),
+        "costs": "none: trading is free" if account.free else cost_text(account.cost),
         "periods": account.periods,
         "frequency": "made-up paths" if account.paths is not None else panel.frequency.label,
         "trials": account.columns,
@@ -226,12 +226,12 @@ def launched(
         **meter.meta(),
     }
     labels = {name: values[kept] for name, values in _labels(account).items()}
-    found = Backtest(
+    result = Backtest(
         account, {name: out[:, k] for k, name in enumerate(SUMS)}, labels, kept, statuses, meta
     )
     if account.paths is None:  # the paths of a model are no trials
-        counted(found)
-    return found
+        counted(result)
+    return result
 
 
 def _entered(

@@ -73,8 +73,8 @@ def aligned(values: Any, panel: Panel, name: str, device: Device, align: str = "
         for row in (
             order if len(set(at.tolist())) < len(at) else ()
         ):  # rows that fall on one bar: of each asset the last that says anything
-            said = ~np.isnan(given_numbers[row])
-            array[at[row], places[said]] = given_numbers[row, said]
+            given_here = ~np.isnan(given_numbers[row])
+            array[at[row], places[given_here]] = given_numbers[row, given_here]
         if len(set(at.tolist())) == len(at):
             array[np.ix_(at, places)] = given_numbers
         return array

@@ -21,53 +21,53 @@ ONE_TRIAL = (
 BEST = 20  # columns in the table of the best
 
 
-def write(found: Backtest, path: Any) -> Path:
+def write(result: Backtest, path: Any) -> Path:
     """The best column of a back-test, what remains of it when all that were tried are counted,
     and where it lies among them.
     """
     import pandas as pd
 
     path = disk.ready(path, "report", parents=True)  # before the work of making it
-    best = found.deflated_sharpe()
+    best = result.deflated_sharpe()
     column = int(best["column"])
-    dates = found.account.panel.clock
-    equity, returns = found.equity([column]).iloc[:, 0], found.returns([column]).iloc[:, 0]
-    growth = pd.DataFrame({"equity": equity.to_numpy() / found.account.cash}, index=dates)
-    frame = pd.DataFrame(found.measures)
+    dates = result.account.panel.clock
+    equity, returns = result.equity([column]).iloc[:, 0], result.returns([column]).iloc[:, 0]
+    growth = pd.DataFrame({"equity": equity.to_numpy() / result.account.cash}, index=dates)
+    frame = pd.DataFrame(result.measures)
     names = [name for _, name, _ in FIGURES]
-    kept = " kept" if len(found) < found.account.columns else ""
-    known = int(np.isfinite(found.measures["sharpe"]).sum())
+    kept = " kept" if len(result) < result.account.columns else ""
+    known = int(np.isfinite(result.measures["sharpe"]).sum())
     title = f"Sharpe ratio of the {known} columns{kept}"
     top = np.argsort(-np.nan_to_num(frame["sharpe"], nan=-np.inf), kind="stable")[:BEST]
     shown = frame.iloc[top][["sharpe", "total_return", "max_drawdown", "orders"]]
     return backtest_page(
-        Words("Back-test", _lead(found, best), found.meta, _headline(found, best)),
+        Words("Back-test", _lead(result, best), result.meta, _headline(result, best)),
         growth,
         returns.set_axis(dates[-len(returns) :]),  # the first bar may have none
         frame.iloc[[column]][names].T.set_axis(["shown"], axis=1),
         frame["sharpe"].rename(title),
-        shown.set_axis(found.names(top), axis=0),
+        shown.set_axis(result.names(top), axis=0),
         path,
     )
 
 
-def _lead(found: Backtest, best: Any) -> str:
-    span = found.account.panel.clock.astype("datetime64[D]")
+def _lead(result: Backtest, best: Any) -> str:
+    span = result.account.panel.clock.astype("datetime64[D]")
     trials = int(best["trials"])
-    free = " Trading is free here: no costs were given." if found.account.free else ""
+    free = " Trading is free here: no costs were given." if result.account.free else ""
     return (
         f"{span[0]} to {span[-1]}, {trials} column{'s' if trials != 1 else ''} tried; shown "
-        f"is {found.names([int(best['column'])])[0]}.{free}"
+        f"is {result.names([int(best['column'])])[0]}.{free}"
     )
 
 
-def _headline(found: Backtest, best: Any) -> str:
-    error = found.measures["sharpe_error"][int(best["column"])]
+def _headline(result: Backtest, best: Any) -> str:
+    error = result.measures["sharpe_error"][int(best["column"])]
     sharpe = f"Sharpe {best['sharpe']:.2f} &plusmn; {error:.2f}"
     trials = int(best["trials"])
     if trials == 1:
         return f"{sharpe}. {ONE_TRIAL}"
     return (
         f"Deflated Sharpe: probability <b>{best['deflated_sharpe']:.2f}</b> of a Sharpe ratio "
-        f"above the luck of {trials} trials. {sharpe}; {html.escape(found.needed(best))}."
+        f"above the luck of {trials} trials. {sharpe}; {html.escape(result.needed(best))}."
     )

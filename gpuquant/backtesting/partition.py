@@ -87,22 +87,22 @@ def best(
                 np.vstack([kept, out]),
                 np.concatenate([numbers, group * account.rows + np.arange(rows.start, rows.stop)]),
             )
-            found = from_sums(
+            result = from_sums(
                 {name: kept[:, k] for k, name in enumerate(SUMS)},
                 account.panel.bars - account.origin,
                 account.periods,
                 account.market_returns,
             )
-            if by not in found:
-                raise unknown("measure", by, found)
-            ratios = found["sharpe"][-len(out) :]
+            if by not in result:
+                raise unknown("measure", by, result)
+            ratios = result["sharpe"][-len(out) :]
             ratios = ratios[np.isfinite(ratios)]
             count, level, square = (
                 count + len(ratios),
                 level + float(ratios.sum()),
                 square + float((ratios**2).sum()),
             )
-            order = np.argsort(-np.nan_to_num(found[by], nan=-np.inf), kind="stable")[:top]
+            order = np.argsort(-np.nan_to_num(result[by], nan=-np.inf), kind="stable")[:top]
             kept, numbers = kept[order], numbers[order]
     spread = np.sqrt(max(square - level * level / max(count, 1), 0.0) / max(count - 1, 1))
     return (

@@ -15,42 +15,42 @@ if TYPE_CHECKING:
     from gpuquant.backtesting.result import Backtest
 
 
-def named(found: Backtest, frame: pd.DataFrame) -> pd.DataFrame:
+def named(result: Backtest, frame: pd.DataFrame) -> pd.DataFrame:
     """A frame of columns of the back-test, under the names that a reader knows them by."""
-    return frame.set_axis(found.names(frame.columns), axis=1)
+    return frame.set_axis(result.names(frame.columns), axis=1)
 
 
-def equity(found: Backtest, columns: Any, ax: Any) -> Any:
+def equity(result: Backtest, columns: Any, ax: Any) -> Any:
     """Equity of the chosen columns."""
-    return plots.equity_plot(named(found, found.equity(columns)), ax)
+    return plots.equity_plot(named(result, result.equity(columns)), ax)
 
 
-def account(found: Backtest, columns: Any, ax: Any) -> Any:
+def account(result: Backtest, columns: Any, ax: Any) -> Any:
     """One column: its equity, its drawdown, and its fills on the price."""
     column = int(np.atleast_1d(0 if columns is None else columns)[0])
-    orders = found.orders([column])
-    assets = list(dict.fromkeys(orders["asset"])) or list(found.account.panel.assets[:1])
-    prices = found.account.panel.to_frame()[assets]
-    curve = named(found, found.equity([column]))
-    return plots.account_plot(curve, orders, prices, found.account.cash, ax)
+    orders = result.orders([column])
+    assets = list(dict.fromkeys(orders["asset"])) or list(result.account.panel.assets[:1])
+    prices = result.account.panel.to_frame()[assets]
+    curve = named(result, result.equity([column]))
+    return plots.account_plot(curve, orders, prices, result.account.cash, ax)
 
 
-def underwater(found: Backtest, columns: Any, ax: Any) -> Any:
+def underwater(result: Backtest, columns: Any, ax: Any) -> Any:
     """How far each column is below its highest equity."""
-    return plots.underwater_plot(named(found, found.equity(columns)), found.account.cash, ax)
+    return plots.underwater_plot(named(result, result.equity(columns)), result.account.cash, ax)
 
 
-def rolling(found: Backtest, columns: Any, ax: Any, *, window: int = 252) -> Any:
+def rolling(result: Backtest, columns: Any, ax: Any, *, window: int = 252) -> Any:
     """The Sharpe ratio of the last `window` bars, annualised."""
-    rolled = named(found, found.returns(columns)).rolling(window)
-    ratio = rolled.mean() / rolled.std() * np.sqrt(found.account.periods)
+    rolled = named(result, result.returns(columns)).rolling(window)
+    ratio = rolled.mean() / rolled.std() * np.sqrt(result.account.periods)
     return plots.rolling_plot(ratio, window, ax)
 
 
-def exposure(found: Backtest, columns: Any, ax: Any) -> Any:
+def exposure(result: Backtest, columns: Any, ax: Any) -> Any:
     """Value held, long and short, as a share of equity."""
-    panel = found.account.panel
-    worth, held = found.equity(columns), found.positions(columns)
+    panel = result.account.panel
+    worth, held = result.equity(columns), result.positions(columns)
     long, short = worth * 0.0, worth * 0.0
     for column in worth:
         own = held[column]
@@ -61,11 +61,11 @@ def exposure(found: Backtest, columns: Any, ax: Any) -> Any:
         share = np.where(whole > 0.0, value / np.where(whole > 0.0, whole, 1.0), 0.0)
         long[column] = np.maximum(share, 0.0).sum(axis=1)
         short[column] = np.minimum(share, 0.0).sum(axis=1)
-    return plots.exposure_plot(named(found, long), named(found, short), ax)
+    return plots.exposure_plot(named(result, long), named(result, short), ax)
 
 
 def heatmap(
-    found: Backtest,
+    result: Backtest,
     columns: Any,
     ax: Any,
     *,
@@ -76,7 +76,7 @@ def heatmap(
     """The median of a measure over all columns with each pair of two parameters."""
     names = [
         name
-        for name, values in found.labels.items()
+        for name, values in result.labels.items()
         if name not in ("asset", "account") and len(set(values)) > 1
     ]
     if x is None or y is None:
@@ -87,7 +87,7 @@ def heatmap(
             if x is None and y is None
             else (y or next(n for n in names if n != x), x or next(n for n in names if n != y))
         )
-    frame = found.frame
+    frame = result.frame
     for name in (x, y, measure):
         if name not in frame:
             raise unknown("column", name, map(str, frame.columns))
@@ -95,11 +95,11 @@ def heatmap(
     return plots.heatmap_plot(table, f"{measure}, median", ax)
 
 
-def distribution(found: Backtest, columns: Any, ax: Any, *, measure: str = "sharpe") -> Any:
+def distribution(result: Backtest, columns: Any, ax: Any, *, measure: str = "sharpe") -> Any:
     """How a measure is distributed over all columns."""
-    if measure not in found.measures:
-        raise unknown("measure", measure, found.measures)
-    return plots.distribution_plot(found.frame[measure], ax)
+    if measure not in result.measures:
+        raise unknown("measure", measure, result.measures)
+    return plots.distribution_plot(result.frame[measure], ax)
 
 
 KINDS = {

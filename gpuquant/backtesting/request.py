@@ -50,7 +50,7 @@ def _check_choices(
 
 
 def _periods(periods: Any, panel: Any, paths: Paths | None) -> float:
-    """Bars a year: as said, or as the dates or the paths have it; asked for where they do not
+    """Bars a year: the caller's, or as the dates or the paths have it; asked for where they do not
     say.
     """
     if periods is not None:
@@ -156,7 +156,7 @@ def _market(benchmark: Any, panel: Panel) -> np.ndarray | None:
     return np.concatenate([[0.0], values[1:] / values[:-1] - 1.0])
 
 
-def _said(cost: Cost) -> str:
+def cost_text(cost: Cost) -> str:
     """A cost as a person would write it."""
     rates = ", ".join(f"{name}={float(value[0]):g}" for name, value in cost.columns().items())
     return f"{type(cost).__name__}({rates})"

@@ -115,8 +115,8 @@ class Account:
         trails = "trailing" in self.parameters
         rates = () if margin is None else (margin.margin_rate, margin.cash_rate, margin.borrow_rate)
 
-        def stops_say(name: str, said: str) -> bool:
-            return stops is not None and word(stops, name) == said
+        def stops_say(name: str, choice: str) -> bool:
+            return stops is not None and word(stops, name) == choice
 
         return Flags(
             signals=self.rule is not Weights and self.rule is not Amounts,
@@ -271,11 +271,11 @@ class Account:
             chunk=chunk,
             progress=progress,
         )
-        found = device.get(out, "sums")
+        result = device.get(out, "sums")
         absent = DETAILS if not self.detail else TAILS if device.kind == "cuda" else ()
-        found[:, [SUMS.index(name) for name in absent]] = np.nan
+        result[:, [SUMS.index(name) for name in absent]] = np.nan
         return (
-            found,
+            result,
             device.get(equity, "equity"),
             np.ascontiguousarray(device.get(fills, "fills").T),
             np.ascontiguousarray(device.get(inputs.statuses, "order statuses").T),

@@ -182,9 +182,9 @@ class Arithmetic:
         """
         if not a.startswith("%") and not b.startswith("%"):
             x, y = int(a), int(b)
-            found = x + y if word == "add" else x - y if word == "sub" else x * y
-            if abs(found) < 1 << 62 and (flags or found >= 0):
-                return str(found)
+            result = x + y if word == "add" else x - y if word == "sub" else x * y
+            if abs(result) < 1 << 62 and (flags or result >= 0):
+                return str(result)
         if word == "add" and "0" in (a, b):
             return a if b == "0" else b
         return self.op(f"{word}{flags} i64 {a}, {b}")

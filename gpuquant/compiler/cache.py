@@ -124,18 +124,18 @@ def _opened(path: Path) -> int:
     return handle
 
 
-def _trusted(found: os.stat_result, path: Path, *, last: bool) -> None:
+def _trusted(result: os.stat_result, path: Path, *, last: bool) -> None:
     """Refuse a folder that another user owns, or could write to; where names of others' files
     are kept from them (sticky), on the way alone.
     """
-    if found.st_uid not in (system.user(), 0) or (last and found.st_uid != system.user()):
-        raise PermissionError(f"{path} belongs to user {found.st_uid}")
-    others = found.st_mode & stat.S_IWOTH or (
-        found.st_mode & stat.S_IWGRP and not _alone(found.st_gid)
+    if result.st_uid not in (system.user(), 0) or (last and result.st_uid != system.user()):
+        raise PermissionError(f"{path} belongs to user {result.st_uid}")
+    others = result.st_mode & stat.S_IWOTH or (
+        result.st_mode & stat.S_IWGRP and not _alone(result.st_gid)
     )
-    if others and (last or not found.st_mode & stat.S_ISVTX):
+    if others and (last or not result.st_mode & stat.S_ISVTX):
         raise PermissionError(
-            f"{path} can be written by others (mode {stat.S_IMODE(found.st_mode):o})"
+            f"{path} can be written by others (mode {stat.S_IMODE(result.st_mode):o})"
         )
 
 
@@ -147,13 +147,13 @@ def _alone(group: int) -> bool:
         import grp
         import pwd
 
-        user, found = pwd.getpwuid(system.user() or 0), grp.getgrgid(group)
+        user, result = pwd.getpwuid(system.user() or 0), grp.getgrgid(group)
     except (ImportError, KeyError):
         return False
     return (
         user.pw_gid == group
-        and found.gr_name == user.pw_name
-        and not set(found.gr_mem) - {user.pw_name}
+        and result.gr_name == user.pw_name
+        and not set(result.gr_mem) - {user.pw_name}
     )
 
 
@@ -172,8 +172,8 @@ def _read(folder: int, name: str, path: str) -> bytes | None:
             f"kernel cache {path}/{name} cannot be read: {failure.strerror}; `gpuquant "
             "doctor --clear-cache` empties the cache"
         ) from failure
-    found = os.fstat(handle)
-    if stat.S_ISDIR(found.st_mode):
+    result = os.fstat(handle)
+    if stat.S_ISDIR(result.st_mode):
         os.close(handle)
         raise DiskError(
             f"kernel cache {path}/{name} is a folder where a file of ours belongs: remove "
@@ -181,7 +181,7 @@ def _read(folder: int, name: str, path: str) -> bytes | None:
         )
     with os.fdopen(handle, "rb") as file:
         return (
-            file.read() if stat.S_ISREG(found.st_mode) and found.st_uid == system.user() else None
+            file.read() if stat.S_ISREG(result.st_mode) and result.st_uid == system.user() else None
         )
 
 

@@ -178,23 +178,25 @@ class Expressions(Scratch):
     def _both(self, node: ast.BoolOp, of: Callable[[ast.expr], str]) -> str:
         """`a and b`, `a or b`, each operand being a truth by `of`."""
         both = isinstance(node.op, ast.And)
-        found = of(node.values[0])
+        result = of(node.values[0])
         for other in node.values[1:]:
             if self.quick(other):
                 right = of(other)
-                found = self.op(
-                    f"select i1 {found}, i1 {right}, i1 false"
+                result = self.op(
+                    f"select i1 {result}, i1 {right}, i1 false"
                     if both
-                    else f"select i1 {found}, i1 true, i1 {right}"
+                    else f"select i1 {result}, i1 true, i1 {right}"
                 )
                 continue
             look, end, before = self.label("look"), self.label("end"), self.block
-            self.split(found, *((look, end) if both else (end, look)))
+            self.split(result, *((look, end) if both else (end, look)))
             self.begin(look)
             right, after = of(other), self.block
             self.begin(end)
-            found = self.op(f"phi i1 [{literal(not both, 'bool')}, %{before}], [{right}, %{after}]")
-        return found
+            result = self.op(
+                f"phi i1 [{literal(not both, 'bool')}, %{before}], [{right}, %{after}]"
+            )
+        return result
 
     def _ifexp_value(self, node: ast.IfExp) -> Value:
         test = self.truth(node.test)

@@ -118,13 +118,13 @@ class Formula(Rewriter):
 
     def _named(self, called: ast.expr) -> Any:
         """The function that a name, or the name of a class and its own, stands for."""
-        found: Any = None
+        result: Any = None
         if isinstance(called, ast.Name):
-            found = self.frame.scope.get(called.id)
+            result = self.frame.scope.get(called.id)
         elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
-            found = getattr(self.frame.scope.get(called.value.id), called.attr, None)
-        found = plain(found)
-        return found if isinstance(found, FunctionType) else None
+            result = getattr(self.frame.scope.get(called.value.id), called.attr, None)
+        result = plain(result)
+        return result if isinstance(result, FunctionType) else None
 
     def _word(self, node: ast.Call, name: str) -> ast.AST:
         wavy = any(self._wavy(a) for a in node.args)

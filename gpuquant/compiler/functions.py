@@ -41,7 +41,7 @@ def copied(node: Any) -> Any:
 
 def parse(function: Callable[..., Any]) -> ast.FunctionDef:
     """The syntax tree of a function, without decorators and docstring; its lines are those of the
-    file, whose name is its `file`; what its parameters are said to be is its `types`.
+    file, whose name is its `file`; the annotations of its parameters are its `types`.
 
     Raises
     ------
@@ -93,13 +93,13 @@ def _parsed(function: Any, code: Any) -> ast.FunctionDef:
         )
     tree.types = types  # type: ignore[attr-defined]
     tree.file = inspect.getsourcefile(function)  # type: ignore[attr-defined]
-    said = tree.body[0]
+    first = tree.body[0]
     if (
-        isinstance(said, ast.Expr)
-        and isinstance(said.value, ast.Constant)
-        and isinstance(said.value.value, str)
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
     ):
-        tree.body = tree.body[1:] or [ast.copy_location(ast.Pass(), said)]
+        tree.body = tree.body[1:] or [ast.copy_location(ast.Pass(), first)]
     return tree
 
 
@@ -113,7 +113,7 @@ def _is_run(tree: ast.FunctionDef, code: CodeType) -> bool:
     around.body = [tree]
     made = compile(ast.fix_missing_locations(outer), "<source>", "exec")
     (inner,) = _inside(made)
-    return any(_shape(found) == _shape(code) for found in _inside(inner))
+    return any(_shape(one) == _shape(code) for one in _inside(inner))
 
 
 def _inside(code: CodeType) -> list[CodeType]:
@@ -122,7 +122,7 @@ def _inside(code: CodeType) -> list[CodeType]:
 
 def _shape(code: CodeType) -> tuple[Any, ...]:
     """What a code does, wherever its lines stand."""
-    said = []
+    answers = []
     for step in dis.get_instructions(code):
         word = step.opname.replace(
             "LOAD_METHOD",
@@ -137,8 +137,8 @@ def _shape(code: CodeType) -> tuple[Any, ...]:
             if step.opcode in JUMPS
             else (type(step.argval).__name__, repr(step.argval))
         )
-        said.append((word, about))
-    return (code.co_name, code.co_varnames, code.co_freevars, *said)
+        answers.append((word, about))
+    return (code.co_name, code.co_varnames, code.co_freevars, *answers)
 
 
 def scope(function: FunctionType) -> Mapping[str, Any]:

@@ -290,7 +290,7 @@ def _called(entry: ast.FunctionDef, known: Mapping[str, ast.FunctionDef]) -> lis
     """The functions that an entry calls, and those that they call, each after what it calls
     itself.
     """
-    found: list[ast.FunctionDef] = []
+    result: list[ast.FunctionDef] = []
     seen: set[str] = set()
 
     def look(function: ast.FunctionDef) -> None:
@@ -303,7 +303,7 @@ def _called(entry: ast.FunctionDef, known: Mapping[str, ast.FunctionDef]) -> lis
             if name in known and name not in seen:
                 seen.add(name)
                 look(known[name])
-                found.append(known[name])
+                result.append(known[name])
 
     look(entry)
-    return found
+    return result

@@ -117,8 +117,8 @@ def loaded(code: bytes, name: str) -> Callable[[int, int, Any], int]:
 def taken(argument: Any) -> tuple[Kind, list[bytes]]:
     """The kind of an argument, and its scalars as bytes, eight for each."""
     if isinstance(argument, tuple):
-        found = [taken(part) for part in argument]
-        return tuple(kind for kind, _ in found), [number for _, some in found for number in some]
+        result = [taken(part) for part in argument]
+        return tuple(kind for kind, _ in result), [number for _, some in result for number in some]
     if isinstance(argument, np.ndarray):
         packed = argument.flags.c_contiguous
         numbers = (

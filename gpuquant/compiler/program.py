@@ -131,9 +131,9 @@ class Program:
 
     def _given(self, kinds: Sequence[Kind]) -> list[Value]:
         """The arguments of a function, whose scalars are %p0, %p1, ..."""
-        found, count = [], 0
+        result, count = [], 0
         for kind in kinds:
             size = len(scalars(kind))
-            found.append(Value(kind, tuple(f"%p{count + k}" for k in range(size))))
+            result.append(Value(kind, tuple(f"%p{count + k}" for k in range(size))))
             count += size
-        return found
+        return result

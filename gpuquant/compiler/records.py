@@ -168,15 +168,15 @@ def words(layouts: Mapping[str, Layout], bundles: Iterable[type]) -> dict[str, A
 
     def records(name: Any, shape: Any) -> Many:
         rows, columns = shape if isinstance(shape, tuple) else (1, shape)
-        found = name()._layout
-        table = np.full((rows * found.size, columns), np.nan, NUMBERS[found.number])
-        return Many(found, table)
+        result = name()._layout
+        table = np.full((rows * result.size, columns), np.nan, NUMBERS[result.number])
+        return Many(result, table)
 
-    def maker(found: Layout) -> Any:
-        return lambda: One(found, np.full((found.size, 1), np.nan, NUMBERS[found.number]), 0, 0)
+    def maker(result: Layout) -> Any:
+        return lambda: One(result, np.full((result.size, 1), np.nan, NUMBERS[result.number]), 0, 0)
 
     return {
-        **{name: maker(found) for name, found in layouts.items()},
+        **{name: maker(one) for name, one in layouts.items()},
         **{bundle.__name__: bundle for bundle in bundles},
         "records": records,
         "view": lambda name, table: Many(name()._layout, table),

@@ -164,8 +164,8 @@ class Unroll(ast.NodeTransformer):
         """Whether a test of whole numbers holds, where they are known already."""
         if not any(isinstance(n, ast.Compare) for n in ast.walk(node)):
             return None
-        found = self._worked_out(self.visit(copied(node)))
-        return None if found is None else bool(found)
+        result = self._worked_out(self.visit(copied(node)))
+        return None if result is None else bool(result)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         self.generic_visit(node)

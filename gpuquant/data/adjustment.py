@@ -54,8 +54,8 @@ class AdjustedPrices(Dated):
         last = np.maximum.accumulate(
             np.where(np.isfinite(self.close), np.arange(self.bars)[:, None], -1), axis=0
         )
-        found = np.take_along_axis(self._restated(self.close), np.maximum(last, 0), axis=0)
-        return np.where(last >= 0, found if self.shares is None else found / self.shares, np.nan)
+        result = np.take_along_axis(self._restated(self.close), np.maximum(last, 0), axis=0)
+        return np.where(last >= 0, result if self.shares is None else result / self.shares, np.nan)
 
     def _restated(self, prices: np.ndarray) -> np.ndarray:
         """Prices of what one share of the first bar has become: they go on over a split, and

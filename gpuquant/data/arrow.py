@@ -93,12 +93,12 @@ def fits(path: Any, columns: Any = None) -> None:
     """
     import pyarrow.parquet as pq
 
-    said = pq.read_metadata(path)
-    size = 8 * said.num_rows * (said.num_columns if columns is None else len(columns))
+    metadata = pq.read_metadata(path)
+    size = 8 * metadata.num_rows * (metadata.num_columns if columns is None else len(columns))
     memory = system.memory()
     if memory is not None and size > memory:
         raise DataError(
-            f"{path} cannot be read: {said.num_rows} rows of {said.num_columns} columns "
+            f"{path} cannot be read: {metadata.num_rows} rows of {metadata.num_columns} columns "
             f"take {size / 2**30:.1f} GiB, and there are {memory / 2**30:.1f}"
         )
 

@@ -310,12 +310,12 @@ def check_calendar(dates: np.ndarray, timezone: str | None, exchange: str) -> No
             sessions = calendar.sessions_in_range(days[0], days[-1])
     except Exception as failure:
         raise InputError(f"exchange = {exchange!r}: {str(failure).splitlines()[0]}") from failure
-    for found, what in (
+    for wrong, what in (
         (sessions.difference(days), f"sessions of {exchange} have no bar"),
         (days.difference(sessions), f"bars are on no session of {exchange}"),
     ):
-        if len(found):
+        if len(wrong):
             raise DataError(
-                f"{len(found)} {what}: "
-                f"{', '.join(str(d.date()) for d in found[:3])}{', ...' if len(found) > 3 else ''}"
+                f"{len(wrong)} {what}: "
+                f"{', '.join(str(d.date()) for d in wrong[:3])}{', ...' if len(wrong) > 3 else ''}"
             )

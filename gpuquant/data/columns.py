@@ -308,12 +308,12 @@ def domains(cls: type) -> dict[str, Domain]:
 @cached
 def describe(cls: type) -> dict[str, tuple[str, str]]:
     """Per column, its declared type and its sentence, read from the numpy-style docstring."""
-    found: dict[str, tuple[str, str]] = {}
+    result: dict[str, tuple[str, str]] = {}
     text = (cls.__doc__ or "").split("Parameters", 1)[-1]
     for match in re.finditer(r"^ *([\w, ]+?) : (.+)\n((?: {6,}.+\n?)+)", text, re.M):
         for name in match[1].split(","):
-            found[name.strip()] = (match[2].strip(), " ".join(match[3].split()))
-    return found
+            result[name.strip()] = (match[2].strip(), " ".join(match[3].split()))
+    return result
 
 
 def _unit(cls: type, name: str) -> str:

@@ -224,8 +224,8 @@ class Market(Shown):
         at, times = np.full(len(flat), np.nan), np.repeat(maturity, longest)
         if column != "spot":
             at = self.lookup("spot", words, "", at, times, codes)
-        found = np.where(flat == "", np.nan, self.lookup(column, words, model, at, times, codes))
-        return np.asarray(found.reshape(len(names), longest))
+        result = np.where(flat == "", np.nan, self.lookup(column, words, model, at, times, codes))
+        return np.asarray(result.reshape(len(names), longest))
 
     def shocked(
         self, values: np.ndarray, column: str, underlyings: Iterable[Any], codes: np.ndarray

@@ -193,9 +193,9 @@ class Panel(AdjustedPrices):
         path = Path(path)
         frame = files.read_file(path)
         kept: Mapping[str, Any] = frame.attrs.get("gpuquant", {})
-        found = readers.tables(frame, name=asset or path.name.split(".")[0], adjusted=adjusted)
+        result = readers.tables(frame, name=asset or path.name.split(".")[0], adjusted=adjusted)
         return cls._from_tables(
-            found,
+            result,
             allow_halts=bool(
                 kept.get("allow_halts", False) if allow_halts is None else allow_halts
             ),
@@ -204,19 +204,19 @@ class Panel(AdjustedPrices):
 
     @classmethod
     def _from_tables(
-        cls, found: readers.Tables, *, allow_halts: bool, adjusted: bool | None = None
+        cls, result: readers.Tables, *, allow_halts: bool, adjusted: bool | None = None
     ) -> Panel:
         arrays = {
             name: np.ascontiguousarray(frame.to_numpy(dtype=np.float64))
-            for name, frame in found.frames.items()
+            for name, frame in result.frames.items()
         }
-        close = found.frames["close"]
-        known = found.adjusted if adjusted is None else adjusted
+        close = result.frames["close"]
+        known = result.adjusted if adjusted is None else adjusted
         return cls(
             dates=close.index.to_numpy(),
             assets=tuple(close.columns),
             allow_halts=allow_halts,
-            timezone=found.timezone,
+            timezone=result.timezone,
             adjusted=known,
             **arrays,
         )

@@ -50,7 +50,7 @@ def check(panel: Panel) -> None:
             raise DataError(
                 f"{name} has shape {values.shape}: must be {panel.close.shape}, as the closes"
             )
-        _say(panel, name, *_outside(name, values, panel.allow_halts))
+        _refuse(panel, name, *_outside(name, values, panel.allow_halts))
     for name, other, nothing in (
         ("splits", panel.dividends, 1.0),
         ("dividends", panel.splits, 0.0),
@@ -58,15 +58,15 @@ def check(panel: Panel) -> None:
         if getattr(panel, name) is None and other is not None:
             object.__setattr__(panel, name, np.broadcast_to(nothing, panel.close.shape))
     if panel.high is not None:
-        _say(panel, "high", panel.high < panel.close, "must be the highest price of its bar")
+        _refuse(panel, "high", panel.high < panel.close, "must be the highest price of its bar")
     if panel.low is not None:
-        _say(panel, "low", panel.low > panel.close, "must be the lowest price of its bar")
+        _refuse(panel, "low", panel.low > panel.close, "must be the lowest price of its bar")
     if panel.open is not None:
         low, high = (
             np.broadcast_to(b, panel.close.shape) if v is None else v
             for v, b in ((panel.low, 0.0), (panel.high, np.inf))
         )
-        _say(
+        _refuse(
             panel,
             "open",
             (panel.open < low) | (panel.open > high),
@@ -74,7 +74,7 @@ def check(panel: Panel) -> None:
         )
 
 
-def _say(panel: Panel, name: str, wrong: np.ndarray, rule: str) -> None:
+def _refuse(panel: Panel, name: str, wrong: np.ndarray, rule: str) -> None:
     """Raise for the first wrong number."""
     if wrong.any():
         row, col = map(int, np.argwhere(wrong)[0])

@@ -71,10 +71,10 @@ def tables(data: Any, *, name: str = "asset", adjusted: bool | None = None) -> T
         What is not clearly prices: the message names the column, and the call that would be right.
     """
     if isinstance(data, Mapping):
-        found = _of_mapping(data)
+        result = _of_mapping(data)
     else:
-        found = _of_frame(as_pandas(data), name)
-    return _finished(found, adjusted)
+        result = _of_frame(as_pandas(data), name)
+    return _finished(result, adjusted)
 
 
 def dated(data: Any, name: str) -> pd.DataFrame:
@@ -228,11 +228,11 @@ def _of_levels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for k in (0, 1):
         fields = _known_fields(levels[k])
         if all(fields) and ("close" in fields or "adjusted" in fields):
-            found = {}
+            result = {}
             for field_name in dict.fromkeys(fields):
                 assert field_name is not None
                 part = frame.loc[:, [f == field_name for f in fields]]
-                found[field_name] = numbers_of(
+                result[field_name] = numbers_of(
                     part.set_axis(
                         [
                             str(t)
@@ -243,7 +243,7 @@ def _of_levels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
                     ),
                     field_name,
                 )
-            return found
+            return result
     strange = next(
         (str(c) for c, f in zip(levels[0], _known_fields(levels[0]), strict=True) if f is None),
         str(levels[0][0]),

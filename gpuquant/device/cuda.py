@@ -88,8 +88,8 @@ def _taken(argument: Any) -> tuple[Any, tuple[Any, ...]]:
     from gpuquant.compiler import llvm
 
     if isinstance(argument, tuple):
-        found = [_taken(part) for part in argument]
-        return tuple(kind for kind, _ in found), tuple(n for _, some in found for n in some)
+        result = [_taken(part) for part in argument]
+        return tuple(kind for kind, _ in result), tuple(n for _, some in result for n in some)
     if not hasattr(argument, "__cuda_array_interface__"):
         kind, _ = llvm.taken(argument)
         return kind, (argument if isinstance(argument, np.generic) else np.asarray(argument)[()],)

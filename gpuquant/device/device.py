@@ -107,8 +107,8 @@ class Device(Shown):
     def get(self, array: Any, name: str) -> np.ndarray:
         """The array on the host; the transfer log notes it under `name`."""
         crossed("down", name, array.nbytes)
-        found: np.ndarray = array.get() if hasattr(array, "get") else array
-        return found
+        result: np.ndarray = array.get() if hasattr(array, "get") else array
+        return result
 
 
 HOST = Device("cpu")

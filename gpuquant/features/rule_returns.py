@@ -52,12 +52,12 @@ class RuleReturns(Feature):
 
     @uncounted()
     def compute(self, panel: Panel, device: Device) -> np.ndarray:
-        found = (
+        result = (
             backtest(panel, self.rule, device=device, progress=False, detail=False)
             .returns()
             .to_numpy()
         )
-        returns = np.vstack([np.zeros((panel.bars - len(found), found.shape[1])), found])
+        returns = np.vstack([np.zeros((panel.bars - len(result), result.shape[1])), result])
         trailing = (
             rolling_mean(returns, self.window).reshape(panel.bars, len(panel.assets), -1)
             * self.window

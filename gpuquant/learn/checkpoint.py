@@ -26,9 +26,9 @@ def save(tensors: list[dict[str, Tensor]], path: Path) -> str:
         for k, fold in enumerate(tensors)
         for name, tensor in fold.items()
     }
-    said = {"sha256": _digest(flat), "folds": str(len(tensors))}
-    disk.write(path, packed(flat, metadata=said))
-    return said["sha256"]
+    metadata = {"sha256": _digest(flat), "folds": str(len(tensors))}
+    disk.write(path, packed(flat, metadata=metadata))
+    return metadata["sha256"]
 
 
 def load(path: Path) -> list[dict[str, Tensor]]:
@@ -42,19 +42,19 @@ def load(path: Path) -> list[dict[str, Tensor]]:
     disk.present(path, "checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
-            said = file.metadata() or {}
+            metadata = file.metadata() or {}
             # SIM118: the file is no mapping
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as failure:
         raise DataError(f"checkpoint {path} is damaged: {failure}") from failure
-    if said.get("sha256") != _digest(flat):
+    if metadata.get("sha256") != _digest(flat):
         raise DataError(
             f"checkpoint {path} is damaged or was changed: its tensors are not those of "
-            f"its hash {str(said.get('sha256'))[:12]}"
+            f"its hash {str(metadata.get('sha256'))[:12]}"
         )
-    if not said.get("folds", "").isdecimal() or len(said["folds"]) > 6:
+    if not metadata.get("folds", "").isdecimal() or len(metadata["folds"]) > 6:
         raise DataError(f"checkpoint {path} does not say how many folds it has")
-    out: list[dict[str, Tensor]] = [{} for _ in range(int(said["folds"]))]
+    out: list[dict[str, Tensor]] = [{} for _ in range(int(metadata["folds"]))]
     for name, tensor in flat.items():
         fold, _, parameter = name.partition(".")
         if not fold.isdecimal() or int(fold) >= len(out):
@@ -65,12 +65,12 @@ def load(path: Path) -> list[dict[str, Tensor]]:
 
 def _digest(tensors: dict[str, Tensor]) -> str:
     """A hash of tensors: their names, types, shapes and bytes."""
-    found = hashlib.sha256()
+    result = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        found.update(
+        result.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        result.update(
             tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
             if tensor.numel()
             else b""
         )
-    return found.hexdigest()
+    return result.hexdigest()

@@ -154,13 +154,13 @@ def _starts(windows: Windows, rows: np.ndarray, length: int) -> tuple[Tensor, in
     usable[: windows.bars - 1] = False
     length = min(length, int(usable.sum()))
     runs = np.convolve(usable, np.ones(length), "valid") == length
-    found = np.flatnonzero(runs)
-    if not found.size or length < 2:
+    result = np.flatnonzero(runs)
+    if not result.size or length < 2:
         raise DataError(
             "no window of training bars has every feature: the history is shorter than "
             "the features' lookback"
         )
-    return torch.from_numpy(found), length
+    return torch.from_numpy(result), length
 
 
 def predict(

@@ -189,12 +189,12 @@ class MultiBlackScholes(Model):
 
 def _given(flat: np.ndarray, assets: int) -> np.ndarray:
     """Matrices of the rows that have one, the identity elsewhere."""
-    found = (
+    result = (
         flat if flat.shape[1] == assets * assets else np.full((len(flat), assets * assets), np.nan)
     )
-    return np.where(np.isfinite(found).all(axis=1)[:, None], found, np.eye(assets).ravel()).reshape(
-        -1, assets, assets
-    )
+    return np.where(
+        np.isfinite(result).all(axis=1)[:, None], result, np.eye(assets).ravel()
+    ).reshape(-1, assets, assets)
 
 
 def _matrices(m: Any, assets: int, *, repair: bool = True) -> np.ndarray:

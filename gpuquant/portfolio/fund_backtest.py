@@ -128,15 +128,15 @@ class FundBacktest(Shown):
         rows = [
             ("", "fund", "equal weight"),
             *(
-                (label, *(shown(found.measures[k][0], form) for found in (self.account, base)))
+                (label, *(shown(one.measures[k][0], form) for one in (self.account, base)))
                 for label, k, form in LINES
                 if k in TOLD
             ),
             (
                 "Sharpe",
                 *(
-                    f"{found.measures['sharpe'][0]:.2f} +- {found.measures['sharpe_error'][0]:.2f}"
-                    for found in (self.account, base)
+                    f"{one.measures['sharpe'][0]:.2f} +- {one.measures['sharpe_error'][0]:.2f}"
+                    for one in (self.account, base)
                 ),
             ),
         ]

@@ -38,21 +38,21 @@ def records(allow: Iterable[type] = ()) -> dict[str, type]:
     """The classes that a saved fund may hold, by the names they have there, and those of the
     caller's own that are allowed.
     """
-    found: dict[str, type] = {"Strategy": Strategy}
+    result: dict[str, type] = {"Strategy": Strategy}
     known = dict(LEARN)
     for family in FAMILIES:
         known |= {
             f"{family}.{name}": module for name, module in names(f"gpuquant.{family}").items()
         }
     for name, module in known.items():
-        found[name] = getattr(importlib.import_module(module), name.rsplit(".", 1)[1])
+        result[name] = getattr(importlib.import_module(module), name.rsplit(".", 1)[1])
     if isinstance(allow, type) or not isinstance(allow, Iterable):
         raise InputError(f"allow = {allow!r}: must be a list of classes")
     for cls in allow:
         if not isinstance(cls, type):
             raise InputError(f"allow = [{cls!r}]: must hold classes")
-        found[serialize.qualified(cls)] = cls
-    return found
+        result[serialize.qualified(cls)] = cls
+    return result
 
 
 def save(fund: Portfolio, folder: Any) -> None:
@@ -115,10 +115,10 @@ def _load(folder: Any, known: Mapping[str, type], ledger: Any, previous: bool) -
             if entry["name"] in positions:
                 raise DataError(f"{path}: position {k}: the name {entry['name']!r} stands twice")
             positions[entry["name"]] = _position(entry, k, files, known, folder)
-    found: Any = ledger if ledger is None or isinstance(ledger, TrialLog) else TrialLog(ledger)
-    if found is None and kept["trials"] is not None:
-        found = Counted.of(kept["trials"], str(path))
-    return Portfolio(positions, found)
+    result: Any = ledger if ledger is None or isinstance(ledger, TrialLog) else TrialLog(ledger)
+    if result is None and kept["trials"] is not None:
+        result = Counted.of(kept["trials"], str(path))
+    return Portfolio(positions, result)
 
 
 def _position(

@@ -69,10 +69,12 @@ class Portfolio(Shown):
         return float(sum(p for p in self.positions.values() if isinstance(p, int | float)))
 
     def _strategy(self) -> tuple[str, Strategy]:
-        found = [(k, p) for k, p in self.positions.items() if isinstance(p, Strategy)]
-        if len(found) != 1:
-            raise InputError(f"the portfolio holds {len(found)} strategies: this needs exactly one")
-        return found[0]
+        strategies = [(k, p) for k, p in self.positions.items() if isinstance(p, Strategy)]
+        if len(strategies) != 1:
+            raise InputError(
+                f"the portfolio holds {len(strategies)} strategies: this needs exactly one"
+            )
+        return strategies[0]
 
     def train(
         self,
@@ -175,21 +177,21 @@ class Portfolio(Shown):
         """Every underlying of the positions, those of baskets among them; `""` for a contract
         without one.
         """
-        found: set[str] = set()
+        result: set[str] = set()
         for position in self.positions.values():
             if isinstance(position, Contracts):
                 baskets = position.columns.get("underlyings", np.full(len(position), None))
-                found |= {
+                result |= {
                     str(word or "")
                     for word, basket in zip(
                         position.text("underlying", "").array(), baskets, strict=True
                     )
                     if word or basket is None
                 }
-                found |= {name for basket in baskets if basket is not None for name in basket}
+                result |= {name for basket in baskets if basket is not None for name in basket}
             elif isinstance(position, Mapping):
-                found |= set(position)
-        return found
+                result |= set(position)
+        return result
 
     def optimize(
         self, risk: Risk, *, vary: str, objective: Any = "expected_shortfall", level: float = 0.975

@@ -54,8 +54,8 @@ class Risk:
         import pandas as pd
 
         lost = self._lost
-        said = np.full(len(lost), "") if self.messages is None else self.messages.to_numpy()
-        return pd.DataFrame({"position": self.pnl.columns[lost], "message": said[lost]})
+        reasons = np.full(len(lost), "") if self.messages is None else self.messages.to_numpy()
+        return pd.DataFrame({"position": self.pnl.columns[lost], "message": reasons[lost]})
 
     @property
     def _lost(self) -> np.ndarray:

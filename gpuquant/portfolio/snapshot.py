@@ -153,12 +153,12 @@ def _before(folder: Path) -> dict[str, Any] | None:
 
 def _copies(folder: Path) -> list[dict[str, Any]]:
     """The copies of manifests that lie within the saves, the latest first."""
-    found = []
+    result = []
     for place in folder.iterdir():
         if SAVE.fullmatch(place.name) and not place.is_symlink():
             with suppress(DataError):
-                found.append(_read(place / MANIFEST))
-    return sorted(found, key=lambda manifest: str(manifest["current"]["saved"]), reverse=True)
+                result.append(_read(place / MANIFEST))
+    return sorted(result, key=lambda manifest: str(manifest["current"]["saved"]), reverse=True)
 
 
 def _sweep(folder: Path) -> None:
@@ -177,12 +177,12 @@ def _sweep(folder: Path) -> None:
 
 def _damage(folder: Path, kept: Mapping[str, Any]) -> str:
     """The first file of a save that is not what was written, in words; nothing where all are."""
-    for name, said in kept["files"].items():
+    for name, entry in kept["files"].items():
         path = folder / kept["folder"] / name
         try:
             if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
                 return f"{path} is missing, or no plain file"
-            if path.stat().st_size != said["bytes"] or disk.digest(path) != said["sha256"]:
+            if path.stat().st_size != entry["bytes"] or disk.digest(path) != entry["sha256"]:
                 return f"{path} is damaged or was changed: it is not what was saved"
         except OSError as failure:
             return str(disk.unreadable(path, "file", failure))
@@ -237,12 +237,12 @@ def _read(path: Path) -> dict[str, Any]:
             or not isinstance(kept.get("files"), dict)
         ):
             raise DataError(f"{path}: {which} must name a folder and its files")
-        for name, said in kept["files"].items():
+        for name, entry in kept["files"].items():
             if (
                 not PLAIN.fullmatch(name)
-                or not isinstance(said, dict)
-                or not isinstance(said.get("bytes"), int)
-                or not isinstance(said.get("sha256"), str)
+                or not isinstance(entry, dict)
+                or not isinstance(entry.get("bytes"), int)
+                or not isinstance(entry.get("sha256"), str)
             ):
                 raise DataError(
                     f"{path}: {name!r} must be the plain name of a file, with its bytes "

@@ -93,12 +93,12 @@ def revalued(
 
 def read_by(book: Portfolio) -> set[str]:
     """Every value that the positions of a book read from a market."""
-    found = {*SHOCKED}
+    result = {*SHOCKED}
     for position in book.positions.values():
         if isinstance(position, Contracts):
             for word in {*position.text("model", "black_scholes").words, "black_scholes"}:
-                found |= set(domains(models()[loose(word)])) if loose(word) in models() else set()
-    return found
+                result |= set(domains(models()[loose(word)])) if loose(word) in models() else set()
+    return result
 
 
 def market_of(market: Any) -> Market:
@@ -112,8 +112,8 @@ def one_currency(priced: Priced) -> str:
     """The currency of a book, empty where nothing says it; several are refused: there are no
     rates to add them by.
     """
-    found = priced.source.get("currency")
-    kinds = sorted({str(word) for word in found.array()}) if isinstance(found, Words) else []
+    result = priced.source.get("currency")
+    kinds = sorted({str(word) for word in result.array()}) if isinstance(result, Words) else []
     if len(kinds) > 1:
         named = [kind if kind != UNSAID else "positions without a currency" for kind in kinds]
         raise DataError(

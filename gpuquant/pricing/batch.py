@@ -17,12 +17,12 @@ from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.expired import expired
 
 
-def said_first(said: list[np.ndarray | None], n: int) -> np.ndarray | None:
+def first_message(messages: list[np.ndarray | None], n: int) -> np.ndarray | None:
     """The first sentence there is for each row, shape (n,); None where there is none for any."""
-    found = [np.broadcast_to(one, n).astype(object) for one in said if one is not None]
+    result = [np.broadcast_to(one, n).astype(object) for one in messages if one is not None]
     return (
-        functools.reduce(lambda first, second: np.where(first == "", second, first), found)
-        if found
+        functools.reduce(lambda first, second: np.where(first == "", second, first), result)
+        if result
         else None
     )
 
@@ -49,12 +49,12 @@ class Batch:
     @property
     def fixed(self) -> tuple[tuple[str, float], ...]:
         """The choices that are constants of the kernel."""
-        found = []
+        result = []
         for member in (self.model, self.payoff):
             for name, domain in domains(type(member)).items():
                 if domain.compile_time_constant:
-                    found.append((name, float(getattr(member, name)[0])))
-        return tuple(found)
+                    result.append((name, float(getattr(member, name)[0])))
+        return tuple(result)
 
     def together(self) -> SimpleNamespace:
         """The columns of model and payoff side by side, and how many `assets` the model has."""
@@ -70,7 +70,7 @@ class Batch:
         wrong = fits(self.model, self.payoff, dict(self.lengths))
         if wrong:
             return np.full(n, wrong, dtype=object)
-        return said_first(
+        return first_message(
             [
                 *(member.refuse(self.together()) for member in (self.model, self.payoff)),
                 self._infinite(),
@@ -88,20 +88,20 @@ class Batch:
         order, since, maturity = (
             np.broadcast_to(value, n) for value in (order, since, self.payoff.maturity)
         )
-        said = [
+        names = [
             f"the price is infinite: the mean of S^{p:g} is, from {t:.3g} years on"
             if t < end
             else ""
             for p, t, end in zip(order, since, maturity, strict=True)
         ]
-        return np.array(said, dtype=object)
+        return np.array(names, dtype=object)
 
     def warned(self) -> np.ndarray | None:
         """Per row, what is right but surprising in it, empty where nothing is; None where
         nothing is in any.
         """
         try:
-            return said_first(
+            return first_message(
                 [self.model.warn(self.model), self.payoff.warn(self.together())], len(self.rows)
             )
         except AttributeError as failure:

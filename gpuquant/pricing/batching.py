@@ -22,7 +22,7 @@ from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.isolate import isolate
-from gpuquant.pricing.rows import _known, _note, _Rows
+from gpuquant.pricing.rows import _known, _Rows, add_message
 from gpuquant.pricing.schema import check_names, models, payoffs
 
 
@@ -77,8 +77,8 @@ def batches_of(
         market = Market(market or {})
     elif not isinstance(market, Market):
         market = Market.read(market)
-    found, messages = joined(contracts, market)
-    return contracts, found, messages, False
+    result, messages = joined(contracts, market)
+    return contracts, result, messages, False
 
 
 def joined(book: Contracts, market: Market) -> tuple[list[Batch], np.ndarray]:
@@ -102,13 +102,13 @@ def joined(book: Contracts, market: Market) -> tuple[list[Batch], np.ndarray]:
     )
     for code, word in enumerate(exercise.words):
         if loose(word) != "european":
-            _note(messages, exercise.codes == code, f"exercise = {word!r}: must be european")
+            add_message(messages, exercise.codes == code, f"exercise = {word!r}: must be european")
     amounts = book.amounts()
     for row in np.flatnonzero(~np.isfinite(amounts)):
         messages[row] = f"quantity x multiplier [{row}] = {float(amounts[row])!r}: must be finite"
     model_code = np.where(model.codes < 0, len(model.words), model.codes)
     model_words = [*model.words, "black_scholes"]
-    found: list[Batch] = []
+    result: list[Batch] = []
     for p, product_word in enumerate([*product.words, None]):
         of_product = np.flatnonzero(product.codes == (p if product_word is not None else -1))
         if not of_product.size:
@@ -120,5 +120,5 @@ def joined(book: Contracts, market: Market) -> tuple[list[Batch], np.ndarray]:
             both = both[messages[both] == ""]
             if payoff is not None and dynamics is not None and both.size:
                 rows.check_kinds(payoff, dynamics)
-                isolate(functools.partial(rows.sort, payoff, dynamics, found), both, rows.lost)
-    return found, messages
+                isolate(functools.partial(rows.sort, payoff, dynamics, result), both, rows.lost)
+    return result, messages

@@ -29,7 +29,7 @@ def values(
     """Prices, shape (n,), NaN where no formula applies; None when the pair has none."""
     n = max(len(value) for value in columns.values())
     out = device.xp.empty(n)
-    found = []
+    result = []
 
     def part(which: slice) -> None:
         some = _values(
@@ -38,11 +38,11 @@ def values(
             {name: value if len(value) == 1 else value[which] for name, value in columns.items()},
             device,
         )
-        found.append(some is not None)
+        result.append(some is not None)
         out[which] = np.nan if some is None else some
 
     device.each(part, n, PART)
-    return out if any(found) else None
+    return out if any(result) else None
 
 
 def _values(

@@ -133,8 +133,8 @@ def _padded(lists: list[Any], name: str) -> np.ndarray:
 def _json(word: str | None) -> list[float]:
     """A list written as JSON; infinite where it is none, so that its row's check names it."""
     try:
-        found = np.nan if word is None else json.loads(word)
-        return np.asarray(found, dtype=np.float64).ravel().tolist()
+        result = np.nan if word is None else json.loads(word)
+        return np.asarray(result, dtype=np.float64).ravel().tolist()
     except (ValueError, TypeError):
         return [np.inf]
 

@@ -159,10 +159,10 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
         if task.engine not in ("auto", engine):
             continue
         start = time.perf_counter()
-        found = closed_form.price(
+        result = closed_form.price(
             few.model, few.payoff, task.device, greeks=task.greeks, values=values
         )
-        if found is not None and np.isfinite(found[:, 0]).all():
+        if result is not None and np.isfinite(result[:, 0]).all():
             seconds = (time.perf_counter() - start) * n / len(few.rows)
             return [
                 *head,

@@ -168,17 +168,17 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
     for engine, values in FORMULAS.items():
         if task.engine not in ("auto", engine) or not len(batch.rows):
             continue
-        found = closed_form.price(
+        result = closed_form.price(
             batch.model, batch.payoff, task.device, greeks=task.greeks, values=values
         )
-        if found is not None:
-            done = np.flatnonzero(np.isfinite(found[:, 0]))
+        if result is not None:
+            done = np.flatnonzero(np.isfinite(result[:, 0]))
             part = batch if len(done) == len(batch.rows) else batch.take(done)
             table.put(
-                part.rows, found[done], 0.0, engine, 0, None if notes is None else notes[done]
+                part.rows, result[done], 0.0, engine, 0, None if notes is None else notes[done]
             )
             tick(len(done))
-            left = np.flatnonzero(~np.isfinite(found[:, 0]))
+            left = np.flatnonzero(~np.isfinite(result[:, 0]))
             batch, notes = batch.take(left), None if notes is None else notes[left]
     if not len(batch.rows):
         return

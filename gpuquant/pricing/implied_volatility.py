@@ -80,11 +80,11 @@ def implied_volatility(
         name: _checked(device.put(value, name, np.float64), n, name, given[name][1])
         for name, value in columns.items()
     }
-    found = _solve(on, device.xp, device.special)
+    result = _solve(on, device.xp, device.special)
     if any(device.holds(value) for value in columns.values()):
-        return found
-    found = device.get(found, "implied_volatility")
-    return float(found[0]) if scalar else found
+        return result
+    result = device.get(result, "implied_volatility")
+    return float(result[0]) if scalar else result
 
 
 def _checked(values: Any, n: int, name: str, spec: Any) -> Any:

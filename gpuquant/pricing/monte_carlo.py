@@ -72,7 +72,7 @@ def simulate(
         values[late], errors[late], skewness[late] = _launched(
             batch.take(late), task, paths[late], None
         )
-    message, warned = _said(batch, task, values, errors, notes, paths, skewness[:, 0])
+    message, warned = _messages_of(batch, task, values, errors, notes, paths, skewness[:, 0])
     table.put(batch.rows, values, errors, "monte_carlo", paths, message, warned)
 
 
@@ -96,7 +96,7 @@ def _launched(
     for begin, end in itertools.pairwise(cuts):
         part = batch.take(np.arange(begin, end)) if end - begin < len(paths) else batch
         parts.append(launch(part, task, paths[begin:end], tick))
-    return tuple(np.concatenate(found) for found in zip(*parts, strict=True))
+    return tuple(np.concatenate(one) for one in zip(*parts, strict=True))
 
 
 def launch(
@@ -168,7 +168,7 @@ def _of_scheme(batch: Batch, task: Task, message: np.ndarray) -> np.ndarray:
     return np.where(message == "", scheme, message + "; " + scheme)
 
 
-def _said(
+def _messages_of(
     batch: Batch,
     task: Task,
     values: np.ndarray,
@@ -210,7 +210,7 @@ def _said(
     if task.target_error is not None:
         short = errors[:, 0] > 1.2 * task.target_error[batch.rows]
         message[short] = [
-            f"target_error was not reached{'; ' + said if said else ''}" for said in message[short]
+            f"target_error was not reached{'; ' + text if text else ''}" for text in message[short]
         ]
     return message, warned | empty | same | few | short
 
@@ -224,13 +224,15 @@ def _rests_on_few(batch: Batch, task: Task, paths: np.ndarray, skewness: np.ndar
     held to that of the asset's own price, too, as if that were lognormal of the variance that its
     model says.
     """
-    found = np.abs(skewness) > SKEWED
+    result = np.abs(skewness) > SKEWED
     variance = _log_variance(batch, task)
     if variance is None:
-        return np.asarray(found)
+        return np.asarray(result)
     with np.errstate(over="ignore", invalid="ignore"):
         asset = (np.exp(variance) + 2.0) * np.sqrt(np.expm1(variance)) / np.sqrt(paths)
-    return np.asarray(found | ((asset > ASSET_SKEWED) & (skewness > SEEN * np.minimum(asset, 0.2))))
+    return np.asarray(
+        result | ((asset > ASSET_SKEWED) & (skewness > SEEN * np.minimum(asset, 0.2)))
+    )
 
 
 def _log_variance(batch: Batch, task: Task) -> np.ndarray | None:

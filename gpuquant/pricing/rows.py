@@ -52,12 +52,12 @@ class _Rows:
         self.messages[row] = self.messages[row] or why
 
     def sort(
-        self, payoff: type[Payoff], model: type[Model], found: list[Batch], rows: np.ndarray
+        self, payoff: type[Payoff], model: type[Model], result: list[Batch], rows: np.ndarray
     ) -> None:
         """Add the batches of these rows to those that were found: all of them, or none where
         something goes wrong.
         """
-        found += list(self.batches(payoff, model, rows))
+        result += list(self.batches(payoff, model, rows))
 
     def batches(
         self, payoff: type[Payoff], model: type[Model], rows: np.ndarray
@@ -151,7 +151,7 @@ class _Rows:
                 if name in model.by_asset.values()
                 else ""
             )
-            _note(
+            add_message(
                 self.messages,
                 np.isin(np.arange(len(self.book)), lost),
                 (
@@ -231,12 +231,12 @@ class _Rows:
                 )
                 ** 2
             )
-        still = np.isnan(factor) & ~np.isnan(today)
-        said = (
+        unknown_share = np.isnan(factor) & ~np.isnan(today)
+        reason = (
             f"{model.variance_columns[0]} is 0: a scenario of volatility moves all variances "
             "in proportion to it"
         )
-        _note(self.messages, np.isin(np.arange(len(self.book)), rows[still]), said)
+        add_message(self.messages, np.isin(np.arange(len(self.book)), rows[unknown_share]), reason)
         return {
             name: np.where(moved >= 0.0, columns[name] * factor, -1.0)
             for name in model.variance_columns
@@ -292,7 +292,7 @@ class _Rows:
         return np.asarray(~wrong)
 
 
-def _note(messages: np.ndarray, mask: np.ndarray, text: str) -> None:
+def add_message(messages: np.ndarray, mask: np.ndarray, text: str) -> None:
     rows = np.flatnonzero(mask)
     rows = rows[messages[rows] == ""]
     messages[rows] = text
@@ -302,8 +302,8 @@ def _known(
     table: Mapping[str, Any], word: str | None, kind: str, messages: np.ndarray, rows: np.ndarray
 ) -> Any:
     """The member called `word`, or None with a message on its rows."""
-    found = table.get(loose(word)) if word else None
-    if found is None:
+    result = table.get(loose(word)) if word else None
+    if result is None:
         text = (
             str(unknown(kind, word, (cls.__name__ for cls in table.values())))
             if word
@@ -311,4 +311,4 @@ def _known(
         )
         for row in rows:
             messages[row] = messages[row] or f"{kind}[{row}]: {text}"
-    return found
+    return result

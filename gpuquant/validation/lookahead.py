@@ -129,13 +129,13 @@ def check(
             for how, make in variants:
                 made, rows = make(), t + 1
                 try:
-                    said = run(made)
+                    output = run(made)
                 except (
                     Exception
                 ) as failure:  # too few bars for it, or it is broken: known when nothing ran
                     failures, last = failures + 1, failure
                     continue
-                leak = _compared(whole, _table(said, bars_of(made)), rows)
+                leak = _compared(whole, _table(output, bars_of(made)), rows)
                 if leak is not None:
                     row, name = leak
                     return Leaks(
@@ -204,16 +204,18 @@ def _order(data: Any, bars: int, dates: Any) -> Iterator[int]:
             yield t
 
 
-def _table(said: Any, bars: int) -> dict[str, np.ndarray]:
-    """What was said, column by column, each of one value for each bar."""
-    if hasattr(said, "to_frame") and not hasattr(said, "columns"):
-        said = said.to_frame()
-    if hasattr(said, "columns"):
-        table = {str(name): said.iloc[:, k].to_numpy() for k, name in enumerate(said.columns)}
+def _table(output: Any, bars: int) -> dict[str, np.ndarray]:
+    """What a strategy gave as columns by name, each with one value for each bar."""
+    if hasattr(output, "to_frame") and not hasattr(output, "columns"):
+        output = output.to_frame()
+    if hasattr(output, "columns"):
+        table = {str(name): output.iloc[:, k].to_numpy() for k, name in enumerate(output.columns)}
     else:
-        array = np.asarray(said)
+        array = np.asarray(output)
         if array.ndim == 0 or len(array) == 0:
-            raise InputError(f"strategy: gave {type(said).__name__}, must give a row for each bar")
+            raise InputError(
+                f"strategy: gave {type(output).__name__}, must give a row for each bar"
+            )
         flat = array.reshape(len(array), -1)
         table = {
             f"column {k}" if array.ndim > 1 else "value": flat[:, k] for k in range(flat.shape[1])
@@ -256,20 +258,18 @@ def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _compared(
-    whole: dict[str, np.ndarray], said: dict[str, np.ndarray], rows: int
+    whole: dict[str, np.ndarray], other: dict[str, np.ndarray], rows: int
 ) -> tuple[int, str] | None:
-    """The first bar, and its column, of which something else is said; None where all is the
-    same.
-    """
+    """The first bar that differs, and its column; None where all is the same."""
     leak: tuple[int, str] | None = None
-    for name in [*whole, *(name for name in said if name not in whole)]:
-        if name not in whole or name not in said:  # which columns there are rests on what comes
-            known = whole.get(name, said.get(name))
+    for name in [*whole, *(name for name in other if name not in whole)]:
+        if name not in whole or name not in other:  # which columns there are rests on what comes
+            known = whole.get(name, other.get(name))
             row = int(np.argmax(np.isfinite(known[:rows]))) if known is not None else 0
         else:
-            if len(said[name]) > rows and len(said[name]) != len(whole[name]):
+            if len(other[name]) > rows and len(other[name]) != len(whole[name]):
                 return rows, name
-            different = np.flatnonzero(~_same(whole[name][:rows], said[name][:rows]))
+            different = np.flatnonzero(~_same(whole[name][:rows], other[name][:rows]))
             if not different.size:
                 continue
             row = int(different[0])

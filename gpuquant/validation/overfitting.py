@@ -75,14 +75,14 @@ class TrialLog(Shown):
         self._add([row])
         return str(row["trial"])
 
-    def record_grid(self, found: Any, description: Any = "") -> int:
+    def record_grid(self, result: Any, description: Any = "") -> int:
         """Add every column of a back-test as a trial of its own; how many there are now.
 
         `description` says what the columns have in common; their terms, and each one's asset and
         parameters, are added. Where only the best columns of a grid were kept, one row counts them
         all.
         """
-        account, root = found.account, math.sqrt(found.account.periods)
+        account, root = result.account, math.sqrt(result.account.periods)
         terms = {
             name: identity(getattr(account, name))
             for name in ("cost", "size", "margin", "fill", "cash", "sequential_cash")
@@ -108,21 +108,21 @@ class TrialLog(Shown):
             "targets": asked,
             **terms,
         }
-        if len(found) < account.columns:
+        if len(result) < account.columns:
             tried = {"assets": list(account.panel.assets)} | {
                 name: hashlib.sha256(values.tobytes()).hexdigest()
                 for name, values in account.parameters.items()
             }
-            level, spread = (found.meta[f"sharpe_{name}"] / root for name in ("mean", "spread"))
+            level, spread = (result.meta[f"sharpe_{name}"] / root for name in ("mean", "spread"))
             self._add(
                 [self._row({**common, **tried}, level, account.panel.bars, account.columns, spread)]
             )
             return self.trials()[0]
         labels = [
-            dict(zip(found.labels, map(str, values), strict=True))
-            for values in zip(*found.labels.values(), strict=True)
+            dict(zip(result.labels, map(str, values), strict=True))
+            for values in zip(*result.labels.values(), strict=True)
         ]
-        ratios = found.measures["sharpe"] / root
+        ratios = result.measures["sharpe"] / root
         self._add(
             [
                 self._row({**common, **own}, float(ratio), account.panel.bars)
@@ -234,10 +234,10 @@ def uncounted() -> Iterator[None]:
         _checking.reset(token)
 
 
-def counted(found: Any) -> None:
+def counted(result: Any) -> None:
     """Add a back-test to every ledger that is open."""
     for ledger in () if _checking.get() else tuple(_open):
-        ledger.record_grid(found)
+        ledger.record_grid(result)
 
 
 @dataclass(frozen=True)

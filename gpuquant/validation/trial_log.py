@@ -79,14 +79,14 @@ def read(path: Path) -> list[dict[str, Any]]:
     DataError
         Lines are damaged or missing: the message names the first.
     """
-    found = scan(path)
-    if found.damage:
-        more = f" and {len(found.damage) - 1} more" if found.damage[1:] else ""
+    result = scan(path)
+    if result.damage:
+        more = f" and {len(result.damage) - 1} more" if result.damage[1:] else ""
         raise DataError(
-            f"trial log {path}: {found.damage[0]}{more}; mend() keeps the other "
-            f"{len(found.rows)} lines and counts what is lost as trials, too"
+            f"trial log {path}: {result.damage[0]}{more}; mend() keeps the other "
+            f"{len(result.rows)} lines and counts what is lost as trials, too"
         )
-    return found.rows
+    return result.rows
 
 
 def scan(path: Path) -> Found:
@@ -133,8 +133,8 @@ def mend(path: Path) -> int:
         return 0
     with _held(path, writes=True) as handle:
         content = _content(handle)
-        found = _scanned(content, path)
-        if not found.damage:
+        result = _scanned(content, path)
+        if not result.damage:
             return 0
         try:
             tried = _parsed(content[:HEAD])[1]
@@ -144,7 +144,7 @@ def mend(path: Path) -> int:
                 for line in content.split(b"\n")[1:]
                 if line
             )
-        lost = max(tried - sum(row["count"] for row in found.rows), 1)
+        lost = max(tried - sum(row["count"] for row in result.rows), 1)
         blank = {
             "when": "",
             "trial": f"damaged {hashlib.sha256(content).hexdigest()[:12]}",
@@ -159,20 +159,20 @@ def mend(path: Path) -> int:
             else path.with_name(f"{path.name}.{os.urandom(4).hex()}.damaged"),
             content,
         )
-        disk.write(path, _whole([*found.rows, {**blank, "count": lost, "spread": 0.0}]))
+        disk.write(path, _whole([*result.rows, {**blank, "count": lost, "spread": 0.0}]))
     return lost
 
 
 def check(path: Path) -> None:
     """Refuse a path that cannot be a log, before the work that it is to record."""
-    found = disk.ready(path, "trial log")
-    if found.exists():
-        with _held(found, writes=False) as handle:
+    result = disk.ready(path, "trial log")
+    if result.exists():
+        with _held(result, writes=False) as handle:
             old = system.read_at(handle, len(PARQUET), 0) == PARQUET
             if not old:
-                _head(handle, found)
+                _head(handle, result)
         if old:
-            _of_parquet(found)
+            _of_parquet(result)
 
 
 @contextmanager
@@ -220,10 +220,10 @@ def _make(path: Path) -> None:
 
 def _first(lines: int, tried: int, end: int) -> bytes:
     """The first line, always of one length."""
-    said = (
+    head = (
         f"gpuquant trials, format {FORMAT}: {lines:>12} lines, {tried:>12} trials, {end:>16} bytes"
     )
-    return f"{said}, check {_check(said.encode())}".ljust(HEAD - 1).encode() + b"\n"
+    return f"{head}, check {_check(head.encode())}".ljust(HEAD - 1).encode() + b"\n"
 
 
 def _head(handle: int, path: Path) -> tuple[int, int, int]:
@@ -232,12 +232,12 @@ def _head(handle: int, path: Path) -> tuple[int, int, int]:
     try:
         lines, tried, end = _parsed(head)
     except ValueError:
-        said = (
+        reason = (
             "its first line is damaged; mend() restores it"
             if head.startswith(b"gpuquant")
             else "is no trial log"
         )
-        raise DataError(f"trial log {path}: {said}") from None
+        raise DataError(f"trial log {path}: {reason}") from None
     if os.fstat(handle).st_size < end:
         raise DataError(
             f"trial log {path}: it ends before its last trial does; mend() keeps what is there"
@@ -246,10 +246,10 @@ def _head(handle: int, path: Path) -> tuple[int, int, int]:
 
 
 def _parsed(head: bytes) -> tuple[int, int, int]:
-    said = re.match(
+    match = re.match(
         rb"gpuquant trials, format \d+: +(\d+) lines, +(\d+) trials, +(\d+) bytes", head
     )
-    lines, tried, end = (int(said[1]), int(said[2]), int(said[3])) if said else (0, 0, 0)
+    lines, tried, end = (int(match[1]), int(match[2]), int(match[3])) if match else (0, 0, 0)
     if _first(lines, tried, end) != head:
         raise ValueError("not what was written")
     return lines, tried, end
@@ -269,15 +269,15 @@ def _row(line: bytes) -> tuple[int, dict[str, Any]]:
     """The inverse of `_line`; a ValueError where the line is not what was written."""
     row = json.loads(line.decode("ascii"))
     try:
-        number, found = (
+        number, result = (
             int(row["number"]),
             {name: float("nan") if row[name] is None else row[name] for name in COLUMNS},
         )
     except (KeyError, TypeError) as failure:
         raise ValueError(f"{failure} is missing") from failure
-    if _line(number, found) != line + b"\n":
+    if _line(number, result) != line + b"\n":
         raise ValueError("not what was written")
-    return number, found
+    return number, result
 
 
 def _whole(rows: Sequence[dict[str, Any]]) -> bytes:

@@ -300,7 +300,7 @@ def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
     held = ["open" if name == "opening" else name for name in kind.holds]
     every_bar = kind.flags.margin or kind.flags.financing or kind.flags.actions
     every_bar = every_bar or kind.flags.delistings or kind.flags.resting_orders
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "flags": replace(
             kind.flags,
             at_next=kind.fill == "next",
@@ -336,9 +336,9 @@ def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
         "MOMENTS": len(Moments.__annotations__),
     }
     if kind.assets == 1 or target != "cpu":  # a GPU's arrays have sizes known when it is compiled
-        found |= {"job.assets": kind.assets, "len(positions)": kind.assets}
+        result |= {"job.assets": kind.assets, "len(positions)": kind.assets}
     if kind.bars:
-        found |= {"job.bars": kind.bars, "prices.left_padding": left_padding(kind.bars)}
+        result |= {"job.bars": kind.bars, "prices.left_padding": left_padding(kind.bars)}
     if not gpu:
-        found |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
-    return found
+        result |= {"LANES": CPU_COLUMNS, "WIDTH": CPU_COLUMNS}
+    return result

@@ -56,13 +56,13 @@ class Pair:
         """Where each column of model then payoff stands in a packed row; a list stands in
         several places.
         """
-        found: dict[str, int | range] = {}
+        result: dict[str, int | range] = {}
         lengths, here = dict(self.lengths), 0
         for name, domain in {**domains(self.model), **domains(self.payoff)}.items():
             if not domain.host_only:
-                found[name] = range(here, here + lengths[name]) if domain.listed else here
+                result[name] = range(here, here + lengths[name]) if domain.listed else here
                 here += lengths.get(name, 1)
-        return found
+        return result
 
     @property
     def names(self) -> tuple[str, ...]:
