@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpuquant.backtesting.kernels.build import (
-    SUMS,
-)
+from gpuquant.backtesting.kernels.build import SUMS
 from gpuquant.backtesting.run import Account
 from gpuquant.data.panel import Panel
 from gpuquant.device import resolve_device
 
 
-def dealt(sums: np.ndarray) -> np.ndarray:
+def fill_counts(sums: np.ndarray) -> np.ndarray:
     """How many orders were filled or refused in each column."""
     return np.asarray(sums[:, SUMS.index("orders")] + sums[:, SUMS.index("rejects")]).astype(
         np.int64
@@ -20,7 +18,7 @@ def dealt(sums: np.ndarray) -> np.ndarray:
 
 
 def record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Walk the chosen columns again, keeping equity and orders: (columns, bars), (orders, 8),
+    """Run the chosen columns again, keeping equity and orders: (columns, bars), (orders, 8),
     orders per column.
 
     On the CPU, once to count the orders and once to keep them, wherever the first run was.
@@ -31,13 +29,13 @@ def record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         and (which == np.arange(account.columns)).all()
     ):
         device = resolve_device("cpu")
-        every = dealt(account.run(device)[0])
+        every = fill_counts(account.run(device)[0])
         _, equity_all, orders_all, _ = account.run(device, record=every)
         return equity_all, orders_all[: every.sum()], every
     equity, orders, numbers = [], [], []
     for column in which:
         one, device = account.of(int(column)), resolve_device("cpu:1")
-        number = dealt(one.run(device)[0])
+        number = fill_counts(one.run(device)[0])
         _, curve, fills, _ = one.run(device, record=number)
         fills = fills[: number[0]].copy()
         fills[:, 1] += (

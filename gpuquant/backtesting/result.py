@@ -107,28 +107,28 @@ class Backtest:
         before.iloc[first] = self.account.cash
         return (equity / before - 1.0).iloc[first:]
 
-    def _dealt(self, columns: Any) -> pd.DataFrame:
+    def _fills(self, columns: Any) -> pd.DataFrame:
         """Everything that reached the market, filled or not."""
         import pandas as pd
 
-        which, _, dealt, count = self._recorded(columns)
+        which, _, fills, count = self._recorded(columns)
         panel = self.account.panel
-        bars = dealt[:, 0].astype(np.int64)
+        bars = fills[:, 0].astype(np.int64)
         return pd.DataFrame(
             {
                 "column": np.repeat(which, count),
                 "bar": bars,
                 "date": panel.index[bars],
-                "asset": np.array(panel.assets, dtype=object)[dealt[:, 1].astype(np.int64)],
+                "asset": np.array(panel.assets, dtype=object)[fills[:, 1].astype(np.int64)],
                 "side": np.where(
-                    np.where(dealt[:, 2] != 0.0, dealt[:, 2], dealt[:, 5]) > 0.0, "buy", "sell"
+                    np.where(fills[:, 2] != 0.0, fills[:, 2], fills[:, 5]) > 0.0, "buy", "sell"
                 ),
-                "size": np.abs(dealt[:, 2]),
-                "price": dealt[:, 3],
-                "fee": dealt[:, 4],
-                "wanted": np.abs(dealt[:, 5]),
-                "cause": np.array(CAUSES, dtype=object)[dealt[:, 6].astype(np.int64)],
-                "reason": np.array(REASONS, dtype=object)[dealt[:, 7].astype(np.int64)],
+                "size": np.abs(fills[:, 2]),
+                "price": fills[:, 3],
+                "fee": fills[:, 4],
+                "wanted": np.abs(fills[:, 5]),
+                "cause": np.array(CAUSES, dtype=object)[fills[:, 6].astype(np.int64)],
+                "reason": np.array(REASONS, dtype=object)[fills[:, 7].astype(np.int64)],
             }
         )
 
@@ -136,13 +136,13 @@ class Backtest:
         """Every fill of the chosen columns: column, bar, date, asset, side, size, price, fee,
         units wanted, cause, and why it was not filled in full.
         """
-        dealt = self._dealt(columns)
-        return dealt[dealt["size"] > 0.0].reset_index(drop=True)
+        fills = self._fills(columns)
+        return fills[fills["size"] > 0.0].reset_index(drop=True)
 
     def rejects(self, columns: Any = None) -> pd.DataFrame:
         """Every order of the chosen columns that could not fill, with its reason."""
-        dealt = self._dealt(columns)
-        return dealt[dealt["size"] == 0.0].drop(columns=["size", "fee"]).reset_index(drop=True)
+        fills = self._fills(columns)
+        return fills[fills["size"] == 0.0].drop(columns=["size", "fee"]).reset_index(drop=True)
 
     def order_status(self) -> pd.DataFrame:
         """What became of each order of a list: its state, the units filled, the bar of its end,

@@ -93,13 +93,13 @@ def _parsed(function: Any, code: Any) -> ast.FunctionDef:
         )
     tree.types = types  # type: ignore[attr-defined]
     tree.file = inspect.getsourcefile(function)  # type: ignore[attr-defined]
-    first = tree.body[0]
+    opening = tree.body[0]
     if (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
+        isinstance(opening, ast.Expr)
+        and isinstance(opening.value, ast.Constant)
+        and isinstance(opening.value.value, str)
     ):
-        tree.body = tree.body[1:] or [ast.copy_location(ast.Pass(), first)]
+        tree.body = tree.body[1:] or [ast.copy_location(ast.Pass(), opening)]
     return tree
 
 

@@ -46,7 +46,7 @@ CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 def values(
     model: type[Model], payoff: type[Payoff], columns: dict[str, Any], device: Any
 ) -> Any | None:
-    """Prices, shape (n,), NaN where the integral does not settle; None when the pair has no
+    """Prices, shape (n,), NaN where the integral does not converge; None when the pair has no
     transform.
     """
     xp = device.xp
@@ -60,13 +60,13 @@ def values(
     size = -(-n // device.threads) if kernel else CHUNK // POINTS
     out = xp.empty(n)
 
-    def settle(which: slice) -> None:
-        with np.errstate(all="ignore"):  # what does not settle is NaN
+    def price_part(which: slice) -> None:
+        with np.errstate(all="ignore"):  # what does not converge is NaN
             out[which] = _priced(
                 model, payoff, {k: v[which] for k, v in rows.items()}, kernel, device
             )
 
-    device.each(settle, n, size)
+    device.each(price_part, n, size)
     return out
 
 
@@ -93,7 +93,7 @@ def _priced(
     kernel: fourier_loop.Kernel | None,
     device: Any,
 ) -> Any:
-    """Prices, shape (n,), NaN where the integral does not settle."""
+    """Prices, shape (n,), NaN where the integral does not converge."""
     xp, row = device.xp, SimpleNamespace(**columns)
     t = row.maturity
     variance = model.control_variance(row, t, xp, device.special)
@@ -146,7 +146,7 @@ class _Path:
     """The integrand along the path of each row, in units of the amount at stake; columns of shape
     (n,), those of `fourier_loop.OWN` among them.
 
-    `enough` is the change by a last halving after which a row has settled, shape (n,).
+    `enough` is the change by a last halving after which a row has converged, shape (n,).
 
     The path with the other bend is -conj(u) of -x, where the real part is the same: half of a path
     is enough, and either bend is right.
@@ -223,9 +223,9 @@ class _Path:
         for level in range(FINEST):
             points, end = POINTS << level, path.columns["_end"]
             finer = 0.5 * (total + path.sums(points, 0.5)[0] / points)
-            settled = abs(finer - total) * end < path.enough
-            out[waiting[settled]] = (finer * end)[settled]
-            waiting, total, path = waiting[~settled], finer[~settled], path.take(~settled)
+            converged = abs(finer - total) * end < path.enough
+            out[waiting[converged]] = (finer * end)[converged]
+            waiting, total, path = waiting[~converged], finer[~converged], path.take(~converged)
             if not len(waiting):
                 break
         return out

@@ -59,11 +59,13 @@ def simulate(
         int(batch.streams.max()),
     )
     values, errors, skewness = _launched(batch, task, paths, tick)
-    goal = np.full(n, np.inf) if task.target_error is None else task.target_error[batch.rows]
+    target_error = (
+        np.full(n, np.inf) if task.target_error is None else task.target_error[batch.rows]
+    )
     for _ in range(3):
         # a pilot in which next to nothing paid cannot know the spread: run such rows again, as long
         # as their own error says
-        late = np.flatnonzero((errors[:, 0] > 1.1 * goal) & (paths < MOST_PATHS))
+        late = np.flatnonzero((errors[:, 0] > 1.1 * target_error) & (paths < MOST_PATHS))
         if not late.size:
             break
         paths[late] = np.maximum(

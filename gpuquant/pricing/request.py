@@ -63,23 +63,23 @@ def checked(asked: Asked, target: Any, n: int) -> Task:
         if not isinstance(value, int | np.integer) or value < 1:
             raise InputError(f"{name} = {value!r}: must be a whole number >= 1")
     rng.check(int(paths), 0, 0)
-    goal = None
+    target_error = None
     if target is not None:
         try:
-            goal = np.asarray(target, dtype=np.float64)
+            target_error = np.asarray(target, dtype=np.float64)
         except (TypeError, ValueError) as failure:
             raise InputError(
                 f"target_error = {target!r}: must be a number > 0, or one for each row"
             ) from failure
         if (
-            goal.ndim > 1
-            or (goal.ndim == 1 and goal.size != n)
-            or not (np.isfinite(goal) & (goal > 0)).all()
+            target_error.ndim > 1
+            or (target_error.ndim == 1 and target_error.size != n)
+            or not (np.isfinite(target_error) & (target_error > 0)).all()
         ):
             raise InputError(
                 f"target_error = {target!r}: must be a number > 0, or one for each of the {n} rows"
             )
-        goal = np.broadcast_to(goal, n)
+        target_error = np.broadcast_to(target_error, n)
     return Task(
         Device("cpu"),
         int(seed),
@@ -88,6 +88,6 @@ def checked(asked: Asked, target: Any, n: int) -> Task:
         int(paths),
         steps,
         bool(greeks),
-        goal,
+        target_error,
         bool(common),
     )
