@@ -157,6 +157,44 @@ def test_a_panel_goes_up_once(walk_panel):
     assert book.times("close") == 1 and book.times("sums") == 1
 
 
+@pytest.mark.parametrize("library", ["cupy", "torch"])
+@pytest.mark.parametrize("kind", ["signals", "weights", "amounts"])
+def test_targets_on_the_gpu_stay_there(library, kind, walk_panel):
+    """Made on a stream of the library itself."""
+    draw = np.random.default_rng(1).choice([1.0, 0.0, -1.0, np.nan], walk_panel.close.shape)
+    given = draw * {"signals": 1.0, "weights": 0.1, "amounts": 5.0}[kind]
+    expected = gq.backtest(walk_panel, **{kind: given}, device="cpu")
+    if library == "cupy":
+        import cupy
+
+        with cupy.cuda.Stream(non_blocking=True) as stream:
+            there = cupy.asarray(given) + 0.0
+            stream.synchronize()
+    else:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("a torch without CUDA")
+        with torch.cuda.stream(torch.cuda.Stream()):
+            there = torch.from_numpy(given).cuda() + 0.0
+            torch.cuda.current_stream().synchronize()
+    with transfer_log() as log:
+        found = gq.backtest(walk_panel, **{kind: there})
+    assert found.meta["device"].startswith("cuda") and not log.times("targets")
+    np.testing.assert_allclose(found.equity(), expected.equity(), rtol=1e-12)
+
+
+def test_implied_volatilities_on_the_gpu_stay_there():
+    import cupy
+
+    quotes = {"option_type": "call", "spot": 100.0, "strike": 100.0, "maturity": 1.0, "rate": 0.0}
+    prices = np.linspace(1.0, 30.0, 1000)
+    found = gq.implied_volatility(price=cupy.asarray(prices), **quotes)
+    expected = gq.implied_volatility(price=prices, **quotes)
+    assert isinstance(found, cupy.ndarray)
+    np.testing.assert_allclose(found.get(), expected, rtol=1e-11)
+
+
 def test_story_a_on_the_device(us20, tmp_path, monkeypatch):
     from tests.test_stories import BLOCKS
 
