@@ -44,17 +44,17 @@ class Body(ast.NodeTransformer):
         if isinstance(node.test, ast.BoolOp) and isinstance(
             node.test.op, ast.And
         ):  # `CHOICE and test` is `test`, or nothing
-            parts = [(part, self._known(part)) for part in node.test.values]
+            parts = [(part, self._constant(part)) for part in node.test.values]
             left = [part for part, value in parts if value is None]
             if any(value is not None and not value for _, value in parts):
                 node.test = ast.Constant(False)
             elif left and len(left) < len(parts):
                 node.test = left[0] if len(left) == 1 else ast.BoolOp(ast.And(), left)
-        known = self._known(node.test)
-        if known is None:
+        constant = self._constant(node.test)
+        if constant is None:
             return self.generic_visit(node)
         lines = [
-            self.visit(line) for line in (node.body if known else node.orelse)
+            self.visit(line) for line in (node.body if constant else node.orelse)
         ]  # the other side may not even be sayable
         return [
             line for part in lines for line in (part if isinstance(part, list) else [part])
@@ -73,9 +73,9 @@ class Body(ast.NodeTransformer):
         if word == "lanes":
             node.iter = ast.parse("range(LANES)", mode="eval").body
         elif (
-            word == "range" and not limits and self._known(loop.args[0]) == 1
+            word == "range" and not limits and self._constant(loop.args[0]) == 1
         ):  # a loop of one turn is its body
-            return self._turns(node.body, name.id, 1)
+            return self._written_out(node.body, name.id, 1)
         elif word in ("unrolled", "part") and not self.gpu:
             node.iter = ast.Call(ast.Name("range", ast.Load()), limits or loop.args, [])
         elif word in ("unrolled", "part"):
@@ -86,17 +86,17 @@ class Body(ast.NodeTransformer):
                     mode="eval",
                 ).body
                 node.body = [ast.If(inside, node.body, [])]
-            return self._turns(node.body, name.id, self._known(loop.args[0]))
+            return self._written_out(node.body, name.id, self._constant(loop.args[0]))
         return node
 
-    def _known(self, node: ast.expr) -> Any:
+    def _constant(self, node: ast.expr) -> Any:
         """The value of an expression of the run's constants alone, or None."""
         node = self.visit(copied(node))
         if any(isinstance(n, ast.Name) for n in ast.walk(node)):
             return None
         return eval(ast.unparse(ast.fix_missing_locations(node)))
 
-    def _turns(self, body: list[ast.stmt], name: str, count: int) -> list[ast.stmt]:
+    def _written_out(self, body: list[ast.stmt], name: str, count: int) -> list[ast.stmt]:
         """The body once for each turn, with the turn's number in place of its name."""
         return [
             Rename({name: ast.Constant(turn)}).visit(copied(line))
@@ -105,18 +105,18 @@ class Body(ast.NodeTransformer):
         ]
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        known = self.constants.get(node.id) if isinstance(node.ctx, ast.Load) else None
-        return ast.Constant(known) if isinstance(known, bool | int | float) else node
+        constant = self.constants.get(node.id) if isinstance(node.ctx, ast.Load) else None
+        return ast.Constant(constant) if isinstance(constant, bool | int | float) else node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         """`flags.stops`, where `flags` holds constants, and `job.bars` where that is one."""
         text, root = ast.unparse(node), node.value
-        known = self.constants.get(text)
-        if known is None and isinstance(root, ast.Name) and root.id in self.constants:
-            known = getattr(self.constants[root.id], node.attr)
-        if known is None:
+        constant = self.constants.get(text)
+        if constant is None and isinstance(root, ast.Name) and root.id in self.constants:
+            constant = getattr(self.constants[root.id], node.attr)
+        if constant is None:
             return self.generic_visit(node)
-        return ast.Constant(known if isinstance(known, bool | float) else int(known))
+        return ast.Constant(constant if isinstance(constant, bool | float) else int(constant))
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         """`START + 2 * 3` is one number: a compiler would type and lower each step."""

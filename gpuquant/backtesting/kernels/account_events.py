@@ -13,8 +13,8 @@ from gpuquant.backtesting.kernels.execution import execute_order, record_fill
 from gpuquant.backtesting.kernels.flags import extra, flags
 from gpuquant.backtesting.kernels.price_access import (
     close_at,
+    extra_at,
     last_close,
-    more_at,
     split_at,
     value_of,
 )
@@ -48,7 +48,7 @@ def apply_actions(run: Run, account: Account, tally: Tally, positions: list[Posi
     for j in range(len(positions)):
         position = positions[j]
         if position.units != 0.0:
-            dividend = position.units * more_at(run.prices, extra.dividends, j, t)
+            dividend = position.units * extra_at(run.prices, extra.dividends, j, t)
             ratio = split_at(run.prices, j, t)
             account.cash += dividend
             tally.dividends += dividend
@@ -66,7 +66,7 @@ def pay_delisted(run: Run, account: Account, tally: Tally, positions: list[Posit
     the delisting.
     """
     for j in range(len(positions)):
-        last = more_at(run.prices, extra.delistings, j, t)
+        last = extra_at(run.prices, extra.delistings, j, t)
         units = positions[j].units
         if last > -2.0 and units != 0.0:
             price = max(last_close(run.prices, j, t) * (1.0 + last), 1e-12)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from gpuquant.backtesting.kernels.flags import extra, flags
 from gpuquant.backtesting.kernels.price_access import (
+    extra_at,
     fill_at,
-    known_close,
+    fill_or_last_close,
     last_close,
-    more_at,
     value_of,
 )
 from gpuquant.backtesting.kernels.records import Account, Order, Position, Run
@@ -85,7 +85,7 @@ def short_share(run: Run, account: Account, positions: list[Position], t):
     shorting = 0.0
     room = account.cash
     for j in range(len(positions)):
-        price = known_close(run.prices, j, t)
+        price = fill_or_last_close(run.prices, j, t)
         if positions[j].order < 0.0:
             shorting += opening_units(positions[j]) * price
         covered = units_once_covered(run, positions[j], j, t)
@@ -99,7 +99,7 @@ def units_once_covered(run: Run, position: Position, j, t):
     """
     size = max(position.order, 0.0)
     if flags.volumes:
-        volume = more_at(run.prices, extra.volume, j, t)
+        volume = extra_at(run.prices, extra.volume, j, t)
         most = run.settings.max_participation * volume if volume > 0.0 else 0.0
         if size > most:
             size = most if flags.partial_fills else 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from gpuquant.backtesting.kernels.buying_power import most_openable
 from gpuquant.backtesting.kernels.codes import MIN_UNITS, Cause, Reject
 from gpuquant.backtesting.kernels.flags import extra, flags
-from gpuquant.backtesting.kernels.price_access import close_at, last_close, more_at
+from gpuquant.backtesting.kernels.price_access import close_at, extra_at, last_close
 from gpuquant.backtesting.kernels.records import Account, Filled, Order, Position, Run, Tally
 from gpuquant.backtesting.kernels.stop_levels import set_stop_levels
 from gpuquant.backtesting.kernels.trade_statistics import count_trade
@@ -72,7 +72,7 @@ def execute_order(
 def limit_by_volume(run: Run, account: Account, j, order: Order, size, t):
     """The size that the volume of bar `t` allows, and its share of the volume."""
     share = 0.0
-    volume = more_at(run.prices, extra.volume, j, t)
+    volume = extra_at(run.prices, extra.volume, j, t)
     if not (volume > 0.0):
         volume = 0.0
     if order.cause != Cause.DELISTING:  # which pays out whatever trades

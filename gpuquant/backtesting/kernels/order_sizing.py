@@ -22,8 +22,8 @@ from gpuquant.backtesting.kernels.flags import flags
 from gpuquant.backtesting.kernels.price_access import (
     bar_span,
     fill_at,
+    fill_or_last_close,
     first_price,
-    known_close,
     split_at,
     value_of,
 )
@@ -73,7 +73,7 @@ def size_orders(
     """
     equity = account.cash
     for j in range(len(positions)):
-        equity += value_of(positions[j].units, known_close(run.prices, j, t))
+        equity += value_of(positions[j].units, fill_or_last_close(run.prices, j, t))
     account.equity = equity
     opening = 0.0
     covering = 0.0

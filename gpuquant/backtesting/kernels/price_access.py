@@ -2,6 +2,16 @@
 
 Kernel source. `j` counts the assets of the account and `t` the bars. Nothing here reads a bar
 after `t`.
+
+| function           | price                                     | where the asset halts |
+|--------------------|-------------------------------------------|-----------------------|
+| close_at           | the close of bar t                        | the last close        |
+| last_close         | the close of bar t - 1, split-adjusted    | the last close        |
+| fill_at            | the price at which orders fill at bar t   | NaN                   |
+| fill_or_last_close | the same                                  | the last close        |
+| first_price        | the open of bar t, or the fill price      | NaN                   |
+| bar_span           | the low and the high of bar t             | NaN                   |
+| past_close, ...    | n bars ago, as a share of now             | the last close; NaN   |
 """
 
 # mypy: ignore-errors
@@ -23,14 +33,14 @@ def fill_at(prices: Prices, j, t):
     return prices.fill[prices.first_asset + j, prices.left_padding + t]
 
 
-def more_at(prices: Prices, what, j, t):
-    """What else is known of bar `t`."""
+def extra_at(prices: Prices, what, j, t):
+    """A field of bar `t` besides its close, by its number in `extra`."""
     return prices.extra[what, prices.first_asset + j, prices.left_padding + t]
 
 
 def split_at(prices: Prices, j, t):
     """The shares that one share becomes at the beginning of bar `t`."""
-    return more_at(prices, extra.splits, j, t)
+    return extra_at(prices, extra.splits, j, t)
 
 
 def value_of(units, price):
@@ -42,7 +52,7 @@ def shares_since(prices: Prices, j, since, t):
     """The shares that one share of bar `since` has become at bar `t`."""
     shares = 1.0
     if flags.actions:
-        shares = more_at(prices, extra.shares, j, t) / more_at(prices, extra.shares, j, since)
+        shares = extra_at(prices, extra.shares, j, t) / extra_at(prices, extra.shares, j, since)
     return shares
 
 
@@ -54,7 +64,7 @@ def last_close(prices: Prices, j, t):
     return price
 
 
-def known_close(prices: Prices, j, t):
+def fill_or_last_close(prices: Prices, j, t):
     """The fill price of bar `t`, or the last close where the asset does not trade."""
     price = fill_at(prices, j, t)
     if flags.allow_halts:
@@ -66,7 +76,7 @@ def first_price(prices: Prices, j, t, fill):
     """The first price of bar `t` that an order may meet: its open, or where no range is known the
     price at which orders fill.
     """
-    return more_at(prices, extra.open, j, t) if flags.ranges else fill
+    return extra_at(prices, extra.open, j, t) if flags.ranges else fill
 
 
 def bar_span(prices: Prices, j, t, first):
@@ -74,8 +84,8 @@ def bar_span(prices: Prices, j, t, first):
     low = min(first, close_at(prices, j, t))
     high = max(first, close_at(prices, j, t))
     if flags.ranges:
-        low = more_at(prices, extra.low, j, t)
-        high = more_at(prices, extra.high, j, t)
+        low = extra_at(prices, extra.low, j, t)
+        high = extra_at(prices, extra.high, j, t)
     return low, high
 
 
@@ -103,7 +113,7 @@ def past_close(past: Past, n):
 def past_price(past: Past, what, n):
     """A price of the bar n bars ago, of a share as it is now; NaN before the first."""
     then = past.bar - bars_back(past.prices, n)
-    price = more_at(past.prices, what, past.asset, then)
+    price = extra_at(past.prices, what, past.asset, then)
     if flags.actions:
         price = price / shares_since(past.prices, past.asset, then, past.bar)
     return price
@@ -127,7 +137,7 @@ def past_low(past: Past, n):
 def past_volume(past: Past, n):
     """The volume n bars ago, in shares as they are now; NaN before the first."""
     then = past.bar - bars_back(past.prices, n)
-    volume = more_at(past.prices, extra.volume, past.asset, then)
+    volume = extra_at(past.prices, extra.volume, past.asset, then)
     if flags.actions:
         volume = volume * shares_since(past.prices, past.asset, then, past.bar)
     return volume

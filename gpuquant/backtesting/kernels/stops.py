@@ -10,7 +10,7 @@ from __future__ import annotations
 from gpuquant.backtesting.kernels.codes import NO_LIMIT, Cause
 from gpuquant.backtesting.kernels.execution import execute_order
 from gpuquant.backtesting.kernels.flags import extra, flags
-from gpuquant.backtesting.kernels.price_access import close_at, fill_at, more_at
+from gpuquant.backtesting.kernels.price_access import close_at, extra_at, fill_at
 from gpuquant.backtesting.kernels.records import Account, Order, Position, Prices, Run, Tally
 from gpuquant.backtesting.kernels.stop_levels import move_trailing_stop
 
@@ -37,8 +37,8 @@ def bar_range(prices: Prices, j, t):
     low = close_at(prices, j, t)
     high = low
     if flags.ranges and not flags.close_only:
-        low = more_at(prices, extra.low, j, t)
-        high = more_at(prices, extra.high, j, t)
+        low = extra_at(prices, extra.low, j, t)
+        high = extra_at(prices, extra.high, j, t)
     return low, high
 
 
@@ -154,7 +154,7 @@ def stop_fill(prices: Prices, j, t, side, hit, level):
     last = close_at(prices, j, t)
     first = last
     if flags.ranges and not flags.close_only:
-        first = more_at(prices, extra.open, j, t)
+        first = extra_at(prices, extra.open, j, t)
     way = -side if hit == Cause.TAKE_PROFIT else side
     price = first if way * first <= way * level else level
     price = last if hit == Cause.TIME else price

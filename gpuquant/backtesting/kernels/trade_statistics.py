@@ -8,7 +8,7 @@ Kernel source.
 from __future__ import annotations
 
 from gpuquant.backtesting.kernels.flags import extra, flags
-from gpuquant.backtesting.kernels.price_access import close_at, more_at, shares_since, split_at
+from gpuquant.backtesting.kernels.price_access import close_at, extra_at, shares_since, split_at
 from gpuquant.backtesting.kernels.records import Account, Position, Run, Tally
 
 
@@ -65,10 +65,10 @@ def lowest_and_highest(run: Run, j, t, entry_bar, entry_price):
             low = min(low, worst * scale)
             high = max(high, best * scale)
             entry_then += (
-                more_at(run.prices, extra.dividends, j, q)
-                * more_at(run.prices, extra.shares, j, q)
+                extra_at(run.prices, extra.dividends, j, q)
+                * extra_at(run.prices, extra.shares, j, q)
                 / split_at(run.prices, j, q)
-                / more_at(run.prices, extra.shares, j, t)
+                / extra_at(run.prices, extra.shares, j, t)
             )
     else:
         for q in range(entry_bar + 1, t + 1):
@@ -83,6 +83,6 @@ def range_after_entry(run: Run, j, q, entry_bar):
     worst = close_at(run.prices, j, q)
     best = worst
     if flags.ranges and (q > entry_bar):
-        worst = more_at(run.prices, extra.low, j, q)
-        best = more_at(run.prices, extra.high, j, q)
+        worst = extra_at(run.prices, extra.low, j, q)
+        best = extra_at(run.prices, extra.high, j, q)
     return worst, best
