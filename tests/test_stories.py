@@ -1,5 +1,5 @@
 """The three stories of docs/stories.md, run as they stand, in one folder and one after the
-other.
+other; the research on the last eleven years of its prices, and in the slow tests on all.
 """
 
 import re
@@ -33,7 +33,7 @@ def folder(tmp_path_factory, us20):
     ).to_frame(index=False)
     nodes["volatility"] = 0.35 - 0.0005 * (nodes["strike"] - 120.0)
     nodes.to_parquet(place / "AAPL_surface.parquet")
-    n = 24
+    n = 12
     pd.DataFrame(
         {
             "id": np.arange(n),
@@ -52,8 +52,18 @@ def folder(tmp_path_factory, us20):
     return place
 
 
+@pytest.fixture(
+    scope="module",
+    params=["2012", pytest.param("1990", marks=pytest.mark.slow)],
+    ids="from {}".format,
+)
+def history(request, us20):
+    """The prices that the research loads: eight years to train on, and at least three to test."""
+    return us20.between(request.param)
+
+
 @pytest.fixture(scope="module")
-def names():
+def names(history):
     """What one story leaves for the next: `fund` and `prices`."""
     return {}
 
@@ -63,7 +73,8 @@ def tell(block, names, folder, monkeypatch):
     exec(compile(block, "<story>", "exec"), names)
 
 
-def test_story_a_research(folder, names, monkeypatch):
+def test_story_a_research(folder, names, history, monkeypatch):
+    monkeypatch.setitem(gq.data.samples.SETS, "us20", lambda: history)
     tell(BLOCKS[0], names, folder, monkeypatch)
     assert (folder / "tearsheet.html").stat().st_size < 500_000
     assert len(names["grid"]) == 20 * 20 * 50
@@ -78,12 +89,11 @@ def test_story_a_research(folder, names, monkeypatch):
         == names["result"].summary()
     )
     first = names["result"].panel.dates[0]
-    assert first >= np.datetime64(
-        "1998-01-01"
-    )  # eight years of training before it: out of sample alone
+    assert first >= history.dates[0] + np.timedelta64(8 * 365, "D")  # out of sample alone
 
 
-def test_story_b_pricing(folder, names, monkeypatch):
+def test_story_b_pricing(folder, monkeypatch):
+    names = {}
     tell(BLOCKS[1], names, folder, monkeypatch)
     assert isinstance(gq.price(names["call"], names["flat"]).value, float)
     frame = names["priced"].frame
@@ -104,11 +114,12 @@ def test_story_b_from_the_shell(folder, monkeypatch, capsys):
         assert words[0] == "gpuquant"
         assert main(words[1:]) == 0, capsys.readouterr().err
     out = capsys.readouterr().out
-    assert "24 contracts" in out and "monte_carlo" in out and "cuda" in out
+    assert "12 contracts" in out and "monte_carlo" in out and "cuda" in out
 
 
-def test_story_c_risk(folder, names, monkeypatch):
+def test_story_c_risk(folder, names, history, monkeypatch):
     if "fund" not in names:  # the first story was told to another process
+        monkeypatch.setitem(gq.data.samples.SETS, "us20", lambda: history)
         tell(BLOCKS[0], names, folder, monkeypatch)
     tell(BLOCKS[2], names, folder, monkeypatch)
     risk = names["risk"]

@@ -293,6 +293,7 @@ class _Rows:
 
 
 def add_message(messages: np.ndarray, mask: np.ndarray, text: str) -> None:
+    """Give the rows of a mask a message, where they have none yet."""
     rows = np.flatnonzero(mask)
     rows = rows[messages[rows] == ""]
     messages[rows] = text

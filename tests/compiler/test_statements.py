@@ -100,7 +100,9 @@ def arrays(arguments):
             yield argument
 
 
-@pytest.mark.parametrize("question", RUNS)
+@pytest.mark.parametrize(
+    "question", ["a price", "Fourier prices", pytest.param("a back-test", marks=pytest.mark.slow)]
+)
 def test_a_kernel_computes_what_numba_makes_of_it(question, monkeypatch):
     compared = []
     real = build.tile

@@ -37,7 +37,15 @@ def model(name):
     return getattr(gq.models, name)(**MODELS[name])
 
 
-@pytest.mark.parametrize("problem", PRICES, ids=lambda p: f"{p[0]}-{p[1]}")
+@pytest.mark.parametrize(
+    "problem",
+    [
+        # two million paths of ten years
+        pytest.param(p, marks=pytest.mark.slow if "Kahl" in p[-1] else ())
+        for p in PRICES
+    ],
+    ids=lambda p: f"{p[0]}-{p[1]}",
+)
 def test_known_answers(problem, device):
     _, payoff, contract, name, market, expected, tolerance, source = problem
     how = {
