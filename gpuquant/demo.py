@@ -1,4 +1,4 @@
-"""The demonstration: one thread through every floor, on real prices, in a few minutes.
+"""The demonstration: all parts of the library in one run, on real prices, in a few minutes.
 
 A signal is trained on 20 US stocks, back-tested out of sample and reported; a book of 20,000
 contracts on their last closes is priced. Everything is written to one folder.
@@ -95,7 +95,7 @@ def demo(folder: Path, *, device: str | Device = "auto", small: bool = False) ->
 def funds(
     panel: Panel, fees: Proportional, size: Size, folder: Path, device: str | Device
 ) -> tuple[Portfolio, Portfolio]:
-    """The fund with every feature and the one with past prices alone, in one ledger."""
+    """Two trained funds in one trial log: with every feature, and with features of prices only."""
     simple = [features.Momentum(window=21), features.RealizedVolatility(window=21)]
     rich = [
         features.SimulatedOptions(model=Heston, window=252, maturity=21, every=size.every),

@@ -1,4 +1,4 @@
-"""What this machine has, whether its parts agree, and how to mend what does not."""
+"""Diagnostics: the hardware and packages of this machine, their conflicts, and how to fix them."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _memory() -> str:
 
 
 def checkup() -> Checkup:
-    """Look at everything and run a one-second self-test."""
+    """Check the packages, the CPU, the GPU and the kernel cache."""
     out = Checkup()
     out.lines += [
         f"gpuquant {__version__}, Python {platform.python_version()}, {platform.platform()}"
@@ -176,7 +176,7 @@ def checkup() -> Checkup:
 
 
 def self_test(kind: str) -> tuple[bool, str]:
-    """Philox's known answer through a compiled kernel of this device."""
+    """Whether a compiled kernel on this device gives Philox's known numbers, and a line of text."""
     start = time.perf_counter()
     from gpuquant.device.elementwise import philox_words
 

@@ -1,9 +1,8 @@
-"""Files written once and whole: what a path holds is what was there before or what was written,
-whatever happens in between.
+"""Atomic writes: a path holds either its old content or all of the new content, never a part.
 
-The content goes to a sibling with a random name, is forced to the disk, and takes the path's place
-in one step; a killed writer leaves a sibling that the next writer of the same path removes. A path
-that cannot be written is known before the work that fills it.
+The content goes to a sibling, a file with a random name in the same folder. The sibling is forced
+to the disk and replaces the path in one step. A killed writer leaves its sibling, and the next
+writer of the same path removes it. A path that is not writable is refused before the work starts.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from gpuquant import system
 from gpuquant.errors import DataError, DiskError, InputError
 
 SCRATCH = ".{name}.{token}.part"  # beside the path, hidden
-YOUNG = 60.0  # seconds in which a writer that has made its sibling has surely locked it
+YOUNG = 60.0  # seconds; a writer has surely locked its sibling so long after creating it
 LONGEST_NAME = 200  # bytes of a file's name, so that its sibling's fits into 255
 
 
 def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
-    """A path that can be written: its folder exists, or is made where `parents` is asked for, and
-    takes files; no folder is in its own place.
+    """A path that can be written: its folder exists, or is created if `parents`, and takes files;
+    the path itself is not a folder.
 
     Raises
     ------
     InputError
-        It is no path.
+        The value is not a path.
     DiskError
-        It cannot be written, and why.
+        The path cannot be written; the message says why.
     """
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise InputError(f"{what} = {path!r}: must be the path of a file")
@@ -68,16 +67,16 @@ def ready(path: Any, what: str = "path", *, parents: bool = False) -> Path:
 
 
 def present(path: Any, what: str = "file") -> Path:
-    """A path that something lies at.
+    """The path of a file or folder that exists.
 
     Raises
     ------
     InputError
-        It is no path.
+        The value is not a path.
     DataError
-        Nothing is there.
+        The path does not exist.
     DiskError
-        The system does not let us look.
+        The system denies access to the path.
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"{what} = {path!r}: must be the path of a file")
@@ -87,12 +86,12 @@ def present(path: Any, what: str = "file") -> Path:
 
 
 def exists(path: Any, what: str = "file") -> bool:
-    """Whether something lies at a path; a folder that does not let us look is an error, not a no.
+    """Whether a path exists; denied access is an error, not False.
 
     Raises
     ------
     DiskError
-        The system does not let us look.
+        The system denies access to the path.
     """
     try:
         os.stat(path)
@@ -129,14 +128,13 @@ def ready_folder(path: Any, what: str = "folder") -> Path:
 
 @contextmanager
 def whole(path: Any, what: str = "path") -> Iterator[Path]:
-    """A sibling of `path` to write to; once the block ends well it takes the place of `path`, and
-    else nothing has happened.
+    """A sibling of `path` to write to. If the block succeeds, the sibling replaces `path`;
+    otherwise `path` does not change.
 
     Raises
     ------
     InputError, DiskError
-        As of `ready`; the disk is full, or the writing failed: what was there before is there
-        still.
+        As in `ready`; or the disk is full, or the write fails: the old content is kept.
     """
     result = ready(path, what)
     _sweep(result)
@@ -146,7 +144,7 @@ def whole(path: Any, what: str = "path") -> Iterator[Path]:
     except OSError as failure:
         raise _refused(result, what, failure) from failure
     try:
-        lock(handle)  # as long as its writer lives no other takes it for a leftover
+        lock(handle)  # while its writer lives, no other process removes it as a leftover
         yield scratch
         with suppress(FileNotFoundError):
             system.set_mode(handle, stat.S_IMODE(result.stat().st_mode))
@@ -188,7 +186,7 @@ _held: set[int] = set()
 
 
 def _let_go() -> None:
-    """A child has the open files of its parent's other threads, and nobody to close them."""
+    """Close the locked files in a forked child: the threads that would close them are not there."""
     for handle in _held:
         with suppress(OSError):
             os.close(handle)
@@ -205,13 +203,13 @@ def write(path: Any, content: bytes | str, what: str = "path") -> None:
 
 
 def rescued(path: Any, writer: Callable[[Path], None]) -> Path:
-    """Write by `writer(path)`; where that fails, write to the temporary files instead and say
-    where.
+    """Write with `writer(path)`; if that fails, write to a temporary folder instead.
 
     Raises
     ------
     DiskError
-        It could not be written to `path`; the message says where it is now, or that it is nowhere.
+        The file could not be written to `path`; the message says where the file is now, or that it
+        could not be written there either.
     """
     try:
         writer(Path(path))

@@ -1,9 +1,9 @@
-"""Locks of a process that forks: none is held in the child by a thread that the child does not
-have.
+"""Locks of a process that forks: in the child, no lock is held by a thread that exists only in the
+parent.
 
-What the compiler does is never cut in two: a fork waits until another thread has made its kernel.
-LLVM's own locks are free then, too, since nothing of ours calls LLVM without this one. What is only
-looked up is made anew in the child.
+A fork never interrupts the compiler: it waits until other threads have compiled their kernels.
+LLVM's own locks are free then, too, since gpuquant calls LLVM only under the lock `compiling`.
+Thread pools and other locks are made anew in the child.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def in_child(renew: Callable[[], object]) -> None:
 
 
 def _renew_bars() -> None:
-    """Progress bars of another thread may have been drawn at the fork."""
+    """Give tqdm a new lock: another thread may have held the old lock at the fork."""
     lock = threading.RLock()
     for name in ("tqdm", "tqdm.auto"):  # each has a class of bars, and each class its lock
         if name in sys.modules:

@@ -2,17 +2,17 @@
 
 Conventions, the same in back-tests, risk and reports:
 
-- simple returns, of which there is one fewer than prices; n returns are n / `periods` years; -
-standard deviations with ddof 1; annualised by `periods` bars a year, by default as the dates of a
-Series have it, and 252 without dates; the risk-free rate is 0; - drawdowns are negative; a value at
-risk or an expected shortfall is positive for a loss; - the quantile at level a of n outcomes is the
-worst but floor((1 - a) n) of them, an outcome itself and not a point between two: of 100 at 95 %
-the
-  sixth worst, since five are worse (McNeil, Frey and Embrechts, 2005, definition 2.10);
-- what is not defined is NaN: a ratio to nothing, a mean of no trades.
+- returns are simple, one fewer than the prices; n returns span n / `periods` years;
+- standard deviations use ddof 1; annual figures count `periods` bars a year, by default read from
+  the dates of a Series or a frame, and 252 without dates; the risk-free rate is 0;
+- drawdowns are negative; a value at risk or an expected shortfall is positive for a loss;
+- the quantile at level a of n outcomes is the outcome that has floor((1 - a) n) worse ones, without
+  interpolation: of 100 outcomes at 95 % the sixth worst, since five are worse (McNeil, Frey and
+  Embrechts, 2005, definition 2.10);
+- an undefined measure, such as a division by zero or the mean of no trades, is NaN.
 
-A function takes a list, an array, a Series or a frame of returns: a float for one series, an array
-or Series with a number for each column of several.
+A function takes a list, an array, a Series or a frame of returns. It returns a float for one
+series, and an array or a Series with one number per column for several series.
 """
 
 from __future__ import annotations
@@ -131,30 +131,30 @@ def omega(returns: Any) -> Any:
 
 
 def max_drawdown(returns: Any) -> Any:
-    """The deepest fall of compounded equity from its highest so far, the start among them;
+    """The largest drawdown of compounded equity from its running peak, which includes the start;
     negative.
 
-    As empyrical; skfolio gives it positive, and of summed returns unless told to compound.
+    As in empyrical. skfolio's is positive, and sums returns unless it is told to compound.
     """
     return _measure("max_drawdown", returns)
 
 
 def max_drawdown_bars(returns: Any) -> Any:
-    """Bars of the longest time below an earlier height of the equity."""
+    """Length of the longest drawdown, in bars."""
     return _measure("max_drawdown_bars", returns)
 
 
 def average_drawdown(returns: Any) -> Any:
-    """Mean over all bars of the fall from the highest equity so far; negative.
+    """Mean drawdown over all bars; negative.
 
-    skfolio's is positive; QuantStats' is the mean over the separate falls.
+    skfolio's is positive; QuantStats averages over the separate drawdowns.
     """
     return _measure("average_drawdown", returns)
 
 
 def ulcer(returns: Any) -> Any:
-    """Root of the mean squared fall from the highest equity so far (Martin and McCann, 1989), as
-    skfolio's with compounded returns.
+    """Root of the mean squared drawdown over all bars (Martin and McCann, 1989), as in skfolio
+    with compounded returns.
     """
     return _measure("ulcer", returns)
 
@@ -199,13 +199,13 @@ def worst_bar(returns: Any) -> Any:
 
 
 def hit_rate(returns: Any) -> Any:
-    """Bars that gained, of those that gained or lost."""
+    """Share of the bars with a gain among the bars with a gain or a loss."""
     return _measure("hit_rate", returns)
 
 
 def tail_ratio(returns: Any) -> Any:
-    """The return that 5 % of bars reach over the loss that 5 % reach; empyrical interpolates
-    both.
+    """The 95 % quantile of the returns divided by the 95 % quantile of the losses; empyrical
+    interpolates both.
     """
     return _measure("tail_ratio", returns)
 
@@ -307,8 +307,8 @@ def expected_best_sharpe(trials: int, spread: float) -> float:
 
 
 def deflated_sharpe(returns: Any, trials: int, spread: float) -> float:
-    """Probability that the true Sharpe ratio exceeds what the best of `trials` lucky ones would
-    show.
+    """Probability that the true Sharpe ratio exceeds the expected largest Sharpe ratio of `trials`
+    strategies without skill.
 
     `spread` is the standard deviation of the trials' Sharpe ratios per bar (Bailey and Lopez de
     Prado, 2014, eq. 2).
@@ -317,8 +317,8 @@ def deflated_sharpe(returns: Any, trials: int, spread: float) -> float:
 
 
 def minimum_length(trials: int, sharpe: float) -> float:
-    """Years of record below which the best of `trials` lucky ones would be expected to show this
-    annual Sharpe ratio.
+    """Minimum track record in years: on a shorter one, the best of `trials` strategies without
+    skill is expected to exceed this annual Sharpe ratio.
 
     (E[max of trials standard normals] / sharpe)^2 (Bailey, Borwein, Lopez de Prado and Zhu, 2014,
     theorem 1).

@@ -1,5 +1,5 @@
-"""Progress bars on long work: tqdm in a terminal or a notebook where it is installed, silence
-where nobody watches.
+"""Progress bars of long work in a terminal or a notebook: tqdm, or one line if tqdm is not
+installed. Elsewhere, nothing is printed by default.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def bar(total: int, label: str, show: bool | None = None) -> Iterator[Callable[[int], None]]:
-    """A bar of `total` units; the value is called with how many are done since the last call.
+    """A bar of `total` units; it yields a function to call with the units done since the last call.
 
-    `show=None` draws it when a terminal or a notebook watches.
+    `show=None` draws the bar only in a terminal or a notebook.
     """
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     if not (watched if show is None else show):

@@ -1,9 +1,9 @@
-"""Records as JSON and back: frozen dataclasses and networks, by the names of an allow-list. Nothing
-in a file is imported, run or believed.
+"""Records to JSON and back: frozen dataclasses and networks, by names on an allow-list. Nothing in
+a file is imported or executed, and every value is checked.
 
 A record is `{"record": "features.Momentum", "fields": {"window": 21}}`. Reading makes only classes
-of the list that it is given; a field that the class lacks, or of a type that it does not state, is
-refused by name, and ranges are the constructor's own.
+on the given list. An unknown field or a value of a wrong type is refused by name; the constructor
+checks ranges.
 """
 
 from __future__ import annotations
@@ -173,8 +173,8 @@ def _find(name: Any, records: Mapping[str, type], path: str) -> type:
 
 
 def _fields(cls: type) -> dict[str, Any]:
-    """The fields of a record, or the arguments that make a network but for what a learner fills
-    in, and their types.
+    """The fields of a record and their types; for a network, the constructor's arguments without
+    `inputs`, which the learner supplies.
     """
     if dataclasses.is_dataclass(cls):
         hints = typing.get_type_hints(cls)

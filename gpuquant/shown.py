@@ -1,7 +1,7 @@
-"""How an object shows itself, and the text that identifies it, which are two things.
+"""Two texts of an object: a short one that is displayed, and a full one that identifies it.
 
-What people see is short: arrays by their ends, long collections by their length. What identifies an
-object, in a log of trials, holds every number.
+The displayed text shows the ends of an array and the length of a long collection. The identifying
+text, for a log of trials, covers every number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Measures from running sums: what a back-test adds up bar by bar, or what a series of
-returns comes to.
+"""Measures from running sums, which a back-test adds up bar by bar, or `sums_of` computes from a
+series of returns.
 
-A measure that is not defined (a ratio to nothing, a mean of no trades) is NaN, never infinite.
+An undefined measure (a division by zero, the mean of no trades) is NaN, never infinite.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import math
 import numpy as np
 
 PERIODS = 252.0
-STILL = 1e-12  # of the sum of squares: below it what is left of a variance is rounding
+STILL = 1e-12  # a variance below this share of the sum of squares is rounding error
 
 
 def tail_mass(level: float, count: int) -> float:
-    """How many of `count` outcomes are beyond a level, such as 5 of 500 at 0.99, whatever 1 -
-    0.99 rounds to.
+    """The number (1 - level) * count of outcomes beyond a level, such as 5 of 500 at 0.99, free of
+    the rounding error of 1 - level.
     """
     return round((1.0 - level) * count, 9)
 
 
 def worst(ordered: np.ndarray, level: float) -> np.ndarray:
-    """The outcome, of ascending ones along the first axis, below which lie no more than 1 -
-    `level` of them: the one after the floor((1 - level) n)-th.
+    """The quantile of n outcomes that ascend along the first axis: outcome number
+    floor((1 - level) n) + 1, so that at most a share 1 - `level` of them lies below it.
     """
     return np.asarray(ordered[min(math.floor(tail_mass(level, len(ordered))), len(ordered) - 1)])
 

@@ -1,7 +1,7 @@
-"""What an operating system may lack: locks of files, users, forks, descriptors of folders.
+"""Features that an operating system may lack: file locks, users, forks, descriptors of folders.
 
-All that only some systems have is asked for here, so that the library runs without. Where files
-have no locks, two writers of one file are not kept apart; each file is still written whole.
+The library asks for such features only here, and runs without them. Without file locks, two writers
+of one file are not kept apart; each file is still written whole.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The back-test engine: rules in grids, signals, weights, amounts and orders, each in one launch of
-the walk.
+"""The back-test engine. Grids of rules, signals, weights, amounts and orders each run in one launch
+of the bar loop.
 
-Fills happen at the next bar (its open, or its close where a panel has only closes) unless `fill`
-asks, by name, for the close or the open of the bar that decided.
+An order fills at the next bar (at its open, or at its close where a panel has only closes), unless
+`fill` names the close or the open of the bar that decided.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ from gpuquant.rules.base import Rule
 from gpuquant.validation.overfitting import counted
 
 ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
-# bars of a path on a GPU: the driver reserves 32 bytes of each for every thread that may run at
-# once
+# longest path on a GPU, in bars: the driver reserves 32 bytes per bar for every thread that may run
+# at the same time
 MAX_GPU_BARS = 1000
 
 
@@ -86,27 +86,28 @@ def backtest(
     Parameters
     ----------
     prices : Panel, DataFrame, path, or paths
-        Closes, and whatever else the panel knows of its bars; a `gpuquant.Store` for a rule over
+        Closes, and any other fields that the panel has. For rules only: a `gpuquant.Store` with
         prices larger than memory; or `gpuquant.SimulatedPrices(...)` or
-        `gpuquant.BootstrappedPrices(...)`, for a rule over many price paths that are made as they
-        are traded.
+        `gpuquant.BootstrappedPrices(...)`, which generate many price paths during the run.
     rule : Rule, optional
-        With sequences as parameters: a grid, each column an account of its own on one asset.
+        Sequences as parameters make a grid. Each column is an account of its own on one asset.
     signals : DataFrame or array, shape (bars, assets), optional
-        1 long, 0 flat, -1 short, NaN no change: an account per asset, as for a rule.
+        1 long, 0 flat, -1 short, NaN no change. Each asset has an account of its own.
     weights, amounts : DataFrame or array, shape (bars, assets), optional
-        Target shares of equity, or target units; NaN changes nothing. One account, sells before
-        buys, buys cut to the cash there is. Without `margin` new shorts are cut so that all shorts
-        together come to what the account is worth.
+        Target shares of equity, or target units; NaN changes nothing. One account holds all
+        assets. Sales execute before purchases, and purchases are cut to the cash available.
+        Without `margin`, new shorts are cut so that all shorts together are worth no more than the
+        account's equity.
     orders : DataFrame, optional
-        A row for each order, of one account: `bar` or `date` at whose close it is sent, `asset`,
-        signed `size` (missing: what closes the holding, or the parent's fill), `of` (units, value,
-        equity, cash, or holding: a share of the units held), `limit`, `stop`, `bars` it lives,
-        `group` of which one fill cancels the others, `parent` (the row whose fill it waits for).
-        Both prices make a stop-limit. Prices and units are of shares as they are when the order is
-        sent: a split restates both.
+        One row per order, all for one account. Columns: `bar` or `date` (the order is sent at the
+        close of that bar), `asset`, signed `size` (missing: the order closes the position, or the
+        fill of its parent), `size_type` (units, value, equity, cash, or holding: a share of the
+        units held), `limit`, `stop`, `bars` (how many bars the order is valid), `group` (a fill of
+        one order cancels the other orders of its group) and `parent` (the row of the order that
+        must fill first). An order with a limit and a stop is a stop-limit order. Prices and units
+        refer to shares at the time when the order is sent; a later split adjusts them.
     size : Size, optional
-        Of a signal's order, and the lots of every order.
+        Size of the order of a signal, and limits such as lots for every order.
     stops : Stops, optional
         Stop-loss, take-profit, trailing and time stops; sequences multiply the grid.
     margin : Margin, optional
@@ -114,34 +115,37 @@ def backtest(
     costs : Cost, optional
         Such as `costs.Proportional(rate=0.0005)`; trading is free without it.
     fill : str
-        next (the next bar's open, or its close where there are no opens), same_close, or same_open
-        (arrays alone: they then know what comes before the open).
+        next (the next bar's open, or its close where there are no opens), same_close, or same_open.
+        A rule decides at the close and cannot use same_open. With same_open, row t of an array may
+        use only information from before the open of bar t.
     cash_allocation : str
-        pro_rata (all buys are cut by one factor) or sequential (the smallest buy first, until the
-        cash is gone).
+        pro_rata (one factor cuts all purchases) or sequential (purchases execute from the smallest
+        to the largest, until the cash is used up).
     cash : float
-        Start of every account, in currency units.
+        Starting cash of every account, in currency units.
     align : str
-        What becomes of a row of signals, weights, amounts or orders that is dated on no bar: exact,
-        it is an error that names the first three; next, it belongs to the next bar.
+        Treatment of a row of signals, weights, amounts or orders whose date is not the date of a
+        bar. exact: an error names the first three such dates; next: the row belongs to the next
+        bar.
     periods : float, optional
-        Bars a year, for annualised measures; by default as the dates have it (`Panel.frequency`).
+        Bars a year, for annualised measures; by default taken from the dates (`Panel.frequency`).
         Yearly rates accrue by the time between bars.
     benchmark : array or Series, shape (bars,), or "equal_weight", optional
         Prices that alpha, beta and the information ratio are measured against; a Series may have
         more dates than the prices.
     detail : bool
-        Measure tails and excursions, too, which takes about as long as the rest; tails on a CPU
-        alone.
+        Measure tails and excursions as well. They take about as long as all other measures
+        together. Tails are measured only on a CPU.
     top : int, optional
-        Keep only so many columns, the best `by` a measure: a grid of any size in bounded memory.
+        Number of columns to keep: the best by the measure `by`. A grid of any size then runs in
+        bounded memory.
     workers : Dask client or address, optional
-        Spread the columns of a rule or of signals over workers, each with all its cores; the
-        results are the same bits.
+        Spread the columns of a rule or of signals over workers; each worker uses all its cores.
+        The results are bit for bit the same.
     device : str
         auto, cpu, cpu:THREADS, cuda, cuda:INDEX.
     progress : bool, optional
-        Show a bar; by default where a terminal or notebook watches.
+        Show a progress bar; by default only in a terminal or a notebook.
 
     Returns
     -------
@@ -237,7 +241,7 @@ def launched(
 def _entered(
     account: Account, given: Mapping[str, Any], device: str | Device, align: str
 ) -> Account:
-    """The account with the one of the entries that is given."""
+    """The account with the rule, signals, weights, amounts or orders that the caller gave."""
     panel, fill = account.panel, account.fill
     name, value = next((name, value) for name, value in given.items() if value is not None)
     if name == "rule":
@@ -273,8 +277,8 @@ def _device_for(device: str | Device, columns: int, targets: Any) -> Device:
 
 
 def _device_for_paths(device: str | Device, bars: int) -> Device:
-    """The device that makes paths: a CPU, unless the caller names a GPU, whose threads must have
-    room for a path each.
+    """The device that generates paths: a CPU, unless the caller names a GPU. Each thread of a GPU
+    must have memory for a whole path.
     """
     if device == "auto":
         return replace(

@@ -29,11 +29,11 @@ ORDER_COLUMNS = (
 
 
 def aligned(values: Any, panel: Panel, name: str, device: Device, align: str = "exact") -> Any:
-    """An array of the panel's shape, aligned by date and asset where it is a frame; on the device
-    where it lies there already, else on the host.
+    """An array of the panel's shape; a frame is aligned by date and asset. An array on the device
+    stays there; all others are on the host.
 
-    With `align="next"` a row dated between two bars belongs to the later one; of several rows that
-    fall on one bar the last counts.
+    With `align="next"` a row dated between two bars belongs to the later bar. If several rows fall
+    on one bar, the last known value of each asset counts.
     """
     if not hasattr(values, "columns") and (
         hasattr(values, "reindex") or (hasattr(values, "dtype") and hasattr(values, "to_list"))
@@ -72,7 +72,7 @@ def aligned(values: Any, panel: Panel, name: str, device: Device, align: str = "
         )
         for row in (
             order if len(set(at.tolist())) < len(at) else ()
-        ):  # rows that fall on one bar: of each asset the last that says anything
+        ):  # several rows on one bar: the last value of each asset that is not NaN counts
             given_here = ~np.isnan(given_numbers[row])
             array[at[row], places[given_here]] = given_numbers[row, given_here]
         if len(set(at.tolist())) == len(at):
@@ -102,10 +102,10 @@ def _numbers_of(values: Any, name: str) -> np.ndarray:
 def parse_targets(
     values: Any, panel: Panel, name: str, device: Device, align: str = "exact"
 ) -> Any:
-    """Target weights or amounts as an array of their own, each a number below NO_CHANGE, or NaN."""
+    """Target weights or amounts in a new array; each is finite and below NO_CHANGE, or NaN."""
     array = aligned(values, panel, name, device, align)
     if device.holds(values) or np.may_share_memory(array, on_host(values, name)):
-        array = array.copy()  # columns that are looked into are run again
+        array = array.copy()  # a later run of chosen columns reads the copy
     for bad, allowed in (
         (np.isinf, "finite, or NaN for no change"),
         (lambda x: x >= NO_CHANGE, f"below {NO_CHANGE:g}"),

@@ -1,4 +1,4 @@
-"""Trading for nothing, which a result says of itself."""
+"""Trading without costs; a result reports that trading is free."""
 
 from __future__ import annotations
 

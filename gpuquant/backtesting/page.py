@@ -22,12 +22,12 @@ BEST = 20  # columns in the table of the best
 
 
 def write(result: Backtest, path: Any) -> Path:
-    """The best column of a back-test, what remains of it when all that were tried are counted,
-    and where it lies among them.
+    """Write the page of a back-test: the best column, its Sharpe ratio deflated by the number of
+    trials, and the distribution of all columns.
     """
     import pandas as pd
 
-    path = disk.ready(path, "report", parents=True)  # before the work of making it
+    path = disk.ready(path, "report", parents=True)  # fail before the page is computed
     best = result.deflated_sharpe()
     column = int(best["column"])
     dates = result.account.panel.clock

@@ -59,15 +59,15 @@ def spread(account: Account, device: Device, workers: Any, tick: Any) -> list[np
 
 
 def _sums(account: Account, device: str) -> np.ndarray:
-    """What a worker does."""
+    """The sums of one part, computed on a worker."""
     return account.run(resolve_device(device))[0]
 
 
 def best(
     account: Account, device: Device, top: int, by: str, tick: Any
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """The sums and numbers of the best columns, and what the whole grid's Sharpe ratios spread;
-    an asset, and PART rows of parameters, at a time.
+    """The sums and numbers of the best columns, and the mean and spread of the Sharpe ratios of the
+    whole grid. One asset, and at most PART rows of parameters, run at a time.
     """
     kept, numbers = np.empty((0, len(SUMS))), np.empty(0, np.int64)
     count, level, square = 0, 0.0, 0.0

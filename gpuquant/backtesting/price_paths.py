@@ -20,16 +20,16 @@ from gpuquant.shown import Shown
 
 @dataclass(frozen=True)
 class Paths(Shown):
-    """The base: `paths` price paths of `bars` bars, of which a rule sees one at a time.
+    """The base of all price paths. A rule sees one path at a time.
 
     Parameters
     ----------
     paths, bars : int
-        How many, and how long; the first bar is today.
+        Number of paths, and bars of each path; the first bar is today.
     seed : int
-        Of the draws, 0 to 2^64 - 1.
+        Seed of the random numbers, 0 to 2^64 - 1.
     tick : float
-        Prices are whole multiples of it, as quoted ones are.
+        Tick size; prices are whole multiples of it, like quoted prices.
     """
 
     paths: int
@@ -64,12 +64,12 @@ class Paths(Shown):
 
     @property
     def source(self) -> np.ndarray:
-        """What history holds: the log of today's price, and log returns."""
+        """The log of today's price, then the log returns of history; one zero without history."""
         return np.zeros(1)
 
     @property
     def step(self) -> float:
-        """Years from bar to bar, or the chance to leave a block."""
+        """Years from bar to bar, or the probability that a new block begins at a bar."""
         raise NotImplementedError
 
 
@@ -122,14 +122,14 @@ class SimulatedPrices(Paths):
 @dataclass(frozen=True)
 class BootstrappedPrices(Paths):
     """Paths of resampled returns: blocks of history, of random length and place, one after the
-    other; after its last return history begins anew.
+    other. A block that reaches the last return of history continues with the first.
 
     Parameters
     ----------
     prices : Panel, frame or series
-        Of one asset; what is resampled, and today's price is its last.
+        Prices of one asset. Their returns are resampled, and the last price is today's price.
     block : float
-        Mean length of a block, in bars; 1 takes every bar by itself.
+        Mean length of a block, in bars; 1 draws every bar independently.
 
     References
     ----------

@@ -21,7 +21,8 @@ def record(account: Account, which: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     """Run the chosen columns again, keeping equity and orders: (columns, bars), (orders, 8),
     orders per column.
 
-    On the CPU, once to count the orders and once to keep them, wherever the first run was.
+    The columns run on the CPU, whatever device the first run used: once to count the orders and
+    once to record them.
     """
     if (
         isinstance(account.panel, Panel)

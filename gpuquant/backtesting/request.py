@@ -1,4 +1,6 @@
-"""What a back-test is asked for: its choices checked, its benchmark read, its columns named."""
+"""The request for a back-test: checks of its options, returns of its benchmark, names of its
+columns.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ CASH_ALLOCATION = ("pro_rata", "sequential")
 def _check_choices(
     fill: str, cash_allocation: str, align: str, cash: float, top: int | None, by: str, workers: Any
 ) -> None:
-    """The words and numbers of a run are what they should be."""
+    """Refuse options of a run that are not allowed."""
     for name, value, allowed in (
         ("fill", fill, FILLS),
         ("cash_allocation", cash_allocation, CASH_ALLOCATION),
@@ -50,8 +52,8 @@ def _check_choices(
 
 
 def _periods(periods: Any, panel: Any, paths: Paths | None) -> float:
-    """Bars a year: the caller's, or as the dates or the paths have it; asked for where they do not
-    say.
+    """Bars a year, from the caller, the paths or the dates; an error if none of them gives the
+    number.
     """
     if periods is not None:
         return scalar("periods", periods)
@@ -66,7 +68,7 @@ def _periods(periods: Any, panel: Any, paths: Paths | None) -> float:
 
 
 def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: str) -> None:
-    """The terms of an account are what they should be, and go together."""
+    """Refuse terms of an account that are of a wrong type or contradict each other."""
     if not isinstance(cost, Cost):
         raise InputError(
             f"costs = {cost!r}: must be a cost such as gpuquant.costs.Proportional(rate=0.0005)"

@@ -1,5 +1,5 @@
-"""What a back-test gives back: the measures of every account, and for those one asks about,
-equity, orders, trades and pictures.
+"""The results of a back-test: measures of every account; and equity, orders, trades and plots of
+the accounts that the caller chooses.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Backtest:
     Attributes
     ----------
     sums : dict of arrays, shape (columns,)
-        What the back-test accumulated.
+        Sums that the run accumulated; the measures are computed from them.
     labels : dict of arrays, shape (columns,)
         Asset and parameters of each column.
     columns : int array, shape (columns,)
         The numbers of the accounts in the whole run; all of them, unless only the best were kept.
     statuses : array
-        Of resting orders, what became of each.
+        The final status of each resting order.
     meta : dict
     """
 
@@ -145,8 +145,8 @@ class Backtest:
         return fills[fills["size"] == 0.0].drop(columns=["size", "fee"]).reset_index(drop=True)
 
     def order_status(self) -> pd.DataFrame:
-        """What became of each order of a list: its state, the units filled, the bar of its end,
-        and the reason where it did not fill.
+        """The status of each order of `orders=`: its state, the units filled, the bar at which the
+        order ended, and the reason if it did not fill.
         """
         import pandas as pd
 
@@ -166,10 +166,11 @@ class Backtest:
         )
 
     def trades(self, columns: Any = None, *, matching: str = "average") -> pd.DataFrame:
-        """The trades of the chosen columns, those still open valued at the last price.
+        """The trades of the chosen columns; open trades are valued at the last price.
 
-        `matching` is average (a sale against the average of what is held), fifo (against what was
-        bought first) or position (one row from the first fill of a holding to its last).
+        `matching` is average (a sale is matched with the average entry price of the position),
+        fifo (a sale is matched with the earliest purchases) or position (one row for each position,
+        from its first fill to its last).
         """
         if matching not in ("average", "fifo", "position"):
             raise unknown("matching", matching, ("average", "fifo", "position"))
@@ -210,21 +211,21 @@ class Backtest:
         return frame
 
     def drawdowns(self, columns: Any = None) -> pd.DataFrame:
-        """Every fall of the chosen columns from a highest equity: peak, lowest point, recovery,
-        depth and length in bars.
+        """Every drawdown of the chosen columns: peak, lowest point, recovery, depth, and length in
+        bars.
         """
         return matched.drawdowns(self.equity(columns), self.account.cash)
 
     def deflated_sharpe(self) -> dict[str, float]:
-        """The best column, and what remains of it when all that were tried are counted
+        """The best column, and its Sharpe ratio deflated by the number of trials
         (`gpuquant.validation.overfitting`).
 
         Returns
         -------
         dict
-            column, trials, sharpe, deflated_sharpe (the probability that the true ratio exceeds the
-            luck of so many trials), and minimum_years (the record that so good a ratio needs to be
-            more than luck).
+            column, trials, sharpe, deflated_sharpe (the probability that the true ratio is above
+            the best ratio that so many trials would reach by luck), and minimum_years (the years
+            of record above which luck alone is not expected to reach the ratio).
         """
         if self.account.paths is not None:
             raise InputError(
@@ -255,8 +256,8 @@ class Backtest:
         }
 
     def needed(self, best: dict[str, float]) -> str:
-        """How long a record would have to be for the best ratio to be more than luck, and how
-        long it is, in words.
+        """A text: the years of record that the best ratio needs to be more than luck, and the years
+        that the back-test has.
         """
         there = (
             "there are "
@@ -269,8 +270,8 @@ class Backtest:
         )
 
     def summary(self) -> str:
-        """A few lines: the account, or the best and the middle of a grid, the deflated figure
-        first; over paths, the distribution.
+        """A few lines of text: for one account its measures; for a grid the deflated Sharpe ratio,
+        the best and the median; for price paths the distribution.
         """
         text = in_words(self)
         return f"{text}\nwithout costs: trading is free here" if self.account.free else text
@@ -283,15 +284,15 @@ class Backtest:
         return f"{self.frame.head(20).to_html()}<p>{len(self)} columns{free}</p>"
 
     def report(self, path: str | Path) -> Path:
-        """Write the best column and where it lies among all as one offline HTML page, the
-        deflated figure first; its path.
+        """Write one offline HTML page with the deflated Sharpe ratio, the best column and the
+        distribution of all columns; return the path of the page.
         """
         from gpuquant.backtesting.page import write
 
         return write(self, path)
 
     def names(self, which: Any) -> list[str]:
-        """What columns are called in a picture."""
+        """The names of columns in a plot."""
         return [
             ", ".join(
                 f"{name} {v[c]}" if name != "asset" else str(v[c])

@@ -106,11 +106,11 @@ class Account:
 
     @property
     def groups(self) -> int:
-        """What each row of parameters trades: assets, or paths, or the panel as a whole."""
+        """How many groups a row of parameters trades: assets, paths, or 1 with shared cash."""
         return len(self.panel.assets) // self.assets if self.paths is None else self.paths.paths
 
     def flags(self, held: Collection[str]) -> Flags:
-        """What its kernel does, on a panel that knows `held`."""
+        """The switches of the account's kernel, for a panel with the fields `held`."""
         stops, margin, size = self.stops, self.margin, self.size
         trails = "trailing" in self.parameters
         rates = () if margin is None else (margin.margin_rate, margin.cash_rate, margin.borrow_rate)
@@ -202,8 +202,8 @@ class Account:
 
     @property
     def origin(self) -> int:
-        """The bar from whose close the first return is measured; with fills at the same bar's
-        open that is before the first.
+        """The first bar that has a return: 0 where orders fill at the open of the bar that decided,
+        otherwise 1.
         """
         return int(self.fill != "same_open")
 
@@ -214,8 +214,8 @@ class Account:
 
     @property
     def years(self) -> np.ndarray:
-        """Years from the bar before to each bar, shape (bars,); of made-up paths a bar's is that
-        of their model.
+        """Years from the previous bar to each bar, shape (bars,); on generated paths every step is
+        1 / `periods`.
         """
         if self.paths is None:
             return self.panel.years
@@ -226,8 +226,9 @@ class Account:
     def run(
         self, device: Device, progress: Any = None, *, record: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Running sums (columns, sums), and with `record` (what each column deals) equity and
-        orders too; the statuses of tickets.
+        """Running sums (columns, sums), equity, orders, and statuses of resting orders.
+
+        Equity and orders are written only with `record`, the number of orders of each column.
         """
         self._exact()
         resident = self.panel.to_device(device)
@@ -259,7 +260,7 @@ class Account:
         )
         width = launch.width(device) if device.kind == "cuda" else CPU_COLUMNS
         units = -(-count // width)
-        # bars of all columns in a tenth of a second; drawing one takes longer than reading it
+        # bars that run in a tenth of a second; generating a bar takes longer than reading one
         quick = 5e6 if self.paths is None else 1e6
         chunk = max(1, min(int(quick / (width * bars)), units // (16 * device.threads)))
         launch.run(

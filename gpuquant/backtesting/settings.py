@@ -23,24 +23,27 @@ class Size(Member):
     Parameters
     ----------
     amount : Column, shape (1,)
-        In the unit that `size_type` names; > 0.
+        Size of the order of a signal, in the unit that `size_type` names; > 0.
     size_type : Column, shape (1,)
-        equity (a share of it), cash (a share of what there is to spend once the other side is
-        closed, the fee included), units, value (currency units), or risk (the share of equity that
-        the stop-loss loses).
+        equity (a share of the equity), cash (a share of the cash that is left after the opposite
+        position is closed; this share also pays the fee), units, value (currency units), or risk
+        (the share of equity that is lost if the stop-loss fills).
     lot_size : Column, shape (1,)
-        Units come in multiples of it; 0: any fraction.
+        Orders are whole multiples of this number of units; 0: any fraction.
     min_size : Column, shape (1,)
-        Units below which nothing is traded.
+        An order of fewer units is refused, unless it closes a whole position.
     max_participation_rate : Column, shape (1,)
-        Largest share of a bar's volume, where the panel knows it; within (0, 1].
+        Largest share of a bar's volume that an order may take; within (0, 1]. A share below 1 needs
+        a panel with volume.
     allow_partial_fills : Column, shape (1,)
-        True: an order is filled as far as it can be; False: all or nothing.
+        True: an order is filled as far as possible; False: an order is filled whole or refused.
     pyramiding : Column, shape (1,)
-        True: a signal in the direction that is held adds to it, and one in the other takes off as
-        much; False: it does nothing.
+        True: a signal in the direction of the position adds the amount to the position, and a
+        signal in the other direction subtracts the amount; False: a signal in the direction of the
+        position changes nothing.
     direction : Column, shape (1,)
-        both; long or short: what would open the other side is cut to what closes this one.
+        both; long or short: the account opens positions of this side only, and an order of the
+        other side is cut to the units that close a position.
     """
 
     amount: Column = positive(default=1.0)
@@ -57,32 +60,34 @@ class Size(Member):
 class Stops(Member):
     """Orders that protect a holding, from the bar after its entry on.
 
-    A stop-loss is `stop_loss` below the entry (above it for a short), a trailing stop `trailing`
-    below the best price since, a take-profit `take_profit` beyond the entry. A bar that opens
-    beyond one fills at its open; one that meets both sides fills the loss. Sequences make a grid of
-    all combinations.
+    A stop-loss lies the share `stop_loss` below the entry price (above it for a short position). A
+    trailing stop lies `trailing` below the best price since the entry. A take-profit lies
+    `take_profit` beyond the entry price. If a bar opens beyond one of these prices, the fill is at
+    the open. If a bar reaches both a stop and the take-profit, the stop fills. Sequences make a
+    grid of all combinations.
 
     Parameters
     ----------
     stop_loss, take_profit, trailing : Column
         Shares of the price; > 0, or not given.
     max_holding_bars : Column
-        Close at the close of the bar that is so many after the entry; not given: never.
+        The position closes at the close of the bar that is this many bars after its entry; not
+        given: never.
     trigger : Column, shape (1,)
-        What meets a stop: range, the bar's high and low, where the panel knows them; close, its
-        close alone, which is where it fills.
+        The prices that trigger a stop. range: the bar's high and low, where the panel has them;
+        close: only the bar's close, and the stop fills at that close.
     trail_reference : Column, shape (1,)
-        What a trailing stop follows: range, the best price that may trigger; close, the best close.
-        Of the entry's bar where `entry_bar` says so.
+        The price that a trailing stop follows. range: the best price that can trigger a stop;
+        close: the best close. The entry's own bar counts only if `entry_bar` is True.
     entry_reference : Column, shape (1,)
-        What the entry is: fill, its price; close, that of its bar; signal, the close of the bar
-        before, at which a bracket is written.
+        The entry price from which stops are measured. fill: the price of the fill; close: the
+        close of the entry's bar; signal: the close of the bar before, as in a bracket order.
     entry_bar : Column, shape (1,)
-        Whether the rest of the entry's own bar may trigger.
+        True: the rest of the entry's own bar can trigger a stop.
     slip_stops : Column, shape (1,)
-        Whether stops slip, as market orders do.
+        True: a fill by a stop pays slippage, like a market order.
     slip_limits : Column, shape (1,)
-        Whether a take-profit, which is a limit, slips, too.
+        True: a fill by a take-profit pays slippage, although a take-profit is a limit order.
     """
 
     stop_loss: Column = optional(sample=0.05)
@@ -141,17 +146,17 @@ class Margin(Member):
     Parameters
     ----------
     initial : Column, shape (1,)
-        Equity that a position of value 1 needs when it is opened; within (0, 1]: 0.5 is twofold
-        leverage.
+        Equity that a new position of value 1 requires; within (0, 1]. 0.5 allows twofold leverage.
     maintenance : Column, shape (1,)
-        Below this share of what is held, everything is sold at the next fill; below `initial`.
+        If the equity falls below this share of the gross value of all positions, all positions are
+        closed at the next fill; must be below `initial`.
     margin_rate, cash_rate : Column, shape (1,)
-        Paid on borrowed cash, earned on cash, per year.
+        Interest paid on borrowed cash, and interest earned on cash, per year.
     borrow_rate : Column, shape (1,)
-        Paid on the value of shares sold short, per year.
+        Fee paid on the value of shares sold short, per year.
     lock_short_proceeds : Column, shape (1,)
-        True: the proceeds of a short, and as much again, cannot be spent until it is covered, and
-        nothing is lent.
+        True: twice the proceeds of a short sale are locked until the short is covered, and the
+        account cannot borrow.
     """
 
     initial: Column = within(0.0, 1.0, default=1.0, sample=0.5)

@@ -22,12 +22,12 @@ LINES = (
 
 
 def shown(value: float, form: str) -> str:
-    """A measure in words; what is not defined has no sign and no unit."""
+    """A measure as text; an undefined measure is shown without a sign and a unit."""
     return f"{value:{form}}" if np.isfinite(value) else "undefined"
 
 
 def in_words(result: Backtest) -> str:
-    """The measures of one column, or the best of many and what is left of it."""
+    """The measures of one column; of a grid the best, deflated; of paths the distribution."""
     m = result.measures
     if result.account.paths is not None:
         low, middle, high = np.nanquantile(m["sharpe"], (0.05, 0.5, 0.95))

@@ -15,19 +15,18 @@ COLUMNS = (
     "column", "asset", "direction", "size", "entry_bar", "entry_price", "entry_fee", "exit_bar",
     "exit_price", "exit_fee", "dividends", "pnl", "return", "closed",
 )  # fmt: skip
-TINY = 1e-9  # of a holding: what rounding leaves of one that was closed
+TINY = 1e-9  # share of a position; a smaller remainder after a sale is rounding
 
 
 class Events:
-    """What happens to a share of one asset: the splits and dividends by which fills of different
-    days are told in the same shares.
+    """Splits and dividends of one asset. They convert fills of different days to the same shares.
 
     Parameters
     ----------
     shares : array, shape (bars,)
-        What one share of the first bar has become by each bar.
+        Number of shares that one share of the first bar has become by each bar.
     dividends : array, shape (bars,)
-        Cash that one share of the first bar, and what it has become, has been paid by each bar.
+        Cash paid by each bar on one share of the first bar and the shares it has become.
     """
 
     def __init__(self, shares: np.ndarray, dividends: np.ndarray) -> None:
@@ -48,8 +47,8 @@ def trades(orders: pd.DataFrame, panel: Any, matching: str) -> pd.DataFrame:
     """One row per closed part of a holding, and one per holding still open, valued at the last
     price.
 
-    Units and prices of a row are of shares as they are at its exit, whatever split before; the
-    profit holds the dividends that were paid meanwhile.
+    Units and prices of a row are in shares at the exit: earlier fills are adjusted for splits. The
+    profit includes the dividends paid between entry and exit.
 
     Parameters
     ----------
@@ -58,8 +57,9 @@ def trades(orders: pd.DataFrame, panel: Any, matching: str) -> pd.DataFrame:
     panel : Panel
         The prices.
     matching : str
-        average: a sale is matched with the average of what is held; fifo: with what was bought
-        first, a row for each part; position: from the first fill to the last of a holding, one row.
+        average: a sale is matched with the average entry price of the position; fifo: a sale is
+        matched with the earliest purchases, one row for each part; position: one row for each
+        position, from its first fill to its last.
     """
     import pandas as pd
 

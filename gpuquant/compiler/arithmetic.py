@@ -1,10 +1,10 @@
-"""Arithmetic in LLVM's language: casts, operators, comparisons and places in arrays, of values
+"""Arithmetic in LLVM IR: casts, operators, comparisons and addresses of array elements, for values
 whose types are known.
 
-README.md has the rules. A whole number has 64 bits once something is done with it, and with a float
-it becomes a float64; two of 64 bits, one with a sign and one without, do not mix. One with a sign
-never leaves its range, and nothing is divided by zero: that is the source's affair. A product and a
-sum are contracted to one instruction where the machine has it, and nothing is reordered.
+README.md has the rules. Arithmetic on integers has 64 bits; arithmetic on an integer and a float
+is in float64. An int64 and a uint64 do not mix. Kernel source must not overflow an int64, and must
+not divide an integer by zero: no check is made here. A multiplication and an addition may become
+one instruction where the machine has it. Nothing is reordered.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ COMPARED = {
 
 
 def _conversion(old: str, new: str) -> str:
-    """LLVM's instruction from one type of number to another of another size."""
+    """LLVM's instruction that converts a number of type `old` to type `new`."""
     if old in FLOATS and new in FLOATS:
         return "fpext" if new == "f64" else "fptrunc"
     if old in FLOATS:
@@ -68,12 +68,12 @@ class Arithmetic:
     def __init__(self, name: str, target: Target) -> None:
         self.name = name
         self.target = target
-        self.line: ast.stmt | None = None  # the statement they are for
+        self.line: ast.stmt | None = None  # the statement that is compiled now
         self.lines: list[str] = []
         self.count = 0
 
     def op(self, text: str) -> str:
-        """An instruction with a result; its name."""
+        """Write an instruction that has a result, and return the result's name."""
         self.count += 1
         self.lines.append(f"  %v{self.count} = {text}")
         return f"%v{self.count}"
@@ -88,7 +88,7 @@ class Arithmetic:
         return MemberError(f"{self.name}{line}: {why}")
 
     def alike(self, a: Kind, b: Kind) -> Kind:
-        """The kind that holds both, or an error that names the line."""
+        """The kind that holds the values of both kinds, or an error that shows the line."""
         try:
             return wider(a, b)
         except TypeError as failure:
@@ -108,7 +108,7 @@ class Arithmetic:
             )
         if isinstance(kind, Array) and isinstance(
             value.kind, Array
-        ):  # an extent that was known is one that is not
+        ):  # the kind has run-time extents where the value has constants
             return Value(
                 kind,
                 (
@@ -177,9 +177,7 @@ class Arithmetic:
         return Value(kind, (self._floored(isinstance(op, ast.Mod), kind, x, y),))
 
     def integer(self, word: str, a: str, b: str, flags: str = " nsw") -> str:
-        """Two whole numbers of 64 bits added, subtracted or multiplied: worked out here where
-        both are known.
-        """
+        """Add, subtract or multiply two 64-bit integers; two constants are folded here."""
         if not a.startswith("%") and not b.startswith("%"):
             x, y = int(a), int(b)
             result = x + y if word == "add" else x - y if word == "sub" else x * y
@@ -190,7 +188,7 @@ class Arithmetic:
         return self.op(f"{word}{flags} i64 {a}, {b}")
 
     def _floored(self, rest: bool, kind: str, x: str, y: str) -> str:
-        """Python's division of whole numbers, towards minus infinity, or its rest."""
+        """Python's `//` of two integers, rounded towards minus infinity, or its remainder `%`."""
         if kind == "u64":
             return self.op(f"u{'rem' if rest else 'div'} i64 {x}, {y}")
         left = self.op(f"srem i64 {x}, {y}")
@@ -253,7 +251,7 @@ class Arithmetic:
         return self.op(f"icmp {sign}{whole} {SCALARS[kind]} {x}, {y}")
 
     def chosen(self, test: str, a: Value, b: Value) -> Value:
-        """One of two values of one kind, both of which are at hand."""
+        """Select one of two values of the same kind; both are computed already."""
         if a.parts == b.parts:
             return a
         return Value(
@@ -269,8 +267,8 @@ class Arithmetic:
     def place(
         self, array: Value, index: Sequence[Value], inside: str = "inbounds "
     ) -> tuple[str, str]:
-        """The kind and the place in memory of an element, which is `inside` the array unless
-        nothing will be read there.
+        """The kind and the address of an element. `inside` is LLVM's flag `inbounds`, or empty for
+        a prefetch, whose address may lie outside the array.
         """
         kind = array.kind
         if not isinstance(kind, Array) or len(index) != len(kind.shape):

@@ -1,4 +1,4 @@
-"""The blocks and the memory of one function on its way into LLVM's language."""
+"""The basic blocks and the memory of one function that is being compiled to LLVM IR."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gpuquant.compiler.types import (
 
 
 class Scope(Protocol):
-    """What is around a function: the others by name, what other names stand for, and the one
-    that a call comes to.
+    """The program around a function: the other functions by name, the meanings of other names, and
+    the compiled function that a call resolves to.
     """
 
     @property
     def target(self) -> Target:
-        """What it is written for."""
+        """The target that the program is compiled for."""
 
     @property
     def functions(self) -> Mapping[str, ast.FunctionDef]:
@@ -33,26 +33,26 @@ class Scope(Protocol):
         """What other names stand for: a number, or another name."""
 
     def shared(self, size: int) -> str:
-        """The symbol of so many bytes that a block's threads share."""
+        """The symbol of `size` bytes of memory that a block's threads share."""
 
     def called(self, name: str, kinds: tuple[Kind, ...]) -> tuple[str, Kind]:
-        """The symbol and the kind of the result of a word for arguments of these kinds."""
+        """The symbol of a function for arguments of these kinds, and the kind of its result."""
 
 
 class Blocks(Arithmetic):
-    """One function on its way into LLVM's language: its names, its blocks and its memory."""
+    """One function that is being compiled to LLVM IR: its names, basic blocks and memory."""
 
     def __init__(self, name: str, program: Scope, given: Mapping[str, Value]) -> None:
         super().__init__(name, program.target)
         self.program = program
-        self.given = given  # its arguments
-        self.entry = False  # whether it is a kernel's first
+        self.given = given  # the function's arguments
+        self.entry = False  # whether the function is a kernel's entry
         self.stored: set[str] = set()  # the names that are assigned to
-        self.sure: set[str] = set()  # those of them that have a value by now
-        self.kinds: dict[str, Kind] = {}  # of names that are assigned to
-        self.places: dict[str, tuple[str, ...]] = {}  # and where they lie
-        self.slots: list[str] = []  # what is done before the first line
-        self.heaps: list[str] = []  # scratch to give back
+        self.sure: set[str] = set()  # the assigned names that surely have a value at this point
+        self.kinds: dict[str, Kind] = {}  # the kinds of the assigned names
+        self.places: dict[str, tuple[str, ...]] = {}  # the stack addresses of the assigned names
+        self.slots: list[str] = []  # the instructions before the first statement
+        self.heaps: list[str] = []  # where the pointers to heap arrays are; freed at the end
         self.block = ""
         self.open = True
 
@@ -80,7 +80,7 @@ class Blocks(Arithmetic):
         self.block, self.open = label, True
 
     def room(self, types: Sequence[str]) -> tuple[str, ...]:
-        """New places in memory, which LLVM turns into registers."""
+        """New places on the stack, set to zero, which LLVM turns into registers."""
         made = []
         for type_ in types:
             self.count += 1
@@ -89,11 +89,11 @@ class Blocks(Arithmetic):
         return tuple(made)
 
     def on_stack(self, name: str, what: str) -> str:
-        """A place of this name in the thread's own memory, made before the first line."""
+        """Allocate stack memory under this name, before the first statement."""
         space = self.target.stack
         if not space:
             self.slots.append(f"  {name} = alloca {what}")
-        else:  # where that is another memory, its address is made one of any memory
+        else:  # the stack has its own address space: cast to the generic one
             self.slots.append(
                 f"  {name}.own = alloca {what}, {space}\n"
                 f"  {name} = addrspacecast ptr {space} {name}.own to ptr"
@@ -101,7 +101,7 @@ class Blocks(Arithmetic):
         return name
 
     def load(self, kind: Kind, places: Sequence[str]) -> Value:
-        """What lies at these places."""
+        """Load the value that is stored at these addresses."""
         return Value(
             kind,
             tuple(
@@ -126,6 +126,6 @@ class Blocks(Arithmetic):
         return of(node)
 
     def word(self, name: str) -> str:
-        """What a name that is called stands for."""
+        """The name of the function or type that a name in kernel source stands for."""
         meaning = self.program.meanings.get(name)
         return meaning if isinstance(meaning, str) else name

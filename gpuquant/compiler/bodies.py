@@ -1,9 +1,9 @@
-"""The words that the body of a walk adds to Python, and the form that each target gives them.
+"""The constructs that the body of a walk has besides Python's, and their form on each target.
 
 `lanes()` is the loop that LLVM vectorises on a CPU, and one thread on a GPU. `unrolled(n)` is a
-loop on a CPU and n copies on a GPU, where only constant indices keep an array in registers;
-`part(n, a, b)` is those of them from a to b - 1. `array(shape, dtype)` is scratch: in a CPU's first
-cache, or in a thread's registers.
+loop on a CPU and n copies on a GPU, where only constant indices keep an array in registers.
+`part(n, a, b)` is the iterations a to b - 1 of `unrolled(n)`. `array(shape, dtype)` is scratch
+memory: in a CPU's L1 cache, or in the registers of a GPU's thread.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Body(ast.NodeTransformer):
         self.gpu, self.constants = target.gpu, constants
 
     def visit_If(self, node: ast.If) -> Any:
-        """What a constant of the run decides is decided here."""
+        """Evaluate a test that depends only on the run's constants, and drop the other branch."""
         if isinstance(node.test, ast.BoolOp) and isinstance(
             node.test.op, ast.And
-        ):  # `CHOICE and test` is `test`, or nothing
+        ):  # drop a true constant from an `and`; a false one decides it
             parts = [(part, self._constant(part)) for part in node.test.values]
             left = [part for part, value in parts if value is None]
             if any(value is not None and not value for _, value in parts):
@@ -55,7 +55,7 @@ class Body(ast.NodeTransformer):
             return self.generic_visit(node)
         lines = [
             self.visit(line) for line in (node.body if constant else node.orelse)
-        ]  # the other side may not even be sayable
+        ]  # the other branch may be invalid for these constants
         return [
             line for part in lines for line in (part if isinstance(part, list) else [part])
         ] or ast.Pass()
@@ -97,7 +97,7 @@ class Body(ast.NodeTransformer):
         return eval(ast.unparse(ast.fix_missing_locations(node)))
 
     def _written_out(self, body: list[ast.stmt], name: str, count: int) -> list[ast.stmt]:
-        """The body once for each turn, with the turn's number in place of its name."""
+        """The body once for each iteration, with its number in place of the loop variable."""
         return [
             Rename({name: ast.Constant(turn)}).visit(copied(line))
             for turn in range(count)
@@ -109,7 +109,9 @@ class Body(ast.NodeTransformer):
         return ast.Constant(constant) if isinstance(constant, bool | int | float) else node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """`flags.stops`, where `flags` holds constants, and `job.bars` where that is one."""
+        """Replace by its value `flags.stops`, where `flags` is an object of constants, and
+        `job.bars`, where "job.bars" itself is the name of a constant.
+        """
         text, root = ast.unparse(node), node.value
         constant = self.constants.get(text)
         if constant is None and isinstance(root, ast.Name) and root.id in self.constants:
@@ -119,7 +121,7 @@ class Body(ast.NodeTransformer):
         return ast.Constant(constant if isinstance(constant, bool | float) else int(constant))
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """`START + 2 * 3` is one number: a compiler would type and lower each step."""
+        """Fold `START + 2 * 3` to one number, so that no later pass works on each step."""
         self.generic_visit(node)
         whole = isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.FloorDiv) and all(
             isinstance(n, ast.Constant) and isinstance(n.value, int)

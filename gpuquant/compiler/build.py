@@ -1,6 +1,6 @@
-"""From a kernel's source to what runs: machine code for this CPU, PTX for an NVIDIA GPU.
+"""Compiles a kernel's source: to machine code for this CPU, or to PTX for an NVIDIA GPU.
 
-Machine code and PTX are kept on disk, under the hash of all that they were made from.
+Machine code and PTX are kept on disk, under a hash of everything that determines them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from gpuquant.compiler.targets import CPU, CUDA, Target
 from gpuquant.compiler.types import Kind
 from gpuquant.forks import compiling
 
-NEWEST = 90  # of the chips that LLVM is asked for: PTX of an older one runs on all that came later
+NEWEST = 90  # the newest compute capability to compile for; later GPUs run this PTX as well
 
 
 @lru_cache
 def _words(target: Target) -> dict[str, Any]:
-    """What every kernel's source may call, and what its names stand for."""
+    """The functions that every kernel's source may call, and the meanings of its names."""
     return {
         **dict(definitions(ast.parse(vocabulary()))),
         **reduction.source(target.gpu),
@@ -34,12 +34,12 @@ def _words(target: Target) -> dict[str, Any]:
 
 
 def lowered(text: str, kinds: tuple[Kind, ...], target: Target = CPU) -> str:
-    """A kernel's source in LLVM's language, for arguments of these types.
+    """The LLVM IR of a kernel's source, for arguments of these types.
 
     Raises
     ------
     MemberError
-        It says what the language does not have, or has no one type for.
+        The source uses something outside the language, or a value in it has no single type.
     """
     return Program({**_words(target), **dict(definitions(ast.parse(text)))}, target).entry(
         "run", kinds
@@ -48,7 +48,7 @@ def lowered(text: str, kinds: tuple[Kind, ...], target: Target = CPU) -> str:
 
 @lru_cache(maxsize=1024)
 def _machine_code(text: str, kinds: tuple[Kind, ...]) -> Callable[[int, int, Any], int]:
-    """The kernel, from the cache folder or made and put there."""
+    """The compiled kernel, loaded from the cache folder, or compiled now and saved there."""
     with compiling:
         return llvm.loaded(
             cached_bytes(
@@ -64,10 +64,10 @@ def _machine_code(text: str, kinds: tuple[Kind, ...]) -> Callable[[int, int, Any
 
 
 def tile(text: str, arguments: tuple[Any, ...]) -> Callable[[int, int], None]:
-    """What runs units `first` to `first + count - 1` of a kernel on this CPU; it lets go of
-    Python's lock.
+    """A function that runs units `first` to `first + count - 1` of a kernel on this CPU. It
+    releases Python's lock (the GIL).
 
-    Arrays are passed as they are: what a kernel writes to must be the caller's to write.
+    Arrays are passed without a copy: the caller must pass writable arrays where the kernel writes.
     """
     kinds, numbers = zip(*(llvm.taken(argument) for argument in arguments), strict=True)
     call = _machine_code(text, kinds)
@@ -77,15 +77,15 @@ def tile(text: str, arguments: tuple[Any, ...]) -> Callable[[int, int], None]:
     def run(first: int, count: int) -> None:
         if call(first, count, ctypes.addressof(slots)):
             raise MemoryError(f"a kernel's scratch does not fit into memory, {count} units at once")
-        arguments  # noqa: B018  alive as long as they are read
+        arguments  # noqa: B018  keeps the arrays alive while the kernel uses them
 
     return run
 
 
 @lru_cache(maxsize=1024)
 def ptx(text: str, kinds: tuple[Kind, ...], capability: int = NEWEST) -> bytes:
-    """A kernel's PTX for a GPU of a compute capability, 90 for 9.0, from the cache folder or
-    made and put there; no GPU or driver is needed.
+    """A kernel's PTX for a compute capability (90 for 9.0), from the cache folder, or compiled now
+    and saved there. No GPU or driver is needed.
     """
     chip = f"sm_{min(capability, NEWEST)}"
     with compiling:

@@ -1,11 +1,12 @@
-"""What was compiled, kept on disk: files named by a hash of what they were made from, each with a
-checksum, in a folder that nobody else can write to.
+"""The cache of compiled code on disk. The name of each file is a hash of the file's inputs; each
+file has a checksum; the folder is one that no other user can write to.
 
-The folder is `$GPUQUANT_CACHE`, else `~/.cache/gpuquant`, else (a home that takes nothing) a folder
-of this user under the system's temporary files. What is in it is run. So every folder on the way
-must belong to this user or to root and be writable by no other, and files are opened from the
-folder that was looked at, by its descriptor. Where there is no such folder, nothing is kept, and
-each process compiles for itself; `gpuquant doctor` says so.
+The folder is `$GPUQUANT_CACHE`, else `~/.cache/gpuquant`, else (where the home folder cannot be
+used) a folder of this user under the system's temporary files. The library runs the code in the
+folder. So every folder on the path must belong to this user or to root, and no other user may be
+able to replace a folder or a file on it. Files are opened through the descriptor of the folder that
+was checked. Where there is no such folder, nothing is kept, and each process compiles for itself;
+`gpuquant doctor` says so.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ DIRECTORY = os.O_RDONLY | system.DIRECTORY | system.NOFOLLOW | system.CLOEXEC
 
 
 def cached_bytes(ending: str, make: Callable[[], bytes], *made_of: str) -> bytes:
-    """What `make` gives, from the cache folder or put there under a name made of `made_of`; a file
-    that is damaged is made anew.
+    """The bytes that `make` returns: read from the cache folder, or made now and saved there. The
+    file's name is a hash of `made_of`. A damaged file is made again.
 
     Raises
     ------
     DiskError
-        A folder is in the file's place.
+        A folder has the file's name, or the file cannot be opened.
     """
     name = f"{fingerprint(*made_of)}.{ending}"
     with opened() as (folder, path, _):
@@ -44,20 +45,20 @@ def cached_bytes(ending: str, make: Callable[[], bytes], *made_of: str) -> bytes
         if folder is not None:
             with contextlib.suppress(
                 OSError
-            ):  # a full disk costs the next process its time, not this one its answer
+            ):  # a failed write is no error: the next process compiles again
                 _write(folder, name, hashlib.sha256(made).digest() + made)
         return made
 
 
 def fingerprint(*parts: str) -> str:
-    """What names a file that is made of these texts."""
+    """A hash of these texts, which serves as a file's name."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
 @contextmanager
 def opened() -> Iterator[tuple[int | None, str, str]]:
-    """A descriptor of the folder, None where there is none that only this user can write to; its
-    path; and why those before it will not do.
+    """Open the cache folder: its descriptor, its path, and why the choices before it were refused.
+    The descriptor is None where no choice is a folder that only this user can write to.
     """
     reasons = [] if system.opens_folders() else ["this system opens no files from a folder"]
     for choice in _choices() if system.opens_folders() else []:
@@ -78,8 +79,8 @@ def opened() -> Iterator[tuple[int | None, str, str]]:
 
 
 def folder() -> tuple[Path | None, str]:
-    """The folder where compiled kernels live, if there is one, and why those before it will not
-    do.
+    """The folder of compiled kernels, if there is one, and why the choices before it were
+    refused.
     """
     with opened() as (handle, path, why):
         return (None if handle is None else Path(path)), why
@@ -106,8 +107,8 @@ def _choices() -> list[Callable[[], Path]]:
 
 
 def _opened(path: Path) -> int:
-    """A descriptor of a folder, come to from the root one folder at a time, none of them a link;
-    a PermissionError where others could change one of them.
+    """Open a folder, one folder at a time from the root, and follow no link. Raises
+    PermissionError where another user could change one of these folders.
     """
     handle = os.open("/", DIRECTORY)
     try:
@@ -125,8 +126,8 @@ def _opened(path: Path) -> int:
 
 
 def _trusted(result: os.stat_result, path: Path, *, last: bool) -> None:
-    """Refuse a folder that another user owns, or could write to; where names of others' files
-    are kept from them (sticky), on the way alone.
+    """Refuse a folder that another user owns or can write to. Above the `last` folder, root may
+    own a folder, and others may write to a sticky one (they cannot rename this user's files there).
     """
     if result.st_uid not in (system.user(), 0) or (last and result.st_uid != system.user()):
         raise PermissionError(f"{path} belongs to user {result.st_uid}")
@@ -140,8 +141,8 @@ def _trusted(result: os.stat_result, path: Path, *, last: bool) -> None:
 
 
 def _alone(group: int) -> bool:
-    """Whether a group is this user's own and has nobody else, as many systems make one for each
-    user.
+    """Whether a group is this user's own and has no other member. Many systems make such a group
+    for each user.
     """
     try:
         import grp
@@ -158,7 +159,7 @@ def _alone(group: int) -> bool:
 
 
 def _read(folder: int, name: str, path: str) -> bytes | None:
-    """The file in a folder, None where there is none of this user's."""
+    """The content of a file in a folder; None where this user has no such file."""
     try:
         handle = os.open(
             name,
@@ -186,8 +187,8 @@ def _read(folder: int, name: str, path: str) -> bytes | None:
 
 
 def _write(folder: int, name: str, content: bytes) -> None:
-    """In one step, so that another process never reads half of it; it need not outlive a power
-    cut, and has a checksum if it does.
+    """Write a file under another name and rename it in one step, so that no other process reads
+    half a file. A power cut may damage the file; the checksum then shows the damage.
     """
     scratch = f".{name}.{secrets.token_hex(8)}.part"
     handle = os.open(

@@ -1,4 +1,4 @@
-"""The expressions of kernel source in LLVM's language."""
+"""Compiles the expressions of kernel source to LLVM IR."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class Expressions(Scratch):
         return joined([self.value(n) for n in node.elts])
 
     def _part(self, node: ast.expr) -> tuple[Kind, tuple[str, ...]] | None:
-        """Where a value of a tuple that a name holds lies, so that it is read alone."""
+        """The kind and the addresses of a local name, or of one value of a local tuple, so that
+        only this value is loaded; None for other expressions.
+        """
         if isinstance(node, ast.Name) and node.id in self.places and node.id in self.sure:
             return self.kinds[node.id], self.places[node.id]
         if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Constant):
@@ -169,14 +171,16 @@ class Expressions(Scratch):
         return Value("bool", (self._both(node, self._bit),))
 
     def _bit(self, node: ast.expr) -> str:
-        """A truth that is a value: of a number `a or b` would be a number."""
+        """An operand of an `and` or `or` whose result is a value. It must be a boolean,
+        since Python's `a or b` of two numbers is a number.
+        """
         value = self.value(node)
         if value.kind != "bool" and value.known() not in (0, 1):
             raise self.wrong(f"'{ast.unparse(node)}' is no truth: write `a if test else b`")
         return self.cast(value, "bool").parts[0]
 
     def _both(self, node: ast.BoolOp, of: Callable[[ast.expr], str]) -> str:
-        """`a and b`, `a or b`, each operand being a truth by `of`."""
+        """`a and b` or `a or b` as a bit; `of` gives the bit of each operand."""
         both = isinstance(node.op, ast.And)
         result = of(node.values[0])
         for other in node.values[1:]:
@@ -230,8 +234,8 @@ class Expressions(Scratch):
         )
 
     def quick(self, node: ast.expr) -> bool:
-        """Whether an expression may be worked out without need: it reads no memory and ends for
-        every number. Then no branch is needed.
+        """Whether an expression may be evaluated speculatively, without a branch: it reads no
+        array, and it is safe to evaluate for every number.
         """
         for inner in ast.walk(node):
             if isinstance(inner, ast.Call) and not (
@@ -248,7 +252,7 @@ class Expressions(Scratch):
         return name in INTRINSICS and INTRINSICS[name].quick and name not in self.program.functions
 
     def _holds_values(self, node: ast.expr) -> bool:
-        """Whether an expression is plainly a tuple."""
+        """Whether an expression is a tuple, or the name of one."""
         if not isinstance(node, ast.Name):
             return isinstance(node, ast.Tuple)
         kind = (

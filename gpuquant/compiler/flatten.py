@@ -1,6 +1,6 @@
-"""Records and bundles written as what every target knows: places in arrays, and tuples.
+"""Rewrites records as places in arrays, and bundles as tuples, which every target supports.
 
-A record is a table of numbers, a row and a column: `account.cash` becomes `account[0, 0]`, and a
+A record is a table of numbers, a row and a column: `account.cash` becomes `account[0, 0]`, and one
 parameter that is a record becomes three. A list of records is a table; a bundle is a tuple.
 """
 
@@ -54,7 +54,7 @@ class Flatten(ast.NodeTransformer):
     Parameters
     ----------
     layouts : mapping
-        Of the records, by name.
+        The layouts of the records, by name.
     bundles : sequence of type
         The bundles.
     functions : mapping
@@ -79,7 +79,7 @@ class Flatten(ast.NodeTransformer):
         self.views: dict[str, Any] = {}
 
     def function(self, tree: ast.FunctionDef) -> ast.FunctionDef:
-        """The function with arrays and tuples alone."""
+        """The function, rewritten to use only numbers, arrays and tuples."""
         self.views, parameters = {}, []
         for name, annotation in _annotations(tree).items():
             view = self._view_of_annotation(annotation, ast.Name(name, ast.Load()))
@@ -180,7 +180,7 @@ class Flatten(ast.NodeTransformer):
     def visit_Assign(self, node: ast.Assign) -> Any:
         view = self._view_of(node.value)
         if view is None or not isinstance(node.targets[0], ast.Name):
-            for target in node.targets:  # what is a number now is no record
+            for target in node.targets:  # the name no longer holds a record
                 if isinstance(target, ast.Name):
                     self.views.pop(target.id, None)
             return self.generic_visit(node)
@@ -220,7 +220,7 @@ class Flatten(ast.NodeTransformer):
         return [self._field_statement(word, call, record, k) for k in range(record.layout.size)]
 
     def _field_statement(self, word: str, call: ast.Call, record: RecordView, k: int) -> ast.stmt:
-        """What a word about all numbers of a record does to one of them."""
+        """The statement of `clear`, `add_fields` or `write_fields` for number `k` of a record."""
         if word == "clear":
             return ast.Assign([_element(record, k, ast.Store())], ast.Constant(0.0))
         if word == "add_fields":
@@ -288,7 +288,7 @@ class Flatten(ast.NodeTransformer):
         return node
 
     def _check(self, node: ast.Call, view: Any, expected: str) -> None:
-        """Refuse an argument of another kind than the parameter says."""
+        """Refuse an argument whose record type is not that of the parameter's annotation."""
         given = view.name if isinstance(view, BundleView) else view.layout.name
         given = f"list[{given}]" if isinstance(view, TableView) else given
         if given != expected and (expected or isinstance(view, RecordView)):

@@ -1,8 +1,8 @@
-"""Formulas of arrays as kernel source of complex scalars: `xp.exp(1j * z) / m.kappa` becomes what a
-lane works out.
+"""Rewrites array formulas as kernel source of complex scalars: `xp.exp(1j * z) / m.kappa` becomes
+the code of one lane.
 
-A formula that the arrays of `xp` understand and this does not (another function of `xp`, an array
-it makes) is refused as a member's function is; the caller goes on with arrays.
+Some formulas run on the arrays of `xp` but not in a kernel: they call another function of `xp`, or
+make an array. They are refused as a member's function is; the caller then uses arrays.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ COMPLEX = {"exp": "cexp64", "log": "clog64", "log1p": "clog1p64", "sqrt": "csqrt
 class Formula(Rewriter):
     """Turn a formula, and the functions it calls, into kernel source.
 
-    Which names are complex is worked out line by line from those of the parameters that are,
-    `waves`: real numbers keep real words.
+    `waves` holds the complex names: at first the complex parameters, and then, line by line, each
+    name that gets a complex value. Real expressions keep the real functions.
     """
 
     def __init__(self, member: Member, precision: Precision) -> None:
@@ -117,7 +117,7 @@ class Formula(Rewriter):
         return node
 
     def _named(self, called: ast.expr) -> Any:
-        """The function that a name, or the name of a class and its own, stands for."""
+        """The function that `name` or `Class.name` stands for."""
         result: Any = None
         if isinstance(called, ast.Name):
             result = self.frame.scope.get(called.id)

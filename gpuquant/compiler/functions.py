@@ -1,5 +1,5 @@
-"""Python functions as they are run: their source, what their names stand for, and what they rest
-on.
+"""Reads Python functions: their source, the meanings of their names, and all that their kernel
+source depends on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def plain(function: Any) -> Any:
 
 
 def copied(node: Any) -> Any:
-    """A copy of a syntax tree, or of a list of them: what `copy.deepcopy` gives, sooner."""
+    """A deep copy of a syntax tree or of a list of them, made faster than by `copy.deepcopy`."""
     if isinstance(node, list):
         return [copied(inner) for inner in node]
     if not isinstance(node, ast.AST):
@@ -40,14 +40,15 @@ def copied(node: Any) -> Any:
 
 
 def parse(function: Callable[..., Any]) -> ast.FunctionDef:
-    """The syntax tree of a function, without decorators and docstring; its lines are those of the
-    file, whose name is its `file`; the annotations of its parameters are its `types`.
+    """The syntax tree of a function, without decorators and docstring. The tree has the line
+    numbers of the file. Its attribute `file` is the file's name, and its attribute `types` the
+    annotations of the parameters.
 
     Raises
     ------
     MemberError
-        It has no source, or not this one: a decorator has put another function in its place, or its
-        file has changed since it was imported.
+        The function has no source, or the source is of another function: a decorator has replaced
+        the function, or the file has changed since the function was imported.
     """
     function = plain(function)
     if not isinstance(function, FunctionType):
@@ -66,7 +67,7 @@ def _parsed(function: Any, code: Any) -> ast.FunctionDef:
     try:
         lines, first = inspect.getsourcelines(function)
         text = "".join(lines)
-        inside = text[:1].isspace()  # of a class, or of another function
+        inside = text[:1].isspace()  # a class or another function
         tree = ast.parse(f"if True:\n{text}" if inside else textwrap.dedent(text)).body[0]
         tree = tree.body[0] if inside and isinstance(tree, ast.If) else tree
     except (OSError, TypeError, SyntaxError) as failure:
@@ -104,7 +105,7 @@ def _parsed(function: Any, code: Any) -> ast.FunctionDef:
 
 
 def _is_run(tree: ast.FunctionDef, code: CodeType) -> bool:
-    """Whether a function's source makes the code that is run."""
+    """Whether a function's source compiles to the code that Python runs."""
     outer = ast.parse(
         f"def around({', '.join(code.co_freevars)}):\n    pass"
     )  # so that its free names are free again
@@ -121,14 +122,13 @@ def _inside(code: CodeType) -> list[CodeType]:
 
 
 def _shape(code: CodeType) -> tuple[Any, ...]:
-    """What a code does, wherever its lines stand."""
+    """The instructions of a code object, without line numbers."""
     answers = []
     for step in dis.get_instructions(code):
         word = step.opname.replace(
             "LOAD_METHOD",
             "LOAD_ATTR",
-            # which of them is written rests on the module's imports; so do the places that jumps go
-            # to
+            # the module's imports decide which of the two Python writes, and thus jump targets
         )
         about = (
             _shape(step.argval)
@@ -142,17 +142,17 @@ def _shape(code: CodeType) -> tuple[Any, ...]:
 
 
 def scope(function: FunctionType) -> Mapping[str, Any]:
-    """What the names that a function does not give a value stand for."""
+    """The meanings of the names that a function reads but does not assign."""
     closure = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        with suppress(ValueError):  # it has none yet
+        with suppress(ValueError):  # the cell has no value yet
             closure[name] = cell.cell_contents
     return ChainMap(closure, function.__globals__) if closure else function.__globals__
 
 
 def fingerprint(function: Any, around: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-    """What a function's kernel source rests on besides its name: its code, its defaults, and the
-    numbers and functions that it reads from outside.
+    """All that a function's kernel source depends on besides its name: the function's code and
+    defaults, and the numbers and functions that it reads from outside.
     """
     function = plain(function)
     if not isinstance(function, FunctionType) or function in around:
@@ -181,7 +181,7 @@ def fingerprint(function: Any, around: tuple[Any, ...] = ()) -> tuple[Any, ...]:
 
 
 def _names(code: CodeType) -> tuple[str, ...]:
-    """The names that a code reads from outside, those of its generators among them."""
+    """The names that a code object reads from outside, those of its generators included."""
     names = code.co_names + code.co_freevars
     for inner in _inside(code):
         names += _names(inner)

@@ -1,5 +1,5 @@
-"""Procedures put in place of their calls: it leaves the numbers as they are, and saves the
-compiler a function for each way of calling it.
+"""Inlines procedures at their calls. The numbers stay the same, and the compiler need not make one
+function for each set of argument types.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from gpuquant.compiler.functions import copied
 
 
 class Inliner(ast.NodeTransformer):
-    """Put the body of a procedure wherever a statement is nothing but its call, or the assignment
-    of its result.
+    """Replace each statement that only calls a procedure, or only assigns its result, by the
+    procedure's body.
 
-    A procedure returns at its end or not at all. Its local names get a number of their own at every
-    call.
+    A procedure may return only in its last statement. Each call adds a number of its own to the
+    procedure's local names.
     """
 
     def __init__(self, procedures: Mapping[str, ast.FunctionDef]) -> None:

@@ -1,5 +1,5 @@
-"""A kernel's source run by Python itself, for a debugger and as the reference: what
-`device="python"` does.
+"""Runs a kernel's source in Python, for a debugger and as the reference. `device="python"` selects
+this.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gpuquant.compiler.targets import PYTHON
 
 @lru_cache
 def _meanings() -> dict[str, Any]:
-    """What Python takes the words of a kernel for."""
+    """The meanings in Python of the names that kernel source may use."""
     known = {
         "np": np,
         "math": math,
@@ -39,10 +39,10 @@ def _meanings() -> dict[str, Any]:
 
 
 class Plain(ast.NodeTransformer):
-    """Python with numpy's numbers, as the language has it.
+    """Rewrite kernel source so that Python, with NumPy's numbers, follows the language's rules.
 
-    A truth is Python's own: numpy adds two of its truths to a truth, and has no minus for one. A
-    division by zero is no error.
+    A comparison gives a Python bool, since NumPy adds two of its bools to a bool and cannot negate
+    one. A division by zero is no error.
     """
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
@@ -63,7 +63,7 @@ class Plain(ast.NodeTransformer):
 
 
 def _divided(a: Any, b: Any) -> Any:
-    """`a / b` without an error: of two whole numbers, or truths, as floats."""
+    """`a / b` without an error; two integers or booleans are divided as floats."""
     return (
         a / b
         if isinstance(a, np.inexact) or isinstance(b, np.inexact)
@@ -72,8 +72,8 @@ def _divided(a: Any, b: Any) -> Any:
 
 
 def interpreted(source: Source, **words: Any) -> Callable[..., None]:
-    """`run` of a kernel as functions of Python's own, in which a debugger finds the lines of the
-    files that they come from; `words` have a meaning of their own.
+    """A kernel's `run` as a Python function, in which a debugger shows the lines of the source
+    files. `words` adds names, or replaces their meanings.
     """
     known = {**_meanings(), **source.words, **words}
     for line in map(copied, source.lines):
@@ -93,8 +93,7 @@ def interpreted(source: Source, **words: Any) -> Callable[..., None]:
     def quiet(*arguments: Any) -> None:
         with np.errstate(
             all="ignore"
-            # whole numbers wrap, and what overflows is clamped later, as compiled code does without
-            # a word
+            # as in compiled code, integers wrap and overflowed numbers are clamped later, silently
         ):
             run(*(as_records(argument, source.words) for argument in arguments))
 
@@ -102,9 +101,7 @@ def interpreted(source: Source, **words: Any) -> Callable[..., None]:
 
 
 def _give_lines(function: ast.FunctionDef) -> None:
-    """Give what was written in place of an expression the line of the statement that it stands
-    in.
-    """
+    """Give an expression that replaced another one the line number of its statement."""
     for statement in ast.walk(function):
         if isinstance(statement, ast.stmt) and hasattr(statement, "lineno"):
             last = statement.end_lineno or statement.lineno

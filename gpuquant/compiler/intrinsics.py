@@ -1,9 +1,8 @@
-"""The words of a kernel beyond Python's: one table of what each means and of its form on every
-target.
+"""The intrinsics of a kernel, in one table: the meaning of each, and its form on every target.
 
-The meaning is plain Python with numpy's numbers: it is what `device="python"` runs, and what the
-tests hold the other forms to. A form writes LLVM's language; `combine` alone is kernel source on
-every target, since it is a loop. A GPU has a CPU's form where none of its own is given.
+The meaning is plain Python with NumPy's numbers: `device="python"` runs it, and the tests compare
+the other forms to it. A form writes LLVM IR. Only `combine` is kernel source on every target, since
+it is a loop. A GPU uses the CPU's form where the table gives it no form of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from gpuquant.math import scalars
 if TYPE_CHECKING:
     from gpuquant.compiler.arithmetic import Arithmetic
 
-# never reassoc: it folds the rounding trick of exp away and gives wrong prices without a word
+# never reassoc: it removes the rounding by a magic number in exp, and prices are silently wrong
 FLAGS = "contract nsz"
 DECLARED = """declare float @llvm.fabs.f32(float)
 declare double @llvm.fabs.f64(double)
@@ -39,18 +38,18 @@ Form = Callable[..., Value]
 
 @dataclass(frozen=True)
 class Intrinsic:
-    """One word.
+    """One intrinsic.
 
     Parameters
     ----------
     takes : int
-        How many arguments.
+        The number of arguments.
     python : callable
-        What it means.
+        The meaning, in Python.
     cpu, gpu : callable, optional
-        Its form: called with what writes the function and the arguments' values.
+        The form: called with the `Arithmetic` of the function and the values of the arguments.
     quick : bool
-        It reads no memory and ends for every number: it may be worked out without need.
+        Whether it may be evaluated speculatively: it reads no memory and is safe for every number.
     """
 
     takes: int
@@ -119,8 +118,8 @@ def _sqrt(e: Arithmetic, x: Value) -> Value:
 
 
 def _extreme(op: ast.cmpop) -> Form:
-    """Python's `max` and `min`: the first, unless the second is beyond it; so a NaN that comes
-    first is kept, which a GPU's own would swallow.
+    """Python's `max` and `min`: the first argument, unless the second is larger (or smaller). So a
+    NaN in the first argument is kept; a GPU's own instruction would drop it.
     """
 
     def form(e: Arithmetic, a: Value, b: Value) -> Value:
@@ -142,7 +141,7 @@ def _lowest(e: Arithmetic, x: Value) -> Value:
 
 
 def lowest(x: Any) -> Any:
-    """The place of the lowest bit of a u64 that is set, 64 where none is."""
+    """The index of the lowest set bit of a u64; 64 where no bit is set."""
     return np.uint64((int(x) & -int(x)).bit_length() - 1 if x else 64)
 
 
@@ -168,8 +167,8 @@ def _compare_mask(e: Arithmetic, array: Value, index: Value, bound: Value) -> Va
 
 
 def compare_mask(array: Any, at: Any, bound: float) -> Any:
-    """Which of 64 float64 in a row, from an element on, are below a bound: a bit of a u64 for
-    each.
+    """Compare 64 consecutive float64, from the element `at` on, with a bound: bit k of the u64 is
+    set where number k is below the bound.
     """
     row, first = array[tuple(int(n) for n in at[:-1])], int(at[-1])
     return np.uint64(sum(1 << k for k in range(64) if row[first + k] < bound))
@@ -183,8 +182,8 @@ def _halted(e: Arithmetic, array: Value) -> Value:
 
 
 def halted(array: Any) -> Any:
-    """The first element of an array as it is now, whatever it was before: not 0 where who runs
-    the kernel wants no more of it. A GPU's launch runs to its end.
+    """The first element of an array, read from memory at each call. A value other than 0 asks the
+    kernel to end early. On a GPU the result is always 0: a launch runs to its end.
     """
     return array[0]
 
@@ -196,8 +195,8 @@ def _prefetch(e: Arithmetic, array: Value, index: Value) -> Value:
 
 
 def prefetch(array: Any, at: Any) -> None:
-    """Ask for an element that will be wanted soon, so that it is in the cache by then; beyond
-    the array's end it does nothing.
+    """Prefetch an element into the cache before it is read. Beyond the array's end this does
+    nothing.
     """
 
 
@@ -235,7 +234,7 @@ INTRINSICS = {
     "prefetch": Intrinsic(2, prefetch, _prefetch, lambda e, array, index: NOTHING, quick=False),
     "breakpoint": Intrinsic(
         0, breakpoint, lambda e: NOTHING, quick=False
-    ),  # a debugger is Python's affair
+    ),  # only Python stops in a debugger
     "block_number": Intrinsic(0, lambda: 0, lambda e: number(0), _number_of("block")),
     "thread_number": Intrinsic(0, lambda: 0, lambda e: number(0), _number_of("thread")),
     "barrier": Intrinsic(0, lambda: None, lambda e: NOTHING, _barrier, quick=False),

@@ -1,10 +1,10 @@
-"""From members and a walk to the source of one kernel, for one target.
+"""Makes the source of one kernel, for one target, from members and the body of a walk.
 
-The source is the members, rewritten by `subset.py`, and the body of the walk, each function as its
-syntax tree; what else they call (vmath, vcmath and rng, the words of `intrinsics.py`) is around
-them. As a text it goes on to LLVM, and is kept on disk under the hash of all it rests on, so that
-an edit anywhere makes a new one and an old one is never stale. Python runs the trees themselves,
-whose lines are still those of the files they come from.
+The source is a list of functions, each as a syntax tree: the members, rewritten by `subset.py`, and
+the body of the walk. They may also call vmath, vcmath, rng and the intrinsics of `intrinsics.py`.
+LLVM compiles the source as text. The text is kept on disk under a hash of all that it depends on:
+an edit anywhere makes a new text, and an old text is never stale. Python runs the trees themselves,
+which keep the line numbers of their files.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ HEADS = {
         "    lane0 = thread_number()"
     ),
 }
-# larger and smaller are Python's max and min, which keep a NaN that comes first; a GPU's own would
-# swallow it
+# larger and smaller are Python's max and min: they keep a NaN in the first argument; a GPU's own
+# max and min would drop it
 POWERS = """
 def larger(a, b):
     return b if b > a else a
@@ -77,12 +77,12 @@ def erfc{s}(x):
 
 @dataclass(frozen=True)
 class Source:
-    """A kernel's functions, and what its other names stand for, as lines of a module; `run` is
-    its entry.
+    """A kernel's functions, and the meanings of its other names, as lines of a module. The
+    function `run` is the kernel's entry.
     """
 
     lines: tuple[ast.stmt, ...]
-    words: Mapping[str, Any] = field(default_factory=dict)  # that only Python needs
+    words: Mapping[str, Any] = field(default_factory=dict)  # names that only Python needs
 
     def text(self) -> str:
         """As text."""
@@ -114,7 +114,7 @@ def _vocabulary() -> str:
 
 @lru_cache
 def identity() -> str:
-    """A hash of what gives a kernel's source its meaning: the compiler and the vocabulary."""
+    """A hash of the source of the compiler and of `math/`, which give kernel source its meaning."""
     here = Path(__file__).parent
     files = [*sorted(here.glob("*.py")), *sorted(here.with_name("math").glob("*.py"))]
     return fingerprint(*(file.read_text() for file in files))
@@ -122,15 +122,15 @@ def identity() -> str:
 
 @lru_cache
 def _package() -> str:
-    """A hash of the whole library's source: what a kernel's text may rest on besides its
-    members.
+    """A hash of the whole library's source and of Python's version. A kernel's text may depend on
+    both, besides its members.
     """
     files = sorted(Path(__file__).parents[1].rglob("*.py"))
     return fingerprint(sys.version, *(file.read_text() for file in files))
 
 
 def _stable(thing: Any) -> str:
-    """What identifies a member's function or class in any process, as text."""
+    """A text that identifies a member's function or class, the same in every process."""
     if isinstance(thing, CodeType):
         return _stable(
             (
@@ -156,8 +156,8 @@ def cached_source(make: Callable[[], str], *identity: Any) -> str:
 
 
 def made(make: Callable[[str], Source], target: str, *identity: Any) -> str | Source:
-    """A kernel for a target: its text, made by `make(target)` now or in an earlier process; for
-    Python, which needs its trees, the source itself.
+    """The text of a kernel for a target, from `make(target)` now or in an earlier process. For
+    Python, which runs the syntax trees, the result is the source itself.
     """
     return (
         make(target)
@@ -192,13 +192,13 @@ def source(
     helpers: Mapping[str, Callable[..., Any]] | None = None,
     apart: Sequence[str] = (),
 ) -> Source:
-    """The source of a kernel for a target by its name.
+    """The source of a kernel; `target` is the name of a target.
 
-    `body(unit, lane0, ...)` is the walk of one unit of work; the kernel's `run` does it for a range
-    of units on a CPU, for one unit per block on a GPU. `constants` are numbers, and objects whose
-    attributes are numbers; `types` are its records and bundles. `helpers` are what it calls, by the
-    names it calls them; those named in `apart` stay functions of their own, the others go in place
-    of their calls. `extra` is source that is there besides.
+    `body(unit, lane0, ...)` does one unit of work. The kernel's `run` does this for a range of
+    units on a CPU, and for one unit per block on a GPU. `constants` are numbers, and objects whose
+    attributes are numbers. `types` are the kernel's records and bundles. `helpers` are the
+    functions that the body calls, by name; the helpers named in `apart` stay functions, and the
+    others are inlined. `extra` is further kernel source.
     """
     kind: Precision = PRECISIONS[precision]
     form = Body(TARGETS[target], constants)
@@ -210,7 +210,7 @@ def source(
     ]
     procedures: dict[str, ast.FunctionDef] = {}
     waiting = [walk, *rewritten, *_functions(extra)]
-    while waiting:  # those that are called, once what the run decides is decided
+    while waiting:  # keep only helpers that are still called without the dropped branches
         for name in _calls(waiting.pop()) & set(helpers or {}) - set(procedures):
             tree = form.visit(parse((helpers or {})[name]))
             tree.name = name
@@ -220,7 +220,7 @@ def source(
     numbers = {**constants, "F": kind.state}
     layouts = {t.__name__: layout(t, numbers) for t in types if issubclass(t, Record)}
     bundles = [t for t in types if not issubclass(t, Record)]
-    if target != "python":  # which keeps every function, for who looks at one with a debugger
+    if target != "python":  # Python inlines nothing, so that a debugger can stop in each function
         flatten = Flatten(layouts, bundles, procedures)
         walk = flatten.function(walk)
         procedures = {name: flatten.function(tree) for name, tree in procedures.items()}
@@ -240,7 +240,7 @@ def source(
 
 
 def _entry(walk: ast.FunctionDef, target: str) -> ast.FunctionDef:
-    """A kernel's first function, which does the walk of each unit."""
+    """A kernel's entry function, which does the work of each unit."""
     arguments = ", ".join(argument.arg for argument in walk.args.args[2:])
     head = HEADS["gpu" if TARGETS[target].gpu else target]
     (run,) = ast.parse(head.format(arguments=arguments, body=walk.name)).body
@@ -257,7 +257,7 @@ def _entry(walk: ast.FunctionDef, target: str) -> ast.FunctionDef:
 def _meanings(
     kind: Precision, constants: Mapping[str, Any], functions: Sequence[ast.FunctionDef]
 ) -> list[ast.stmt]:
-    """What the names stand for that a kernel's functions do not define."""
+    """The assignments of the names that a kernel's functions use but do not define."""
     used = {n.id for f in functions for n in ast.walk(f) if isinstance(n, ast.Name)}
     lines = [
         f"F = {kind.state}",
@@ -287,9 +287,7 @@ def _calls(function: ast.AST) -> set[str]:
 
 
 def _called(entry: ast.FunctionDef, known: Mapping[str, ast.FunctionDef]) -> list[ast.FunctionDef]:
-    """The functions that an entry calls, and those that they call, each after what it calls
-    itself.
-    """
+    """The direct and indirect callees of an entry, each after its own callees."""
     result: list[ast.FunctionDef] = []
     seen: set[str] = set()
 

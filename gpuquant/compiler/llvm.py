@@ -1,5 +1,5 @@
-"""LLVM's language to machine code of this CPU, called without Python's lock, or to a GPU's
-assembly: verified and optimised.
+"""Verifies, optimises and compiles LLVM IR: to machine code for this CPU, which runs without
+Python's lock (the GIL), or to a GPU's assembly.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Host(NamedTuple):
     features: str
 
     def machine(self) -> Any:
-        """A new target machine: one serves one thread and one engine."""
+        """A new target machine; each thread and each engine needs its own."""
         settings = {"opt": 3, "reloc": "pic", "codemodel": "small", "jit": True}
         return llvm.Target.from_default_triple().create_target_machine(
             cpu=self.cpu, features=self.features, **settings
@@ -51,7 +51,7 @@ class Host(NamedTuple):
 
 @lru_cache
 def host() -> Host:
-    """This machine: its CPU, what it can do, and LLVM's version."""
+    """This machine: its CPU, the features of the CPU, and LLVM's version."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
@@ -59,7 +59,7 @@ def host() -> Host:
 
 
 def compiled(text: str) -> bytes:
-    """Machine code of this CPU, as an object file, for a module in LLVM's language."""
+    """Compile a module of LLVM IR to an object file of machine code for this CPU."""
     machine = host().machine()
     return bytes(machine.emit_object(_optimized(text, machine)))
 
@@ -71,8 +71,8 @@ def _targets() -> None:
 
 
 def assembly(text: str, target: Target, chip: str) -> str:
-    """The assembly of a kernel for a GPU's chip, `sm_90` or `gfx942`, from a module in LLVM's
-    language; no GPU or driver is needed.
+    """Compile a module of LLVM IR to the assembly of a GPU's chip, such as `sm_90` or `gfx942`.
+    No GPU or driver is needed.
     """
     _targets()
     machine = llvm.Target.from_triple(target.triple).create_target_machine(cpu=chip, opt=3)
@@ -80,10 +80,10 @@ def assembly(text: str, target: Target, chip: str) -> str:
 
 
 def _optimized(text: str, machine: Any) -> Any:
-    """A module as LLVM's optimiser leaves it for a machine."""
+    """Parse and verify a module, and optimise it for a machine."""
     module = llvm.parse_assembly(text)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    module.verify()  # 0.3 % of the time, and a mistake of ours is seen here
+    module.verify()  # 0.3 % of the time; finds mistakes of this compiler
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = True
     options.slp_vectorization = False

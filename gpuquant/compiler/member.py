@@ -1,4 +1,4 @@
-"""A member's function on its way into a kernel, and the precision of a run."""
+"""A member's function that is compiled into a kernel, and the precision of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Precision:
-    """The types of a run: of the state and sums, and of draws and elementary functions."""
+    """The number types of a run: one of state and sums, one of draws and elementary functions."""
 
     name: str
     state: str
@@ -28,30 +28,31 @@ PRECISIONS = {
 
 @dataclass
 class Member:
-    """One function of a member on its way into a kernel.
+    """One function of a member that is compiled into a kernel.
 
     Parameters
     ----------
     name : str
-        What the kernel body calls it.
+        The function's name in the kernel body.
     function : callable
         The user's function.
     fields : mapping
-        Field name to its place in the row's tuple, to the places of a list, or to a constant where
-        the run fixes it.
+        For each field name, the index in the row's tuple, the indices of a list, or the value
+        where the run fixes the field.
     accurate : bool
-        True for what runs once per row or path: elementary functions in the state's precision.
+        Whether elementary functions use the state's precision, as for a function that runs once
+        per row or path.
     offered : int
-        Arguments the kernel calls it with, when that may be more than it takes.
+        The number of arguments that the kernel passes, where the function may take fewer.
     lengths : mapping
-        Length of its parameters that are tuples, by their place.
+        The lengths of the parameters that are tuples, by position.
     formula : bool
-        It is written for arrays, with `xp`.
+        Whether the function is written for arrays, with `xp`.
     waves : tuple of str
         The parameters of a formula that are complex.
     methods : mapping
-        What may be asked of a parameter, by its name: `past.sum(n)` is the kernel's `past_sum(past,
-        n)`.
+        The methods that may be called on a parameter, by the parameter's name: `past.sum(n)`
+        becomes the kernel's `past_sum(past, n)`.
     """
 
     name: str

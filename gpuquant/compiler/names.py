@@ -1,5 +1,5 @@
-"""What the names of a member's function stand for, and what is refused because a kernel would
-take one for something else.
+"""The meanings of the names in a member's function, and the checks that refuse a name that would
+mean something else in a kernel.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PYTHONS = {
     "tuple",
     "range",
     "breakpoint",
-}  # words that mean what Python means by them
+}  # names that keep Python's meaning
 MAY = (
     "arithmetic, comparisons, tuples, if/else, for over range, plain functions, min, max, "
     f"abs, float, len, sum, tuple and math.{{{', '.join(sorted(MATH))}}}"
@@ -57,21 +57,21 @@ class Frame:
     Parameters
     ----------
     where : str
-        Its name, for messages.
+        The function's name, for messages.
     scope : mapping
-        What names outside it stand for.
+        The meanings of the names outside the function.
     names : list of str
-        Its parameters.
+        The function's parameters.
     given : set of str
-        The names that it gives a value.
+        The names that the function assigns.
     row : str
         The parameter that is the row's number, if there is one.
     turns : set of str
-        The variables of its loops.
+        The variables of the function's loops.
     lengths : mapping
-        Of the parameters that are tuples.
+        The lengths of the parameters that are tuples.
     renamed : mapping
-        Its local names that a kernel has another meaning for, and what they are called there.
+        The local names that have another meaning in a kernel, each with its name in the kernel.
     """
 
     where: str
@@ -89,13 +89,13 @@ class Frame:
         return {*self.names, *self.given}
 
     def reject(self, node: Any, why: str) -> NoReturn:
-        """Refuse the member, for what stands at a place in its source."""
+        """Refuse the member because of a node of its source."""
         line = f", line {node.lineno} of its file" if hasattr(node, "lineno") else ""
         raise MemberError(f"{self.where}{line}: {why}; a member may use {MAY}")
 
     def check(self, tree: ast.FunctionDef) -> None:
-        """Refuse what would mean something else in a kernel, and put whole numbers in place of
-        their names in indices and ranges.
+        """Refuse code that would mean something else in a kernel, and replace the names of integer
+        constants by their values in indices and ranges.
         """
         if tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs or tree.args.posonlyargs:
             self.reject(tree, "its parameters must be plain ones, without * and /")
@@ -121,7 +121,7 @@ class Frame:
             self.reject(node, f"'{word}' is Python's own word here: call yours otherwise")
 
     def rename(self) -> None:
-        """Find other names for those that a kernel has a meaning for."""
+        """Choose a new name for each local name that has a meaning in a kernel."""
         for name in self.local & reserved():
             free = name
             while free in self.local or free in self.scope or free in reserved():
@@ -129,15 +129,15 @@ class Frame:
             self.renamed[name] = free
 
     def called(self, node: ast.AST) -> None:
-        """Names as the kernel calls them, in what stays a whole number."""
+        """Give the names in an integer expression their names in the kernel."""
         for inner in ast.walk(node):
             if isinstance(inner, ast.Name):
                 inner.id = self.renamed.get(inner.id, inner.id)
 
 
 class Wholes(ast.NodeVisitor):
-    """Puts whole numbers in place of the names that stand for them outside a function, in its
-    indices and ranges.
+    """Replaces the names of integer constants outside a function by their values, in the
+    function's indices and ranges.
     """
 
     def __init__(self, frame: Frame) -> None:

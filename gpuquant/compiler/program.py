@@ -1,4 +1,4 @@
-"""A kernel in LLVM's language: its functions, each written for the types it is called with."""
+"""A kernel in LLVM IR: each function is compiled once for each set of argument types."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def definitions(tree: ast.Module) -> Iterator[tuple[str, Any]]:
 
 
 class Program:
-    """The functions that a kernel's entry needs, written as they are asked for."""
+    """The functions that a kernel's entry needs; each is compiled when the first call needs it."""
 
     def __init__(self, known: Mapping[str, Any], target: Target = CPU) -> None:
         self.target = target
@@ -45,10 +45,10 @@ class Program:
     def entry(self, name: str, kinds: Sequence[Kind]) -> str:
         """The whole module, whose entry is the function `name`.
 
-        On a CPU it is `i32 NAME(i64 first, i64 count, ptr slots)`, which runs so many units: its
-        other arguments lie in `slots`, eight bytes to a scalar; it returns 1 where there is not
-        enough memory, else 0. On a GPU it is a kernel that takes the first unit and its arguments'
-        scalars, and a block runs a unit.
+        On a CPU the entry is `i32 NAME(i64 first, i64 count, ptr slots)`. It runs `count` units
+        from `first` on. `slots` holds the other arguments, eight bytes for each scalar. The result
+        is 1 where there is not enough memory, else 0. On a GPU the entry is a kernel that takes the
+        first unit and the scalars of its arguments; each block runs one unit.
         """
         if self.target.gpu:
             return self._kernel(name, kinds)
@@ -75,7 +75,7 @@ class Program:
             for k, part in enumerate(part for kind in ("i64", *kinds) for part in scalars(kind))
         )
         head = f"define {self.target.convention} void @{name}({heads}) nounwind convergent #0 {{"
-        width = self.target.width  # the registers that a thread may have rest on it
+        width = self.target.width  # this limits the registers of a thread
         bound = (
             f'attributes #0 = {{ "amdgpu-flat-work-group-size"="1,{width}" }}\n\n'
             f'!nvvm.annotations = !{{!0}}\n!0 = !{{ptr @{name}, !"maxntidx", i32 {width}}}'
@@ -90,7 +90,7 @@ class Program:
         )
 
     def shared(self, size: int) -> str:
-        """The symbol of so many bytes that a block's threads share."""
+        """The symbol of `size` bytes of memory that a block's threads share."""
         self.tables += 1
         self.texts.append(
             f"@shared{self.tables} = internal addrspace(3) global [{size} x i8] undef, align 16"
@@ -98,7 +98,7 @@ class Program:
         return f"@shared{self.tables}"
 
     def called(self, name: str, kinds: tuple[Kind, ...]) -> tuple[str, Kind]:
-        """The symbol and the kind of the result of a word for arguments of these kinds."""
+        """The symbol of a function for arguments of these kinds, and the kind of its result."""
         if (name, kinds) not in self.done:
             tree = self.functions[name]
             if len(tree.args.args) != len(kinds):

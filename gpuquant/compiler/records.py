@@ -1,9 +1,9 @@
 """Records: numbers with names that a kernel changes, `account.cash`, and bundles that it reads.
 
-A record is a class of named numbers; a list of records keeps each number of them in a row of one
-table. A bundle is a `typing.NamedTuple`. In compiled code a record is a place in an array, which
-LLVM turns into registers, and a bundle is a tuple: `flatten.py` writes them so. Python runs the
-same source with the objects below.
+A record is a class of named numbers. A list of records is one table, with a row for each number and
+a column for each record. A bundle is a `typing.NamedTuple`. `flatten.py` rewrites both for compiled
+code: a record becomes a place in an array, which LLVM turns into registers, and a bundle becomes a
+tuple. Python runs the same source with the objects below.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ Numbers = tuple[float, ...]
 class Record:
     """Numbers with names, which a kernel changes.
 
-    A subclass lists them as annotations: `float`, `int`, `bool`, or `Annotated[Numbers, "N"]` for
-    as many floats in a row as the kernel's constant N says. `number` is the type that they are held
-    in: of an `int` in f32 the first 2^24 are exact. A new record's numbers are unset. The file that
-    defines one says `from __future__ import annotations`.
+    A subclass lists the numbers as annotations: `float`, `int`, `bool`, or
+    `Annotated[Numbers, "N"]` for a vector of N floats, where N is a constant of the kernel.
+    `number` is the type that stores every number of the record: f32 stores an `int` exactly up to
+    2^24. A new record's numbers are unset. The file that defines a record must have the line
+    `from __future__ import annotations`.
     """
 
     number = "f64"
@@ -44,7 +45,7 @@ class Field(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a record is kept: its numbers' rows, how many there are, and their type."""
+    """How a record is stored: the row of each field, the number of rows, and the number type."""
 
     name: str
     fields: dict[str, Field]
@@ -59,7 +60,7 @@ class Layout(NamedTuple):
 
 
 def layout(record: type[Record], constants: Mapping[str, Any]) -> Layout:
-    """The layout of a record in a kernel whose names stand for `constants`."""
+    """The layout of a record in a kernel that has these constants."""
     fields, row = {}, 0
     for name, text in record.__annotations__.items():
         several = re.fullmatch(r"Annotated\[Numbers, '(\w+)'\]", text.replace('"', "'"))
@@ -70,7 +71,7 @@ def layout(record: type[Record], constants: Mapping[str, Any]) -> Layout:
 
 
 class Vector(tuple[Any, ...]):
-    """A record's numbers in a row as they were when they were read; one of them may be set."""
+    """A copy of a vector of a record. Assigning to an element changes the record, not the copy."""
 
     def __new__(cls, rows: np.ndarray) -> Vector:
         """The numbers of a part of a table."""
@@ -145,8 +146,8 @@ def write_fields(record: One, table: Any, *at: int) -> None:
 
 
 def as_records(argument: Any, makers: Mapping[str, Any]) -> Any:
-    """An argument of a kernel as Python reads it: in a bundle, a table that is said to be a list of
-    records becomes one; `makers` are those of `words`.
+    """A kernel's argument in the form that Python uses: in a bundle, a table whose annotation is a
+    list of records becomes a `Many`. `makers` is the result of `words`.
     """
     if not hasattr(argument, "_fields"):
         return argument
@@ -164,7 +165,7 @@ def as_records(argument: Any, makers: Mapping[str, Any]) -> Any:
 
 
 def words(layouts: Mapping[str, Layout], bundles: Iterable[type]) -> dict[str, Any]:
-    """What Python takes the names of records and bundles for, and the words about them."""
+    """The meanings in Python of the names of records and bundles, and of the functions on them."""
 
     def records(name: Any, shape: Any) -> Many:
         rows, columns = shape if isinstance(shape, tuple) else (1, shape)

@@ -1,8 +1,8 @@
-"""The word `combine`: the lanes of a unit of work merged in a fixed tree, so that a sum has the
-same bits wherever it is made.
+"""The intrinsic `combine` merges the lanes of a unit of work in a fixed tree, so that a sum has the
+same bits wherever it is computed.
 
-Two lanes become one as Chan, Golub and LeVeque (1979) say, and for cubes Pebay (2008), equation
-1.4. It is kernel source: Python runs it as it stands.
+Two lanes are merged as in Chan, Golub and LeVeque (1979), and their cubes as in Pebay (2008),
+equation 1.4. The functions are kernel source, which Python can run unchanged.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -17,7 +17,7 @@ from gpuquant.compiler.records import Record, layout
 
 
 class Sums(Record):
-    """How many numbers there are, their mean, and the sums of squares and cubes about it."""
+    """The count of the numbers, their mean, and the sums of squares and cubes about the mean."""
 
     count: float
     mean: float
@@ -26,7 +26,7 @@ class Sums(Record):
 
 
 def combine(sums: list[Sums], output, width):
-    """Merge the lanes of `sums[output]` into lane 0; `width`, a power of two, is how many."""
+    """Merge the lanes of `sums[output]` into lane 0; their number is `width`, a power of two."""
     while width > 1:
         width //= 2
         for lane in range(width):
@@ -34,11 +34,12 @@ def combine(sums: list[Sums], output, width):
 
 
 def combine_threads(sums: list[Sums], output, width):
-    """The same in the same tree, where a lane is a thread, which has its own `sums[output]`; thread
-    0 has the result.
+    """Do the same merge, in the same tree, where each lane is a thread that has its own
+    `sums[output]`. Thread 0 gets the result.
 
-    All threads of a block come here, also those without paths: a barrier waits for every one.
-    `table` has a row for each number of `Sums`; the last barrier lets the next output use it.
+    All threads of a block must call this function, also threads without paths, since a barrier
+    waits for every thread. `table` has a row for each number of `Sums`. After the last barrier the
+    next output may use `table`.
     """
     table = view(Sums, shared((4, WIDTH), f64))
     lane = thread_number()
@@ -55,7 +56,7 @@ def combine_threads(sums: list[Sums], output, width):
 
 
 def copy_sums(one: Sums, other: Sums):
-    """Give one the numbers of the other."""
+    """Copy the numbers of `other` to `one`."""
     one.count = other.count
     one.mean = other.mean
     one.squares = other.squares
@@ -63,7 +64,7 @@ def copy_sums(one: Sums, other: Sums):
 
 
 def merge(one: Sums, other: Sums):
-    """Add the numbers of another lane.
+    """Merge the sums `other` of another lane into `one`.
 
     With n and m numbers, and delta the difference of the means, the squares become
     S + S' + delta^2 n m / (n + m).
@@ -83,7 +84,9 @@ def merge(one: Sums, other: Sums):
 
 
 def source(threads: bool) -> dict[str, ast.FunctionDef]:
-    """`combine` and what it calls as kernel source, where lanes are threads, or a loop."""
+    """`combine` and the functions that it calls, as kernel source; each lane is a thread where
+    `threads` is True, else an iteration of a loop.
+    """
     trees = {
         "combine": parse(combine_threads if threads else combine),
         "copy_sums": parse(copy_sums),

@@ -12,18 +12,18 @@ from gpuquant.compiler.types import (
     Value,
 )
 
-SMALL = 1 << 16  # bytes of an array on the stack, at most
-OWN = 1 << 19  # and in a GPU's thread, which has no other memory
+SMALL = 1 << 16  # bytes of the largest array on a CPU's stack
+OWN = 1 << 19  # bytes of the largest array of a GPU's thread, which has no heap
 
 
 class Scratch(Blocks):
     """A function's arrays."""
 
     def _empty(self, node: ast.Call) -> Value:
-        """Scratch: on the stack where it is small, which shows LLVM that nothing else lies there,
-        else from the heap.
+        """Allocate an array: on the stack where the array is small, so that LLVM knows that
+        nothing aliases it, else on the heap.
 
-        Where its line is passed again, what it gave before is gone.
+        When the same line runs again, the array that it gave before is no longer valid.
         """
         shape, kind = node.args[0], self.word(ast.unparse(node.args[1]))
         extents = [
@@ -61,8 +61,8 @@ class Scratch(Blocks):
         )
 
     def _from_heap(self, size: str) -> str:
-        """So many bytes, at an address that a vector likes; where there are none the kernel ends
-        and says so.
+        """Allocate `size` bytes on the heap, aligned to 64 bytes. Where there is not enough memory,
+        the kernel ends and returns 1.
         """
         if self.target.gpu:
             raise self.wrong(
@@ -75,7 +75,8 @@ class Scratch(Blocks):
             )
         (heap,) = self.room(["ptr"])
         self.heaps.append(heap)
-        self.do(f"call void @free(ptr {self.op(f'load ptr, ptr {heap}')})")  # of the turn before
+        # free the array that this line gave in the iteration before
+        self.do(f"call void @free(ptr {self.op(f'load ptr, ptr {heap}')})")
         raw = self.op(f"call noalias ptr @malloc(i64 {self.integer('add', size, '64')})")
         self.do(f"store ptr {raw}, ptr {heap}")
         none, some = self.label("none"), self.label("some")

@@ -1,8 +1,8 @@
-"""Kernel source in LLVM's language, in one pass over the syntax tree.
+"""Compiles kernel source to LLVM IR, in one pass over the syntax tree.
 
-What a function is given decides the types in it, and each way in which it is called makes one
-function of LLVM's. A name has one type in all of its function: where a later line gives it a wider
-one, the function is written again with that.
+The types of its arguments decide the types in a function, and each set of argument types makes one
+LLVM function. A name has one type in the whole function. Where a later line gives the name a wider
+type, the function is compiled again with the wider type.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from gpuquant.errors import MemberError
 
 
 class Loop(NamedTuple):
-    """A loop on its way: the labels that `continue` and `break` go to, and the names that surely
-    have a value where they do.
+    """A loop that is being compiled: the labels that `continue` and `break` jump to, and, for each
+    of these jumps, the names that surely have a value there.
     """
 
     after: str
@@ -29,7 +29,7 @@ class Loop(NamedTuple):
 
 
 class Function(Expressions):
-    """The statements of one function; `entry` is a kernel's first."""
+    """The statements of one function; `entry` says whether it is a kernel's entry function."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class Function(Expressions):
         }
         self.ends: set[bool] = set()  # whether its returns have a value
         self.changed = False
-        self.loops: list[Loop] = []  # those that a line stands in
+        self.loops: list[Loop] = []  # the loops around the current line
 
     @property
     def result(self) -> Kind:
-        """The kind of what it returns."""
+        """The kind of the function's result."""
         return self.kinds.get("return")
 
     def write(self) -> str:
@@ -129,7 +129,7 @@ class Function(Expressions):
     # statements
 
     def run(self, lines: Sequence[ast.stmt]) -> None:
-        """Write statements, up to one that leaves."""
+        """Compile statements, up to the first that leaves the block."""
         for line in lines:
             if self.open:
                 self.line = line
@@ -255,8 +255,8 @@ class Function(Expressions):
         self.sure = turned if known and range(int(start), int(stop), int(step)) else before
 
     def _turn(self, lines: Sequence[ast.stmt], after: str, end: str) -> set[str]:
-        """One turn of a loop, which goes on and ends at these labels; the names that surely have
-        a value after it, however it ends.
+        """Compile the body of a loop: `continue` jumps to the label `after`, and `break` to `end`.
+        The result is the names that surely have a value after the body, however the body ends.
         """
         self.loops.append(Loop(after, end, []))
         self.run(lines)

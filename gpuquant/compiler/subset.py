@@ -1,8 +1,8 @@
-"""What a member may say, and its rewriting into kernel source.
+"""Checks the Python of a member, and rewrites it into kernel source.
 
-Members are written in plain Python with `math`; `Rewriter` maps `math.*` to vmath in the run's
-precision, gives literals the run's type, turns `m.volatility[i]` into a register, and refuses by
-name, with its line, what cannot run on every target.
+Members are written in plain Python with `math`. `Rewriter` maps `math.*` to vmath in the run's
+precision, gives literals the run's type, and turns `m.volatility[i]` into a register. It refuses
+code that cannot run on every target; the error names the code and its line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BUILTINS = {
     "range": "range",
     "breakpoint": "breakpoint",
 }
-MOST = 10**308  # a whole number that a float64 holds
+MOST = 10**308  # the largest integer literal: a float64 must hold it
 STATEMENTS = (
     ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For,
     ast.Pass,
@@ -51,7 +51,7 @@ class Rewriter(ast.NodeTransformer):
         self.frame = Frame(member.name)
 
     def rewrite(self) -> list[ast.FunctionDef]:
-        """The member's function and those that it calls, each after what it calls itself."""
+        """The member's function and its direct and indirect callees, each after its own callees."""
         names = (
             list(inspect.signature(plain(self.member.function)).parameters)
             if isinstance(plain(self.member.function), FunctionType)
@@ -119,9 +119,7 @@ class Rewriter(ast.NodeTransformer):
         self.frame = outer
 
     def _default(self, value: Any, tree: ast.AST) -> ast.expr:
-        """The value that a parameter has when it is not given: what it was when the function was
-        made.
-        """
+        """The default of a parameter, with the value that it had when the function was defined."""
         if isinstance(value, tuple):
             return ast.Tuple([self._default(one, tree) for one in value], ast.Load())
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -148,7 +146,7 @@ class Rewriter(ast.NodeTransformer):
         index = node.slice.value if isinstance(node.slice, ast.Constant) else None
         if (
             listed is not None and isinstance(listed[1], range) and isinstance(index, int)
-        ):  # one of a list, which is not written out for it
+        ):  # read one element of a list, without a tuple of all of them
             self._check_index(node, index, len(listed[1]))
             return self._field(listed[0], listed[1][index], node)
         node.value = self.visit(node.value)
@@ -158,8 +156,8 @@ class Rewriter(ast.NodeTransformer):
         return node
 
     def _column(self, node: ast.Subscript) -> tuple[str, int | float | range] | None:
-        """The row's name in the kernel and a column's place in it, where `m.volatility[i]` asks
-        for one.
+        """For `m.volatility[i]`, the row's name in the kernel and the column's place in the row;
+        None for other subscripts.
         """
         value = node.value
         if not (
@@ -256,14 +254,14 @@ class Rewriter(ast.NodeTransformer):
         key = (function, tuple(given.items()), row)
         if key not in self.done:
             self.done[key] = (
-                # of two functions of one name each has its number
+                # the number tells functions of the same name apart
                 f"{self.member.name}_{name}_{len(self.done)}"
             )
             self._function(function, self.done[key], given=given, row=row)
         return self.done[key]
 
     def _length(self, node: ast.expr) -> int | None:
-        """How long an argument that is a tuple is, where that is known."""
+        """The length of an argument that is a tuple, where the length is known, else None."""
         if isinstance(node, ast.Name):
             return self.frame.lengths.get(node.id)
         if isinstance(node, ast.Tuple):
@@ -296,7 +294,7 @@ class Rewriter(ast.NodeTransformer):
             node.id = self.frame.renamed.get(node.id, node.id)
             return (
                 ast.Call(ast.Name("F", ast.Load()), [node], []) if turn else node
-            )  # whole numbers are for indices and ranges
+            )  # a loop variable is an integer only in indices and ranges
         value = self.frame.scope.get(node.id)
         if isinstance(value, bool | int | float):
             return self._number(value, node)

@@ -1,8 +1,8 @@
-"""What a kernel can be made for: this CPU, an NVIDIA GPU, Python itself; and AMD's GPUs, for which
-kernels compile but were never run.
+"""The targets of a kernel: this CPU, an NVIDIA GPU, and Python itself. Kernels also compile for
+AMD's GPUs, but have never been run on one.
 
-On a CPU the lanes of a unit of work are a loop that LLVM turns into vector instructions, on a GPU
-each is a thread. Python runs what a CPU runs.
+On a CPU the lanes of a unit of work are a loop that LLVM turns into vector instructions. On a GPU
+each lane is a thread. Python runs the same loop as a CPU.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """One of them.
+    """One target.
 
     Parameters
     ----------
@@ -21,13 +21,14 @@ class Target:
     lanes : int
         Lanes that one call of a kernel computes.
     width : int
-        Lanes of a unit of work; fixed, because the tree of their sums is part of a result's bits.
+        Lanes of a unit of work. It is fixed, because the bits of a result depend on the tree that
+        merges the lanes' sums.
     triple : str
-        LLVM's name for the machine; a CPU's is asked of the machine itself.
+        LLVM's name for the machine; empty for a CPU, since LLVM finds the name of this machine.
     convention : str
-        How LLVM says that a function is a kernel's entry.
+        LLVM's calling convention of a kernel's entry.
     stack : str
-        The address space of a thread's own memory, where it has one.
+        The address space of the stack; empty where the stack is in the generic address space.
     block, thread, barrier : str
         LLVM's functions for the number of a block and of a thread in it, and for waiting until all
         threads are there.
@@ -50,7 +51,7 @@ class Target:
 
     @property
     def declared(self) -> str:
-        """The declarations of its own functions."""
+        """LLVM's declarations of the target's own functions."""
         if not self.gpu:
             return ""
         return (

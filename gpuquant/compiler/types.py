@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True)
 class Array:
-    """Elements of one kind, in rows or `strides` bytes apart; an extent that is not known when
-    the kernel is compiled is None.
+    """Elements of one kind, contiguous where `packed`, else with strides in bytes. An extent that
+    is not known when the kernel is compiled is None.
     """
 
     of: str
@@ -45,7 +45,7 @@ ARITHMETIC = {
     "i8": "i64",
     "i32": "i64",
     "u32": "u64",
-}  # a whole number has 64 bits once something is done with it
+}  # arithmetic on integers has 64 bits
 
 
 class Value(NamedTuple):
@@ -55,7 +55,7 @@ class Value(NamedTuple):
     parts: tuple[str, ...] = ()
 
     def items(self) -> list[Value]:
-        """What a tuple holds."""
+        """The values of a tuple."""
         parts = iter(self.parts)
         return [Value(kind, tuple(next(parts) for _ in scalars(kind))) for kind in self.kind]
 
@@ -64,7 +64,7 @@ class Value(NamedTuple):
         return zip(scalars(self.kind), self.parts, strict=True)
 
     def known(self) -> Any:
-        """The number that is written here, or None where it is known only when the kernel runs."""
+        """The value of a constant, or None where the value is known only when the kernel runs."""
         part = self.parts[0] if len(self.parts) == 1 else "%"
         if part.startswith("%"):
             return None
@@ -101,7 +101,7 @@ def literal(value: float, kind: str) -> str:
 
 
 def scalars(kind: Kind) -> list[str]:
-    """LLVM's types of what a value of this kind is made of."""
+    """LLVM's types of the scalars that make up a value of this kind."""
     if kind is None:
         return []
     if isinstance(kind, tuple):

@@ -1,8 +1,8 @@
-"""What runs over a known length, written out: `len`, `tuple(... for j in range(n))`, `sum(...)`,
-and loops that ask for values of a tuple by their variable.
+"""Unrolls code over a known length: `len`, `tuple(... for j in range(n))`, `sum(...)`, and loops
+that index a tuple by their variable.
 
-How many assets a kernel has is known when it is made, so that each of them becomes registers and
-constant indices; and an index beyond a tuple is seen.
+The number of assets is known when a kernel is made. So the values of each asset become registers
+with constant indices, and an index beyond a tuple is found before the run.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from gpuquant.compiler.functions import copied
 from gpuquant.compiler.inline import Rename
 from gpuquant.errors import MemberError
 
-MOST_NODES = 500_000  # of the syntax tree that a loop becomes
-MOST_TERMS = 200  # of a sum, each of which stands in the next one's brackets
+MOST_NODES = 500_000  # of the syntax tree of an unrolled loop
+MOST_TERMS = 200  # of an unrolled sum: each term nests its syntax tree one level deeper
 WHOLE = (
     ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Load,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
@@ -42,7 +42,7 @@ def stored(node: ast.AST) -> set[str]:
 
 
 class Unroll(ast.NodeTransformer):
-    """Write out what runs over a known length.
+    """Unroll loops, tuples and sums over a known length.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class Unroll(ast.NodeTransformer):
         )
         if counts and _reads(self.function, name) > _reads(
             node, name
-        ):  # the variable keeps its last value; as a whole number, which a literal is not
+        ):  # code outside the loop reads the variable as an integer; a literal would be a float
             lines += ast.parse(
                 f"for {name} in range({counts[-1]}, {counts[-1] + 1}):\n    pass"
             ).body
@@ -115,8 +115,8 @@ class Unroll(ast.NodeTransformer):
         ] or ast.copy_location(ast.Pass(), node)
 
     def visit_If(self, node: ast.If) -> Any:
-        """What is known already is decided: the other side may ask for a value that is not
-        there.
+        """Evaluate a test that is known now, and drop the other branch, which may index beyond a
+        tuple.
         """
         test = self._truth(node.test)
         if test is None:
@@ -134,8 +134,8 @@ class Unroll(ast.NodeTransformer):
         )
 
     def _asks_by_it(self, loop: ast.For) -> bool:
-        """Whether a loop is over the length of something, or a value of a tuple is asked for by
-        its variable: then each turn is written out.
+        """Whether a loop must be unrolled: its range contains `len`, or its body has an index that
+        depends on its variable.
         """
         if not isinstance(loop.target, ast.Name) or any(
             loop.target.id in stored(line) for line in loop.body
@@ -161,7 +161,7 @@ class Unroll(ast.NodeTransformer):
         return [line for part in lines for line in (part if isinstance(part, list) else [part])]
 
     def _truth(self, node: ast.expr) -> bool | None:
-        """Whether a test of whole numbers holds, where they are known already."""
+        """Whether a comparison of integers holds; None where the integers are unknown."""
         if not any(isinstance(n, ast.Compare) for n in ast.walk(node)):
             return None
         result = self._worked_out(self.visit(copied(node)))
@@ -188,7 +188,7 @@ class Unroll(ast.NodeTransformer):
         return [self.visit(self._turn(made.elt, inner.target.id, turn)) for turn in counts]
 
     def _turn(self, what: Any, name: str, turn: int) -> Any:
-        """A copy with the turn's number in place of its name."""
+        """A copy with the iteration's number in place of the loop variable."""
         rename = Rename({name: ast.Constant(turn)})
         return (
             [rename.visit(copied(line)) for line in what]
@@ -214,7 +214,7 @@ class Unroll(ast.NodeTransformer):
         )
 
     def _known(self, node: ast.expr) -> int | None:
-        """A whole number that is known already."""
+        """The value of an integer expression, or None where it is unknown."""
         value = self._worked_out(node)
         return value if isinstance(value, int) else None
 

@@ -12,12 +12,12 @@ from gpuquant.data.columns import Member
 class Cost(Member):
     """The base of every cost.
 
-    - `fill(c, i, price, side, share)`, the price paid (side 1) or received (side -1; 0 where the
-      price is a limit), by the order's share of the bar's volume;
-    - `charge(c, i, value, size)`, the fee for trading `value` in `size` units;
-    - `afford(c, i, cash, price)`, the value whose price and fee `cash` just pays.
+    - `fill(c, i, price, side, share)` gives the price paid (side 1) or received (side -1); side is
+      0 where the price is a limit. `share` is the order's share of the bar's volume;
+    - `charge(c, i, value, size)` gives the fee for trading `value` in `size` units;
+    - `afford(c, i, cash, price)` gives the value that `cash` pays for, fee included.
 
-    The last arguments may be left out; `uses_volume` says that `share` is not.
+    A cost may leave out the last arguments. `uses_volume` is True where `fill` takes `share`.
     """
 
     abstract: ClassVar[bool] = True

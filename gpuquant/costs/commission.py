@@ -20,22 +20,22 @@ class Commission(Cost):
     rate : Column, shape (1,)
         Share of the traded value; >= 0.
     fixed : Column, shape (1,)
-        Per order, in currency units; >= 0.
+        Fee per order, in currency units; >= 0.
     minimum : Column, shape (1,)
-        Least of what follows the size, in currency units; >= 0.
+        Smallest value of the part of the fee that depends on the size, in currency units; >= 0.
     per_unit : Column, shape (1,)
-        Currency units for each; >= 0.
+        Fee for each unit, in currency units; >= 0.
     slippage : Column, shape (1,)
         Price moved against the order, as a share; >= 0.
     spread : Column, shape (1,)
-        Between bid and ask, as a share of the price; half of it is paid; >= 0.
+        Spread between bid and ask, as a share of the price; an order pays half of it; >= 0.
     impact : Column, shape (1,)
-        Of an order as large as the bar's volume, as a share of the price; needs a panel with
-        volume; >= 0.
+        Price impact of an order as large as the bar's volume, as a share of the price; needs a
+        panel with volume; >= 0.
 
     Notes
     -----
-    A coefficient of the square root near the volatility of a bar is typical.
+    A typical `impact` is near the volatility of one bar.
 
     References
     ----------

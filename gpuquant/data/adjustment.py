@@ -1,5 +1,5 @@
-"""What follows from a panel's closes, splits, dividends and delistings: returns, the last known
-close, prices in whole ticks.
+"""Series derived from a panel's closes, splits, dividends and delistings: the total return, the
+last known close, prices in whole ticks.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class AdjustedPrices(Dated):
 
     @cached_property
     def last_close(self) -> np.ndarray:
-        """Closes, where an asset halts the last one before, restated for splits since; NaN
-        before its first.
+        """The latest close at or before each bar, restated for the splits since that close; NaN
+        before the first close of an asset.
         """
         if not self.allow_halts:
             return self.close
@@ -58,14 +58,14 @@ class AdjustedPrices(Dated):
         return np.where(last >= 0, result if self.shares is None else result / self.shares, np.nan)
 
     def _restated(self, prices: np.ndarray) -> np.ndarray:
-        """Prices of what one share of the first bar has become: they go on over a split, and
-        rest on no later one.
+        """Prices times `shares`: the value of one share of the first bar. A split makes no jump,
+        and a later split changes no earlier value.
         """
         return prices if self.shares is None else prices * self.shares
 
     @property
     def total_return_index(self) -> np.ndarray:
-        """As `total_return`, NaN where an asset has no close."""
+        """As `total_return`, but NaN at a bar without a close or a delisting of the asset."""
         return np.where(
             np.isfinite(self.close)
             | (False if self.delistings is None else np.isfinite(self.delistings)),
@@ -75,11 +75,11 @@ class AdjustedPrices(Dated):
 
     @cached_property
     def total_return(self) -> np.ndarray:
-        """Closes with splits, dividends and delistings in them, from the first close on, shape
-        (bars, assets); where an asset halts, the last.
+        """Closes adjusted for splits, dividends and delistings, from the first close on, shape
+        (bars, assets); at a halt, the last value.
 
-        The growth of a holding whose dividends are reinvested at the close of their day; no later
-        event moves an earlier value. The closes themselves where the panel knows of no such events.
+        The series is the growth of a holding that reinvests each dividend at the close of its day.
+        No later event changes an earlier value. Without such events it equals `last_close`.
         """
         if self.splits is None and self.delistings is None:
             return self.last_close
@@ -101,11 +101,11 @@ class AdjustedPrices(Dated):
         return np.where(np.arange(self.bars)[:, None] >= began, index, np.nan)
 
     def kernel_fields(self) -> dict[str, np.ndarray]:
-        """What a kernel reads of each bar besides closes and fills: the extra fields, the `shares`
-        that splits make, and an `opening` price within each range.
+        """The fields that a kernel reads besides closes and fills: the extra fields, `shares` if
+        there are splits, and an `opening` price if there are highs and lows but no opens.
 
-        An open that is not known is the last close, or the nearest price to it in the range of the
-        bar.
+        The `opening` is the close before, restated for a split and moved to the nearest price in
+        the range of the bar.
         """
         held = self.extra_fields()
         if self.shares is not None:
@@ -121,11 +121,11 @@ class AdjustedPrices(Dated):
 
     @cached_property
     def tick(self) -> tuple[Any, bool]:
-        """The coarsest power of ten that every close, restated for the splits before it, is a
-        multiple of, and True.
+        """The tick, and whether it is exact: the largest power of ten, at most 1, of which every
+        close, restated for the splits before it, is a multiple; and True.
 
-        Where there is none that keeps sums exact in float64: a tick per asset, 2^-26 of its first
-        close, and False. Closes are rounded to it for signals alone; it depends on no later price.
+        If no such power keeps sums exact in float64, each asset's tick is 2^-26 of its first close,
+        with False. Only signals use the rounded closes; this tick depends on no later price.
         """
         close = self._restated(self.close)
         highest = float(np.nanmax(close))

@@ -83,13 +83,13 @@ def read_table(path: Any) -> Any:
 
 
 def fits(path: Any, columns: Any = None) -> None:
-    """Refuse a Parquet file that says of itself that its table, or these columns of it, would not
-    fit into the memory of this machine: a small file can.
+    """Refuse a Parquet file if its table, or these columns of it, would not fit into the memory of
+    this machine. The metadata state the size: a small file can hold a large table.
 
     Raises
     ------
     DataError
-        It would not.
+        The table would not fit.
     """
     import pyarrow.parquet as pq
 
@@ -104,12 +104,12 @@ def fits(path: Any, columns: Any = None) -> None:
 
 
 def read_frame(path: Any, columns: Any = None) -> pd.DataFrame:
-    """A pandas frame of a Parquet file; pages that have checksums are held to them.
+    """A pandas frame of a Parquet file; checksums of pages are verified where they exist.
 
     Raises
     ------
     DataError
-        The file is damaged, or none, or does not fit into memory.
+        The file is absent, damaged or not Parquet, or does not fit into memory.
     """
     import pandas as pd
 

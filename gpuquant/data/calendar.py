@@ -1,8 +1,8 @@
-"""Time as a table of prices has it: dates in one time zone, how long a bar is, how many of them
-make a year, and which bar a date belongs to.
+"""Dates of a price table: their time zone, the length of a bar, the number of bars a year, and the
+bar of a given date.
 
-Dates are kept as UTC without a zone beside the name of the zone they came in, so that they can be
-compared, and given back as they were.
+Dates are stored in UTC without a zone, next to the name of their original zone: they can be
+compared, and are returned in their original zone.
 """
 
 from __future__ import annotations
@@ -24,12 +24,10 @@ ALIGN = ("exact", "next")
 DAY = 86400.0  # seconds
 YEAR = 365.0  # days, by which interest is counted (ACT/365F)
 TRADING_DAYS = 252.0  # of an exchange in a year, by convention
-SAME_STEP = (
-    0.5  # of the bars' usual length: by how much one may differ and count as like the others
-)
-# share of the bars on Saturdays and Sundays, of 2 in 7, from which on the market never rests
+SAME_STEP = 0.5  # a step is regular if it differs from the median step by at most this share of it
+# if more than this share of the bars is at weekends, the market trades all week (2 / 7 at most)
 WEEKEND = 0.2
-LIKE_OTHERS = 0.6  # the share of steps that must be like the usual one; overnight gaps are not
+LIKE_OTHERS = 0.6  # at least this share of the steps must be regular; overnight gaps are not
 SLOW = (
     (6.5, 7.5, 52.0, "weekly"),
     (13.0, 15.0, 26.0, "every two weeks"),
@@ -95,23 +93,21 @@ def index_of(dates: np.ndarray, timezone: str | None) -> pd.DatetimeIndex:
 
 
 def wall_clock(dates: np.ndarray, timezone: str | None) -> np.ndarray:
-    """The time on a clock in their zone: what a calendar goes by."""
+    """The dates in the local time of their zone, without the zone."""
     return dates if timezone is None else index_of(dates, timezone).tz_localize(None).to_numpy()
 
 
 def elapsed_years(dates: np.ndarray) -> np.ndarray:
-    """Years from the bar before to each bar, of 365 days, shape (bars,); nothing has passed at
-    the first.
-    """
+    """Years of 365 days since the bar before, shape (bars,); 0 at the first bar."""
     steps = np.diff(dates) / np.timedelta64(1, "s")
     return np.concatenate([[0.0], steps / (DAY * YEAR)])
 
 
 def frequency_of(dates: np.ndarray, timezone: str | None) -> Frequency:
-    """What the dates say of the length of a bar and of the bars a year.
+    """The length of a bar and the number of bars a year, read from the dates.
 
-    Days on which an exchange trades count 252 a year, days of which some are at weekends 365; bars
-    within a day count as many as most days have.
+    Daily bars count 252 a year, or 365 if the market trades at weekends. For bars within a day,
+    this number is multiplied by the median number of bars in a day.
     """
     if len(dates) < 2:
         return Frequency("a single bar", np.nan)
@@ -147,16 +143,14 @@ def frequency_of(dates: np.ndarray, timezone: str | None) -> Frequency:
     label = f"{length}, " if step != 60.0 else "minutes, "
     if len(counts) < 2 or (
         len(counts) < 7 and steps.max() < 2.0 * step
-    ):  # round the clock, or less than a day: a week has not been seen
+    ):  # one day, or less than a week around the clock: trading at weekends is not known
         return Frequency(f"{label}too few days to tell how many a year has", np.nan)
     a_day = float(np.median(counts[1:-1] if len(counts) > 2 else counts))
     return Frequency(f"{label}{a_day:g} a day", a_day * (YEAR if all_week else TRADING_DAYS))
 
 
 def moment(when: Any, timezone: str | None) -> np.datetime64:
-    """A date of the caller's, such as 2024-01-02, as the clock in the zone of the prices shows
-    it.
-    """
+    """A caller's date, such as 2024-01-02, in the local time of the prices."""
     zone = getattr(when, "tzinfo", None)
     if zone is not None:
         same_zone(timezone, str(zone), "dates")
@@ -176,11 +170,11 @@ class Dated:
 
         @property
         def dates(self) -> np.ndarray:
-            """Of the bars, in UTC."""
+            """Dates of the bars, in UTC."""
 
         @property
         def timezone(self) -> str | None:
-            """In which they are shown."""
+            """Time zone in which the dates are shown."""
 
     @property
     def index(self) -> pd.DatetimeIndex:
@@ -189,7 +183,7 @@ class Dated:
 
     @cached_property
     def clock(self) -> np.ndarray:
-        """The dates as a calendar on the wall there shows them, shape (bars,)."""
+        """The dates in local time, shape (bars,)."""
         return wall_clock(self.dates, self.timezone)
 
     @cached_property
@@ -240,17 +234,17 @@ def bars_at(
     ----------
     index : index or Series of dates
     dates, timezone : array and str
-        Those of the prices.
+        The dates of the bars, and their time zone.
     name : str
-        What the dates are of, for the error.
+        Name of the caller's data, for the error message.
     align : str
-        exact: each must be the date of a bar; next: one between two bars goes to the later.
+        exact: each date must be that of a bar; next: a date between two bars gets the later bar.
 
     Raises
     ------
     DataError
-        Dates that are no bars', the first three of them named; a date after the last bar, which has
-        no next.
+        A date that is not the date of a bar; with next, only a date before the first bar or after
+        the last. The message names the first three such dates.
     """
     if align not in ALIGN:
         raise unknown("align", align, ALIGN)

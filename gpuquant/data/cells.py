@@ -58,8 +58,8 @@ def parsed_dates(values: Any, name: str) -> Any:
 
 
 def _whole(values: Any) -> Any:
-    """A column of whole numbers however they are held, numbers of ten digits or more as text
-    among them; None where it is another.
+    """A column as int64 if all its values are whole numbers, including floats and text of 10 to
+    19 digits; None for any other column.
     """
     import pandas as pd
 
@@ -78,8 +78,8 @@ def _whole(values: Any) -> Any:
 
 
 def _by_day_or_month(values: Any, name: str) -> Any:
-    """Dates such as 03/04/2024: with points the day comes first; with other signs whichever of
-    the two all dates allow.
+    """Dates such as 03/04/2024. With points the day comes first; with other separators the order
+    is the one that is possible for all dates.
     """
     import pandas as pd
 
@@ -95,9 +95,7 @@ def _by_day_or_month(values: Any, name: str) -> Any:
 
 
 def _mixed(values: Any) -> bool:
-    """Whether text has times with several distances from UTC, as a zone with summer time writes
-    them.
-    """
+    """Whether the text has several offsets from UTC, as times of a zone with summer time have."""
     text = values.astype(str)
     return bool(
         text.str.contains(r"\d\d:\d\d.*[+-]\d\d:?\d\d$").all() and text.str[-6:].nunique() > 1
@@ -137,8 +135,8 @@ def numbers_of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _bare(value: Any) -> Any:
-    """A text without a dollar sign, and without commas where they part thousands; anything else
-    as it is.
+    """Text without dollar signs, spaces and commas between thousands, and NaN for NA; any other
+    value is unchanged.
     """
     if not isinstance(value, str):
         return value

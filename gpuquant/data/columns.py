@@ -115,13 +115,13 @@ def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
 
 
 def affordable(rows: int, longest: int, name: str) -> tuple[int, int]:
-    """The shape of so many lists, each as long as the longest, where that is memory that one piece
-    of work may ask for.
+    """The shape of an array of `rows` lists, each padded to the longest, if the array has no more
+    than MOST_NUMBERS numbers.
 
     Raises
     ------
     TooLarge
-        It is not: the caller may try fewer rows at once.
+        The array has more numbers: the caller may try fewer rows at once.
     """
     if rows * longest > MOST_NUMBERS:
         raise TooLarge(
@@ -172,7 +172,7 @@ class Member(Shown):
     scalar: ClassVar[bool] = False
 
     def _shown(self) -> dict[str, str]:
-        """Of a choice its words, of a number the number."""
+        """The text of each field: words for a choice, else numbers."""
         shown = {}
         for name, domain in domains(type(self)).items():
             values = getattr(self, name)
@@ -256,8 +256,8 @@ class Member(Shown):
         return type(self).from_columns(kept)
 
     def with_derived_columns(self) -> Self:
-        """The same member with the columns that follow from others; its rows go together and
-        their lists are of one length.
+        """The same member with its derived columns computed from the others. The rows belong to
+        one launch, and their lists have the same length.
         """
         return self
 

@@ -1,5 +1,5 @@
-"""Prices on a device: laid out asset by asset, with room before and after them for what a kernel
-reads without asking where it is.
+"""Prices on a device: laid out asset by asset, with padding on both sides, so that a kernel can
+read beyond the first and the last bar without a check.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ NOTHING = {
     "splits": 1.0,
     "dividends": 0.0,
     "delistings": -2.0,
-}  # where nothing is said of a bar
+}  # the value of a field at a bar where it is missing
 
 
 def left_padding(bars: int) -> int:
-    """The places of NaN before the first of so many bars: no window reaches further."""
+    """The number of NaN values before the first of `bars` bars: no window reaches further back."""
     return bars + 1
 
 
@@ -33,9 +33,9 @@ class DevicePanel:
     """A panel on a device: prices of shape (assets, left_padding + bars + RIGHT_PADDING),
     and prefix sums of ticks, one place longer.
 
-    Each begins with `left_padding` places of NaN, which a rule reads beyond the first bar,
-    and ends with RIGHT_PADDING more. Where assets halt, `close` holds the last known price and
-    `traded` NaN; `extra` has the panel's other fields, one after the other.
+    Each array begins with `left_padding` NaN values, which a rule reads before the first bar. All
+    but `extra` end with RIGHT_PADDING more. At a halt, `close` holds the last known price and
+    `traded` holds NaN. `extra` holds the panel's other fields, one after the other.
     """
 
     close: Any

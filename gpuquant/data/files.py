@@ -61,7 +61,7 @@ def read_file(path: Path) -> pd.DataFrame:
             return pd.read_csv(path, sep=separator, header=[0, 1], index_col=0)
         names: Any = {
             name.strip('"'): str for name in head if loose(name) in TICKERS
-        }  # 005930 and NA are names of companies
+        }  # tickers stay text: 005930 keeps its zeros, and NA is not a missing value
         european = separator == ";"
         frame = pd.read_csv(
             path,

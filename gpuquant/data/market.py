@@ -1,8 +1,8 @@
 """Market: spots, rates, yields, volatilities and model parameters by underlying, as read from
 `market.toml`.
 
-A value for an underlying wins over one for the whole market, and a model's own table
-(`[AAPL.heston]`) over both.
+A value for an underlying replaces the value for the whole market. A value in a model's own table
+(`[AAPL.heston]`) replaces both.
 """
 
 from __future__ import annotations
@@ -110,14 +110,14 @@ class Market(Shown):
     Parameters
     ----------
     values : mapping
-        The tables of `market.toml`: top-level numbers hold for every underlying, a table per
-        underlying, and in it a table per model.
+        As in `market.toml`: top-level numbers are for every underlying; each underlying may have a
+        table of its own, with a table for each model inside.
     asof : date, optional
-        Today, from which an `expiry` date counts.
+        Today: the time to an `expiry` date is counted from this date.
     folder : path, optional
-        Of the file that it was read from: a volatility surface is the name of a file there.
+        Folder of the file that the market was read from; files of surfaces lie in this folder.
     shocks : mapping
-        Column to (relative, absolute) change, applied to what `lookup` returns.
+        The (relative, absolute) change of each column, applied to the values that `lookup` returns.
     """
 
     values: Mapping[str, Any]

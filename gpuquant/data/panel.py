@@ -41,27 +41,27 @@ class Panel(AdjustedPrices):
         Increasing.
     assets : tuple of str
     open, high, low : array, optional
-        Of the bars. Orders of the next bar fill at its open, or without opens at its close; stops
-        and limits watch the range.
+        Prices of the bars. An order for the next bar fills at its open, or at its close if there
+        are no opens. Stops and limits use the range from low to high.
     volume : array, optional
         Units traded; >= 0.
     splits : array, optional
         Shares that one share becomes at the beginning of the bar; > 0, 1 where nothing splits.
         Prices are not adjusted for them.
     dividends : array, optional
-        Cash per share that goes ex at the beginning of the bar, before a split. Of splits and
-        dividends, the one that is not given is none.
+        Cash per share, ex at the beginning of the bar and before its split. If only one of splits
+        and dividends is given, the panel has no events of the other kind.
     delistings : array, optional
-        At the bar after the last one, the return from the last price to what is paid out; -1 is a
-        total loss, NaN where nothing ends.
+        The return from the last price to the final payment, at the bar after the last price; -1 is
+        a total loss, NaN means no delisting.
     allow_halts : bool
-        Take a missing price for a bar at which the asset does not trade. Holdings keep their last
+        Treat a missing price as a bar at which the asset does not trade. Holdings keep their last
         price.
     timezone : str, optional
-        In which dates are shown; `dates` are then UTC.
+        Time zone in which dates are shown; `dates` are then UTC.
     adjusted : bool, optional
-        Whether prices are adjusted for splits and dividends; None where nothing said so. It is
-        shown, and changes nothing.
+        Whether prices are adjusted for splits and dividends; None if this is not known. The value
+        is only shown; it changes no result.
 
     Examples
     --------
@@ -114,20 +114,20 @@ class Panel(AdjustedPrices):
             pandas, polars, pyarrow or anything with `__arrow_c_stream__`; or a Parquet or CSV file
             of any of these.
         asset : str
-            The name of one ticker whose table does not say it; a file's is its name.
+            Name of the asset if a table of one ticker has none; by default a file's name.
         allow_halts : bool, optional
-            Take a missing price for a bar at which the asset does not trade.
+            Treat a missing price as a bar at which the asset does not trade.
         adjusted : bool, optional
-            Where there is an adjusted close beside the close: True scales all prices to it, False
-            leaves it out; by default True unless dividends are given.
+            With both a close and an adjusted close: True scales all prices to the adjusted close,
+            False ignores it; the default is True unless dividends are given.
         exchange : str, optional
-            Such as XNYS: bars must be its sessions, none missing (the `calendars` extra).
+            Such as XNYS: bars must be on each of its sessions, on no other day (extra `calendars`).
 
         Raises
         ------
         DataError
-            What is not clearly prices; dates that do not increase; prices that are missing or not
-            above zero: named by row and column.
+            Data that are not clearly prices; dates that do not increase; prices that are missing or
+            not above zero. The message names the row and the column.
         """
         flag("allow_halts", allow_halts)
         flag("adjusted", adjusted)
@@ -239,8 +239,8 @@ class Panel(AdjustedPrices):
         return pd.DataFrame(self.close, index=self.index, columns=list(self.assets))
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the prices; `Panel.read` gives them back. Closes alone are a column for each
-        asset, more is a row for each date and asset.
+        """Write the prices; `Panel.read` reads them back. With closes alone the file has a
+        column for each asset, otherwise a row for each date and asset.
         """
         import pandas as pd
 
@@ -258,8 +258,8 @@ class Panel(AdjustedPrices):
         write_frame(frame, path)
 
     def between(self, first: Any = None, last: Any = None) -> Panel:
-        """The dates from `first` to `last`, both included, as the clock in their time zone shows
-        them; a day without a time is the whole day.
+        """The panel from `first` to `last`, both included, in local time; a date without a time
+        means the whole day.
         """
         keep = np.ones(self.bars, bool)
         if first is not None:

@@ -1,4 +1,4 @@
-"""Whether what a panel is made of can be prices: shapes, dates, and the domain of every number."""
+"""Checks of a panel's arrays: their shapes, the dates, and the domain of every number."""
 
 from __future__ import annotations
 

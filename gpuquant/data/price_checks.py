@@ -1,4 +1,4 @@
-"""Whether numbers are prices: what returns, and closes adjusted twice, look like."""
+"""Checks that numbers are prices: returns, and splits already in the prices, are refused."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def _refuse_returns(close: pd.DataFrame) -> None:
 
 
 def _refuse_adjusted(close: pd.DataFrame, splits: pd.DataFrame) -> None:
-    """Refuse a split that the prices do not show: they are adjusted for it already, and it would
-    count twice.
+    """Refuse a split at which the close does not jump: the prices are already adjusted, and the
+    split would count twice.
     """
     ratio = splits.to_numpy()[1:]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,8 +1,8 @@
 """Prices as people have them, read into the arrays of a panel: one reader for every shape of table.
 
-Understood are closes by asset; fields by ticker, in either order of the two levels; one ticker's
+The reader takes closes by asset; fields by ticker, in either order of the two levels; one ticker's
 open, high, low and close; a tidy table of dates and tickers; a series; mappings of any of these;
-and what hands over Arrow data. What is not clearly prices is refused, with what would be right.
+and Arrow data. It refuses data that are not clearly prices, and says how to give them instead.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ def tables(data: Any, *, name: str = "asset", adjusted: bool | None = None) -> T
     ----------
     data : frame, series, mapping, or anything with `__arrow_c_stream__`
     name : str
-        Of the asset, where the data are one ticker's and do not say whose.
+        Name of the asset, if the data are one ticker's and do not name it.
     adjusted : bool, optional
-        Where there is an adjusted close beside the close: True scales open, high, low and close to
-        it, False leaves it out; by default True unless dividends are given.
+        With both a close and an adjusted close: True scales open, high, low and close to the
+        adjusted close, False ignores it; the default is True unless dividends are given.
 
     Raises
     ------
     DataError
-        What is not clearly prices: the message names the column, and the call that would be right.
+        The data are not clearly prices: the message names the column and the correct call.
     """
     if isinstance(data, Mapping):
         result = _of_mapping(data)

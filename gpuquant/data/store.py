@@ -16,9 +16,7 @@ from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, unknown
 
 BUDGET = 256.0  # MB
-COPIES = (
-    8  # of a close while its asset is traded: the file's, the panel's, ticks, sums and their lead
-)
+COPIES = 8  # of each close in a back-test: the file's, the panel's, ticks, sums and their padding
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""The one place where CPU and GPU differ when something runs: choose a device, move arrays, launch,
-count traffic. What kernels are made of is in `compiler/`.
+"""The only package where a run differs between CPU and GPU: it chooses a device, moves arrays,
+launches kernels and counts transfers. The package `compiler/` makes the kernels.
 
 CuPy is imported here and nowhere else. Nothing above this folder asks on which device it runs.
 """

@@ -1,8 +1,9 @@
-"""Arrays of other libraries, taken as they lie: CuPy, PyTorch, JAX, Numba, and whatever else speaks
-DLPack or has `__cuda_array_interface__`.
+"""Reads arrays of other libraries, without a copy where possible: CuPy, PyTorch, JAX, Numba, and
+every other library that supports DLPack or `__cuda_array_interface__`.
 
-What lies on a GPU stays there for work on that GPU. For any other use it comes down, and the
-transfer log shows it. Both protocols make the reader's stream wait for the writer's.
+An array on a GPU stays there for work on that GPU. For any other use the array is copied to the
+host, and the transfer log shows the copy. Both protocols make the reader's stream wait for the
+writer's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from gpuquant.device import cuda
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import InputError
 
-CUDA = (2, 13)  # DLPack's numbers for memory of a GPU, and for memory that it manages
+CUDA = (2, 13)  # DLPack's numbers for GPU memory and for CUDA's managed memory
 
 
 def gpu_of(values: Any) -> int | None:
@@ -29,17 +30,17 @@ def gpu_of(values: Any) -> int | None:
 
 
 def on_gpu(values: Any, index: int, name: str) -> Any:
-    """An array that lies on GPU `index` as CuPy's, without a copy."""
+    """A CuPy array with the memory of an array on GPU `index`, without a copy."""
     cuda.require(index)
     xp = cuda.namespace(index)
     try:
         return xp.from_dlpack(values) if hasattr(values, "__dlpack__") else xp.asarray(values)
-    except Exception as failure:  # each library has classes of its own
+    except Exception as failure:  # each library raises its own classes
         raise _unreadable(values, name, failure) from failure
 
 
 def on_host(values: Any, name: str) -> Any:
-    """An array of any library as NumPy's; what is no array is given back as it is.
+    """An array of any library as a NumPy array; a value that is no array is returned unchanged.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The GPU's host side: is there one, what is missing, load a kernel's PTX, launch it. The only home
-of CuPy.
+"""The host side of a GPU: it finds the GPU or says what is missing, loads a kernel's PTX, and
+launches the kernel.
 
-Everything that imports CuPy does so inside a function, so that a machine without it loses nothing.
+CuPy is imported only inside functions, so that the library also works on a machine without CuPy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_BLOCKS = 1 << 20  # of one launch
 
 @lru_cache
 def problem(index: int) -> str:
-    """What keeps GPU `index` from being used, or an empty string."""
+    """Why GPU `index` cannot be used; an empty string where it can."""
     if importlib.util.find_spec("cupy") is None:
         return "cupy is not installed"
     try:
@@ -58,7 +58,7 @@ def namespace(index: int) -> Any:
 
 
 def launch(text: str, units: int, arguments: tuple[Any, ...], device: Any) -> None:
-    """One block per unit of the kernel with this source; returns when the device has finished."""
+    """Run the kernel with this source, one block per unit; returns when the GPU has finished."""
     cupy = namespace(device.index)
     kinds, numbers = zip(*(_taken(argument) for argument in arguments), strict=True)
     entry = _loaded(text, kinds, device.index)
@@ -82,8 +82,8 @@ def _loaded(text: str, kinds: tuple[Any, ...], index: int) -> Any:
 
 
 def _taken(argument: Any) -> tuple[Any, tuple[Any, ...]]:
-    """The type of an argument in a kernel, and the scalars that stand for it: an array's
-    address, its extents, and where its rows are apart its strides.
+    """The type of an argument in a kernel, and the argument's scalars: for an array its address,
+    its extents and, where the array is not contiguous, its strides.
     """
     from gpuquant.compiler import llvm
 

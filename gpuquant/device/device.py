@@ -1,7 +1,8 @@
 """Where work runs: `cpu`, `cpu:2` (two threads), `cuda`, `cuda:1`, `auto`, and `python`, which a
 debugger can follow.
 
-A `Device` puts arrays, gets them back (both through the transfer log) and says why it was chosen.
+A `Device` moves arrays to the device and back, notes both in the transfer log, and says why it was
+chosen.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from gpuquant.forks import in_child
 from gpuquant.shown import Shown
 from gpuquant.system import cores
 
-CROSSOVER_PATH_STEPS = 1e5  # below it a launch and its transfers cost more than the CPU needs
+CROSSOVER_PATH_STEPS = 1e5  # with less work the CPU is faster than a launch and its transfers
 CROSSOVER_COLUMNS = 10_000
 
 
@@ -40,7 +41,7 @@ class Device(Shown):
     threads : int
         Threads of the pool, on a CPU.
     reason : str
-        Why this device, for the result's `meta`.
+        Why this device was chosen, for the result's `meta`.
     """
 
     kind: str
@@ -72,8 +73,8 @@ class Device(Shown):
         return special
 
     def each(self, work: Callable[[slice], None], n: int, size: int) -> None:
-        """The work on every part of `n` rows: parts of `size` on the threads of a CPU, for numpy
-        lets go of the lock; all at once on a GPU.
+        """Call `work` for all parts of `n` rows. On a CPU a part has `size` rows, and threads share
+        the parts, since NumPy releases the GIL. On a GPU all rows are one part.
         """
         share(
             work,
@@ -98,8 +99,8 @@ class Device(Shown):
         return host if self.kind != "cuda" else self.xp.asarray(host)
 
     def contiguous(self, array: Any, dtype: Any = None) -> Any:
-        """An array of this device as a kernel reads it: number after number, each at an address
-        that is a multiple of its size.
+        """An array of this device in the form that a kernel reads: C-contiguous, and each number
+        at an address that is a multiple of its size.
         """
         aligned = array if self.kind == "cuda" else np.require(array, None, "A")
         return self.xp.ascontiguousarray(aligned, dtype)
@@ -121,15 +122,15 @@ def share(
     done: Callable[[Any], Any] | None = None,
     halt: Any = None,
 ) -> None:
-    """Do the work of every item on so many threads.
+    """Call `work` for every item, on `threads` threads.
 
-    The calling thread is among them, so that a short run need not wait for a thread to wake, and
-    sees ctrl-C between two items. Where an item may take long, `halt` is an array whose first
-    element makes it end early: the calling thread then only waits, sees ctrl-C at once, and sets
-    it.
+    Without `halt` the calling thread is one of them: a short run need not wait for a thread to
+    wake, and Ctrl-C takes effect between two items. `halt` is for items that may take long: an
+    array whose first element makes an item end early. The calling thread then only waits, and sets
+    this element at once after Ctrl-C or a failure.
 
-    `done` is called with each result, in the calling thread. Where an item fails, and at ctrl-C,
-    what has not begun is dropped, and what runs ends before the error goes on.
+    `done` is called with each result, in the calling thread. When an item fails, and at Ctrl-C,
+    items that have not begun are dropped, and running items end before the error is raised.
     """
     left, results = iter(list(items)), deque[Any]()  # next() and append() are atomic
 
@@ -151,7 +152,7 @@ def share(
     helpers: list[Future[None]] = []
     workers = (
         pool(threads) if halt is None else ThreadPoolExecutor(threads)
-    )  # a long run keeps nobody waiting
+    )  # a long run has a pool of its own, and blocks no other run
     try:
         helpers += [workers.submit(some) for _ in range(min(threads, len(items)) - (halt is None))]
         if halt is None:
@@ -179,7 +180,7 @@ _pools_lock = threading.Lock()
 
 
 def _renew() -> None:
-    """A child has the pools but not their threads."""
+    """Forget the pools in a forked child, which has the pools but not their threads."""
     global _pools_lock
     _pools.clear()
     _pools_lock = threading.Lock()

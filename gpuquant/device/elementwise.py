@@ -1,8 +1,8 @@
 """Small kernels over arrays: any function of vmath, vcmath or rng applied to each element, on any
 device.
 
-The tests and the self-test look at them through these, so that they see the compiled functions and
-not their source.
+The tests and the self-test call the functions through these kernels, so that they check the
+compiled functions and not the Python source.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -44,7 +44,7 @@ def apply_complex(unit, lane0, x, out, n):
 
 
 def apply_philox(unit, lane0, counters, out, n):
-    """out[:, i] = the four words of a counter (four words) and key (two)."""
+    """out[:, i] = Philox's four words for a counter (four words) and a key (two words)."""
     for lane in lanes():
         i = unit * WIDTH + lane0 + lane
         if i < n:
@@ -109,8 +109,8 @@ def evaluate_complex(name, z, device):
 
 
 def philox_words(device, counters=((0,), (0,), (0,), (0,), (0,), (0,))):
-    """Philox's words for counters (six rows: counter, key), shape (4, n); one column is
-    flattened.
+    """Philox's words, shape (4, n), for n columns of four counter words and two key words. For one
+    column the shape is (4,).
     """
     given = np.asarray(counters, np.uint32)
     words = _run(apply_philox, device, given.shape[1], given, 4, np.uint32)

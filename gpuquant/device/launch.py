@@ -1,5 +1,5 @@
-"""Run a kernel where it was asked for: on a CPU its units go to the pool, on a GPU each is a
-block, Python runs one after the other.
+"""Runs a kernel on the chosen device. On a CPU a pool of threads runs the units, on a GPU each unit
+is a block, and Python runs one unit after the other.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def run(
     """Run `units` units of the kernel whose source is `source_of(target)` on `device`, under a
     `name` that a profiler shows.
 
-    On a CPU a thread takes `chunk` units at once, a fraction of a second. `halt` is an array among
-    the arguments whose first element, once it is not 0, makes the kernel end early: with it ctrl-C
-    need not wait for a unit.
+    On a CPU a thread takes `chunk` units at once, which should take a fraction of a second. `halt`
+    is one of the arguments: an array whose first element, once it is not 0, makes the kernel end
+    early. With `halt`, Ctrl-C need not wait until a unit has ended.
     """
     if units == 0:
         return
@@ -75,7 +75,9 @@ def _by_python(
     arguments: tuple[Any, ...],
     progress: Callable[[int], None] | None,
 ) -> None:
-    """Run it by Python, if a CPU could: what the language does not have is refused here, too."""
+    """Run the kernel in Python. The text is first compiled to LLVM IR for a CPU, so that code
+    outside the language is refused here, too.
+    """
     from gpuquant.compiler import build, interpret, llvm
 
     build.lowered(text, tuple(llvm.taken(argument)[0] for argument in arguments))

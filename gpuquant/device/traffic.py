@@ -16,7 +16,7 @@ from gpuquant.shown import Shown
 
 @dataclass
 class TransferLog(Shown):
-    """What crossed while the log was open: (name, bytes) of each array."""
+    """The arrays that crossed while the log was open: (name, bytes) of each array."""
 
     up: list[tuple[str, int]] = field(default_factory=list)
     down: list[tuple[str, int]] = field(default_factory=list)

@@ -36,19 +36,19 @@ class SimulatedOptions(Feature):
     Parameters
     ----------
     model : type
-        A model that says how it is fitted to trailing bars.
+        A model class whose `calibrate_rolling` fits the model to recent bars.
     window : int
         Bars of the fit; >= 60.
     maturity : int
         Bars to maturity, and fixing dates of the claims; >= 2.
     level : float
-        Of the touch, as a share of the spot; below 1.
+        Barrier of the touch claim, as a share of the spot; below 1.
     every : int
-        Refit every so many bars; between refits the last value stands.
+        Bars between two fits; between fits the last value is kept.
     paths : int
-        Per row.
+        Paths per row.
     seed : int
-        Of the draws.
+        Seed of the random numbers.
     """
 
     model: type[Model] = field(default_factory=_heston)

@@ -1,8 +1,8 @@
-"""Checkpoints: tensors of every fold in one safetensors file, with a hash of them inside; nothing
-is pickled.
+"""Checkpoints: the tensors of every fold in one safetensors file, which also holds their hash.
+Pickle is not used.
 
-An estimator of another library is not ours to write: saving one raises, and the caller keeps it as
-its library says.
+Estimators of other libraries are not saved: saving one raises an error. The caller saves such an
+estimator with the tools of its library.
 """
 
 from __future__ import annotations

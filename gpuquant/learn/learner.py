@@ -55,17 +55,17 @@ class Learner(Shown):
         (batch,), or an estimator such as scikit-learn's and LightGBM's, which sees one row per bar
         and asset.
     loss : str
-        sharpe (after costs) or ic; an estimator brings its own.
+        sharpe (after costs) or ic, for a network; an estimator uses its own loss.
     horizon : int
-        Bars a position is held for in the label.
+        Holding period of the label, in bars.
     ensemble : int
-        Seeds trained together and averaged.
+        Number of seeds that are trained; their outputs are averaged.
     window : int
-        Bars of features a network sees.
+        Bars of features that a network sees.
     training : TrainingConfig
         Steps, batch and learning rate of a network.
     seed : int
-        Of initialisation and batches.
+        Seed of initialisation and batches.
     """
 
     estimator: Any
@@ -101,8 +101,8 @@ class Learner(Shown):
         return isinstance(self.estimator, nn.Module)
 
     def label(self, close: np.ndarray) -> np.ndarray:
-        """What a position decided at each bar earns per bar, shape (bars, assets): filled at the
-        next close, held `horizon` bars.
+        """Return per bar of a position decided at each bar, shape (bars, assets). The position is
+        filled at the next close and held for `horizon` bars.
         """
         out = np.full(close.shape, np.nan)
         h = self.horizon
@@ -167,7 +167,7 @@ class Learner(Shown):
         known = np.isfinite(x).all(axis=1)
         out = np.full(len(x), np.nan)
         if known.any():
-            # a return forecast becomes a position by its size beside the typical one of the
+            # the position is tanh of the return forecast over the typical size of forecasts in the
             # training rows
             out[known] = np.tanh(
                 np.mean([model.predict(x[known]) for model in state.models], axis=0) / state.size
@@ -175,12 +175,13 @@ class Learner(Shown):
         return out.reshape(len(rows), -1)
 
     def restored(self, tensors: dict[str, Tensor], name: str) -> Fitted:
-        """A fold's model from what `Fitted.tensors` gave, which must be of this network.
+        """The model of a fold from the tensors of `Fitted.tensors`, which must be of this network.
 
         Raises
         ------
         DataError
-            A tensor is missing, strange, of another shape, or not finite: the message names it.
+            A tensor is missing, unknown, of another shape, or not finite. The message names the
+            tensor.
         """
         if not self.is_network:
             raise DataError(

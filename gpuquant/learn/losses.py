@@ -1,8 +1,8 @@
 """Losses over a batch of windows of consecutive bars, for several networks at once.
 
 Shapes: `outputs` and `returns` are (networks, windows, bars, assets) and (windows, bars,
-assets); a loss gives (networks,). `returns` holds what a position decided at a bar earns, filled at
-the next bar.
+assets); a loss gives (networks,). `returns` holds the return of a position decided at a bar and
+filled at the next bar.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def positions(outputs: Tensor) -> Tensor:
 def sharpe(outputs: Tensor, returns: Tensor, cost: float) -> Tensor:
     """Minus the Sharpe ratio per bar after costs of turnover.
 
-    mean(p) / std(p) with p_t = sum_j w_tj r_tj - cost sum_j |w_tj - w_(t-1)j|; a stretch begins
-    with its first weights held.
+    mean(p) / std(p) with p_t = sum_j w_tj r_tj - cost sum_j |w_tj - w_(t-1)j|; the first bar of
+    a window has no turnover.
     """
     weights = positions(outputs)
     gross = (weights * returns).sum(-1)

@@ -52,8 +52,8 @@ class TrainingConfig(Shown):
 
 @contextmanager
 def usual_settings() -> Iterator[None]:
-    """torch as a new process has it, whatever the caller's has been set to: 32-bit numbers, made
-    on the CPU, and gradients that are kept.
+    """Run torch with the settings of a new process, whatever the caller has set: 32-bit numbers,
+    the CPU as the default device, and gradients enabled.
     """
     before, elsewhere = torch.get_default_dtype(), torch.get_default_device().type != "cpu"
     torch.set_default_dtype(torch.float32)
@@ -101,10 +101,10 @@ def fit(
     training: TrainingConfig,
     seed: int,
 ) -> dict[str, Tensor]:
-    """Train `ensemble` seeds; their stacked parameters, each of shape (ensemble, ...).
+    """Train `ensemble` seeds; return their stacked parameters, each of shape (ensemble, ...).
 
-    `returns` (bars, assets) is what a position decided at a bar earns; windows are drawn from the
-    consecutive `rows` that have every feature.
+    `returns` (bars, assets) holds the return of a position decided at each bar. Batches are drawn
+    from runs of consecutive `rows` in which every feature is known.
     """
     device = windows.features.device
     assets, inputs = windows.features.shape[0], windows.bars * windows.features.shape[2]

@@ -1,5 +1,5 @@
-"""Windows: a panel of features resident on the device; a batch is two integer vectors, and
-nothing is copied until the gather.
+"""Windows: the features of a panel stay on the device. A batch is two integer vectors, of assets
+and of last bars; only `gather` copies features.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gpuquant.shown import Shown
 
 
 def torch_device(device: Device) -> str:
-    """Where torch runs beside `place`.
+    """The name that torch has for `device`.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""Elementary functions and randoms, of one source for a CPU, a GPU and Python itself."""
+"""Elementary functions and random numbers: one source for a CPU, a GPU and Python itself."""

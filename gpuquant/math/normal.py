@@ -1,4 +1,4 @@
-"""The standard normal distribution and its inverse: one source, as `vmath`."""
+"""The standard normal distribution and its inverse: one source for all targets, like `vmath`."""
 # mypy: ignore-errors
 
 from gpuquant.math.scalars import (
@@ -73,8 +73,8 @@ def norm_cdf64(x):
 
 
 def norm_inv32(p):
-    """Inverse of the standard normal distribution, float32. Error below 6 ulp; 0 and 1 give the
-    infinities, outside NaN.
+    """Inverse of the standard normal distribution, float32. Error below 6 ulp; 0 gives minus
+    infinity, 1 gives infinity, and a number outside [0, 1] gives NaN.
     """
     # Algorithm AS 241 (Wichura, 1988): three rationals, all evaluated, then selected.
     q = p - 0.5
@@ -135,8 +135,8 @@ def norm_inv32(p):
 
 
 def norm_inv64(p):
-    """Inverse of the standard normal distribution, float64. Error below 6 ulp; 0 and 1 give the
-    infinities, outside NaN.
+    """Inverse of the standard normal distribution, float64. Error below 6 ulp; 0 gives minus
+    infinity, 1 gives infinity, and a number outside [0, 1] gives NaN.
     """
     # Algorithm AS 241 (Wichura, 1988): three rationals, all evaluated, then selected.
     q = p - 0.5

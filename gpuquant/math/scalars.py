@@ -1,8 +1,8 @@
-"""The scalar words of a kernel, in plain numpy: what a function means before any target compiles
-it.
+"""The scalar intrinsics of a kernel in plain NumPy: they define what a function computes, before
+any target compiles the function.
 
-`compiler/intrinsics.py` gives each target its form of them. These are the slow reference, and what
-`device="python"` runs.
+`compiler/intrinsics.py` has the form of each intrinsic on each target. The functions here are the
+slow reference, and `device="python"` runs them.
 """
 
 # mypy: ignore-errors

@@ -1,9 +1,9 @@
-"""Complex elementary functions on vmath's: branch-free, one source for a CPU, a GPU and Python
+"""Complex elementary functions, built on vmath: branch-free, one source for a CPU, a GPU and Python
 itself.
 
-For the integrands of Fourier prices, whose arguments are moderate: no care is taken of infinities
-and of signed zeros. Formulas write `xp.exp` and friends; the compile step maps them here where an
-argument is complex.
+They serve the integrands of Fourier prices, whose arguments are moderate: infinities and signed
+zeros are not treated. Formulas call `xp.exp` and the like; the compiler maps a call to this module
+where an argument is complex.
 """
 # mypy: ignore-errors
 
@@ -29,7 +29,7 @@ def clog1p64(z):
     """log(1 + z) for |1 + z| > 0.5. Error below 4 ulp of its size, and 1e-15 near |1 + z| = 1."""
     w = z.real * (2.0 + z.real) + z.imag * z.imag  # |1 + z|^2 = 1 + w
     grown = 1.0 + w
-    lost = w - (grown - 1.0)  # of w, in the sum
+    lost = w - (grown - 1.0)  # the part of w that the sum rounds away
     return complex(0.5 * (log64(grown) + lost / grown), angle64(z.imag, 1.0 + z.real))
 
 

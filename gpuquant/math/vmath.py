@@ -1,15 +1,15 @@
 """Branch-free elementary functions: one source for a CPU, a GPU and Python itself.
 
-Written so that a lane loop around them vectorises: no table, no branch, no call. Each comes for
-float32 (suffix 32) and float64 (suffix 64); float literals take the type of the suffix when
-compiled. `tests/math/test_vmath.py` measures errors against mpmath over the whole domain: the
-bound of each docstring is the assertion of that test. Unless a docstring says otherwise NaN gives
-NaN and infinities give the limit.
+They have no table, no branch and no library call, so that a loop over lanes around them vectorises.
+The suffix 32 or 64 says float32 or float64; float literals take this type when compiled.
+`tests/math/test_vmath.py` measures errors against mpmath over the whole domain: the test asserts
+the bound that a docstring states. Unless a docstring says otherwise, NaN gives NaN, and an infinity
+gives the limit.
 
-Members write `math.exp` and friends; the compiler (`compiler/subset.py`) maps them here.
+Members call `math.exp` and the like; the compiler (`compiler/subset.py`) maps these calls here.
 """
-# Typed words (f32, u32, bits32, ...) are the vocabulary of the targets; mypy does not see through
-# them.
+# The typed functions (f32, u32, bits32, ...) are intrinsics of the targets; mypy does not know
+# their types.
 # mypy: ignore-errors
 
 from gpuquant.math.scalars import (
@@ -27,11 +27,12 @@ from gpuquant.math.scalars import (
 
 
 def exp32(x):
-    """Exponential of a float32. Error below 1.5 ulp; results below 2^-125.5 are zero, above the
-    largest float infinity.
+    """Exponential of a float32. Error below 1.5 ulp; results below 2^-125.5 are zero, and
+    results above the largest float are infinity.
     """
-    # Cody and Waite (1980): x = n ln2 + r, rounding by a magic number. Half the scale goes into the
-    # polynomial, so that 2^(n-1) is a float wherever the result is, and zero one step below.
+    # Cody and Waite (1980): x = n ln2 + r, rounded by a magic number. The polynomial gives 2 exp(r)
+    # and the scale is 2^(n-1), so that the scale is a float wherever the result is one; at the next
+    # smaller n its bits are zero.
     y = -87.6 if x < -87.6 else x
     y = 89.0 if y > 89.0 else y
     t = y * 1.44269504 + 12582912.0
@@ -45,8 +46,8 @@ def exp32(x):
 
 
 def exp64(x):
-    """Exponential of a float64. Error below 1.5 ulp; results below 2^-1021.5 are zero, above the
-    largest float infinity.
+    """Exponential of a float64. Error below 1.5 ulp; results below 2^-1021.5 are zero, and
+    results above the largest float are infinity.
     """
     y = -708.7 if x < -708.7 else x
     y = 710.0 if y > 710.0 else y

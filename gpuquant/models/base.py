@@ -1,7 +1,7 @@
-"""What a model is: columns, and plain functions that move a small state through time.
+"""The base of models: columns, and plain functions that move a small state through time.
 
-A model knows nothing of payoffs. Closed forms and bridges meet payoffs in `pricing/` through the
-facts declared here.
+A model does not depend on payoffs. Closed forms and bridges combine models and payoffs in
+`pricing/`, from the facts declared here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from gpuquant.data.columns import Member
 
 @dataclass(frozen=True)
 class Lognormal:
-    """The facts of a lognormal spot over [start, time], each of shape (n,): what closed forms are
-    made of.
+    """The law of a lognormal spot over [start, time], each value of shape (n,); closed forms are
+    functions of these values.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class Lognormal:
     def ending(
         cls, spot: Any, time: Any, forward: Any, variance: Any, discount: Any, xp: Any
     ) -> Lognormal:
-        """A price of which no more than its law at `time` is known: a formula that looks at
-        another time gets NaN.
+        """A price whose law is known at `time` only. A formula that asks for another later time
+        gets NaN.
         """
 
         def known(value: Any, today: float) -> Callable[[Any], Any]:
@@ -163,15 +163,19 @@ class Model(Member):
     - `bridge_variance(c, x0, x1)`, where the log price between two steps is a Brownian bridge: its
       variance. A model that jumps has none.
 
-    Class attributes: `normals`, `uniforms`, `assets` (a number, or the name of the list column that
-    has as many); `steps_per_year`, the default time grid (0: exact on any grid); `weak_order` of
-    the scheme (infinite: exact); `vega_column` and `rate_column`, what vega and rho shift (a list
-    as a whole), and `vega_is_variance` where that column is a squared volatility; `times`, columns
-    of dates at which a step must end; `variance_columns`, all such columns, today's first: vega and
-    a scenario's change of volatility move the root of the first, and all of them in proportion;
-    `by_asset`, columns of lists with a number for each asset, and what a market calls it for one;
-    `step_in_double`, where a step needs the elementary functions of the state's precision;
-    `sample_lengths`, the lengths of lists that go together.
+    Class attributes:
+
+    - `normals`, `uniforms`, `assets`: a number, or the name of the list column of that length;
+    - `steps_per_year`: the default time grid (0: steps are exact on any grid);
+    - `weak_order` of the scheme (infinite: exact);
+    - `vega_column` and `rate_column`: the columns that vega and rho shift (a list as a whole);
+    - `vega_is_variance`: whether `vega_column` is a squared volatility;
+    - `times`: columns of dates at which a step must end;
+    - `variance_columns`: all columns of variances, today's first. Vega and a scenario of volatility
+      move the root of the first variance, and all variances in proportion;
+    - `by_asset`: list columns with a number for each asset, and the market's name of that number;
+    - `step_in_double`: whether a step needs elementary functions in the state's precision;
+    - `sample_lengths`: lengths of lists that fit together.
     """
 
     abstract: ClassVar[bool] = True
@@ -259,22 +263,22 @@ class Model(Member):
 
     @staticmethod
     def explosion(m: Any, order: np.ndarray) -> np.ndarray | None:
-        """Years from which on E[S^order] is infinite, shape (n,), infinite where it never is;
-        None where the model does not say.
+        """The time in years from which on E[S^order] is infinite, shape (n,); infinity where
+        E[S^order] is always finite. None where the model does not know the time.
         """
         return None
 
     @staticmethod
     def analyticity_angle(m: Any, xp: Any) -> Any:
-        """The sine of the angle to the real line within which the characteristic function dies
-        away as it does on it, shape (n,) or a number.
+        """The sine of an angle to the real line, shape (n,) or a number. Within this angle the
+        characteristic function decays as on the real line.
         """
         return 0.2
 
     @classmethod
     def control_variance(cls, m: Any, t: Any, xp: Any, special: Any) -> Any:
-        """The variance of a lognormal that is like the price at `t`, shape (n,): the Fourier
-        engine integrates what is left.
+        """The variance of the lognormal control variate for the price at `t`, shape (n,). The
+        Fourier engine integrates the difference from that lognormal.
         """
         return cls.mean_variance(m, t, xp, special)
 
@@ -290,8 +294,8 @@ class Model(Member):
 
     @staticmethod
     def least_steps(m: Any, t: Any) -> Any:
-        """Fewest steps over `t` years, shape (n,), for which a step is what it says; 0 where any
-        grid will do.
+        """The fewest steps over `t` years, shape (n,), for which the step is accurate; 0 where
+        every grid is fine enough.
         """
         return 0
 

@@ -33,8 +33,8 @@ class CIR(ShortRate):
 
     Notes
     -----
-    Under the measure of the bond that ends at maturity the rate is a noncentral chi-square: options
-    on one bond are Fourier prices.
+    Under the measure of the bond that ends at maturity the rate has a noncentral chi-square law. So
+    options on one bond are priced by Fourier.
 
     References
     ----------
@@ -115,7 +115,7 @@ class CIR(ShortRate):
 
     @staticmethod
     def log_bond(m: Any, t: Any, xp: Any) -> Any:
-        """The logarithm of `bond`."""
+        """The log price today of a zero-coupon bond that ends at `t`."""
         level, b = CIR.price(m, t, xp)
         return level - b * m.short_rate
 

@@ -19,7 +19,7 @@ class DividendBlackScholes(Model):
 
     - escrowed: the price less the present value of the dividends up to the last date is lognormal
       with `volatility`;
-    - spot: the price itself is, between dividends.
+    - spot: the price itself is lognormal with `volatility` between dividends.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class DividendBlackScholes(Model):
 
     Notes
     -----
-    Every dividend of the list counts in the escrow, also one after an option's end: leave those
-    out. A spot that a dividend would take below a millionth of itself stays there.
+    The escrow holds every dividend of the list. Leave out the dividends after the maturity of an
+    option. A dividend never takes the spot below a millionth of its value.
 
     References
     ----------
@@ -70,7 +70,8 @@ class DividendBlackScholes(Model):
             for j in range(len(m.dividends[i]))
         )
         held = escrow if m.dividend_model[i] == 0.0 else 0.0
-        # what is paid at `t`, where this span begins: the state that enters it has not paid it yet
+        # The dividend paid at `t`, where this span begins: the state at the start of the span is
+        # the state before this payment.
         paid = sum(
             (
                 m.dividends[i][j]

@@ -19,9 +19,9 @@ class Heston(Model):
     """Square-root variance correlated with the spot.
 
     dS = (rate - dividend_yield) S dt + sqrt(v) S dW1, dv = kappa (long_variance - v) dt +
-    vol_of_vol sqrt(v) dW2, d<W1, W2> = correlation dt. Variance by QE with psi_c = 1.5, log price
-    by the central discretisation, its drift corrected so that the discounted spot is a martingale
-    on any grid.
+    vol_of_vol sqrt(v) dW2, d<W1, W2> = correlation dt. The variance is simulated by the QE scheme
+    with psi_c = 1.5, the log price by the central discretisation. The drift of the log price is
+    corrected so that the discounted spot is a martingale on any grid.
 
     Parameters
     ----------
@@ -86,14 +86,14 @@ class Heston(Model):
 
     @staticmethod
     def bridge_variance(c, x0, x1):
-        # the whole diffusion is a bridge between its ends, its correlated part too: the mean of the
-        # two variances over the step
+        # Given its ends, the whole diffusion is a bridge, also the part that is correlated with the
+        # variance. The variance of the bridge is the mean of the two variances, times the step.
         return c[10] * (x0[1] + x1[1])
 
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
-        # Albrecher, Mayer, Schoutens and Tistaert (2007), formulation 2, with what vanishes as
-        # vol_of_vol does divided out by hand
+        # Albrecher, Mayer, Schoutens and Tistaert (2007), formulation 2. The factors that vanish
+        # with vol_of_vol are cancelled by hand.
         square = m.vol_of_vol * m.vol_of_vol
         a = m.kappa - 1j * m.correlation * m.vol_of_vol * z
         d = xp.sqrt(a * a + square * (z * z + 1j * z))
@@ -149,8 +149,7 @@ class Heston(Model):
         )
         kappa = -np.log(np.clip(persistence, 0.05, 0.95)) * periods / month
         moves = recent - before
-        # the sampling noise of two realised variances, 2 v^2 / month each, is not movement of the
-        # variance
+        # subtract the sampling noise of the two realised variances, 2 v^2 / month each
         scale = (
             rolling_mean(moves * moves, window)
             - 4.0 * rolling_mean(recent * before, window) / month

@@ -60,8 +60,8 @@ class HullWhite(ShortRate):
 
     @staticmethod
     def step(c, x, z, u, k):
-        # the state's first is x = r - alpha, its second the integral of r: that of alpha is rate t
-        # + V(0, t) / 2
+        # The state begins with x = r - alpha, the integral of r, and the time. The integral of
+        # alpha is rate t + V(0, t) / 2.
         now = x[2] + c[5]
         factor = x[0] * c[0] + c[2] * z[0]
         gone = c[6] * c[5] + 0.5 * (integrated(c[7], c[8], now) - integrated(c[7], c[8], x[2]))

@@ -84,7 +84,7 @@ class Kou(Model):
         drift, vol, expected, none, chance, up, down = c
         moved = 0.0
         probability = none
-        beyond = u[0] - none  # what is left of the uniform after each count's probability
+        beyond = u[0] - none  # the uniform less the probabilities of the counts so far
         for n in range(1, 5):
             moved = moved + (jump(u[n], chance, up, down) if beyond > 0.0 else 0.0)
             probability = probability * expected / float(n)
@@ -124,7 +124,7 @@ class Kou(Model):
 
     @staticmethod
     def explosion(m: Any, order: np.ndarray) -> np.ndarray:
-        # a jump's size has moments below the rate at which its density decays
+        # E[exp(order J)] is finite where the order is below the decay rate of the density
         up = (order >= m.up_decay) & (m.up_probability > 0.0)
         down = (-order >= m.down_decay) & (m.up_probability < 1.0)
         return np.where((m.intensity > 0.0) & (up | down), 0.0, np.inf)

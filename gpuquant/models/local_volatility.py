@@ -162,8 +162,8 @@ class LocalVolatility(Model):
         Parameters
         ----------
         implied : object
-            With `at(strikes, maturities)`; smooth enough to be differentiated twice, which a table
-            read linearly is not.
+            An object with `at(strikes, maturities)`. The surface must be smooth enough for two
+            derivatives; a table with linear interpolation is not.
         times : sequence
             The ends of the periods; the table holds the formula at their middles.
         levels : sequence
@@ -172,7 +172,8 @@ class LocalVolatility(Model):
         Raises
         ------
         InputError
-            A negative volatility where the surface has arbitrage, by way of the column's domain.
+            The surface has arbitrage: the local volatility is negative there, and its column
+            refuses negative values.
         """
         ends = np.asarray(times, dtype=float)
         middles, k = (

@@ -100,7 +100,7 @@ class Merton(Model):
 
     @staticmethod
     def jumps(m: Any, z: Any, xp: Any) -> Any:
-        """Log characteristic function of one jump, less its compensation."""
+        """Characteristic exponent of jumps of intensity 1, less their compensation."""
         square = m.jump_volatility * m.jump_volatility
         return (
             xp.exp(1j * m.jump_mean * z - 0.5 * square * z * z)
@@ -128,7 +128,7 @@ def jumps_by(u: Any, expected: Any, none: Any) -> Any:
     """A Poisson number of jumps, eight at most, by inversion; `none` is the probability of none."""
     jumps = 0.0
     probability = none
-    beyond = u - none  # what is left of the uniform after each count's probability
+    beyond = u - none  # the uniform less the probabilities of the counts so far
     for n in range(1, 9):
         jumps = jumps + (1.0 if beyond > 0.0 else 0.0)
         probability = probability * expected / float(n)

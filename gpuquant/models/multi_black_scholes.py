@@ -36,9 +36,9 @@ class MultiBlackScholes(Model):
     rate : Column, shape (n,)
         Continuously compounded, per year.
     dividend_yields : Column of lists, shape (n, assets)
-        Continuously compounded, per year; one for all, or none at all, where it is shorter.
+        Continuously compounded, per year. One value is for all assets; no value means 0.
     volatilities : Column of lists, shape (n, assets)
-        Per square root of a year; >= 0. One for all where it is shorter.
+        Per square root of a year; >= 0. One value is for all assets.
     correlations : Column of lists, shape (n, assets^2)
         The correlation matrix, row by row.
     correlation : Column, shape (n,)

@@ -45,8 +45,8 @@ class RoughHeston(Model):
     Notes
     -----
     Priced by Fourier; there is no simulation. The fractional Riccati equation is solved in 160
-    Adams steps: prices to about 1e-4 of the spot at hurst = 0.1, better where it is smoother, at
-    some milliseconds a row.
+    Adams steps. Prices are accurate to about 1e-4 of the spot at hurst = 0.1, and better for a
+    larger hurst. A row takes some milliseconds.
 
     References
     ----------
@@ -104,8 +104,8 @@ class RoughHeston(Model):
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
-        # E[v] relaxes by a Mittag-Leffler function, whose integral is t E_(a,2)(-kappa t^a); its
-        # series cancels beyond about 10
+        # E[v] relaxes by a Mittag-Leffler function. The integral of that function is
+        # t E_(a,2)(-kappa t^a). Its series loses its digits where kappa t^a is above about 10.
         x = -m.kappa * t ** (m.hurst + 0.5)
         total, term = 0.0, xp.ones_like(x)
         for k in range(80):

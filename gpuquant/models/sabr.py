@@ -17,8 +17,9 @@ class SABR(Model):
     """dX = a X^beta dW1, da = vol_of_vol a dW2, d<W1, W2> = correlation dt, S_t = X_t exp((rate -
     dividend_yield) t); zero absorbs.
 
-    The volatility is simulated exactly. Over a step X is a Brownian motion of the variance it
-    begins with, absorbed by way of its bridge where it may have met zero: a martingale on any grid.
+    The volatility is simulated exactly. Within a step X is a Brownian motion with the variance at
+    the start of the step. X is absorbed with the probability that its bridge touches zero. So X is
+    a martingale on any grid.
 
     Parameters
     ----------
@@ -58,8 +59,8 @@ class SABR(Model):
 
     @staticmethod
     def explosion(m: Any, order: np.ndarray) -> np.ndarray:
-        # with beta 1 a moment is infinite at once where the correlation is too high for it (Lions
-        # and Musiela, 2007, theorem 2.3)
+        # With beta = 1 a moment is infinite for every maturity if the correlation is too high for
+        # its order (Lions and Musiela, 2007, theorem 2.3).
         with np.errstate(divide="ignore", invalid="ignore"):
             lost = (
                 (m.beta == 1.0)

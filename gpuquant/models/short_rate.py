@@ -1,5 +1,5 @@
-"""What short-rate models share: their assets are zero-coupon bonds, and money grows at a random
-rate.
+"""The common part of short-rate models: the assets are zero-coupon bonds, and the rate at which
+money grows is random.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class ShortRate(Model):
 
     @classmethod
     def bonds(cls, m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
-        """The bonds' prices at `t` where the rate is Gaussian: lognormal, and all moved by one
-        normal.
+        """The law of the bond prices at `t` where the rate is Gaussian: the prices are lognormal,
+        and one normal drives all of them.
         """
         time, kappa = xp.atleast_1d(t), m.kappa
         discount = cls.discount_factor(m, time, xp)
@@ -79,11 +79,11 @@ class ShortRate(Model):
 
 
 def gaussian(kappa: Any, volatility: Any, dt: Any) -> Any:
-    """Exact steps of an Ornstein-Uhlenbeck process and its integral: decay, share of the distance
-    integrated, and the loadings of two normals.
+    """Exact steps of an Ornstein-Uhlenbeck process and its integral: the decay, the integral of the
+    decay, and the loadings `spread`, `own` and `both` of two normals.
 
-    The first normal moves the process by `spread` and its integral by `both`, the second the
-    integral alone by `own`.
+    The first normal moves the process by `spread` and its integral by `both`. The second normal
+    moves the integral alone, by `own`.
     """
     part = loading(kappa, dt)
     twice = loading(2.0 * kappa, dt)

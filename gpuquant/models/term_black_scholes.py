@@ -19,9 +19,10 @@ from gpuquant.models.base import Lognormal, Model
 class TermBlackScholes(Model):
     """dS = (r(t) - q(t)) S dt + sigma(t) S dW, simulated exactly in log space.
 
-    The k-th value of a list holds from the knot before it (or today) to `knots[k]`, the last one
-    for ever: they are instantaneous forward rates and volatilities, so that those of a maturity are
-    their averages.
+    The k-th value of a list holds from the knot before it (or from today) to `knots[k]`. The last
+    value holds for ever. The values are instantaneous forward rates and volatilities: the rate of a
+    maturity is the average of the rates up to it. The squared volatility of a maturity is the
+    average of the squared volatilities.
 
     Parameters
     ----------

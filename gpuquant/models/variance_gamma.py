@@ -14,8 +14,8 @@ from gpuquant.models.base import Model
 
 @dataclass(frozen=True)
 class VarianceGamma(Model):
-    """log S_t = log forward + theta-drifted Brownian motion at the time of a gamma process of mean
-    t and variance variance_rate t.
+    """log S_t = log forward + compensator + a Brownian motion with `drift` at the time of a gamma
+    process with mean t and variance variance_rate t.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class VarianceGamma(Model):
 
     Notes
     -----
-    Simulated exactly, but for gamma times that four proposals leave without an accepted one, some
-    five of a million: they keep the last.
+    The simulation is exact, with one exception. If none of four proposals for a gamma time is
+    accepted, the last proposal is used. This happens for about five gamma times in a million.
 
     References
     ----------
@@ -60,7 +60,7 @@ class VarianceGamma(Model):
         carry = (m.rate[i] - m.dividend_yield[i]) * dt + shape * math.log(
             1.0 - m.drift[i] * m.variance_rate[i] - half
         )
-        centre = shape + 2.0 / 3.0  # of a gamma of one more, which the last uniform brings down
+        centre = shape + 2.0 / 3.0  # for a gamma of shape + 1; the last uniform takes the 1 away
         return (
             carry,
             1.0 / shape,

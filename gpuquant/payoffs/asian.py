@@ -25,23 +25,22 @@ from gpuquant.payoffs.lognormal import black
 
 @dataclass(frozen=True)
 class Asian(Payoff):
-    """A call or put on the average A of the prices at T k/n, k = 1..n: sign (A - strike), or sign
-    (S_T - A) where the strike floats.
+    """A call or put on the average A of the prices at T k/n, k = 1..n: max(sign (A - strike), 0),
+    or max(sign (S_T - A), 0) for a floating strike.
 
     Parameters
     ----------
     option_type : Column, shape (n,)
         call or put.
     strike : Column, shape (n,)
-        In currency units; > 0. Not needed where it floats.
+        In currency units; > 0. Not needed for a floating strike.
     maturity : Column, shape (n,)
         Years from today; 0 is now.
     fixings : Column, shape (n,)
-        Number of fixing dates; a whole number >= 1. Of a continuous average: the points of its
-        trapezoidal rule.
+        Number of fixing dates; a whole number >= 1. For a continuous average: the number of points
+        of the trapezoidal rule.
     fixing_times : Column of lists, shape (n, fixings)
-        The fixing dates themselves, years from today, where they are others than T k/n; from 0 to
-        the maturity.
+        The fixing dates in years from today, if they are not T k/n; from 0 to the maturity.
     average : Column, shape (n,)
         arithmetic or geometric.
     averaging : Column, shape (n,)
@@ -49,9 +48,9 @@ class Asian(Payoff):
     strike_type : Column, shape (n,)
         fixed or floating.
     past_fixings : Column, shape (n,)
-        Fixings before today, that count as many of the average; a whole number >= 0.
+        Number of fixings before today that are part of the average; a whole number >= 0.
     past_average : Column, shape (n,)
-        Their average, in currency units; > 0. Needed where there are any.
+        Average of the past fixings, in currency units; > 0. Needed if there are past fixings.
 
     References
     ----------
@@ -107,9 +106,8 @@ class Asian(Payoff):
         continuous = p.averaging == 1.0
         times = xp.sort(xp.nan_to_num(p.fixing_times), axis=1)
         listed = xp.isfinite(p.fixing_times).any(axis=1)
-        place = xp.arange(
-            1, times.shape[1] + 1
-        )  # the later of two dates adds nothing to their covariance
+        # the covariance of two log prices is the variance at the earlier date
+        place = xp.arange(1, times.shape[1] + 1)
         sums = (
             times.sum(axis=1) / (n * p.maturity),
             (times * (2.0 * (times.shape[1] - place) + 1.0)).sum(axis=1) / (n * n * p.maturity),

@@ -14,9 +14,10 @@ from gpuquant.payoffs.base import Payoff, bridge_survival_probability, survival_
 
 @dataclass(frozen=True)
 class Autocallable(Payoff):
-    """notional x (1 + coupon k) at the first date T k/n with S >= autocall x initial; if there is
-    none, at maturity, the notional, or notional x S_T / initial where the price has met protection
-    x initial and ends below the initial one.
+    """notional x (1 + coupon k) at the first date T k/n with S >= autocall x initial.
+
+    If there is no such date, the note pays at maturity. It pays notional x S_T / initial if the
+    price has reached protection x initial and S_T is below initial, else the notional.
 
     Parameters
     ----------
@@ -25,11 +26,11 @@ class Autocallable(Payoff):
     observations : Column, shape (n,)
         Dates T k/n at which it may be called; a whole number >= 1.
     initial : Column, shape (n,)
-        The price that levels are shares of, in currency units; > 0.
+        Reference price of the levels, in currency units; > 0.
     autocall, protection : Column, shape (n,)
         Shares of the initial price; > 0.
     coupon : Column, shape (n,)
-        Paid with the notional for each date so far, as a share of it; >= 0.
+        Share of the notional that is paid with it for each date so far; >= 0.
     notional : Column, shape (n,)
         In currency units; > 0.
     protection_monitoring : Column, shape (n,)
@@ -62,8 +63,8 @@ class Autocallable(Payoff):
 
     @staticmethod
     def start(p, i, log_spots):
-        # alive, chance that the protection was not met, what was paid early at its worth at
-        # maturity
+        # alive; probability that the protection level was not reached; value at maturity of the
+        # amount paid early
         return (1.0, 1.0, 0.0)
 
     @staticmethod

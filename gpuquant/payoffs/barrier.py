@@ -1,4 +1,4 @@
-"""Barrier: a vanilla option that is born or dies when the price touches a level."""
+"""Barrier: a vanilla option that is knocked in or out when the price touches a level."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Barrier(Watched):
     """A European option that is knocked out or in when the price touches `barrier`; a dead option
     pays its `rebate`.
 
-    Watched at T k/n, k = 1..n, or continuously: then each path carries the probability that a
-    Brownian bridge between its steps survives, which leaves no discretisation error under
-    Black-Scholes.
+    Watched at T k/n, k = 1..n, or continuously: then each path carries the probability that the
+    Brownian bridges between its steps do not touch the barrier. So there is no discretisation error
+    under Black-Scholes.
 
     Parameters
     ----------

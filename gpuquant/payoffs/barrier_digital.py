@@ -1,4 +1,4 @@
-"""Barrier digital: a digital option that is born or dies when the price touches a level."""
+"""Barrier digital: a digital option that is knocked in or out when the price touches a level."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a payoff is: columns, and plain functions that watch log prices and end with an amount.
+"""The base of payoffs: columns, and plain functions that observe log prices and return an amount.
 
-A payoff knows nothing of models; where a closed formula exists it is one of forward, total variance
-and discount.
+A payoff does not depend on models. A closed formula is a function of forward, total variance and
+discount.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ class Payoff(Member):
       between them, the number of dates before, and `uniforms` uniforms w of the payoff's own;
     - `finish(p, i, acc, log_spots) -> amount`, at maturity.
 
-    The last arguments may be left out. `growth` is the value at maturity of 1 paid now, for what is
-    paid early.
+    The last arguments may be left out. `growth` is the value at maturity of 1 paid now; it serves
+    payments before maturity.
 
-    `assets` is how many it is on; 0: as many as the model has. One whose amount rests on prices at
-    a later date, which no path knows, has no `finish`.
+    `assets` is the number of assets of the payoff; 0 means all assets of the model. A payoff whose
+    amount depends on option prices at a later date has no `finish`, because a path does not hold
+    such prices.
 
-    Dates are T k/n, k = 1..n, where `dates` names the column that counts them, and else the columns
-    of `times`.
+    `dates` names the column with the number n of dates T k/n, k = 1..n. Without `dates`, the
+    columns of `times` are the dates.
     """
 
     maturity: Column = nonnegative_years()
@@ -55,7 +56,7 @@ class Payoff(Member):
 
     @staticmethod
     def start(p: Any, i: int) -> tuple[float, ...]:
-        """The accumulator at time zero; nothing, unless said otherwise."""
+        """The accumulator at time zero; one zero by default."""
         return (0.0,)
 
     @staticmethod
@@ -84,7 +85,7 @@ class Payoff(Member):
 
     @classmethod
     def simulated(cls) -> bool:
-        """Whether a path knows what is paid."""
+        """Whether a path determines the amount paid."""
         return cls.finish is not Payoff.finish
 
     @classmethod
@@ -94,8 +95,8 @@ class Payoff(Member):
 
     @classmethod
     def discrete_dates(cls, fixed: dict[str, float]) -> bool:
-        """Whether these fixed choices observe the price at its dates; one that is watched
-        between steps need not be.
+        """Whether a payoff with these fixed choices observes the price at its dates. By default a
+        payoff does, unless it watches the price between steps.
         """
         return not cls.continuous_monitoring(fixed)
 
@@ -108,11 +109,11 @@ class Payoff(Member):
 
     @staticmethod
     def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any | None:
-        """g(u) of an amount that rests on the last price alone: pi E[amount] = integral over u > 0
-        of Re[g(u) phi(u - i/2)], but for constants.
+        """g(u) of an amount that depends on the last price alone: pi E[amount] = integral over u >
+        0 of Re[g(u) phi(u - i/2)], up to terms that are the same for every phi.
 
-        phi is the characteristic function of log(S_T / forward). A payoff with a transform has
-        `closed`, too; None where there is none.
+        phi is the characteristic function of log(S_T / forward). A payoff with a transform must
+        have `closed`, too. None where a payoff has no transform.
         """
         return None
 
@@ -139,8 +140,8 @@ class Payoff(Member):
 
     @staticmethod
     def moment(p: Any) -> np.ndarray | None:
-        """The power of the price that is paid where that is large or small, shape (n,); None
-        where it is 1 at most, whose mean is finite.
+        """The power p where the payoff grows as S^p for large or small prices, shape (n,). None
+        where p is 1 at most, because the mean of the price is finite.
         """
         return None
 
@@ -204,7 +205,7 @@ KINDS = ("down-and-out", "down-and-in", "up-and-out", "up-and-in")
 
 
 def alive_side(kind: Any) -> Any:
-    """1.0 where the barrier of this one of KINDS lies above the living price, -1.0 where below."""
+    """1.0 for a kind whose barrier lies above the price while the option is alive, else -1.0."""
     return 1.0 if kind >= 2.0 else -1.0
 
 
@@ -214,13 +215,13 @@ def alive_sides(kind: Any, xp: Any) -> Any:
 
 
 def already_hit(touched: np.ndarray) -> np.ndarray | None:
-    """The warning of rows whose barrier is behind the spot."""
+    """The warning for rows whose barrier is touched today."""
     return np.where(touched, "the barrier is touched already", "") if np.any(touched) else None
 
 
 def survival_at(side: Any, barrier: Any, log_spot: Any) -> Any:
-    """1.0 while the price is short of `barrier`, which lies above it (side 1.0) or below (-1.0);
-    else 0.0.
+    """1.0 while the price has not reached `barrier`, which lies above the price (side 1.0) or below
+    it (-1.0); else 0.0.
     """
     return 1.0 if side * (math.log(barrier) - log_spot) > 0.0 else 0.0
 
@@ -241,8 +242,9 @@ def spared_by_both(lower: Any, upper: Any, log0: Any, log1: Any, variance: Any) 
     """Probability that a Brownian bridge of this variance stays between two levels: the nearest
     images (Kunitomo and Ikeda, 1992).
 
-    1 - A - B + C + D with reflections in the upper, the lower, and both; what is left out is below
-    1e-12 while the levels are four standard deviations of a step apart.
+    The formula is 1 - A - B + C + D. A is a reflection in the upper level, B one in the lower, C
+    and D are reflections in both. The other images are below 1e-12 while the levels are four
+    standard deviations of a step apart.
     """
     low = math.log(lower)
     width = math.log(upper) - low

@@ -30,8 +30,8 @@ class Basket(Payoff):
 
     Notes
     -----
-    Of two assets there is a price by quadrature: over the first, of the option on the second that
-    is left.
+    For two assets the price is a quadrature over the first price, with a formula for the option on
+    the second.
 
     References
     ----------

@@ -32,13 +32,13 @@ class Chooser(Payoff):
 
     Notes
     -----
-    The choice is between prices, so there is no simulation of it, only the formula of a lognormal
-    price.
+    The choice is between option prices, which a path does not hold. So there is no simulation, only
+    the formula for a lognormal price.
 
     References
     ----------
-    Rubinstein (1991), Options for the undecided. Here by expecting the better of the two over the
-    price at `choice_time`.
+    Rubinstein (1991), Options for the undecided. The price here is the expectation of the larger
+    option value over the price at `choice_time`.
     """
 
     strike: Column = positive(sample=100.0)

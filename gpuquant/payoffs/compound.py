@@ -34,11 +34,13 @@ class Compound(Payoff):
 
     Notes
     -----
-    The right is on a price, so there is no simulation of it, only the formula of a lognormal price.
+    The right is on an option price, which a path does not hold. So there is no simulation, only the
+    formula for a lognormal price.
 
     References
     ----------
-    Geske (1979). Here by expecting the right's value over the price at `exercise_time`.
+    Geske (1979). The price here is the expectation of the right's value over the price at
+    `exercise_time`.
     """
 
     option_type: Column = call_or_put()

@@ -1,4 +1,4 @@
-"""Double barrier: a vanilla option that is born or dies when the price touches either of two
+"""Double barrier: a vanilla option that is knocked in or out when the price touches either of two
 levels.
 """
 

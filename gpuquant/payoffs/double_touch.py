@@ -1,4 +1,4 @@
-"""Double touch: a fixed amount by whether, and where first, the price leaves a corridor."""
+"""Double touch: a fixed amount that depends on whether and where the price leaves a corridor."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gpuquant.payoffs.base import Payoff, already_hit, bridge_survival_probabili
 
 @dataclass(frozen=True)
 class DoubleTouch(Payoff):
-    """`cash` by what the price does between two levels, watched continuously.
+    """Pays `cash`, depending on which of two levels the price touches; watched continuously.
 
     - knock-out (double no-touch): at maturity, if neither is touched; knock-in: at maturity, if
       either is;
     - kiko: at once, if `lower` is touched before `upper`; koki: at once, if `upper` is touched
       before `lower`.
 
-    What a level that the spot stands beyond already has earned is paid today.
+    If the spot is already beyond a level, the amount due for that touch is paid today.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ class DoubleTouch(Payoff):
 
     Notes
     -----
-    A simulation shares a step in which both levels may have been touched by the two chances of
-    touching one alone.
+    A simulation splits the probability of leaving the corridor within a step between the two
+    levels, in proportion to the probabilities of touching each level alone.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Gap: an option exercised by one level and paid by another."""
+"""Gap: an option with one level for the exercise and another for the amount paid."""
 
 from __future__ import annotations
 

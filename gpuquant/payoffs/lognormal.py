@@ -1,8 +1,8 @@
-"""Closed forms of a lognormal price: what is paid between two levels, and what is expected at a
-later date.
+"""Closed forms for a lognormal price: the value of amounts paid between two levels, and
+expectations at a later date.
 
-Every formula of the payoffs is made of these. `law` is the `Lognormal` of a model, `xp` numpy or
-cupy, `special` its special functions.
+The formulas of the payoffs are built from these functions. `law` is the `Lognormal` of a model,
+`xp` numpy or cupy, `special` its special functions.
 """
 
 from __future__ import annotations
@@ -101,10 +101,10 @@ def expected(
     high: Any = np.inf,
 ) -> Any:
     """E[value(S_T)] over low < S_T < high, discounted; `splits` are the prices at which `value`
-    bends.
+    has a kink.
 
-    Tanh-sinh from split to split in the normal variable: about 1e-12 of the price. `value` sees
-    arrays of shape (n,) node by node.
+    The tanh-sinh rule runs from split to split in the normal variable; its error is about 1e-12 of
+    the price. `value` is called for one node at a time, with an array of shape (n,).
     """
     deviation = xp.sqrt(law.variance)
     centre = xp.log(law.forward) - 0.5 * law.variance
@@ -155,8 +155,8 @@ def crossing(f: Callable[[Any], Any], low: Any, high: Any, xp: Any) -> Any:
 def average(
     value: Callable[[Any], Any], low: Any, high: Any, xp: Any, *, splits: tuple[Any, ...] = ()
 ) -> Any:
-    """The mean of `value(x)` over low < x < high, which bends at `splits`; its value where the
-    two ends meet.
+    """The mean of `value(x)` over low < x < high; `value` has kinks at `splits`. Where low and high
+    are equal, the mean is `value(low)`.
     """
     ends = [low, *[xp.clip(s, low, high) for s in sorted_by_row(list(splits), xp)], high]
     wide = high > low
@@ -173,9 +173,10 @@ def expected_with_extreme(
     """E[value(S_T, M)] of the price and its highest (side 1.0) or lowest (-1.0) so far, `seen` at
     the start, discounted.
 
-    Given the price, log M / S is that of a bridge: with probability 1 - exp(-2 a b / variance) it
-    has not passed a level a above the one end and b above the other; its other quantiles follow,
-    and the mean over them is a second integral.
+    Given the last price, log(M / S) is the maximum of a Brownian bridge. With probability 1 -
+    exp(-2 a b / variance) the bridge stays below a level that is a above one end and b above the
+    other. The quantiles of M follow from this probability, and a second integral is the mean over
+    them.
     """
     floor = side * xp.log(seen / law.spot)
 

@@ -1,4 +1,4 @@
-"""Outside barrier: an option on one asset that lives or dies by another."""
+"""Outside barrier: an option on one asset that the price of another knocks in or out."""
 
 from __future__ import annotations
 

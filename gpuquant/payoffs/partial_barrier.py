@@ -49,8 +49,8 @@ class PartialBarrier(Payoff):
 
     References
     ----------
-    Heynen and Kat (1994), types A, B2 and B1. Here by expecting, over the price at `window_time`,
-    the option that is left.
+    Heynen and Kat (1994), types A, B2 and B1. The price here is the expectation, over the
+    price at `window_time`, of the value of the remaining option.
     """
 
     option_type: Column = call_or_put()

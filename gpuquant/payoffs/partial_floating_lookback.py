@@ -33,8 +33,8 @@ class PartialFloatingLookback(Payoff):
 
     References
     ----------
-    Heynen and Kat (1994). Here by expecting, over the extreme and the price at `window_time`, the
-    vanilla option that is left.
+    Heynen and Kat (1994). The price here is the expectation, over the extreme and the price at
+    `window_time`, of the value of the remaining vanilla option.
     """
 
     option_type: Column = call_or_put()

@@ -31,8 +31,8 @@ class PartialLookback(Payoff):
 
     References
     ----------
-    Heynen and Kat (1994). Here by expecting, over the price at `window_time`, the lookback that is
-    left.
+    Heynen and Kat (1994). The price here is the expectation, over the price at `window_time`, of
+    the value of the remaining lookback.
     """
 
     option_type: Column = call_or_put()

@@ -28,8 +28,8 @@ class Rainbow(Payoff):
 
     Notes
     -----
-    Of two assets there is a price by quadrature: over the first, of the options on the second that
-    are left.
+    For two assets the price is a quadrature over the first price, with formulas for the options on
+    the second.
 
     References
     ----------
@@ -63,8 +63,8 @@ class Rainbow(Payoff):
                     p.option_type, second.forward, strike, second.variance, 1.0, xp, special
                 )
 
-            # a call on the higher and a put on the lower pay for the better of both; the others
-            # only where both pay
+            # A call on the highest price and a put on the lowest pay the larger of the two payoffs
+            # on one asset. The other two options pay the smaller.
             either = xp.maximum(p.option_type * (price - p.strike), 0.0) + option(
                 xp.where(call, xp.maximum(price, p.strike), xp.minimum(price, p.strike))
             )

@@ -11,8 +11,8 @@ from typing import Any
 
 from gpuquant.payoffs.lognormal import asset, black, cash, within
 
-# of two barriers: enough until they are 0.4 standard deviations apart, and then next to nothing
-# survives
+# Images of two barriers. They are enough where the barriers are at least 0.4 standard deviations
+# apart; closer barriers leave a survival probability of almost zero.
 IMAGES = 12
 
 
@@ -23,11 +23,11 @@ def exponent(law: Any, xp: Any) -> Any:
 
 
 def reflected(value: Callable[[Any], Any], level: Any, law: Any, xp: Any) -> Any:
-    """A claim `value(law)`, paid on the living side of `level` alone, if the price never touches
+    """A claim `value(law)` that pays on the live side of `level` alone, if the price never touches
     the level.
 
-    V(S) - (H/S)^e V(H^2/S) with `exponent` e; the caller sees to a spot beyond the level and to
-    zero variance.
+    V(S) - (H/S)^e V(H^2/S) with `exponent` e. The caller handles a spot beyond the level and a
+    variance of zero.
     """
     weight = xp.exp(xp.log(level / law.spot) * exponent(law, xp))
     return value(law) - weight * value(law.at(level * level / law.spot))
@@ -54,8 +54,8 @@ def reflected_twice(value: Callable[[Any], Any], low: Any, high: Any, law: Any, 
 def knock_out(
     value: Callable[[Any, Any, Any], Any], side: Any, level: Any, law: Any, xp: Any
 ) -> Any:
-    """A claim of S_T if the price never touches `level`, which lies above it (side 1.0) or below;
-    nothing if it stands beyond already.
+    """A claim on S_T if the price never touches `level`, which lies above the price (side 1.0) or
+    below it (-1.0). The claim is worth 0 if the spot is already beyond the level.
 
     `value(law, low, high)` is the claim paid where low < S_T < high. Without variance the price
     moves along its forwards.
@@ -84,18 +84,17 @@ def double_knock_out(value: Callable[[Any], Any], low: Any, high: Any, law: Any,
     """
     beyond = (law.spot <= low) | (law.spot >= high)
     touched = beyond | ((law.variance <= 0.0) & ((law.forward <= low) | (law.forward >= high)))
-    moving = xp.maximum(
-        reflected_twice(value, low, high, law, xp), 0.0
-    )  # what is left of hardly anything is rounding
+    # a negative sum of images is a rounding error of an almost zero value
+    moving = xp.maximum(reflected_twice(value, low, high, law, xp), 0.0)
     return xp.where(touched, 0.0, xp.where(law.variance > 0.0, moving, value(law)))
 
 
 def touch_first(side: Any, low: Any, high: Any, law: Any, xp: Any, special: Any) -> Any:
     """1 paid when the price touches `high` before `low` (side 1.0), or `low` before `high` (-1.0);
-    now, if it stands beyond already.
+    paid today if the spot is already beyond that level.
 
-    The first passage of a Brownian motion to one end, less its images in the other, discounted
-    inside each.
+    The price is that of the first passage of a Brownian motion to one level, less its images in the
+    other level. Each term is discounted.
     """
     deviation = xp.sqrt(law.variance)
     half = 0.5 * exponent(law, xp)
@@ -117,8 +116,8 @@ def touch_first(side: Any, low: Any, high: Any, law: Any, xp: Any, special: Any)
 
 
 def touch(side: Any, level: Any, law: Any, xp: Any, special: Any) -> Any:
-    """1 paid when the price first touches `level`, above it (side 1.0) or below; now, if it stands
-    beyond already.
+    """1 paid when the price first touches `level`, above it (side 1.0) or below; paid today if the
+    spot is already beyond the level.
 
     (H/S)^(m+l) N(-side z) + (H/S)^(m-l) N(-side (z - 2 l s)), s the standard deviation, z =
     log(H/S)/s + l s, m = e/2, l^2 = m^2 + 2 r T / s^2; Reiner and Rubinstein (1991).
@@ -147,8 +146,8 @@ def extreme(side: Any, level: Any, law: Any, xp: Any, special: Any) -> Any:
     """max(M - level, 0) of the highest price M (side 1.0), or max(level - m, 0) of the lowest
     (-1.0), for a level the price has not passed.
 
-    Conze and Viswanathan (1991). Its two last terms cancel as the carry vanishes: there it is drawn
-    between two small carries.
+    Conze and Viswanathan (1991). The two last terms of the formula cancel as the carry vanishes.
+    For a carry near zero the price is interpolated between two small carries.
     """
     carry = xp.log(law.forward / law.spot)
     least = 1e-4 * law.variance

@@ -1,4 +1,4 @@
-"""Soft barrier: an option knocked out or in by degrees."""
+"""Soft barrier: an option of which a share is knocked out or in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SoftBarrier(Payoff):
     """A European option knocked out or in by the share of [lower, upper] that the price's extreme
     has reached, watched continuously.
 
-    The mean of barrier options over the levels of the range.
+    The value is the mean of the values of barrier options over the levels of the range.
 
     Parameters
     ----------

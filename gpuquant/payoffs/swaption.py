@@ -33,7 +33,7 @@ class Swaption(Payoff):
 
     Notes
     -----
-    Where one normal moves all bonds the price is exact: a sum of options on the bonds.
+    Where one normal drives all bonds the price is exact: a sum of options on the bonds.
 
     References
     ----------
@@ -65,7 +65,7 @@ class Swaption(Payoff):
         )
         flows = p.strike[:, None] * p.accruals
         flows = xp.concatenate([flows[:, :-1], flows[:, -1:] + 1.0], axis=1) * law.forwards
-        # the bonds are forward x exp(-s^2 / 2 - s z): they are worth 1 together at one z
+        # The bond prices are forward x exp(-s^2 / 2 - s z). The flows are worth 1 at exactly one z.
         low, high = xp.full(len(flows), -60.0), xp.full(len(flows), 60.0)
         for _ in range(100):
             z = 0.5 * (low + high)

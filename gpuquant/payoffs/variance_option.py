@@ -10,8 +10,8 @@ from gpuquant.payoffs.base import Realised
 
 @dataclass(frozen=True)
 class VarianceOption(Realised):
-    """notional x max(sign (realised variance - strike), 0), per year: of the log price, or of its
-    returns over T k/n, k = 1..n.
+    """notional x max(sign (realised variance - strike), 0), with the variance per year of the log
+    price, or of its returns over T k/n, k = 1..n.
 
     Parameters
     ----------

@@ -11,8 +11,8 @@ from gpuquant.payoffs.base import Realised
 
 @dataclass(frozen=True)
 class VarianceSwap(Realised):
-    """notional x (realised variance - strike), per year: of the log price, or of its returns over T
-    k/n, k = 1..n.
+    """notional x (realised variance - strike), with the variance per year of the log price, or of
+    its returns over T k/n, k = 1..n.
 
     With strike 0 the price over the discount is the fair variance.
 

@@ -1,4 +1,4 @@
-"""What a portfolio's strategies say and earn: the last signals, and the back-test of a fund."""
+"""The signals of a portfolio's strategy at the last date, and its out-of-sample back-test."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ TOLD = ("cagr", "volatility", "max_drawdown", "turnover", "fees")
 
 @dataclass(frozen=True)
 class Signals(Shown):
-    """What a fund wants at the last date: `frame` with forecast, weight and shares; `holdings`
-    as shares by asset.
+    """Target positions of a fund at the last date: `frame` has forecast, weight and shares of each
+    asset; `holdings` maps each asset to its shares.
     """
 
     frame: pd.DataFrame
@@ -115,8 +115,8 @@ class FundBacktest(Shown):
         )
 
     def deflated_sharpe(self) -> float:
-        """Probability that the true Sharpe ratio beats the luck of everything in the ledger (of
-        one trial without a ledger).
+        """Probability that the true Sharpe ratio is above the best ratio that the trials in the
+        ledger would reach by luck; without a ledger there is one trial.
         """
         trials, spread = self.ledger.trials() if self.ledger else (1, 0.0)
         return measures.deflated_sharpe(self.returns.to_numpy(), trials, spread)

@@ -1,9 +1,10 @@
-"""A portfolio as a folder: what each position is written as, and how it is read back, believing
-nothing.
+"""A portfolio as a folder: how each position is written to files and read back. Reading trusts no
+file: all content is checked.
 
-Positions are numbered, so that their names are data and never paths: `0.parquet` holds contracts;
-`1.json`, `1.safetensors`, `1.parquet` and `1-information.parquet` a strategy, its weights, its
-forecasts and their information; `portfolio.json` says which is which.
+Positions are numbered, so that their names are data and never paths. `0.parquet` holds contracts. A
+strategy is `1.json`, with its weights in `1.safetensors`, its forecasts in `1.parquet` and their
+information coefficients in `1-information.parquet`. `portfolio.json` lists the name and the kind of
+each position.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def load(
         return _load(folder, records(allow), ledger, previous)
     except GpuquantError:
         raise
-    except Exception as failure:  # what a damaged or hostile file does to a reader below
+    except Exception as failure:  # a damaged or hostile file can raise any error
         raise DataError(
             f"{folder} cannot be read: {type(failure).__name__}: {failure}"
         ) from failure
@@ -161,7 +162,7 @@ def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
 
 
 def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folder: Any) -> Strategy:
-    """The inverse of `_strategy`; what does not go together is refused."""
+    """Read the files that `_strategy` writes; refuse files that do not match each other."""
     from gpuquant.learn import checkpoint
 
     path = _file(files, f"{k}.json", folder)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OBJECTIVES = ("expected_shortfall",)
-MOST = 10.0  # times what a position is today
-SURE = 1e-6  # of today's expected shortfall: a smaller gain is rounding
+MOST = 10.0  # largest multiple of a position's size today
+SURE = 1e-6  # share of today's expected shortfall; a smaller sure gain is rounding
 
 
 @dataclass(frozen=True)
@@ -123,22 +123,22 @@ def optimize(risk: Any, positions: list[str], *, objective: Any, level: float = 
     positions : list of str
         Columns of `risk.pnl` whose size may change.
     objective : str or estimator
-        expected_shortfall, or any object with `fit(returns)` and `weights_` (skfolio's, for
-        example): its weights, as shares of their sum, spread the gross value of the varied
-        positions, each of which keeps its side.
+        expected_shortfall, or any estimator with `fit(returns)` and `weights_`, such as skfolio's.
+        The weights of the estimator, divided by their sum, distribute the gross value of the
+        varied positions. A long position stays long, and a short position stays short.
 
     Raises
     ------
     DataError
-        A position or a scenario has no value; no holdings meet the constraints, which are named;
-        the best holdings would gain whatever happens, so that the scenarios say nothing; an
-        estimator's failure, with its cause.
+        A position has no price in a scenario or today; or no holdings meet the constraints, which
+        the message names; or the best holdings gain on average even in the worst scenarios, so that
+        the scenarios do not show the risk; or the estimator fails, and the message gives the cause.
 
     Warns
     -----
     UserWarning
-        There are more positions to vary than scenarios to vary them by: what looks safe in them
-        need not be.
+        There are more positions to vary than scenarios. Holdings that look safe in so few
+        scenarios may be risky.
     """
     import warnings
 
@@ -192,8 +192,9 @@ def optimize(risk: Any, positions: list[str], *, objective: Any, level: float = 
 def _spread(
     estimator: Any, unit: np.ndarray, values: np.ndarray, positions: list[str]
 ) -> np.ndarray:
-    """Multiples that spread the gross value of the positions by an estimator's weights, which
-    are of what each earns on its own side.
+    """Multiples that distribute the gross value of the positions by an estimator's weights.
+
+    The estimator sees profit over absolute value: a short position that gains has a return > 0.
     """
     import pandas as pd
 

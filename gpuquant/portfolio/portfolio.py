@@ -150,14 +150,14 @@ class Portfolio(Shown):
     ) -> Risk:
         """Full revaluation of every position in every scenario, on the same draws.
 
-        A position that has no price, today or in a scenario, has a status and a message
-        (`Risk.failed`), and the others go on; totals are NaN then, unless `partial=True` leaves it
-        out.
+        If a position has no price today or in a scenario, its status and its message
+        (`Risk.failed`) say so, and the other positions are still valued. Totals are then NaN,
+        unless `partial=True` leaves the failed position out of the totals.
 
         Raises
         ------
         DataError
-            The book holds several currencies; a history that lacks one of its underlyings.
+            The book holds several currencies; or the history lacks an underlying of the book.
         NameUnknown
             A scenario moves a column that no model reads, or an underlying that neither the book
             nor the market has.
@@ -213,16 +213,17 @@ class Portfolio(Shown):
         )
 
     def save(self, folder: str | Path) -> None:
-        """A folder of Parquet, safetensors and JSON; `Portfolio.load` gives the portfolio back, but
-        for its trial log, of which it keeps the count.
+        """Save the portfolio as a folder of Parquet, safetensors and JSON files.
 
-        What was saved there before is kept until the next save but one, and whatever goes wrong it
-        is what the folder holds.
+        `Portfolio.load` reads the portfolio back. Of the trial log, only the number of trials
+        and the spread of their Sharpe ratios are saved. The previous save stays in the folder until
+        the next save. If a save fails, the folder still holds the save before it.
 
         Raises
         ------
         InputError
-            A position holds what cannot be read back, such as another library's estimator.
+            A position holds an object that cannot be read back, such as an estimator of another
+            library.
         DiskError
             The folder cannot be written.
         """
@@ -239,23 +240,27 @@ class Portfolio(Shown):
         ledger: Any = None,
         previous: bool = False,
     ) -> Portfolio:
-        """What `save` wrote: every file is checked against its hash, and nothing in a file is run.
+        """Read a portfolio that `save` wrote.
+
+        Every file is checked against its hash, and no code from a file is run.
 
         Parameters
         ----------
         folder : path
         allow : sequence of classes
-            Of the caller's own that the file may hold; gpuquant's are known.
+            The caller's own classes that a file may hold; the classes of gpuquant are always
+            allowed.
         ledger : path or TrialLog, optional
-            The trial log to go on with; by default the trials counted when it was saved stand.
+            The trial log to continue; by default the portfolio keeps the count of trials that was
+            saved.
         previous : bool
             Load the save before the last one.
 
         Raises
         ------
         DataError
-            There is no such save; a file is damaged, holds a class that is not allowed, or a value
-            out of its range: the message names it.
+            There is no such save; or a file is damaged, holds a class that is not allowed, or
+            holds a value outside its range. The message names the file.
         """
         from gpuquant.portfolio.fund_folder import load
 

@@ -30,14 +30,15 @@ class Risk:
     value : Series, shape (positions,)
         Value today.
     overlap : int
-        Bars by which neighbouring scenarios overlap plus one: they count for that many fewer.
+        One plus the number of bars by which neighbouring scenarios overlap. The bootstrap of the
+        intervals draws blocks of this length.
     messages : Series, shape (positions,)
-        What is said of each position: why it has no price, today or in the first scenario where it
-        has none.
+        A message for each position, such as why the position has no price today, or why it has
+        none in the first scenario that fails.
     status : Series, shape (positions,)
         ok, warning, or failed: without a price today or in any scenario.
     partial : bool
-        Whether totals leave out what failed; else they are NaN where something did.
+        True: totals leave out the failed positions. False: totals are NaN where a position failed.
     """
 
     pnl: pd.DataFrame
@@ -64,8 +65,8 @@ class Risk:
 
     @property
     def _counted(self) -> np.ndarray:
-        """The positions that totals add up; all of them where none has a price, so that there is
-        no total.
+        """A mask of the positions that the totals include. Where no position has a price the mask
+        includes all of them, and the totals are NaN.
         """
         return (
             ~self._lost if self.partial and not self._lost.all() else np.ones(len(self._lost), bool)
@@ -173,14 +174,12 @@ class Risk:
 
     @property
     def currency(self) -> str:
-        """In which everything is, empty where nothing says so."""
+        """The currency of all values; empty where no position names one."""
         return str(self.meta.get("currency", ""))
 
     @property
     def worth(self) -> float:
-        """Value of the book today; NaN where a position has none, unless `partial=True` was
-        asked for.
-        """
+        """Value of the book today; NaN where a position has no price, unless `partial` is True."""
         return float(self.value.to_numpy()[self._counted].sum())
 
     def __repr__(self) -> str:

@@ -32,10 +32,11 @@ class Scenarios(Shown):
     shocks : sequence of mappings
     labels : sequence of str
     overlap : int
-        Bars by which neighbouring scenarios overlap plus one; 1 when they are independent.
+        One plus the number of bars by which neighbouring scenarios overlap; 1 for independent
+        scenarios.
     complete : bool
-        Whether an underlying that a move does not name is a mistake, as in a history; else it
-        stands still, as in a stress of one name.
+        True: a shock by underlying must name every underlying of the book, as history does. False:
+        an underlying that the shock does not name keeps its value, as in a stress of one stock.
 
     Examples
     --------
@@ -89,12 +90,12 @@ class Scenarios(Shown):
         ----------
         prices : Panel, frame or path
         horizon : int
-            Bars of a move; neighbouring moves overlap.
+            Length of a move in bars; neighbouring moves overlap.
         hold : sequence of str
-            What history does not move and the scenarios hold fixed: volatility, rate and
-            dividend_yield must be named.
+            The columns that price history says nothing about: volatility, rate and dividend_yield.
+            All three must be named, and the scenarios hold them fixed.
         window : int
-            The most recent moves that are used.
+            Number of the most recent moves to use.
         """
         panel = Panel.of(prices)
         whole_number("horizon", horizon, 1, panel.bars - 1)
@@ -164,15 +165,16 @@ class Scenarios(Shown):
     def check(
         self, underlyings: Iterable[str], market: Market, read: set[str] | None = None
     ) -> None:
-        """Refuse names that neither the book nor the market has: what they stand for would stand
-        still, and nobody would know.
+        """Refuse names that neither the book nor the market has: a shock of such a name would
+        silently have no effect.
 
         Raises
         ------
         NameUnknown
-            A column that no model reads from a market, or an underlying that is in neither.
+            No model reads the column from a market, or neither the book nor the market has the
+            underlying.
         DataError
-            A history that lacks an underlying of the book.
+            The history lacks an underlying of the book.
         """
         held = set(underlyings)
         columns, names = market_columns(), held | set(market.underlyings)

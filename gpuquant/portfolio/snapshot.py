@@ -1,9 +1,9 @@
-"""A folder of files saved as one: all of what was saved last, or all of what was saved before, and
-never a mixture.
+"""Files that are saved together in one folder. A reader gets all files of the last save, or all
+files of the save before it, and never a mixture.
 
-The files of one save go into a folder of their own; the manifest, which names it and holds a hash
-of every file, is written last and in one step. The save before is kept. Nothing in a file is
-followed: names are plain, and links are refused.
+Each save has a folder of its own. The manifest names this folder and holds a hash of every file; it
+is written last and in one step. The previous save is kept. File names are plain, without folders,
+and links are refused.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
     folder = disk.ready_folder(folder)
     with _locked(folder):
         before = _before(folder)
-        _sweep(folder)  # what killed saves left would take the room of this one
+        _sweep(folder)  # the remains of killed saves take disk space that this save needs
         place = folder / f"save-{secrets.token_hex(8)}"
         try:
             place.mkdir()
@@ -77,15 +77,16 @@ def save(folder: Any, writers: Mapping[str, Callable[[Path], None]]) -> None:
 
 @contextmanager
 def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
-    """The paths of the files of the last save, or of the one before it, by name, every one checked
-    against its hash.
+    """The paths of the files of the last save, or of the save before it, by name. Every file is
+    checked against its hash.
 
     Raises
     ------
     DataError
-        There is no save, it is of another format, or a file is damaged: the message names it.
+        There is no save, the save has another format, or a file is damaged. The message names the
+        file.
     DiskError
-        The system does not let us look.
+        The system does not allow the folder to be read.
     """
     if not isinstance(folder, str | os.PathLike) or not os.path.isdir(
         disk.present(folder, "folder")
@@ -124,12 +125,13 @@ def opened(folder: Any, *, previous: bool = False) -> Iterator[dict[str, Path]]:
 
 
 def _before(folder: Path) -> dict[str, Any] | None:
-    """What a new save leaves behind it: the last one that is whole.
+    """The latest save without damage, which a new save keeps as the previous one.
 
     Raises
     ------
     DataError
-        There is a manifest that is not ours, or of a later format: nothing of it is overwritten.
+        The folder holds a manifest that is not ours, or is of a later format. The manifest is not
+        overwritten.
     """
     path = folder / MANIFEST
     try:
@@ -176,7 +178,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _damage(folder: Path, kept: Mapping[str, Any]) -> str:
-    """The first file of a save that is not what was written, in words; nothing where all are."""
+    """A message about the first file of a save that is damaged; empty where all are whole."""
     for name, entry in kept["files"].items():
         path = folder / kept["folder"] / name
         try:
@@ -190,8 +192,8 @@ def _damage(folder: Path, kept: Mapping[str, Any]) -> str:
 
 
 def _sealed(body: dict[str, Any]) -> str:
-    """A manifest with a hash of itself; there is one way to write it, so that any other text is
-    damage.
+    """The text of a manifest with its own hash. A manifest has only one valid text, so that every
+    other text is damage.
     """
     text = json.dumps(body, indent=1, sort_keys=True)
     return (

@@ -1,5 +1,6 @@
-"""Strategy: features, a learner and a sizing; trained fold by fold it holds the out-of-sample
-forecasts of its own models.
+"""Strategy: features, a learner and a sizing.
+
+A trained strategy holds the model of each fold and the out-of-sample forecasts of these models.
 """
 
 from __future__ import annotations
@@ -27,24 +28,24 @@ from gpuquant.shown import Shown, identity
 from gpuquant.sizing.base import Sizing
 from gpuquant.validation.overfitting import TrialLog, uncounted
 
-FEWEST_BARS = 63  # of training with every feature
-RECENT = 252  # bars of forecasts that a sizing of today may look at
+FEWEST_BARS = 63  # a fold needs at least this many training bars with every feature
+RECENT = 252  # bars of forecasts that the sizing at the last date may read
 
 
 @dataclass(frozen=True)
 class Trained(Shown):
-    """What training left.
+    """The result of training.
 
     Attributes
     ----------
     states : list
         The model of each fold.
     forecast : Forecast
-        Of every test date, by the model trained before it.
+        Forecasts for every test date, by the model that was trained before that date.
     information : array, shape (bars,)
         Information coefficient of each test bar.
     seconds : mapping
-        What each feature and the training cost.
+        Run time of each feature and of the training.
     """
 
     states: list[Any]
@@ -178,7 +179,7 @@ class Strategy(Shown):
 
     def _record(self, book: TrialLog, panel: Panel, costs: Cost | None, splits: Any) -> None:
         """Add this training to the log of trials."""
-        with uncounted():  # it is recorded by what it is
+        with uncounted():  # this back-test is recorded below, with its description
             returns = self.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
         what = {
             **self.describe(),
@@ -188,7 +189,7 @@ class Strategy(Shown):
         }
         try:
             book.record(what, returns)
-        except GpuquantError as failure:  # the training is not lost to it
+        except GpuquantError as failure:  # a failed record must not lose the training
             warnings.warn(
                 f"this trial is not in the log, which counts one too few: {failure}",
                 stacklevel=3,
@@ -211,7 +212,7 @@ class Strategy(Shown):
         }
 
     def fitted(self) -> Trained:
-        """What training left; raises NotTrained before it."""
+        """The result of training; raises NotTrained if the strategy is not trained."""
         if self.trained is None:
             raise NotTrained(
                 "the strategy is not trained: call train(prices, splits=...) first and "
@@ -250,7 +251,7 @@ class Strategy(Shown):
         panel, device, trained = Panel.of(prices), resolve_device(device), self.fitted()
         seen = getattr(
             self.learner, "window", None
-        )  # a learner of another's may look at all of the past
+        )  # a learner without a window may read all of the past
         features = self.compute(panel, device, count=None if seen is None else RECENT + seen - 1)
         rows = np.arange(max(len(features) - RECENT, 0), len(features))
         forecast = np.full(panel.close.shape, np.nan)

@@ -109,8 +109,9 @@ def market_of(market: Any) -> Market:
 
 
 def one_currency(priced: Priced) -> str:
-    """The currency of a book, empty where nothing says it; several are refused: there are no
-    rates to add them by.
+    """The currency of a book; empty where no position names one.
+
+    Several currencies are refused, because there are no exchange rates to convert them.
     """
     result = priced.source.get("currency")
     kinds = sorted({str(word) for word in result.array()}) if isinstance(result, Words) else []
@@ -123,8 +124,8 @@ def one_currency(priced: Priced) -> str:
     return kinds[0] if kinds else ""
 
 
-# the currency of a contract that names none beside others that do, and of shares and cash beside
-# contracts of several
+# the currency of a contract that names none where other contracts name one, and of shares and cash
+# where the contracts name several
 UNSAID = "?"
 
 

@@ -18,7 +18,9 @@ from gpuquant.pricing.expired import expired
 
 
 def first_message(messages: list[np.ndarray | None], n: int) -> np.ndarray | None:
-    """The first sentence there is for each row, shape (n,); None where there is none for any."""
+    """The first message of each row, shape (n,), empty where a row has none. None when every item
+    of `messages` is None.
+    """
     result = [np.broadcast_to(one, n).astype(object) for one in messages if one is not None]
     return (
         functools.reduce(lambda first, second: np.where(first == "", second, first), result)
@@ -63,8 +65,8 @@ class Batch:
         return SimpleNamespace(**{**self.model.columns(), **self.payoff.columns()}, assets=count)
 
     def refused(self) -> np.ndarray | None:
-        """Per row, what does not go together in it, empty where nothing is wrong; None where
-        nothing is wrong in any.
+        """A message for each row whose columns do not fit together, empty for a good row. None when
+        no check returns messages.
         """
         n = len(self.rows)
         wrong = fits(self.model, self.payoff, dict(self.lengths))
@@ -79,7 +81,7 @@ class Batch:
         )
 
     def _infinite(self) -> np.ndarray | None:
-        """Per row, that its price is infinite, where it pays a power of the price whose mean is."""
+        """A message for each row that pays a power of the price whose mean is infinite."""
         order = self.payoff.moment(self.together())
         since = None if order is None else self.model.explosion(self.model, order)
         if order is None or since is None or not (since < self.payoff.maturity).any():
@@ -97,8 +99,8 @@ class Batch:
         return np.array(names, dtype=object)
 
     def warned(self) -> np.ndarray | None:
-        """Per row, what is right but surprising in it, empty where nothing is; None where
-        nothing is in any.
+        """A message for each row whose result is right but surprising, empty for the others. None
+        when neither model nor payoff warns.
         """
         try:
             return first_message(
@@ -130,8 +132,8 @@ class Batch:
         )
 
     def derived(self) -> Iterator[Batch]:
-        """The same rows with the columns that follow from others; those that mature now apart,
-        under prices that do not move.
+        """The same rows with their derived columns. The rows that mature today are a batch of their
+        own, under constant prices.
         """
         now = np.flatnonzero(np.broadcast_to(self.payoff.maturity == 0.0, len(self.rows)))
         later = (
@@ -186,8 +188,8 @@ class Batch:
 
 
 def fits(model: Any, payoff: Any, lengths: Mapping[str, int]) -> str:
-    """Why a payoff is not on as many assets as a model has, or nothing; of members or their
-    classes.
+    """A message if the payoff is on another number of assets than the model has, else an empty
+    string. The arguments are members or their classes.
     """
     assets = lengths[model.assets] if isinstance(model.assets, str) else model.assets
     if payoff.assets == assets or (payoff.assets == 0 and assets > 1):

@@ -1,8 +1,9 @@
-"""Batches: the rows of any input sorted into what one kernel can price, joined with the market.
+"""Batches: the rows of any input, joined with the market and grouped so that one kernel can price
+each group.
 
-A row's own column wins over the market's value, which wins over the member's default. A row that
-cannot be priced is set aside with a message that names column, value and what is allowed; the
-others do not notice.
+A row's own value has priority over the market's value, and the market's value over the member's
+default. A row that cannot be priced gets a message with the column, its value and the allowed
+values. Such a row does not affect the other rows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Closed forms: where a model's spot is lognormal and a payoff has a formula of it, for all rows at
-once.
+"""Closed forms for all rows at once, where the model's spot is lognormal and the payoff has a
+formula.
 
-The formulas live with the payoffs, the lognormal facts with the models; this module brings the two
-together.
+The payoffs hold the formulas, the models state the lognormal law, and this module combines the two.
 """
 
 from __future__ import annotations

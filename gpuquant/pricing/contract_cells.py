@@ -24,8 +24,8 @@ SMALL = 1 << 22  # numbers of a column of lists that is kept as one array
 
 
 def _parsed(words: Words) -> np.ndarray:
-    """Text as numbers, such as 1,000.00 and 20%; what is no number is infinite, so that its
-    row's check names it.
+    """Text as numbers, such as 1,000.00 and 20%. Any other text becomes infinity, so that the check
+    of the row reports it.
     """
     return np.array([*map(_number, words.words), np.nan])[words.codes]
 
@@ -91,8 +91,8 @@ def _ragged(lists: list[Any]) -> np.ndarray:
 
 
 def _list_of(value: Any) -> np.ndarray:
-    """A list of numbers, or one, as an array; what is none is infinite, so that its row's check
-    names it.
+    """A list of numbers, or one number, as an array. Any other value becomes infinity, so that the
+    check of the row reports it.
     """
     try:
         return (
@@ -151,8 +151,9 @@ def _date(word: str | None) -> np.datetime64:
 
 @lru_cache(maxsize=1 << 20)
 def stream_of(word: Any) -> int:
-    """The stream of an id: the whole number that it is, where that is small enough, else 51 bits
-    of its BLAKE2b, in the upper half that such numbers do not use.
+    """The stream of an id. A whole number that is small enough is its own stream. Any other id
+    gets 51 bits of its BLAKE2b hash, in the upper half of the streams, which small numbers leave
+    free.
     """
     text = str(word)
     if (

@@ -40,7 +40,7 @@ DAYS = 365.0
 LONGEST = 1000.0  # years to a maturity; a larger number is a date, or a mistake
 
 
-SLIP = 0.8  # of likeness to a column's name, above which another name is taken for a slip
+SLIP = 0.8  # similarity to a known column above which an unknown name counts as a typing error
 
 
 @lru_cache(maxsize=1)
@@ -63,8 +63,8 @@ def near_to(name: str, known: frozenset[str]) -> bool:
 class Contracts(Shown):
     """A book of contracts, column by column.
 
-    Columns that no product and no model has are the caller's own: they are carried along untouched
-    and come back with the results. One that is nearly called as a column of ours is refused.
+    Columns that no product and no model has are the caller's own: they stay unchanged and come back
+    with the results. A name that is almost the name of a known column is refused.
 
     Parameters
     ----------
@@ -244,13 +244,13 @@ class Contracts(Shown):
         return given.astype(np.float64, copy=False)
 
     def lists(self, name: str, rows: np.ndarray) -> np.ndarray | None:
-        """A column of lists for these rows as float64, as wide as their longest, NaN where one ends
-        earlier; None when absent. Text is read as JSON.
+        """A column of lists for these rows as float64, as wide as the longest list. Shorter lists
+        end with NaN. None if the column is absent. Text is read as JSON.
 
         Raises
         ------
         TooLarge
-            That many rows as wide as their longest are too much for one array.
+            One array of so many rows, each as wide as the longest list, is too large.
         """
         value = self.columns.get(name)
         if value is None:

@@ -1,7 +1,7 @@
 """The pricing engine: contracts in, prices with their errors and status out.
 
-One path for every entry: rows become batches (`batching`), a batch takes its closed form where
-there is one and the simulation (`monte_carlo`) where there is none, and results return to the
+All calls take the same route. Rows become batches (`batching`). A batch takes its closed form where
+there is one, else its Fourier price, else a simulation (`monte_carlo`). Results return in the
 caller's order.
 """
 
@@ -34,9 +34,8 @@ from gpuquant.pricing.time_grid import Grid
 from gpuquant.progress import bar
 
 
-@np.errstate(
-    all="ignore"
-)  # what is not finite is told row by row, whatever numpy has been told to do about it
+# a value that is not finite gets a message in its row, whatever the caller's numpy settings are
+@np.errstate(all="ignore")
 def price(
     contracts: Any,
     model: Model | None = None,
@@ -77,12 +76,13 @@ def price(
     greeks : bool
         Delta, gamma, vega, rho and theta with their standard errors.
     target_error : float or shape (n,), optional
-        One standard error of the price, in price units: a pilot on draws of its own sets each row's
-        paths.
+        Largest standard error of the price, in price units. A pilot simulation with its own draws
+        sets the number of paths of each row.
     device : str
         auto, cpu, cpu:THREADS, cuda, cuda:INDEX.
     seed : int
-        Of the draws, 0 to 2^64 - 1. A row's stream follows its `id`, or its position.
+        Seed of the draws, 0 to 2^64 - 1. The stream of a row follows its `id`, or its position
+        where it has no id.
     precision : str
         single, mixed (float32 draws and functions, float64 state and sums) or double. Closed forms
         are always double.
@@ -109,10 +109,10 @@ def price(
 
     Notes
     -----
-    A standard error does not hold the bias of a time-stepping scheme; where a scheme has one the
-    row's message says so. A simulated price that rests on few of its paths, so that a bound of 95
-    or 99 % on one side would fail more often than it says, is a warning; one that no path paid,
-    too.
+    A standard error does not include the bias of a time-stepping scheme. Where a scheme has a bias,
+    the message of the row says so. A simulated price that depends on few of its paths gets a
+    warning, because a one-sided bound of 95 or 99 % would fail more often than stated. A price
+    gets a warning, too, if no path paid.
     """
     book, batches, messages, scalar = batches_of(contracts, model, market)
     n = len(messages)
@@ -161,8 +161,8 @@ def _price_some(
 
 
 def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:
-    """A formula where the engine allows and there is one, closed before Fourier; the walk for
-    the rest.
+    """Price rows by a formula where the engine allows one, closed forms before Fourier. Simulate
+    the other rows.
     """
     notes = batch.warned()
     for engine, values in FORMULAS.items():

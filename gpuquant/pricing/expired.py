@@ -1,8 +1,8 @@
-"""Contracts that mature today: they pay what they pay on a path that has not moved.
+"""Contracts that mature today: their payment depends on today's prices alone.
 
-Under any model the prices of today are all there is to know. So such rows are priced under a model
-of their own, in which nothing moves for a year: the formulas are exact there, a simulation has no
-error, and neither divides by a time of zero.
+The model makes no difference for such rows. So they are priced under a model whose prices are
+constant for a year. There the formulas are exact, a simulation has no error, and no time of zero is
+a divisor.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gpuquant.models.base import Lognormal, Lognormals, Model
 
 @dataclass(frozen=True)
 class Expired(Model):
-    """A price that stays what it is, and money that earns nothing.
+    """A constant price and an interest rate of zero.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ class Expired(Model):
 
 @dataclass(frozen=True)
 class ExpiredSeveral(Expired):
-    """Several prices that stay what they are.
+    """Several constant prices and an interest rate of zero.
 
     Parameters
     ----------
     spot : Column, shape (n,)
-        The first of them.
+        The first of the prices.
     rate : Column, shape (n,)
         0.
     spots : Column of lists, shape (n, assets)

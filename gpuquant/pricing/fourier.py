@@ -1,11 +1,11 @@
-"""Fourier prices: where a model knows its characteristic function and a payoff of the last price
-its transform.
+"""Fourier prices, for a model with a known characteristic function and a payoff of the last price
+with a known transform.
 
 price = lognormal price + discount / pi * integral over u > 0 of Re[g(u) (phi(u - i/2) - phi_0(u -
-i/2))], Lewis (2001) with a lognormal of the model's own mean variance, phi_0, as control variate:
-what is left has no poles at u = +-i/2. The path of u bends as a hyperbolic sine into the half-plane
-where the wave dies away, on which equal steps converge exponentially (Boyarchenko and Levendorskii,
-2019).
+i/2))], Lewis (2001). The control variate phi_0 is a lognormal with the model's own mean variance;
+with it the integrand has no poles at u = +-i/2. The path of u is bent, by a hyperbolic sine, into
+the half-plane where the integrand decays. On this path equal steps converge exponentially
+(Boyarchenko and Levendorskii, 2019).
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from gpuquant.models.base import Lognormal, Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.kernels import fourier_loop
 
-POINTS = 20  # of the coarsest rule
-FINEST = 9  # halvings of the step before a row is given up
-STRAIGHT = 0.1  # sin w, below which the error falls slowly
-TURNS = 6.0  # radians a unit of x, which the coarsest rules still see
-MANY_TURNS = 1e3  # where they are too many to be counted
-LEAST = 1e-15  # of the amount: where the integral ends
-FIRST = 2.8  # of x: phi_0 is alive up to there
-STRIDE = 0.5
-BEYOND = (0.15, 0.4, 0.7, 1.1, 1.6, 2.3)  # past the end, where the integrand must be small still
-SMALL = 1e-12
-SLOW = 10.0  # of x: a tail that is alive there dies away as a power, and less of it is taken
-LAST = 17.0  # of x, however much is left
-ENOUGH = (
-    1e-8  # of the amount, that the last halving changed: the next would change about its square
-)
-SLOWLY = 1e-4  # of that where it would not: on a straight path, or one that turns too often
-MANY = 256  # rows that are worth a kernel, which takes seconds to compile where none is kept
+POINTS = 20  # points of the coarsest rule
+FINEST = 9  # halvings of the step after which a row is given up
+STRAIGHT = 0.1  # sin w below which the error decreases slowly
+TURNS = 6.0  # radians per unit of x that the coarsest rules can resolve
+MANY_TURNS = 1e3  # radians per unit of x where they cannot be computed
+LEAST = 1e-15  # share of the amount at stake: the integral ends where the integrand is smaller
+FIRST = 2.8  # x up to which phi_0 is not negligible: the integral does not end before
+STRIDE = 0.5  # step of x in the search for the end of the integral
+BEYOND = (0.15, 0.4, 0.7, 1.1, 1.6, 2.3)  # distances past the end: the integrand is tested there
+SMALL = 1e-12  # upper limit of the integrand in that test
+SLOW = 10.0  # x from which on a tail decays as a power: the integral ends at 1000 LEAST there
+LAST = 17.0  # x at which the integral always ends
+# A row has converged when a halving changes less than this share of the amount at stake. The next
+# halving would change about the square of it.
+ENOUGH = 1e-8
+SLOWLY = 1e-4  # factor of ENOUGH where convergence is slow: a straight path, or too many turns
+MANY = 256  # fewest rows for a kernel, which takes seconds to compile if no compiled one is stored
 CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
 
@@ -114,8 +114,8 @@ def _priced(
     path = _Path(model, payoff, {**columns, **own}, xp.full(len(t), ENOUGH), kernel, device)
     first = xp.full(len(t), FIRST)
     up, down = path.size(first), path.with_(_bend=-own["_bend"]).size(first)
-    # how many turns the wave makes as x goes from 0 to 1, by how much faster it dies away on the
-    # one path: far from the money it turns fast
+    # The radians by which the integrand turns per unit of x, from the ratio of its sizes on the
+    # two paths. Far from the money the integrand turns fast.
     turns = xp.nan_to_num(
         xp.abs(xp.log(up / down))
         / (2.0 * xp.maximum(own["_bend"], 1e-2) * (math.cosh(FIRST) - 1.0)),
@@ -127,9 +127,8 @@ def _priced(
         _scale=scale / xp.maximum(turns / TURNS, 1.0),
     )
     end = path.end()
-    wild = (
-        sum(path.size(end + further) > SMALL for further in BEYOND) > 0
-    )  # it had only paused, as that of jumps of one size may
+    # The integrand is large again past its end: with jumps of one size it may only have paused.
+    wild = sum(path.size(end + further) > SMALL for further in BEYOND) > 0
     path = path.with_(_bend=xp.where(wild, 0.0, path.columns["_bend"]), _end=end)
     if wild.any():
         path.columns["_end"][wild] = path.take(wild).end()
@@ -148,8 +147,8 @@ class _Path:
 
     `enough` is the change by a last halving after which a row has converged, shape (n,).
 
-    The path with the other bend is -conj(u) of -x, where the real part is the same: half of a path
-    is enough, and either bend is right.
+    u(-x) is -conj(u(x)), and the real part of the integrand is the same at both points: half of a
+    path is enough. A path with the opposite bend has the same integral.
     """
 
     model: type[Model]
@@ -210,8 +209,8 @@ class _Path:
         return x
 
     def integral(self) -> Any:
-        """Over 0 < x < end by the trapezoidal rule, its step halved until that makes no
-        difference, shape (n,); NaN where it always does.
+        """The integral over 0 < x < end by the trapezoidal rule, shape (n,). The step is halved
+        until the value has converged; NaN where it does not converge.
         """
         xp = self.device.xp
         path = self

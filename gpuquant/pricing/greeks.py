@@ -1,8 +1,8 @@
 """Greeks by bumps on common random numbers: the variants of a row, and how their values combine.
 
-Every variant of a row sees the same draws, so a difference is averaged path by path and carries its
-own standard error. Deltas are central differences of relative size, as are vega and theta; rho, and
-the vega of a list of volatilities, which is shifted as a whole, are of absolute size.
+Every variant of a row uses the same draws. So a difference is averaged path by path and has its own
+standard error. Delta, vega and theta are central differences with a relative bump. The bump of rho
+is absolute. So is the bump of the vega of a list of volatilities: the whole list is shifted.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ DESK = {"vega": 0.01, "rho": 0.01, "theta": 1.0 / 365.0}  # per 1 % of volatilit
 
 @dataclass(frozen=True)
 class Bumps:
-    """Sizes of the bumps: wide for simulated values, whose noise they divide; narrow for
-    formulas, whose curvature they feel.
+    """Sizes of the bumps.
+
+    Simulated values need wide bumps, because the noise is divided by the bump. Formulas need narrow
+    bumps, because the error from curvature grows with the bump.
     """
 
     spot: float
@@ -59,14 +61,14 @@ def plan(
             (v, "spot", bumps.spot),
             *((2 + v, name, bumps.volatility) for name in volatile),
         ):
-            if (
-                name in columns and not domains(model)[name].listed
-            ):  # several assets have a Greek each, which no column holds
+            # a model of several assets has no such column: each asset has a Greek of its own
+            if name in columns and not domains(model)[name].listed:
                 scale[variant, columns[name]] += sign * bump
             elif name in columns:
                 shift[variant, columns[name]] += sign * bump * TYPICAL
         shift[4 + v, columns[model.rate_column]] += sign * bumps.rate
-        for name in clocks:  # every date comes nearer by as much; a single one by a share of itself
+        # several dates all move by the same time, a single date moves by a share of itself
+        for name in clocks:
             if len(clocks) > 1:
                 shift[6 + v, columns[name]] += sign * bumps.maturity * shortest
             else:
@@ -100,7 +102,7 @@ def shortest(model: Model, payoff: Payoff) -> float:
 
 
 def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
-    """What each output is divided by, per row: the size of its bump in the column's own unit."""
+    """The divisor of each output, per row: the size of the bump in the unit of its column."""
     level = getattr(model, model.vega_column, np.zeros(1))
     level = np.full(1, TYPICAL) if level.ndim == 2 else level
     # a bump r of a variance is r sqrt(variance) / 2 of its volatility

@@ -41,8 +41,8 @@ def implied_volatility(
     Returns
     -------
     float or array, shape (n,)
-        Per square root of a year; NaN where a price lies outside the no-arbitrage bounds. It is
-        CuPy's, on the GPU, where one of the arguments lies there and the work is done there.
+        Per square root of a year; NaN where a price lies outside the no-arbitrage bounds. The
+        result is a CuPy array on the GPU if an argument is on that GPU and the work is done there.
 
     Raises
     ------

@@ -1,5 +1,5 @@
-"""One row is one row: whatever goes wrong in vectorised work over many rows costs the row that
-caused it, and no other.
+"""Isolation of rows: an error in vectorised work over many rows fails only the row that caused
+the error.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from gpuquant.errors import DeviceUnavailable, DiskError, GpuquantError
 def isolate(
     work: Callable[[np.ndarray], None], rows: np.ndarray, lost: Callable[[int, str], None]
 ) -> None:
-    """Do `work(rows)`; where it fails, do it for each half again, and so on down to the rows that
-    fail by themselves, which `lost` is told of.
+    """Call `work(rows)`. If the call fails, call `work` for each half of the rows, down to single
+    rows. Each single row that fails is passed to `lost` with the reason.
 
-    What a row gives must not depend on its company, so that a second attempt gives the others what
-    the first would have. Shapes that do not go together, overflows, memory that is not there and
-    errors of members' own are all seen; ctrl-C goes on.
+    The result of a row must not depend on the other rows of a call, so that a second attempt gives
+    the other rows the same results. The function catches mismatched shapes, overflows, lack of
+    memory and errors in the code of members. It does not catch a keyboard interrupt,
+    nor errors of the disk, of the device and of imports.
     """
     waiting = [rows]
     while waiting:

@@ -1,5 +1,5 @@
-"""Simulation of a batch: its time grid, as many paths as it needs, launches of bounded memory,
-and what its errors do not hold.
+"""Simulation of a batch: its time grid, its number of paths, launches of bounded memory, and
+messages about errors that the standard error does not include.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from gpuquant.pricing.table import Table
 from gpuquant.pricing.time_grid import Grid
 
 PILOT = 4096
-SKEWED = 0.1  # skewness of a mean, from which on bounds of 95 and 99 % on one side do not hold
-ASSET_SKEWED = 0.07  # the same of the mean of the asset's price, which is known without a sample
-SEEN = 0.25  # share of it that a payoff must show to be held to it; what is bounded shows none
+SKEWED = 0.1  # skewness of a mean above which one-sided bounds of 95 and 99 % do not hold
+ASSET_SKEWED = 0.07  # the same limit for the mean of the asset's price, whose skewness is computed
+# A payoff is judged by ASSET_SKEWED if its own skewness is above this share of the asset's. A
+# bounded payoff has a smaller skewness.
+SEEN = 0.25
 MOST_PATHS = 1 << 28
 MOST_STEPS = 1 << 18  # of a row: a thousand a day for a year
 UNITS = 1 << 17  # of one launch: bounds the memory of partial sums
@@ -34,8 +36,8 @@ UNITS = 1 << 17  # of one launch: bounds the memory of partial sums
 def simulate(
     batch: Batch, task: Task, table: Table, notes: np.ndarray, tick: Callable[[int], None]
 ) -> None:
-    """Walk a batch, in launches of bounded memory; with a target, a second time where the pilot
-    promised too much.
+    """Simulate a batch in launches of bounded memory. With a target error, rows whose error is
+    above the target are simulated again.
     """
     steps = Grid.of(batch, task.steps).steps
     long = steps > MOST_STEPS
@@ -63,8 +65,8 @@ def simulate(
         np.full(n, np.inf) if task.target_error is None else task.target_error[batch.rows]
     )
     for _ in range(3):
-        # a pilot in which next to nothing paid cannot know the spread: run such rows again, as long
-        # as their own error says
+        # If almost no path of the pilot paid, its spread is too small. Such rows run again, with
+        # the number of paths that their own error requires.
         late = np.flatnonzero((errors[:, 0] > 1.1 * target_error) & (paths < MOST_PATHS))
         if not late.size:
             break
@@ -90,7 +92,7 @@ def _enough(errors: np.ndarray, paths: np.ndarray, task: Task, rows: np.ndarray)
 def _launched(
     batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None
 ) -> tuple[np.ndarray, ...]:
-    """Values, errors and the skewness of both of a batch, in launches of at most UNITS units."""
+    """Values, errors and skewness of a batch, in launches of at most UNITS units."""
     units = np.cumsum(-(-paths // TILE))
     group = (units - 1) // UNITS
     cuts = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(paths)]
@@ -104,8 +106,8 @@ def _launched(
 def launch(
     batch: Batch, task: Task, paths: np.ndarray, tick: Callable[[int], None] | None = None
 ) -> tuple[np.ndarray, ...]:
-    """Values and standard errors of a batch by simulation and the skewness of both, shape (n,
-    outputs), Greeks in their own units.
+    """Values of a batch by simulation, their standard errors and their skewness, each of shape (n,
+    outputs); Greeks in their own units.
     """
     pair = Pair(
         type(batch.model),
@@ -182,8 +184,8 @@ def _messages_of(
     """Message and warning of each simulated row."""
     message = _of_scheme(batch, task, notes.astype(object))
     warned = notes != ""
-    # nothing paid on any path: with n paths the chance of paying is below 3/n at 95 % (the rule of
-    # three)
+    # If none of n paths pays, the probability of a payment is below 3/n at 95 % confidence (the
+    # rule of three).
     moves = np.broadcast_to(batch.model.volatile, len(values))
     empty = (values[:, 0] == 0.0) & (errors[:, 0] == 0.0) & moves
     for row in np.flatnonzero(empty):
@@ -218,13 +220,13 @@ def _messages_of(
 
 
 def _rests_on_few(batch: Batch, task: Task, paths: np.ndarray, skewness: np.ndarray) -> np.ndarray:
-    """Where a mean is so skewed that bounds of 95 and 99 % on one side do not hold.
+    """Where a mean is so skewed that one-sided bounds of 95 and 99 % do not hold.
 
-    By Edgeworth's expansion a bound of z errors fails more often by skewness (2 z^2 + 1) phi(z) /
-    6: at 99 % by half a percent where the skewness is 0.1. The sample knows less of a heavy tail
-    than there is, for its largest paths are missing; so a price of which some skewness is seen is
-    held to that of the asset's own price, too, as if that were lognormal of the variance that its
-    model says.
+    By Edgeworth's expansion a bound of z standard errors fails more often than for a normal mean,
+    by skewness (2 z^2 + 1) phi(z) / 6: half a percent at 99 % where the skewness is 0.1. A sample
+    underestimates the skewness of a heavy tail, because the largest values are missing. So a price
+    with some skewness in the sample is also judged by the skewness of the asset's own price. That
+    price is taken as lognormal with the model's variance.
     """
     result = np.abs(skewness) > SKEWED
     variance = _log_variance(batch, task)
@@ -238,8 +240,8 @@ def _rests_on_few(batch: Batch, task: Task, paths: np.ndarray, skewness: np.ndar
 
 
 def _log_variance(batch: Batch, task: Task) -> np.ndarray | None:
-    """Variance of the log price at maturity by row, of the most volatile of several assets; None
-    where the model does not say.
+    """Variance of the log price at maturity of each row; of several assets the largest variance.
+    None where the model does not state the variance.
     """
     model, maturity = batch.model, batch.payoff.maturity
     known = model.mean_variance(
@@ -260,9 +262,7 @@ def _log_variance(batch: Batch, task: Task) -> np.ndarray | None:
 
 
 def _amount(batch: Batch, row: int) -> float:
-    """What a row pays when it pays, at most in order of magnitude: its cash, its notional, or
-    its spot.
-    """
+    """The order of magnitude of a row's payment: its cash, its notional, or its spot."""
     columns = vars(batch.together())
     value = next(
         (columns[name] for name in ("cash", "notional", "spots", "spot") if name in columns),

@@ -29,8 +29,9 @@ def pair(
 
 
 def possible(model: type[Model], payoff: type[Payoff]) -> bool:
-    """Whether the pair is simulated: both can be, on as many assets, with a bridge where one is
-    watched, and no early payment at random rates.
+    """Whether the pair can be simulated. Both members need a simulation and the same number of
+    assets. A payoff that watches between steps needs a model with a bridge. A payoff that pays
+    early needs a model without random rates.
     """
     if not (model.simulated() and payoff.simulated()):
         return False

@@ -1,4 +1,4 @@
-"""What a pricing run is asked for, each wish inside its domain."""
+"""The request for a pricing run, with checked arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_PATHS = 100_000
 
 @dataclass(frozen=True)
 class Task:
-    """What the caller asked of a run, checked."""
+    """The checked request for a run."""
 
     device: Device
     seed: int
@@ -39,7 +39,7 @@ class Task:
 
 
 class Asked(NamedTuple):
-    """What a caller asks of a pricing run, as it was given."""
+    """The request for a pricing run as the caller gave it."""
 
     seed: int = 0
     precision: str = "mixed"
@@ -51,7 +51,7 @@ class Asked(NamedTuple):
 
 
 def checked(asked: Asked, target: Any, n: int) -> Task:
-    """What is asked of a run over `n` rows, each choice inside its domain; its device is open."""
+    """The checked request for a run over `n` rows; its device is chosen later."""
     seed, precision, engine, paths, steps, greeks, common = asked
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)

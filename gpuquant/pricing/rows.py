@@ -33,8 +33,8 @@ class _Rows:
     read: dict[str, np.ndarray | None] = field(default_factory=dict)
 
     def check_kinds(self, payoff: type[Payoff], model: type[Model]) -> None:
-        """Refuse a column that holds another kind of thing throughout: that is no fault of one
-        row.
+        """Raise an error for a column whose values all have the wrong type: that is not the fault
+        of one row.
         """
         for name, domain in {**domains(payoff), **domains(model)}.items():
             self.book.text(name, "") if domain.words else None if domain.listed else self._numbers(
@@ -129,8 +129,8 @@ class _Rows:
         return np.where(np.isnan(value), market.shocked(fallback, name, words, codes), value)
 
     def _moved_by_scenario(self, model: type[Model], rows: np.ndarray) -> np.ndarray:
-        """The rows that every move of the scenario reaches; for a price that does not move would
-        look right.
+        """The rows to which every shock of the scenario applies. The other rows get a message,
+        because a price without the shock would look right.
         """
         held = [name for name, domain in domains(model).items() if not domain.listed] + [
             "volatility"
@@ -218,8 +218,8 @@ class _Rows:
         codes: np.ndarray,
         rows: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        """The variances of a model under a scenario of volatility: today's volatility moves as
-        it says, and all variances in proportion.
+        """The variances of a model under a shock of volatility: today's volatility is shocked, and
+        all variances are multiplied by the same factor.
         """
         today = columns[model.variance_columns[0]]
         volatility = np.sqrt(np.maximum(today, 0.0))

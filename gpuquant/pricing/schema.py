@@ -78,8 +78,8 @@ def market_columns() -> set[str]:
 
 
 def check_names(market: Market) -> None:
-    """Refuse a market value that no model reads, with the nearest name: a typing error would
-    price on a default.
+    """Refuse a market value that no model reads, and name the nearest one. Otherwise a typing error
+    would price a row on a default.
     """
     known = market_columns()
     sections = {section(cls) for cls in models().values()}

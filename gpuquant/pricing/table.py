@@ -27,7 +27,7 @@ class Table:
 
     @property
     def message(self) -> np.ndarray:
-        """What is said of each row; made when something is."""
+        """The message of each row; the array is made when the first message is."""
         if self._message is None:
             self._message = np.full(len(self.status), "", dtype=object)
         return self._message
@@ -42,8 +42,8 @@ class Table:
         message: Any = None,
         warned: Any = None,
     ) -> None:
-        """Record rows; a price that is not finite fails by name, and a row with a message is a
-        warning unless `warned` says which are.
+        """Record the results of rows. A price that is not finite fails with a message. A row with a
+        message has status warning, unless `warned` says which rows have.
         """
         n = len(self.status)
         there: Any = slice(None) if len(rows) == n else rows  # a batch keeps the caller's order
@@ -74,7 +74,7 @@ class Table:
         self.status[rows[unknown_greek]] = WARNING
 
     def lose(self, rows: np.ndarray, k: int, why: str) -> None:
-        """The `k`-th of these rows has no price, and why."""
+        """Record that the `k`-th of these rows has no price, and why."""
         row = rows[k]
         self.message[row] = why
         self.status[row] = FAILED

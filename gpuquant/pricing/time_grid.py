@@ -26,7 +26,7 @@ class Grid:
     dts : float64 array, shape (spans,)
         Length of its steps, in years.
     everies : int64 array, shape (spans,)
-        Every so many steps of a span are a date; NEVER where none is.
+        Steps from one date to the next within a span; NEVER where a span has no date.
     """
 
     spans: np.ndarray
@@ -57,7 +57,7 @@ class Grid:
             else np.zeros(n, np.int64)
         )
         if np.isfinite(stops).any():
-            if even:  # where a list is given, it holds the dates
+            if even:  # a row with a list of times has those dates instead
                 affordable(n, int(count.max()), "observation dates")
                 spread = np.where(
                     np.arange(count.max()) < count[:, None],
@@ -93,8 +93,8 @@ def _wanted(batch: Batch, maturity: np.ndarray, steps: int | None) -> np.ndarray
 def _through(
     stops: np.ndarray, watched: np.ndarray, maturity: np.ndarray, wanted: np.ndarray
 ) -> Grid:
-    """Spans from stop to stop (NaN: none) and on to maturity, with steps in proportion and at
-    least one; those that are watched are dates.
+    """Spans from each stop to the next, and from the last stop to maturity; a NaN is no stop. A
+    span has steps in proportion to its length, and at least one. The stops in `watched` are dates.
     """
     n = len(maturity)
     times = np.concatenate([np.where(stops > 0.0, stops, np.nan), maturity[:, None]], axis=1)

@@ -75,8 +75,8 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class Words:
-    """What a page says: its title, a paragraph below it, the headline as HTML, and at the foot what
-    the result was made with.
+    """The texts of a page: the title, a paragraph below it, the headline as HTML, and `meta`, the
+    settings of the result, for the foot of the page.
     """
 
     title: str
@@ -133,8 +133,8 @@ def backtest_page(
     best: pd.DataFrame,
     path: Path,
 ) -> Path:
-    """One account of a back-test, and where it lies among all: `ratios` are the Sharpe ratios of
-    all, `best` the measures of the best, a row each.
+    """One account of a back-test compared with all accounts: `ratios` are the Sharpe ratios of all
+    accounts, `best` has a row of measures for each of the best accounts.
     """
     body = _growth(growth) + "<h2>Monthly returns</h2>" + monthly(returns)
     known = ratios[np.isfinite(ratios)]
@@ -241,7 +241,7 @@ def drawdown(equity: np.ndarray) -> np.ndarray:
 def monthly(returns: pd.Series) -> str:
     """A table of compound returns, years by months."""
     month = returns.index.to_numpy().astype("datetime64[M]").astype(int)
-    # what loses everything stays finite
+    # a return of -100 % keeps a finite logarithm
     growth = np.log1p(np.maximum(returns.to_numpy(), -1.0 + 1e-15))
     kinds, inverse = np.unique(month, return_inverse=True)
     by_month = dict(

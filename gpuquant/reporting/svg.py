@@ -130,8 +130,8 @@ def extremes(values: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def date_marks(dates: np.ndarray) -> list[tuple[int, str]]:
-    """Places and labels of dates along an axis, by years, months, days or times of day,
-    whichever the span has enough of.
+    """Positions and labels of dates along an axis, in the largest unit of time that changes at
+    least three times.
     """
     for unit, most in TIMES:
         count = dates.astype(f"datetime64[{unit}]").astype(np.int64)

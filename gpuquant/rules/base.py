@@ -18,18 +18,20 @@ class Rule(Member):
     """The base of every rule: a frozen dataclass of parameters; sequences make a grid of all their
     combinations.
 
-    - `begin(r, i) -> (state, first)`, the state before the first decision and the bar of it;
-    - `decide(r, i, state, past, k) -> (state, target)` at the close of bar k: target 1.0 long, 0.0
-      flat, -1.0 short or NO_CHANGE;
-    - where the class says `priced = True`, `-> (state, target, limit, stop)`: prices that the
-      target waits for at the bar it is due, 0.0 for none (with NaN, or below zero, it is no
-      target). It fills at its limit or better, at its stop or worse, with both at the stop if the
-      limit allows that; else it is refused, and may be given again. Its size is worked out at that
-      bar's open.
+    - `begin(r, i) -> (state, first)` gives the state before the first decision, and the bar of the
+      first decision;
+    - `decide(r, i, state, past, k) -> (state, target)` decides at the close of bar k. The target is
+      1.0 long, 0.0 flat, -1.0 short or NO_CHANGE;
+    - where the class says `priced = True`, `decide` returns `(state, target, limit, stop)`. The
+      target then becomes an order with a limit price and a stop price; 0.0 means no such price. If
+      a price is NaN or negative, the target changes nothing. The order can fill only at the bar
+      at which it is due: at its limit or better, and at its stop or worse. With both prices the
+      order fills at the stop if the limit allows that. An order that does not fill is refused, and
+      the rule may give the target again. The size of the order is computed at the open of that bar.
 
-    `past.sum(n)` is the sum of the last n closes in whole ticks, exactly; `past.close(n)` the close
-    n bars ago, and `past.open(n)`, `past.high(n)`, `past.low(n)`, `past.volume(n)` where the panel
-    has them.
+    `past.sum(n)` is the exact sum of the last n closes, in whole ticks. `past.close(n)` is the
+    close n bars ago. `past.open(n)`, `past.high(n)`, `past.low(n)` and `past.volume(n)` exist where
+    the panel has these fields.
     """
 
     abstract: ClassVar[bool] = True

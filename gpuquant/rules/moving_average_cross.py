@@ -1,5 +1,5 @@
-"""Moving-average cross: long after the fast average crosses above the slow one, out after it
-crosses below.
+"""Moving-average cross: long after the fast average crosses above the slow one, flat or short after
+it crosses below.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from gpuquant.rules.base import NO_CHANGE, Rule
 
 @dataclass(frozen=True)
 class MovingAverageCross(Rule):
-    """Acts on the bar where the sign of fast minus slow differs from its last sign; a tie is no
-    sign.
+    """Trades at the bar where fast minus slow changes sign; a bar with equal averages has no sign.
 
-    The averages are compared as sum_fast x slow against sum_slow x fast in whole ticks: exact, so
-    ties are ties.
+    The averages are compared as sum_fast x slow against sum_slow x fast, in whole ticks. This
+    comparison is exact, so that equal averages are found equal.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Volatility target: weights scaled so that the book would lately have moved as much as wanted."""
+"""Volatility target: weights scaled so that the book's recent volatility equals the target."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from gpuquant.sums import PERIODS
 
 @dataclass(frozen=True)
 class VolatilityTarget(Sizing):
-    """Forecasts over each asset's volatility, scaled to a volatility of the whole book, gross
-    exposure capped.
+    """Forecasts divided by each asset's volatility, then scaled to a volatility of the whole book
+    with a cap on gross exposure.
 
-    At each bar the book's volatility is that of the new weights over the last `window` bars'
-    returns, so correlations count.
+    At each bar the book's volatility is computed from the new weights and the returns of the last
+    `window` bars, so that correlations count.
 
     Parameters
     ----------
     target : float
         Annual volatility of the book; > 0.
     max_gross : float
-        Most that absolute weights may add up to; > 0.
+        Largest sum of absolute weights; > 0.
     window : int
         Bars of returns.
     smooth : float
-        Share of the way from yesterday's weights to today's, within (0, 1]: less trading.
+        Share of the way from the previous bar's weights to the new ones, within (0, 1]; a smaller
+        share trades less.
 
     References
     ----------

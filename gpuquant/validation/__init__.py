@@ -1,7 +1,7 @@
-"""What keeps research honest, for rules and for learners alike.
+"""Checks against look-ahead and overfitting, for rules and for learners.
 
-`splits` separates training from test, `lookahead` finds what is known too early, and `overfitting`
-counts everything that was tried.
+`splits` separates training from test dates, `lookahead` finds outputs that depend on later data,
+and `overfitting` counts every trial.
 """
 
 import importlib

@@ -1,9 +1,9 @@
-"""Leaks: does anything known at a bar rest on what comes after it?
+"""Leaks: does the output of a strategy at a bar depend on later data?
 
-A strategy is run again on prices that end at bar t, and on prices whose unknown part is another:
-what it said of the bars up to t must stay what it was. Bars are tried in the order in which leaks
-are usually found: the edges, the neighbours of missing prices, the turns of weeks and months, then
-all of them, ever finer.
+The strategy runs again on prices that end at bar t, and on prices with other values after t. Its
+output for the bars up to t must not change. Bars are tried in the order in which leaks are usually
+found: the first and the last bars, the neighbours of missing prices, the turns of weeks and months,
+then all bars in ever finer steps.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from gpuquant.validation.other_futures import bars_of, cut, dates_of, other_futu
 from gpuquant.validation.overfitting import uncounted
 
 SEED = 20_260
-SAME = 1e-9  # of the largest value of a column: rounding, not knowledge
-PERTURBED = 40  # bars at which the future is another, at most
+SAME = 1e-9  # a difference up to this share of a column's largest value is rounding, not a leak
+PERTURBED = 40  # at most so many bars are tried with other prices after them
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Leaks(Shown):
     found : bool
         Whether there is a leak.
     bar : int or None
-        The first bar of which something was said that was not known.
+        The first bar at which the output depends on later data.
     date : datetime64 or None
     feature : str
-        The column, or asset and feature, that it was said of.
+        The column of the output, or asset and feature, that has the leak.
     how : str
-        What gave it away, in words.
+        The change of the prices that changed the output, in words.
     cuts : int
-        Bars at which the strategy was run again.
+        Number of runs on shortened or changed prices.
     """
 
     found: bool
@@ -77,20 +77,20 @@ def check(
     cuts: int | None = None,
     progress: bool | None = None,
 ) -> Leaks:
-    """Whether a strategy knows at a bar what comes after it.
+    """Whether the output of a strategy at a bar depends on later prices.
 
     Parameters
     ----------
     strategy : callable, Rule, Feature or Strategy
         A function from prices to a frame, series or array with a row for each bar; or a member of
-        the library. It must give the same twice.
+        the library. Two runs must give the same output.
     prices : DataFrame, dict of DataFrames, or Panel
-        What the function takes.
+        The argument of the function.
     knows : str
-        close: all of bar t is known when row t is said; open: only its open is, and the rest of the
-        bar is made another.
+        close: row t of the output may use all of bar t; open: row t may only use the open of bar t,
+        and the other prices of bar t are changed, too.
     cuts : int, optional
-        How many bars to try; all of them unless said.
+        How many bars to try; by default all.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def check(
 
     Notes
     -----
-    A leak that no bar of these prices shows is not found: back-filling needs a gap to fill.
+    A leak without effect on these prices is not found, such as back-filling without gaps.
     """
     if knows not in ("close", "open"):
         raise unknown("knows", knows, ("close", "open"))
@@ -132,7 +132,7 @@ def check(
                     output = run(made)
                 except (
                     Exception
-                ) as failure:  # too few bars for it, or it is broken: known when nothing ran
+                ) as failure:  # too few bars, or a broken strategy: an error if every run fails
                     failures, last = failures + 1, failure
                     continue
                 leak = _compared(whole, _table(output, bars_of(made)), rows)
@@ -263,7 +263,7 @@ def _compared(
     """The first bar that differs, and its column; None where all is the same."""
     leak: tuple[int, str] | None = None
     for name in [*whole, *(name for name in other if name not in whole)]:
-        if name not in whole or name not in other:  # which columns there are rests on what comes
+        if name not in whole or name not in other:  # later prices decide which columns exist
             known = whole.get(name, other.get(name))
             row = int(np.argmax(np.isfinite(known[:rows]))) if known is not None else 0
         else:

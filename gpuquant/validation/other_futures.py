@@ -1,5 +1,5 @@
-"""Prices that end at a bar, or that go on in another way: a strategy without a leak says the same
-of both up to that bar.
+"""Prices that end at a bar, or have other values after it: on both, a strategy without a leak gives
+the same output up to that bar.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def cut(data: Any, rows: int) -> Any:
 
 
 def other_future(data: Any, t: int, draw: np.random.Generator, *, whole_bar: bool) -> Any:
-    """The same bars up to `t`, and after it, or from its open on, others; a missing price stays
-    missing.
+    """The same bars up to `t`, with other prices after it; a missing price stays missing. Without
+    `whole_bar`, the prices of bar `t` besides its open change, too.
     """
     factor = float(np.exp(draw.normal(0.0, 0.2)) + 0.5)
 

@@ -1,7 +1,7 @@
-"""What remains of a back-test when everything that was tried is counted.
+"""Back-test results corrected for the number of trials.
 
-A ledger of trials, which the deflated Sharpe ratio reads; and the probability that the best of a
-grid is the best by overfitting.
+A log of trials, which the deflated Sharpe ratio reads; and the probability of back-test
+overfitting, for the best column of a grid.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ _checking: ContextVar[bool] = ContextVar("gpuquant_checking", default=False)
 
 @dataclass(frozen=True)
 class TrialLog(Shown):
-    """Trials kept in a file, each with a hash of what was tried; trying the same thing twice counts
-    once, and any number of processes may write.
+    """Trials kept in a file, each with a hash of its description. A repeated trial counts once, and
+    several processes may write to the file.
 
-    `with TrialLog(path):` counts every column of every back-test that this process runs meanwhile,
-    in any thread, unasked; price paths, checks for leaks and what the library runs for itself are
-    no trials.
+    `with TrialLog(path):` counts every column of every back-test that this process runs in the
+    block, in any thread. Simulated price paths, checks for leaks and internal runs of the library
+    do not count.
 
     Parameters
     ----------
     path : path
-        A file of text, a line for each trial; made at the first one. A log of the first versions,
-        in Parquet, is taken over.
+        A text file with a line for each trial, created at the first trial. A log of the first
+        versions, in Parquet, is converted.
 
     Raises
     ------
     DataError
-        From whatever reads it: a line is damaged; `mend` keeps the others.
+        When the file is read: a line is damaged; `mend` keeps the other lines.
     """
 
     path: str | Path
@@ -76,11 +76,11 @@ class TrialLog(Shown):
         return str(row["trial"])
 
     def record_grid(self, result: Any, description: Any = "") -> int:
-        """Add every column of a back-test as a trial of its own; how many there are now.
+        """Add every column of a back-test as a separate trial; return the number of trials so far.
 
-        `description` says what the columns have in common; their terms, and each one's asset and
-        parameters, are added. Where only the best columns of a grid were kept, one row counts them
-        all.
+        `description` says what the columns have in common; the account's settings, and the asset
+        and parameters of each column, are added. If only the best columns of a grid were kept, one
+        row counts all columns.
         """
         account, root = result.account, math.sqrt(result.account.periods)
         terms = {
@@ -90,7 +90,7 @@ class TrialLog(Shown):
         if account.stops is not None:  # their numbers are among the parameters
             known = (
                 account.stops.columns().items()
-            )  # without what did not exist when older trials were recorded, at its default
+            )  # old trials lack trail_reference: its default is left out, so that hashes agree
             terms |= {
                 f"stops {name}": repr(value)
                 for name, value in known
@@ -155,8 +155,8 @@ class TrialLog(Shown):
         trial_log.check(Path(self.path))
 
     def mend(self) -> int:
-        """Keep the good lines of a damaged log, and count each lost one as a trial; how many are
-        lost. The file as it was stays beside it.
+        """Keep the good lines of a damaged log, still count the lost trials, and return their
+        number. The damaged file is kept beside the log.
         """
         return trial_log.mend(Path(self.path))
 
@@ -224,8 +224,8 @@ class Counted:
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """Leave what this thread runs inside, or in a function decorated with this, out of every
-    open ledger: it is a check, not a trial.
+    """Exclude the back-tests that this thread runs in the block, or in the decorated function,
+    from every open trial log: they are checks, not trials.
     """
     token = _checking.set(True)
     try:
@@ -242,18 +242,19 @@ def counted(result: Any) -> None:
 
 @dataclass(frozen=True)
 class Overfitting(Shown):
-    """How often the best column in one half of the bars was below the middle in the other.
+    """How often the best column in one half of the bars ranks in the lower half in the other bars.
 
     Attributes
     ----------
     probability : float
-        Of overfitting: near 0.5 where nothing has skill, near 0 where one column has.
+        Probability of overfitting: near 0.5 if no column has skill, near 0 if one column has skill.
     logits : array, shape (combinations,)
-        log(rank / (1 - rank)) of the winner's rank out of sample.
+        log(rank / (1 - rank)) of the best column's relative rank out of sample.
     degradation : tuple of float
-        Slope and intercept of the winner's Sharpe ratio out of sample on that in sample, per bar.
+        Slope and intercept of the regression of the best column's Sharpe ratio out of sample on its
+        Sharpe ratio in sample, per bar.
     loss : float
-        How often the winner lost money out of sample.
+        How often the best column lost money out of sample.
     """
 
     probability: float
@@ -265,13 +266,13 @@ class Overfitting(Shown):
 def overfitting(returns: Any, blocks: int = 16) -> Overfitting:
     """Probability of back-test overfitting by combinatorially symmetric cross-validation.
 
-    The bars are cut into `blocks` equal parts; of every half of them the best column by Sharpe
-    ratio is looked up in the other half.
+    The bars are cut into `blocks` equal parts. For every choice of half of the parts, the column
+    with the best Sharpe ratio there is ranked in the other half.
 
     Parameters
     ----------
     returns : DataFrame or array, shape (bars, columns)
-        Simple returns of everything that was tried, as of `Backtest.returns`.
+        Simple returns of every trial, such as from `Backtest.returns`.
     blocks : int
         An even number >= 2; 16 makes 12,870 combinations.
 

@@ -1,7 +1,7 @@
-"""Splits: which dates train and which test, with nothing of a test label known in training.
+"""Splits of dates into training and test, in which no training label overlaps a test label.
 
-A label at bar t looks at the bars up to t + span. Bars whose span reaches into the test dates are
-purged from training, and `embargo` bars more.
+A label at bar t uses the bars up to t + span. Training bars whose labels overlap the test dates
+are purged, and `embargo` more bars.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _later(day: np.datetime64, months: int) -> np.datetime64:
 
 @dataclass(frozen=True)
 class Purged(Shown):
-    """Folds of neighbouring bars, each the test once while the others train, purged on both sides.
+    """Folds of consecutive bars: each fold is the test once; the others train, purged at both ends.
 
     Parameters
     ----------
@@ -129,14 +129,14 @@ class Purged(Shown):
 
 @dataclass(frozen=True)
 class Combinatorial(Shown):
-    """Every choice of `tests` out of `groups` groups of neighbouring bars is the test once, the
-    others train, purged.
+    """Groups of consecutive bars: every choice of `tests` of the `groups` is the test once, and the
+    other groups train, purged.
 
     Parameters
     ----------
     groups, tests : int
-        comb(groups, tests) folds, of which comb(groups - 1, tests - 1) whole paths can be put
-        together.
+        They make comb(groups, tests) folds, whose tests form comb(groups - 1, tests - 1) paths
+        over all bars.
     embargo : int
         Bars left out after test dates, besides those whose labels reach into them.
 
@@ -178,8 +178,8 @@ class Combinatorial(Shown):
             yield Fold(np.flatnonzero(keep), test)
 
     def paths(self, dates: np.ndarray) -> list[list[tuple[int, np.ndarray]]]:
-        """The whole paths: for each, of every group the number of the fold that tests it, and
-        its bars.
+        """The test paths over all bars: for each path and group, the number of the fold that tests
+        the group, and the group's bars.
         """
         parts = np.array_split(np.arange(len(dates)), self.groups)
         folds = list(itertools.combinations(range(self.groups), self.tests))

@@ -124,10 +124,10 @@ def _scanned(content: bytes, path: Path) -> Found:
 
 
 def mend(path: Path) -> int:
-    """Keep the good lines, and count the trials of the others as one line without a Sharpe ratio,
-    so that the count is never too low; how many are lost.
+    """Keep the good lines, add one line without a Sharpe ratio that counts the lost trials, and
+    return the number of lost trials, which is never too low.
 
-    The file as it was is kept beside it, its name ending in `.damaged`.
+    The damaged file is kept beside the log under a name that ends in `.damaged`.
     """
     if not scan(path).damage:
         return 0
@@ -177,8 +177,8 @@ def check(path: Path) -> None:
 
 @contextmanager
 def _held(path: Path, *, writes: bool) -> Iterator[int]:
-    """The file, open and locked: alone for a writer, together with others for a reader; a writer
-    makes it where there is none, and anew where it is old.
+    """The file, open and locked: exclusive for a writer, shared for readers. A writer creates the
+    file if it is absent, and converts a log of the first versions.
     """
     while True:
         if writes and not os.path.exists(path):

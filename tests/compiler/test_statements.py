@@ -1,4 +1,4 @@
-"""Kernel source in LLVM's language means what it means in Python, and what numba makes of it."""
+"""Kernel source in LLVM IR means what it means in Python, and what numba makes of it."""
 
 import math
 

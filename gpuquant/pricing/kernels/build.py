@@ -53,8 +53,8 @@ class Pair:
 
     @property
     def places(self) -> dict[str, int | range]:
-        """Where each column of model then payoff stands in a packed row; a list stands in
-        several places.
+        """The position of each column in a packed row: first the model's columns, then the
+        payoff's. A list has several positions.
         """
         result: dict[str, int | range] = {}
         lengths, here = dict(self.lengths), 0
@@ -66,7 +66,7 @@ class Pair:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns of a packed row in order, a list's once for each place."""
+        """The column names of a packed row in order; the name of a list once for each position."""
         return tuple(
             name
             for name, place in self.places.items()
@@ -93,8 +93,10 @@ class Pair:
 
 
 def sample(cls: type[Any], lengths: tuple[tuple[str, int], ...] = ()) -> Any:
-    """A member with one row inside every domain, its lists of these lengths, or of those it
-    says, or two; a longer one has the sum that two have.
+    """A member with one row inside every domain.
+
+    The length of a list is that in `lengths`, else that in the member's `sample_lengths`, else two.
+    A longer list that need not increase has the sum of a list of two.
     """
     long = dict(lengths)
     usual = getattr(cls, "sample_lengths", {})

@@ -1,9 +1,9 @@
 """The Fourier walk: the integrands of many rows along their paths in the complex plane, one body
 for any device.
 
-`bent` says where a path leads and `plain` what is taken off on it; both are formulas, so that
-arrays and kernels share them. The kernel moves a block of rows, one a lane, from node to node of an
-integration rule: nothing of size rows x nodes is stored.
+`bent` gives the points of a path, and `plain` the control variate that is subtracted there. Both
+are formulas that arrays and kernels share. The kernel takes a block of rows, one row per lane, from
+node to node of an integration rule. No array of size rows x nodes is stored.
 """
 # mypy: disable-error-code="no-untyped-def, name-defined"
 # ruff: noqa: F821

@@ -30,7 +30,9 @@ LONG = 2e7  # path-steps, a tenth of a second or more
 def pack(
     columns: dict[str, np.ndarray], names: tuple[str, ...], dtype: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Columns of length 1 or n end to end, and where each begins and how far its rows are apart."""
+    """Columns of length 1 or n, joined end to end, with the offset of each column and the distance
+    between its rows.
+    """
     at = np.zeros((len(names), 2), np.int64)
     parts, offset = [], 0
     turn: dict[str, int] = {}
@@ -58,11 +60,11 @@ class Launch:
     streams : int64 array, shape (n,)
         Random stream of each row.
     paths : int64 array, shape (n,)
-        Paths of each row, beginning at path `first`.
+        Number of paths of each row, counted from path 0.
     scale, shift : array, shape (variants, columns)
-        What each variant sees of a column.
+        A variant uses scale x + shift for the value x of a column.
     weights : array, shape (outputs, variants)
-        What is averaged.
+        Weight of each variant in each averaged output.
     """
 
     pair: Pair
@@ -118,8 +120,8 @@ class Launch:
             out,
         )
         work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
-        # a tenth of a second at most; sixteen chunks a thread at least, so that none waits at the
-        # end
+        # A chunk takes a tenth of a second at most. Each thread has sixteen chunks at least, so
+        # that no thread waits long at the end.
         chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * device.threads)))
         halt = stop if work.sum() > 0.1 * LONG else None  # a step of many assets takes longer
         launch.run(
@@ -141,8 +143,8 @@ def merge(
     """Tiles to rows, in index order: means, standard errors, and the skewness of the means, of
     shape (rows, outputs).
 
-    The skewness of a mean is that of one path over the root of their number: by it a one-sided
-    bound of so many standard errors fails more often than a normal one does.
+    The skewness of a mean is the skewness of one path divided by the root of the number of paths.
+    The larger the skewness, the more often a one-sided bound fails, compared with a normal mean.
     """
     n, mean, spread, cubes = (out[..., part] for part in range(4))
     total = np.add.reduceat(n, begin, axis=0)

@@ -6,11 +6,12 @@ moves all lanes through each of them. A row may be simulated in several variants
 the same draws; OUTPUTS linear combinations of their payments (the price, the Greeks) are averaged,
 so that each has its own standard error.
 
-Kernel source: `build.py` puts around it what is not defined here, which are the members (`begin`,
-`step`, `log_spots`, `discount`, `start`, `observe`, `observe_bridge`, `finish`), whose second
-argument 0 is the row of their columns, and the constants that `records.py` lists. Every function
-here is put in place of its calls; on a GPU the loops over variants and fields are written out, so
-that every index is a constant and every record lives in registers.
+This module is kernel source. `build.py` adds the names that are not defined here: the functions of
+the members (`begin`, `step`, `log_spots`, `discount`, `start`, `observe`, `observe_bridge`,
+`finish`) and the constants that `records.py` lists. A member's function gets one row of its
+columns, so its second argument, the row index, is 0. The compiler replaces every call of a function
+of this module by its body. On a GPU it also unrolls the loops over variants and fields, so that
+every index is a constant and every record lives in registers.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -54,8 +55,8 @@ def draw_group(draws, counter_: Counter, group):
 
 
 def draw_payoff_uniforms(draws, counter_: Counter, group):
-    """The payoff's own uniforms of four steps, with counters of another purpose: no payoff moves a
-    model's draws.
+    """The payoff's own uniforms of four steps. Their counters have another purpose, so that a
+    payoff does not change the model's draws.
     """
     for call in unrolled(WATCHED):
         draw_uniforms(
@@ -86,9 +87,10 @@ def step_path(c, state, draws, k, lane, number):
 
 
 def growth_to_maturity(row, time):
-    """What 1 paid at a time has grown to at maturity.
+    """The value at maturity of 1 paid at `time`.
 
-    A payment within a step, which a bridge tells of, is taken at its middle: EARLY is 1/2 there.
+    A bridge tells that a payment falls within a step, but not when. The payment is then taken at
+    the middle of the step: EARLY is 1/2.
     """
     return discount(row, 0, time) / discount(row, 0, row[MATURITY])
 
@@ -96,8 +98,8 @@ def growth_to_maturity(row, time):
 def step_lanes(variant: Variant, paths: list[Path], v, draws, k, now: Step):
     """Move all lanes of variant `v` through one step.
 
-    The payoff sees the bridge between the step's ends where it looks there, and its end where that
-    is a date.
+    A payoff with continuous monitoring observes the bridge between the ends of the step. A payoff
+    with dates observes the end of the step if that end is a date.
     """
     row = variant.row
     c = variant.constants
@@ -137,15 +139,15 @@ def step_lanes(variant: Variant, paths: list[Path], v, draws, k, now: Step):
 
 
 def read_row(variant: Variant, table: Table, variants: Variants, r, v):
-    """Row `r` as variant `v` sees it."""
+    """Read row `r` with the bumps of variant `v`."""
     for f in unrolled(NF):
         number = table.numbers[table.at[f, 0] + r * table.at[f, 1]]
         variant.row[f] = number * variants.scale[v, f] + variants.shift[v, f]
 
 
 def initialize_step(variant: Variant, paths: list[Path], v, fresh):
-    """The constants of the steps of a variant's span; on fresh paths also their first state, and
-    what the payoff sees of it.
+    """Set the constants of the steps of a variant's span. On fresh paths also set the first state
+    and the payoff's accumulator.
     """
     row = variant.row
     c, state = begin(row, 0, variant.dt, variant.start)
@@ -227,13 +229,13 @@ def add_payments(
 
 
 def add_block(payments: list[Payment], sums: list[Sums], block, lane0, count):
-    """Add a block's payments to the sums, about each lane's first one: nothing cancels, and a
-    constant payoff has a standard error of exactly zero.
+    """Add a block's payments to the sums, as differences from each lane's first payment. So no
+    digits cancel, and a constant payoff has a standard error of exactly zero.
     """
     for o in unrolled(OUTPUTS):
         for lane in lanes():
             payment = payments[o, lane]
-            live = 1.0 if block + lane0 + lane < count else 0.0  # of a path that is asked for
+            live = 1.0 if block + lane0 + lane < count else 0.0  # 0.0 beyond the last path
             payment.pivot = payment.total if block == 0 else payment.pivot
             d = payment.total - payment.pivot if live > 0.0 else 0.0
             one = sums[o, lane]
@@ -244,7 +246,7 @@ def add_block(payments: list[Payment], sums: list[Sums], block, lane0, count):
 
 
 def centre_sums(payments: list[Payment], sums: list[Sums], o):
-    """Turn each lane's sums about its pivot into its mean, and sums about that."""
+    """Turn each lane's sums about its pivot into its mean and the sums about the mean."""
     for lane in lanes():
         one = sums[o, lane]
         m = max(one.count, 1.0)
@@ -268,10 +270,10 @@ def path_loop(
     """Price one tile, number `unit`: `out[unit, o]` becomes (paths, mean, sums of squares and of
     cubes about it) of output `o`.
 
-    This call computes the lanes from `lane0` to `lane0 + LANES - 1` of each block of WIDTH paths:
-    on a CPU all of them, on a GPU, where a tile is a thread block, the one of its thread. Lanes
-    beyond the last path are computed, too, and not counted. Once `stop[0]` is set, the remaining
-    paths are skipped, and `out` means nothing.
+    This call computes the lanes from `lane0` to `lane0 + LANES - 1` of each block of WIDTH paths.
+    On a CPU these are all lanes. On a GPU a tile is a thread block, and each thread computes one
+    lane. Lanes beyond the last path are computed but not counted. Once `stop[0]` is set, the
+    remaining paths are skipped, and the contents of `out` are not valid.
     """
     r = tiles.row[unit]
     count = tiles.count[unit]

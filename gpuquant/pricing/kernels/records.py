@@ -1,10 +1,11 @@
-"""What the path loop keeps and reads, with names.
+"""The records that the path loop keeps and the arguments that it reads.
 
-A `Record` is changed step by step and lives in registers. A NamedTuple is a bundle: its names keep
-what they stand for. `flags` and the capitals stand for what a pair of model and payoff fixes:
+A `Record` is changed step by step and lives in registers. A NamedTuple is a group of arguments that
+do not change. `flags` and the names in capitals are constants that the pair of model and payoff
+fixes:
 
-    NX, NA, NC, NF    numbers of a state, of what the payoff has seen, of a step's constants, and
-                      columns of a row
+    NX, NA, NC, NF    how many numbers a state, the payoff's accumulator and a step's constants
+                      have, and how many columns a row has
     NORMALS, UNIFORMS, WATCHED    draws of a step: the model's, and the payoff's own uniforms
     VARIANTS, BATCH   variants of a row; how many run at once: all on a CPU, one on a GPU
     OUTPUTS           weighted sums of the variants' payments
@@ -28,18 +29,18 @@ Array = Any
 
 @dataclass(frozen=True)
 class Flags:
-    """What a pair does, and what its kernel therefore holds.
+    """The properties of a pair of model and payoff that decide the code of its kernel.
 
     Parameters
     ----------
     bridged : bool
-        The payoff looks at the bridge between the ends of a step.
+        The payoff observes the bridge between the ends of a step.
     observed : bool
-        It looks at the price at each date.
+        The payoff observes the price at each date.
     pays_early : bool
-        It asks what an early payment has grown to at maturity.
+        The payoff uses the value at maturity of an early payment.
     random_rates : bool
-        The model deflates each path's payment itself.
+        The model discounts each path's payment by a deflator of that path.
     """
 
     bridged: bool = False
@@ -52,7 +53,7 @@ flags = Flags()  # stands for the pair's own
 
 
 class Variant(Record, number="F"):
-    """A row as one variant of a walk sees it, and the steps of its span."""
+    """A row with the bumps of one variant, and the steps of the current span."""
 
     row: Annotated[Numbers, "NF"]
     constants: Annotated[Numbers, "NC"]
@@ -68,8 +69,8 @@ class Path(Record, number="F"):
 
 
 class Payment(Record):
-    """What a path pays, summed over the variants, and the lane's first payment: sums are of
-    differences from it.
+    """A path's payment, as a weighted sum over the variants, and the first such payment of its
+    lane. The sums of a lane are sums of differences from that first payment.
     """
 
     total: float
@@ -105,8 +106,8 @@ class Table(NamedTuple):
 
 
 class Variants(NamedTuple):
-    """What variant v sees of column f, `scale[v, f] x + shift[v, f]`, and its weight in output o,
-    `weights[o, v]`.
+    """The bumps: variant v uses `scale[v, f] x + shift[v, f]` for the value x of column f, and has
+    the weight `weights[o, v]` in output o.
     """
 
     scale: Array
