@@ -174,7 +174,7 @@ def _find(name: Any, records: Mapping[str, type], path: str) -> type:
 
 def _fields(cls: type) -> dict[str, Any]:
     """The fields of a record and their types; for a network, the constructor's arguments without
-    `inputs`, which the learner supplies.
+    `in_features`, which the learner supplies.
     """
     if dataclasses.is_dataclass(cls):
         hints = typing.get_type_hints(cls)
@@ -185,7 +185,9 @@ def _fields(cls: type) -> dict[str, Any]:
         }
     hints = typing.get_type_hints(inspect.getattr_static(cls, "__init__"))
     return {
-        name: hints.get(name, Any) for name in inspect.signature(cls).parameters if name != "inputs"
+        name: hints.get(name, Any)
+        for name in inspect.signature(cls).parameters
+        if name != "in_features"
     }
 
 

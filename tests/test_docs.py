@@ -2,6 +2,8 @@
 prints.
 """
 
+import importlib
+import inspect
 import re
 import runpy
 import shlex
@@ -60,6 +62,30 @@ def test_backtesting_runs(capsys):
     text = (ROOT / "docs" / "backtesting.md").read_text()
     told = scope["gq"].backtest(scope["bars"], scope["rule"], benchmark="equal_weight")
     assert f"{len(scope['grid'].measures)} measures, {len(told.measures)} with a benchmark" in text
+
+
+# what a page may name besides modules of the library: packages, and objects of its own examples
+ELSEWHERE = {
+    "account", "m", "math", "numba", "past", "prices", "ptx", "records", "result", "run", "tensor",
+    "torch", "twin", "typing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))],
+)
+def test_a_dotted_name_in_a_page_exists(page):
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
+    for name in re.findall(r"`((?:[a-z_]+\.)+[A-Za-z_]+)\b", text):
+        first, *rest = name.split(".")
+        if first in ELSEWHERE or rest[-1] in ("py", "json", "toml", "md", "html", "parquet"):
+            continue
+        thing = gq if first in ("gq", "gpuquant") else getattr(gq, first)
+        for part in rest:
+            if inspect.ismodule(thing) and not hasattr(thing, part):
+                importlib.import_module(f"{thing.__name__}.{part}")
+            thing = getattr(thing, part)
 
 
 @pytest.mark.parametrize("name", ["reading", "safety", "debugging"])

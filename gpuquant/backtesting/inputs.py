@@ -1,5 +1,5 @@
 """What a caller gives, as arrays that match a panel: signals, weights and amounts bar by bar,
-orders as tickets.
+orders as rows of numbers.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def parse_signals(signals: Any, panel: Panel, device: Device, align: str = "exac
 
 
 def resting_orders_of(orders: Any, panel: Panel, fill: str, align: str = "exact") -> np.ndarray:
-    """A frame of orders as tickets, shape (orders, numbers), in the order of their sending."""
+    """A frame of orders as rows of numbers, shape (orders, numbers), in the order of sending."""
     import pandas as pd
 
     if hasattr(orders, "__arrow_c_stream__") and not isinstance(orders, pd.DataFrame):

@@ -151,7 +151,7 @@ class Backtest:
         import pandas as pd
 
         if self.account.rule is not RestingOrders:
-            raise InputError("tickets: only a run with orders= has them")
+            raise InputError("order_status: only a run with orders= has resting orders")
         state, filled, reason, bar = (
             self.statuses[:, list(OrderStatus.__annotations__).index(name)]
             for name in ("state", "filled", "reject", "bar")

@@ -62,7 +62,8 @@ class Account:
     parameters : dict of arrays, shape (rows,)
         Those of the rule and of the stops, a row for each combination.
     targets : array, optional
-        Shape (bars, assets), or of the tickets; signals as `encode_signals`, with a few bars more.
+        Shape (bars, assets), or that of the resting orders; signals as `encode_signals`, with a few
+        bars more.
     """
 
     panel: Panel
