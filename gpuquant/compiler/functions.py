@@ -31,7 +31,7 @@ def copied(node: Any) -> Any:
         return [copied(inner) for inner in node]
     if not isinstance(node, ast.AST):
         return node
-    new = node.__class__()
+    new = node.__class__.__new__(node.__class__)  # its fields are all copied below
     new.__dict__.update(
         (name, copied(value) if isinstance(value, ast.AST | list) else value)
         for name, value in node.__dict__.items()
@@ -122,14 +122,17 @@ def _inside(code: CodeType) -> list[CodeType]:
 
 
 def _shape(code: CodeType) -> tuple[Any, ...]:
-    """The instructions of a code object, without line numbers."""
+    """The instructions of a code object, without line numbers.
+
+    The imports of a module decide whether Python calls `math.exp` as a method or as a function:
+    which of two instructions loads it, whether a null is pushed, and thus where jumps go. These are
+    left out.
+    """
     answers = []
     for step in dis.get_instructions(code):
-        word = step.opname.replace(
-            "LOAD_METHOD",
-            "LOAD_ATTR",
-            # the module's imports decide which of the two Python writes, and thus jump targets
-        )
+        if step.opname == "PUSH_NULL":
+            continue
+        word = step.opname.replace("LOAD_METHOD", "LOAD_ATTR")
         about = (
             _shape(step.argval)
             if isinstance(step.argval, CodeType)

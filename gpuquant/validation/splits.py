@@ -94,8 +94,9 @@ def _later(day: np.datetime64, months: int) -> np.datetime64:
     """The same day of the month, `months` later; the last day where the month is shorter."""
     month = day.astype("datetime64[M]")
     offset = day - month.astype("datetime64[D]")
-    moved = (month + months).astype("datetime64[D]") + offset
-    last = (month + months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+    later = month + np.timedelta64(months, "M")
+    moved = later.astype("datetime64[D]") + offset
+    last = (later + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
     return min(moved, last)
 
 
