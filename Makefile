@@ -1,5 +1,5 @@
 # Every target is idempotent; a second run starts at once.
-PYTHON ?= $(shell for p in python3.11 python3.12; do $$p -c 'import venv' >/dev/null 2>&1 && { echo $$p; break; }; done)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13; do $$p -c 'import venv' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -18,7 +18,7 @@ demo: $(STAMP)
 venv: $(STAMP)
 
 $(STAMP): setup.cfg pyproject.toml constraints/tested.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3.12 ..."; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade-strategy only-if-needed --constraint constraints/tested.txt --editable '.[all]'
 	@touch $@
