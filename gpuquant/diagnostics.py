@@ -9,7 +9,6 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from gpuquant import system
 from gpuquant._version import __version__
@@ -180,7 +179,7 @@ def self_test(kind: str) -> tuple[bool, str]:
     start = time.perf_counter()
     from gpuquant.device.elementwise import philox_words
 
-    words: Any = philox_words(resolve_device(kind))  # type: ignore[no-untyped-call]
+    words = philox_words(resolve_device(kind))
     fine = [hex(int(w)) for w in words] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
     return (
         fine,

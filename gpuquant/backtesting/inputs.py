@@ -103,8 +103,9 @@ def parse_targets(
     values: Any, panel: Panel, name: str, device: Device, align: str = "exact"
 ) -> Any:
     """Target weights or amounts in a new array; each is finite and below NO_CHANGE, or NaN."""
+    values = values if device.holds(values) else on_host(values, name)
     array = aligned(values, panel, name, device, align)
-    if device.holds(values) or np.may_share_memory(array, on_host(values, name)):
+    if device.holds(values) or np.may_share_memory(array, values):
         array = array.copy()  # a later run of chosen columns reads the copy
     for bad, allowed in (
         (np.isinf, "finite, or NaN for no change"),

@@ -9,10 +9,13 @@ compiled functions and not the Python source.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gpuquant.compiler import kernel as compiler
 from gpuquant.device import launch
+from gpuquant.device.device import Device
 
 BLOCK = 256
 WORDS = {"f32": np.float32, "f64": np.float64, "u32": np.uint32}
@@ -108,7 +111,9 @@ def evaluate_complex(name, z, device):
     return real + 1j * imag
 
 
-def philox_words(device, counters=((0,), (0,), (0,), (0,), (0,), (0,))):
+def philox_words(
+    device: Device, counters: Any = ((0,), (0,), (0,), (0,), (0,), (0,))
+) -> np.ndarray:
     """Philox's words, shape (4, n), for n columns of four counter words and two key words. For one
     column the shape is (4,).
     """

@@ -144,18 +144,20 @@ def test_a_wrong_signal_on_a_gpu_is_named(walk_panel, monkeypatch):
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_elsewhere_they_come_down_and_the_log_says_so(call, walk_panel, monkeypatch):
     twin.stand_in(monkeypatch)
-    reads = []
+    reads, handed = [], []
 
     def there(values):
         array = values.copy().view(twin.OnGPU)
         array.reads = reads
+        handed.append(array.shape)
         return array
 
     with transfer_log() as log:
         found = call(walk_panel, there, "cpu")
     expected = call(walk_panel, lambda x: x, "cpu")
     np.testing.assert_array_equal(np.asarray(found, object), np.asarray(expected, object))
-    assert reads and len(log.down) >= len(reads)
+    assert handed and reads == handed  # each once
+    assert len(log.down) >= len(reads)
 
 
 def test_implied_volatilities_of_prices_on_a_gpu_stay_there(monkeypatch):
