@@ -11,7 +11,6 @@ from __future__ import annotations
 from gpuquant.backtesting.kernels.flags import extra, flags
 from gpuquant.backtesting.kernels.price_access import (
     extra_at,
-    fill_at,
     fill_or_last_close,
     last_close,
     value_of,
@@ -66,8 +65,7 @@ def short_room(run: Run, positions: list[Position], j, closed, price, cash, t):
             units = positions[q].units + closed
             room += value_of(units, price) + value_of(min(units, 0.0), price)
         else:
-            mark = fill_at(run.prices, q, t)
-            mark = mark if mark > 0.0 else last_close(run.prices, q, t)
+            mark = fill_or_last_close(run.prices, q, t)
             covered = units_once_covered(run, positions[q], q, t)
             room += value_of(positions[q].units, mark) + value_of(min(covered, 0.0), mark)
     return room
