@@ -69,9 +69,8 @@ def tile(text: str, arguments: tuple[Any, ...]) -> Callable[[int, int], None]:
 
     Arrays are passed without a copy: the caller must pass writable arrays where the kernel writes.
     """
-    kinds, numbers = zip(*(llvm.taken(argument) for argument in arguments), strict=True)
+    kinds, packed = llvm.taken(arguments)
     call = _machine_code(text, kinds)
-    packed = b"".join(number for some in numbers for number in some)
     slots = ctypes.create_string_buffer(packed, len(packed))
 
     def run(first: int, count: int) -> None:

@@ -114,11 +114,8 @@ def loaded(code: bytes, name: str) -> Callable[[int, int, Any], int]:
     return CALL(library[name])
 
 
-def taken(argument: Any) -> tuple[Kind, list[bytes]]:
-    """The kind of an argument, and its scalars as bytes, eight for each."""
-    if isinstance(argument, tuple):
-        result = [taken(part) for part in argument]
-        return tuple(kind for kind, _ in result), [number for _, some in result for number in some]
+def taken(argument: Any) -> tuple[Kind, bytes]:
+    """The kind of an argument, and its scalars, eight bytes for each."""
     if isinstance(argument, np.ndarray):
         packed = argument.flags.c_contiguous
         numbers = (
@@ -126,18 +123,19 @@ def taken(argument: Any) -> tuple[Kind, list[bytes]]:
             *argument.shape,
             *(() if packed else argument.strides),
         )
-        return array(argument.dtype, argument.ndim, packed), [
-            struct.pack(f"<{len(numbers)}q", *numbers)
-        ]
+        kind = array(argument.dtype, argument.ndim, packed)
+        return kind, struct.pack(f"<{len(numbers)}q", *numbers)
+    if isinstance(argument, tuple):
+        kinds, parts = zip(*map(taken, argument), strict=True) if argument else ((), ())
+        return kinds, b"".join(parts)
     if isinstance(argument, bool | np.bool_):
-        return "bool", [struct.pack("<q", int(argument))]
+        return "bool", struct.pack("<q", int(argument))
     if isinstance(argument, np.generic):
-        kind = _of(argument.dtype)
-        return kind, [argument.tobytes().ljust(8, b"\0")]
+        return _of(argument.dtype), argument.tobytes().ljust(8, b"\0")
     if isinstance(argument, int) and -(1 << 63) <= argument < 1 << 63:
-        return "i64", [struct.pack("<q", argument)]
+        return "i64", struct.pack("<q", argument)
     if isinstance(argument, float):
-        return "f64", [struct.pack("<d", argument)]
+        return "f64", struct.pack("<d", argument)
     raise TypeError(
         f"a kernel cannot be given {argument!r}: a number of 64 bits, a truth or an array"
     )

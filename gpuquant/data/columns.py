@@ -55,8 +55,9 @@ def spellings(domain: Domain) -> dict[str, float]:
 def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     """Words or codes of a choice as codes."""
     table = spellings(domain)
-    if isinstance(values, str) and loose(values) in table:
-        return np.full(1, table[loose(values)])
+    code = table.get(loose(values)) if isinstance(values, str) else values
+    if isinstance(code, bool | int | float) and code in domain.codes:
+        return np.full(1, float(code))
     flat = np.atleast_1d(np.asarray(values, dtype=object))
     if flat.ndim != 1 or not flat.size:
         raise InputError(

@@ -102,8 +102,8 @@ class Device(Shown):
         """An array of this device in the form that a kernel reads: C-contiguous, and each number
         at an address that is a multiple of its size.
         """
-        aligned = array if self.kind == "cuda" else np.require(array, None, "A")
-        return self.xp.ascontiguousarray(aligned, dtype)
+        packed = self.xp.ascontiguousarray(array, dtype)
+        return packed if self.kind == "cuda" or packed.flags.aligned else packed.copy()
 
     def get(self, array: Any, name: str) -> np.ndarray:
         """The array on the host; the transfer log notes it under `name`."""

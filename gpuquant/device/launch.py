@@ -80,7 +80,7 @@ def _by_python(
     """
     from gpuquant.compiler import build, interpret, llvm
 
-    build.lowered(text, tuple(llvm.taken(argument)[0] for argument in arguments))
+    build.lowered(text, llvm.taken(arguments)[0])
     entry = interpret.interpreted(source)
     for unit in range(units):
         entry(unit, 1, *arguments)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from gpuquant.data.columns import domains
-from gpuquant.device import resolve_device
+from gpuquant.device.device import HOST
 from gpuquant.math import rng
 from gpuquant.models.base import Lognormals
 from gpuquant.pricing import greeks
@@ -44,7 +44,7 @@ def simulate(
     if long.any():
         for row, k in zip(batch.rows[long], steps[long], strict=True):
             table.message[row] = f"{k} steps: must be at most {MOST_STEPS}"
-        batch, notes = batch.take(np.flatnonzero(~long)), notes[~long]
+        batch, notes, steps = batch.take(np.flatnonzero(~long)), notes[~long], steps[~long]
         tick(int(long.sum()))
     n = len(batch.rows)
     if not n:
@@ -55,11 +55,7 @@ def simulate(
         paths = _enough(
             launch(batch, pilot, np.full(n, PILOT))[1][:, 0], np.full(n, PILOT), task, batch.rows
         )
-    rng.check(
-        int(paths.max()),
-        int(Grid.of(batch, task.steps).steps.max()) * batch.draws,
-        int(batch.streams.max()),
-    )
+    rng.check(int(paths.max()), int(steps.max()) * batch.draws, int(batch.streams.max()))
     values, errors, skewness = _launched(batch, task, paths, tick)
     target_error = (
         np.full(n, np.inf) if task.target_error is None else task.target_error[batch.rows]
@@ -244,9 +240,7 @@ def _log_variance(batch: Batch, task: Task) -> np.ndarray | None:
     None where the model does not state the variance.
     """
     model, maturity = batch.model, batch.payoff.maturity
-    known = model.mean_variance(
-        model, maturity, np, resolve_device("cpu").special
-    )  # rows are on the host
+    known = model.mean_variance(model, maturity, np, HOST.special)  # rows are on the host
     if known is None:
         law = model.lognormal(model, maturity, np)
         known = (
