@@ -53,6 +53,7 @@ ENTRIES = ("rule", "signals", "weights", "amounts", "orders")
 # longest path on a GPU, in bars: the driver reserves 32 bytes per bar for every thread that may run
 # at the same time
 MAX_GPU_BARS = 1000
+DEFAULT_SIZE, NO_COST = Size(), NoCost()  # checked once, not in every call
 
 
 def backtest(
@@ -166,7 +167,7 @@ def backtest(
         raise DataError(f"prices have {panel.bars} bar: a back-test needs two at least")
     _check_choices(fill, cash_allocation, align, cash, top, by, workers)
     a_year = _periods(periods, panel, paths)
-    size, cost = size or Size(), NoCost() if costs is None else costs
+    size, cost = DEFAULT_SIZE if size is None else size, NO_COST if costs is None else costs
     _check(size, stops, margin, cost, panel, fill)
     terms = (size, stops, margin, cash_allocation == "sequential", _market(benchmark, panel))
     account = Account(panel, Rule, {}, cost, None, fill, float(cash), *terms, detail, a_year, paths)

@@ -89,7 +89,8 @@ def _check(size: Any, stops: Any, margin: Any, cost: Any, panel: Panel, fill: st
                 )
     if word(size, "size_type") == "risk" and (stops is None or np.isnan(stops.stop_loss).any()):
         raise InputError(
-            "Size size_type = 'risk': needs Stops(stop_loss=...), which says how much a unit may lose"
+            "Size size_type = 'risk': needs Stops(stop_loss=...), which says how much a unit may "
+            "lose"
         )
     if size.max_participation_rate[0] < 1.0 and "volume" not in panel.extra_fields():
         raise InputError(

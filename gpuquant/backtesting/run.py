@@ -296,7 +296,7 @@ class Account:
             market = np.concatenate([self.market, np.zeros(CPU_BLOCK)])
         return Inputs(
             device.put(targets, "targets"),
-            device.put(np.ascontiguousarray(listed.T), "resting orders"),
+            device.put(listed.T, "resting orders"),
             device.put(statuses, "order statuses"),
             device.put(self.years, "years"),
             device.put(market, "benchmark"),

@@ -60,15 +60,22 @@ def short_room(run: Run, positions: list[Position], j, closed, price, cash, t):
     executed: all shorts together come to what the account is worth.
     """
     room = cash
-    for q in range(len(positions)):
-        if q == j:
-            units = positions[q].units + closed
-            room += value_of(units, price) + value_of(min(units, 0.0), price)
-        else:
-            mark = fill_or_last_close(run.prices, q, t)
-            covered = units_once_covered(run, positions[q], q, t)
-            room += value_of(positions[q].units, mark) + value_of(min(covered, 0.0), mark)
+    for q in range(j):
+        room += room_of(run, positions[q], q, t)
+    units = positions[j].units + closed
+    room += value_of(units, price) + value_of(min(units, 0.0), price)
+    for q in range(j + 1, len(positions)):
+        room += room_of(run, positions[q], q, t)
     return room
+
+
+def room_of(run: Run, position: Position, j, t):
+    """What a position adds to the room for shorts: its worth, and for a short the same again, as
+    far as the order that buys it back leaves it.
+    """
+    price = fill_or_last_close(run.prices, j, t)
+    covered = units_once_covered(run, position, j, t)
+    return value_of(position.units, price) + value_of(min(covered, 0.0), price)
 
 
 def opening_units(position: Position):
@@ -83,11 +90,9 @@ def short_share(run: Run, account: Account, positions: list[Position], t):
     shorting = 0.0
     room = account.cash
     for j in range(len(positions)):
-        price = fill_or_last_close(run.prices, j, t)
         if positions[j].order < 0.0:
-            shorting += opening_units(positions[j]) * price
-        covered = units_once_covered(run, positions[j], j, t)
-        room += value_of(positions[j].units, price) + value_of(min(covered, 0.0), price)
+            shorting += opening_units(positions[j]) * fill_or_last_close(run.prices, j, t)
+        room += room_of(run, positions[j], j, t)
     return min(1.0, max(room, 0.0) / shorting) if shorting > 0.0 else 1.0
 
 
