@@ -78,7 +78,16 @@ def _exported(module: str, name: str) -> str:
     return line if len(line) <= 100 else f"from {module} import (\n    {name} as {name},\n)"
 
 
-FAMILIES = ("models", "payoffs", "rules", "costs", "sizing", "features", "learn.networks")
+FAMILIES = (
+    "models",
+    "payoffs",
+    "rules",
+    "costs",
+    "sizing",
+    "features",
+    "learn.networks",
+    "learn.losses",
+)
 
 
 def public_stub() -> str:

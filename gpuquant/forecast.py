@@ -16,7 +16,7 @@ from gpuquant.shown import Shown
 
 @dataclass(frozen=True)
 class Forecast(Shown):
-    """Numbers within [-1, 1], NaN where there is none.
+    """What is expected of each asset, in units of a typical forecast; NaN where there is none.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Forecast(Shown):
         Raises
         ------
         DataError
-            Its dates do not increase, or it holds other things than numbers within [-1, 1].
+            Its dates do not increase, or it holds other things than finite numbers and NaN.
         """
         dates, zone = dates_of(frame.index)
         values = frame.to_numpy()
@@ -64,8 +64,8 @@ class Forecast(Shown):
             or not frame.columns.is_unique
         ):
             raise DataError(f"{name}: must have dates that increase, and a column for each asset")
-        if values.dtype != np.float64 or (np.abs(values) > 1.0).any():
-            raise DataError(f"{name}: must hold numbers within -1 and 1")
+        if values.dtype != np.float64 or np.isinf(values).any():
+            raise DataError(f"{name}: must hold numbers, or NaN where there is no forecast")
         return cls(values, dates.to_numpy(), tuple(map(str, frame.columns)), zone)
 
     @property
@@ -99,3 +99,47 @@ def information_coefficient(forecast: np.ndarray, earned: np.ndarray) -> np.ndar
         y = np.where(known, y - (y.sum(1) / n)[:, None], 0.0)
         out = (x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1))
     return np.where(n >= 3, out, np.nan)
+
+
+def mean_information(forecast: np.ndarray, earned: np.ndarray, span: int) -> tuple[float, float]:
+    """The mean information coefficient, and its standard error where labels overlap.
+
+    Labels of bars less than `span` apart share returns. If they tell nothing else about each other,
+    the coefficients of bars t and t + k have the correlation a_k b_k, with a_k the mean correlation
+    across assets of the forecasts of both bars and b_k that of the labels. Then
+
+        error^2 = s^2 / n (1 + 2 sum_(k < span) (1 - k/n) a_k b_k),
+
+    with s^2 the variance of the n coefficients. The correlations come from the whole panel, and so
+    are known far better than the autocorrelations of n numbers. If the sum is below one, one is
+    taken.
+
+    Parameters
+    ----------
+    forecast, earned : array, shape (bars, assets)
+        NaN where there is none.
+    span : int
+        Bars over which a label earns.
+
+    References
+    ----------
+    Newey and West (1987) for errors of overlapping returns; Hansen and Hodrick (1980), equation
+    8, for the sum up to the overlap.
+    """
+    each = information_coefficient(forecast, earned)
+    known = each[np.isfinite(each)]
+    if len(known) < 2:
+        return float(known.mean()) if len(known) else np.nan, np.nan
+    n, total = len(known), 1.0
+    for lag in range(1, min(span, n - 1)):
+        a, b = (_lagged(values, lag) for values in (forecast, earned))
+        total += 2.0 * (1.0 - lag / n) * a * b
+    error = known.std(ddof=1) * np.sqrt(max(total, 1.0) / n)
+    return float(known.mean()), float(error)
+
+
+def _lagged(values: np.ndarray, lag: int) -> float:
+    """The mean correlation across assets of bars `lag` apart; zero where there is none."""
+    each = information_coefficient(values[lag:], values[:-lag])
+    each = each[np.isfinite(each)]
+    return float(each.mean()) if len(each) else 0.0

@@ -5,7 +5,12 @@ home of torch.
 import importlib
 from typing import Any
 
-_NAMES = {"Learner": "gpuquant.learn.learner", "Windows": "gpuquant.learn.windows"}
+_NAMES = {
+    "Learner": "gpuquant.learn.learner",
+    "Samples": "gpuquant.learn.windows",
+    "TrainingConfig": "gpuquant.learn.train",
+    "Windows": "gpuquant.learn.windows",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,47 +1,26 @@
-"""A learner: anything with `fit` and `predict`, trained fold by fold on features and next-bar
-returns.
-"""
+"""A learner: anything with `fit` and `predict`, trained fold by fold on features and labels."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gpuquant.errors import DataError, InputError
-from gpuquant.learn import losses, train
+from gpuquant.errors import InputError
+from gpuquant.learn import estimators, fitted, labels, members, train
+from gpuquant.learn.fitted import Fitted
+from gpuquant.learn.losses.base import find
 from gpuquant.learn.train import TrainingConfig
-from gpuquant.learn.windows import Standardizer, Windows
-from gpuquant.shown import Shown
+from gpuquant.learn.windows import Samples, Standardizer, Windows
+from gpuquant.shown import Shown, identity
 
-
-@dataclass(frozen=True)
-class Fitted(Shown):
-    """What training one fold leaves: how features were scaled, and the stacked weights of a
-    network or fitted estimators.
-    """
-
-    scale: Standardizer
-    weights: dict[str, Tensor] | None = None
-    models: list[Any] = field(default_factory=list)
-    size: float = 1.0
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything as tensors, for a checkpoint."""
-        if self.weights is None:
-            raise InputError(
-                "an estimator of another library is not ours to save: keep it as its library says"
-            )
-        return {
-            **self.weights,
-            "scale.mean": torch.from_numpy(self.scale.mean),
-            "scale.deviation": torch.from_numpy(self.scale.deviation),
-        }
+MEMBERS = 1_000_003  # seeds of one seed's folds and members: two of them never meet
+FOLDS = 1_009  # seeds of one fold's members
+TYPICAL_ROWS = 64  # training bars from which the typical size of a forecast is taken
 
 
 @dataclass(frozen=True)
@@ -50,26 +29,44 @@ class Learner(Shown):
 
     Parameters
     ----------
-    estimator : nn.Module or object
-        A network of ours, the caller's own `nn.Module` from windows (batch, bars, features) to
-        (batch,), or an estimator such as scikit-learn's and LightGBM's, which sees one row per bar
-        and asset.
-    loss : str
-        sharpe (after costs) or ic, for a network; an estimator uses its own loss.
+    estimator : nn.Module, factory or object
+        A network of ours; a class or a callable without arguments that makes an `nn.Module`: each
+        seed is made anew; an `nn.Module` of the caller's: all seeds begin with its weights, nothing
+        is reset, and they differ by their batches. A network goes from windows (batch, bars,
+        features) to (batch,) or (batch, outputs); with an attribute `cross_sectional = True` from
+        (days, assets, bars, features) to (days, assets) or (days, assets, outputs). Or an estimator
+        such as scikit-learn's and LightGBM's, which sees the window as one row per bar and asset.
+    loss : str, Loss or callable
+        mse, ic, rank, sharpe, quantile or cross_entropy; a member of `learn.losses`; or a callable
+        of (outputs, labels, mask), see `learn.losses.Loss`. An estimator uses its own loss.
     horizon : int
         Holding period of the label, in bars.
     ensemble : int
         Number of seeds that are trained; their outputs are averaged.
     window : int
-        Bars of features that a network sees.
+        Bars of features that are seen.
     training : TrainingConfig
         Steps, batch and learning rate of a network.
     seed : int
-        Seed of initialisation and batches.
+        Seed of initialisation, batches and dropout; each fold and member has its own from it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gpuquant import learn
+    >>> draw = np.random.default_rng(0)
+    >>> features = draw.normal(size=(500, 10, 1))
+    >>> labels = 0.01 * (features[..., 0] + draw.normal(size=(500, 10)))
+    >>> samples = learn.Samples(features, labels)
+    >>> learner = learn.Learner(learn.networks.MLP(hidden=8), ensemble=2)
+    >>> fitted = learner.fit(samples, np.arange(400))
+    >>> forecast = learner.predict(fitted, samples, np.arange(400, 500))
+    >>> bool(np.corrcoef(forecast.ravel(), labels[400:].ravel())[0, 1] > 0.6)
+    True
     """
 
     estimator: Any
-    loss: str = "sharpe"
+    loss: Any = "mse"
     horizon: int = 1
     ensemble: int = 8
     window: int = 1
@@ -77,17 +74,21 @@ class Learner(Shown):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.estimator, nn.Module) and not (
-            hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")
-        ):
+        fits = hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")
+        if isinstance(self.estimator, type) and not issubclass(self.estimator, nn.Module):
             raise InputError(
-                f"estimator = {type(self.estimator).__name__}: must be an nn.Module or "
+                f"estimator = {self.estimator.__name__}: is a class; give {self.estimator.__name__}"
+                "(...) where it is an estimator, or the class of an nn.Module"
+            )
+        if not self.is_network and not fits:
+            raise InputError(
+                f"estimator = {type(self.estimator).__name__}: must be an nn.Module, make one, or "
                 "have fit and predict"
             )
-        losses.find(self.loss)
+        find(self.loss)
         for name in ("horizon", "ensemble", "window"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(f"{name} = {value!r}: must be a whole number >= 1")
 
     @property
@@ -98,173 +99,109 @@ class Learner(Shown):
     @property
     def is_network(self) -> bool:
         """Whether the estimator is a network of torch."""
-        return isinstance(self.estimator, nn.Module)
+        return members.is_network(self.estimator)
 
-    def label(self, close: np.ndarray) -> np.ndarray:
-        """Return per bar of a position decided at each bar, shape (bars, assets). The position is
-        filled at the next close and held for `horizon` bars.
+    def label(self, prices: Any) -> np.ndarray:
+        """Return per bar of a position decided at each bar, shape (bars, assets): what the
+        back-tester pays for it; see `labels.forward_return`.
         """
-        out = np.full(close.shape, np.nan)
-        h = self.horizon
-        out[: -1 - h] = (close[1 + h :] / close[1:-h] - 1.0) / h
-        return out
+        return labels.forward_return(prices, self.horizon)
 
     @train.usual_settings()
     def fit(
         self,
-        features: np.ndarray,
-        close: np.ndarray,
+        samples: Samples,
         rows: np.ndarray,
         *,
+        fold: int = 0,
         cost: float = 0.0,
         device: str = "cpu",
     ) -> Fitted:
-        """Train on `rows` of features (bars, assets, columns), which are standardised by those
-        rows alone.
+        """Train on `rows` of samples: features are standardised by those rows alone, and no label
+        is used that looks past the last of all bars.
+
+        Parameters
+        ----------
+        samples : Samples
+        rows : int array
+            Training bars.
+        fold : int
+            Number of the fold, from which its seeds follow.
+        cost : float
+            Of one unit of turnover, where the loss counts it.
+        device : str
+            Of torch.
         """
-        label = self.label(close)
-        scale = Standardizer.of(features, rows)
-        rows = rows[rows < len(label) - self.label_horizon]
-        if self.is_network:
-            windows = Windows.of(features, scale, self.window, device)
-            loss = losses.find(self.loss)
-            weights = train.fit(
-                self.estimator,
-                windows,
-                label,
-                rows,
-                loss=loss,
-                cost=cost,
-                ensemble=self.ensemble,
-                training=self.training,
-                seed=self.seed,
+        if samples.labels is None:
+            raise InputError("samples have no labels: Samples(features, labels)")
+        resident = samples.on(device)
+        windows = Windows(resident, Standardizer.of(resident, rows), self.window)
+        rows = rows[rows < len(samples.labels) - self.label_horizon]
+        seed = self.seed * MEMBERS + fold * FOLDS
+        if not self.is_network:
+            models, size = estimators.fit(
+                self.estimator, windows, samples.labels, rows, seed, self.ensemble
             )
-            return Fitted(scale, weights=weights)
-        x, y = features[rows].reshape(-1, features.shape[2]), label[rows].reshape(-1)
-        known = np.isfinite(x).all(axis=1) & np.isfinite(y)
-        models = [
-            _seeded(self.estimator, self.seed + k).fit(x[known], y[known])
-            for k in range(self._copies())
-        ]
-        size = float(np.std(np.mean([model.predict(x[known]) for model in models], axis=0)))
-        return Fitted(scale, models=models, size=size if size > 0 else 1.0)
+            return Fitted(windows.scale, models=models, size=size)
+        loss = find(self.loss).charged(cost)
+        unit = _deviation(samples.labels[rows]) if loss.standardise else 1.0
+        weights, history = train.fit(
+            self.estimator,
+            replace(windows, resident=resident.scaled(1.0 / unit)),
+            rows,
+            loss=loss,
+            ensemble=self.ensemble,
+            config=self.training,
+            seed=seed,
+            span=self.label_horizon,
+        )
+        some = rows[np.linspace(0, len(rows) - 1, min(TYPICAL_ROWS, len(rows))).astype(int)]
+        told = train.predict(self.estimator, weights, windows, some, loss)
+        size = loss.typical(told[torch.isfinite(told)])
+        return Fitted(windows.scale, weights=weights, size=size, unit=unit, history=history)
 
     @train.usual_settings()
     def predict(
-        self, state: Fitted, features: np.ndarray, rows: np.ndarray, *, device: str = "cpu"
+        self, state: Fitted, samples: Samples, rows: np.ndarray, *, device: str = "cpu"
     ) -> np.ndarray:
-        """Forecasts at `rows`, shape (rows, assets), within [-1, 1]; NaN where a feature is
-        unknown.
+        """Forecasts at `rows`, shape (rows, assets), in units of their typical size in the
+        training rows, `state.size`; NaN where a feature is unknown.
         """
+        rows = np.asarray(rows)
+        windows = Windows(samples.on(device), state.scale, self.window)
         if state.weights is not None:
-            return train.predict(
-                self.estimator,
-                state.weights,
-                Windows.of(features, state.scale, self.window, device),
-                rows,
-            )
-        x = features[rows].reshape(-1, features.shape[2])
-        known = np.isfinite(x).all(axis=1)
-        out = np.full(len(x), np.nan)
+            told = train.predict(self.estimator, state.weights, windows, rows, find(self.loss))
+            return np.asarray(told.numpy() / state.size)
+        x, known = estimators.flat(windows, rows)
+        out = np.full(known.shape, np.nan)
         if known.any():
-            # the position is tanh of the return forecast over the typical size of forecasts in the
-            # training rows
-            out[known] = np.tanh(
-                np.mean([model.predict(x[known]) for model in state.models], axis=0) / state.size
-            )
-        return out.reshape(len(rows), -1)
+            out[known] = estimators.mean_of(state.models, x) / state.size
+        return out
 
     def restored(self, tensors: dict[str, Tensor], name: str) -> Fitted:
-        """The model of a fold from the tensors of `Fitted.tensors`, which must be of this network.
-
-        Raises
-        ------
-        DataError
-            A tensor is missing, unknown, of another shape, or not finite. The message names the
-            tensor.
-        """
-        if not self.is_network:
-            raise DataError(
-                f"{name}: {type(self.estimator).__name__} is no network: it has no tensors"
-            )
-        mean, deviation = (
-            tensors.get(f"scale.{part}", torch.empty(0)) for part in ("mean", "deviation")
-        )
-        if (
-            not mean.is_floating_point()
-            or not deviation.is_floating_point()
-            or mean.ndim != 1
-            or not len(mean)
-            or mean.shape != deviation.shape
-            or not bool((deviation > 0).all())
-        ):
-            raise DataError(
-                f"{name}: scale.mean and scale.deviation must be of one length, the deviation > 0"
-            )
-        with torch.device("meta"):  # the shapes alone: nothing is allocated
-            network = train.seeded(self.estimator, self.window * len(mean), self.seed)
-        shaped = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-        shapes = {key: (self.ensemble, *value.shape) for key, value in shaped.items()}
-        weights = {
-            key: value
-            for key, value in tensors.items()
-            if key not in ("scale.mean", "scale.deviation")
-        }
-        for key in sorted(set(shapes) ^ set(weights)):
-            raise DataError(
-                f"{name}: {key!r} is {'missing' if key in shapes else 'no tensor of this network'}"
-            )
-        for key, value in tensors.items():
-            if key in shapes and tuple(value.shape) != shapes[key]:
-                raise DataError(
-                    f"{name}: {key} has shape {tuple(value.shape)}: must be {shapes[key]}"
-                )
-            if (
-                (key in shaped and value.is_floating_point() != shaped[key].is_floating_point())
-                or value.is_complex()
-                or not bool(torch.isfinite(value).all())
-            ):
-                raise DataError(f"{name}: {key} must hold finite numbers")
-        return Fitted(
-            Standardizer(mean.double().numpy(), deviation.double().numpy()), weights=weights
-        )
-
-    def _copies(self) -> int:
-        return self.ensemble if "random_state" in _parameters(self.estimator) else 1
+        """The model of a fold from the tensors of `Fitted.tensors`; see `fitted.restored`."""
+        return fitted.restored(self, tensors, name)
 
     def describe(self) -> dict[str, Any]:
         """What identifies this learner in a ledger."""
         return {
-            "estimator": f"{self.estimator!r} {_parameters(self.estimator)}",
-            **{
-                name: getattr(self, name)
-                for name in ("loss", "horizon", "ensemble", "window", "seed")
-            },
+            "estimator": estimators.described(self.estimator),
+            "loss": identity(find(self.loss)),
+            **{name: getattr(self, name) for name in ("horizon", "ensemble", "window", "seed")},
             "training": vars(self.training),
         }
 
 
-def _parameters(estimator: Any) -> dict[str, Any]:
-    if hasattr(estimator, "get_params"):
-        return dict(estimator.get_params())
-    return (
-        {k: v for k, v in vars(estimator).items() if isinstance(v, int | float | str)}
-        if isinstance(estimator, nn.Module)
-        else {}
-    )
-
-
-def _seeded(estimator: Any, seed: int) -> Any:
-    fresh = copy.deepcopy(estimator)
-    if "random_state" in _parameters(fresh):
-        fresh.set_params(random_state=seed)
-    return fresh
+def _deviation(values: np.ndarray) -> float:
+    """The deviation of the finite values, or 1.0."""
+    finite = values[np.isfinite(values)]
+    size = float(finite.std()) if finite.size else 0.0
+    return size if size > 0.0 else 1.0
 
 
 def walk_forward(
     learner: Any,
-    features: np.ndarray,
-    close: np.ndarray,
+    samples: Samples,
     folds: list[Any],
     *,
     cost: float,
@@ -274,11 +211,11 @@ def walk_forward(
     """Forecasts of every fold's test bars by a model trained on its own past, shape (bars,
     assets), and the models.
     """
-    forecast = np.full(close.shape, np.nan)
+    forecast = np.full(samples.features.shape[:2], np.nan)
     states = []
-    for fold in folds:
-        state = learner.fit(features, close, fold.train, cost=cost, device=device)
-        forecast[fold.test] = learner.predict(state, features, fold.test, device=device)
+    for number, fold in enumerate(folds):
+        state = learner.fit(samples, fold.train, fold=number, cost=cost, device=device)
+        forecast[fold.test] = learner.predict(state, samples, fold.test, device=device)
         states.append(state)
         if tick:
             tick(1)

@@ -1,26 +1,29 @@
-"""Training: an ensemble of seeds of one network as one program.
-
-The networks' parameters are stacked along a leading axis and `vmap` runs all of them on the same
-windows: one launch per operation whatever the size of the ensemble.
-"""
+"""Training: the members of an ensemble, as one program or one after the other."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch import Tensor
+from torch.func import vmap
 
 from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError, InputError
-from gpuquant.learn.windows import Windows
+from gpuquant.learn import members
+from gpuquant.learn.batches import Batch, Batches
+from gpuquant.learn.losses.base import Loss, _Callers
+from gpuquant.learn.members import Single, Stack
+from gpuquant.learn.windows import CHUNK, Windows
 from gpuquant.shown import Shown
+
+SCHEDULES = ("one_cycle", "cosine", "constant")
+CHECKED = 50  # steps between two looks at whether the loss is finite: a look waits for a GPU
+VALIDATION_BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -30,24 +33,79 @@ class TrainingConfig(Shown):
     Parameters
     ----------
     steps : int
-        Optimiser steps.
-    batch_windows, sequence_length : int
-        A batch is `batch_windows` windows of `sequence_length` consecutive bars of all assets.
+        Optimiser steps, at most.
+    batch_windows : int
+        Windows of a batch, about: a loss over the assets of a bar takes whole bars, one over time
+        whole runs, four at least.
+    sequence_length : int
+        Bars of a run.
     learning_rate, weight_decay : float
-        Of AdamW; the learning rate is the peak of a one-cycle schedule.
+        Of AdamW; the learning rate is the peak of its schedule. The decay is strong by default,
+        since signals in prices are weak.
+    schedule : str
+        one_cycle, cosine or constant.
+    max_grad_norm : float, optional
+        A member's gradient is shortened to this length.
+    validation : float
+        Share of a fold's training bars, the last ones, that only judge: training keeps the weights
+        with the least loss on them. Bars whose labels reach into them do not train.
+    patience : int
+        Judgements without a new best after which training ends.
+    judge_every : int
+        Steps between two judgements.
+
+    References
+    ----------
+    Loshchilov and Hutter (2019), for AdamW; Smith and Topin (2019), for the one-cycle schedule.
     """
 
-    steps: int = 120
-    batch_windows: int = 4
+    steps: int = 400
+    batch_windows: int = 1024
     sequence_length: int = 63
     learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 1.0
+    schedule: str = "one_cycle"
+    max_grad_norm: float | None = None
+    validation: float = 0.0
+    patience: int = 5
+    judge_every: int = 20
 
     def __post_init__(self) -> None:
-        for name, low in (("steps", 1), ("batch_windows", 1), ("sequence_length", 2)):
+        for name, low in (
+            ("steps", 1),
+            ("batch_windows", 1),
+            ("sequence_length", 2),
+            ("patience", 1),
+            ("judge_every", 1),
+        ):
             whole_number(f"TrainingConfig {name}", getattr(self, name), low)
         scalar("TrainingConfig learning_rate", self.learning_rate)
         scalar("TrainingConfig weight_decay", self.weight_decay, closed=True)
+        scalar("TrainingConfig validation", self.validation, high=0.9, closed=True)
+        if self.max_grad_norm is not None:
+            scalar("TrainingConfig max_grad_norm", self.max_grad_norm)
+        if self.schedule not in SCHEDULES:
+            raise InputError(
+                f"TrainingConfig schedule = {self.schedule!r}: must be {', '.join(SCHEDULES)}"
+            )
+
+
+@dataclass(frozen=True)
+class History(Shown):
+    """How training went.
+
+    Attributes
+    ----------
+    loss : array, shape (members, steps)
+        Of each batch; NaN after a member's end.
+    validation : array, shape (members, judgements)
+    engine : str
+        stacked (all members as one program) or single (one after the other).
+    """
+
+    loss: np.ndarray
+    validation: np.ndarray
+    engine: str
 
 
 @contextmanager
@@ -68,127 +126,196 @@ def usual_settings() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def seeded(network: nn.Module, inputs: int, seed: int) -> nn.Module:
-    """A fresh copy of the network, initialised from `seed`; the caller's random state is
-    untouched.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            raise InputError(
-                f"{type(module).__name__} keeps running statistics, which an ensemble in "
-                "one program cannot: use LayerNorm"
-            )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if hasattr(network, "build"):
-            return network.build(inputs)  # type: ignore[no-any-return,operator]
-        fresh = copy.deepcopy(network)
-        for module in fresh.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()  # type: ignore[operator]
-        return fresh
-
-
 def fit(
-    network: nn.Module,
+    estimator: Any,
     windows: Windows,
-    returns: np.ndarray,
     rows: np.ndarray,
     *,
-    loss: Callable[[Tensor, Tensor, float], Tensor],
-    cost: float,
+    loss: Loss,
     ensemble: int,
-    training: TrainingConfig,
+    config: TrainingConfig,
     seed: int,
-) -> dict[str, Tensor]:
-    """Train `ensemble` seeds; return their stacked parameters, each of shape (ensemble, ...).
+    span: int,
+) -> tuple[dict[str, Tensor], History]:
+    """Train an ensemble on `rows`; the weights of its members, each of shape (members, ...), and
+    how it went.
 
-    `returns` (bars, assets) holds the return of a position decided at each bar. Batches are drawn
-    from runs of consecutive `rows` in which every feature is known.
+    `span` is how many bars after a bar its label looks at.
     """
-    device = windows.features.device
-    assets, inputs = windows.features.shape[0], windows.bars * windows.features.shape[2]
-    models = [seeded(network, inputs, seed * 1000 + k) for k in range(ensemble)]
-    parameters, buffers = stack_module_state(models)  # type: ignore[arg-type]
-    fixed = {name: b.to(device) for name, b in buffers.items()}
-    weights = {name: p.detach().to(device).requires_grad_() for name, p in parameters.items()}
-    base = copy.deepcopy(models[0]).to("meta")
-    run = vmap(
-        lambda p, b, x: functional_call(base, (p, b), (x,)),
-        in_dims=(0, 0, None),
-        randomness="different",
-    )
+    device = str(windows.resident.features.device)
+    inputs = windows.bars * windows.columns
+    networks = [members.member(estimator, inputs, seed + k) for k in range(ensemble)]
+    first, last = _split(rows, config.validation, span)
+    kind = loss.batch
+    if kind == "windows" and getattr(networks[0], "cross_sectional", False):
+        kind = "bars"
+    batches = Batches(windows, first, kind, config.batch_windows, config.sequence_length)
+    judged = []
+    if len(last):
+        drawn = Batches(windows, last, kind, config.batch_windows, config.sequence_length)
+        generator = torch.Generator().manual_seed(seed)
+        judged = [drawn.draw(generator) for _ in range(VALIDATION_BATCHES)]
+    if members.stackable(networks[0]):
+        program = Stack(networks, device)
+        losses, judgements = _optimise(program, batches, judged, loss, config, seed, ensemble)
+        return program.result(), History(losses, judgements, "stacked")
+    each: list[dict[str, Tensor]] = []
+    told: list[tuple[np.ndarray, np.ndarray]] = []
+    for k, network in enumerate(networks):
+        one = Single(network, device)
+        with members.seeded(seed + k, device):
+            told.append(_optimise(one, batches, judged, loss, config, seed + k, 1, k))
+        each.append(one.result())
+    weights = {name: torch.cat([state[name] for state in each]) for name in each[0]}
+    losses, judgements = (_padded([one[part] for one in told]) for part in (0, 1))
+    return weights, History(losses, judgements, "single")
+
+
+def _split(rows: np.ndarray, share: float, span: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that train, and the last ones, which judge."""
+    if not share:
+        return rows, rows[:0]
+    cut = max(1, round(len(rows) * (1.0 - share)))
+    last = rows[cut:]
+    return (rows[:cut][rows[:cut] + span < last[0]], last) if len(last) else (rows, last)
+
+
+def _optimise(
+    program: Single | Stack,
+    batches: Batches,
+    judged: list[Batch],
+    loss: Loss,
+    config: TrainingConfig,
+    seed: int,
+    count: int,
+    first: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train `count` members, of which the first is number `first`; their losses by step, and on
+    the rows that judge.
+    """
+    if not program.parameters:
+        raise InputError("the network has no weights that training may change")
+    device = batches.choices.device
     optimiser = torch.optim.AdamW(
-        list(weights.values()), training.learning_rate, weight_decay=training.weight_decay
+        program.parameters, config.learning_rate, weight_decay=config.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, training.learning_rate, total_steps=training.steps
-    )
+    schedule = _schedule(optimiser, config)
     generator = torch.Generator().manual_seed(seed)
-    target = torch.from_numpy(np.nan_to_num(returns).astype(np.float32)).to(device)
-    starts, length = _starts(windows, rows, training.sequence_length)
-    columns = torch.arange(assets, device=device)
-    for _ in range(training.steps):
-        begin = starts[
-            torch.randint(len(starts), (training.batch_windows,), generator=generator)
-        ].to(device)
-        bars = begin[:, None] + torch.arange(length, device=device)
-        ends = bars[:, :, None].expand(-1, -1, assets)
-        batch = windows.gather(columns.expand(*ends.shape).reshape(-1), ends.reshape(-1))
-        outputs = run(weights, fixed, batch).view(ensemble, training.batch_windows, length, assets)
-        total = loss(outputs, target[bars], cost).sum()
+    history = torch.full((count, config.steps), float("nan"), device=device)
+    judgements: list[Tensor] = []
+    best, waited = torch.full((count,), float("inf"), device=device), 0
+    program.mode(training=True)
+    for step in range(config.steps):
+        values = _losses(program, batches.draw(generator), loss)
         optimiser.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        values.sum().backward()  # type: ignore[no-untyped-call]
+        if config.max_grad_norm is not None:
+            program.clip(config.max_grad_norm)
         optimiser.step()
         schedule.step()
-    return {name: p.detach() for name, p in (weights | fixed).items()}
+        history[:, step] = values.detach()
+        if (step + 1) % CHECKED == 0 or step + 1 == config.steps:
+            _check(history[:, : step + 1], first)
+        if judged and ((step + 1) % config.judge_every == 0 or step + 1 == config.steps):
+            program.mode(training=False)
+            with torch.no_grad():
+                judgements.append(
+                    torch.stack([_losses(program, batch, loss) for batch in judged]).mean(0)
+                )
+            program.mode(training=True)
+            better = judgements[-1] < best
+            program.keep(better)
+            best = torch.minimum(best, judgements[-1])
+            waited = 0 if bool(better.any()) else waited + 1
+            if waited >= config.patience:
+                break
+    told = torch.stack(judgements, 1) if judgements else torch.empty(count, 0)
+    return history.cpu().numpy(), told.cpu().numpy()
 
 
-def _starts(windows: Windows, rows: np.ndarray, length: int) -> tuple[Tensor, int]:
-    """First bars of the windows that lie within `rows` and know every feature, and the windows'
-    length.
-    """
-    known = windows.known.all(dim=0).cpu().numpy()
-    usable = np.zeros(len(known), bool)
-    usable[rows] = known[rows]
-    usable[: windows.bars - 1] = False
-    length = min(length, int(usable.sum()))
-    runs = np.convolve(usable, np.ones(length), "valid") == length
-    result = np.flatnonzero(runs)
-    if not result.size or length < 2:
+def _losses(program: Single | Stack, batch: Batch, loss: Loss) -> Tensor:
+    """The loss of each member, shape (members,)."""
+    outputs = program.forward(batch.windows)
+    outputs = outputs.reshape(len(outputs), *batch.labels.shape, *outputs.shape[3:])
+    if isinstance(loss, _Callers):  # which need not be a function that `vmap` can take
+        return torch.stack([loss(one, batch.labels, batch.mask) for one in outputs])
+    result: Tensor = vmap(loss, in_dims=(0, None, None))(outputs, batch.labels, batch.mask)
+    return result
+
+
+def _schedule(optimiser: torch.optim.Optimizer, config: TrainingConfig) -> Any:
+    kinds = torch.optim.lr_scheduler
+    if config.schedule == "one_cycle":
+        return kinds.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)
+    if config.schedule == "cosine":
+        return kinds.CosineAnnealingLR(optimiser, config.steps)
+    return kinds.ConstantLR(optimiser, factor=1.0)
+
+
+def _check(history: Tensor, first: int) -> None:
+    """Refuse to go on with a loss that is not finite."""
+    wrong = ~torch.isfinite(history)
+    if bool(wrong.any()):
+        step = int(wrong.any(dim=0).nonzero()[0])
+        member = int(wrong[:, step].nonzero()[0])
         raise DataError(
-            "no window of training bars has every feature: the history is shorter than "
-            "the features' lookback"
+            f"training: the loss of member {first + member} is {float(history[member, step])} at "
+            f"step {step}: labels and features are finite, so the network or the loss is not; a "
+            "smaller learning_rate or max_grad_norm=1.0 may help"
         )
-    return torch.from_numpy(result), length
+
+
+def _padded(parts: list[np.ndarray]) -> np.ndarray:
+    """Arrays of shape (1, n) under one another, NaN where one is shorter."""
+    longest = max(part.shape[1] for part in parts)
+    return np.concatenate(
+        [np.pad(p, ((0, 0), (0, longest - p.shape[1])), constant_values=np.nan) for p in parts]
+    )
 
 
 def predict(
-    network: nn.Module, weights: dict[str, Tensor], windows: Windows, rows: np.ndarray
-) -> np.ndarray:
-    """Mean output of the ensemble at `rows`, shape (rows, assets); NaN where a feature is
+    estimator: Any, weights: dict[str, Tensor], windows: Windows, rows: np.ndarray, loss: Loss
+) -> Tensor:
+    """The mean forecast of the ensemble at `rows`, shape (rows, assets); NaN where a feature is
     unknown.
     """
-    assets = windows.features.shape[0]
-    ensemble = next(iter(weights.values())).shape[0]
-    base = (
-        copy.deepcopy(seeded(network, windows.bars * windows.features.shape[2], 0))
-        .to("meta")
-        .eval()
+    resident = windows.resident
+    device, assets = str(resident.features.device), len(resident.features)
+    count = len(next(iter(weights.values())))
+    inputs = windows.bars * windows.columns
+    networks = [
+        members.restore(members.member(estimator, inputs, 0), weights, k).eval()
+        for k in range(count)
+    ]
+    programs: list[Stack | Single] = (
+        [Stack(networks, device)]
+        if members.stackable(networks[0])
+        else [Single(network, device) for network in networks]
     )
-    run = vmap(lambda p, x: functional_call(base, p, (x,)), in_dims=(0, None))
-    device = windows.features.device
-    ends = torch.from_numpy(np.repeat(rows, assets)).to(device).clamp(min=windows.bars - 1)
-    names = torch.arange(assets, device=device).repeat(len(rows))
-    out = np.empty((len(rows), assets))
+    bars = torch.from_numpy(rows).to(device)
+    columns = torch.arange(assets, device=device)
+    out = torch.full((len(rows), assets), float("nan"), dtype=torch.float64, device=device)
+    step = max(1, CHUNK // (assets * windows.bars * windows.columns * count))
+    whole = resident.whole(windows.bars)
     with torch.no_grad():
-        step = max(1, (1 << 18) // (assets * ensemble))
-        for first in range(0, len(rows), step):
-            part = slice(first * assets, (first + step) * assets)
-            mean: Any = torch.tanh(run(weights, windows.gather(names[part], ends[part]))).mean(0)
-            out[first : first + step] = mean.double().cpu().numpy().reshape(-1, assets)
-    known = (
-        windows.known[:, torch.from_numpy(rows).to(device)].T.cpu().numpy()
-        & (rows >= windows.bars - 1)[:, None]
-    )
-    return np.where(known, out, np.nan)
+        for begin in range(0, len(rows), step):
+            part = bars[begin : begin + step]
+            ends = part[:, None].expand(-1, assets)
+            given = windows.gather(columns.expand(len(part), -1), ends)
+            outputs = torch.cat([program.forward(given) for program in programs])
+            mean = loss.forecast(outputs).double().mean(0)
+            known = whole[:, part].T
+            _finite(mean, known, rows[begin : begin + step])
+            out[begin : begin + step] = torch.where(known, mean, float("nan"))
+    return out.cpu()
+
+
+def _finite(forecast: Tensor, known: Tensor, rows: np.ndarray) -> None:
+    """Refuse a forecast that is not finite though its features are known."""
+    wrong = known & ~torch.isfinite(forecast)
+    if bool(wrong.any()):
+        row, asset = (int(k) for k in wrong.nonzero()[0])
+        raise DataError(
+            f"the network's output for bar {rows[row]} and asset {asset} is "
+            f"{float(forecast[row, asset])}, though its features are finite"
+        )

@@ -1,10 +1,10 @@
-"""Windows: the features of a panel stay on the device. A batch is two integer vectors, of assets
-and of last bars; only `gather` copies features.
+"""Windows: the features and labels of a panel, put on a device once. A batch is a vector of assets
+and one of last bars; only `gather` copies features.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from gpuquant.device import Device
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import DataError, DeviceUnavailable
 from gpuquant.shown import Shown
+
+CHUNK = 1 << 22  # numbers that are standardised or predicted at once
+FARTHEST = 5.0  # deviations to which a feature is drawn in
 
 
 def torch_device(device: Device) -> str:
@@ -35,6 +38,98 @@ def torch_device(device: Device) -> str:
 
 
 @dataclass(frozen=True)
+class Samples(Shown):
+    """What a learner learns from: features, and the labels of the same bars and assets.
+
+    Parameters
+    ----------
+    features : array, shape (bars, assets, columns)
+        NaN where unknown; row t knows no bar after t.
+    labels : array, shape (bars, assets), optional
+        NaN where there is none.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray | None = None
+    _on: dict[str, Resident] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 3:
+            raise DataError(
+                f"features have shape {self.features.shape}: must be (bars, assets, columns)"
+            )
+        if self.labels is not None and self.labels.shape != self.features.shape[:2]:
+            raise DataError(
+                f"labels have shape {self.labels.shape}: must be {self.features.shape[:2]}"
+            )
+
+    def on(self, device: str) -> Resident:
+        """The samples on a device of torch; they go up the first time and stay."""
+        if device not in self._on:
+            self._on[device] = Resident.of(self, device)
+        return self._on[device]
+
+
+@dataclass(frozen=True)
+class Resident(Shown):
+    """Samples on a device.
+
+    Parameters
+    ----------
+    features : Tensor, shape (assets, bars, columns)
+        Less `offset`, which keeps large levels exact in 32 bits; unknown values are NaN.
+    known : Tensor of bool, shape (assets, bars)
+        Where every feature is known.
+    labels : Tensor, shape (assets, bars)
+        Zero where there is none.
+    labelled : Tensor of bool, shape (assets, bars)
+    offset : Tensor, shape (columns,)
+        The first known value of each column.
+    """
+
+    features: Tensor
+    known: Tensor
+    labels: Tensor
+    labelled: Tensor
+    offset: Tensor
+
+    @classmethod
+    def of(cls, samples: Samples, device: str) -> Resident:
+        """Copy samples to a device, an asset at a time."""
+        bars, assets, columns = samples.features.shape
+        features = torch.empty((assets, bars, columns), dtype=torch.float32)
+        finite = np.isfinite(samples.features).reshape(-1, columns)
+        flat, first = samples.features.reshape(-1, columns), finite.argmax(axis=0)
+        offset = np.nan_to_num(flat[first, np.arange(columns)])
+        for j in range(assets):
+            features[j] = torch.from_numpy(samples.features[:, j] - offset)
+        labels = np.full((bars, assets), np.nan) if samples.labels is None else samples.labels
+        y = torch.from_numpy(labels.T.astype(np.float32))
+        crossed("up", "samples", features.nbytes + y.nbytes)
+        features, y = features.to(device), y.to(device)
+        return cls(
+            features,
+            torch.isfinite(features).all(dim=2),
+            torch.nan_to_num(y, nan=0.0, posinf=0.0, neginf=0.0),
+            torch.isfinite(y),
+            torch.from_numpy(offset).to(device),
+        )
+
+    def scaled(self, factor: float) -> Resident:
+        """The same samples with labels times `factor`."""
+        return replace(self, labels=self.labels * factor)
+
+    def whole(self, bars: int) -> Tensor:
+        """Where a window of `bars` bars can end, shape (assets, bars): the bar's features are
+        known, and the window begins no earlier than the first bar at which the asset's were.
+        """
+        seen = torch.cumsum(self.known, dim=1) > 0
+        begun = torch.zeros_like(seen)
+        begun[:, bars - 1 :] = seen[:, : seen.shape[1] - bars + 1]
+        return self.known & begun
+
+
+@dataclass(frozen=True)
 class Standardizer(Shown):
     """Mean and deviation of each feature over the training bars, shape (columns,)."""
 
@@ -42,61 +137,61 @@ class Standardizer(Shown):
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, values: np.ndarray, rows: np.ndarray) -> Standardizer:
-        """Learnt from the training `rows` of features (bars, assets, columns) alone."""
-        if values.ndim != 3:
-            raise DataError(f"features have shape {values.shape}: must be (bars, assets, columns)")
-        training = values[rows].reshape(-1, values.shape[2])
-        training = training[np.isfinite(training).all(axis=1)]
-        if not len(training):
+    def of(cls, resident: Resident, rows: np.ndarray) -> Standardizer:
+        """Learnt from the training `rows` alone, where every feature is known."""
+        where = torch.zeros(resident.known.shape[1], dtype=torch.bool)
+        where[torch.from_numpy(rows)] = True
+        use = resident.known & where.to(resident.known.device)
+        count = int(use.sum())
+        if not count:
             raise DataError(
                 "no training bar has every feature: the history is shorter than the "
                 "features' lookback"
             )
-        deviation = training.std(axis=0)
-        return cls(training.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+        bars, columns = resident.features.shape[1:]
+        step = max(1, CHUNK // max(bars * columns, 1))
+        parts = [slice(k, k + step) for k in range(0, len(use), step)]
+        mean = sum(resident.features[p][use[p]].double().sum(0) for p in parts) / count
+        squares = sum((resident.features[p][use[p]] - mean).square().sum(0) for p in parts)
+        deviation = torch.sqrt(torch.as_tensor(squares) / count)
+        return cls(
+            (mean + resident.offset).cpu().numpy(),
+            torch.where(deviation > 0, deviation, 1.0).cpu().numpy(),
+        )
 
 
 @dataclass(frozen=True)
 class Windows(Shown):
-    """Standardised features on a device, and the windows ending at any bar and asset.
+    """Windows of `bars` bars that end at any bar and asset, standardised as they are gathered."""
 
-    Parameters
-    ----------
-    features : Tensor, shape (assets, bars, columns)
-        Finite; unknown values are zero, the mean.
-    known : Tensor of bool, shape (assets, bars)
-        Where every feature of the bar was known.
-    bars : int
-        Length of a window.
-    """
-
-    features: Tensor
-    known: Tensor
+    resident: Resident
+    scale: Standardizer
     bars: int
+    _shift: Tensor = field(init=False, repr=False)
+    _factor: Tensor = field(init=False, repr=False)
 
-    @classmethod
-    def of(cls, values: np.ndarray, scale: Standardizer, bars: int, device: str) -> Windows:
-        """From raw features (bars, assets, columns), standardised; values beyond five deviations
-        are drawn in to five.
-        """
-        known = np.isfinite(values).all(axis=2)
-        standard = (values - scale.mean) / scale.deviation
-        clean = np.where(np.isfinite(standard), np.clip(standard, -5.0, 5.0), 0.0).astype(
-            np.float32
-        )
-        moved = np.ascontiguousarray(clean.transpose(1, 0, 2))
-        crossed("up", "features", moved.nbytes)
-        return cls(
-            torch.from_numpy(moved).to(device),
-            torch.from_numpy(np.ascontiguousarray(known.T)).to(device),
-            bars,
-        )
+    def __post_init__(self) -> None:
+        at = self.resident.features.device
+        shift = torch.from_numpy(self.scale.mean).to(at) - self.resident.offset
+        object.__setattr__(self, "_shift", shift.float())
+        factor = torch.from_numpy(1.0 / self.scale.deviation).to(at)
+        object.__setattr__(self, "_factor", factor.float())
+
+    @property
+    def columns(self) -> int:
+        """Features of a bar."""
+        return self.resident.features.shape[2]
 
     def gather(self, assets: Tensor, ends: Tensor) -> Tensor:
-        """Windows (batch, bars, columns) ending at bars `ends` of `assets`; both of shape
-        (batch,).
+        """Windows, shape (*batch, bars, columns), that end at bars `ends` of `assets`, both of
+        shape (*batch,). Values beyond five deviations are drawn in to five; unknown ones are the
+        mean, zero.
         """
+        raw = self.resident.features
         if self.bars == 1:
-            return self.features[assets, ends][:, None, :]
-        return self.features.unfold(1, self.bars, 1)[assets, ends - self.bars + 1].transpose(1, 2)
+            taken = raw[assets, ends][..., None, :]
+        else:
+            first = (ends - self.bars + 1).clamp(min=0)
+            taken = raw.unfold(1, self.bars, 1)[assets, first].transpose(-1, -2)
+        standard = (taken - self._shift) * self._factor
+        return torch.nan_to_num(standard, nan=0.0).clamp(-FARTHEST, FARTHEST)

@@ -149,6 +149,7 @@ def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
     tensors = [state.tensors() for state in trained.states]
     recipe = {
         "strategy": serialize.encode(replace(strategy, trained=None), known),
+        "ic": list(trained.ic),
         "seconds": {name: float(v) for name, v in trained.seconds.items()},
     }
     return {
@@ -168,7 +169,7 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
     path = _file(files, f"{k}.json", folder)
     kept = serialize.fits_schema(
         serialize.read_json(path),
-        {"strategy": dict[str, Any], "seconds": dict[str, float]},
+        {"strategy": dict[str, Any], "ic": list[float], "seconds": dict[str, float]},
         str(path),
     )
     made = serialize.decode(kept["strategy"], known, str(path))
@@ -199,8 +200,12 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
             f"{place}: must hold a number for each of the {len(forecast.dates)} dates of "
             f"{files[f'{k}.parquet']}"
         )
+    if len(kept["ic"]) != 2:
+        raise DataError(f"{path}: ic must be a mean and its error, got {len(kept['ic'])} numbers")
+    mean, error = kept["ic"]
+    information = beside["information"].to_numpy()
     return replace(
-        made, trained=Trained(states, forecast, beside["information"].to_numpy(), kept["seconds"])
+        made, trained=Trained(states, forecast, information, (mean, error), kept["seconds"])
     )
 
 

@@ -22,11 +22,12 @@ from gpuquant.data.panel import Panel
 from gpuquant.device import Device, resolve_device
 from gpuquant.errors import DataError, GpuquantError, InputError, NotTrained
 from gpuquant.features.base import Feature
-from gpuquant.forecast import Forecast, information_coefficient
+from gpuquant.forecast import Forecast, information_coefficient, mean_information
 from gpuquant.progress import bar
 from gpuquant.shown import Shown, identity
 from gpuquant.sizing.base import Sizing
 from gpuquant.validation.overfitting import TrialLog, uncounted
+from gpuquant.validation.splits import Fold
 
 FEWEST_BARS = 63  # a fold needs at least this many training bars with every feature
 RECENT = 252  # bars of forecasts that the sizing at the last date may read
@@ -44,6 +45,8 @@ class Trained(Shown):
         Forecasts for every test date, by the model that was trained before that date.
     information : array, shape (bars,)
         Information coefficient of each test bar.
+    ic : tuple of float
+        Mean information coefficient and its standard error; see `forecast.mean_information`.
     seconds : mapping
         Run time of each feature and of the training.
     """
@@ -51,13 +54,8 @@ class Trained(Shown):
     states: list[Any]
     forecast: Forecast
     information: np.ndarray
+    ic: tuple[float, float]
     seconds: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def ic(self) -> tuple[float, float]:
-        """Mean information coefficient and its standard error."""
-        known = self.information[np.isfinite(self.information)]
-        return float(known.mean()), float(known.std(ddof=1) / np.sqrt(len(known)))
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ class Strategy(Shown):
             Of features and networks.
         """
         from gpuquant.learn.learner import walk_forward
-        from gpuquant.learn.windows import torch_device
+        from gpuquant.learn.windows import Samples, torch_device
 
         if not hasattr(splits, "folds"):
             raise InputError(
@@ -147,23 +145,13 @@ class Strategy(Shown):
         seconds: dict[str, float] = {}
         features = self.compute(panel, device, seconds)
         folds = list(splits.folds(panel.clock, self.learner.label_horizon))
-        known = np.isfinite(features).all(axis=2).all(axis=1)
-        folds = [
-            fold
-            for fold in folds
-            if known[fold.train].sum() >= max(FEWEST_BARS, len(fold.train) // 2)
-        ]
-        if not folds:
-            raise DataError(
-                "no fold knows every feature in half of its training bars and in "
-                f"{FEWEST_BARS} at least: give longer prices or shorter lookbacks"
-            )
+        folds = _with_history(folds, features)
         start = time.perf_counter()
+        labels = self.learner.label(panel)
         with bar(len(folds), "training", progress) as tick:
             values, states = walk_forward(
                 self.learner,
-                features,
-                panel.total_return_index,
+                Samples(features, labels),
                 folds,
                 cost=0.0 if costs is None else costs.per_unit_turnover,
                 device=where,
@@ -171,8 +159,16 @@ class Strategy(Shown):
             )
         seconds["training"] = time.perf_counter() - start
         forecast = Forecast(values, panel.dates, panel.assets, panel.timezone)
-        information = information_coefficient(values, self.learner.label(panel.total_return_index))
-        done = replace(self, trained=Trained(states, forecast, information, seconds))
+        done = replace(
+            self,
+            trained=Trained(
+                states,
+                forecast,
+                information_coefficient(values, labels),
+                mean_information(values, labels, self.learner.label_horizon - 1),
+                seconds,
+            ),
+        )
         if book is not None:
             done._record(book, panel, costs, splits)
         return done
@@ -228,7 +224,13 @@ class Strategy(Shown):
         if not rows.size:
             raise DataError("none of these dates has an out-of-sample forecast")
         span = slice(int(rows[0]), int(rows[-1]) + 1)
-        return panel.rows(span), self.sizing.size(forecast, panel.total_return_index)[span]
+        return panel.rows(span), self._sized(forecast, panel)[span]
+
+    def _sized(self, forecast: np.ndarray, panel: Panel) -> np.ndarray:
+        """The weights of forecasts."""
+        periods = panel.frequency.periods
+        years = {"periods": periods} if np.isfinite(periods) else {}
+        return self.sizing.size(forecast, panel.total_return_index, **years)
 
     def backtest(
         self,
@@ -246,7 +248,7 @@ class Strategy(Shown):
         self, prices: Any, device: str | Device = "auto"
     ) -> tuple[Panel, np.ndarray, np.ndarray]:
         """Forecast and target weight of each asset at the last date, by the last model."""
-        from gpuquant.learn.windows import torch_device
+        from gpuquant.learn.windows import Samples, torch_device
 
         panel, device, trained = Panel.of(prices), resolve_device(device), self.fitted()
         seen = getattr(
@@ -256,15 +258,31 @@ class Strategy(Shown):
         rows = np.arange(max(len(features) - RECENT, 0), len(features))
         forecast = np.full(panel.close.shape, np.nan)
         forecast[len(forecast) - len(rows) :] = self.learner.predict(
-            trained.states[-1], features, rows, device=torch_device(device)
+            trained.states[-1], Samples(features), rows, device=torch_device(device)
         )
         if np.isnan(forecast[-1]).all():
             raise DataError("no asset knows every feature at the last date: give longer prices")
         return (
             panel,
             forecast[-1],
-            np.nan_to_num(self.sizing.size(forecast, panel.total_return_index)[-1]),
+            np.nan_to_num(self._sized(forecast, panel)[-1]),
         )
+
+
+def _with_history(folds: list[Fold], features: np.ndarray) -> list[Fold]:
+    """The folds that know every feature of an asset in half of their training bars, and in
+    FEWEST_BARS at least.
+    """
+    known = np.isfinite(features).all(axis=2).any(axis=1)
+    enough = [
+        fold for fold in folds if known[fold.train].sum() >= max(FEWEST_BARS, len(fold.train) // 2)
+    ]
+    if not enough:
+        raise DataError(
+            "no fold knows every feature of an asset in half of its training bars and in "
+            f"{FEWEST_BARS} at least: give longer prices or shorter lookbacks"
+        )
+    return enough
 
 
 def _own(values: Any, panel: Panel) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Equal sizing: each asset the same share, times its forecast."""
+"""Equal sizing: each asset the same share, times its squashed forecast."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import numpy as np
 
 from gpuquant.data.arguments import scalar
 from gpuquant.sizing.base import Sizing
+from gpuquant.sums import PERIODS
 
 
 @dataclass(frozen=True)
 class Equal(Sizing):
-    """weight = max_gross x forecast / assets.
+    """weight = max_gross x tanh(forecast) / assets with a forecast.
 
     Parameters
     ----------
     max_gross : float
-        Sum of absolute weights when every forecast is 1.
+        Sum of absolute weights when every forecast is large.
     """
 
     max_gross: float = 1.0
@@ -25,5 +26,6 @@ class Equal(Sizing):
     def __post_init__(self) -> None:
         scalar("Equal max_gross", self.max_gross)
 
-    def size(self, forecast: np.ndarray, close: np.ndarray) -> np.ndarray:
-        return self.max_gross * forecast / forecast.shape[1]
+    def size(self, forecast: np.ndarray, close: np.ndarray, periods: float = PERIODS) -> np.ndarray:
+        count = np.isfinite(forecast).sum(axis=1, keepdims=True)
+        return self.max_gross * np.tanh(forecast) / np.maximum(count, 1)

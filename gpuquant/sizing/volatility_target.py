@@ -13,11 +13,11 @@ from gpuquant.sums import PERIODS
 
 @dataclass(frozen=True)
 class VolatilityTarget(Sizing):
-    """Forecasts divided by each asset's volatility, then scaled to a volatility of the whole book
-    with a cap on gross exposure.
+    """tanh(forecast) divided by each asset's volatility, then scaled to a volatility of the whole
+    book with a cap on gross exposure.
 
     At each bar the book's volatility is computed from the new weights and the returns of the last
-    `window` bars, so that correlations count.
+    `window` bars, so that correlations count. An asset without a price at a bar keeps its weight.
 
     Parameters
     ----------
@@ -46,9 +46,10 @@ class VolatilityTarget(Sizing):
             scalar(f"VolatilityTarget {name}", getattr(self, name), high=high)
         whole_number("VolatilityTarget window", self.window, 2)
 
-    def size(self, forecast: np.ndarray, close: np.ndarray) -> np.ndarray:
-        returns = np.zeros(close.shape)
-        returns[1:] = close[1:] / close[:-1] - 1.0
+    def size(self, forecast: np.ndarray, close: np.ndarray, periods: float = PERIODS) -> np.ndarray:
+        returns = last_returns(close)
+        wish = np.tanh(np.nan_to_num(forecast))
+        trades = np.isfinite(close)
         out = np.full(forecast.shape, np.nan)
         held = np.zeros(forecast.shape[1])
         for t in np.flatnonzero(np.isfinite(forecast).any(axis=1)):
@@ -56,14 +57,22 @@ class VolatilityTarget(Sizing):
             if len(recent) < 2:
                 continue
             deviation = recent.std(axis=0)
-            raw = np.where(
-                deviation > 0,
-                np.nan_to_num(forecast[t]) / np.where(deviation > 0, deviation, 1.0),
-                0.0,
-            )
-            book = float((recent @ raw).std()) * np.sqrt(PERIODS)
+            raw = np.where(deviation > 0, wish[t] / np.where(deviation > 0, deviation, 1.0), 0.0)
+            book = float((recent @ raw).std()) * np.sqrt(periods)
             wanted = raw * (self.target / book if book > 0 else 0.0)
             wanted *= min(1.0, self.max_gross / max(np.abs(wanted).sum(), 1e-300))
-            held = held + self.smooth * (wanted - held)
+            held = np.where(trades[t], held + self.smooth * (wanted - held), held)
             out[t] = held
         return out
+
+
+def last_returns(close: np.ndarray) -> np.ndarray:
+    """Return of each bar from the last close before it, shape (bars, assets); zero at a bar without
+    a close and before the second.
+    """
+    known = np.isfinite(close)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(close))[:, None], 0), axis=0)
+    filled = np.take_along_axis(close, last, axis=0)
+    out = np.zeros(close.shape)
+    out[1:] = filled[1:] / filled[:-1] - 1.0
+    return np.nan_to_num(out)

@@ -158,16 +158,33 @@ def _runner(strategy: Any, prices: Any) -> tuple[Callable[[Any], Any], Any]:
         from gpuquant.device import resolve_device
 
         return lambda panel: strategy.compute(panel, resolve_device("cpu")), Panel.of(prices)
-    if hasattr(strategy, "compute") and hasattr(strategy, "features"):  # a strategy's features
-        from gpuquant.device import resolve_device
-
-        return lambda panel: strategy.compute(panel, resolve_device("cpu")), Panel.of(prices)
+    if hasattr(strategy, "compute") and hasattr(strategy, "features"):
+        return partial(_of_strategy, strategy), Panel.of(prices)
     if not callable(strategy):
         raise InputError(
             f"strategy = {type(strategy).__name__}: must be a function of prices, a rule, "
             "a feature or a strategy"
         )
     return strategy, prices
+
+
+def _of_strategy(strategy: Any, panel: Panel) -> np.ndarray:
+    """The features of a strategy, and the weights that its sizing gives to forecasts at random,
+    shape (bars, features and weights).
+    """
+    from gpuquant.device import resolve_device
+
+    for k, feature in enumerate(strategy.features):
+        if not hasattr(feature, "lookback"):
+            raise InputError(
+                f"features[{k}] = {type(feature).__name__}: was made before and cannot be checked, "
+                "since it cannot be made anew from fewer prices; make it a Feature, or check the "
+                "function that makes it"
+            )
+    features = strategy.compute(panel, resolve_device("cpu"))
+    forecast = np.random.default_rng(SEED).normal(size=panel.close.shape)
+    weights = strategy.sizing.size(forecast, panel.total_return_index)
+    return np.concatenate([features.reshape(panel.bars, -1), weights], axis=1)
 
 
 def _order(data: Any, bars: int, dates: Any) -> Iterator[int]:

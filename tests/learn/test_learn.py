@@ -12,10 +12,10 @@ from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, NameUnknown, NotTrained
 from gpuquant.forecast import Forecast, information_coefficient
 from gpuquant.learn import checkpoint, losses, train
-from gpuquant.learn.learner import Fitted
-from gpuquant.learn.windows import Standardizer, Windows
+from gpuquant.learn.fitted import Fitted
+from gpuquant.learn.windows import Samples, Standardizer, Windows
 
-QUICK = train.TrainingConfig(steps=60, batch_windows=4, sequence_length=32, learning_rate=1e-2)
+QUICK = train.TrainingConfig(steps=60, sequence_length=32, learning_rate=1e-2)
 
 
 def planted(rho, seed=0, bars=1600, assets=12):
@@ -35,15 +35,16 @@ def planted(rho, seed=0, bars=1600, assets=12):
 
 def ic_of(learner, rho, seed=0):
     panel, features = planted(rho, seed)
-    fitted = learner.fit(features, panel.close, np.arange(1000))
+    samples = Samples(features, learner.label(panel))
+    fitted = learner.fit(samples, np.arange(1000))
     rows = np.arange(1010, 1590)
-    forecast = learner.predict(fitted, features, rows)
-    return np.nanmean(
-        information_coefficient(forecast, learner.label(panel.close)[rows])
-    ), 1 / np.sqrt(len(rows) * 11)
+    forecast = learner.predict(fitted, samples, rows)
+    return np.nanmean(information_coefficient(forecast, samples.labels[rows])), 1 / np.sqrt(
+        len(rows) * 11
+    )
 
 
-@pytest.mark.parametrize("loss", ["sharpe", "ic"])
+@pytest.mark.parametrize("loss", ["sharpe", "ic", "mse", "rank"])
 def test_planted_skill_is_found_and_no_other(loss):
     learner = learn.Learner(learn.networks.MLP(hidden=16), loss=loss, ensemble=4, training=QUICK)
     found, error = ic_of(learner, 0.3)
@@ -65,8 +66,10 @@ def test_any_estimator_takes_the_networks_place(name):
     learner = learn.Learner(estimator, ensemble=2)
     found, error = ic_of(learner, 0.3)
     assert found > 0.7 * 0.3 - 3 * error
-    assert learner.fit(*(lambda p, f: (f, p.close))(*planted(0.1)), np.arange(500)).weights is None
-    assert learner._copies() == (1 if name == "linear" else 2)
+    panel, features = planted(0.1)
+    fitted = learner.fit(Samples(features, learner.label(panel)), np.arange(500))
+    assert fitted.weights is None
+    assert len(fitted.models) == (1 if name == "linear" else 2)
 
 
 def test_a_module_of_the_users_is_a_network():
@@ -83,7 +86,7 @@ def test_a_module_of_the_users_is_a_network():
             Own(),
             ensemble=3,
             window=3,
-            training=train.TrainingConfig(steps=250, sequence_length=32, learning_rate=2e-2),
+            training=train.TrainingConfig(steps=250, learning_rate=2e-2),
         ),
         0.3,
     )
@@ -115,8 +118,9 @@ def test_the_label_is_earned_by_the_back_test():
 
 def test_windows_gather_what_slicing_gives():
     values = np.random.default_rng(0).normal(size=(50, 3, 2))
-    scale = Standardizer.of(values, np.arange(40))
-    windows = Windows.of(values, scale, 5, "cpu")
+    resident = Samples(values).on("cpu")
+    scale = Standardizer.of(resident, np.arange(40))
+    windows = Windows(resident, scale, 5)
     got = windows.gather(torch.tensor([2, 0]), torch.tensor([10, 49]))
     expected = (values - scale.mean) / scale.deviation
     np.testing.assert_allclose(got[0], expected[6:11, 2], rtol=1e-5)
@@ -127,43 +131,122 @@ def test_the_scale_knows_the_training_rows_alone():
     values = np.random.default_rng(0).normal(size=(50, 3, 2))
     changed = values.copy()
     changed[40:] += 100
-    one, other = (Standardizer.of(v, np.arange(40)) for v in (values, changed))
+    one, other = (Standardizer.of(Samples(v).on("cpu"), np.arange(40)) for v in (values, changed))
     np.testing.assert_array_equal(one.mean, other.mean)
+    np.testing.assert_allclose(one.mean, values[:40].mean(axis=(0, 1)), atol=1e-6)
+    np.testing.assert_allclose(one.deviation, values[:40].std(axis=(0, 1)), rtol=1e-6)
     with pytest.raises(DataError, match="shorter than the features' lookback"):
-        Standardizer.of(np.full((10, 2, 1), np.nan), np.arange(5))
+        Standardizer.of(Samples(np.full((10, 2, 1), np.nan)).on("cpu"), np.arange(5))
+
+
+def test_large_levels_keep_their_digits():
+    """A feature of 1e9 and a little: 32 bits alone would lose the little."""
+    values = 1e9 + np.random.default_rng(0).normal(size=(300, 3, 1))
+    resident = Samples(values).on("cpu")
+    scale = Standardizer.of(resident, np.arange(200))
+    assert scale.deviation[0] == pytest.approx(values[:200].std(), rel=1e-5)
+    got = Windows(resident, scale, 1).gather(torch.tensor([1]), torch.tensor([250]))
+    expected = (values[250, 1] - values[:200].mean()) / values[:200].std()
+    np.testing.assert_allclose(got[0, 0], expected, atol=1e-4)
 
 
 def test_an_ensemble_is_its_seeds_one_by_one():
     """Stacked seeds trained as one program end where each ends alone."""
     panel, features = planted(0.3)
-    windows = Windows.of(features, Standardizer.of(features, np.arange(1000)), 1, "cpu")
-    how = {"loss": losses.sharpe, "cost": 0.0, "training": train.TrainingConfig(steps=5), "seed": 2}
-    label = learn.Learner(learn.networks.MLP()).label(panel.close)
-    together = train.fit(
-        learn.networks.MLP(hidden=8), windows, label, np.arange(1000), ensemble=3, **how
-    )
-    alone = train.fit(
-        learn.networks.MLP(hidden=8), windows, label, np.arange(1000), ensemble=1, **how
-    )
+    label = learn.Learner(learn.networks.MLP()).label(panel)
+    resident = Samples(features, label).on("cpu")
+    windows = Windows(resident, Standardizer.of(resident, np.arange(1000)), 1)
+    how = {
+        "loss": losses.Sharpe(),
+        "config": train.TrainingConfig(steps=5, max_grad_norm=0.01),
+        "seed": 2,
+        "span": 2,
+    }
+    network = learn.networks.MLP(hidden=8)
+    together, history = train.fit(network, windows, np.arange(1000), ensemble=3, **how)
+    alone, _ = train.fit(network, windows, np.arange(1000), ensemble=1, **how)
+    assert history.engine == "stacked"
+    assert history.loss.shape == (3, 5)
     for name in together:
         torch.testing.assert_close(together[name][:1], alone[name], rtol=1e-4, atol=1e-6)
+        assert not torch.equal(together[name][0], together[name][1])
+
+
+def holes(*shape):
+    """Outputs, labels and a mask with holes, in 64 bits."""
+    draw = torch.Generator().manual_seed(0)
+    outputs, labels = (torch.randn(shape, generator=draw, dtype=torch.float64) for _ in range(2))
+    mask = torch.rand(shape, generator=draw) < 0.8
+    return outputs, labels * mask, mask
 
 
 def test_losses_by_hand():
-    outputs, returns = (
-        torch.randn(2, 3, 20, 4, dtype=torch.float64),
-        torch.randn(3, 20, 4, dtype=torch.float64),
-    )
-    weights = torch.tanh(outputs[1]) / 4
-    pnl = (weights * returns).sum(-1)
-    pnl[:, 1:] -= 0.01 * (weights[:, 1:] - weights[:, :-1]).abs().sum(-1)
-    torch.testing.assert_close(
-        losses.sharpe(outputs, returns, 0.01)[1], -pnl.mean() / (pnl.std() + 1e-8)
-    )
-    correlation = np.mean(
-        [np.corrcoef(outputs[0, i, t], returns[i, t])[0, 1] for i in range(3) for t in range(20)]
-    )
-    assert float(losses.ic(outputs, returns, 0.0)[0]) == pytest.approx(-correlation, rel=1e-6)
+    outputs, labels, mask = holes(3, 20, 5)
+    o, y, m = (x.numpy() for x in (outputs, labels, mask))
+    assert float(losses.MSE()(outputs, labels, mask)) == pytest.approx(((o - y)[m] ** 2).mean())
+    weights = np.tanh(o) * m / m.sum(-1, keepdims=True)
+    pnl = (weights * y).sum(-1)
+    pnl[:, 1:] -= 0.01 * np.abs(np.diff(weights, axis=1)).sum(-1)
+    found = losses.Sharpe().charged(0.01)(outputs, labels, mask)
+    assert float(found) == pytest.approx(-pnl.mean() / pnl.std(), rel=1e-9)
+    assert losses.Sharpe(cost=0.5).charged(0.01).cost == 0.5
+    each = [
+        np.corrcoef(o[i, t][m[i, t]], y[i, t][m[i, t]])[0, 1]
+        for i in range(3)
+        for t in range(20)
+        if m[i, t].sum() >= 3
+    ]
+    assert float(losses.IC()(outputs, labels, mask)) == pytest.approx(-np.mean(each), rel=1e-9)
+    listwise = []
+    for i in range(3):
+        for t in range(20):
+            a, b = o[i, t][m[i, t]], y[i, t][m[i, t]]
+            if len(a) >= 2:
+                p, q = (np.exp(v) / np.exp(v).sum() for v in ((b - b.mean()) / b.std(), a))
+                listwise.append(-(p * np.log(q)).sum())
+    assert float(losses.Rank()(outputs, labels, mask)) == pytest.approx(np.mean(listwise))
+
+
+def test_losses_of_several_outputs_by_hand():
+    outputs, labels, mask = holes(2, 7, 3)
+    y, m = labels.numpy(), mask.numpy()
+    several = torch.stack([outputs, outputs + 1.0, outputs + 3.0], -1)
+    e = y[..., None] - several.numpy()
+    q = np.array([0.1, 0.5, 0.9])
+    pinball = np.maximum(q * e, (q - 1) * e).mean(-1)[m].mean()
+    assert float(losses.Quantile()(several, labels, mask)) == pytest.approx(pinball)
+    torch.testing.assert_close(losses.Quantile().forecast(several), outputs + 1.0)
+    signs = torch.sign(labels)
+    p = torch.softmax(several, -1).numpy()
+    code = (signs.numpy() + 1).astype(int)
+    chosen = np.take_along_axis(p, code[..., None], -1)[..., 0]
+    cross = losses.CrossEntropy()
+    assert float(cross(several, signs, mask)) == pytest.approx(-np.log(chosen)[m].mean())
+    np.testing.assert_allclose(cross.forecast(several), p @ [-1.0, 0.0, 1.0])
+    for loss, count in ((losses.Quantile(), 3), (cross, 3)):
+        with pytest.raises(InputError, match=f"needs {count} outputs for each asset"):
+            loss(outputs, labels, mask)
+
+
+@pytest.mark.parametrize("name", ["mse", "ic", "rank", "sharpe", "quantile", "cross_entropy"])
+def test_nothing_depends_on_what_is_masked(name):
+    """An asset that has no label costs the others nothing, and its output gets no gradient."""
+    loss = losses.base.find(name)
+    outputs, labels, mask = holes(2, 9, 6)
+    count = 3 if name in ("quantile", "cross_entropy") else 1
+    outputs = torch.stack([outputs] * count, -1) if count > 1 else outputs
+    outputs.requires_grad_()
+    hidden = mask[..., None].expand_as(outputs) if count > 1 else mask
+    value = loss(outputs, labels, mask)
+    (gradient,) = torch.autograd.grad(value, outputs)
+    assert torch.isfinite(gradient).all()
+    assert bool((gradient[~hidden] == 0).all())
+    assert bool((gradient[hidden] != 0).any())
+    other = torch.where(hidden, outputs, 1000.0)
+    same = loss(other.detach(), labels, mask)
+    assert float(same) == pytest.approx(float(value.detach()), rel=1e-12)
+    nothing = loss(outputs, labels * 0, torch.zeros_like(mask))
+    assert bool(torch.isfinite(torch.autograd.grad(nothing, outputs)[0]).all())
 
 
 def test_checkpoints_know_when_they_are_damaged(tmp_path):
@@ -244,7 +327,7 @@ def test_volatility_target_is_hit():
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: learn.Learner(3), InputError, "must be an nn.Module or have fit and predict"),
+        (lambda: learn.Learner(3), InputError, "must be an nn.Module, make one, or have fit"),
         (
             lambda: learn.Learner(learn.networks.MLP(), loss="shrpe"),
             NameUnknown,

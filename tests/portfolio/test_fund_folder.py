@@ -272,7 +272,9 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
     "records too deep": (with_feature(deep(40)), "deep"),
     "JSON too deep": (lambda folder: forged(folder, "0.json", b"[" * 100_000), r"0\.json"),
     "another record in the strategy's place": (
-        lambda folder: forged(folder, "0.json", {"strategy": momentum(window=5), "seconds": {}}),
+        lambda folder: forged(
+            folder, "0.json", {"strategy": momentum(window=5), "ic": [0.0, 0.1], "seconds": {}}
+        ),
         "must hold a Strategy",
     ),
     "a learner that is none": (
@@ -288,6 +290,7 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
                         "sizing": {"record": "sizing.Equal", "fields": {}},
                     },
                 },
+                "ic": [0.0, 0.1],
                 "seconds": {},
             },
         ),
@@ -302,6 +305,7 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
                     "record": "Strategy",
                     "fields": {"features": [], "learner": None, "sizing": momentum(window=5)},
                 },
+                "ic": [0.0, 0.1],
                 "seconds": {},
             },
         ),
@@ -330,7 +334,7 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
         lambda folder: forged(folder, "0.parquet", pickled(folder)),
         "cannot be read",
     ),
-    "a forecast out of its range": (forecast_of(7.0), "within -1 and 1"),
+    "a forecast that is no number": (forecast_of(np.inf), "must hold numbers"),
     "a name that stands twice": (
         lambda folder: forged(
             folder, "portfolio.json", b'{"positions": [], "trials": null, "trials": null}'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ WIDEST = 1 << 15  # a layer of so many by so many takes 4 GiB
 
 
 class MLP(nn.Module):
-    """Two hidden layers with ReLU, then one number.
+    """Two hidden layers with ReLU, then the outputs.
 
     Parameters
     ----------
@@ -19,25 +21,30 @@ class MLP(nn.Module):
         Width of the hidden layers, 1 to 32,768.
     in_features : int, optional
         bars x features of a window; >= 1; a learner fills it in from its features.
+    outputs : int
+        Numbers for each window: one, or as many as the loss needs.
     """
 
-    def __init__(self, hidden: int = 32, in_features: int | None = None) -> None:
+    stackable: ClassVar[bool] = True
+
+    def __init__(self, hidden: int = 32, in_features: int | None = None, outputs: int = 1) -> None:
         super().__init__()
         whole_number("MLP hidden", hidden, 1, WIDEST)
+        whole_number("MLP outputs", outputs, 1, WIDEST)
         if in_features is not None:
             whole_number("MLP in_features", in_features)
-        self.hidden, self.in_features = hidden, in_features
+        self.hidden, self.in_features, self.outputs = hidden, in_features, outputs
         if in_features is not None:
             self.first = nn.Linear(in_features, hidden)
             self.second = nn.Linear(hidden, hidden)
-            self.last = nn.Linear(hidden, 1)
+            self.last = nn.Linear(hidden, outputs)
 
     def build(self, in_features: int) -> MLP:
         """The same network, made for windows of `in_features` numbers, freshly initialised."""
-        return MLP(self.hidden, in_features)
+        return MLP(self.hidden, in_features, self.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Windows (batch, bars, features) to (batch,)."""
+        """Windows (batch, bars, features) to (batch, outputs)."""
         h = torch.relu(self.first(x.flatten(1)))
         h = torch.relu(self.second(h))
-        return self.last(h).squeeze(-1)
+        return self.last(h)

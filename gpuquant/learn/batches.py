@@ -1,0 +1,109 @@
+"""Batches: which windows a step of training sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpuquant.errors import DataError
+from gpuquant.learn.windows import Resident, Windows
+
+FEWEST_RUNS = 4  # a ratio of performance needs bars from several times
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows with their labels.
+
+    Parameters
+    ----------
+    windows : Tensor, shape (runs x bars, assets, window, columns)
+    labels : Tensor, shape (runs, bars, assets)
+        Zero outside the mask.
+    mask : Tensor of bool, shape (runs, bars, assets)
+    assets, ends : Tensor, shape (runs x bars, assets)
+        The asset and the last bar of each window.
+    """
+
+    windows: Tensor
+    labels: Tensor
+    mask: Tensor
+    assets: Tensor
+    ends: Tensor
+
+
+class Batches:
+    """Draws batches from training rows.
+
+    Parameters
+    ----------
+    windows : Windows
+    rows : int array
+        Bars whose labels may be used.
+    kind : str
+        windows, bars or runs; see `losses.base.Loss`.
+    size, length : int
+        Windows of a batch, and bars of a run.
+    """
+
+    def __init__(
+        self, windows: Windows, rows: np.ndarray, kind: str, size: int, length: int
+    ) -> None:
+        resident: Resident = windows.resident
+        self.windows, self.kind, self.resident = windows, kind, resident
+        device = resident.features.device
+        inside = torch.zeros(resident.known.shape[1], dtype=torch.bool)
+        inside[torch.from_numpy(rows)] = True
+        self.usable = resident.whole(windows.bars) & resident.labelled & inside.to(device)
+        assets = len(self.usable)
+        if kind == "windows":
+            self.choices = torch.nonzero(self.usable.flatten())[:, 0]
+            self.count, self.length = size, 1
+        else:
+            bars = self.usable.any(dim=0)
+            self.length = 1 if kind == "bars" else min(length, int(bars.sum()))
+            self.choices = torch.nonzero(_runs(bars, self.length))[:, 0]
+            fewest = 1 if kind == "bars" else FEWEST_RUNS
+            self.count = max(fewest, size // (self.length * assets))
+        if not len(self.choices) or (kind == "runs" and self.length < 2):
+            raise DataError(
+                "no window of training bars has every feature and a label: the history is shorter "
+                "than the features' lookback"
+            )
+
+    def draw(self, generator: torch.Generator) -> Batch:
+        """A batch at random, with replacement."""
+        at = torch.randint(len(self.choices), (self.count,), generator=generator)
+        return self.take(at.to(self.choices.device))
+
+    def take(self, at: Tensor) -> Batch:
+        """The batch of these choices."""
+        chosen, device = self.choices[at], self.choices.device
+        if self.kind == "windows":
+            total = self.usable.shape[1]
+            assets, ends = (chosen // total)[:, None], (chosen % total)[:, None]
+            shape = (1, len(at), 1)
+        else:
+            count = len(self.usable)
+            bars = (chosen[:, None] + torch.arange(self.length, device=device)).flatten()
+            ends = bars[:, None].expand(-1, count)
+            assets = torch.arange(count, device=device).expand(len(bars), -1)
+            shape = (len(at), self.length, count)
+        mask = self.usable[assets, ends]
+        labels = self.resident.labels[assets, ends] * mask
+        return Batch(
+            self.windows.gather(assets, ends), labels.view(shape), mask.view(shape), assets, ends
+        )
+
+
+def _runs(bars: Tensor, length: int) -> Tensor:
+    """Where a run of `length` bars in the mask begins."""
+    total = torch.cumsum(torch.nn.functional.pad(bars.long(), (1, 0)), 0)
+    return (
+        total[length:] - total[:-length] == length
+        if len(bars) >= length > 0
+        else torch.zeros(0, dtype=torch.bool, device=bars.device)
+    )

@@ -1,0 +1,113 @@
+"""What training one fold leaves, and its way back from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gpuquant.errors import DataError, InputError
+from gpuquant.learn import members
+from gpuquant.learn.train import History
+from gpuquant.learn.windows import Standardizer
+from gpuquant.shown import Shown
+
+
+@dataclass(frozen=True)
+class Fitted(Shown):
+    """What training one fold leaves.
+
+    Attributes
+    ----------
+    scale : Standardizer
+        Of the features.
+    weights : dict of Tensor, optional
+        Of a network: the weights of all members, each of shape (members, ...).
+    models : list
+        Fitted estimators of another library.
+    size : float
+        The typical output in the training rows: forecasts are in units of it.
+    unit : float
+        The deviation of the labels that an output of one stands for: a forecast times `size` times
+        `unit` is the label that is expected.
+    history : History, optional
+        How a network's training went.
+    """
+
+    scale: Standardizer
+    weights: dict[str, Tensor] | None = None
+    models: list[Any] = field(default_factory=list)
+    size: float = 1.0
+    unit: float = 1.0
+    history: History | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything as tensors, for a checkpoint."""
+        if self.weights is None:
+            raise InputError(
+                "an estimator of another library is not ours to save: keep it as its library says"
+            )
+        return {
+            **self.weights,
+            "scale.mean": torch.from_numpy(self.scale.mean),
+            "scale.deviation": torch.from_numpy(self.scale.deviation),
+            "scale.forecast": torch.tensor([self.size, self.unit], dtype=torch.float64),
+        }
+
+
+def restored(learner: Any, tensors: dict[str, Tensor], name: str) -> Fitted:
+    """The model of a fold from the tensors of `Fitted.tensors`, which must be of the learner's
+    network.
+
+    Raises
+    ------
+    DataError
+        A tensor is missing, unknown, of another shape, or not finite. The message names the
+        tensor.
+    """
+    if not learner.is_network:
+        raise DataError(
+            f"{name}: {type(learner.estimator).__name__} is no network: it has no tensors"
+        )
+    mean, deviation, units = (
+        tensors.get(f"scale.{part}", torch.empty(0)) for part in ("mean", "deviation", "forecast")
+    )
+    if (
+        not mean.is_floating_point()
+        or not deviation.is_floating_point()
+        or mean.ndim != 1
+        or not len(mean)
+        or mean.shape != deviation.shape
+        or not bool((deviation > 0).all())
+    ):
+        raise DataError(
+            f"{name}: scale.mean and scale.deviation must be of one length, the deviation > 0"
+        )
+    if not units.is_floating_point() or units.shape != (2,) or not bool((units > 0).all()):
+        raise DataError(f"{name}: scale.forecast must be two numbers > 0")
+    with torch.device("meta"):  # the shapes alone: nothing is allocated
+        network = members.member(learner.estimator, learner.window * len(mean), learner.seed)
+    shaped = network.state_dict()
+    shapes = {key: (learner.ensemble, *value.shape) for key, value in shaped.items()}
+    weights = {key: value for key, value in tensors.items() if not key.startswith("scale.")}
+    for key in sorted(set(shapes) ^ set(weights)):
+        raise DataError(
+            f"{name}: {key!r} is {'missing' if key in shapes else 'no tensor of this network'}"
+        )
+    for key, value in tensors.items():
+        if key in shapes and tuple(value.shape) != shapes[key]:
+            raise DataError(f"{name}: {key} has shape {tuple(value.shape)}: must be {shapes[key]}")
+        if (
+            (key in shaped and value.is_floating_point() != shaped[key].is_floating_point())
+            or value.is_complex()
+            or not bool(torch.isfinite(value).all())
+        ):
+            raise DataError(f"{name}: {key} must hold finite numbers")
+    return Fitted(
+        Standardizer(mean.double().numpy(), deviation.double().numpy()),
+        weights=weights,
+        size=float(units[0]),
+        unit=float(units[1]),
+    )

@@ -1,0 +1,95 @@
+"""What a loss is: outputs, labels and a mask in, one number to minimise out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from gpuquant.errors import InputError, unknown
+from gpuquant.family import members
+from gpuquant.shown import Shown
+
+
+@dataclass(frozen=True)
+class Loss(Shown):
+    """The base of every loss.
+
+    `loss(outputs, labels, mask)` gives the number that training makes small. All three have the
+    shape (runs, bars, assets); outputs have one more axis if the network has several outputs for
+    each asset. Bars of a run are consecutive if `batch` is "runs". Where `mask` is False, labels
+    are zero and nothing may depend on the output.
+
+    Attributes
+    ----------
+    batch : str
+        What a batch must hold: windows (any of them), bars (all assets of a bar) or runs (all
+        assets of consecutive bars).
+    standardise : bool
+        Labels are divided by their deviation in the training rows.
+    """
+
+    abstract: ClassVar[bool] = True
+    batch: ClassVar[str] = "windows"
+    standardise: ClassVar[bool] = False
+
+    def __call__(self, outputs: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def charged(self, cost: float) -> Loss:
+        """The loss with the cost of one unit of turnover, where costs play a part."""
+        return self
+
+    def forecast(self, outputs: Tensor) -> Tensor:
+        """One number per asset from its outputs."""
+        return outputs
+
+    def typical(self, forecast: Tensor) -> float:
+        """The forecast that counts as one: the deviation over training rows."""
+        size = float(forecast.std()) if forecast.numel() > 1 else 0.0
+        return size if size > 0.0 else 1.0
+
+
+@dataclass(frozen=True)
+class _Callers(Loss):
+    """A callable of the caller's as a loss: it gets runs of consecutive bars, and raw labels."""
+
+    abstract: ClassVar[bool] = True
+    batch: ClassVar[str] = "runs"
+
+    function: Any
+
+    def __call__(self, outputs: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        result = self.function(outputs, labels, mask)
+        if not isinstance(result, Tensor) or result.numel() != 1:
+            raise InputError(
+                f"loss = {self.function!r}: must give one number, a tensor of one element"
+            )
+        return result.reshape(())
+
+
+def find(loss: Any) -> Loss:
+    """A loss by its name (mse, ic, rank, sharpe, ...), itself, or around a callable."""
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, str):
+        known = {
+            re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): cls
+            for name, cls in members(Loss, "gpuquant.learn.losses").items()
+        }
+        if loss not in known:
+            raise unknown("loss", loss, known)
+        return known[loss]()  # type: ignore[no-any-return]
+    if callable(loss) and not isinstance(loss, type):
+        return _Callers(loss)
+    raise InputError(
+        f"loss = {loss!r}: must be a name, a loss such as learn.losses.Sharpe(cost=0.001), or a "
+        "callable of (outputs, labels, mask)"
+    )
+
+
+def mean_where(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean of the values in the mask; zero where it is empty."""
+    return (values * mask).sum() / mask.sum().clamp(min=1)

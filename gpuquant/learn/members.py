@@ -1,0 +1,178 @@
+"""The members of an ensemble: networks that differ by their seeds."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from gpuquant.errors import InputError
+
+Forward = Callable[[Tensor], Tensor]
+
+
+def is_network(estimator: Any) -> bool:
+    """Whether an estimator is a network: an `nn.Module`, or a callable that makes one."""
+    fits = hasattr(estimator, "fit") and hasattr(estimator, "predict")
+    return isinstance(estimator, nn.Module) or (callable(estimator) and not fits)
+
+
+@contextmanager
+def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
+    """Torch draws from `seed` within; the caller's random state is untouched."""
+    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def member(estimator: Any, inputs: int, seed: int) -> nn.Module:
+    """A member of the ensemble.
+
+    A network of ours and a factory (a class, or a callable without arguments) make a network that
+    is drawn from `seed`. Any other `nn.Module` is copied with the weights that it has.
+    """
+    with seeded(seed):
+        if hasattr(estimator, "build"):
+            return estimator.build(inputs)  # type: ignore[no-any-return]
+        if isinstance(estimator, nn.Module):
+            return copy.deepcopy(estimator)
+        made = estimator()
+    if not isinstance(made, nn.Module):
+        raise InputError(
+            f"estimator = {estimator!r}: gave {type(made).__name__}: must make an nn.Module"
+        )
+    return made
+
+
+def stackable(estimator: Any) -> bool:
+    """Whether all members run as one program: a network that says so of itself, because it has
+    neither running statistics nor randomness.
+    """
+    return bool(getattr(estimator, "stackable", False))
+
+
+def forward_of(network: nn.Module) -> Forward:
+    """A network as a function from windows (days, assets, bars, columns) to (days, assets) or
+    (days, assets, outputs).
+
+    A network for one asset, from (batch, bars, columns) to (batch,) or (batch, outputs), is called
+    with days and assets in one axis. One with `cross_sectional = True` gets all axes.
+    """
+    return lifted(network, bool(getattr(network, "cross_sectional", False)))
+
+
+def lifted(run: Forward, cross_sectional: bool) -> Forward:
+    """`run` for windows with an axis of days and one of assets; see `forward_of`."""
+
+    def forward(windows: Tensor) -> Tensor:
+        days, assets = windows.shape[:2]
+        out = run(windows if cross_sectional else windows.flatten(0, 1))
+        leading = (days, assets) if cross_sectional else (days * assets,)
+        if tuple(out.shape[: len(leading)]) != leading or out.ndim > len(leading) + 1:
+            raise InputError(
+                f"the network gives outputs of shape {tuple(out.shape)} for windows of shape "
+                f"{tuple(windows.shape) if cross_sectional else tuple(windows.flatten(0, 1).shape)}"
+                f": must be {leading}, or one more axis of outputs"
+            )
+        out = out.reshape(days, assets, -1)
+        return out[..., 0] if out.shape[-1] == 1 else out
+
+    return forward
+
+
+def stacked(members: list[nn.Module]) -> tuple[Callable[..., Tensor], dict[str, Tensor]]:
+    """All members as one function of stacked parameters and windows, and these parameters, each
+    of shape (members, ...).
+    """
+    parameters, _ = stack_module_state(members)  # type: ignore[arg-type]
+    base = copy.deepcopy(members[0]).to("meta")
+
+    def one(weights: Mapping[str, Tensor], windows: Tensor) -> Tensor:
+        return lifted(
+            lambda x: functional_call(base, weights, (x,)),  # type: ignore[arg-type]
+            bool(getattr(base, "cross_sectional", False)),
+        )(windows)
+
+    return vmap(one, in_dims=(0, None)), {name: p.detach() for name, p in parameters.items()}
+
+
+def restore(network: nn.Module, weights: Mapping[str, Tensor], k: int) -> nn.Module:
+    """The network with the weights of member `k`."""
+    network.load_state_dict({name: value[k] for name, value in weights.items()})
+    return network
+
+
+class Single:
+    """One member that trains by itself: any `nn.Module`, in training mode, on its own batches."""
+
+    def __init__(self, network: nn.Module, device: str) -> None:
+        self.network = network.to(device)
+        self.forward_one = forward_of(self.network)
+        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self.best: dict[str, Tensor] | None = None
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Outputs, shape (1, days, assets) or (1, days, assets, outputs)."""
+        return self.forward_one(windows)[None]
+
+    def mode(self, training: bool) -> None:
+        """Training: dropout and running statistics are on."""
+        self.network.train(training)
+
+    def clip(self, limit: float) -> None:
+        """Shorten the gradient to `limit`."""
+        nn.utils.clip_grad_norm_(self.parameters, limit)
+
+    def keep(self, better: Tensor) -> None:
+        """Keep the weights as they are now if they are the best so far."""
+        if bool(better[0]):
+            self.best = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+
+    def result(self) -> dict[str, Tensor]:
+        """The weights that were kept, or else those of now, each of shape (1, ...)."""
+        state = self.network.state_dict() if self.best is None else self.best
+        return {name: value.detach().cpu().clone()[None] for name, value in state.items()}
+
+
+class Stack:
+    """All members as one program, on the same batches: each operation runs for all of them."""
+
+    def __init__(self, networks: list[nn.Module], device: str) -> None:
+        self.run, weights = stacked(networks)
+        self.weights = {k: w.to(device).requires_grad_() for k, w in weights.items()}
+        self.parameters = list(self.weights.values())
+        self.best: dict[str, Tensor] | None = None
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Outputs, shape (members, days, assets) or (members, days, assets, outputs)."""
+        return self.run(self.weights, windows)
+
+    def mode(self, training: bool) -> None:
+        """Nothing: the network has neither dropout nor running statistics."""
+
+    def clip(self, limit: float) -> None:
+        """Shorten the gradient of each member to `limit`."""
+        grads = [p.grad for p in self.parameters if p.grad is not None]
+        norm = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()
+        factor = (limit / (norm + 1e-12)).clamp(max=1.0)
+        for g in grads:
+            g.mul_(factor.view(-1, *[1] * (g.ndim - 1)))
+
+    def keep(self, better: Tensor) -> None:
+        """Keep the weights of the members that are at their best so far."""
+        before = self.weights if self.best is None else self.best
+        self.best = {
+            name: torch.where(better.view(-1, *[1] * (w.ndim - 1)), w.detach(), before[name])
+            for name, w in self.weights.items()
+        }
+
+    def result(self) -> dict[str, Tensor]:
+        """The weights that were kept, or else those of now, each of shape (members, ...)."""
+        state = self.weights if self.best is None else self.best
+        return {name: value.detach().cpu().clone() for name, value in state.items()}
