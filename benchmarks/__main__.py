@@ -27,6 +27,7 @@ CPU = (
     "large",
     "startup",
     "compiling",
+    "training",
     "europeans",
     "fourier",
     "pairs",

@@ -54,6 +54,15 @@ def test_extending_runs(capsys, tmp_path):
     assert len(grid) == 3 and (grid["orders"] > 0).all(), grid
 
 
+def test_learning_runs(capsys):
+    (page,) = blocks((ROOT / "docs" / "learning.md").read_text(), "python")
+    scope: dict = {}
+    exec(compile(page, "<learning>", "exec"), scope)
+    assert abs(scope["mean"]) < 4 * scope["error"]
+    assert scope["history"].validation.shape[0] == 2
+    assert np.isfinite(scope["trained"].trained.forecast.values[700:, 5]).any()
+
+
 def test_backtesting_runs(capsys):
     (page,) = blocks((ROOT / "docs" / "backtesting.md").read_text(), "python")
     scope: dict = {}
@@ -66,7 +75,7 @@ def test_backtesting_runs(capsys):
 
 # what a page may name besides modules of the library: packages, and objects of its own examples
 ELSEWHERE = {
-    "account", "m", "math", "numba", "past", "prices", "ptx", "records", "result", "run", "tensor",
+    "account", "m", "math", "nn", "numba", "past", "prices", "ptx", "records", "result", "run", "tensor",
     "torch", "twin", "typing",
 }  # fmt: skip
 

@@ -59,8 +59,8 @@ class TrainingConfig(Shown):
     Loshchilov and Hutter (2019), for AdamW; Smith and Topin (2019), for the one-cycle schedule.
     """
 
-    steps: int = 400
-    batch_windows: int = 1024
+    steps: int = 300
+    batch_windows: int = 2048
     sequence_length: int = 63
     learning_rate: float = 3e-3
     weight_decay: float = 1.0
