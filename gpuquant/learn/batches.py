@@ -24,15 +24,15 @@ class Batch:
     labels : Tensor, shape (runs, bars, assets)
         Zero outside the mask.
     mask : Tensor of bool, shape (runs, bars, assets)
-    assets, ends : Tensor, shape (runs x bars, assets)
-        The asset and the last bar of each window.
+        Where there is a label of a training row.
+    known : Tensor of bool, shape (runs x bars, assets)
+        Where the features are known, with a label or without.
     """
 
     windows: Tensor
     labels: Tensor
     mask: Tensor
-    assets: Tensor
-    ends: Tensor
+    known: Tensor
 
 
 class Batches:
@@ -57,7 +57,8 @@ class Batches:
         device = resident.features.device
         inside = torch.zeros(resident.known.shape[1], dtype=torch.bool)
         inside[torch.from_numpy(rows)] = True
-        self.usable = resident.whole(windows.bars) & resident.labelled & inside.to(device)
+        self.known = resident.whole(windows.bars)
+        self.usable = self.known & resident.labelled & inside.to(device)
         assets = len(self.usable)
         if kind == "windows":
             self.choices = torch.nonzero(self.usable.flatten())[:, 0]
@@ -95,7 +96,10 @@ class Batches:
         mask = self.usable[assets, ends]
         labels = self.resident.labels[assets, ends] * mask
         return Batch(
-            self.windows.gather(assets, ends), labels.view(shape), mask.view(shape), assets, ends
+            self.windows.gather(assets, ends),
+            labels.view(shape),
+            mask.view(shape),
+            self.known[assets, ends],
         )
 
 

@@ -88,7 +88,7 @@ def restored(learner: Any, tensors: dict[str, Tensor], name: str) -> Fitted:
     if not units.is_floating_point() or units.shape != (2,) or not bool((units > 0).all()):
         raise DataError(f"{name}: scale.forecast must be two numbers > 0")
     with torch.device("meta"):  # the shapes alone: nothing is allocated
-        network = members.member(learner.estimator, learner.window * len(mean), learner.seed)
+        network = members.member(learner.estimator, (learner.window, len(mean)), learner.seed)
     shaped = network.state_dict()
     shapes = {key: (learner.ensemble, *value.shape) for key, value in shaped.items()}
     weights = {key: value for key, value in tensors.items() if not key.startswith("scale.")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from gpuquant.errors import InputError
 
-Forward = Callable[[Tensor], Tensor]
+Forward = Callable[[Tensor, Tensor], Tensor]  # of windows, and of which are known
 
 
 def is_network(estimator: Any) -> bool:
@@ -31,15 +32,15 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
         yield
 
 
-def member(estimator: Any, inputs: int, seed: int) -> nn.Module:
-    """A member of the ensemble.
+def member(estimator: Any, shape: tuple[int, int], seed: int) -> nn.Module:
+    """A member of the ensemble, for windows of `shape` (bars, features).
 
     A network of ours and a factory (a class, or a callable without arguments) make a network that
     is drawn from `seed`. Any other `nn.Module` is copied with the weights that it has.
     """
     with seeded(seed):
         if hasattr(estimator, "build"):
-            return estimator.build(inputs)  # type: ignore[no-any-return]
+            return estimator.build(*shape)  # type: ignore[no-any-return]
         if isinstance(estimator, nn.Module):
             return copy.deepcopy(estimator)
         made = estimator()
@@ -57,28 +58,26 @@ def stackable(estimator: Any) -> bool:
     return bool(getattr(estimator, "stackable", False))
 
 
-def forward_of(network: nn.Module) -> Forward:
-    """A network as a function from windows (days, assets, bars, columns) to (days, assets) or
-    (days, assets, outputs).
+def lifted(network: nn.Module, run: Callable[..., Tensor]) -> Forward:
+    """`run`, which calls the network, as a function of windows (days, assets, bars, columns) and of
+    the mask of known ones (days, assets), to (days, assets) or (days, assets, outputs).
 
     A network for one asset, from (batch, bars, columns) to (batch,) or (batch, outputs), is called
-    with days and assets in one axis. One with `cross_sectional = True` gets all axes.
+    with days and assets in one axis. One with `cross_sectional = True` gets all axes, and the mask
+    where it takes two arguments.
     """
-    return lifted(network, bool(getattr(network, "cross_sectional", False)))
+    across = bool(getattr(network, "cross_sectional", False))
+    masked = across and len(inspect.signature(network.forward).parameters) > 1
 
-
-def lifted(run: Forward, cross_sectional: bool) -> Forward:
-    """`run` for windows with an axis of days and one of assets; see `forward_of`."""
-
-    def forward(windows: Tensor) -> Tensor:
+    def forward(windows: Tensor, known: Tensor) -> Tensor:
         days, assets = windows.shape[:2]
-        out = run(windows if cross_sectional else windows.flatten(0, 1))
-        leading = (days, assets) if cross_sectional else (days * assets,)
+        given = windows if across else windows.flatten(0, 1)
+        out = run(given, known) if masked else run(given)
+        leading = tuple(given.shape[: 2 if across else 1])
         if tuple(out.shape[: len(leading)]) != leading or out.ndim > len(leading) + 1:
             raise InputError(
                 f"the network gives outputs of shape {tuple(out.shape)} for windows of shape "
-                f"{tuple(windows.shape) if cross_sectional else tuple(windows.flatten(0, 1).shape)}"
-                f": must be {leading}, or one more axis of outputs"
+                f"{tuple(given.shape)}: must be {leading}, or one more axis of outputs"
             )
         out = out.reshape(days, assets, -1)
         return out[..., 0] if out.shape[-1] == 1 else out
@@ -93,13 +92,12 @@ def stacked(members: list[nn.Module]) -> tuple[Callable[..., Tensor], dict[str, 
     parameters, _ = stack_module_state(members)  # type: ignore[arg-type]
     base = copy.deepcopy(members[0]).to("meta")
 
-    def one(weights: Mapping[str, Tensor], windows: Tensor) -> Tensor:
-        return lifted(
-            lambda x: functional_call(base, weights, (x,)),  # type: ignore[arg-type]
-            bool(getattr(base, "cross_sectional", False)),
-        )(windows)
+    def one(weights: Mapping[str, Tensor], windows: Tensor, known: Tensor) -> Tensor:
+        return lifted(base, lambda *given: functional_call(base, dict(weights), given))(
+            windows, known
+        )
 
-    return vmap(one, in_dims=(0, None)), {name: p.detach() for name, p in parameters.items()}
+    return vmap(one, in_dims=(0, None, None)), {n: p.detach() for n, p in parameters.items()}
 
 
 def restore(network: nn.Module, weights: Mapping[str, Tensor], k: int) -> nn.Module:
@@ -113,13 +111,13 @@ class Single:
 
     def __init__(self, network: nn.Module, device: str) -> None:
         self.network = network.to(device)
-        self.forward_one = forward_of(self.network)
+        self.forward_one = lifted(self.network, self.network)
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.best: dict[str, Tensor] | None = None
 
-    def forward(self, windows: Tensor) -> Tensor:
+    def forward(self, windows: Tensor, known: Tensor) -> Tensor:
         """Outputs, shape (1, days, assets) or (1, days, assets, outputs)."""
-        return self.forward_one(windows)[None]
+        return self.forward_one(windows, known)[None]
 
     def mode(self, training: bool) -> None:
         """Training: dropout and running statistics are on."""
@@ -149,9 +147,9 @@ class Stack:
         self.parameters = list(self.weights.values())
         self.best: dict[str, Tensor] | None = None
 
-    def forward(self, windows: Tensor) -> Tensor:
+    def forward(self, windows: Tensor, known: Tensor) -> Tensor:
         """Outputs, shape (members, days, assets) or (members, days, assets, outputs)."""
-        return self.run(self.weights, windows)
+        return self.run(self.weights, windows, known)
 
     def mode(self, training: bool) -> None:
         """Nothing: the network has neither dropout nor running statistics."""

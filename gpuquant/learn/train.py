@@ -143,8 +143,8 @@ def fit(
     `span` is how many bars after a bar its label looks at.
     """
     device = str(windows.resident.features.device)
-    inputs = windows.bars * windows.columns
-    networks = [members.member(estimator, inputs, seed + k) for k in range(ensemble)]
+    shape = (windows.bars, windows.columns)
+    networks = [members.member(estimator, shape, seed + k) for k in range(ensemble)]
     first, last = _split(rows, config.validation, span)
     kind = loss.batch
     if kind == "windows" and getattr(networks[0], "cross_sectional", False):
@@ -235,7 +235,7 @@ def _optimise(
 
 def _losses(program: Single | Stack, batch: Batch, loss: Loss) -> Tensor:
     """The loss of each member, shape (members,)."""
-    outputs = program.forward(batch.windows)
+    outputs = program.forward(batch.windows, batch.known)
     outputs = outputs.reshape(len(outputs), *batch.labels.shape, *outputs.shape[3:])
     if isinstance(loss, _Callers):  # which need not be a function that `vmap` can take
         return torch.stack([loss(one, batch.labels, batch.mask) for one in outputs])
@@ -282,9 +282,9 @@ def predict(
     resident = windows.resident
     device, assets = str(resident.features.device), len(resident.features)
     count = len(next(iter(weights.values())))
-    inputs = windows.bars * windows.columns
+    shape = (windows.bars, windows.columns)
     networks = [
-        members.restore(members.member(estimator, inputs, 0), weights, k).eval()
+        members.restore(members.member(estimator, shape, 0), weights, k).eval()
         for k in range(count)
     ]
     programs: list[Stack | Single] = (
@@ -302,9 +302,9 @@ def predict(
             part = bars[begin : begin + step]
             ends = part[:, None].expand(-1, assets)
             given = windows.gather(columns.expand(len(part), -1), ends)
-            outputs = torch.cat([program.forward(given) for program in programs])
-            mean = loss.forecast(outputs).double().mean(0)
             known = whole[:, part].T
+            outputs = torch.cat([program.forward(given, known) for program in programs])
+            mean = loss.forecast(outputs).double().mean(0)
             _finite(mean, known, rows[begin : begin + step])
             out[begin : begin + step] = torch.where(known, mean, float("nan"))
     return out.cpu()

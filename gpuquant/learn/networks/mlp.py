@@ -39,9 +39,9 @@ class MLP(nn.Module):
             self.second = nn.Linear(hidden, hidden)
             self.last = nn.Linear(hidden, outputs)
 
-    def build(self, in_features: int) -> MLP:
-        """The same network, made for windows of `in_features` numbers, freshly initialised."""
-        return MLP(self.hidden, in_features, self.outputs)
+    def build(self, window: int, features: int) -> MLP:
+        """The same network, made for windows of this shape, freshly initialised."""
+        return MLP(self.hidden, window * features, self.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows (batch, bars, features) to (batch, outputs)."""

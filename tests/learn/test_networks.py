@@ -1,0 +1,135 @@
+"""The networks: each is what it says, all seeds as one program are the seeds one by one, and each
+finds what is planted.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from gpuquant import learn
+from gpuquant.errors import InputError
+from gpuquant.family import names
+from gpuquant.learn import losses, members, train
+from gpuquant.learn.windows import Samples, Standardizer, Windows
+from tests.learn.test_planted import attained, linear, product
+
+NETWORKS = sorted(names("gpuquant.learn.networks"))
+TOGETHER = [n for n in NETWORKS if members.stackable(getattr(learn.networks, n))]
+
+
+def small(name, **how):
+    sizes = {
+        "MLP": {"hidden": 8},
+        "GRU": {"hidden": 8},
+        "LSTM": {"hidden": 8},
+        "TCN": {"channels": 8},
+    }
+    return getattr(learn.networks, name)(**sizes.get(name, {"width": 8, "heads": 2}), **how)
+
+
+def windows_of(bars=80, assets=4, window=6, labels=True):
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(bars, assets, 3))
+    features[:20, 3] = np.nan
+    resident = Samples(features, draw.normal(size=(bars, assets)) if labels else None).on("cpu")
+    return Windows(resident, Standardizer.of(resident, np.arange(bars)), window)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shapes(name, outputs):
+    network = small(name, outputs=outputs).build(6, 3)
+    x = torch.randn(5, 4, 6, 3)
+    out = members.lifted(network, network)(x, torch.ones(5, 4, dtype=torch.bool))
+    assert out.shape == ((5, 4) if outputs == 1 else (5, 4, 3))
+    assert bool(torch.isfinite(out).all())
+    assert len(set(out.flatten().tolist())) > out.numel() // 2
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_bar_and_feature_counts(name):
+    """The output moves with each number of the window."""
+    torch.manual_seed(0)
+    network = small(name).build(9, 3)
+    x = torch.randn(2, 5, 9, 3, requires_grad=True)
+    out = members.lifted(network, network)(x, torch.ones(2, 5, dtype=torch.bool))
+    (slope,) = torch.autograd.grad(out[0, 0], x)
+    assert bool((slope[0, 0].abs() > 0).all()), slope[0, 0]
+    assert bool((slope[1] == 0).all())
+    assert bool((slope[0, 1:] != 0).any()) == getattr(network, "cross_sectional", False)
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_seeds_as_one_program_are_the_seeds_one_by_one(name):
+    windows = windows_of()
+    made = [members.member(small(name), (6, 3), seed) for seed in range(3)]
+    x = windows.gather(*(torch.randint(0, top, (7, 4)) for top in (4, 80)))
+    known = torch.rand(7, 4) < 0.8
+    run, weights = members.stacked(made)
+    each = torch.stack([members.lifted(one, one)(x, known) for one in made])
+    torch.testing.assert_close(run(weights, x, known), each, rtol=1e-4, atol=1e-5)
+    how = {
+        "loss": losses.MSE(),
+        "config": learn.TrainingConfig(steps=4, max_grad_norm=0.1),
+        "seed": 2,
+        "span": 2,
+    }
+    rows = np.arange(70)
+    together, _ = train.fit(small(name), windows, rows, ensemble=2, **how)
+    single = type("One", (), {"build": lambda _, *shape: Alone(small(name).build(*shape))})()
+    alone, history = train.fit(single, windows, rows, ensemble=1, **how)
+    assert history.engine == "single"
+    for key, value in together.items():
+        torch.testing.assert_close(value[:1], alone[f"inner.{key}"], rtol=1e-3, atol=1e-5)
+
+
+class Alone(torch.nn.Module):
+    """A network that does not say that it can be stacked."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.cross_sectional = getattr(inner, "cross_sectional", False)
+        self.forward = inner.forward
+
+
+def test_assets_side_by_side():
+    """The order of assets has no effect, and an unknown asset has none on the others."""
+    torch.manual_seed(0)
+    network = small("CrossSection").build(6, 3)
+    x, known = torch.randn(2, 5, 6, 3), torch.ones(2, 5, dtype=torch.bool)
+    order = torch.tensor([3, 1, 4, 0, 2])
+    torch.testing.assert_close(network(x[:, order], known), network(x, known)[:, order])
+    known[:, 2] = False
+    other = x.clone()
+    other[:, 2] = 50.0
+    rest = [0, 1, 3, 4]
+    torch.testing.assert_close(network(other, known)[:, rest], network(x, known)[:, rest])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: learn.networks.GRU(hidden=0), "GRU hidden = 0"),
+        (lambda: learn.networks.LSTM(layers=0), "LSTM layers = 0"),
+        (lambda: learn.networks.TCN(kernel=1), "TCN kernel = 1"),
+        (lambda: learn.networks.Transformer(width=10, heads=4), "must be a multiple of heads, 4"),
+        (lambda: learn.networks.CrossSection(width=10), "must be a multiple of heads, 4"),
+        (lambda: learn.networks.MLP(outputs=0), "MLP outputs = 0"),
+    ],
+)
+def test_bad_sizes_are_named(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_finds_what_is_planted(name):
+    samples, signal, attainable = linear(0)
+    network = getattr(learn.networks, name)()
+    found = attained(learn.Learner(network), samples, signal, 1500, 0.05)
+    assert 0.95 * attainable < found <= 0.05, (found / attainable,)
+    samples, signal = product(0)
+    found = attained(learn.Learner(network, ensemble=2, window=10), samples, signal, 1700, 0.2)
+    assert 0.9 * 0.2 < found <= 0.2, found / 0.2
