@@ -41,7 +41,8 @@ class TrainingConfig(Shown):
         Bars of a run.
     learning_rate, weight_decay : float
         Of AdamW; the learning rate is the peak of its schedule. The decay is strong by default,
-        since signals in prices are weak.
+        since signals in prices are weak; recurrent networks and transformers want less, such as
+        0.01.
     schedule : str
         one_cycle, cosine or constant.
     max_grad_norm : float, optional
