@@ -75,8 +75,8 @@ def test_backtesting_runs(capsys):
 
 # what a page may name besides modules of the library: packages, and objects of its own examples
 ELSEWHERE = {
-    "account", "m", "math", "nn", "numba", "past", "prices", "ptx", "records", "result", "run", "tensor",
-    "torch", "twin", "typing",
+    "account", "m", "math", "nn", "numba", "past", "prices", "ptx", "records", "result", "run",
+    "tensor", "torch", "twin", "typing",
 }  # fmt: skip
 
 
