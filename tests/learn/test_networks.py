@@ -147,6 +147,6 @@ CONFIGS = {
 def test_a_product_over_time_is_found(name):
     samples, signal = product(0)
     network, config = getattr(learn.networks, name)(), learn.TrainingConfig(**CONFIGS[name])
-    learner = learn.Learner(network, ensemble=1, window=10, training=config)
+    learner = learn.Learner(network, ensemble=2, window=10, training=config)
     found = attained(learner, samples, signal, 1700, 0.2)
     assert 0.9 * 0.2 < found <= 0.2, found / 0.2
