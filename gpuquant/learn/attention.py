@@ -5,6 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gpuquant.data.arguments import whole_number
+from gpuquant.errors import InputError
+
+
+def check_sizes(name: str, width: int, heads: int, layers: int, outputs: int) -> None:
+    """Refuse sizes that no network of blocks can have."""
+    whole_number(f"{name} width", width, 1, 1 << 15)
+    whole_number(f"{name} heads", heads, 1, width)
+    whole_number(f"{name} layers", layers, 1, 64)
+    whole_number(f"{name} outputs", outputs, 1, 1 << 15)
+    if width % heads:
+        raise InputError(f"{name} width = {width}: must be a multiple of heads, {heads}")
+
 
 class Block(nn.Module):
     """A block of a transformer: self-attention, then a perceptron, each after a normalisation and

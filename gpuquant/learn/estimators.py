@@ -39,10 +39,10 @@ def flat(windows: Windows, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The windows that end at `rows`, one row for each of shape (window x columns,), and the mask
     of shape (rows, assets) of those that are known.
     """
-    bars = torch.from_numpy(np.asarray(rows))
+    bars = torch.from_numpy(np.asarray(rows)).to(windows.resident.features.device)
     known = windows.resident.whole(windows.bars)[:, bars].T
     row, asset = torch.nonzero(known, as_tuple=True)
-    return windows.gather(asset, bars[row]).flatten(1).double().cpu().numpy(), known.numpy()
+    return windows.gather(asset, bars[row]).flatten(1).double().cpu().numpy(), known.cpu().numpy()
 
 
 def mean_of(models: list[Any], x: np.ndarray) -> np.ndarray:

@@ -18,8 +18,10 @@ from gpuquant.learn.train import TrainingConfig
 from gpuquant.learn.windows import Samples, Standardizer, Windows
 from gpuquant.shown import Shown, identity
 
-MEMBERS = 1_000_003  # seeds of one seed's folds and members: two of them never meet
-FOLDS = 1_009  # seeds of one fold's members
+# seeds of one learner's seed, and of one fold: no two members have the same, up to 990 folds of
+# 1,009 members
+MEMBERS = 1_000_003
+FOLDS = 1_009
 TYPICAL_ROWS = 64  # training bars from which the typical size of a forecast is taken
 
 
@@ -30,12 +32,14 @@ class Learner(Shown):
     Parameters
     ----------
     estimator : nn.Module, factory or object
-        A network of ours; a class or a callable without arguments that makes an `nn.Module`: each
-        seed is made anew; an `nn.Module` of the caller's: all seeds begin with its weights, nothing
-        is reset, and they differ by their batches. A network goes from windows (batch, bars,
-        features) to (batch,) or (batch, outputs); with an attribute `cross_sectional = True` from
-        (days, assets, bars, features) to (days, assets) or (days, assets, outputs). Or an estimator
-        such as scikit-learn's and LightGBM's, which sees the window as one row per bar and asset.
+        A network of ours, or any with a method `build(window, features)` that makes it; a class or
+        a callable without arguments that makes an `nn.Module`: each seed is made anew. An
+        `nn.Module` of the caller's: all seeds begin with its weights, nothing is reset, and they
+        differ by their batches. A network goes from windows (batch, bars, features) to (batch,) or
+        (batch, outputs); with an attribute `cross_sectional = True` from (days, assets, bars,
+        features) to (days, assets) or (days, assets, outputs). Or an estimator such as
+        scikit-learn's and LightGBM's, which sees the window as one row per bar and asset; a
+        classifier learns the signs of labels.
     loss : str, Loss or callable
         mse, ic, rank, sharpe, quantile or cross_entropy; a member of `learn.losses`; or a callable
         of (outputs, labels, mask), see `learn.losses.Loss`. An estimator uses its own loss.

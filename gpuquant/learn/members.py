@@ -40,7 +40,8 @@ def member(estimator: Any, shape: tuple[int, int], seed: int) -> nn.Module:
     """
     with seeded(seed):
         if hasattr(estimator, "build"):
-            return estimator.build(*shape)  # type: ignore[no-any-return]
+            network: nn.Module = estimator.build(*shape)
+            return network
         if isinstance(estimator, nn.Module):
             return copy.deepcopy(estimator)
         made = estimator()
@@ -89,7 +90,7 @@ def stacked(members: list[nn.Module]) -> tuple[Callable[..., Tensor], dict[str, 
     """All members as one function of stacked parameters and windows, and these parameters, each
     of shape (members, ...).
     """
-    parameters, _ = stack_module_state(members)  # type: ignore[arg-type]
+    parameters, _ = stack_module_state(members)
     base = copy.deepcopy(members[0]).to("meta")
 
     def one(weights: Mapping[str, Tensor], windows: Tensor, known: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn import members
 from gpuquant.learn.batches import Batch, Batches
-from gpuquant.learn.losses.base import Loss, _Callers
+from gpuquant.learn.losses.base import Loss
 from gpuquant.learn.members import Single, Stack
 from gpuquant.learn.windows import CHUNK, Windows
 from gpuquant.shown import Shown
@@ -209,13 +209,13 @@ def _optimise(
     for step in range(config.steps):
         values = _losses(program, batches.draw(generator), loss)
         optimiser.zero_grad()
-        values.sum().backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward([values.sum()])
         if config.max_grad_norm is not None:
             program.clip(config.max_grad_norm)
         optimiser.step()
         schedule.step()
         history[:, step] = values.detach()
-        if (step + 1) % CHECKED == 0 or step + 1 == config.steps:
+        if (step + 1) % CHECKED == 0:
             _check(history[:, : step + 1], first)
         if judged and ((step + 1) % config.judge_every == 0 or step + 1 == config.steps):
             program.mode(training=False)
@@ -230,6 +230,7 @@ def _optimise(
             waited = 0 if bool(better.any()) else waited + 1
             if waited >= config.patience:
                 break
+    _check(history[:, : step + 1], first)
     told = torch.stack(judgements, 1) if judgements else torch.empty(count, 0)
     return history.cpu().numpy(), told.cpu().numpy()
 
@@ -238,7 +239,7 @@ def _losses(program: Single | Stack, batch: Batch, loss: Loss) -> Tensor:
     """The loss of each member, shape (members,)."""
     outputs = program.forward(batch.windows, batch.known)
     outputs = outputs.reshape(len(outputs), *batch.labels.shape, *outputs.shape[3:])
-    if isinstance(loss, _Callers):  # which need not be a function that `vmap` can take
+    if not loss.vectorised:
         return torch.stack([loss(one, batch.labels, batch.mask) for one in outputs])
     result: Tensor = vmap(loss, in_dims=(0, None, None))(outputs, batch.labels, batch.mask)
     return result

@@ -125,7 +125,7 @@ class Resident(Shown):
         """
         seen = torch.cumsum(self.known, dim=1) > 0
         begun = torch.zeros_like(seen)
-        begun[:, bars - 1 :] = seen[:, : seen.shape[1] - bars + 1]
+        begun[:, bars - 1 :] = seen[:, : max(seen.shape[1] - bars + 1, 0)]
         return self.known & begun
 
 

@@ -110,6 +110,25 @@ def test_an_instance_keeps_its_weights_and_a_class_is_drawn_anew():
     assert len({tuple(row) for row in drawn.weights["out.weight"].flatten(1).tolist()}) == 3
 
 
+def test_a_classifier_learns_signs():
+    """Its forecast is the mean sign that it expects, in units of a typical one."""
+    pytest.importorskip("sklearn")
+    from sklearn.linear_model import LogisticRegression
+
+    data, rows = samples(bars=900), np.arange(602, 899)
+    learner = learn.Learner(LogisticRegression(), ensemble=1)
+    done = learner.fit(data, np.arange(600))
+    assert done.models[0].classes_.tolist() == [-1.0, 1.0]
+    forecast = learner.predict(done, data, rows)
+    assert np.abs(forecast * done.size).max() <= 1.0
+    assert np.corrcoef(forecast.ravel(), data.labels[rows].ravel())[0, 1] > 0.55
+
+
+def test_a_window_longer_than_the_history_is_named():
+    with pytest.raises(DataError, match="shorter than the features' lookback"):
+        fitted(learn.networks.MLP(), window=500)
+
+
 def test_running_statistics_are_learnt():
     _, done = fitted(Normed)
     assert done.history.engine == "single"
@@ -237,8 +256,10 @@ def test_a_loss_that_is_not_finite_stops_by_name():
         def forward(self, x):
             return super().forward(x)[:, 0] * float("inf")
 
-    with pytest.raises(DataError, match=r"the loss of member 0 is (nan|inf) at step 0"):
-        fitted(Exploding)
+    judged = learn.TrainingConfig(steps=40, validation=0.2, patience=1, judge_every=1)
+    for training in (QUICK, judged):
+        with pytest.raises(DataError, match=r"the loss of member 0 is (nan|inf) at step 0"):
+            fitted(Exploding, training=training)
 
 
 def test_outputs_of_a_wrong_shape_are_named():
@@ -346,7 +367,8 @@ def test_a_label_is_what_the_back_tester_pays(horizon, with_open):
     for t in range(panel.bars - horizon - 1):
         for j in range(len(panel.assets)):
             out = t + horizon
-            if np.isnan(label[t, j]) or not np.isfinite(panel.close[out + 1, j]):
+            halted_then = j == 1 and not np.isfinite(panel.close[out + 1, j])
+            if np.isnan(label[t, j]) or halted_then:  # the sale waits for the next price
                 continue
             weights = np.full(panel.close.shape, np.nan)
             weights[t] = np.arange(len(panel.assets)) == j

@@ -29,11 +29,14 @@ class Loss(Shown):
         assets of consecutive bars).
     standardise : bool
         Labels are divided by their deviation in the training rows.
+    vectorised : bool
+        All members are judged in one call of `torch.func.vmap`, which takes no index by a mask.
     """
 
     abstract: ClassVar[bool] = True
     batch: ClassVar[str] = "windows"
     standardise: ClassVar[bool] = False
+    vectorised: ClassVar[bool] = True
 
     def __call__(self, outputs: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         raise NotImplementedError
@@ -58,6 +61,7 @@ class _Callers(Loss):
 
     abstract: ClassVar[bool] = True
     batch: ClassVar[str] = "runs"
+    vectorised: ClassVar[bool] = False
 
     function: Any
 
@@ -81,7 +85,8 @@ def find(loss: Any) -> Loss:
         }
         if loss not in known:
             raise unknown("loss", loss, known)
-        return known[loss]()  # type: ignore[no-any-return]
+        made: Loss = known[loss]()
+        return made
     if callable(loss) and not isinstance(loss, type):
         return _Callers(loss)
     raise InputError(

@@ -7,9 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gpuquant.data.arguments import whole_number
-from gpuquant.errors import InputError
-from gpuquant.learn.attention import Block
-from gpuquant.learn.networks.mlp import WIDEST
+from gpuquant.learn.attention import Block, check_sizes
 
 
 class CrossSection(nn.Module):
@@ -44,12 +42,7 @@ class CrossSection(nn.Module):
         in_features: int | None = None,
     ) -> None:
         super().__init__()
-        whole_number("CrossSection width", width, 1, WIDEST)
-        whole_number("CrossSection heads", heads, 1, width)
-        whole_number("CrossSection layers", layers, 1, 64)
-        whole_number("CrossSection outputs", outputs, 1, WIDEST)
-        if width % heads:
-            raise InputError(f"CrossSection width = {width}: must be a multiple of heads, {heads}")
+        check_sizes("CrossSection", width, heads, layers, outputs)
         self.width, self.heads, self.layers, self.outputs = width, heads, layers, outputs
         self.in_features = in_features
         if in_features is not None:

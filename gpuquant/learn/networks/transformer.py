@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gpuquant.data.arguments import whole_number
-from gpuquant.errors import InputError
-from gpuquant.learn.attention import Block
-from gpuquant.learn.networks.mlp import WIDEST
+from gpuquant.learn.attention import Block, check_sizes
 
 
 class Transformer(nn.Module):
@@ -45,12 +43,7 @@ class Transformer(nn.Module):
         features: int | None = None,
     ) -> None:
         super().__init__()
-        whole_number("Transformer width", width, 1, WIDEST)
-        whole_number("Transformer heads", heads, 1, width)
-        whole_number("Transformer layers", layers, 1, 64)
-        whole_number("Transformer outputs", outputs, 1, WIDEST)
-        if width % heads:
-            raise InputError(f"Transformer width = {width}: must be a multiple of heads, {heads}")
+        check_sizes("Transformer", width, heads, layers, outputs)
         self.width, self.heads, self.layers, self.outputs = width, heads, layers, outputs
         self.window, self.features = window, features
         if window is not None and features is not None:
