@@ -16,6 +16,7 @@ _MODULES = (
     "device",
     "errors",
     "features",
+    "indicators",
     "learn",
     "measures",
     "models",

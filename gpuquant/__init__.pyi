@@ -4,6 +4,7 @@ from gpuquant import data as data
 from gpuquant import device as device
 from gpuquant import errors as errors
 from gpuquant import features as features
+from gpuquant import indicators as indicators
 from gpuquant import learn as learn
 from gpuquant import measures as measures
 from gpuquant import models as models
@@ -56,6 +57,7 @@ __all__ = [
     "errors",
     "features",
     "implied_volatility",
+    "indicators",
     "learn",
     "measures",
     "models",

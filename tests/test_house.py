@@ -24,7 +24,7 @@ FLOORS = (
     {"math"},
     {"compiler"},
     {"device"},
-    {"data", "forecast", "measures", "trade_measures", "sums", "serialize", "reporting"},
+    {"data", "forecast", "measures", "trade_measures", "sums", "serialize", "reporting", "indicators"},
     {"models", "payoffs", "rules", "costs", "sizing"},
     {"pricing", "backtesting", "validation"},
     {"features"},

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuquant.data.adjusted_bars import AdjustedBars
 from gpuquant.data.calendar import Dated
+from gpuquant.device import Device
 
 EXACT = 2.0**53
 LONGEST_WINDOW = 512  # a sum over this many bars, times as many, stays exact
@@ -22,6 +24,8 @@ class AdjustedPrices(Dated):
         close: np.ndarray
         low: np.ndarray | None
         high: np.ndarray | None
+        open: np.ndarray | None
+        volume: np.ndarray | None
         splits: np.ndarray | None
         dividends: np.ndarray | None
         delistings: np.ndarray | None
@@ -43,6 +47,23 @@ class AdjustedPrices(Dated):
         return (
             None if self.splits is None else np.cumprod(np.nan_to_num(self.splits, nan=1.0), axis=0)
         )
+
+    @property
+    def tradable(self) -> np.ndarray:
+        """Where an asset has a close, shape (bars, assets) of bool."""
+        return np.isfinite(self.close)
+
+    @cached_property
+    def listed(self) -> np.ndarray:
+        """From the first close of an asset to the bar of its delisting, shape (bars, assets) of
+        bool; to the end where no delisting is known.
+        """
+        begun = np.maximum.accumulate(self.tradable, axis=0)
+        if self.delistings is None:
+            return begun
+        gone = np.maximum.accumulate(np.isfinite(self.delistings), axis=0)
+        before = np.concatenate([np.zeros((1, gone.shape[1]), bool), gone[:-1]])
+        return begun & ~before
 
     @cached_property
     def last_close(self) -> np.ndarray:
@@ -118,6 +139,16 @@ class AdjustedPrices(Dated):
                 np.where(np.isfinite(before), before, held["low"]), held["low"], held["high"]
             )
         return held
+
+    def adjusted_bars(self, device: Device) -> AdjustedBars:
+        """The bars that indicators read, on a device; they go up the first time and stay."""
+        if device.name not in self._bars_on:
+            self._bars_on[device.name] = AdjustedBars.of(self, device)
+        return self._bars_on[device.name]
+
+    @cached_property
+    def _bars_on(self) -> dict[str, AdjustedBars]:
+        return {}
 
     @cached_property
     def tick(self) -> tuple[Any, bool]:

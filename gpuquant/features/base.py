@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuquant.data.adjusted_bars import AdjustedBars
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device
-from gpuquant.errors import InputError
+from gpuquant.errors import DataError, InputError
 from gpuquant.shown import Shown
 
 
@@ -17,8 +19,9 @@ from gpuquant.shown import Shown
 class Feature(Shown):
     """The base of every feature.
 
-    `compute(panel, device)` gives an array of shape (bars, assets, columns), NaN before `lookback`
-    bars are known; row t may read bars up to t and no later. `columns` names the last axis.
+    `compute(panel, device)` gives an array of shape (bars, assets, columns), of NumPy or of the
+    device's library, NaN before `lookback` bars are known; row t may read bars up to t and no
+    later. `columns` names the last axis.
     """
 
     abstract: ClassVar[bool] = True
@@ -42,6 +45,92 @@ class Feature(Shown):
         takes long may do without the others.
         """
         return self.compute(panel, device)[-count:]
+
+
+@dataclass(frozen=True)
+class PriceFeature(Feature):
+    """The base of features made by indicators: `values(bars)` gives them from adjusted bars, which
+    have no gaps, as an array of the bars' library. A value is unknown where the asset does not
+    trade.
+    """
+
+    abstract: ClassVar[bool] = True
+
+    @property
+    def memory(self) -> int | None:
+        """Bars before a bar that its value depends on; None for all of them."""
+        return self.lookback
+
+    def values(self, bars: AdjustedBars) -> Any:
+        """Values, shape (bars, assets, columns)."""
+        raise NotImplementedError
+
+    def compute(self, panel: Panel, device: Device) -> np.ndarray:
+        return self._known(panel.adjusted_bars(device))
+
+    def latest(self, panel: Panel, device: Device, count: int) -> np.ndarray:
+        bars = panel.adjusted_bars(device)
+        if self.memory is not None:
+            bars = bars.last(count + self.memory)
+        return self._known(bars)[-count:]
+
+    def _known(self, bars: AdjustedBars) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = self.values(bars)
+        return np.where(bars.tradable[..., None] & np.isfinite(values), values, np.nan)
+
+
+@dataclass(frozen=True)
+class WindowFeature(PriceFeature):
+    """The base of features with one column for each window: `of_window(bars, window)` gives it.
+
+    A member says its `name`, the `fewest` bars of a window, and how many bars `before` a window
+    its first value needs.
+    """
+
+    abstract: ClassVar[bool] = True
+    name: ClassVar[str] = ""
+    fewest: ClassVar[int] = 1
+    before: ClassVar[int] = 0
+
+    window: int | Sequence[int] = 21
+
+    def __post_init__(self) -> None:
+        for window in self.windows:
+            bars(window, f"{type(self).__name__} window", self.fewest)
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Every window."""
+        return tuple(self.window) if isinstance(self.window, Iterable) else (self.window,)
+
+    @property
+    def lookback(self) -> int:
+        return max(self.windows) - 1 + self.before
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(f"{self.name}_{window}" for window in self.windows)
+
+    def of_window(self, bars: AdjustedBars, window: int) -> Any:
+        """The column of a window, shape (bars, assets)."""
+        raise NotImplementedError
+
+    def values(self, bars: AdjustedBars) -> Any:
+        return stacked(self.of_window(bars, window) for window in self.windows)
+
+
+def stacked(columns: Iterable[Any]) -> Any:
+    """Columns of shape (bars, assets) side by side."""
+    return np.stack(list(columns), axis=2)
+
+
+def yearly(bars: AdjustedBars, periods: float | None, name: str) -> float:
+    """Bars a year: as said, or as the dates have it."""
+    known = bars.periods if periods is None else periods
+    if not known > 0.0:
+        raise DataError(f"{name}: the dates do not tell the bars a year: say periods=, such as 252")
+    return known
 
 
 def log_returns(panel: Panel) -> np.ndarray:

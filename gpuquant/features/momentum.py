@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from gpuquant.data.panel import Panel
-from gpuquant.device import Device
-from gpuquant.features.base import Feature, bars
+from gpuquant.data.adjusted_bars import AdjustedBars
+from gpuquant.features.base import WindowFeature
+from gpuquant.indicators.series import delayed
 
 
 @dataclass(frozen=True)
-class Momentum(Feature):
+class Momentum(WindowFeature):
     """log(close_t / close_{t - window}), splits, dividends and delistings counted.
 
     Parameters
     ----------
-    window : int
-        Bars; >= 1.
+    window : int or sequence of int
+        Bars; >= 1. Each makes a column.
 
     References
     ----------
     Jegadeesh and Titman (1993).
     """
 
-    window: int = 21
+    window: int | Sequence[int] = 21
+    name = "momentum"
+    before = 1
 
-    def __post_init__(self) -> None:
-        bars(self.window, "Momentum window")
-
-    @property
-    def lookback(self) -> int:
-        return self.window
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (f"momentum_{self.window}",)
-
-    def compute(self, panel: Panel, device: Device) -> np.ndarray:
-        log = np.log(panel.total_return_index)
-        out = np.full((*log.shape, 1), np.nan)
-        out[self.window :, :, 0] = log[self.window :] - log[: -self.window]
-        return out
+    def of_window(self, bars: AdjustedBars, window: int) -> Any:
+        log = np.log(bars.close)
+        return log - delayed(log, window)

@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from gpuquant.data.panel import Panel
-from gpuquant.device import Device
-from gpuquant.features.base import Feature, bars, log_returns
-from gpuquant.models.base import rolling_mean
-from gpuquant.sums import PERIODS
+from gpuquant.data.adjusted_bars import AdjustedBars
+from gpuquant.features.base import WindowFeature, yearly
+from gpuquant.indicators import rolling_mean
+from gpuquant.indicators.series import change
 
 
 @dataclass(frozen=True)
-class RealizedVolatility(Feature):
-    """Square root of the mean squared log return over `window` bars, annualised with 252 bars.
+class RealizedVolatility(WindowFeature):
+    """Square root of the mean squared log return over the last bars, per year.
 
     Parameters
     ----------
-    window : int
-        Bars; >= 2.
+    window : int or sequence of int
+        Bars; >= 2. Each makes a column.
+    periods : float, optional
+        Bars a year; by default as the dates have it.
 
     References
     ----------
     Andersen, Bollerslev, Diebold and Labys (2003).
     """
 
-    window: int = 21
+    window: int | Sequence[int] = 21
+    periods: float | None = None
+    name = "realized_volatility"
+    fewest = 2
+    before = 1
 
-    def __post_init__(self) -> None:
-        bars(self.window, "RealizedVolatility window", 2)
-
-    @property
-    def lookback(self) -> int:
-        return self.window
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (f"realized_volatility_{self.window}",)
-
-    def compute(self, panel: Panel, device: Device) -> np.ndarray:
-        returns = log_returns(panel)
-        return np.sqrt(np.maximum(rolling_mean(returns * returns, self.window), 0.0) * PERIODS)[
-            ..., None
-        ]
+    def of_window(self, bars: AdjustedBars, window: int) -> Any:
+        squares = change(np.log(bars.close)) ** 2
+        root = math.sqrt(yearly(bars, self.periods, "RealizedVolatility"))
+        return root * np.sqrt(rolling_mean(squares, window))
