@@ -104,22 +104,23 @@ class AdjustedPrices(Dated):
         """
         if self.splits is None and self.delistings is None:
             return self.last_close
-        splits, dividends = (
-            np.full(self.close.shape, b) if v is None else np.nan_to_num(v, nan=b)
-            for v, b in ((self.splits, 1.0), (self.dividends, 0.0))
-        )
-        grown = np.ones(self.close.shape)
-        with np.errstate(invalid="ignore"):
-            grown[1:] = (splits[1:] * self.last_close[1:] + dividends[1:]) / self.last_close[:-1]
+        last, columns = self.last_close, np.arange(len(self.assets))
+        shares = np.ones(last.shape) if self.shares is None else self.shares
+        began = np.argmax(np.isfinite(last), axis=0)
+        gained = np.ones(last.shape)
+        if self.dividends is not None:
+            splits = np.ones(last.shape) if self.splits is None else self.splits
+            with np.errstate(invalid="ignore"):
+                gained = 1.0 + np.nan_to_num(self.dividends) / (
+                    np.nan_to_num(splits, nan=1.0) * last
+                )
         if self.delistings is not None:
-            grown = np.where(
-                np.isfinite(self.delistings), 1.0 + np.nan_to_num(self.delistings), grown
-            )
-        began = np.argmax(np.isfinite(self.last_close), axis=0)
-        index = self.last_close[began, np.arange(len(self.assets))] * np.cumprod(
-            np.nan_to_num(grown, nan=1.0), axis=0
-        )
-        return np.where(np.arange(self.bars)[:, None] >= began, index, np.nan)
+            gone = np.isfinite(self.delistings)
+            gained = np.where(gone, 1.0 + np.nan_to_num(self.delistings), gained)
+        since = np.arange(self.bars)[:, None] > began
+        gained = np.cumprod(np.where(since & np.isfinite(gained), gained, 1.0), axis=0)
+        # without dividends the factor is 1, and equal closes stay equal
+        return last * (shares / shares[began, columns]) * gained
 
     def kernel_fields(self) -> dict[str, np.ndarray]:
         """The fields that a kernel reads besides closes and fills: the extra fields, `shares` if

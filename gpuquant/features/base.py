@@ -11,7 +11,7 @@ import numpy as np
 from gpuquant.data.adjusted_bars import AdjustedBars
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device
-from gpuquant.errors import DataError, InputError
+from gpuquant.errors import InputError
 from gpuquant.shown import Shown
 
 
@@ -125,12 +125,9 @@ def stacked(columns: Iterable[Any]) -> Any:
     return np.stack(list(columns), axis=2)
 
 
-def yearly(bars: AdjustedBars, periods: float | None, name: str) -> float:
-    """Bars a year: as said, or as the dates have it."""
-    known = bars.periods if periods is None else periods
-    if not known > 0.0:
-        raise DataError(f"{name}: the dates do not tell the bars a year: say periods=, such as 252")
-    return known
+def yearly(bars: AdjustedBars, periods: float | None) -> float:
+    """Bars a year: as said, or as the dates have it; NaN where they do not tell."""
+    return bars.periods if periods is None else periods
 
 
 def log_returns(panel: Panel) -> np.ndarray:

@@ -33,5 +33,5 @@ class GarmanKlass(WindowFeature):
     name = "garman_klass"
 
     def of_window(self, bars: AdjustedBars, window: int) -> Any:
-        root = math.sqrt(yearly(bars, self.periods, "GarmanKlass"))
+        root = math.sqrt(yearly(bars, self.periods))
         return root * garman_klass(*bars.fields("GarmanKlass"), window)

@@ -74,7 +74,7 @@ class Neutralized(AcrossAssets):
         out = np.full_like(values, np.nan)
         groups = np.array([self.by[asset] for asset in panel.assets])
         for group in sorted(set(groups)):
-            inside = np.flatnonzero(groups == group)
+            inside = np.asarray(np.flatnonzero(groups == group), like=values)
             part = values[:, inside]
             out[:, inside] = less_mean(part, np.isfinite(part))
         return out

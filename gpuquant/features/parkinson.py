@@ -34,4 +34,4 @@ class Parkinson(WindowFeature):
 
     def of_window(self, bars: AdjustedBars, window: int) -> Any:
         high, low = (bars.field(name, "Parkinson") for name in ("high", "low"))
-        return math.sqrt(yearly(bars, self.periods, "Parkinson")) * parkinson(high, low, window)
+        return math.sqrt(yearly(bars, self.periods)) * parkinson(high, low, window)

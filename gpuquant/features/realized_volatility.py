@@ -39,5 +39,5 @@ class RealizedVolatility(WindowFeature):
 
     def of_window(self, bars: AdjustedBars, window: int) -> Any:
         squares = change(np.log(bars.close)) ** 2
-        root = math.sqrt(yearly(bars, self.periods, "RealizedVolatility"))
+        root = math.sqrt(yearly(bars, self.periods))
         return root * np.sqrt(rolling_mean(squares, window))

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.data.calendar import TRADING_DAYS
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device
 from gpuquant.errors import InputError
 from gpuquant.features.base import Feature, bars, log_returns
 from gpuquant.models.base import Model
 from gpuquant.pricing.engine import price
-from gpuquant.sums import PERIODS
 
 
 def _heston() -> type[Model]:
@@ -49,6 +49,8 @@ class SimulatedOptions(Feature):
         Paths per row.
     seed : int
         Seed of the random numbers.
+    periods : float, optional
+        Bars a year; by default as the dates have it.
     """
 
     model: type[Model] = field(default_factory=_heston)
@@ -58,6 +60,7 @@ class SimulatedOptions(Feature):
     every: int = 1
     paths: int = 1024
     seed: int = 0
+    periods: float | None = None
 
     def __post_init__(self) -> None:
         bars(self.window, "SimulatedOptions window", 60)
@@ -66,10 +69,10 @@ class SimulatedOptions(Feature):
         bars(self.paths, "SimulatedOptions paths")
         if not 0.0 < self.level < 1.0:
             raise InputError(f"SimulatedOptions level = {self.level!r}: must be within 0 and 1")
-        if self.model.calibrate_rolling(np.full((2, 1), np.nan), 2, PERIODS) is None:
+        if self.model.calibrate_rolling(np.full((2, 1), np.nan), 2, TRADING_DAYS) is None:
             raise InputError(
-                f"SimulatedOptions model = {self.model.__name__}: must have `trailing`, "
-                "which fits it to recent returns"
+                f"SimulatedOptions model = {self.model.__name__}: must have "
+                "`calibrate_rolling`, which fits it to recent returns"
             )
 
     @property
@@ -90,7 +93,8 @@ class SimulatedOptions(Feature):
 
     def _priced(self, panel: Panel, device: Device, count: int) -> np.ndarray:
         """Values at the last `count` bars; before them there may be none."""
-        fitted = self.model.calibrate_rolling(log_returns(panel), self.window, PERIODS)
+        periods = panel.frequency.periods if self.periods is None else self.periods
+        fitted = self.model.calibrate_rolling(log_returns(panel), self.window, periods)
         assert fitted is not None
         known = np.logical_and.reduce([np.isfinite(v) for v in fitted.values()])
         known &= (np.arange(panel.bars) % self.every == 0)[:, None]
@@ -103,7 +107,7 @@ class SimulatedOptions(Feature):
         if not known.any():
             return out
         model = self._model({name: value[known] for name, value in fitted.items()})
-        for k, claim in enumerate(self._claims()):
+        for k, claim in enumerate(self._claims(self.maturity / periods)):
             priced = price(
                 claim,
                 model,
@@ -123,10 +127,9 @@ class SimulatedOptions(Feature):
         given: dict[str, Any] = {"spot": 1.0, "rate": 0.0, **columns}
         return self.model(**given)
 
-    def _claims(self) -> list[Any]:
+    def _claims(self, years: float) -> list[Any]:
         from gpuquant.payoffs import Asian, Lookback, OneTouch
 
-        years = self.maturity / PERIODS
         return [
             Asian(option_type="call", strike=1.0, maturity=years, fixings=self.maturity),
             OneTouch(

@@ -35,5 +35,5 @@ class YangZhang(WindowFeature):
     before = 1
 
     def of_window(self, bars: AdjustedBars, window: int) -> Any:
-        root = math.sqrt(yearly(bars, self.periods, "YangZhang"))
+        root = math.sqrt(yearly(bars, self.periods))
         return root * yang_zhang(*bars.fields("YangZhang"), window)

@@ -38,6 +38,8 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return _outside(getattr(ufunc, method)(*_inside(inputs), **_inside(options)))
 
     def __array_function__(self, function, types, arguments, options):
+        if function.__name__ == "asarray":
+            return DeviceArray(arguments[0])  # what goes up, as the caller says
         options = {name: value for name, value in options.items() if name != "like"}
         return _outside(function(*_inside(arguments), **_inside(options)))
 

@@ -1,4 +1,4 @@
-"""Indicators: equal to TA-Lib and pandas, causal to the bit, for late series, on any array library."""
+"""Indicators: equal to TA-Lib and pandas, causal to the bit, on any array library."""
 
 import inspect
 
