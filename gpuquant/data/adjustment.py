@@ -107,7 +107,7 @@ class AdjustedPrices(Dated):
         last, columns = self.last_close, np.arange(len(self.assets))
         shares = np.ones(last.shape) if self.shares is None else self.shares
         began = np.argmax(np.isfinite(last), axis=0)
-        gained = np.ones(last.shape)
+        gained: Any = np.ones(last.shape)
         if self.dividends is not None:
             splits = np.ones(last.shape) if self.splits is None else self.splits
             with np.errstate(invalid="ignore"):
