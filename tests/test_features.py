@@ -1,15 +1,19 @@
 """Features: causal, named, of the promised shape; simulated ones priced right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import gpuquant as gq
-from gpuquant import family, features
+from gpuquant import family, features, learn, sizing
 from gpuquant.data.panel import Panel
 from gpuquant.device import resolve_device
 from gpuquant.errors import DataError, InputError
+from gpuquant.features import base
 from gpuquant.features.base import Feature
+from gpuquant.features.table import FeatureTable
 from tests.indicators.duck import DeviceArray
 
 MADE = (
@@ -177,7 +181,82 @@ def test_every_feature_of_the_family_is_tried():
         for name, cls in family.members(Feature, "gpuquant.features").items()
         if cls.__module__.startswith("gpuquant.")
     ]
-    assert set(ours) == {type(f).__name__ for f in MADE}
+    assert set(ours) == {type(f).__name__ for f in MADE} | {"Frame", "Released"}
+
+
+@pytest.mark.parametrize("feature", ON_PRICES, ids=ids)
+def test_blocks_of_assets_are_those_of_the_whole(feature, bars, monkeypatch):
+    monkeypatch.setattr(base, "BLOCK", 2 * bars.bars * len(feature.columns))
+    device = resolve_device("cpu")
+    for count, whole in (
+        (None, feature.compute(bars, device)),
+        (7, feature.latest(bars, device, 7)),
+    ):
+        parts = list(feature.blocks(bars, device, count))
+        alone = getattr(feature, "per_asset", False)
+        assert count is not None or len(parts) == (3 if alone else 1)
+        np.testing.assert_array_equal(np.concatenate([v for _, v in parts], axis=1), whole)
+
+
+def test_a_table_holds_every_feature_once(bars):
+    device = resolve_device("cpu")
+    level = features.Frame(bars.to_frame() + 1e9, name="level")
+    table = FeatureTable.of([features.Momentum(window=(1, 5)), level], bars, device)
+    assert table.columns == ("momentum_1", "momentum_5", "level")
+    assert table.values.dtype == np.float32 and table.values.shape == (900, 6, 3)
+    restored = table.values.astype(float) + table.offset
+    np.testing.assert_allclose(restored[..., 2], bars.close + 1e9, rtol=1e-13)  # to 1e-4
+    assert (table.known == np.isfinite(restored).all(axis=2)).all() and set(table.seconds) == {
+        "Momentum",
+        "Frame",
+    }
+    resident = learn.Samples(table.values, offset=table.offset).on("cpu")
+    assert np.shares_memory(resident.features.numpy(), table.values)  # no copy
+
+
+def test_a_column_without_any_value_is_named(bars):
+    with pytest.raises(DataError, match=r"Momentum: the column 'momentum_2000' has no value"):
+        FeatureTable.of([features.Momentum(window=(5, 2000))], bars, resolve_device("cpu"))
+
+
+def test_a_release_counts_from_the_bar_after_it(bars):
+    days = pd.DatetimeIndex(bars.dates)
+    table = pd.DataFrame(
+        {
+            "asset": ["A", "A", "B", "A"],
+            "known_at": [days[10], days[20] + pd.Timedelta("9h"), days[10], days[15]],
+            "earnings": [1.0, 3.0, 7.0, 2.0],
+        }
+    )
+    values = features.Released(table, ["earnings"]).compute(bars, resolve_device("cpu"))[..., 0]
+    expected = np.full(900, np.nan)
+    expected[11:], expected[16:], expected[21:] = 1.0, 2.0, 3.0
+    np.testing.assert_array_equal(values[:, 0], expected)
+    assert np.isnan(values[:11, 1]).all() and (values[11:, 1] == 7.0).all()
+    assert np.isnan(values[:, 2:]).all()
+    late = features.Released(table, ["earnings"], lag="30D").compute(bars, resolve_device("cpu"))
+    np.testing.assert_array_equal(late[30:, 0, 0], values[:-30, 0])
+    missing = table.assign(known_at=table["known_at"].where(table.index != 2))
+    with pytest.raises(DataError, match=r"known_at\[2\] is missing"):
+        features.Released(missing, ["earnings"]).compute(bars, resolve_device("cpu"))
+    with pytest.raises(InputError, match="no column 'sales'"):
+        features.Released(table, ["sales"])
+
+
+def test_the_leak_check_covers_releases_and_refuses_frames(bars):
+    """A release that is dated by the day it is about would be seen too early: the check cannot see
+    that, but no row counts before it is known.
+    """
+    table = pd.DataFrame({"asset": ["A"], "known_at": [bars.dates[100]], "earnings": [1.0]})
+    strategy = gq.Strategy(
+        features=[features.Momentum(), features.Released(table, ["earnings"])],
+        learner=learn.Learner(learn.networks.MLP()),
+        sizing=sizing.Equal(),
+    )
+    assert not gq.validation.lookahead.check(strategy, bars, cuts=20)
+    strategy = replace(strategy, features=[features.Frame(bars.to_frame())])
+    with pytest.raises(InputError, match="made before and cannot be checked"):
+        gq.validation.lookahead.check(strategy, bars, cuts=20)
 
 
 def test_a_feature_that_looks_ahead_is_caught(bars):
@@ -269,8 +348,6 @@ def test_bad_parameters_are_named(make):
 
 
 def test_a_frame_of_the_users_is_a_feature(walk_panel):
-    from gpuquant import learn, sizing
-
     own = pd.DataFrame(1.0, index=walk_panel.to_frame().index[::2], columns=list(walk_panel.assets))
     strategy = gq.Strategy(
         features=[own], learner=learn.Learner(learn.networks.MLP()), sizing=sizing.Equal()

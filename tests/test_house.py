@@ -327,6 +327,7 @@ def test_every_public_function_has_a_docstring():
         "memory",
         "of_window",
         "compared",
+        "blocks",
         "size",
         "charged",
         "forecast",

@@ -51,7 +51,7 @@ class AdjustedBars:
     periods: float
 
     @classmethod
-    def of(cls, panel: AdjustedPrices, device: Device) -> AdjustedBars:
+    def of_panel(cls, panel: AdjustedPrices, device: Device) -> AdjustedBars:
         """The bars of a panel; they go up once."""
         close, traded = panel.total_return, panel.tradable
         with np.errstate(invalid="ignore"):
@@ -98,11 +98,14 @@ class AdjustedBars:
 
     def last(self, count: int) -> AdjustedBars:
         """The last `count` bars alone."""
-        return replace(
-            self,
-            **{
-                name: value[-count:]
-                for name, value in vars(self).items()
-                if value is not None and name != "periods"
-            },
-        )
+        cut = {name: value[-count:] for name, value in self._arrays().items()}
+        return replace(self, dates=self.dates[-count:], **cut)
+
+    def of(self, assets: slice) -> AdjustedBars:
+        """The bars of these assets alone."""
+        return replace(self, **{name: value[:, assets] for name, value in self._arrays().items()})
+
+    def _arrays(self) -> dict[str, Any]:
+        """Every field of shape (bars, assets) that there is."""
+        names = (*PRICES, "close", "volume", "listed", "tradable")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}

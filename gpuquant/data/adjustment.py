@@ -144,7 +144,7 @@ class AdjustedPrices(Dated):
     def adjusted_bars(self, device: Device) -> AdjustedBars:
         """The bars that indicators read, on a device; they go up the first time and stay."""
         if device.name not in self._bars_on:
-            self._bars_on[device.name] = AdjustedBars.of(self, device)
+            self._bars_on[device.name] = AdjustedBars.of_panel(self, device)
         return self._bars_on[device.name]
 
     @cached_property

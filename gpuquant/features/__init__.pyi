@@ -10,6 +10,7 @@ from gpuquant.features.bollinger_bands import BollingerBands as BollingerBands
 from gpuquant.features.calendar import Calendar as Calendar
 from gpuquant.features.convergence import Convergence as Convergence
 from gpuquant.features.exponential_average import ExponentialAverage as ExponentialAverage
+from gpuquant.features.frame import Frame as Frame
 from gpuquant.features.garman_klass import GarmanKlass as GarmanKlass
 from gpuquant.features.kurtosis import Kurtosis as Kurtosis
 from gpuquant.features.market_correlation import MarketCorrelation as MarketCorrelation
@@ -21,10 +22,12 @@ from gpuquant.features.parkinson import Parkinson as Parkinson
 from gpuquant.features.rank import Rank as Rank
 from gpuquant.features.realized_volatility import RealizedVolatility as RealizedVolatility
 from gpuquant.features.relative_strength import RelativeStrength as RelativeStrength
+from gpuquant.features.released import Released as Released
 from gpuquant.features.reversal import Reversal as Reversal
 from gpuquant.features.rule_returns import RuleReturns as RuleReturns
 from gpuquant.features.simulated_options import SimulatedOptions as SimulatedOptions
 from gpuquant.features.skewness import Skewness as Skewness
 from gpuquant.features.stochastic_oscillator import StochasticOscillator as StochasticOscillator
+from gpuquant.features.table import FeatureTable as FeatureTable
 from gpuquant.features.yang_zhang import YangZhang as YangZhang
 from gpuquant.features.zscore import ZScore as ZScore

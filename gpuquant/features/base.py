@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,8 @@ from gpuquant.data.panel import Panel
 from gpuquant.device import Device
 from gpuquant.errors import InputError
 from gpuquant.shown import Shown
+
+BLOCK = 1 << 23  # numbers of a feature that are computed at once
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Feature(Shown):
     """
 
     abstract: ClassVar[bool] = True
+    made_before: ClassVar[bool] = False  # its values cannot be made anew from fewer prices
 
     @property
     def lookback(self) -> int:
@@ -36,15 +39,27 @@ class Feature(Shown):
         """Names of the last axis."""
         raise NotImplementedError
 
-    def compute(self, panel: Panel, device: Device) -> np.ndarray:
+    def compute(self, panel: Panel, device: Device) -> Any:
         """Values, shape (bars, assets, columns)."""
         raise NotImplementedError
 
-    def latest(self, panel: Panel, device: Device, count: int) -> np.ndarray:
+    def latest(self, panel: Panel, device: Device, count: int) -> Any:
         """The last `count` bars of `compute`, shape (count, assets, columns): a feature that
         takes long may do without the others.
         """
         return self.compute(panel, device)[-count:]
+
+    def blocks(
+        self, panel: Panel, device: Device, count: int | None = None
+    ) -> Iterator[tuple[slice, Any]]:
+        """The values of all bars, or of the last `count`, in blocks of assets: the assets of each
+        block, and their values. Here it is one block.
+        """
+        everything = slice(0, len(panel.assets))
+        if count is None:
+            yield everything, self.compute(panel, device)
+        else:
+            yield everything, self.latest(panel, device, count)
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,7 @@ class PriceFeature(Feature):
     """
 
     abstract: ClassVar[bool] = True
+    per_asset: ClassVar[bool] = True  # a value depends on its own asset's bars alone
 
     @property
     def memory(self) -> int | None:
@@ -65,16 +81,29 @@ class PriceFeature(Feature):
         """Values, shape (bars, assets, columns)."""
         raise NotImplementedError
 
-    def compute(self, panel: Panel, device: Device) -> np.ndarray:
+    def compute(self, panel: Panel, device: Device) -> Any:
         return self._known(panel.adjusted_bars(device))
 
-    def latest(self, panel: Panel, device: Device, count: int) -> np.ndarray:
-        bars = panel.adjusted_bars(device)
-        if self.memory is not None:
-            bars = bars.last(count + self.memory)
-        return self._known(bars)[-count:]
+    def latest(self, panel: Panel, device: Device, count: int) -> Any:
+        return self._known(self._needed(panel.adjusted_bars(device), count))[-count:]
 
-    def _known(self, bars: AdjustedBars) -> np.ndarray:
+    def _needed(self, bars: AdjustedBars, count: int) -> AdjustedBars:
+        """The bars that the last `count` values depend on."""
+        return bars if self.memory is None else bars.last(count + self.memory)
+
+    def blocks(
+        self, panel: Panel, device: Device, count: int | None = None
+    ) -> Iterator[tuple[slice, Any]]:
+        bars, assets = panel.adjusted_bars(device), len(panel.assets)
+        if count is not None:
+            bars = self._needed(bars, count)
+        numbers = len(bars.close) * len(self.columns)
+        step = max(1, BLOCK // numbers) if self.per_asset else assets
+        for begin in range(0, assets, step):
+            some = slice(begin, min(begin + step, assets))
+            yield some, self._known(bars.of(some))[-(count or len(bars.close)) :]
+
+    def _known(self, bars: AdjustedBars) -> Any:
         with np.errstate(divide="ignore", invalid="ignore"):
             values = self.values(bars)
         return np.where(bars.tradable[..., None] & np.isfinite(values), values, np.nan)

@@ -33,6 +33,7 @@ class Beta(WindowFeature):
     window: int | Sequence[int] = 63
     name = "beta"
     fewest = 2
+    per_asset = False
     before = 1
 
     def of_window(self, bars: AdjustedBars, window: int) -> Any:

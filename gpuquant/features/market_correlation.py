@@ -33,6 +33,7 @@ class MarketCorrelation(WindowFeature):
     window: int | Sequence[int] = 63
     name = "market_correlation"
     fewest = 2
+    per_asset = False
     before = 1
 
     def of_window(self, bars: AdjustedBars, window: int) -> Any:

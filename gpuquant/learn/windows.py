@@ -5,9 +5,11 @@ and one of last bars; only `gather` copies features.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.dlpack
 from torch import Tensor
 
 from gpuquant.device import Device
@@ -38,19 +40,47 @@ def torch_device(device: Device) -> str:
 
 
 @dataclass(frozen=True)
+class Names(Shown):
+    """What columns, bars and assets of samples are called; their numbers where nothing is said."""
+
+    columns: tuple[str, ...] = ()
+    dates: np.ndarray | None = None
+    assets: tuple[str, ...] = ()
+
+    def column(self, number: int) -> str:
+        """The name of a column."""
+        return self.columns[number] if self.columns else f"column {number}"
+
+    def at(self, bar: int, asset: int) -> str:
+        """The date and the asset of a sample."""
+        date = f"bar {bar}" if self.dates is None else str(self.dates[bar])[:16]
+        return f"{date}, {self.assets[asset] if self.assets else f'asset {asset}'}"
+
+
+@dataclass(frozen=True)
 class Samples(Shown):
     """What a learner learns from: features, and the labels of the same bars and assets.
 
     Parameters
     ----------
     features : array, shape (bars, assets, columns)
-        NaN where unknown; row t knows no bar after t.
+        Less `offset`; NaN where unknown; row t knows no bar after t. An array of 32 bits that is
+        laid out asset by asset is not copied on its device.
     labels : array, shape (bars, assets), optional
         NaN where there is none.
+    weights : array, shape (bars, assets), optional
+        Of the labels in training; >= 0.
+    offset : array, shape (columns,), optional
+        What the features are less.
+    names : Names, optional
+        Of columns, dates and assets, for messages.
     """
 
-    features: np.ndarray
+    features: Any
     labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
+    names: Names = field(default_factory=lambda: Names())
     _on: dict[str, Resident] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +91,23 @@ class Samples(Shown):
         if self.labels is not None and self.labels.shape != self.features.shape[:2]:
             raise DataError(
                 f"labels have shape {self.labels.shape}: must be {self.features.shape[:2]}"
+            )
+        if self.weights is not None:
+            self._check_weights(self.weights)
+
+    def _check_weights(self, weights: np.ndarray) -> None:
+        if weights.shape != self.features.shape[:2]:
+            raise DataError(
+                f"weights have shape {weights.shape}: must be {self.features.shape[:2]}"
+            )
+        wrong = ~(np.isfinite(weights) & (weights >= 0.0))
+        if self.labels is not None:  # a weight counts where there is a label
+            wrong &= np.isfinite(self.labels)
+        if wrong.any():
+            row, asset = (int(k) for k in np.argwhere(wrong)[0])
+            raise DataError(
+                f"weights[{self.names.at(row, asset)}] = {weights[row, asset]!r}: must be finite "
+                "and >= 0"
             )
 
     def on(self, device: str) -> Resident:
@@ -83,36 +130,37 @@ class Resident(Shown):
     labels : Tensor, shape (assets, bars)
         Zero where there is none.
     labelled : Tensor of bool, shape (assets, bars)
+    weights : Tensor, shape (assets, bars), optional
+        Of the labels.
     offset : Tensor, shape (columns,)
-        The first known value of each column.
+    names : Names
     """
 
     features: Tensor
     known: Tensor
     labels: Tensor
     labelled: Tensor
+    weights: Tensor | None
     offset: Tensor
+    names: Names
 
     @classmethod
     def of(cls, samples: Samples, device: str) -> Resident:
-        """Copy samples to a device, an asset at a time."""
-        bars, assets, columns = samples.features.shape
-        features = torch.empty((assets, bars, columns), dtype=torch.float32)
-        finite = np.isfinite(samples.features).reshape(-1, columns)
-        flat, first = samples.features.reshape(-1, columns), finite.argmax(axis=0)
-        offset = np.nan_to_num(flat[first, np.arange(columns)])
-        for j in range(assets):
-            features[j] = torch.from_numpy(samples.features[:, j] - offset)
-        labels = np.full((bars, assets), np.nan) if samples.labels is None else samples.labels
-        y = torch.from_numpy(labels.T.astype(np.float32))
-        crossed("up", "samples", features.nbytes + y.nbytes)
-        features, y = features.to(device), y.to(device)
+        """Put samples on a device; features that lie there already stay where they are."""
+        shape = samples.features.shape[:2]
+        features, offset = _features(samples, device)
+        labels = np.full(shape, np.nan) if samples.labels is None else samples.labels
+        y = _up(labels.T, device)
+        weights = samples.weights
+        known = [torch.isfinite(features[j]).all(dim=1) for j in range(len(features))]
         return cls(
             features,
-            torch.isfinite(features).all(dim=2),
+            torch.stack(known),
             torch.nan_to_num(y, nan=0.0, posinf=0.0, neginf=0.0),
             torch.isfinite(y),
+            None if weights is None else torch.nan_to_num(_up(weights.T, device)),
             torch.from_numpy(offset).to(device),
+            samples.names,
         )
 
     def scaled(self, factor: float) -> Resident:
@@ -127,6 +175,35 @@ class Resident(Shown):
         begun = torch.zeros_like(seen)
         begun[:, bars - 1 :] = seen[:, : max(seen.shape[1] - bars + 1, 0)]
         return self.known & begun
+
+
+def _features(samples: Samples, device: str) -> tuple[Tensor, np.ndarray]:
+    """Features of shape (assets, bars, columns) in 32 bits, and what they are less."""
+    given = samples.features
+    offset = np.zeros(given.shape[2]) if samples.offset is None else samples.offset
+    if not isinstance(given, np.ndarray):  # an array on a GPU
+        return torch.utils.dlpack.from_dlpack(given.transpose(1, 0, 2)).to(
+            device
+        ).contiguous(), offset
+    if given.dtype == np.float32:
+        features = torch.from_numpy(np.ascontiguousarray(given.transpose(1, 0, 2)))
+    else:  # large levels stay exact where the first known value is taken off first
+        finite = np.isfinite(given).reshape(-1, given.shape[2])
+        first = given.reshape(-1, given.shape[2])[finite.argmax(axis=0), np.arange(given.shape[2])]
+        first = np.nan_to_num(first)
+        features = torch.empty((given.shape[1], given.shape[0], given.shape[2]))
+        for j in range(len(features)):
+            features[j] = torch.from_numpy(given[:, j] - first)
+        offset = offset + first
+    crossed("up", "features", features.nbytes)
+    return features.to(device), offset
+
+
+def _up(values: np.ndarray, device: str) -> Tensor:
+    """A table of labels or weights on a device, in 32 bits."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    crossed("up", "labels", tensor.nbytes)
+    return tensor.to(device)
 
 
 @dataclass(frozen=True)

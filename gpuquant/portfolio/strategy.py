@@ -17,11 +17,11 @@ import numpy as np
 from gpuquant.backtesting.engine import backtest
 from gpuquant.backtesting.result import Backtest
 from gpuquant.costs.base import Cost
-from gpuquant.data.calendar import bars_at, dates_of
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device, resolve_device
 from gpuquant.errors import DataError, GpuquantError, InputError, NotTrained
-from gpuquant.features.base import Feature
+from gpuquant.features.frame import Frame
+from gpuquant.features.table import FeatureTable, listed
 from gpuquant.forecast import Forecast, information_coefficient, mean_information
 from gpuquant.progress import bar
 from gpuquant.shown import Shown, identity
@@ -78,32 +78,9 @@ class Strategy(Shown):
     sizing: Sizing
     trained: Trained | None = None
 
-    def compute(
-        self,
-        panel: Panel,
-        device: Device,
-        seconds: dict[str, float] | None = None,
-        count: int | None = None,
-    ) -> np.ndarray:
-        """Every feature, shape (bars, assets, columns); of the last `count` bars alone where
-        that is given.
-        """
-        last = panel.bars if count is None else min(count, panel.bars)
-        if not self.features:
-            raise InputError("features is empty: a strategy needs at least one")
-        parts = []
-        with bar(len(self.features), "features") as tick:
-            for feature in self.features:
-                start = time.perf_counter()
-                parts.append(
-                    feature.latest(panel, device, last)
-                    if isinstance(feature, Feature)
-                    else _own(feature, panel)[-last:]
-                )
-                if seconds is not None:
-                    name = type(feature).__name__
-                    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
-                tick(1)
+    def compute(self, panel: Panel, device: Device) -> np.ndarray:
+        """Every feature at every bar, shape (bars, assets, columns), on the host."""
+        parts = [device.get(f.compute(panel, device), "features") for f in listed(self.features)]
         return np.concatenate(parts, axis=2)
 
     def train(
@@ -130,7 +107,7 @@ class Strategy(Shown):
             Of features and networks.
         """
         from gpuquant.learn.learner import walk_forward
-        from gpuquant.learn.windows import Samples, torch_device
+        from gpuquant.learn.windows import torch_device
 
         if not hasattr(splits, "folds"):
             raise InputError(
@@ -142,22 +119,22 @@ class Strategy(Shown):
             book.check()
         panel, device = Panel.of(prices), resolve_device(device)
         where = torch_device(device)
-        seconds: dict[str, float] = {}
-        features = self.compute(panel, device, seconds)
+        table = FeatureTable.of(self.features, panel, device)
         folds = list(splits.folds(panel.clock, self.learner.label_horizon))
-        folds = _with_history(folds, features)
+        folds = _with_history(folds, table.known)
         start = time.perf_counter()
         labels = self.learner.label(panel)
+        samples = _samples(table, panel, labels)
         with bar(len(folds), "training", progress) as tick:
             values, states = walk_forward(
                 self.learner,
-                Samples(features, labels),
+                samples,
                 folds,
                 cost=0.0 if costs is None else costs.per_unit_turnover,
                 device=where,
                 tick=tick,
             )
-        seconds["training"] = time.perf_counter() - start
+        seconds = {**table.seconds, "training": time.perf_counter() - start}
         forecast = Forecast(values, panel.dates, panel.assets, panel.timezone)
         done = replace(
             self,
@@ -194,10 +171,10 @@ class Strategy(Shown):
     def describe(self) -> dict[str, Any]:
         """What identifies this strategy in a ledger."""
         names = [
-            identity(f)
-            if isinstance(f, Feature)
-            else hashlib.sha256(np.ascontiguousarray(f.to_numpy()).tobytes()).hexdigest()
-            for f in self.features
+            hashlib.sha256(np.ascontiguousarray(f.frame.to_numpy()).tobytes()).hexdigest()
+            if isinstance(f, Frame)
+            else identity(f)
+            for f in listed(self.features)
         ]
         return {
             "features": names,
@@ -248,34 +225,50 @@ class Strategy(Shown):
         self, prices: Any, device: str | Device = "auto"
     ) -> tuple[Panel, np.ndarray, np.ndarray]:
         """Forecast and target weight of each asset at the last date, by the last model."""
-        from gpuquant.learn.windows import Samples, torch_device
+        from gpuquant.learn.windows import torch_device
 
         panel, device, trained = Panel.of(prices), resolve_device(device), self.fitted()
-        seen = getattr(
-            self.learner, "window", None
-        )  # a learner without a window may read all of the past
-        features = self.compute(panel, device, count=None if seen is None else RECENT + seen - 1)
-        rows = np.arange(max(len(features) - RECENT, 0), len(features))
-        forecast = np.full(panel.close.shape, np.nan)
-        forecast[len(forecast) - len(rows) :] = self.learner.predict(
-            trained.states[-1], Samples(features), rows, device=torch_device(device)
+        forecast, rows = self._recent(panel)
+        seen = getattr(self.learner, "window", None)
+        count = None if seen is None else len(rows) + seen - 1  # without a window, all of the past
+        table = FeatureTable.of(self.features, panel, device, count)
+        forecast[rows] = self.learner.predict(
+            trained.states[-1],
+            _samples(table, panel),
+            np.arange(len(table.known) - len(rows), len(table.known)),
+            device=torch_device(device),
         )
         if np.isnan(forecast[-1]).all():
             raise DataError("no asset knows every feature at the last date: give longer prices")
-        return (
-            panel,
-            forecast[-1],
-            np.nan_to_num(self._sized(forecast, panel)[-1]),
-        )
+        return panel, forecast[-1], np.nan_to_num(self._sized(forecast, panel)[-1])
+
+    def _recent(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+        """The forecasts that were made out of sample, and the bars that have none yet: those after
+        them, RECENT at most, and always the last bar, whose prices may be new.
+        """
+        made = self.fitted().forecast
+        forecast = made.on(panel.dates, panel.assets)
+        last = made.dates[made.rows[-1]]
+        first = int(np.searchsorted(panel.dates, last, side="right"))
+        first = min(max(first, panel.bars - RECENT), panel.bars - 1)
+        return forecast, np.arange(first, panel.bars)
 
 
-def _with_history(folds: list[Fold], features: np.ndarray) -> list[Fold]:
+def _samples(table: FeatureTable, panel: Panel, labels: np.ndarray | None = None) -> Any:
+    """What a learner takes, with names for its messages."""
+    from gpuquant.learn.windows import Names, Samples
+
+    names = Names(table.columns, panel.dates[-len(table.known) :], panel.assets)
+    return Samples(table.values, labels, offset=table.offset, names=names)
+
+
+def _with_history(folds: list[Fold], known: np.ndarray) -> list[Fold]:
     """The folds that know every feature of an asset in half of their training bars, and in
     FEWEST_BARS at least.
     """
-    known = np.isfinite(features).all(axis=2).any(axis=1)
+    some = np.asarray(known.any(axis=1))
     enough = [
-        fold for fold in folds if known[fold.train].sum() >= max(FEWEST_BARS, len(fold.train) // 2)
+        fold for fold in folds if some[fold.train].sum() >= max(FEWEST_BARS, len(fold.train) // 2)
     ]
     if not enough:
         raise DataError(
@@ -283,29 +276,3 @@ def _with_history(folds: list[Fold], features: np.ndarray) -> list[Fold]:
             f"{FEWEST_BARS} at least: give longer prices or shorter lookbacks"
         )
     return enough
-
-
-def _own(values: Any, panel: Panel) -> np.ndarray:
-    """A caller's frame as one feature."""
-    if not hasattr(values, "reindex"):
-        raise InputError(
-            f"feature {type(values).__name__}: must be a feature or a frame of dates by assets"
-        )
-
-    given = dates_of(values.index)[0]
-    if not given.is_unique:
-        raise DataError(f"a feature's frame: the date {given[given.duplicated()][0]} stands twice")
-    absent = [a for a in panel.assets if a not in {str(c) for c in values.columns}]
-    if absent:
-        raise DataError(f"a feature's frame lacks the asset {absent[0]!r}")
-    inside = np.asarray(
-        (given >= panel.dates[0]) & (given <= panel.dates[-1])
-    )  # a longer history than the prices' is no mistake
-    if not inside.any():
-        raise DataError("a feature's frame has none of the dates of the prices")
-    rows = values[inside]
-    out = np.full(panel.close.shape, np.nan)
-    out[bars_at(rows.index, panel.dates, panel.timezone, "a feature's dates")] = rows.set_axis(
-        [str(c) for c in values.columns], axis=1
-    )[list(panel.assets)].to_numpy(dtype=np.float64)
-    return out[..., None]

@@ -175,7 +175,7 @@ def _of_strategy(strategy: Any, panel: Panel) -> np.ndarray:
     from gpuquant.device import resolve_device
 
     for k, feature in enumerate(strategy.features):
-        if not hasattr(feature, "lookback"):
+        if getattr(feature, "made_before", not hasattr(feature, "lookback")):
             raise InputError(
                 f"features[{k}] = {type(feature).__name__}: was made before and cannot be checked, "
                 "since it cannot be made anew from fewer prices; make it a Feature, or check the "

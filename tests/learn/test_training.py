@@ -161,7 +161,7 @@ def test_samples_go_up_once():
     with transfer_log() as log:
         for fold in range(3):
             learner.predict(learner.fit(data, ROWS, fold=fold), data, np.arange(310, 320))
-    assert log.times("samples") == 1
+    assert log.times("features") == log.times("labels") == 1
 
 
 def test_a_loss_of_the_callers():
