@@ -272,8 +272,8 @@ def level_of(level: Any) -> float:
 
 
 def sharpe_error(returns: Any, periods: float | None = None) -> Any:
-    """Standard error of the annualised Sharpe ratio (Lo, 2002; Mertens, 2002: skew and fat tails
-    counted).
+    """Standard error of the annualised Sharpe ratio (Lo, 2002; Mertens, 2002): skew, fat tails and
+    the dependence of each return on the one before are counted; see `sums.persistence`.
     """
     return _measure("sharpe_error", returns, periods)
 

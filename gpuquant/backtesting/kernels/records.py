@@ -63,12 +63,14 @@ class Moments(Record):
     under: float  # 1 - equity / peak, and its square
     under2: float
     cross: float  # return times the benchmark's
+    lagged: float  # return times the return of the bar before
 
 
 class Account(Record):
     """The state of one account."""
 
     cash: float
+    last_return: float  # of the bar before the block
     equity: float  # by which orders are sized and turnover is measured
     alive: bool  # until everything is lost
     positions: float  # how many are open

@@ -18,6 +18,7 @@ def update_moments(run: Run, account: Account, tally: Tally, block: Block, t0, h
     the best and worst return and the drawdown.
     """
     new_extremes, new_levels = add_returns(account, tally, block)
+    add_lagged(account, block)
     if flags.benchmark:
         for q in unrolled(PLACES):
             cross = 0.0
@@ -91,6 +92,18 @@ def add_returns(account: Account, tally: Tally, block: Block):
     return extremes, levels
 
 
+def add_lagged(account: Account, block: Block):
+    """Add each return of a block times that of the bar before."""
+    for q in unrolled(PLACES):
+        lagged = 0.0
+        for g in unrolled(BLOCK // PLACES):
+            p = g * PLACES + q
+            before = account.last_return if p == 0 else block.returns[p - 1]
+            lagged += block.returns[p] * before
+        block.moments[q].lagged += lagged
+    account.last_return = block.returns[BLOCK - 1]  # of a whole block: no other follows a part
+
+
 def add_extremes(tally: Tally, block: Block, begins, here):
     """The best and the worst return, from place `begins` on: bar 0 may have none."""
     best = tally.best_return
@@ -158,6 +171,7 @@ def add_drawdowns(account: Account, block: Block, here, new_levels):
 def add_still(account: Account, tally: Tally, block: Block, equity, t0, here):
     """Add a block in which the equity stood still."""
     below = 1.0 - equity / account.peak
+    account.last_return = 0.0
     block.moments[0].under += here * below
     block.moments[0].under2 += here * below * below
     if t0 + here > ORIGIN:
