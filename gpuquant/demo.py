@@ -216,6 +216,9 @@ def _summary(
         "sharpe_std_error": measures.sharpe_error(returns),
         "equal_weight_sharpe": measures.sharpe(base),
         "equal_weight_sharpe_std_error": measures.sharpe_error(base),
+        "excess": float(result.excess().mean() * result.account.account.periods),
+        "excess_sharpe": measures.sharpe(result.excess()),
+        "excess_sharpe_std_error": measures.sharpe_error(result.excess()),
         "deflated_sharpe": result.deflated_sharpe(),
         "trials": result.ledger.trials()[0] if result.ledger else 1,
         "ic": with_them.ic[0],
@@ -248,13 +251,17 @@ def _summary_text(s: dict[str, Any], folder: Path) -> str:
         [
             f"in {s['seconds']:.0f} s, {joules}",
             (
+                f"  excess over equal weight            {s['excess']:+.1%} a year, its Sharpe "
+                f"ratio {s['excess_sharpe']:.2f} +- {s['excess_sharpe_std_error']:.2f}"
+            ),
+            (
                 f"  Sharpe after costs, out of sample   {s['sharpe']:.2f} +- "
                 f"{s['sharpe_std_error']:.2f}   (equal weight {s['equal_weight_sharpe']:.2f} "
                 f"+- {s['equal_weight_sharpe_std_error']:.2f})"
             ),
             (
                 f"  deflated                            {s['deflated_sharpe']:.2f}   "
-                f"(probability of beating the luck of {s['trials']} trials)"
+                f"(probability that the excess beats the luck of {s['trials']} trials)"
             ),
             (
                 f"  IC with simulated and rule features {s['ic']:+.4f} +- "

@@ -60,9 +60,8 @@ def from_sums(
     market : array, shape (bars,), optional
         Returns of a benchmark, for alpha and beta.
     """
-    n = float(bars)
+    n, root = float(bars), math.sqrt(periods)
     years = n / periods
-    root = math.sqrt(periods)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = sums["s1"] / n
         second = sums["s2"] - n * mean * mean
@@ -84,7 +83,7 @@ def from_sums(
         ulcer = np.sqrt(sums["under2"] / n)
         has_tail = np.abs(sums["low5"]) > STILL * np.abs(sums["high5"])
         spread = np.maximum(1.0 - skew * ratio + 0.25 * (fourth - 1.0) * ratio**2, 0.0)
-        spread = spread * persistence(sums["lagged"], sums["s1"], second, n)
+        spread *= persistence(sums["lagged"], sums["s1"], second, n)
         out = {
             "total_return": sums["growth"] - 1.0,
             "cagr": growth,

@@ -250,7 +250,9 @@ def test_the_leak_check_covers_releases_and_refuses_frames(bars):
     table = pd.DataFrame({"asset": ["A"], "known_at": [bars.dates[100]], "earnings": [1.0]})
     strategy = gq.Strategy(
         features=[features.Momentum(), features.Released(table, ["earnings"])],
-        learner=learn.Learner(learn.networks.MLP()),
+        learner=learn.Learner(
+            learn.networks.MLP(), ensemble=1, training=learn.TrainingConfig(steps=2)
+        ),
         sizing=sizing.Equal(),
     )
     assert not gq.validation.lookahead.check(strategy, bars, cuts=20)

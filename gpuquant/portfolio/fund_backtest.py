@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import measures
-from gpuquant.backtesting.engine import backtest
 from gpuquant.backtesting.result import Backtest
 from gpuquant.backtesting.summary import LINES, shown
 from gpuquant.costs.base import Cost
 from gpuquant.data.panel import Panel
 from gpuquant.errors import unknown
+from gpuquant.portfolio.benchmark import equal_weight, excess
 from gpuquant.shown import Shown
 from gpuquant.validation.overfitting import Counted, TrialLog, uncounted
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ONE_TRIAL = "nothing is deflated: one trial is counted; ledger= counts all that is tried"
 TOLD = ("cagr", "volatility", "max_drawdown", "turnover", "fees")
 
 
@@ -58,6 +59,8 @@ class FundBacktest(Shown):
     costs : Cost or None
     ic : tuple of float
         Mean information coefficient and its standard error.
+    sample : str
+        How the dates are out of sample.
     """
 
     account: Backtest
@@ -65,6 +68,7 @@ class FundBacktest(Shown):
     panel: Panel
     costs: Cost | None
     ic: tuple[float, float]
+    sample: str
     ledger: TrialLog | Counted | None = None
 
     @property
@@ -97,34 +101,45 @@ class FundBacktest(Shown):
 
     @uncounted()
     def benchmark(self, name: str = "equal_weight") -> Backtest:
-        """A naive account over the same bars and costs: every asset the same share, bought once
-        a month.
+        """A naive account over the same bars and costs: every asset that is listed the same
+        share, bought once a month.
         """
         if name != "equal_weight":
             raise unknown("benchmark", name, ("equal_weight",))
-        months = self.panel.clock.astype("datetime64[M]")
-        first = np.concatenate([[True], months[1:] != months[:-1]])
-        weights = np.full(self.panel.close.shape, np.nan)
-        weights[first] = 1.0 / len(self.panel.assets)
-        return backtest(
-            self.panel,
-            weights=weights,
-            costs=self.costs,
-            cash=self.account.account.cash,
-            fill=self.meta["fill"],
-        )
+        return equal_weight(self.panel, self.costs, self.account.account.cash, self.meta["fill"])
 
-    def deflated_sharpe(self) -> float:
-        """Probability that the true Sharpe ratio is above the best ratio that the trials in the
-        ledger would reach by luck; without a ledger there is one trial.
+    def excess(self, benchmark: str = "equal_weight") -> pd.Series:
+        """Returns less those of a naive account, per bar: what the strategy adds to holding the
+        market.
+        """
+        return excess(self.account, self.benchmark(benchmark))
+
+    def deflated_sharpe(self, benchmark: str = "equal_weight") -> float:
+        """Probability that the true Sharpe ratio of the excess return is above the best ratio that
+        the trials in the ledger would reach by luck; without a ledger there is one trial.
         """
         trials, spread = self.ledger.trials() if self.ledger else (1, 0.0)
-        return measures.deflated_sharpe(self.returns.to_numpy(), trials, spread)
+        return measures.deflated_sharpe(self.excess(benchmark).to_numpy(), trials, spread)
+
+    def headline(self) -> str:
+        """The excess over equal weight with its error, and its luck."""
+        beyond, periods = self.excess(), self.account.account.periods
+        ratio, error = (f(beyond, periods) for f in (measures.sharpe, measures.sharpe_error))
+        trials = self.ledger.trials()[0] if self.ledger else 1
+        luck = (
+            f"deflated Sharpe: probability {self.deflated_sharpe():.2f} of a ratio above the luck "
+            f"of {trials} recorded trials"
+            if trials > 1
+            else ONE_TRIAL
+        )
+        return (
+            f"excess over equal weight {beyond.mean() * periods:+.1%} a year, its Sharpe ratio "
+            f"{ratio:.2f} +- {error:.2f}; {luck}"
+        )
 
     def summary(self) -> str:
         """Out-of-sample figures after costs, beside the equal-weight baseline."""
         base = self.benchmark()
-        trials = self.ledger.trials()[0] if self.ledger else 1
         rows = [
             ("", "fund", "equal weight"),
             *(
@@ -143,19 +158,11 @@ class FundBacktest(Shown):
         text = "\n".join(f"{a:<18}{b:>16}{c:>16}" for a, b, c in rows)
         dates = self.panel.clock.astype("datetime64[D]")
         return (
-            f"out of sample {dates[0]} to {dates[-1]}, "
+            f"out of sample {dates[0]} to {dates[-1]} ({self.sample}), "
             f"{'without costs: trading is free here' if self.costs is None else 'after costs'}, "
             "filled at the "
-            f"{'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{text}\n"
-            f"information coefficient {self.ic[0]:+.4f} +- {self.ic[1]:.4f}\n"
-            + (
-                (
-                    f"deflated Sharpe: probability {self.deflated_sharpe():.2f} of a Sharpe "
-                    f"ratio above the luck of {trials} recorded trials"
-                )
-                if trials > 1
-                else "nothing is deflated: one trial is counted; ledger= counts all that is tried"
-            )
+            f"{'next bar' if self.meta['fill'] == 'next' else 'same close'}\n{self.headline()}\n"
+            f"{text}\ninformation coefficient {self.ic[0]:+.4f} +- {self.ic[1]:.4f}"
         )
 
     def _repr_html_(self) -> str:

@@ -26,7 +26,8 @@ from gpuquant.features.base import Feature
 from gpuquant.forecast import Forecast
 from gpuquant.portfolio import snapshot
 from gpuquant.portfolio.portfolio import Portfolio
-from gpuquant.portfolio.strategy import Strategy, Trained
+from gpuquant.portfolio.strategy import Strategy
+from gpuquant.portfolio.trained import LATER_DATA, WALK_FORWARD, Trained
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.validation.overfitting import Counted, TrialLog
 
@@ -150,6 +151,7 @@ def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
     recipe = {
         "strategy": serialize.encode(replace(strategy, trained=None), known),
         "ic": list(trained.ic),
+        "sample": trained.sample,
         "seconds": {name: float(v) for name, v in trained.seconds.items()},
     }
     return {
@@ -169,7 +171,7 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
     path = _file(files, f"{k}.json", folder)
     kept = serialize.fits_schema(
         serialize.read_json(path),
-        {"strategy": dict[str, Any], "ic": list[float], "seconds": dict[str, float]},
+        {"strategy": dict[str, Any], "ic": list[float], "sample": str, "seconds": dict[str, float]},
         str(path),
     )
     made = serialize.decode(kept["strategy"], known, str(path))
@@ -200,12 +202,19 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
             f"{place}: must hold a number for each of the {len(forecast.dates)} dates of "
             f"{files[f'{k}.parquet']}"
         )
+    if kept["sample"] not in (WALK_FORWARD, LATER_DATA):
+        raise DataError(
+            f"{path}: sample = {kept['sample']!r}: must be {WALK_FORWARD!r} or {LATER_DATA!r}"
+        )
     if len(kept["ic"]) != 2:
         raise DataError(f"{path}: ic must be a mean and its error, got {len(kept['ic'])} numbers")
     mean, error = kept["ic"]
     information = beside["information"].to_numpy()
     return replace(
-        made, trained=Trained(states, forecast, information, (mean, error), kept["seconds"])
+        made,
+        trained=Trained(
+            states, forecast, information, (mean, error), kept["sample"], kept["seconds"]
+        ),
     )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant import disk
-from gpuquant.backtesting.page import ONE_TRIAL
 from gpuquant.reporting import html
 from gpuquant.reporting.html import FIGURES, Words
 
@@ -51,25 +50,18 @@ def _lead(fund: FundBacktest) -> str:
     span = fund.panel.clock.astype("datetime64[D]")
     costs = "without costs: trading is free here" if fund.costs is None else "after costs"
     return (
-        f"Out of sample {span[0]} to {span[-1]}, {len(fund.panel.assets)} assets, {costs}, "
+        f"Out of sample {span[0]} to {span[-1]} ({fund.sample}), {len(fund.panel.assets)} assets, "
+        f"{costs}, "
         f"filled at the {'next bar' if fund.meta['fill'] == 'next' else 'same close'}."
     )
 
 
 def _headline(fund: FundBacktest) -> str:
-    trials = fund.ledger.trials()[0] if fund.ledger else 1
     ratio, error = (float(fund.account.measures[name][0]) for name in ("sharpe", "sharpe_error"))
-    deflated = (
-        f"Deflated Sharpe: probability <b>{fund.deflated_sharpe():.2f}</b> of a Sharpe ratio "
-        f"above the luck of {trials} recorded trials; "
-        if trials > 1
-        else ""
-    )
+    line = fund.headline().replace("+-", "&plusmn;")
     return (
-        f"{deflated}Sharpe {ratio:.2f} &plusmn; {error:.2f}; information coefficient "
-        f"{fund.ic[0]:+.4f} &plusmn; {fund.ic[1]:.4f}. "
-        "Holding a rising market counts as skill here, so read it beside the "
-        f"baseline.{'' if trials > 1 else ' ' + ONE_TRIAL}"
+        f"<b>{line[0].upper()}{line[1:]}.</b> Sharpe ratio {ratio:.2f} &plusmn; {error:.2f}; "
+        f"information coefficient {fund.ic[0]:+.4f} &plusmn; {fund.ic[1]:.4f}."
     )
 
 

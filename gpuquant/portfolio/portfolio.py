@@ -123,7 +123,8 @@ class Portfolio(Shown):
             raise InputError(f"cash = {self.cash}: a back-test needs cash > 0")
         panel, _ = strategy.weights(prices)
         account, weights = strategy.backtest(prices, costs=costs, fill=fill, cash=self.cash)
-        return FundBacktest(account, weights, panel, costs, strategy.fitted().ic, self.ledger)
+        trained = strategy.fitted()
+        return FundBacktest(account, weights, panel, costs, trained.ic, trained.sample, self.ledger)
 
     def price(
         self, market: Market, *, greeks: bool = False, progress: bool | None = None, **how: Any

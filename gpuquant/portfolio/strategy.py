@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from gpuquant.errors import DataError, GpuquantError, InputError, NotTrained
 from gpuquant.features.frame import Frame
 from gpuquant.features.table import FeatureTable, listed
 from gpuquant.forecast import Forecast, information_coefficient, mean_information
+from gpuquant.portfolio.benchmark import equal_weight, excess
+from gpuquant.portfolio.trained import Trained, sample_of
 from gpuquant.progress import bar
 from gpuquant.shown import Shown, identity
 from gpuquant.sizing.base import Sizing
@@ -31,31 +33,6 @@ from gpuquant.validation.splits import Fold
 
 FEWEST_BARS = 63  # a fold needs at least this many training bars with every feature
 RECENT = 252  # bars of forecasts that the sizing at the last date may read
-
-
-@dataclass(frozen=True)
-class Trained(Shown):
-    """The result of training.
-
-    Attributes
-    ----------
-    states : list
-        The model of each fold.
-    forecast : Forecast
-        Forecasts for every test date, by the model that was trained before that date.
-    information : array, shape (bars,)
-        Information coefficient of each test bar.
-    ic : tuple of float
-        Mean information coefficient and its standard error; see `forecast.mean_information`.
-    seconds : mapping
-        Run time of each feature and of the training.
-    """
-
-    states: list[Any]
-    forecast: Forecast
-    information: np.ndarray
-    ic: tuple[float, float]
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +60,10 @@ class Strategy(Shown):
         parts = [device.get(f.compute(panel, device), "features") for f in listed(self.features)]
         return np.concatenate(parts, axis=2)
 
+    def samples(self, panel: Panel, device: Device) -> Any:
+        """What the learner learns from: `learn.Samples`, the features and labels of a panel."""
+        return _samples(FeatureTable.of(self.features, panel, device), panel, self.learner)
+
     def train(
         self,
         prices: Any,
@@ -102,7 +83,8 @@ class Strategy(Shown):
         costs : Cost, optional
             Charged in the loss.
         ledger : path or TrialLog, optional
-            Where this trial is recorded, with the Sharpe ratio of its out-of-sample bars.
+            Where this trial is recorded, with the Sharpe ratio of its excess over equal weight out
+            of sample.
         device : str
             Of features and networks.
         """
@@ -123,8 +105,7 @@ class Strategy(Shown):
         folds = list(splits.folds(panel.clock, self.learner.label_horizon))
         folds = _with_history(folds, table.known)
         start = time.perf_counter()
-        labels = self.learner.label(panel)
-        samples = _samples(table, panel, labels)
+        samples = _samples(table, panel, self.learner)
         with bar(len(folds), "training", progress) as tick:
             values, states = walk_forward(
                 self.learner,
@@ -141,8 +122,9 @@ class Strategy(Shown):
             trained=Trained(
                 states,
                 forecast,
-                information_coefficient(values, labels),
-                mean_information(values, labels, self.learner.label_horizon - 1),
+                information_coefficient(values, samples.labels),
+                mean_information(values, samples.labels, self.learner.label_horizon - 1),
+                sample_of(folds),
                 seconds,
             ),
         )
@@ -153,7 +135,10 @@ class Strategy(Shown):
     def _record(self, book: TrialLog, panel: Panel, costs: Cost | None, splits: Any) -> None:
         """Add this training to the log of trials."""
         with uncounted():  # this back-test is recorded below, with its description
-            returns = self.backtest(panel, costs=costs)[0].returns().to_numpy()[:, 0]
+            account, _ = self.backtest(panel, costs=costs)
+            out_of_sample, _ = self.weights(panel)
+            base = equal_weight(out_of_sample, costs, account.account.cash, "next")
+            returns = excess(account, base).to_numpy()
         what = {
             **self.describe(),
             "costs": identity(costs),
@@ -254,11 +239,12 @@ class Strategy(Shown):
         return forecast, np.arange(first, panel.bars)
 
 
-def _samples(table: FeatureTable, panel: Panel, labels: np.ndarray | None = None) -> Any:
-    """What a learner takes, with names for its messages."""
+def _samples(table: FeatureTable, panel: Panel, learner: Any = None) -> Any:
+    """What a learner takes, with its labels, and names for its messages."""
     from gpuquant.learn.windows import Names, Samples
 
     names = Names(table.columns, panel.dates[-len(table.known) :], panel.assets)
+    labels = None if learner is None else learner.label(panel)
     return Samples(table.values, labels, offset=table.offset, names=names)
 
 

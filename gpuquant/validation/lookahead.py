@@ -83,7 +83,8 @@ def check(
     ----------
     strategy : callable, Rule, Feature or Strategy
         A function from prices to a frame, series or array with a row for each bar; or a member of
-        the library. Two runs must give the same output.
+        the library. Two runs must give the same output. Of a Strategy the features, the sizing, the
+        labels and the learner are checked; the learner is trained twice for that.
     prices : DataFrame, dict of DataFrames, or Panel
         The argument of the function.
     knows : str
@@ -145,6 +146,8 @@ def check(
             tick(1)
     if not tried:
         raise InputError(f"strategy: runs on no part of the prices: {last}")
+    if hasattr(strategy, "samples"):
+        return learning_leak(strategy, data, draw, tried)
     return Leaks(False, None, None, "", "", tried)
 
 
@@ -168,10 +171,44 @@ def _runner(strategy: Any, prices: Any) -> tuple[Callable[[Any], Any], Any]:
     return strategy, prices
 
 
-def _of_strategy(strategy: Any, panel: Panel) -> np.ndarray:
-    """The features of a strategy, and the weights that its sizing gives to forecasts at random,
-    shape (bars, features and weights).
+def learning_leak(strategy: Any, panel: Panel, draw: np.random.Generator, tried: int) -> Leaks:
+    """Whether labels reach further than the learner says, or its forecasts depend on later bars.
+
+    The learner is trained twice on the same bars, whose labels end before bar t: once with the
+    prices, and once with other prices after bar t.
     """
+    from gpuquant.device import resolve_device
+
+    learner, device = strategy.learner, resolve_device("cpu")
+    span, t = learner.label_horizon, panel.bars * 3 // 4
+    both = [
+        strategy.samples(other, device)
+        for other in (panel, other_future(panel, t, draw, whole_bar=True))
+    ]
+    rows = max(t + 1 - span, 0)
+    labels = [one.labels[:rows] for one in both]
+    train, test = np.arange(rows), np.arange(t + 1)
+    forecasts = [learner.predict(learner.fit(one, train), one, test) for one in both]
+    for name, how, values in (
+        ("label", f"moves with prices later than the label_horizon of {span} bars", labels),
+        ("forecast", "moves with prices after the bar: the learner reads them", forecasts),
+    ):
+        before, after = (
+            dict(zip(panel.assets, np.asarray(one, np.float64).T, strict=True)) for one in values
+        )
+        leak = _compared(before, after, len(values[0]))
+        if leak is not None:
+            row, asset = leak
+            return Leaks(True, row, panel.dates[row], f"{name} of {asset}", how, tried + 1)
+    return Leaks(False, None, None, "", "", tried + 1)
+
+
+def _of_strategy(strategy: Any, panel: Panel) -> Any:
+    """The features of a strategy, and the weights that its sizing gives to forecasts at random, a
+    column for each asset.
+    """
+    import pandas as pd
+
     from gpuquant.device import resolve_device
 
     for k, feature in enumerate(strategy.features):
@@ -184,7 +221,11 @@ def _of_strategy(strategy: Any, panel: Panel) -> np.ndarray:
     features = strategy.compute(panel, resolve_device("cpu"))
     forecast = np.random.default_rng(SEED).normal(size=panel.close.shape)
     weights = strategy.sizing.size(forecast, panel.total_return_index)
-    return np.concatenate([features.reshape(panel.bars, -1), weights], axis=1)
+    names = [name for feature in strategy.features for name in feature.columns]
+    values = np.concatenate([features.reshape(panel.bars, -1), weights], axis=1)
+    columns = [f"{name} of {asset}" for asset in panel.assets for name in names]
+    columns += [f"weight of {asset}" for asset in panel.assets]
+    return pd.DataFrame(values, columns=columns)
 
 
 def _order(data: Any, bars: int, dates: Any) -> Iterator[int]:

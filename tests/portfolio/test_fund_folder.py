@@ -23,6 +23,7 @@ from gpuquant.features.base import Feature
 from gpuquant.learn import checkpoint
 from gpuquant.learn.train import TrainingConfig
 from gpuquant.portfolio import snapshot
+from gpuquant.portfolio.trained import WALK_FORWARD
 from tests.conftest import ROOT
 from tests.killing import killed
 
@@ -273,7 +274,14 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
     "JSON too deep": (lambda folder: forged(folder, "0.json", b"[" * 100_000), r"0\.json"),
     "another record in the strategy's place": (
         lambda folder: forged(
-            folder, "0.json", {"strategy": momentum(window=5), "ic": [0.0, 0.1], "seconds": {}}
+            folder,
+            "0.json",
+            {
+                "strategy": momentum(window=5),
+                "ic": [0.0, 0.1],
+                "sample": WALK_FORWARD,
+                "seconds": {},
+            },
         ),
         "must hold a Strategy",
     ),
@@ -291,6 +299,7 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
                     },
                 },
                 "ic": [0.0, 0.1],
+                "sample": WALK_FORWARD,
                 "seconds": {},
             },
         ),
@@ -306,6 +315,7 @@ HOSTILE = {  # what is done to a saved fund, and what the refusal says
                     "fields": {"features": [], "learner": None, "sizing": momentum(window=5)},
                 },
                 "ic": [0.0, 0.1],
+                "sample": WALK_FORWARD,
                 "seconds": {},
             },
         ),

@@ -211,7 +211,8 @@ def test_the_tear_sheet_is_one_small_offline_page(walk_panel, tmp_path):
         "Exposure",
         "Costs",
         "equal weight",
-        "Nothing is deflated",
+        "nothing is deflated",
+        "Excess over equal weight",
     ):
         assert word in text
     assert "Sharpe" in result.summary() and result._repr_html_().startswith("<pre>")

@@ -1,5 +1,7 @@
 """Leaks of thirty planted kinds are found, and named; thirty honest strategies are let through."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -285,3 +287,59 @@ def test_what_cannot_be_checked_is_said():
         gq.validation.lookahead.check(lambda p: p.mean(), frame())
     with pytest.raises(InputError, match="must be a function of prices"):
         gq.validation.lookahead.check(3, frame())
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A learner of a few lines: the mean label of each asset."""
+
+    horizon: int = 2
+    looks: int = 0  # bars that its labels reach beyond what it says
+    standardises: bool = False  # by all rows that it sees
+
+    @property
+    def label_horizon(self):
+        return 1 + self.horizon
+
+    def label(self, prices):
+        from gpuquant.learn import labels
+
+        return labels.forward_return(prices, self.horizon + self.looks)
+
+    def fit(self, samples, rows, *, fold=0, cost=0.0, device="cpu"):
+        return np.nanmean(samples.labels[rows], axis=0)
+
+    def predict(self, state, samples, rows, *, device="cpu"):
+        x = samples.features[..., 0]
+        scale = np.nanstd(x) if self.standardises else 1.0
+        return state * x[rows] / scale
+
+
+@pytest.mark.parametrize(
+    ("learner", "leak"),
+    [(Mean(), None), (Mean(looks=1), "label"), (Mean(standardises=True), "forecast")],
+)
+def test_labels_and_learners_are_checked(walk_panel, learner, leak):
+    strategy = gq.Strategy(
+        features=[gq.features.Momentum(window=5)], learner=learner, sizing=gq.sizing.Equal()
+    )
+    found = gq.validation.lookahead.check(strategy, walk_panel, cuts=5, progress=False)
+    assert bool(found) == (leak is not None), found
+    if leak:
+        assert found.feature.startswith(leak) and "moves" in found.how
+
+
+def test_a_leak_of_a_strategy_is_named_by_feature_and_asset(walk_panel):
+    class Tomorrow(gq.features.Momentum):
+        abstract = True
+
+        def compute(self, panel, device):
+            return np.roll(super().compute(panel, device), -1, axis=0)
+
+    strategy = gq.Strategy(
+        features=[gq.features.Momentum(window=3), Tomorrow(window=7)],
+        learner=Mean(),
+        sizing=gq.sizing.Equal(),
+    )
+    found = gq.validation.lookahead.check(strategy, walk_panel, cuts=5, progress=False)
+    assert found.feature == "momentum_7 of A"
