@@ -16,6 +16,15 @@ _NAMES = {
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
-    if name in ("networks", "losses", "labels", "checkpoint", "windows", "learner", "train"):
+    if name in (
+        "networks",
+        "losses",
+        "labels",
+        "weights",
+        "checkpoint",
+        "windows",
+        "learner",
+        "train",
+    ):
         return importlib.import_module(f"gpuquant.learn.{name}")
     raise AttributeError(f"module 'gpuquant.learn' has no attribute {name!r}")

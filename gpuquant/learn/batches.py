@@ -69,6 +69,7 @@ class Batches:
             self.choices = torch.nonzero(_runs(bars, self.length))[:, 0]
             fewest = 1 if kind == "bars" else FEWEST_RUNS
             self.count = max(fewest, size // (self.length * assets))
+        self.chances = self._chances()
         if not len(self.choices) or (kind == "runs" and self.length < 2):
             raise DataError(
                 "no window of training bars has every feature and a label: the history is shorter "
@@ -76,9 +77,24 @@ class Batches:
             )
 
     def draw(self, generator: torch.Generator) -> Batch:
-        """A batch at random, with replacement."""
-        at = torch.randint(len(self.choices), (self.count,), generator=generator)
-        return self.take(at.to(self.choices.device))
+        """A batch at random, with replacement; a choice comes as often as its weight says."""
+        if self.chances is None:
+            at = torch.randint(len(self.choices), (self.count,), generator=generator)
+            return self.take(at.to(self.choices.device))
+        drawn = torch.rand(self.count, generator=generator, dtype=torch.float64)
+        at = torch.searchsorted(self.chances, drawn.to(self.chances.device) * self.chances[-1])
+        return self.take(at.clamp(max=len(self.choices) - 1))
+
+    def _chances(self) -> Tensor | None:
+        """Running sums of the weights of the choices; of a run, those of all its labels."""
+        weights = self.resident.weights
+        if weights is None:
+            return None
+        counted = (weights * self.usable).double()
+        if self.kind == "windows":
+            return torch.cumsum(counted.flatten()[self.choices], 0)
+        totals = torch.nn.functional.pad(torch.cumsum(counted.sum(dim=0), 0), (1, 0))
+        return torch.cumsum(totals[self.choices + self.length] - totals[self.choices], 0)
 
     def take(self, at: Tensor) -> Batch:
         """The batch of these choices."""

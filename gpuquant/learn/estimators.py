@@ -13,24 +13,28 @@ from torch import nn
 
 from gpuquant.errors import DataError
 from gpuquant.learn import members
-from gpuquant.learn.windows import Windows
+from gpuquant.learn.windows import Samples, Windows
 
 
 def fit(
-    estimator: Any, windows: Windows, labels: np.ndarray, rows: np.ndarray, seed: int, ensemble: int
+    estimator: Any, windows: Windows, samples: Samples, rows: np.ndarray, seed: int, ensemble: int
 ) -> tuple[list[Any], float]:
     """Copies of an estimator fitted to the windows that end at `rows`, and the deviation of their
     mean. A classifier learns the signs of labels; only an estimator with a `random_state` has
     several copies.
     """
     x, known = flat(windows, rows)
+    labels, weights = samples.labels, samples.weights
+    assert labels is not None
     y = labels[rows][known]
-    x, y = x[np.isfinite(y)], y[np.isfinite(y)]
+    use = np.isfinite(y)
+    more = {} if weights is None else {"sample_weight": weights[rows][known][use]}
+    x, y = x[use], y[use]
     if not len(y):
         raise DataError("no training bar has every feature and a label")
     wanted = np.sign(y) if hasattr(estimator, "predict_proba") else y
     copies = ensemble if "random_state" in parameters(estimator) else 1
-    models = [_seeded(estimator, seed + k).fit(x, wanted) for k in range(copies)]
+    models = [_seeded(estimator, seed + k).fit(x, wanted, **more) for k in range(copies)]
     size = float(np.std(mean_of(models, x)))
     return models, size if size > 0.0 else 1.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from gpuquant.learn import estimators, fitted, labels, members, train
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.losses.base import find
 from gpuquant.learn.train import TrainingConfig
+from gpuquant.learn.weights import product
 from gpuquant.learn.windows import Samples, Standardizer, Windows
 from gpuquant.shown import Shown, identity
 
@@ -44,13 +45,19 @@ class Learner(Shown):
         mse, ic, rank, sharpe, quantile or cross_entropy; a member of `learn.losses`; or a callable
         of (outputs, labels, mask), see `learn.losses.Loss`. An estimator uses its own loss.
     horizon : int
-        Holding period of the label, in bars.
+        Holding period in bars; the label is the return per bar of it.
     ensemble : int
         Number of seeds that are trained; their outputs are averaged.
     window : int
         Bars of features that are seen.
     training : TrainingConfig
         Steps, batch and learning rate of a network.
+    target : Label, optional
+        Another label, such as `learn.labels.Ranked(learn.labels.ForwardReturn(21))`, with a
+        horizon of its own.
+    weights : sequence of Weights
+        Of labels, multiplied, such as [learn.weights.TimeDecay(half_life=500)]: a network's batches
+        hold a label as often as its weight says; an estimator is given them as `sample_weight`.
     seed : int
         Seed of initialisation, batches and dropout; each fold and member has its own from it.
 
@@ -75,6 +82,8 @@ class Learner(Shown):
     ensemble: int = 8
     window: int = 1
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    target: Any = None
+    weights: Sequence[Any] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -90,6 +99,10 @@ class Learner(Shown):
                 "have fit and predict"
             )
         find(self.loss)
+        if self.target is not None and not hasattr(self.target, "of"):
+            raise InputError(
+                f"target = {self.target!r}: must be a label such as learn.labels.ForwardReturn(5)"
+            )
         for name in ("horizon", "ensemble", "window"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -98,7 +111,11 @@ class Learner(Shown):
     @property
     def label_horizon(self) -> int:
         """Bars after a bar that its label looks at: filled one bar later, held for the horizon."""
-        return 1 + self.horizon
+        return 1 + int(self._target.horizon)
+
+    @property
+    def _target(self) -> Any:
+        return labels.ForwardReturn(self.horizon) if self.target is None else self.target
 
     @property
     def is_network(self) -> bool:
@@ -106,10 +123,19 @@ class Learner(Shown):
         return members.is_network(self.estimator)
 
     def label(self, prices: Any) -> np.ndarray:
-        """Return per bar of a position decided at each bar, shape (bars, assets): what the
-        back-tester pays for it; see `labels.forward_return`.
+        """The label of each bar and asset: by default what the back-tester pays for a position that
+        is decided at the bar, per bar; see `labels.forward_return`.
         """
-        return labels.forward_return(prices, self.horizon)
+        return np.asarray(self._target.of(prices))
+
+    def weights_of(self, prices: Any, values: np.ndarray) -> np.ndarray | None:
+        """The weights of labels, shape (bars, assets); None where all count the same."""
+        if not self.weights:
+            return None
+        spans = np.full(values.shape, float(self.label_horizon))
+        if hasattr(self._target, "spans"):
+            spans = self._target.spans(prices)
+        return product(self.weights, values, spans)
 
     @train.usual_settings()
     def fit(
@@ -144,7 +170,7 @@ class Learner(Shown):
         seed = self.seed * MEMBERS + fold * FOLDS
         if not self.is_network:
             models, size = estimators.fit(
-                self.estimator, windows, samples.labels, rows, seed, self.ensemble
+                self.estimator, windows, samples, rows, seed, self.ensemble
             )
             return Fitted(windows.scale, models=models, size=size)
         loss = find(self.loss).charged(cost)
@@ -192,6 +218,11 @@ class Learner(Shown):
             "estimator": estimators.described(self.estimator),
             "loss": identity(find(self.loss)),
             **{name: getattr(self, name) for name in ("horizon", "ensemble", "window", "seed")},
+            **{
+                name: identity(getattr(self, name))
+                for name in ("target", "weights")
+                if getattr(self, name)
+            },
             "training": vars(self.training),
         }
 

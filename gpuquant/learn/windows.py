@@ -106,8 +106,8 @@ class Samples(Shown):
         if wrong.any():
             row, asset = (int(k) for k in np.argwhere(wrong)[0])
             raise DataError(
-                f"weights[{self.names.at(row, asset)}] = {weights[row, asset]!r}: must be finite "
-                "and >= 0"
+                f"weights[{self.names.at(row, asset)}] = {float(weights[row, asset])!r}: "
+                "must be finite and >= 0"
             )
 
     def on(self, device: str) -> Resident:

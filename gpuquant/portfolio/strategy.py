@@ -245,7 +245,8 @@ def _samples(table: FeatureTable, panel: Panel, learner: Any = None) -> Any:
 
     names = Names(table.columns, panel.dates[-len(table.known) :], panel.assets)
     labels = None if learner is None else learner.label(panel)
-    return Samples(table.values, labels, offset=table.offset, names=names)
+    weights = learner.weights_of(panel, labels) if hasattr(learner, "weights_of") else None
+    return Samples(table.values, labels, weights, table.offset, names)
 
 
 def _with_history(folds: list[Fold], known: np.ndarray) -> list[Fold]:
