@@ -31,9 +31,8 @@ class AdjustedBars:
         Scaled as the close of their bar.
     volume : array or None
         In shares of the first bar.
-    listed : array of bool
-    tradable : array of bool
-        As of the panel.
+    eligible : array of bool
+        Where an asset trades and belongs to the universe.
     dates : datetime64 array, shape (bars,)
         In local time.
     periods : float
@@ -45,8 +44,7 @@ class AdjustedBars:
     high: Any | None
     low: Any | None
     volume: Any | None
-    listed: Any
-    tradable: Any
+    eligible: Any
     dates: np.ndarray
     periods: float
 
@@ -70,8 +68,7 @@ class AdjustedBars:
             for name, array in {
                 "close": close,
                 **fields,
-                "listed": panel.listed,
-                "tradable": traded,
+                "eligible": panel.eligible,
             }.items()
         }
         return cls(dates=panel.clock, periods=panel.frequency.periods, **up)
@@ -88,10 +85,10 @@ class AdjustedBars:
         return *(self.field(name, user) for name in PRICES), self.close
 
     def market(self, values: Any) -> Any:
-        """The mean over the assets that trade at a bar, for all assets, shape (bars, assets); NaN
-        where an asset is not listed, 0 where none trades.
+        """The mean over the eligible assets of a bar, for all assets, shape (bars, assets); NaN
+        where an asset has no value, 0 where none is eligible.
         """
-        known = self.tradable & np.isfinite(values)
+        known = self.eligible & np.isfinite(values)
         total = np.where(known, values, 0.0).sum(axis=1, keepdims=True)
         mean = total / np.maximum(known.sum(axis=1, keepdims=True), 1)
         return np.where(np.isfinite(values), mean, np.nan)
@@ -107,5 +104,5 @@ class AdjustedBars:
 
     def _arrays(self) -> dict[str, Any]:
         """Every field of shape (bars, assets) that there is."""
-        names = (*PRICES, "close", "volume", "listed", "tradable")
+        names = (*PRICES, "close", "volume", "eligible")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}

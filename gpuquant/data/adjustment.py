@@ -29,6 +29,7 @@ class AdjustedPrices(Dated):
         splits: np.ndarray | None
         dividends: np.ndarray | None
         delistings: np.ndarray | None
+        members: np.ndarray | None
         allow_halts: bool
         assets: tuple[str, ...]
 
@@ -52,6 +53,11 @@ class AdjustedPrices(Dated):
     def tradable(self) -> np.ndarray:
         """Where an asset has a close, shape (bars, assets) of bool."""
         return np.isfinite(self.close)
+
+    @property
+    def eligible(self) -> np.ndarray:
+        """Where an asset trades and belongs to the universe, shape (bars, assets) of bool."""
+        return self.tradable if self.members is None else self.tradable & self.members
 
     @cached_property
     def listed(self) -> np.ndarray:

@@ -212,6 +212,19 @@ def duration(years: float) -> str:
     return "less than a minute"
 
 
+def within(clock: np.ndarray, first: Any, last: Any, timezone: str | None) -> np.ndarray:
+    """Which bars are not before `first` nor after `last`, in local time; a date without a time
+    means the whole day, None no end.
+    """
+    keep = np.ones(len(clock), bool)
+    if first is not None:
+        keep &= clock >= moment(first, timezone)
+    if last is not None:
+        end = moment(last, timezone)
+        keep &= (clock.astype(end.dtype) if np.datetime_data(end)[0] in "YMWD" else clock) <= end
+    return keep
+
+
 def same_zone(timezone: str | None, other: str | None, name: str) -> None:
     """Refuse dates in another time zone than the prices'."""
     if timezone != other:

@@ -18,9 +18,11 @@ from gpuquant.data import files, readers
 from gpuquant.data.adjustment import AdjustedPrices
 from gpuquant.data.arguments import flag
 from gpuquant.data.arrow import write_frame
-from gpuquant.data.calendar import check_calendar, moment
+from gpuquant.data.calendar import check_calendar, within
 from gpuquant.data.device_panel import DevicePanel, on_device
+from gpuquant.data.membership import members_at
 from gpuquant.data.panel_checks import EXTRA_FIELDS, check
+from gpuquant.data.panel_frame import panel_frame
 from gpuquant.data.panel_words import words_in_a_line, words_in_html
 from gpuquant.device import Device, on_host, resolve_device
 from gpuquant.errors import DataError, InputError, unknown
@@ -62,6 +64,9 @@ class Panel(AdjustedPrices):
     adjusted : bool, optional
         Whether prices are adjusted for splits and dividends; None if this is not known. The value
         is only shown; it changes no result.
+    members : array of bool, optional
+        Which assets belong to the universe at each bar: others have no features, labels and
+        forecasts there. `Panel.of` takes a frame.
 
     Examples
     --------
@@ -86,6 +91,7 @@ class Panel(AdjustedPrices):
     allow_halts: bool = False
     timezone: str | None = None
     adjusted: bool | None = None
+    members: np.ndarray | None = None
     _on: dict[str, DevicePanel] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -102,6 +108,7 @@ class Panel(AdjustedPrices):
         allow_halts: bool | None = None,
         adjusted: bool | None = None,
         exchange: str | None = None,
+        members: Any = None,
     ) -> Panel:
         """A panel from prices in any shape.
 
@@ -122,6 +129,8 @@ class Panel(AdjustedPrices):
             False ignores it; the default is True unless dividends are given.
         exchange : str, optional
             Such as XNYS: bars must be on each of its sessions, on no other day (extra `calendars`).
+        members : DataFrame of bool, optional
+            Dates by assets; a row counts until the next one.
 
         Raises
         ------
@@ -157,7 +166,11 @@ class Panel(AdjustedPrices):
             )
         if exchange is not None:
             check_calendar(panel.dates, panel.timezone, exchange)
-        return panel
+        if members is None:
+            return panel
+        return replace(
+            panel, members=members_at(members, panel.dates, panel.assets, panel.timezone)
+        )
 
     @classmethod
     def from_frames(cls, *, allow_halts: bool = False, **frames: Any) -> Panel:
@@ -193,14 +206,18 @@ class Panel(AdjustedPrices):
         path = Path(path)
         frame = files.read_file(path)
         kept: Mapping[str, Any] = frame.attrs.get("gpuquant", {})
+        belongs = frame.pop("member") if kept.get("members") else None
         result = readers.tables(frame, name=asset or path.name.split(".")[0], adjusted=adjusted)
-        return cls._from_tables(
+        panel = cls._from_tables(
             result,
             allow_halts=bool(
                 kept.get("allow_halts", False) if allow_halts is None else allow_halts
             ),
             adjusted=kept.get("adjusted"),
         )
+        if belongs is None:
+            return panel
+        return replace(panel, members=belongs.to_numpy().reshape(panel.close.shape))
 
     @classmethod
     def _from_tables(
@@ -242,34 +259,13 @@ class Panel(AdjustedPrices):
         """Write the prices; `Panel.read` reads them back. With closes alone the file has a
         column for each asset, otherwise a row for each date and asset.
         """
-        import pandas as pd
-
-        more = self.extra_fields()
-        frame = self.to_frame()
-        if more:
-            index = pd.MultiIndex.from_product(
-                [self.index, list(self.assets)], names=["date", "asset"]
-            )
-            frame = pd.DataFrame(
-                {"close": self.close.ravel(), **{k: np.ravel(v) for k, v in more.items()}},
-                index=index,
-            ).reset_index()
-        frame.attrs["gpuquant"] = {"allow_halts": self.allow_halts, "adjusted": self.adjusted}
-        write_frame(frame, path)
+        write_frame(panel_frame(self), path)
 
     def between(self, first: Any = None, last: Any = None) -> Panel:
         """The panel from `first` to `last`, both included, in local time; a date without a time
         means the whole day.
         """
-        keep = np.ones(self.bars, bool)
-        if first is not None:
-            keep &= self.clock >= moment(first, self.timezone)
-        if last is not None:
-            end = moment(last, self.timezone)
-            keep &= (
-                self.clock.astype(end.dtype) if np.datetime_data(end)[0] in "YMWD" else self.clock
-            ) <= end
-        return self.rows(np.flatnonzero(keep))
+        return self.rows(np.flatnonzero(within(self.clock, first, last, self.timezone)))
 
     def rows(self, rows: Any) -> Panel:
         """The panel of these bars.
@@ -280,21 +276,18 @@ class Panel(AdjustedPrices):
             They are no bars of the panel.
         """
         try:
-            self.dates[rows]
+            dates = self.dates[rows]
         except (IndexError, TypeError) as failure:
             raise InputError(
                 f"rows = {rows!r}: must be a slice, or an array of bars from 0 to {self.bars - 1}"
             ) from failure
-        return self._of(
-            self.close[rows],
-            self.dates[rows],
-            self.assets,
-            {k: v[rows] for k, v in self.extra_fields().items()},
-        )
+        more = {name: values[rows] for name, values in self._fields().items()}
+        return self._of(self.close[rows], dates, self.assets, more)
 
     def replaced(self, close: np.ndarray, more: Mapping[str, np.ndarray]) -> Panel:
         """The panel of the same dates and assets with other prices."""
-        return self._of(close, self.dates, self.assets, more)
+        belongs = {} if self.members is None else {"members": self.members}
+        return self._of(close, self.dates, self.assets, {**more, **belongs})
 
     def _of(
         self,
@@ -324,7 +317,7 @@ class Panel(AdjustedPrices):
             self.close[:, names],
             self.dates,
             self.assets[names],
-            {k: v[:, names] for k, v in self.extra_fields().items()},
+            {k: v[:, names] for k, v in self._fields().items()},
         )
         tick, exact = self.tick
         cut.__dict__["tick"] = (tick[names] if isinstance(tick, np.ndarray) else tick, exact)
@@ -335,6 +328,11 @@ class Panel(AdjustedPrices):
         return {
             name: getattr(self, name) for name in EXTRA_FIELDS if getattr(self, name) is not None
         }
+
+    def _fields(self) -> dict[str, np.ndarray]:
+        """Every array besides the closes."""
+        more = self.extra_fields()
+        return more if self.members is None else {**more, "members": self.members}
 
     def asset(self, name: str) -> int:
         """The column of an asset."""

@@ -51,6 +51,12 @@ def check(panel: Panel) -> None:
                 f"{name} has shape {values.shape}: must be {panel.close.shape}, as the closes"
             )
         _refuse(panel, name, *_outside(name, values, panel.allow_halts))
+    belongs = panel.members
+    if belongs is not None and (belongs.shape != panel.close.shape or belongs.dtype != np.bool_):
+        raise DataError(
+            f"members have shape {belongs.shape} and type {belongs.dtype}: must be "
+            f"{panel.close.shape} of bool"
+        )
     for name, other, nothing in (
         ("splits", panel.dividends, 1.0),
         ("dividends", panel.splits, 0.0),

@@ -66,7 +66,7 @@ class Feature(Shown):
 class PriceFeature(Feature):
     """The base of features made by indicators: `values(bars)` gives them from adjusted bars, which
     have no gaps, as an array of the bars' library. A value is unknown where the asset does not
-    trade.
+    trade or does not belong to the universe.
     """
 
     abstract: ClassVar[bool] = True
@@ -106,7 +106,7 @@ class PriceFeature(Feature):
     def _known(self, bars: AdjustedBars) -> Any:
         with np.errstate(divide="ignore", invalid="ignore"):
             values = self.values(bars)
-        return np.where(bars.tradable[..., None] & np.isfinite(values), values, np.nan)
+        return np.where(bars.eligible[..., None] & np.isfinite(values), values, np.nan)
 
 
 @dataclass(frozen=True)

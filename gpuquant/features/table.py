@@ -65,6 +65,10 @@ class FeatureTable(Shown):
                 name, begin = type(member).__name__, own.stop
                 seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
                 tick(1)
+        if panel.members is not None:
+            outside = ~panel.members[-bars:]
+            known &= ~outside
+            values[device.xp.asarray(outside)] = np.nan
         return cls(values, offset, columns, known, seconds)
 
 

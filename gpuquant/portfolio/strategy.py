@@ -189,10 +189,13 @@ class Strategy(Shown):
         return panel.rows(span), self._sized(forecast, panel)[span]
 
     def _sized(self, forecast: np.ndarray, panel: Panel) -> np.ndarray:
-        """The weights of forecasts."""
+        """The weights of forecasts: an unknown one changes nothing, but what leaves the universe
+        is sold.
+        """
         periods = panel.frequency.periods
         years = {"periods": periods} if np.isfinite(periods) else {}
-        return self.sizing.size(forecast, panel.total_return_index, **years)
+        weights = self.sizing.size(forecast, panel.total_return_index, **years)
+        return weights if panel.members is None else np.where(panel.members, weights, 0.0)
 
     def backtest(
         self,

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from gpuquant.errors import DataError, InputError
 from gpuquant.shown import Shown
 
-_UNITS = {"Y": 12, "M": 1}
+MONTHS = {"Y": 12, "M": 1}
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class WalkForward(Shown):
 
     Parameters
     ----------
-    train, test : str
-        Lengths such as "8Y" or "6M", in calendar time.
+    train, test : str or int
+        Lengths: in calendar time, such as "8Y", "6M", "2W", "10D" or "12h"; or a number of bars.
     embargo : int
         Bars left out before the test dates, besides those whose labels reach into them.
     expanding : bool
@@ -45,14 +46,14 @@ class WalkForward(Shown):
     Lopez de Prado (2018), chapter 7, for purging and embargo.
     """
 
-    train: str
-    test: str
+    train: str | int
+    test: str | int
     embargo: int = 0
     expanding: bool = False
 
     def __post_init__(self) -> None:
-        _months(self.train, "train")
-        _months(self.test, "test")
+        _length(self.train, "train")
+        _length(self.test, "test")
         if self.embargo < 0:
             raise InputError(f"embargo = {self.embargo}: must be >= 0 bars")
 
@@ -64,40 +65,118 @@ class WalkForward(Shown):
         DataError
             The dates are too few for one fold.
         """
-        days = dates.astype("datetime64[D]")
-        first = days[0]
-        start = _later(first, _months(self.train, "train"))
-        if start > days[-1]:
-            raise DataError(
-                f"{days[0]} to {days[-1]} is too short for a training period of {self.train}"
+        by_bars = isinstance(self.train, int), isinstance(self.test, int)
+        # a clock of days or of bars: a length in bars counts them, whatever their dates
+        clock = np.arange(len(dates)) if all(by_bars) else dates
+        if any(by_bars) and not all(by_bars):
+            raise InputError(
+                f"train = {self.train!r}, test = {self.test!r}: both must be bars, or both times"
             )
-        while start <= days[-1]:
-            end = _later(start, _months(self.test, "test"))
-            test = np.flatnonzero((days >= start) & (days < end))
+        if not any(by_bars) and not {_unit(self.train), _unit(self.test)} & {"h", "min"}:
+            clock = dates.astype("datetime64[D]")
+        first = clock[0]
+        start = _later(first, self.train)
+        if start > clock[-1]:
+            raise DataError(
+                f"{str(dates[0])[:16]} to {str(dates[-1])[:16]} is too short for a training period "
+                f"of {self.train}"
+            )
+        while start <= clock[-1]:
+            end = _later(start, self.test)
+            test = np.flatnonzero((clock >= start) & (clock < end))
             if test.size:
-                train = np.flatnonzero((days >= first) & (days < start))
+                train = np.flatnonzero((clock >= first) & (clock < start))
                 train = train[train + span + self.embargo < test[0]]
                 yield Fold(train, test)
             start = end
             if not self.expanding:
-                first = _later(first, _months(self.test, "test"))
+                first = _later(first, self.test)
 
 
-def _months(text: str, name: str) -> int:
-    match = re.fullmatch(r"([1-9]\d*)([YM])", str(text))
-    if not match:
-        raise InputError(f"{name} = {text!r}: must be a length such as '8Y' or '6M'")
-    return int(match[1]) * _UNITS[match[2]]
+def _length(value: Any, name: str) -> None:
+    """Refuse what is no length."""
+    bars = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if not bars and not re.fullmatch(r"[1-9]\d*(Y|M|W|D|h|min)", str(value)):
+        raise InputError(
+            f"{name} = {value!r}: must be a length such as '8Y', '6M', '2W', '10D' or '12h', or a "
+            "number of bars"
+        )
 
 
-def _later(day: np.datetime64, months: int) -> np.datetime64:
-    """The same day of the month, `months` later; the last day where the month is shorter."""
-    month = day.astype("datetime64[M]")
-    offset = day - month.astype("datetime64[D]")
-    later = month + np.timedelta64(months, "M")
-    moved = later.astype("datetime64[D]") + offset
+def _unit(length: Any) -> str:
+    return str(length).lstrip("0123456789")
+
+
+def _later(moment: Any, length: Any) -> Any:
+    """A bar or a moment, `length` later: in years and months the same day of the month, or the
+    last day where the month is shorter.
+    """
+    if isinstance(length, int):
+        return moment + length
+    number, unit = int(length[: -len(_unit(length))]), _unit(length)
+    if unit not in MONTHS:
+        step: Any = "m" if unit == "min" else unit
+        return moment + np.timedelta64(number, step)
+    month = moment.astype("datetime64[M]")
+    offset = moment - month.astype(moment.dtype)
+    later = month + np.timedelta64(number * MONTHS[unit], "M")
     last = (later + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
-    return min(moved, last)
+    moved = later.astype(moment.dtype) + offset
+    day = min(moved.astype("datetime64[D]"), last)
+    return day.astype(moment.dtype) + (moved - moved.astype("datetime64[D]").astype(moment.dtype))
+
+
+@dataclass(frozen=True)
+class Dated(Shown):
+    """Folds at dates of one's own: each trains on what is before its test, and tests from its date
+    to the next one.
+
+    Parameters
+    ----------
+    starts : sequence of dates
+        Where each test begins, increasing; the last test ends with the prices, or at `end`.
+    end : date, optional
+        Where the last test ends; this date is not tested.
+    embargo : int
+        Bars left out before the test dates, besides those whose labels reach into them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gpuquant import splits
+    >>> days = np.arange("2020-01-01", "2020-01-11", dtype="datetime64[D]")
+    >>> [fold.test.tolist() for fold in splits.Dated(["2020-01-05", "2020-01-09"]).folds(days, 1)]
+    [[4, 5, 6, 7], [8, 9]]
+    """
+
+    starts: Sequence[Any]
+    end: Any = None
+    embargo: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("embargo", self.embargo, 0)
+        if not len(self.starts):
+            raise InputError("starts is empty: give the date at which each test begins")
+
+    def folds(self, dates: np.ndarray, span: int) -> Iterator[Fold]:
+        """The folds of these dates for labels that look `span` bars ahead.
+
+        Raises
+        ------
+        DataError
+            The starts do not increase, or one has no dates to train on or to test.
+        """
+        edges = [np.datetime64(str(start)) for start in self.starts]
+        edges.append(dates[-1] + np.timedelta64(1, "D") if self.end is None else self.end)
+        at = np.searchsorted(dates, np.array(edges, dtype=dates.dtype))
+        for k, (begin, end) in enumerate(itertools.pairwise(at)):
+            train = np.arange(max(begin - span - self.embargo, 0))
+            if end <= begin or not train.size:
+                raise DataError(
+                    f"starts[{k}] = {self.starts[k]}: has no dates "
+                    f"{'to test' if end <= begin else 'to train on'}"
+                )
+            yield Fold(train, np.arange(begin, end))
 
 
 @dataclass(frozen=True)

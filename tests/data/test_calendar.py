@@ -8,7 +8,9 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.data.calendar import duration
+from gpuquant.device import resolve_device
 from gpuquant.errors import DataError, InputError, NameUnknown
+from gpuquant.features import Frame
 
 
 def minutes(days, count=390, step=1, zone=None):
@@ -225,13 +227,12 @@ def test_rows_outside_the_prices_are_never_dropped():
 def test_a_features_frame_may_have_a_longer_history_but_no_other_dates():
     longer = pd.DataFrame({"A": 1.0, "B": 2.0}, pd.bdate_range("2023-12-01", periods=60))
     prices = pd.DataFrame({"A": 100.0, "B": 50.0}, WEEK)
-    from gpuquant.portfolio.strategy import _own
-
-    assert _own(longer, gq.Panel.of(prices))[:, :, 0].tolist() == [[1.0, 2.0]] * 10
+    panel, cpu = gq.Panel.of(prices), resolve_device("cpu")
+    assert Frame(longer).compute(panel, cpu)[:, :, 0].tolist() == [[1.0, 2.0]] * 10
     with pytest.raises(DataError, match="no dates of the prices: 2024-01-06"):
-        _own(longer.set_axis(longer.index + pd.Timedelta(days=1)), gq.Panel.of(prices))
+        Frame(longer.set_axis(longer.index + pd.Timedelta(days=1))).compute(panel, cpu)
     with pytest.raises(DataError, match="lacks the asset 'B'"):
-        _own(longer[["A"]], gq.Panel.of(prices))
+        Frame(longer[["A"]]).compute(panel, cpu)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

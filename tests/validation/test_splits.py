@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import gpuquant as gq
-from gpuquant import measures
+from gpuquant import measures, splits
 from gpuquant.errors import DataError, GpuquantError, InputError
 from gpuquant.validation import overfitting
 from gpuquant.validation.overfitting import TrialLog
@@ -41,7 +41,7 @@ def test_no_training_label_reaches_the_test(span, embargo, expanding):
 
 @pytest.mark.parametrize("wrong", ["8", "Y", "0Y", "8y", "1.5Y", ""])
 def test_bad_lengths_are_named(wrong):
-    with pytest.raises(InputError, match="must be a length such as '8Y' or '6M'"):
+    with pytest.raises(InputError, match="must be a length such as '8Y'"):
         WalkForward(train=wrong, test="1Y")
 
 
@@ -334,3 +334,38 @@ def test_bad_splits_are_named():
     ):
         with pytest.raises(GpuquantError, match=words):
             make()
+
+
+def test_lengths_in_bars_hours_and_weeks():
+    """Hourly bars around the clock: folds by bars and by hours are the same."""
+    hours = np.datetime64("2024-01-01T00:00", "m") + 60 * np.arange(500)
+    one, other = (
+        list(WalkForward(train=a, test=b).folds(hours, 3)) for a, b in ((240, 120), ("240h", "5D"))
+    )
+    assert len(one) == len(other) == 3
+    for fold, same in zip(one, other, strict=True):
+        np.testing.assert_array_equal(fold.train, same.train)
+        np.testing.assert_array_equal(fold.test, same.test)
+        assert fold.train[-1] + 3 < fold.test[0] and len(fold.test) in (120, 20)
+    weeks = list(WalkForward(train="52W", test="4W").folds(DATES, 2))
+    assert all(len(fold.test) == 20 for fold in weeks[:-1])
+    with pytest.raises(InputError, match="both must be bars"):
+        list(WalkForward(train=100, test="1M").folds(DATES, 1))
+    for wrong in (0, True, "8 years", "M"):
+        with pytest.raises(InputError, match="train = "):
+            WalkForward(train=wrong, test=5)
+
+
+def test_folds_at_dates_of_ones_own():
+    split = splits.Dated(["2005-01-01", "2008-06-15"], end="2010-01-01", embargo=2)
+    first, second = split.folds(DATES, 4)
+    assert (
+        DATES[first.test[0]] == np.datetime64("2005-01-03") and first.test[-1] + 1 == second.test[0]
+    )
+    assert DATES[second.test[-1]] < np.datetime64("2010-01-01") <= DATES[second.test[-1] + 1]
+    for fold in (first, second):
+        assert fold.train[0] == 0 and fold.train[-1] + 4 + 2 < fold.test[0] <= fold.train[-1] + 8
+    with pytest.raises(DataError, match=r"starts\[0\] = 1999-01-01: has no dates to train on"):
+        list(splits.Dated(["1999-01-01"]).folds(DATES, 1))
+    with pytest.raises(DataError, match=r"starts\[0\] = 2030-01-01: has no dates to test"):
+        list(splits.Dated(["2030-01-01"]).folds(DATES, 1))
