@@ -52,6 +52,7 @@ _NAMES = {
     "Store": "gpuquant.data.store",
     "Strategy": "gpuquant.portfolio.strategy",
     "Portfolio": "gpuquant.portfolio.portfolio",
+    "search": "gpuquant.portfolio.search",
     "Scenarios": "gpuquant.portfolio.scenarios",
 }
 

@@ -28,6 +28,7 @@ from gpuquant.portfolio import optimize as optimize
 from gpuquant.portfolio import risk as risk
 from gpuquant.portfolio.portfolio import Portfolio as Portfolio
 from gpuquant.portfolio.scenarios import Scenarios as Scenarios
+from gpuquant.portfolio.search import search as search
 from gpuquant.portfolio.strategy import Strategy as Strategy
 from gpuquant.pricing.contracts import Contracts as Contracts
 from gpuquant.pricing.describe import describe as describe
@@ -68,6 +69,7 @@ __all__ = [
     "risk",
     "rng",
     "rules",
+    "search",
     "sizing",
     "splits",
     "validation",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.data.arguments import scalar
 from gpuquant.data.arrow import write_frame
 from gpuquant.data.calendar import dates_of, index_of
 from gpuquant.errors import DataError
@@ -143,3 +144,47 @@ def _lagged(values: np.ndarray, lag: int) -> float:
     each = information_coefficient(values[lag:], values[:-lag])
     each = each[np.isfinite(each)]
     return float(each.mean()) if len(each) else 0.0
+
+
+def conformal_widths(
+    forecast: np.ndarray,
+    earned: np.ndarray,
+    span: int,
+    *,
+    level: float = 0.9,
+    window: int = 252,
+) -> np.ndarray:
+    """Half the width, per bar, of intervals around forecasts that hold a share `level` of what is
+    earned, shape (bars,); NaN until there are enough errors.
+
+    At bar t it is the quantile (1 + 1/n) level of the n absolute errors, over all assets, of the
+    `window` bars whose labels have ended by t. If errors are exchangeable an interval holds what is
+    earned with a probability of `level` at least; in a market that has become wilder, less.
+
+    Parameters
+    ----------
+    forecast, earned : array, shape (bars, assets)
+        In the same unit: a forecast times `size` and `unit` of its fold is an expected label.
+    span : int
+        Bars that a label looks ahead.
+    level : float
+        Within (0, 1).
+    window : int
+        Bars of past errors.
+
+    References
+    ----------
+    Vovk, Gammerman and Shafer (2005), section 2.2; Lei, G'Sell, Rinaldo, Tibshirani and Wasserman
+    (2018), theorem 2.2.
+    """
+    scalar("level", level, high=1.0)
+    errors = np.abs(earned - forecast)
+    out = np.full(len(errors), np.nan)
+    for t in range(span, len(errors)):
+        past = errors[max(t - span - window + 1, 0) : t - span + 1]
+        past = past[np.isfinite(past)]
+        share = level * (1.0 + 1.0 / max(len(past), 1))
+        if len(past) and share <= 1.0:
+            place = min(int(np.ceil(share * len(past))), len(past)) - 1
+            out[t] = np.partition(past, place)[place]
+    return out

@@ -20,7 +20,18 @@ from gpuquant.rules.base import Rule
 
 PACKAGE = Path(gpuquant.__file__).parent
 FLOORS = (
-    {"errors", "system", "shown", "forks", "disk", "family", "meter", "progress", "_version"},
+    {
+        "errors",
+        "system",
+        "shown",
+        "forks",
+        "disk",
+        "family",
+        "params",
+        "meter",
+        "progress",
+        "_version",
+    },
     {"math"},
     {"compiler"},
     {"device"},

@@ -7,24 +7,29 @@ from typing import Any
 
 _NAMES = {
     "Learner": "gpuquant.learn.learner",
+    "Ridge": "gpuquant.learn.ridge",
+    "batches": "gpuquant.learn.batching",
     "Samples": "gpuquant.learn.windows",
     "TrainingConfig": "gpuquant.learn.train",
     "Windows": "gpuquant.learn.windows",
 }
 
+_MODULES = (
+    "networks",
+    "losses",
+    "labels",
+    "weights",
+    "callbacks",
+    "checkpoint",
+    "windows",
+    "learner",
+    "train",
+)
+
 
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
-    if name in (
-        "networks",
-        "losses",
-        "labels",
-        "weights",
-        "checkpoint",
-        "windows",
-        "learner",
-        "train",
-    ):
+    if name in _MODULES:
         return importlib.import_module(f"gpuquant.learn.{name}")
     raise AttributeError(f"module 'gpuquant.learn' has no attribute {name!r}")

@@ -45,12 +45,12 @@ class Fitted(Shown):
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything as tensors, for a checkpoint."""
-        if self.weights is None:
+        if self.weights is None and not hasattr(self.models[0], "tensors"):
             raise InputError(
                 "an estimator of another library is not ours to save: keep it as its library says"
             )
         return {
-            **self.weights,
+            **(self.models[0].tensors() if self.weights is None else self.weights),
             "scale.mean": torch.from_numpy(self.scale.mean),
             "scale.deviation": torch.from_numpy(self.scale.deviation),
             "scale.forecast": torch.tensor([self.size, self.unit], dtype=torch.float64),
@@ -67,7 +67,7 @@ def restored(learner: Any, tensors: dict[str, Tensor], name: str) -> Fitted:
         A tensor is missing, unknown, of another shape, or not finite. The message names the
         tensor.
     """
-    if not learner.is_network:
+    if not learner.is_network and not hasattr(learner.estimator, "restored"):
         raise DataError(
             f"{name}: {type(learner.estimator).__name__} is no network: it has no tensors"
         )
@@ -87,6 +87,10 @@ def restored(learner: Any, tensors: dict[str, Tensor], name: str) -> Fitted:
         )
     if not units.is_floating_point() or units.shape != (2,) or not bool((units > 0).all()):
         raise DataError(f"{name}: scale.forecast must be two numbers > 0")
+    scale = Standardizer(mean.double().numpy(), deviation.double().numpy())
+    if not learner.is_network:
+        model = learner.estimator.restored(tensors, learner.window * len(mean), name)
+        return Fitted(scale, models=[model], size=float(units[0]), unit=float(units[1]))
     with torch.device("meta"):  # the shapes alone: nothing is allocated
         network = members.member(learner.estimator, (learner.window, len(mean)), learner.seed)
     shaped = network.state_dict()
@@ -106,7 +110,7 @@ def restored(learner: Any, tensors: dict[str, Tensor], name: str) -> Fitted:
         ):
             raise DataError(f"{name}: {key} must hold finite numbers")
     return Fitted(
-        Standardizer(mean.double().numpy(), deviation.double().numpy()),
+        scale,
         weights=weights,
         size=float(units[0]),
         unit=float(units[1]),

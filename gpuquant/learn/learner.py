@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from gpuquant.errors import InputError
 from gpuquant.learn import estimators, fitted, labels, members, train
+from gpuquant.learn.callbacks import Callback, Watch
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.losses.base import find
 from gpuquant.learn.train import TrainingConfig
 from gpuquant.learn.weights import product
 from gpuquant.learn.windows import Samples, Standardizer, Windows
+from gpuquant.params import Tunable
 from gpuquant.shown import Shown, identity
 
 # seeds of one learner's seed, and of one fold: no two members have the same, up to 990 folds of
@@ -27,7 +29,7 @@ TYPICAL_ROWS = 64  # training bars from which the typical size of a forecast is 
 
 
 @dataclass(frozen=True)
-class Learner(Shown):
+class Learner(Tunable, Shown):
     """A network or any estimator with `fit` and `predict`, and how it is trained.
 
     Parameters
@@ -60,6 +62,9 @@ class Learner(Shown):
         hold a label as often as its weight says; an estimator is given them as `sample_weight`.
     seed : int
         Seed of initialisation, batches and dropout; each fold and member has its own from it.
+    callbacks : sequence of callable
+        Called with each `learn.callbacks.Event` of a network's training; they are no part of what
+        is saved.
 
     Examples
     --------
@@ -85,6 +90,7 @@ class Learner(Shown):
     target: Any = None
     weights: Sequence[Any] = ()
     seed: int = 0
+    callbacks: Sequence[Callback] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         fits = hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")
@@ -184,6 +190,7 @@ class Learner(Shown):
             config=self.training,
             seed=seed,
             span=self.label_horizon,
+            watch=Watch(self.callbacks, fold),
         )
         some = rows[np.linspace(0, len(rows) - 1, min(TYPICAL_ROWS, len(rows))).astype(int)]
         told = train.predict(self.estimator, weights, windows, some, loss)

@@ -15,10 +15,11 @@ from torch.func import vmap
 from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn import members
-from gpuquant.learn.batches import Batch, Batches
+from gpuquant.learn.batching import Batch, Batches
+from gpuquant.learn.callbacks import Watch
 from gpuquant.learn.losses.base import Loss
 from gpuquant.learn.members import Single, Stack
-from gpuquant.learn.windows import CHUNK, Windows
+from gpuquant.learn.windows import CHUNK, Names, Windows
 from gpuquant.shown import Shown
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
@@ -137,12 +138,14 @@ def fit(
     config: TrainingConfig,
     seed: int,
     span: int,
+    watch: Watch | None = None,
 ) -> tuple[dict[str, Tensor], History]:
     """Train an ensemble on `rows`; the weights of its members, each of shape (members, ...), and
     how it went.
 
-    `span` is how many bars after a bar its label looks at.
+    `span` is how many bars after a bar its label looks at; `watch` is told how it goes.
     """
+    watch = Watch() if watch is None else watch
     device = str(windows.resident.features.device)
     shape = (windows.bars, windows.columns)
     networks = [members.member(estimator, shape, seed + k) for k in range(ensemble)]
@@ -158,14 +161,18 @@ def fit(
         judged = [drawn.draw(generator) for _ in range(VALIDATION_BATCHES)]
     if members.stackable(networks[0]):
         program = Stack(networks, device)
-        losses, judgements = _optimise(program, batches, judged, loss, config, seed, ensemble)
+        losses, judgements = _optimise(
+            program, batches, judged, loss, config, seed, range(ensemble), watch
+        )
         return program.result(), History(losses, judgements, "stacked")
     each: list[dict[str, Tensor]] = []
     told: list[tuple[np.ndarray, np.ndarray]] = []
     for k, network in enumerate(networks):
         one = Single(network, device)
         with members.seeded(seed + k, device):
-            told.append(_optimise(one, batches, judged, loss, config, seed + k, 1, k))
+            told.append(
+                _optimise(one, batches, judged, loss, config, seed + k, range(k, k + 1), watch)
+            )
         each.append(one.result())
     weights = {name: torch.cat([state[name] for state in each]) for name in each[0]}
     losses, judgements = (_padded([one[part] for one in told]) for part in (0, 1))
@@ -188,12 +195,11 @@ def _optimise(
     loss: Loss,
     config: TrainingConfig,
     seed: int,
-    count: int,
-    first: int = 0,
+    numbers: range,
+    watch: Watch,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train `count` members, of which the first is number `first`; their losses by step, and on
-    the rows that judge.
-    """
+    """Train the members of these numbers; their losses by step, and on the rows that judge."""
+    count, first = len(numbers), numbers.start
     if not program.parameters:
         raise InputError("the network has no weights that training may change")
     device = batches.choices.device
@@ -215,6 +221,7 @@ def _optimise(
         optimiser.step()
         schedule.step()
         history[:, step] = values.detach()
+        ended = watch.tell("step", step + 1, numbers, values)
         if (step + 1) % CHECKED == 0:
             _check(history[:, : step + 1], first)
         if judged and ((step + 1) % config.judge_every == 0 or step + 1 == config.steps):
@@ -228,8 +235,10 @@ def _optimise(
             program.keep(better)
             best = torch.minimum(best, judgements[-1])
             waited = 0 if bool(better.any()) else waited + 1
-            if waited >= config.patience:
-                break
+            ended |= watch.tell("judgement", step + 1, numbers, judgements[-1])
+        if ended or waited >= config.patience:
+            break
+    watch.tell("end", step + 1, numbers, values)
     _check(history[:, : step + 1], first)
     told = torch.stack(judgements, 1) if judgements else torch.empty(count, 0)
     return history.cpu().numpy(), told.cpu().numpy()
@@ -307,17 +316,17 @@ def predict(
             known = whole[:, part].T
             outputs = torch.cat([program.forward(given, known) for program in programs])
             mean = loss.forecast(outputs).double().mean(0)
-            _finite(mean, known, rows[begin : begin + step])
+            _finite(mean, known, rows[begin : begin + step], resident.names)
             out[begin : begin + step] = torch.where(known, mean, float("nan"))
     return out.cpu()
 
 
-def _finite(forecast: Tensor, known: Tensor, rows: np.ndarray) -> None:
+def _finite(forecast: Tensor, known: Tensor, rows: np.ndarray, names: Names) -> None:
     """Refuse a forecast that is not finite though its features are known."""
     wrong = known & ~torch.isfinite(forecast)
     if bool(wrong.any()):
         row, asset = (int(k) for k in wrong.nonzero()[0])
         raise DataError(
-            f"the network's output for bar {rows[row]} and asset {asset} is "
+            f"the network's output for {names.at(int(rows[row]), asset)} is "
             f"{float(forecast[row, asset])}, though its features are finite"
         )

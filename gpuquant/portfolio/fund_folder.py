@@ -36,6 +36,7 @@ LABELS = ("ForwardReturn", "VolatilityScaled", "Ranked", "Excess", "Classes", "T
 LEARN = {
     "learn.Learner": "gpuquant.learn.learner",
     "learn.TrainingConfig": "gpuquant.learn.train",
+    "learn.Ridge": "gpuquant.learn.ridge",
     **{f"learn.labels.{name}": "gpuquant.learn.labels" for name in LABELS},
     **{f"learn.weights.{name}": "gpuquant.learn.weights" for name in ("Uniqueness", "TimeDecay")},
 }
@@ -154,8 +155,11 @@ def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
     """The files of a trained strategy."""
     trained = strategy.fitted()
     tensors = [state.tensors() for state in trained.states]
+    learner = strategy.learner
+    if hasattr(learner, "callbacks"):
+        learner = replace(learner, callbacks=())
     recipe = {
-        "strategy": serialize.encode(replace(strategy, trained=None), known),
+        "strategy": serialize.encode(replace(strategy, learner=learner, trained=None), known),
         "ic": list(trained.ic),
         "sample": trained.sample,
         "seconds": {name: float(v) for name, v in trained.seconds.items()},

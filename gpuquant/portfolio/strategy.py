@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from gpuquant.errors import DataError, GpuquantError, InputError, NotTrained
 from gpuquant.features.frame import Frame
 from gpuquant.features.table import FeatureTable, listed
 from gpuquant.forecast import Forecast, information_coefficient, mean_information
+from gpuquant.params import Tunable
 from gpuquant.portfolio.benchmark import equal_weight, excess
 from gpuquant.portfolio.trained import Trained, sample_of
 from gpuquant.progress import bar
@@ -31,12 +32,15 @@ from gpuquant.sizing.base import Sizing
 from gpuquant.validation.overfitting import TrialLog, uncounted
 from gpuquant.validation.splits import Fold
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FEWEST_BARS = 63  # a fold needs at least this many training bars with every feature
 RECENT = 252  # bars of forecasts that the sizing at the last date may read
 
 
 @dataclass(frozen=True)
-class Strategy(Shown):
+class Strategy(Tunable, Shown):
     """Features to a forecast to weights.
 
     Parameters
@@ -135,10 +139,7 @@ class Strategy(Shown):
     def _record(self, book: TrialLog, panel: Panel, costs: Cost | None, splits: Any) -> None:
         """Add this training to the log of trials."""
         with uncounted():  # this back-test is recorded below, with its description
-            account, _ = self.backtest(panel, costs=costs)
-            out_of_sample, _ = self.weights(panel)
-            base = equal_weight(out_of_sample, costs, account.account.cash, "next")
-            returns = excess(account, base).to_numpy()
+            returns = self.excess(panel, costs=costs).to_numpy()
         what = {
             **self.describe(),
             "costs": identity(costs),
@@ -208,6 +209,13 @@ class Strategy(Shown):
         """The out-of-sample dates with shared cash, and the weights held."""
         panel, weights = self.weights(prices)
         return backtest(panel, weights=weights, costs=costs, fill=fill, cash=cash), weights
+
+    @uncounted()
+    def excess(self, prices: Any, *, costs: Cost | None = None) -> pd.Series:
+        """Returns of the out-of-sample dates less those of equal weight, per bar."""
+        account, _ = self.backtest(prices, costs=costs)
+        base = equal_weight(account.account.panel, costs, account.account.cash, "next")
+        return excess(account, base)
 
     def latest(
         self, prices: Any, device: str | Device = "auto"

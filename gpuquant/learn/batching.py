@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gpuquant.errors import DataError
-from gpuquant.learn.windows import Resident, Windows
+from gpuquant.errors import DataError, unknown
+from gpuquant.learn.windows import Resident, Samples, Standardizer, Windows
 
+KINDS = ("windows", "bars", "runs")
 FEWEST_RUNS = 4  # a ratio of performance needs bars from several times
 
 
@@ -27,12 +29,66 @@ class Batch:
         Where there is a label of a training row.
     known : Tensor of bool, shape (runs x bars, assets)
         Where the features are known, with a label or without.
+    bars, assets : Tensor of int, shape (runs, bars, assets)
+        The bar at which each window ends, and its asset.
     """
 
     windows: Tensor
     labels: Tensor
     mask: Tensor
     known: Tensor
+    bars: Tensor
+    assets: Tensor
+
+
+def batches(
+    samples: Samples,
+    rows: np.ndarray,
+    *,
+    window: int = 1,
+    kind: str = "windows",
+    size: int = 2048,
+    length: int = 63,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Iterator[Batch]:
+    """Batches without end, for a training loop of one's own: on the device, masked, with features
+    standardised by the training rows.
+
+    Parameters
+    ----------
+    samples : Samples
+    rows : int array
+        Training bars.
+    window : int
+        Bars of features that a window has.
+    kind : str
+        windows (any of them), bars (all assets of a bar) or runs (all assets of consecutive bars).
+    size, length : int
+        Windows of a batch, about; and bars of a run.
+    seed : int
+        Of the draws.
+    device : str
+        Of torch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gpuquant import learn
+    >>> draw = np.random.default_rng(0)
+    >>> samples = learn.Samples(draw.normal(size=(300, 4, 2)), draw.normal(size=(300, 4)))
+    >>> batch = next(learn.batches(samples, np.arange(200), window=5, kind="bars", size=40))
+    >>> tuple(batch.windows.shape), tuple(batch.labels.shape), bool(batch.mask.all())
+    ((10, 4, 5, 2), (10, 1, 4), True)
+    """
+    if kind not in KINDS:
+        raise unknown("kind", kind, KINDS)
+    resident = samples.on(device)
+    windows = Windows(resident, Standardizer.of(resident, rows), window)
+    drawn = Batches(windows, rows, kind, size, length)
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield drawn.draw(generator)
 
 
 class Batches:
@@ -116,6 +172,8 @@ class Batches:
             labels.view(shape),
             mask.view(shape),
             self.known[assets, ends],
+            ends.reshape(shape),
+            assets.reshape(shape),
         )
 
 

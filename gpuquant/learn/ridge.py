@@ -1,0 +1,87 @@
+"""Ridge regression in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpuquant.data.arguments import scalar
+from gpuquant.errors import DataError, InputError
+from gpuquant.shown import Shown
+
+COEFFICIENTS = "ridge.coefficients"
+
+
+@dataclass(frozen=True)
+class Ridge(Shown):
+    """The linear forecast with the least mean squared error plus `penalty` times the sum of its
+    squared coefficients; the intercept is free.
+
+        b = (X'W X / n + penalty I)^-1 X'W y / n, of centred X and y,
+
+    with n the sum of the weights W. Features are standardised by the learner, so that the penalty
+    is in units of their variance: 1 halves the coefficients of independent features.
+
+    Parameters
+    ----------
+    penalty : float
+        >= 0.
+    coefficients : array, optional
+        Of the flattened window, and the intercept; set by `fit`.
+
+    References
+    ----------
+    Hoerl and Kennard (1970), equation 2.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gpuquant import learn
+    >>> x = np.random.default_rng(0).normal(size=(500, 2))
+    >>> learn.Ridge(penalty=0.0).fit(x, 2.0 * x[:, 0] + 1.0).coefficients.round(6).tolist()
+    [2.0, 0.0, 1.0]
+    """
+
+    penalty: float = 0.01
+    coefficients: Any = None
+
+    def __post_init__(self) -> None:
+        scalar("Ridge penalty", self.penalty, closed=True)
+
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Ridge:
+        """With the coefficients of windows `x`, shape (samples, columns), and labels `y`."""
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
+        total = weight.sum()
+        if not total > 0.0:
+            raise DataError("Ridge: the weights of all labels are zero")
+        center, level = weight @ x / total, float(weight @ y / total)
+        away = x - center
+        squares = away.T @ (away * weight[:, None]) / total
+        squares[np.diag_indices_from(squares)] += self.penalty
+        products = away.T @ (weight * (y - level)) / total
+        # columns that say the same have no single answer: the shortest one is taken
+        slopes = np.linalg.lstsq(squares, products, rcond=None)[0]
+        return replace(self, coefficients=np.append(slopes, level - center @ slopes))
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The forecasts of windows `x`."""
+        if self.coefficients is None:
+            raise InputError("Ridge is not fitted: keep what fit returns")
+        return np.asarray(x @ self.coefficients[:-1] + self.coefficients[-1])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that is learnt, for a checkpoint."""
+        return {COEFFICIENTS: torch.from_numpy(np.asarray(self.coefficients))}
+
+    def restored(self, tensors: dict[str, Tensor], columns: int, name: str) -> Ridge:
+        """With the coefficients of `tensors`, for windows of `columns` numbers."""
+        value = tensors.get(COEFFICIENTS, torch.empty(0))
+        if value.dtype != torch.float64 or tuple(value.shape) != (columns + 1,):
+            raise DataError(f"{name}: {COEFFICIENTS} must be {columns + 1} numbers of 64 bits")
+        if not bool(torch.isfinite(value).all()):
+            raise DataError(f"{name}: {COEFFICIENTS} must hold finite numbers")
+        return replace(self, coefficients=value.numpy())
