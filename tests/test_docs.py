@@ -15,6 +15,7 @@ import pytest
 
 import gpuquant as gq
 from docs import tables
+from gpuquant import features
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -54,10 +55,21 @@ def test_extending_runs(capsys, tmp_path):
     assert len(grid) == 3 and (grid["orders"] > 0).all(), grid
 
 
-def test_learning_runs(capsys):
-    (page,) = blocks((ROOT / "docs" / "learning.md").read_text(), "python")
+def test_learning_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = "\n".join(blocks((ROOT / "docs" / "learning.md").read_text(), "python"))
     scope: dict = {}
     exec(compile(page, "<learning>", "exec"), scope)
+    assert len(scope["found"].frame) == 2 and scope["upper"].shape == (1500, 2)
+    families = {n for n in dir(features) if not n.startswith("_")}
+    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "learning.md").read_text()))
+    assert families - told <= {
+        "Feature",
+        "PriceFeature",
+        "WindowFeature",
+        "AcrossAssets",
+        "FeatureTable",
+    }
     assert abs(scope["mean"]) < 4 * scope["error"]
     assert scope["history"].validation.shape[0] == 2
     assert np.isfinite(scope["trained"].trained.forecast.values[700:, 5]).any()
