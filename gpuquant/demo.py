@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant import data, disk, features, learn, measures, rules, sizing, sums
+from gpuquant import data, disk, features, learn, measures, rules, sizing
 from gpuquant.backtesting.engine import backtest
 from gpuquant.costs import Proportional
 from gpuquant.data.arrow import Words, write_frame
@@ -145,7 +145,9 @@ def book(panel: Panel, count: int) -> tuple[Contracts, Market]:
     asset = draw.integers(0, len(panel.assets), count)
     product = np.arange(count) % 3
     returns = np.diff(np.log(panel.close), axis=0)
-    volatility = np.sqrt(rolling_mean(returns * returns, min(252, len(returns)))[-1] * sums.PERIODS)
+    volatility = np.sqrt(
+        rolling_mean(returns * returns, min(252, len(returns)))[-1] * panel.frequency.periods
+    )
     spot = panel.close[-1]
     up = draw.random(count) < 0.5
     level = np.where(up, draw.uniform(1.15, 1.4, count), draw.uniform(0.6, 0.85, count))

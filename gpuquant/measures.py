@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.arguments import scalar
-from gpuquant.data.calendar import dates_of, frequency_of
+from gpuquant.data.calendar import TRADING_DAYS, dates_of, frequency_of
 from gpuquant.errors import InputError
-from gpuquant.sums import PERIODS, from_sums, mean_of_worst, sums_of, worst
+from gpuquant.sums import from_sums, mean_of_worst, sums_of, worst
 from gpuquant.trade_measures import as_values as _values
 from gpuquant.trade_measures import average_loss as average_loss
 from gpuquant.trade_measures import average_win as average_win
@@ -58,7 +58,7 @@ def _a_year(periods: float | None, returns: Any) -> float:
     if periods is not None:
         return scalar("periods", periods)
     if not hasattr(getattr(returns, "index", None), "tz"):
-        return PERIODS
+        return TRADING_DAYS
     dates, zone = dates_of(returns.index)
     result = frequency_of(dates.to_numpy(), zone)
     if math.isnan(result.periods):

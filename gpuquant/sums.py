@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-PERIODS = 252.0
+from gpuquant.data.calendar import TRADING_DAYS
+
 MOST_PERSISTENT = 0.99  # beyond this share the bars say next to nothing
 STILL = 1e-12  # a variance below this share of the sum of squares is rounding error
 
@@ -44,7 +45,7 @@ def mean_of_worst(ordered: np.ndarray, level: float) -> np.ndarray:
 def from_sums(
     sums: dict[str, np.ndarray],
     bars: int,
-    periods: float = PERIODS,
+    periods: float = TRADING_DAYS,
     market: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Measures of many columns from the running sums of a back-test.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.arguments import scalar, whole_number
+from gpuquant.data.calendar import TRADING_DAYS
 from gpuquant.data.columns import domains, takes
 from gpuquant.data.panel import Panel
 from gpuquant.errors import InputError
@@ -87,7 +88,7 @@ class SimulatedPrices(Paths):
     """
 
     model: Model | None = None
-    periods: float = 252.0
+    periods: float = TRADING_DAYS
 
     def __post_init__(self) -> None:
         super().__post_init__()

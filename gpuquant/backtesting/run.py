@@ -40,6 +40,7 @@ from gpuquant.backtesting.settings import GRIDDED, Margin, Size, Stops, word
 from gpuquant.backtesting.signals import decode_signals
 from gpuquant.costs.base import Cost
 from gpuquant.data.adjustment import EXACT
+from gpuquant.data.calendar import TRADING_DAYS
 from gpuquant.data.columns import domains
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device, launch, on_host
@@ -79,7 +80,7 @@ class Account:
     sequential_cash: bool = False
     market: np.ndarray | None = None
     detail: bool = True
-    periods: float = 252.0
+    periods: float = TRADING_DAYS
     paths: Paths | None = None
     first_path: int = 0
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from gpuquant.data.calendar import TRADING_DAYS
 from gpuquant.shown import Shown
-from gpuquant.sums import PERIODS
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,9 @@ class Sizing(Shown):
 
     abstract: ClassVar[bool] = True
 
-    def size(self, forecast: np.ndarray, close: np.ndarray, periods: float = PERIODS) -> np.ndarray:
+    def size(
+        self, forecast: np.ndarray, close: np.ndarray, periods: float = TRADING_DAYS
+    ) -> np.ndarray:
         """Target weights, shares of equity; NaN where there is no forecast. `periods` is how many
         bars a year has.
         """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpuquant.data.arguments import scalar
+from gpuquant.data.calendar import TRADING_DAYS
 from gpuquant.sizing.base import Sizing
-from gpuquant.sums import PERIODS
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Equal(Sizing):
     def __post_init__(self) -> None:
         scalar("Equal max_gross", self.max_gross)
 
-    def size(self, forecast: np.ndarray, close: np.ndarray, periods: float = PERIODS) -> np.ndarray:
+    def size(
+        self, forecast: np.ndarray, close: np.ndarray, periods: float = TRADING_DAYS
+    ) -> np.ndarray:
         count = np.isfinite(forecast).sum(axis=1, keepdims=True)
         return self.max_gross * np.tanh(forecast) / np.maximum(count, 1)

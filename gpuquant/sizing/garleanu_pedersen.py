@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpuquant.data.arguments import scalar, whole_number
+from gpuquant.data.calendar import TRADING_DAYS
 from gpuquant.sizing.base import Sizing
 from gpuquant.sizing.volatility_target import last_returns
-from gpuquant.sums import PERIODS
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,9 @@ class GarleanuPedersen(Sizing):
         gamma = self.risk_aversion
         return 0.5 * (math.sqrt(gamma * (gamma + 4.0 * self.cost_aversion)) - gamma)
 
-    def size(self, forecast: np.ndarray, close: np.ndarray, periods: float = PERIODS) -> np.ndarray:
+    def size(
+        self, forecast: np.ndarray, close: np.ndarray, periods: float = TRADING_DAYS
+    ) -> np.ndarray:
         returns, trades = last_returns(close), np.isfinite(close)
         patience = self.risk_aversion * (1.0 + self.decay * self._a / self.risk_aversion)
         out = np.full(forecast.shape, np.nan)

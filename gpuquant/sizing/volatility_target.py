@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpuquant.data.arguments import scalar, whole_number
+from gpuquant.data.calendar import TRADING_DAYS
 from gpuquant.sizing.base import Sizing
-from gpuquant.sums import PERIODS
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class VolatilityTarget(Sizing):
             scalar(f"VolatilityTarget {name}", getattr(self, name), high=high)
         whole_number("VolatilityTarget window", self.window, 2)
 
-    def size(self, forecast: np.ndarray, close: np.ndarray, periods: float = PERIODS) -> np.ndarray:
+    def size(
+        self, forecast: np.ndarray, close: np.ndarray, periods: float = TRADING_DAYS
+    ) -> np.ndarray:
         returns = last_returns(close)
         wish = np.tanh(np.nan_to_num(forecast))
         trades = np.isfinite(close)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.data.calendar import TRADING_DAYS
 from gpuquant.errors import DataError, InputError
 from gpuquant.shown import Shown
 
@@ -279,7 +280,7 @@ def _at_least(name: str, value: int, low: int) -> None:
 
 
 def cross_validated_sharpe(
-    returns: np.ndarray, folds: list[Fold], periods: float = 252.0
+    returns: np.ndarray, folds: list[Fold], periods: float = TRADING_DAYS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sharpe ratios of every column on the training and on the test bars of every fold, each of
     shape (folds, columns).
