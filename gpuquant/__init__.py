@@ -53,6 +53,7 @@ _NAMES = {
     "Strategy": "gpuquant.portfolio.strategy",
     "Portfolio": "gpuquant.portfolio.portfolio",
     "search": "gpuquant.portfolio.search",
+    "learning_report": "gpuquant.portfolio.learning",
     "Scenarios": "gpuquant.portfolio.scenarios",
 }
 

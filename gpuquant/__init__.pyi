@@ -26,6 +26,7 @@ from gpuquant.data.store import Store as Store
 from gpuquant.math import rng as rng
 from gpuquant.portfolio import optimize as optimize
 from gpuquant.portfolio import risk as risk
+from gpuquant.portfolio.learning import learning_report as learning_report
 from gpuquant.portfolio.portfolio import Portfolio as Portfolio
 from gpuquant.portfolio.scenarios import Scenarios as Scenarios
 from gpuquant.portfolio.search import search as search
@@ -60,6 +61,7 @@ __all__ = [
     "implied_volatility",
     "indicators",
     "learn",
+    "learning_report",
     "measures",
     "models",
     "optimize",

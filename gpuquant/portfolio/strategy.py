@@ -66,7 +66,7 @@ class Strategy(Tunable, Shown):
 
     def samples(self, panel: Panel, device: Device) -> Any:
         """What the learner learns from: `learn.Samples`, the features and labels of a panel."""
-        return _samples(FeatureTable.of(self.features, panel, device), panel, self.learner)
+        return samples_of(FeatureTable.of(self.features, panel, device), panel, self.learner)
 
     def train(
         self,
@@ -107,9 +107,9 @@ class Strategy(Tunable, Shown):
         where = torch_device(device)
         table = FeatureTable.of(self.features, panel, device)
         folds = list(splits.folds(panel.clock, self.learner.label_horizon))
-        folds = _with_history(folds, table.known)
+        folds = with_history(folds, table.known)
         start = time.perf_counter()
-        samples = _samples(table, panel, self.learner)
+        samples = samples_of(table, panel, self.learner)
         with bar(len(folds), "training", progress) as tick:
             values, states = walk_forward(
                 self.learner,
@@ -230,7 +230,7 @@ class Strategy(Tunable, Shown):
         table = FeatureTable.of(self.features, panel, device, count)
         forecast[rows] = self.learner.predict(
             trained.states[-1],
-            _samples(table, panel),
+            samples_of(table, panel),
             np.arange(len(table.known) - len(rows), len(table.known)),
             device=torch_device(device),
         )
@@ -250,7 +250,7 @@ class Strategy(Tunable, Shown):
         return forecast, np.arange(first, panel.bars)
 
 
-def _samples(table: FeatureTable, panel: Panel, learner: Any = None) -> Any:
+def samples_of(table: FeatureTable, panel: Panel, learner: Any = None) -> Any:
     """What a learner takes, with its labels, and names for its messages."""
     from gpuquant.learn.windows import Names, Samples
 
@@ -260,7 +260,7 @@ def _samples(table: FeatureTable, panel: Panel, learner: Any = None) -> Any:
     return Samples(table.values, labels, weights, table.offset, names)
 
 
-def _with_history(folds: list[Fold], known: np.ndarray) -> list[Fold]:
+def with_history(folds: list[Fold], known: np.ndarray) -> list[Fold]:
     """The folds that know every feature of an asset in half of their training bars, and in
     FEWEST_BARS at least.
     """

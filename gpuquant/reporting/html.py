@@ -124,6 +124,29 @@ def tear_sheet(
     return page(words, body + "<h2>Figures</h2>" + figures(measures), path)
 
 
+def learning_page(words: Words, frames: tuple[Any, ...], path: Path) -> Path:
+    """Learning curves, information coefficients so far, groups of forecasts, importance of features
+    and turnover.
+    """
+    curves, information, groups, importance, turnover = frames
+    body = ""
+    if len(curves.columns):
+        steps = curves.index.to_numpy()
+        body += svg.lines(steps, _curves(curves), title="Training loss by step", form=".3g")
+    dates = information.index.to_numpy()
+    so_far = {"sum": information["cumulative"].to_numpy()}
+    body += svg.lines(dates, so_far, title="Information coefficients, summed up", form=".1f")
+    body += "<h2>What forecasts were worth</h2>" + _frame(groups)
+    body += "<h2>Information lost where a feature is shuffled</h2>" + _frame(importance)
+    when, moved = turnover.index.to_numpy(), {"turnover": turnover.to_numpy()}
+    return page(words, body + svg.lines(when, moved, title="Turnover", form=".1%"), path)
+
+
+def _frame(frame: pd.DataFrame) -> str:
+    """A frame as a table."""
+    return str(frame.reset_index().to_html(index=False, float_format="{:.4g}".format, border=0))
+
+
 def backtest_page(
     words: Words,
     growth: pd.DataFrame,

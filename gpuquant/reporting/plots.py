@@ -104,6 +104,16 @@ def rolling_plot(ratio: Any, window: int, ax: Any = None) -> Any:
     return ax
 
 
+def lines_plot(series: Any, label: str, ax: Any = None) -> Any:
+    """One series over its index."""
+    ax = _axes(ax)
+    ax.plot(series.index.to_numpy(), series.to_numpy(), linewidth=1.3)
+    ax.axhline(0.0, color="#888", linewidth=0.8)
+    ax.set_ylabel(label)
+    ax.grid(alpha=0.3)
+    return ax
+
+
 def exposure_plot(long: Any, short: Any, ax: Any = None) -> Any:
     """Value held long, and where there is any short, as a share of equity, a column each."""
     ax = _axes(ax)

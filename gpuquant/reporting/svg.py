@@ -64,8 +64,8 @@ def lines(
     log: bool = False,
     fill: bool = False,
 ) -> str:
-    """A line chart of series over dates: of each pixel the lowest and the highest value, so that
-    no extreme is lost.
+    """A line chart of series over dates, or over rising numbers: of each pixel the lowest and the
+    highest value, so that no extreme is lost.
     """
     whole = {name: np.asarray(values, dtype=float) for name, values in series.items()}
     shown = {name: np.log(v) if log else v for name, v in whole.items()}
@@ -131,8 +131,11 @@ def extremes(values: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def date_marks(dates: np.ndarray) -> list[tuple[int, str]]:
     """Positions and labels of dates along an axis, in the largest unit of time that changes at
-    least three times.
+    least three times; of numbers, round ones.
     """
+    if dates.dtype.kind != "M":
+        inside = ticks(float(dates[0]), float(dates[-1]))[1:]
+        return [(int(np.searchsorted(dates, mark)), f"{mark:g}") for mark in inside]
     for unit, most in TIMES:
         count = dates.astype(f"datetime64[{unit}]").astype(np.int64)
         turns = np.flatnonzero(np.diff(count)) + 1

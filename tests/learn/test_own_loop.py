@@ -185,6 +185,50 @@ def test_a_search_by_optuna(walk_panel, tmp_path):
         gq.search(strategy(), walk_panel, space, splits=WALK, ledger=log)
 
 
+def test_what_was_learnt_is_shown(tmp_path):
+    """A feature that moves prices at the next bar, and one of noise: the first is what forecasts
+    rest on, and the groups of forecasts earn in their order.
+    """
+    draw = np.random.default_rng(9)
+    bars, assets = 1500, 8
+    days, names = pd.bdate_range("2015-01-01", periods=bars), [f"A{k}" for k in range(assets)]
+    signal, noise = draw.normal(size=(2, bars, assets))
+    moves = 0.01 * draw.normal(size=(bars, assets))
+    moves[2:] += 0.003 * signal[:-2]  # decided at t, filled at t + 1, earned until t + 2
+    prices = pd.DataFrame(100 * np.exp(np.cumsum(moves, axis=0)), days, names)
+    made = replace(
+        strategy(),
+        features=[
+            features.Frame(pd.DataFrame(signal, days, names), name="signal"),
+            features.Frame(pd.DataFrame(noise, days, names), name="noise"),
+        ],
+        learner=learn.Learner(
+            learn.networks.MLP(hidden=8),
+            ensemble=2,
+            training=learn.TrainingConfig(steps=100, batch_windows=512, validation=0.2),
+        ),
+    )
+    walk = splits.WalkForward(train="2Y", test="1Y")
+    made = made.train(prices, splits=walk)
+    found = gq.learning_report(made, prices, splits=walk)
+    assert list(found.importance.index) == ["signal", "noise"]
+    loss, error = found.importance.loc["signal"]
+    assert loss > 5 * error and abs(found.importance.loc["noise", "loss_of_ic"]) < 3 * error
+    groups = found.groups
+    assert groups["earned"].is_monotonic_increasing and groups["samples"].min() > 1000
+    share = groups.loc[[1, 5], "forecast"] / groups.loc[[1, 5], "earned"]
+    assert share.between(0.3, 1.3).all(), groups  # weight decay makes forecasts cautious
+    assert found.curves.shape[0] <= 100 and "judged" in found.curves.columns[0]
+    ic = found.information["ic"]
+    assert ic.mean() == pytest.approx(made.trained.ic[0])
+    assert (found.turnover >= 0.0).all() and len(found.turnover) > 600
+    page = found.report(tmp_path / "learning.html").read_text()
+    for word in ("Training loss", "signal", "What forecasts were worth", "Turnover"):
+        assert word in page
+    with pytest.raises(InputError, match="the strategy has"):
+        gq.learning_report(made, prices, splits=splits.WalkForward(train="1Y", test="3M"))
+
+
 def test_conformal_intervals_hold_their_share():
     """Of 20 panels of noise with heavy tails; labels of three bars end three bars later."""
     draw = np.random.default_rng(3)
