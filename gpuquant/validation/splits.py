@@ -55,6 +55,10 @@ class WalkForward(Shown):
     def __post_init__(self) -> None:
         _length(self.train, "train")
         _length(self.test, "test")
+        if isinstance(self.train, int) != isinstance(self.test, int):
+            raise InputError(
+                f"train = {self.train!r}, test = {self.test!r}: both must be bars, or both times"
+            )
         if self.embargo < 0:
             raise InputError(f"embargo = {self.embargo}: must be >= 0 bars")
 
@@ -66,15 +70,11 @@ class WalkForward(Shown):
         DataError
             The dates are too few for one fold.
         """
-        by_bars = isinstance(self.train, int), isinstance(self.test, int)
-        # a clock of days or of bars: a length in bars counts them, whatever their dates
-        clock = np.arange(len(dates)) if all(by_bars) else dates
-        if any(by_bars) and not all(by_bars):
-            raise InputError(
-                f"train = {self.train!r}, test = {self.test!r}: both must be bars, or both times"
-            )
-        if not any(by_bars) and not {_unit(self.train), _unit(self.test)} & {"h", "min"}:
-            clock = dates.astype("datetime64[D]")
+        clock = dates.astype("datetime64[D]")
+        if isinstance(self.train, int):
+            clock = np.arange(len(dates))  # a length in bars counts them, whatever their dates
+        elif {_unit(self.train), _unit(self.test)} & {"h", "min"}:
+            clock = dates
         first = clock[0]
         start = _later(first, self.train)
         if start > clock[-1]:

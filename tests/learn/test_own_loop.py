@@ -1,5 +1,7 @@
 """Training as the caller wants it: a loop of one's own, callbacks, parameters by name, searches."""
 
+import sys
+import types
 from dataclasses import replace
 
 import numpy as np
@@ -84,17 +86,38 @@ def test_callbacks_see_every_step_and_may_end_training(network):
     assert learner.describe() == replace(learner, callbacks=()).describe()
 
 
-def test_tensorboard_has_a_run_for_each_member(tmp_path):
-    pytest.importorskip("tensorboard")
+def test_losses_go_to_tensorboard_and_mlflow(tmp_path, monkeypatch):
+    """In the packages' stead: what they are called with."""
+    written, logged, closed = [], [], []
+
+    class Writer:
+        def __init__(self, folder):
+            self.run = str(folder).rsplit("/", 1)[1]
+
+        def add_scalar(self, name, value, step):
+            written.append((self.run, name, step))
+
+        def close(self):
+            closed.append(self.run)
+
+    writer = types.ModuleType("torch.utils.tensorboard.writer")
+    writer.SummaryWriter = Writer
+    mlflow = types.ModuleType("mlflow")
+    mlflow.log_metric = lambda name, value, step: logged.append((name, step))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.ModuleType("tensorboard"))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", writer)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
     learner = learn.Learner(
         learn.networks.MLP(hidden=4),
         ensemble=2,
         training=QUICK,
-        callbacks=[learn.callbacks.TensorBoard(tmp_path, every=5)],
+        callbacks=[learn.callbacks.TensorBoard(tmp_path, every=5), learn.callbacks.MLflow(10)],
     )
     learner.fit(samples(), np.arange(300), fold=1)
-    runs = sorted(path.name for path in tmp_path.iterdir())
-    assert runs == ["fold-1-member-0", "fold-1-member-1"]
+    runs = ["fold-1-member-0", "fold-1-member-1"]
+    assert sorted(closed) == runs
+    assert written == [(run, "step", step) for step in (5, 10, 15, 20) for run in runs]
+    assert logged[-1] == ("fold 1 member 1 step", 20) and len(logged) == 4
 
 
 def test_ridge_is_the_closed_form():
