@@ -14,7 +14,7 @@ from gpuquant.math.vmath import exp32, exp64, log32, log64
 
 
 def norm_cdf32(x):
-    """Standard normal distribution of a float32. Error below 6 ulp, tail included, down to
+    """Standard normal distribution of a float32. Error below 8 ulp, tail included, down to
     1e-37.
     """
     # Phi(-a) = exp(-a^2/2) R(a); (1 + 2a) R(a) is a polynomial in (a-4)/(a+4), the form of Juffa's
