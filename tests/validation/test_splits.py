@@ -65,9 +65,9 @@ def test_the_ledger_counts_different_trials_once(tmp_path):
 @pytest.mark.parametrize("bars", [250, 1000])
 def test_the_sharpe_error_counts_dependence_of_bars(share, bars):
     """On returns without a mean that keep a share of the bar before, the probability of a positive
-    Sharpe ratio is above 95 % in 5 % of 4,000 records, and at most in 6 %.
+    Sharpe ratio is above 95 % in 5 % of 2,000 records, and at most in 6 %.
     """
-    draw, records = np.random.default_rng(5), 4000
+    draw, records = np.random.default_rng(5), 2000
     noise = draw.normal(0.0, 0.01, (bars + 100, records))
     returns = noise.copy()
     for t in range(1, len(returns)):
