@@ -20,9 +20,9 @@ from gpuquant.data.arrow import Words, write_frame
 from gpuquant.data.market import Market
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device, resolve_device
+from gpuquant.indicators import rolling_mean
 from gpuquant.meter import Meter
 from gpuquant.models import Heston
-from gpuquant.models.base import rolling_mean
 from gpuquant.portfolio.fund_backtest import FundBacktest
 from gpuquant.portfolio.portfolio import Portfolio
 from gpuquant.portfolio.strategy import Strategy

@@ -126,6 +126,20 @@ def test_a_missing_price_costs_its_asset_its_bar_and_nobody_else_anything(featur
         np.testing.assert_array_equal(np.delete(other, 2, axis=1), np.delete(whole, 2, axis=1))
 
 
+@pytest.mark.parametrize("feature", MADE[2:5], ids=ids)
+def test_a_missing_price_costs_pricers_and_rules_that_bar_alone(feature, walk_panel):
+    close = walk_panel.close.copy()
+    close[500, 2] = np.nan
+    gap = Panel(close, walk_panel.dates, walk_panel.assets, allow_halts=True)
+    device = resolve_device("cpu")
+    whole, other = (feature.compute(panel, device) for panel in (walk_panel, gap))
+    assert np.isnan(other[500, 2]).all()
+    known = np.isfinite(other)
+    known[500, 2] = True
+    np.testing.assert_array_equal(known, np.isfinite(whole))
+    np.testing.assert_allclose(other[:500], whole[:500], rtol=1e-7, atol=1e-12)
+
+
 @pytest.mark.parametrize("feature", ON_PRICES, ids=ids)
 def test_an_asset_that_lists_late_has_the_values_of_its_own_history(feature, bars):
     late = bars.close.copy()

@@ -161,10 +161,10 @@ def yearly(bars: AdjustedBars, periods: float | None) -> float:
 
 def log_returns(panel: Panel) -> np.ndarray:
     """Log return of each bar, splits, dividends and delistings counted, shape (bars, assets);
-    the first is NaN.
+    zero at a bar at which the asset does not trade, NaN up to its first close.
     """
     out = np.full(panel.close.shape, np.nan)
-    out[1:] = np.diff(np.log(panel.total_return_index), axis=0)
+    out[1:] = np.diff(np.log(panel.total_return), axis=0)
     return out
 
 

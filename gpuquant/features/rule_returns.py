@@ -10,7 +10,7 @@ from gpuquant.backtesting.engine import backtest
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device
 from gpuquant.features.base import Feature, bars
-from gpuquant.models.base import rolling_mean
+from gpuquant.indicators import rolling_mean
 from gpuquant.rules.base import Rule
 from gpuquant.validation.overfitting import uncounted
 
@@ -62,4 +62,5 @@ class RuleReturns(Feature):
             rolling_mean(returns, self.window).reshape(panel.bars, len(panel.assets), -1)
             * self.window
         )
-        return np.stack([trailing.mean(axis=2), trailing.std(axis=2)], axis=2)
+        values = np.stack([trailing.mean(axis=2), trailing.std(axis=2)], axis=2)
+        return np.where(panel.tradable[..., None], values, np.nan)

@@ -121,7 +121,7 @@ class SimulatedOptions(Feature):
                 progress=False,
             )
             out[known, k] = priced.price
-        return _carried(out)
+        return np.where(panel.tradable[..., None], _carried(out), np.nan)
 
     def _model(self, columns: dict[str, np.ndarray]) -> Model:
         given: dict[str, Any] = {"spot": 1.0, "rate": 0.0, **columns}

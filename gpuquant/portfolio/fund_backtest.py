@@ -125,9 +125,10 @@ class FundBacktest(Shown):
         """The excess over equal weight with its error, and its luck."""
         beyond, periods = self.excess(), self.account.account.periods
         ratio, error = (f(beyond, periods) for f in (measures.sharpe, measures.sharpe_error))
-        trials = self.ledger.trials()[0] if self.ledger else 1
+        trials, spread = self.ledger.trials() if self.ledger else (1, 0.0)
+        deflated = measures.deflated_sharpe(beyond.to_numpy(), trials, spread)
         luck = (
-            f"deflated Sharpe: probability {self.deflated_sharpe():.2f} of a ratio above the luck "
+            f"deflated Sharpe: probability {deflated:.2f} of a ratio above the luck "
             f"of {trials} recorded trials"
             if trials > 1
             else ONE_TRIAL
