@@ -105,7 +105,7 @@ def funds(
     ledger.unlink(missing_ok=True)
     made = []
     for wanted in (simple, [*simple, *rich]):
-        training = learn.train.TrainingConfig(steps=size.steps)
+        training = learn.TrainingConfig(steps=size.steps)
         learner = learn.Learner(
             learn.networks.MLP(hidden=32), loss="sharpe", horizon=1, ensemble=8, training=training
         )

@@ -27,7 +27,7 @@ def strategy(steps: int = 120) -> gq.Strategy:
             learn.networks.MLP(hidden=32),
             loss="sharpe",
             ensemble=8,
-            training=learn.train.TrainingConfig(steps=steps),
+            training=learn.TrainingConfig(steps=steps),
         ),
         sizing=sizing.VolatilityTarget(0.10, max_gross=1.0),
     )

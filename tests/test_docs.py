@@ -151,7 +151,7 @@ def test_a_contributed_feature_and_network_learn(contributed):
         ["A", "B"],
     )
     learner = gq.learn.Learner(
-        contributed["Linear"](), ensemble=2, training=gq.learn.train.TrainingConfig(steps=5)
+        contributed["Linear"](), ensemble=2, training=gq.learn.TrainingConfig(steps=5)
     )
     strategy = gq.Strategy(
         features=[contributed["Drop"]()], learner=learner, sizing=gq.sizing.Equal()

@@ -10,7 +10,7 @@ _NAMES = {
     "Ridge": "gpuquant.learn.ridge",
     "batches": "gpuquant.learn.batching",
     "Samples": "gpuquant.learn.windows",
-    "TrainingConfig": "gpuquant.learn.train",
+    "TrainingConfig": "gpuquant.learn.optimise",
     "Windows": "gpuquant.learn.windows",
 }
 

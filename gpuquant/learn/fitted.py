@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn import members
-from gpuquant.learn.train import History
+from gpuquant.learn.optimise import History
 from gpuquant.learn.windows import Standardizer
 from gpuquant.shown import Shown
 

@@ -15,7 +15,7 @@ from gpuquant.learn import estimators, fitted, labels, members, train
 from gpuquant.learn.callbacks import Callback, Watch
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.losses.base import find
-from gpuquant.learn.train import TrainingConfig
+from gpuquant.learn.optimise import TrainingConfig
 from gpuquant.learn.weights import product
 from gpuquant.learn.windows import Samples, Standardizer, Windows
 from gpuquant.params import Tunable

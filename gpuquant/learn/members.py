@@ -143,6 +143,7 @@ class Stack:
     """All members as one program, on the same batches: each operation runs for all of them."""
 
     def __init__(self, networks: list[nn.Module], device: str) -> None:
+        self.network = networks[0]
         self.run, weights = stacked(networks)
         self.weights = {k: w.to(device).requires_grad_() for k, w in weights.items()}
         self.parameters = list(self.weights.values())

@@ -35,7 +35,7 @@ FAMILIES = ("features", "sizing", "rules", "models", "costs", "learn.networks", 
 LABELS = ("ForwardReturn", "VolatilityScaled", "Ranked", "Excess", "Classes", "TripleBarrier")
 LEARN = {
     "learn.Learner": "gpuquant.learn.learner",
-    "learn.TrainingConfig": "gpuquant.learn.train",
+    "learn.TrainingConfig": "gpuquant.learn.optimise",
     "learn.Ridge": "gpuquant.learn.ridge",
     **{f"learn.labels.{name}": "gpuquant.learn.labels" for name in LABELS},
     **{f"learn.weights.{name}": "gpuquant.learn.weights" for name in ("Uniqueness", "TimeDecay")},

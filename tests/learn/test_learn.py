@@ -15,7 +15,7 @@ from gpuquant.learn import checkpoint, losses, train
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.windows import Samples, Standardizer, Windows
 
-QUICK = train.TrainingConfig(steps=60, sequence_length=32, learning_rate=1e-2)
+QUICK = learn.TrainingConfig(steps=60, sequence_length=32, learning_rate=1e-2)
 
 
 def planted(rho, seed=0, bars=1600, assets=12):
@@ -86,7 +86,7 @@ def test_a_module_of_the_users_is_a_network():
             Own(),
             ensemble=3,
             window=3,
-            training=train.TrainingConfig(steps=250, learning_rate=2e-2),
+            training=learn.TrainingConfig(steps=250, learning_rate=2e-2),
         ),
         0.3,
     )
@@ -158,7 +158,7 @@ def test_an_ensemble_is_its_seeds_one_by_one():
     windows = Windows(resident, Standardizer.of(resident, np.arange(1000)), 1)
     how = {
         "loss": losses.Sharpe(),
-        "config": train.TrainingConfig(steps=5, max_grad_norm=0.01),
+        "config": learn.TrainingConfig(steps=5, max_grad_norm=0.01),
         "seed": 2,
         "span": 2,
     }
@@ -265,7 +265,7 @@ def test_checkpoints_know_when_they_are_damaged(tmp_path):
 
 def strategy(**changes):
     learner = learn.Learner(
-        learn.networks.MLP(hidden=8), ensemble=2, training=train.TrainingConfig(steps=10)
+        learn.networks.MLP(hidden=8), ensemble=2, training=learn.TrainingConfig(steps=10)
     )
     return gq.Strategy(
         **{

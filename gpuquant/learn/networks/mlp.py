@@ -26,6 +26,7 @@ class MLP(nn.Module):
     """
 
     stackable: ClassVar[bool] = True
+    weight_decay: ClassVar[float] = 1.0  # strong, since signals in prices are weak
 
     def __init__(self, hidden: int = 32, in_features: int | None = None, outputs: int = 1) -> None:
         super().__init__()

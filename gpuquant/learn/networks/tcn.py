@@ -35,6 +35,7 @@ class TCN(nn.Module):
     """
 
     stackable: ClassVar[bool] = True
+    weight_decay: ClassVar[float] = 1.0  # strong, since signals in prices are weak
 
     def __init__(
         self,
