@@ -87,6 +87,7 @@ FAMILIES = (
     "features",
     "learn.networks",
     "learn.losses",
+    "learn.labels",
 )
 
 

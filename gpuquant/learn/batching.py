@@ -23,9 +23,9 @@ class Batch:
     Parameters
     ----------
     windows : Tensor, shape (runs x bars, assets, window, columns)
-    labels : Tensor, shape (runs, bars, assets)
+    labels : Tensor, shape (runs, bars, assets), or with one more axis of several labels
         Zero outside the mask.
-    mask : Tensor of bool, shape (runs, bars, assets)
+    mask : Tensor of bool, of that shape
         Where there is a label of a training row.
     known : Tensor of bool, shape (runs x bars, assets)
         Where the features are known, with a label or without.
@@ -114,7 +114,8 @@ class Batches:
         inside = torch.zeros(resident.known.shape[1], dtype=torch.bool)
         inside[torch.from_numpy(rows)] = True
         self.known = resident.whole(windows.bars)
-        self.usable = self.known & resident.labelled & inside.to(device)
+        labelled = resident.labelled if resident.labels.ndim == 2 else resident.labelled.any(-1)
+        self.usable = self.known & labelled & inside.to(device)
         assets = len(self.usable)
         if kind == "windows":
             self.choices = torch.nonzero(self.usable.flatten())[:, 0]
@@ -165,12 +166,14 @@ class Batches:
             ends = bars[:, None].expand(-1, count)
             assets = torch.arange(count, device=device).expand(len(bars), -1)
             shape = (len(at), self.length, count)
-        mask = self.usable[assets, ends]
-        labels = self.resident.labels[assets, ends] * mask
+        mask, labels = self.usable[assets, ends], self.resident.labels[assets, ends]
+        several = tuple(labels.shape[2:])
+        if several:
+            mask = mask[..., None] & self.resident.labelled[assets, ends]
         return Batch(
             self.windows.gather(assets, ends),
-            labels.view(shape),
-            mask.view(shape),
+            (labels * mask).view(shape + several),
+            mask.view(shape + several),
             self.known[assets, ends],
             ends.reshape(shape),
             assets.reshape(shape),

@@ -24,9 +24,7 @@ def fit(
     several copies.
     """
     x, known = flat(windows, rows)
-    labels, weights = samples.labels, samples.weights
-    assert labels is not None
-    y = labels[rows][known]
+    weights, y = samples.weights, samples.first_label[rows][known]
     use = np.isfinite(y)
     more = {} if weights is None else {"sample_weight": weights[rows][known][use]}
     x, y = x[use], y[use]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gpuquant.data.arguments import whole_number
 from gpuquant.errors import InputError
-from gpuquant.learn import estimators, fitted, labels, members, train
+from gpuquant.learn import estimators, fitted, members, train
 from gpuquant.learn.callbacks import Callback, Watch
 from gpuquant.learn.fitted import Fitted
-from gpuquant.learn.losses.base import find
+from gpuquant.learn.labels.forward_return import ForwardReturn
+from gpuquant.learn.losses.base import find, several
 from gpuquant.learn.optimise import TrainingConfig
 from gpuquant.learn.weights import product
 from gpuquant.learn.windows import Samples, Standardizer, Windows
@@ -56,12 +59,14 @@ class Learner(Tunable, Shown):
         Steps, batch and learning rate of a network.
     target : Label, optional
         Another label, such as `learn.labels.Ranked(learn.labels.ForwardReturn(21))`, with a
-        horizon of its own.
+        horizon of its own; or `learn.labels.Several`, for a network with as many outputs.
     weights : sequence of Weights
         Of labels, multiplied, such as [learn.weights.TimeDecay(half_life=500)]: a network's batches
         hold a label as often as its weight says; an estimator is given them as `sample_weight`.
     seed : int
         Seed of initialisation, batches and dropout; each fold and member has its own from it.
+    warm_start : bool
+        Each fold of a walk forward begins with the weights of the fold before.
     callbacks : sequence of callable
         Called with each `learn.callbacks.Event` of a network's training; they are no part of what
         is saved.
@@ -90,6 +95,7 @@ class Learner(Tunable, Shown):
     target: Any = None
     weights: Sequence[Any] = ()
     seed: int = 0
+    warm_start: bool = False
     callbacks: Sequence[Callback] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +115,11 @@ class Learner(Tunable, Shown):
             raise InputError(
                 f"target = {self.target!r}: must be a label such as learn.labels.ForwardReturn(5)"
             )
+        if self.warm_start and not self.is_network:
+            raise InputError(
+                f"warm_start = True: {type(self.estimator).__name__} begins anew each time; only a "
+                "network begins with the weights of the fold before"
+            )
         for name in ("horizon", "ensemble", "window"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -121,7 +132,12 @@ class Learner(Tunable, Shown):
 
     @property
     def _target(self) -> Any:
-        return labels.ForwardReturn(self.horizon) if self.target is None else self.target
+        return ForwardReturn(self.horizon) if self.target is None else self.target
+
+    @property
+    def count(self) -> int:
+        """Labels of each bar and asset."""
+        return int(getattr(self.target, "count", 1))
 
     @property
     def is_network(self) -> bool:
@@ -130,7 +146,7 @@ class Learner(Tunable, Shown):
 
     def label(self, prices: Any) -> np.ndarray:
         """The label of each bar and asset: by default what the back-tester pays for a position that
-        is decided at the bar, per bar; see `labels.forward_return`.
+        is decided at the bar, per bar; see `labels.ForwardReturn`.
         """
         return np.asarray(self._target.of(prices))
 
@@ -138,10 +154,11 @@ class Learner(Tunable, Shown):
         """The weights of labels, shape (bars, assets); None where all count the same."""
         if not self.weights:
             return None
-        spans = np.full(values.shape, float(self.label_horizon))
+        first = values if values.ndim == 2 else values[..., 0]
+        spans = np.full(first.shape, float(self.label_horizon))
         if hasattr(self._target, "spans"):
             spans = self._target.spans(prices)
-        return product(self.weights, values, spans)
+        return product(self.weights, first, spans)
 
     @train.usual_settings()
     def fit(
@@ -152,6 +169,7 @@ class Learner(Tunable, Shown):
         fold: int = 0,
         cost: float = 0.0,
         device: str = "cpu",
+        start: Fitted | None = None,
     ) -> Fitted:
         """Train on `rows` of samples: features are standardised by those rows alone, and no label
         is used that looks past the last of all bars.
@@ -167,20 +185,21 @@ class Learner(Tunable, Shown):
             Of one unit of turnover, where the loss counts it.
         device : str
             Of torch.
+        start : Fitted, optional
+            The model whose weights a network begins with.
         """
-        if samples.labels is None:
-            raise InputError("samples have no labels: Samples(features, labels)")
+        labels = self._labels(samples)
         resident = samples.on(device)
         windows = Windows(resident, Standardizer.of(resident, rows), self.window)
-        rows = rows[rows < len(samples.labels) - self.label_horizon]
+        rows = rows[rows < len(labels) - self.label_horizon]
         seed = self.seed * MEMBERS + fold * FOLDS
         if not self.is_network:
             models, size = estimators.fit(
                 self.estimator, windows, samples, rows, seed, self.ensemble
             )
             return Fitted(windows.scale, models=models, size=size)
-        loss = find(self.loss).charged(cost)
-        unit = _deviation(samples.labels[rows]) if loss.standardise else 1.0
+        loss = several(self.loss, self.count).charged(cost)
+        unit = _deviation(labels[rows]) if loss.standardise else np.ones(self.count)
         weights, history = train.fit(
             self.estimator,
             replace(windows, resident=resident.scaled(1.0 / unit)),
@@ -191,29 +210,53 @@ class Learner(Tunable, Shown):
             seed=seed,
             span=self.label_horizon,
             watch=Watch(self.callbacks, fold),
+            start=None if start is None else start.weights,
         )
         some = rows[np.linspace(0, len(rows) - 1, min(TYPICAL_ROWS, len(rows))).astype(int)]
         told = train.predict(self.estimator, weights, windows, some, loss)
         size = loss.typical(told[torch.isfinite(told)])
-        return Fitted(windows.scale, weights=weights, size=size, unit=unit, history=history)
+        return Fitted(
+            windows.scale, weights=weights, size=size, unit=float(unit[0]), history=history
+        )
 
     @train.usual_settings()
     def predict(
-        self, state: Fitted, samples: Samples, rows: np.ndarray, *, device: str = "cpu"
+        self,
+        state: Fitted,
+        samples: Samples,
+        rows: np.ndarray,
+        *,
+        device: str = "cpu",
+        label: int = 0,
     ) -> np.ndarray:
         """Forecasts at `rows`, shape (rows, assets), in units of their typical size in the
-        training rows, `state.size`; NaN where a feature is unknown.
+        training rows, `state.size`; NaN where a feature is unknown. Of several labels they are of
+        number `label`.
         """
+        whole_number("label", label, 0, self.count - 1)
         rows = np.asarray(rows)
         windows = Windows(samples.on(device), state.scale, self.window)
         if state.weights is not None:
-            told = train.predict(self.estimator, state.weights, windows, rows, find(self.loss))
+            loss = several(self.loss, self.count, label)
+            told = train.predict(self.estimator, state.weights, windows, rows, loss)
             return np.asarray(told.numpy() / state.size)
         x, known = estimators.flat(windows, rows)
         out = np.full(known.shape, np.nan)
         if known.any():
             out[known] = estimators.mean_of(state.models, x) / state.size
         return out
+
+    def _labels(self, samples: Samples) -> np.ndarray:
+        """The labels of samples, as many as the target has."""
+        first, labels = samples.first_label, samples.labels
+        given = 1 if labels is None or labels.ndim == 2 else labels.shape[2]
+        if given != self.count:
+            raise InputError(f"samples have {given} labels, the learner's target {self.count}")
+        if given > 1 and not self.is_network:
+            raise InputError(
+                f"estimator = {type(self.estimator).__name__}: several labels need a network"
+            )
+        return first if labels is None else labels
 
     def restored(self, tensors: dict[str, Tensor], name: str) -> Fitted:
         """The model of a fold from the tensors of `Fitted.tensors`; see `fitted.restored`."""
@@ -227,18 +270,19 @@ class Learner(Tunable, Shown):
             **{name: getattr(self, name) for name in ("horizon", "ensemble", "window", "seed")},
             **{
                 name: identity(getattr(self, name))
-                for name in ("target", "weights")
+                for name in ("target", "weights", "warm_start")
                 if getattr(self, name)
             },
             "training": vars(self.training),
         }
 
 
-def _deviation(values: np.ndarray) -> float:
-    """The deviation of the finite values, or 1.0."""
-    finite = values[np.isfinite(values)]
-    size = float(finite.std()) if finite.size else 0.0
-    return size if size > 0.0 else 1.0
+def _deviation(values: np.ndarray) -> np.ndarray:
+    """The deviation of each label's finite values, or 1.0."""
+    each = values[..., None] if values.ndim == 2 else values
+    finite = [one[np.isfinite(one)] for one in np.moveaxis(each, 2, 0)]
+    sizes = np.array([one.std() if one.size else 0.0 for one in finite])
+    return np.where(sizes > 0.0, sizes, 1.0)
 
 
 def walk_forward(
@@ -248,17 +292,26 @@ def walk_forward(
     *,
     cost: float,
     device: str,
+    trained: Sequence[Any] = (),
     tick: Callable[[int], None] | None = None,
-) -> tuple[np.ndarray, list[Fitted]]:
+) -> tuple[np.ndarray, list[Any]]:
     """Forecasts of every fold's test bars by a model trained on its own past, shape (bars,
-    assets), and the models.
+    assets), and the models; the first folds have models already, those in `trained`.
     """
+    warm = getattr(learner, "warm_start", False)
+    if warm and any(a.train.max() >= b.test.min() for a, b in itertools.pairwise(folds)):
+        raise InputError(
+            "warm_start = True: a model would have seen its test dates in the fold before; only a "
+            "walk forward can begin with its weights"
+        )
     forecast = np.full(samples.features.shape[:2], np.nan)
-    states = []
+    states = list(trained)
     for number, fold in enumerate(folds):
-        state = learner.fit(samples, fold.train, fold=number, cost=cost, device=device)
-        forecast[fold.test] = learner.predict(state, samples, fold.test, device=device)
-        states.append(state)
+        if number >= len(states):
+            begin = {"start": states[-1]} if warm and states else {}
+            state = learner.fit(samples, fold.train, fold=number, cost=cost, device=device, **begin)
+            states.append(state)
+        forecast[fold.test] = learner.predict(states[number], samples, fold.test, device=device)
         if tick:
             tick(1)
     return forecast, states

@@ -53,15 +53,19 @@ def fit(
     seed: int,
     span: int,
     watch: Watch | None = None,
+    start: dict[str, Tensor] | None = None,
 ) -> tuple[dict[str, Tensor], History]:
     """Train an ensemble on `rows`; the weights of its members, each of shape (members, ...), and
     how it went.
 
-    `span` is how many bars after a bar its label looks at; `watch` is told how it goes.
+    `span` is how many bars after a bar its label looks at; `watch` is told how it goes; `start`
+    holds the weights to begin with.
     """
     device = str(windows.resident.features.device)
     shape = (windows.bars, windows.columns)
     networks = [members.member(estimator, shape, seed + k) for k in range(ensemble)]
+    if start is not None:
+        networks = [members.restore(network, start, k) for k, network in enumerate(networks)]
     first, last = _split(rows, config.validation, span)
     kind = loss.batch
     if kind == "windows" and getattr(networks[0], "cross_sectional", False):
@@ -72,36 +76,29 @@ def fit(
         drawn = Batches(windows, last, kind, config.batch_windows, config.sequence_length)
         generator = torch.Generator().manual_seed(seed)
         judged = [drawn.draw(generator) for _ in range(VALIDATION_BATCHES)]
-    if members.stackable(networks[0]):
-        program = Stack(networks, device)
-        losses, judgements = optimise(
+
+    def trained(program: Single | Stack, numbers: range) -> tuple[np.ndarray, np.ndarray]:
+        return optimise(
             program,
             batches.draw,
             partial(_losses, program, loss),
             config,
-            seed,
+            seed + numbers.start,
             judged=judged,
-            numbers=range(ensemble),
+            numbers=numbers,
             watch=watch,
         )
+
+    if members.stackable(networks[0]):
+        program = Stack(networks, device)
+        losses, judgements = trained(program, range(ensemble))
         return program.result(), History(losses, judgements, "stacked")
     each: list[dict[str, Tensor]] = []
     told: list[tuple[np.ndarray, np.ndarray]] = []
     for k, network in enumerate(networks):
         one = Single(network, device)
         with members.seeded(seed + k, device):
-            told.append(
-                optimise(
-                    one,
-                    batches.draw,
-                    partial(_losses, one, loss),
-                    config,
-                    seed + k,
-                    judged=judged,
-                    numbers=range(k, k + 1),
-                    watch=watch,
-                )
-            )
+            told.append(trained(one, range(k, k + 1)))
         each.append(one.result())
     weights = {name: torch.cat([state[name] for state in each]) for name in each[0]}
     losses, judgements = (_padded([one[part] for one in told]) for part in (0, 1))
@@ -120,7 +117,7 @@ def _split(rows: np.ndarray, share: float, span: int) -> tuple[np.ndarray, np.nd
 def _losses(program: Single | Stack, loss: Loss, batch: Batch) -> Tensor:
     """The loss of each member, shape (members,)."""
     outputs = program.forward(batch.windows, batch.known)
-    outputs = outputs.reshape(len(outputs), *batch.labels.shape, *outputs.shape[3:])
+    outputs = outputs.reshape(len(outputs), *batch.bars.shape, *outputs.shape[3:])
     if not loss.vectorised:
         return torch.stack([loss(one, batch.labels, batch.mask) for one in outputs])
     result: Tensor = vmap(loss, in_dims=(0, None, None))(outputs, batch.labels, batch.mask)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gpuquant.device import Device
 from gpuquant.device.traffic import crossed
-from gpuquant.errors import DataError, DeviceUnavailable
+from gpuquant.errors import DataError, DeviceUnavailable, InputError
 from gpuquant.shown import Shown
 
 CHUNK = 1 << 22  # numbers that are standardised or predicted at once
@@ -66,7 +66,7 @@ class Samples(Shown):
     features : array, shape (bars, assets, columns)
         Less `offset`; NaN where unknown; row t knows no bar after t. An array of 32 bits that is
         laid out asset by asset is not copied on its device.
-    labels : array, shape (bars, assets), optional
+    labels : array, shape (bars, assets) or (bars, assets, labels), optional
         NaN where there is none.
     weights : array, shape (bars, assets), optional
         Of the labels in training; >= 0.
@@ -88,10 +88,11 @@ class Samples(Shown):
             raise DataError(
                 f"features have shape {self.features.shape}: must be (bars, assets, columns)"
             )
-        if self.labels is not None and self.labels.shape != self.features.shape[:2]:
-            raise DataError(
-                f"labels have shape {self.labels.shape}: must be {self.features.shape[:2]}"
-            )
+        shape = self.features.shape[:2]
+        if self.labels is not None and (
+            self.labels.shape[:2] != shape or self.labels.ndim not in (2, 3)
+        ):
+            raise DataError(f"labels have shape {self.labels.shape}: must be {shape}, or more")
         if self.weights is not None:
             self._check_weights(self.weights)
 
@@ -102,13 +103,20 @@ class Samples(Shown):
             )
         wrong = ~(np.isfinite(weights) & (weights >= 0.0))
         if self.labels is not None:  # a weight counts where there is a label
-            wrong &= np.isfinite(self.labels)
+            wrong &= np.isfinite(self.first_label)
         if wrong.any():
             row, asset = (int(k) for k in np.argwhere(wrong)[0])
             raise DataError(
                 f"weights[{self.names.at(row, asset)}] = {float(weights[row, asset])!r}: "
                 "must be finite and >= 0"
             )
+
+    @property
+    def first_label(self) -> np.ndarray:
+        """The labels, shape (bars, assets); the first ones where there are several."""
+        if self.labels is None:
+            raise InputError("samples have no labels: Samples(features, labels)")
+        return self.labels if self.labels.ndim == 2 else self.labels[..., 0]
 
     def on(self, device: str) -> Resident:
         """The samples on a device of torch; they go up the first time and stay."""
@@ -127,9 +135,9 @@ class Resident(Shown):
         Less `offset`, which keeps large levels exact in 32 bits; unknown values are NaN.
     known : Tensor of bool, shape (assets, bars)
         Where every feature is known.
-    labels : Tensor, shape (assets, bars)
+    labels : Tensor, shape (assets, bars) or (assets, bars, labels)
         Zero where there is none.
-    labelled : Tensor of bool, shape (assets, bars)
+    labelled : Tensor of bool, of that shape
     weights : Tensor, shape (assets, bars), optional
         Of the labels.
     offset : Tensor, shape (columns,)
@@ -150,7 +158,7 @@ class Resident(Shown):
         shape = samples.features.shape[:2]
         features, offset = _features(samples, device)
         labels = np.full(shape, np.nan) if samples.labels is None else samples.labels
-        y = _up(labels.T, device)
+        y = _up(labels.swapaxes(0, 1), device)
         weights = samples.weights
         known = [torch.isfinite(features[j]).all(dim=1) for j in range(len(features))]
         return cls(
@@ -163,9 +171,9 @@ class Resident(Shown):
             samples.names,
         )
 
-    def scaled(self, factor: float) -> Resident:
-        """The same samples with labels times `factor`."""
-        return replace(self, labels=self.labels * factor)
+    def scaled(self, factor: np.ndarray) -> Resident:
+        """The same samples with labels times `factor`, one for all or one for each."""
+        return replace(self, labels=self.labels * torch.from_numpy(factor).to(self.labels))
 
     def whole(self, bars: int) -> Tensor:
         """Where a window of `bars` bars can end, shape (assets, bars): the bar's features are

@@ -31,13 +31,20 @@ from gpuquant.portfolio.trained import LATER_DATA, WALK_FORWARD, Trained
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.validation.overfitting import Counted, TrialLog
 
-FAMILIES = ("features", "sizing", "rules", "models", "costs", "learn.networks", "learn.losses")
-LABELS = ("ForwardReturn", "VolatilityScaled", "Ranked", "Excess", "Classes", "TripleBarrier")
+FAMILIES = (
+    "features",
+    "sizing",
+    "rules",
+    "models",
+    "costs",
+    "learn.networks",
+    "learn.losses",
+    "learn.labels",
+)
 LEARN = {
     "learn.Learner": "gpuquant.learn.learner",
     "learn.TrainingConfig": "gpuquant.learn.optimise",
     "learn.Ridge": "gpuquant.learn.ridge",
-    **{f"learn.labels.{name}": "gpuquant.learn.labels" for name in LABELS},
     **{f"learn.weights.{name}": "gpuquant.learn.weights" for name in ("Uniqueness", "TimeDecay")},
 }
 Writers = dict[str, Callable[[Path], None]]

@@ -16,7 +16,8 @@ from gpuquant.device import resolve_device
 from gpuquant.errors import InputError
 from gpuquant.features.table import FeatureTable
 from gpuquant.forecast import mean_information
-from gpuquant.portfolio.strategy import Strategy, samples_of, with_history
+from gpuquant.portfolio.strategy import Strategy
+from gpuquant.portfolio.training import folds_of, samples_of
 from gpuquant.progress import bar
 from gpuquant.reporting import html
 from gpuquant.reporting.html import Words
@@ -97,8 +98,7 @@ def learning_report(
     panel, where, trained = Panel.of(prices), resolve_device(device), strategy.fitted()
     table = FeatureTable.of(strategy.features, panel, where)
     samples = samples_of(table, panel, strategy.learner)
-    span = strategy.learner.label_horizon
-    folds = with_history(list(splits.folds(panel.clock, span)), table.known)
+    folds = folds_of(strategy, panel, splits, table)
     if len(folds) != len(trained.states):
         raise InputError(
             f"splits make {len(folds)} folds of these prices, the strategy has "
@@ -116,7 +116,7 @@ def learning_report(
     return LearningReport(
         _curves(trained.states),
         pd.DataFrame({"ic": each, "cumulative": each.fillna(0.0).cumsum()}),
-        _groups(forecast * unit[:, None], samples.labels),
+        _groups(forecast * unit[:, None], samples.first_label),
         _importance(strategy, samples, tests, forecast, progress),
         pd.Series(moved, dates[1 : len(moved) + 1], name="turnover"),
     )
@@ -162,10 +162,10 @@ def _importance(
     import pandas as pd
 
     learner, names = strategy.learner, samples.names.columns
-    window = getattr(learner, "window", None) or len(samples.labels)
+    window = getattr(learner, "window", None) or len(samples.first_label)
     draw = np.random.default_rng(SEED)
     rows = []
-    base = mean_information(forecast, samples.labels, learner.label_horizon - 1)[0]
+    base = mean_information(forecast, samples.first_label, learner.label_horizon - 1)[0]
     with bar(len(names), "importance", progress) as tick:
         for column in range(len(names)):
             shuffled = np.full(forecast.shape, np.nan)
@@ -177,7 +177,7 @@ def _importance(
                 values[known] = draw.permutation(values[known])
                 some = type(samples)(part, offset=samples.offset)
                 shuffled[test] = learner.predict(state, some, test - first)
-            mean, error = mean_information(shuffled, samples.labels, learner.label_horizon - 1)
+            mean, error = mean_information(shuffled, samples.first_label, learner.label_horizon - 1)
             rows.append((base - mean, error))
             tick(1)
     frame = pd.DataFrame(rows, pd.Index(names, name="feature"), ["loss_of_ic", "error"])

@@ -12,6 +12,7 @@ from gpuquant.costs.base import Cost
 from gpuquant.data.panel import Panel
 from gpuquant.errors import InputError
 from gpuquant.portfolio.strategy import Strategy
+from gpuquant.portfolio.training import Course, train
 from gpuquant.progress import bar
 from gpuquant.shown import Shown
 from gpuquant.validation.overfitting import TrialLog
@@ -80,15 +81,13 @@ def search(
     The best of many trials is better by luck than it will be: read `deflated_sharpe`.
     """
     panel, log = Panel.of(prices), ledger if isinstance(ledger, TrialLog) else TrialLog(ledger)
+    course = Course(splits, costs, log, device, progress=False)
     rows: list[dict[str, Any]] = []
     tried: list[tuple[float, Strategy, Any]] = []
 
     def one(params: Mapping[str, Any]) -> float:
-        made = strategy.set_params(**params)
-        made = made.train(
-            panel, splits=splits, costs=costs, ledger=log, device=device, progress=False
-        )
-        beyond = made.excess(panel, costs=costs)
+        made, beyond = train(strategy.set_params(**params), panel, course)
+        assert beyond is not None  # there is a log
         ratio = measures.sharpe(beyond)
         mean, error = made.fitted().ic
         row = {"ic": mean, "ic_error": error, "excess_sharpe": ratio}

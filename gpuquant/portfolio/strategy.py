@@ -6,10 +6,8 @@ A trained strategy holds the model of each fold and the out-of-sample forecasts 
 from __future__ import annotations
 
 import hashlib
-import time
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,23 +17,21 @@ from gpuquant.backtesting.result import Backtest
 from gpuquant.costs.base import Cost
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device, resolve_device
-from gpuquant.errors import DataError, GpuquantError, InputError, NotTrained
+from gpuquant.errors import DataError, NotTrained
 from gpuquant.features.frame import Frame
 from gpuquant.features.table import FeatureTable, listed
-from gpuquant.forecast import Forecast, information_coefficient, mean_information
 from gpuquant.params import Tunable
+from gpuquant.portfolio import training
 from gpuquant.portfolio.benchmark import equal_weight, excess
-from gpuquant.portfolio.trained import Trained, sample_of
-from gpuquant.progress import bar
+from gpuquant.portfolio.trained import Trained
+from gpuquant.portfolio.training import Course, samples_of
 from gpuquant.shown import Shown, identity
 from gpuquant.sizing.base import Sizing
-from gpuquant.validation.overfitting import TrialLog, uncounted
-from gpuquant.validation.splits import Fold
+from gpuquant.validation.overfitting import uncounted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST_BARS = 63  # a fold needs at least this many training bars with every feature
 RECENT = 252  # bars of forecasts that the sizing at the last date may read
 
 
@@ -92,67 +88,40 @@ class Strategy(Tunable, Shown):
         device : str
             Of features and networks.
         """
-        from gpuquant.learn.learner import walk_forward
-        from gpuquant.learn.windows import torch_device
+        course = Course(splits, costs, ledger, device, progress)
+        return training.train(self, prices, course)[0]
 
-        if not hasattr(splits, "folds"):
-            raise InputError(
-                f"splits = {splits!r}: must be splits such as "
-                "gpuquant.splits.WalkForward(train='8Y', test='1Y')"
-            )
-        book = ledger if ledger is None or isinstance(ledger, TrialLog) else TrialLog(ledger)
-        if book is not None:
-            book.check()
-        panel, device = Panel.of(prices), resolve_device(device)
-        where = torch_device(device)
-        table = FeatureTable.of(self.features, panel, device)
-        folds = list(splits.folds(panel.clock, self.learner.label_horizon))
-        folds = with_history(folds, table.known)
-        start = time.perf_counter()
-        samples = samples_of(table, panel, self.learner)
-        with bar(len(folds), "training", progress) as tick:
-            values, states = walk_forward(
-                self.learner,
-                samples,
-                folds,
-                cost=0.0 if costs is None else costs.per_unit_turnover,
-                device=where,
-                tick=tick,
-            )
-        seconds = {**table.seconds, "training": time.perf_counter() - start}
-        forecast = Forecast(values, panel.dates, panel.assets, panel.timezone)
-        done = replace(
-            self,
-            trained=Trained(
-                states,
-                forecast,
-                information_coefficient(values, samples.labels),
-                mean_information(values, samples.labels, self.learner.label_horizon - 1),
-                sample_of(folds),
-                seconds,
-            ),
-        )
-        if book is not None:
-            done._record(book, panel, costs, splits)
-        return done
+    def retrain(
+        self,
+        prices: Any,
+        *,
+        splits: Any,
+        costs: Cost | None = None,
+        ledger: Any = None,
+        device: str | Device = "auto",
+        progress: bool | None = None,
+    ) -> Strategy:
+        """The strategy with the models of the folds that are new since its training, such as those
+        of the months that have passed with `WalkForward(train="8Y", test="1M")`. Older models and
+        the forecasts that were made stay as they are; a learner with `warm_start` begins with the
+        weights of the last model.
 
-    def _record(self, book: TrialLog, panel: Panel, costs: Cost | None, splits: Any) -> None:
-        """Add this training to the log of trials."""
-        with uncounted():  # this back-test is recorded below, with its description
-            returns = self.excess(panel, costs=costs).to_numpy()
-        what = {
-            **self.describe(),
-            "costs": identity(costs),
-            "splits": vars(splits),
-            "dates": [str(panel.dates[0]), str(panel.dates[-1])],
-        }
-        try:
-            book.record(what, returns)
-        except GpuquantError as failure:  # a failed record must not lose the training
-            warnings.warn(
-                f"this trial is not in the log, which counts one too few: {failure}",
-                stacklevel=3,
-            )
+        Parameters
+        ----------
+        prices : Panel, frame or path
+            All prices of the training, and newer ones.
+        splits : WalkForward
+            Those of the training.
+        costs, ledger, device
+            As in `train`.
+
+        Raises
+        ------
+        DataError
+            No date is new, or the folds are not those of the training.
+        """
+        course = Course(splits, costs, ledger, device, progress)
+        return training.train(self, prices, course, self.fitted())[0]
 
     def describe(self) -> dict[str, Any]:
         """What identifies this strategy in a ledger."""
@@ -248,29 +217,3 @@ class Strategy(Tunable, Shown):
         first = int(np.searchsorted(panel.dates, last, side="right"))
         first = min(max(first, panel.bars - RECENT), panel.bars - 1)
         return forecast, np.arange(first, panel.bars)
-
-
-def samples_of(table: FeatureTable, panel: Panel, learner: Any = None) -> Any:
-    """What a learner takes, with its labels, and names for its messages."""
-    from gpuquant.learn.windows import Names, Samples
-
-    names = Names(table.columns, panel.dates[-len(table.known) :], panel.assets)
-    labels = None if learner is None else learner.label(panel)
-    weights = learner.weights_of(panel, labels) if hasattr(learner, "weights_of") else None
-    return Samples(table.values, labels, weights, table.offset, names)
-
-
-def with_history(folds: list[Fold], known: np.ndarray) -> list[Fold]:
-    """The folds that know every feature of an asset in half of their training bars, and in
-    FEWEST_BARS at least.
-    """
-    some = np.asarray(known.any(axis=1))
-    enough = [
-        fold for fold in folds if some[fold.train].sum() >= max(FEWEST_BARS, len(fold.train) // 2)
-    ]
-    if not enough:
-        raise DataError(
-            "no fold knows every feature of an asset in half of its training bars and in "
-            f"{FEWEST_BARS} at least: give longer prices or shorter lookbacks"
-        )
-    return enough

@@ -186,21 +186,31 @@ def learning_leak(strategy: Any, panel: Panel, draw: np.random.Generator, tried:
         for other in (panel, other_future(panel, t, draw, whole_bar=True))
     ]
     rows = max(t + 1 - span, 0)
-    labels = [one.labels[:rows] for one in both]
+    labels = [one.labels[:rows].reshape(rows, len(panel.assets), -1) for one in both]
     train, test = np.arange(rows), np.arange(t + 1)
     forecasts = [learner.predict(learner.fit(one, train), one, test) for one in both]
     for name, how, values in (
         ("label", f"moves with prices later than the label_horizon of {span} bars", labels),
         ("forecast", "moves with prices after the bar: the learner reads them", forecasts),
     ):
-        before, after = (
-            dict(zip(panel.assets, np.asarray(one, np.float64).T, strict=True)) for one in values
-        )
+        before, after = (_by_asset(one, panel.assets) for one in values)
         leak = _compared(before, after, len(values[0]))
         if leak is not None:
             row, asset = leak
             return Leaks(True, row, panel.dates[row], f"{name} of {asset}", how, tried + 1)
     return Leaks(False, None, None, "", "", tried + 1)
+
+
+def _by_asset(values: np.ndarray, assets: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The columns of each asset by its name, and by their numbers where it has several."""
+    values = np.asarray(values, np.float64)
+    if values.ndim == 2 or values.shape[2] == 1:
+        return dict(zip(assets, values.reshape(len(values), -1).T, strict=True))
+    return {
+        f"{asset} (number {k})": values[:, a, k]
+        for a, asset in enumerate(assets)
+        for k in range(values.shape[2])
+    }
 
 
 def _of_strategy(strategy: Any, panel: Panel) -> Any:

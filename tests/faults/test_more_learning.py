@@ -171,7 +171,7 @@ def test_who_holds_the_market_has_no_excess():
         label_horizon, window = 2, 1
 
         def label(self, prices):
-            return learn.labels.forward_return(prices, 1)
+            return learn.labels.ForwardReturn(1).of(prices)
 
         def fit(self, samples, rows, **given):
             return 1.0

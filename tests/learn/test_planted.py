@@ -76,7 +76,7 @@ def noise(seed, horizon, persistence, bars=600, assets=10):
     for t in range(1, bars):
         forecast[t] = persistence * forecast[t - 1] + np.sqrt(1 - persistence**2) * fresh[t]
     close = np.exp(np.cumsum(draw.normal(0, 0.01, (bars, assets)), axis=0))
-    return forecast, learn.labels.forward_return(close, horizon)
+    return forecast, learn.labels.ForwardReturn(horizon).of(close)
 
 
 def spread(panels, horizon, persistence):

@@ -304,7 +304,7 @@ class Mean:
     def label(self, prices):
         from gpuquant.learn import labels
 
-        return labels.forward_return(prices, self.horizon + self.looks)
+        return labels.ForwardReturn(self.horizon + self.looks).of(prices)
 
     def fit(self, samples, rows, *, fold=0, cost=0.0, device="cpu"):
         return np.nanmean(samples.labels[rows], axis=0)

@@ -74,6 +74,54 @@ class _Callers(Loss):
         return result.reshape(())
 
 
+@dataclass(frozen=True)
+class _Several(Loss):
+    """The mean of a loss over several labels, each with its share of the outputs; forecasts are of
+    label `wanted`.
+    """
+
+    abstract: ClassVar[bool] = True
+
+    each: Loss
+    count: int
+    wanted: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "standardise", "vectorised"):
+            object.__setattr__(self, name, getattr(self.each, name))
+
+    def __call__(self, outputs: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        given = outputs.shape[-1] if outputs.ndim > 3 else 1
+        if given % self.count or outputs.ndim < 4:
+            raise InputError(
+                f"{self.count} labels need as many outputs for each asset, or a multiple; the "
+                f"network gives {given}: MLP(outputs={self.count}), for one"
+            )
+        parts = [
+            self.each(self._of(outputs, k), labels[..., k], mask[..., k]) for k in range(self.count)
+        ]
+        return sum(parts[1:], parts[0]) / self.count
+
+    def _of(self, outputs: Tensor, k: int) -> Tensor:
+        """The outputs for label `k`."""
+        part = outputs.reshape(*outputs.shape[:-1], self.count, -1)[..., k, :]
+        return part[..., 0] if part.shape[-1] == 1 else part
+
+    def charged(self, cost: float) -> Loss:
+        return _Several(self.each.charged(cost), self.count, self.wanted)
+
+    def forecast(self, outputs: Tensor) -> Tensor:
+        return self.each.forecast(self._of(outputs, self.wanted))
+
+    def typical(self, forecast: Tensor) -> float:
+        return self.each.typical(forecast)
+
+
+def several(loss: Any, count: int, wanted: int = 0) -> Loss:
+    """The loss of so many labels, whose forecasts are of label `wanted`."""
+    return find(loss) if count == 1 else _Several(find(loss), count, wanted)
+
+
 def find(loss: Any) -> Loss:
     """A loss by its name (mse, ic, rank, sharpe, ...), itself, or around a callable."""
     if isinstance(loss, Loss):

@@ -32,6 +32,7 @@ class Transformer(nn.Module):
     """
 
     stackable: ClassVar[bool] = True
+    learning_rate: ClassVar[float] = 1e-2
 
     def __init__(
         self,

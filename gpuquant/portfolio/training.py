@@ -1,0 +1,168 @@
+"""Training of a strategy, fold by fold, and its record in a log of trials."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuquant.costs.base import Cost
+from gpuquant.data.panel import Panel
+from gpuquant.device import Device, resolve_device
+from gpuquant.errors import DataError, GpuquantError, InputError
+from gpuquant.features.table import FeatureTable
+from gpuquant.forecast import Forecast, information_coefficient, mean_information
+from gpuquant.portfolio.trained import Trained, sample_of
+from gpuquant.progress import bar
+from gpuquant.shown import Shown, identity
+from gpuquant.validation.overfitting import TrialLog, uncounted
+from gpuquant.validation.splits import Fold
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gpuquant.portfolio.strategy import Strategy
+
+FEWEST_BARS = 63  # a fold needs at least this many training bars with every feature
+
+
+@dataclass(frozen=True)
+class Course(Shown):
+    """How a strategy is trained: see `Strategy.train`."""
+
+    splits: Any
+    costs: Cost | None = None
+    ledger: Any = None
+    device: str | Device = "auto"
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.splits, "folds"):
+            raise InputError(
+                f"splits = {self.splits!r}: must be splits such as "
+                "gpuquant.splits.WalkForward(train='8Y', test='1Y')"
+            )
+
+
+def train(
+    strategy: Strategy, prices: Any, course: Course, before: Trained | None = None
+) -> tuple[Strategy, pd.Series | None]:
+    """The strategy with its models, those of `before` and those of the folds after it; and, where
+    there is a log, its excess over equal weight, which was recorded there.
+    """
+    from gpuquant.learn.learner import walk_forward
+    from gpuquant.learn.windows import torch_device
+
+    log = course.ledger
+    log = log if log is None or isinstance(log, TrialLog) else TrialLog(log)
+    if log is not None:
+        log.check()
+    panel, device = Panel.of(prices), resolve_device(course.device)
+    where = torch_device(device)
+    table = FeatureTable.of(strategy.features, panel, device)
+    folds = folds_of(strategy, panel, course.splits, table)
+    start = time.perf_counter()
+    samples = samples_of(table, panel, strategy.learner)
+    states, made = ([], None) if before is None else _continued(before, panel, folds)
+    with bar(len(folds), "training", course.progress) as tick:
+        values, states = walk_forward(
+            strategy.learner,
+            samples,
+            folds,
+            cost=0.0 if course.costs is None else course.costs.per_unit_turnover,
+            device=where,
+            trained=states,
+            tick=tick,
+        )
+    if made is not None:  # what was forecast stays as it was
+        values = np.where(np.arange(panel.bars)[:, None] <= made.rows[-1], made.values, values)
+    seconds = {**table.seconds, "training": time.perf_counter() - start}
+    labels = samples.first_label
+    trained = Trained(
+        states,
+        Forecast(values, panel.dates, panel.assets, panel.timezone),
+        information_coefficient(values, labels),
+        mean_information(values, labels, strategy.learner.label_horizon - 1),
+        sample_of(folds),
+        seconds,
+    )
+    done = replace(strategy, trained=trained)
+    return done, None if log is None else _recorded(done, panel, course, log)
+
+
+def _continued(before: Trained, panel: Panel, folds: list[Fold]) -> tuple[list[Any], Forecast]:
+    """The models that there are, and their forecasts at the dates of a longer panel.
+
+    Raises
+    ------
+    DataError
+        The folds are not those of the models, with new ones after them or more test dates.
+    """
+    made = Forecast(
+        before.forecast.on(panel.dates, panel.assets), panel.dates, panel.assets, panel.timezone
+    )
+    old, count = before.forecast, len(before.states)
+    first, last = old.dates[old.rows[0]], old.dates[old.rows[-1]]
+    if panel.dates[folds[0].test[0]] > first or len(folds) < count:
+        raise DataError(
+            f"the splits make {len(folds)} folds of these prices, which test from "
+            f"{str(panel.dates[folds[0].test[0]])[:10]} on; the strategy has {count} models and "
+            f"forecasts from {str(first)[:10]} on: give all prices of its training, its splits, "
+            "and newer prices"
+        )
+    if not panel.dates[folds[-1].test[-1]] > last:
+        raise DataError(
+            f"there is nothing to train: the strategy has forecasts up to {str(last)[:10]}, the "
+            f"splits test up to {str(panel.dates[folds[-1].test[-1]])[:10]}"
+        )
+    return list(before.states), made
+
+
+def _recorded(strategy: Strategy, panel: Panel, course: Course, log: TrialLog) -> pd.Series:
+    """Add a training to the log of trials; the excess over equal weight that the log has of it."""
+    with uncounted():  # this back-test is recorded below, with its description
+        returns = strategy.excess(panel, costs=course.costs)
+    what = {
+        **strategy.describe(),
+        "costs": identity(course.costs),
+        "splits": vars(course.splits),
+        "dates": [str(panel.dates[0]), str(panel.dates[-1])],
+    }
+    try:
+        log.record(what, returns.to_numpy())
+    except GpuquantError as failure:  # a failed record must not lose the training
+        warnings.warn(
+            f"this trial is not in the log, which counts one too few: {failure}", stacklevel=4
+        )
+    return returns
+
+
+def samples_of(table: FeatureTable, panel: Panel, learner: Any = None) -> Any:
+    """What a learner takes, with its labels, and names for its messages."""
+    from gpuquant.learn.windows import Names, Samples
+
+    names = Names(table.columns, panel.dates[-len(table.known) :], panel.assets)
+    labels = None if learner is None else learner.label(panel)
+    weights = learner.weights_of(panel, labels) if hasattr(learner, "weights_of") else None
+    return Samples(table.values, labels, weights, table.offset, names)
+
+
+def folds_of(strategy: Strategy, panel: Panel, splits: Any, table: FeatureTable) -> list[Fold]:
+    """The folds that know every feature of an asset in half of their training bars, and in
+    FEWEST_BARS at least.
+    """
+    some = np.asarray(table.known.any(axis=1))
+    enough = [
+        fold
+        for fold in splits.folds(panel.clock, strategy.learner.label_horizon)
+        if some[fold.train].sum() >= max(FEWEST_BARS, len(fold.train) // 2)
+    ]
+    if not enough:
+        raise DataError(
+            "no fold knows every feature of an asset in half of its training bars and in "
+            f"{FEWEST_BARS} at least: give longer prices or shorter lookbacks"
+        )
+    return enough

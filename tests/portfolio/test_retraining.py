@@ -1,0 +1,97 @@
+"""Retraining: new models for new dates, while old models and forecasts stay as they are."""
+
+import numpy as np
+import pytest
+
+import gpuquant as gq
+from gpuquant import features, learn, sizing, splits
+from gpuquant.errors import DataError, InputError
+
+WALK = splits.WalkForward(train=200, test=50)
+ASSETS = ("A", "B", "C", "D")
+
+
+def panel(bars):
+    draw = np.random.default_rng(0)
+    moves = draw.normal(0, 0.01, (600, len(ASSETS)))
+    for t in range(1, len(moves)):
+        moves[t] += 0.5 * moves[t - 1]
+    dates = np.busday_offset("2020-01-01", np.arange(600), roll="forward").astype("datetime64[ns]")
+    return gq.Panel(np.exp(np.cumsum(moves, axis=0))[:bars], dates[:bars], ASSETS)
+
+
+def strategy(**how):
+    learner = learn.Learner(
+        learn.networks.MLP(hidden=8), ensemble=2, training=learn.TrainingConfig(steps=20), **how
+    )
+    return gq.Strategy([features.Reversal(1)], learner, sizing.Equal())
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_retraining_is_training_with_all_prices(warm_start):
+    """In the middle of a fold, whose model is there, and at its end."""
+    whole = strategy(warm_start=warm_start).train(panel(600), splits=WALK)
+    for bars in (430, 450):
+        grown = strategy(warm_start=warm_start).train(panel(bars), splits=WALK)
+        count = len(grown.trained.states)
+        assert count < len(whole.trained.states)
+        grown = grown.retrain(panel(600), splits=WALK)
+        np.testing.assert_array_equal(grown.trained.forecast.values, whole.trained.forecast.values)
+        assert grown.trained.ic == whole.trained.ic
+        for one, other in zip(grown.trained.states, whole.trained.states, strict=True):
+            for name, value in one.weights.items():
+                assert (value == other.weights[name]).all(), name
+
+
+def test_what_was_forecast_stays():
+    made = strategy().train(panel(430), splits=WALK)
+    moved = panel(600)
+    close = moved.close.copy()
+    close[:300] *= 1.01  # history was corrected
+    moved = gq.Panel(close, moved.dates, moved.assets)
+    grown = made.retrain(moved, splits=WALK)
+    rows = made.trained.forecast.rows
+    np.testing.assert_array_equal(
+        grown.trained.forecast.values[rows], made.trained.forecast.values[rows]
+    )
+    assert grown.trained.forecast.rows[-1] > rows[-1]
+
+
+def test_a_warm_start_begins_with_the_model_before():
+    cold = strategy().train(panel(600), splits=WALK).trained.states
+    warm = strategy(warm_start=True).train(panel(600), splits=WALK).trained.states
+
+    def apart(one, other):
+        return sum(float((other.weights[n] - v).square().sum()) for n, v in one.weights.items())
+
+    assert apart(cold[0], warm[0]) == 0.0
+    assert apart(warm[0], warm[1]) < apart(cold[0], cold[1]) / 2
+
+
+def test_wrong_calls_are_named():
+    made = strategy().train(panel(450), splits=WALK)
+    with pytest.raises(DataError, match="there is nothing to train: the strategy has forecasts up"):
+        made.retrain(panel(450), splits=WALK)
+    later = panel(600)
+    with pytest.raises(DataError, match="give all prices of its training"):
+        made.retrain(later.rows(slice(200, 600)), splits=WALK)
+    with pytest.raises(InputError, match="warm_start = True: a model would have seen its test"):
+        strategy(warm_start=True).train(panel(600), splits=splits.Purged(4))
+    ridge = learn.Ridge()
+    with pytest.raises(InputError, match="warm_start = True: Ridge begins anew"):
+        learn.Learner(ridge, warm_start=True)
+
+
+def test_a_saved_fund_is_retrained(tmp_path):
+    fund = gq.Portfolio({"signal": strategy(warm_start=True), "cash": 1e6})
+    fund = fund.train(panel(450), splits=WALK, ledger=tmp_path / "log")
+    fund.save(tmp_path / "fund")
+    again = gq.Portfolio.load(tmp_path / "fund", ledger=tmp_path / "log")
+    grown, same = (f.retrain(panel(600), splits=WALK) for f in (fund, again))
+    for one in (grown, same):
+        made = one.positions["signal"].trained
+        assert len(made.states) == 8
+    np.testing.assert_array_equal(
+        grown.positions["signal"].trained.forecast.values,
+        same.positions["signal"].trained.forecast.values,
+    )
