@@ -44,6 +44,7 @@ _NAMES = {
     "Size": "gpuquant.backtesting.settings",
     "Stops": "gpuquant.backtesting.settings",
     "price": "gpuquant.pricing.engine",
+    "simulate": "gpuquant.pricing.paths",
     "implied_volatility": "gpuquant.pricing.implied_volatility",
     "describe": "gpuquant.pricing.describe",
     "Contracts": "gpuquant.pricing.contracts",

@@ -35,6 +35,7 @@ from gpuquant.pricing.contracts import Contracts as Contracts
 from gpuquant.pricing.describe import describe as describe
 from gpuquant.pricing.engine import price as price
 from gpuquant.pricing.implied_volatility import implied_volatility as implied_volatility
+from gpuquant.pricing.paths import simulate as simulate
 from gpuquant.validation import splits as splits
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "rng",
     "rules",
     "search",
+    "simulate",
     "sizing",
     "splits",
     "validation",

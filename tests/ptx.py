@@ -14,8 +14,9 @@ def array(of, dimensions=1):
     return Array(of, (None,) * dimensions)
 
 
-def pricing(precision):
+def pricing(which):
     """The types of the arguments of a pricing kernel."""
+    precision = which.precision
     real, whole = "f32" if precision == "single" else "f64", array("i64")
     return (
         (whole, whole, whole),
@@ -24,7 +25,7 @@ def pricing(precision):
         (array(real, 2), array(real, 2), array("f64", 2)),
         (whole, "u32", "u32", "u32"),
         whole,
-        array("f64", 3),
+        array("f64", 2 if which.recorded else 3),
     )
 
 
@@ -45,7 +46,7 @@ def backtesting(kind):
 
 def of_pair(which):
     """The PTX of a pair's kernel."""
-    return build.ptx(source(which, "cuda"), pricing(which.precision)).decode()
+    return build.ptx(source(which, "cuda"), pricing(which)).decode()
 
 
 def of_account(kind):

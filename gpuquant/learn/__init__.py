@@ -7,6 +7,8 @@ from typing import Any
 
 _NAMES = {
     "Learner": "gpuquant.learn.learner",
+    "DeepHedger": "gpuquant.learn.hedging",
+    "Surrogate": "gpuquant.learn.surrogate",
     "Ridge": "gpuquant.learn.ridge",
     "batches": "gpuquant.learn.batching",
     "Samples": "gpuquant.learn.windows",

@@ -200,17 +200,17 @@ class Learner(Tunable, Shown):
             return Fitted(windows.scale, models=models, size=size)
         loss = several(self.loss, self.count).charged(cost)
         unit = _deviation(labels[rows]) if loss.standardise else np.ones(self.count)
+        begin = None if start is None else start.weights
+        shape = (windows.bars, windows.columns)
         weights, history = train.fit(
-            self.estimator,
+            members.ensemble(self.estimator, shape, seed, self.ensemble, begin),
             replace(windows, resident=resident.scaled(1.0 / unit)),
             rows,
             loss=loss,
-            ensemble=self.ensemble,
             config=self.training,
             seed=seed,
             span=self.label_horizon,
             watch=Watch(self.callbacks, fold),
-            start=None if start is None else start.weights,
         )
         some = rows[np.linspace(0, len(rows) - 1, min(TYPICAL_ROWS, len(rows))).astype(int)]
         told = train.predict(self.estimator, weights, windows, some, loss)

@@ -52,6 +52,18 @@ def member(estimator: Any, shape: tuple[int, int], seed: int) -> nn.Module:
     return made
 
 
+def ensemble(
+    estimator: Any,
+    shape: tuple[int, int],
+    seed: int,
+    count: int,
+    start: Mapping[str, Tensor] | None = None,
+) -> list[nn.Module]:
+    """So many members, each with its own seed, or with the weights of `start`."""
+    made = [member(estimator, shape, seed + k) for k in range(count)]
+    return made if start is None else [restore(one, start, k) for k, one in enumerate(made)]
+
+
 def stackable(estimator: Any) -> bool:
     """Whether all members run as one program: a network that says so of itself, because it has
     neither running statistics nor randomness.

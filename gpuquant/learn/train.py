@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import vmap
 
 from gpuquant.errors import DataError
@@ -43,29 +43,22 @@ def usual_settings() -> Iterator[None]:
 
 
 def fit(
-    estimator: Any,
+    networks: list[nn.Module],
     windows: Windows,
     rows: np.ndarray,
     *,
     loss: Loss,
-    ensemble: int,
     config: TrainingConfig,
     seed: int,
     span: int,
     watch: Watch | None = None,
-    start: dict[str, Tensor] | None = None,
 ) -> tuple[dict[str, Tensor], History]:
-    """Train an ensemble on `rows`; the weights of its members, each of shape (members, ...), and
+    """Train the networks of an ensemble on `rows`; their weights, each of shape (members, ...), and
     how it went.
 
-    `span` is how many bars after a bar its label looks at; `watch` is told how it goes; `start`
-    holds the weights to begin with.
+    `span` is how many bars after a bar its label looks at; `watch` is told how it goes.
     """
     device = str(windows.resident.features.device)
-    shape = (windows.bars, windows.columns)
-    networks = [members.member(estimator, shape, seed + k) for k in range(ensemble)]
-    if start is not None:
-        networks = [members.restore(network, start, k) for k, network in enumerate(networks)]
     first, last = _split(rows, config.validation, span)
     kind = loss.batch
     if kind == "windows" and getattr(networks[0], "cross_sectional", False):
@@ -91,7 +84,7 @@ def fit(
 
     if members.stackable(networks[0]):
         program = Stack(networks, device)
-        losses, judgements = trained(program, range(ensemble))
+        losses, judgements = trained(program, range(len(networks)))
         return program.result(), History(losses, judgements, "stacked")
     each: list[dict[str, Tensor]] = []
     told: list[tuple[np.ndarray, np.ndarray]] = []

@@ -143,7 +143,7 @@ def test_it_compiles_for_another_makers_gpu(model, payoff):
     """AMD's gfx942. It was never run on one."""
     which = pair(model, payoff)
     made = llvm.assembly(
-        build.lowered(source(which, "amd"), ptx.pricing(which.precision), AMD), AMD, "gfx942"
+        build.lowered(source(which, "amd"), ptx.pricing(which), AMD), AMD, "gfx942"
     )
     assert (
         re.search(r"\.private_segment_fixed_size: 0\b", made)

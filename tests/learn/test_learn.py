@@ -11,7 +11,7 @@ from gpuquant import costs, learn, sizing, splits
 from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, NameUnknown, NotTrained
 from gpuquant.forecast import Forecast, information_coefficient
-from gpuquant.learn import checkpoint, losses, train
+from gpuquant.learn import checkpoint, losses, members, train
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.windows import Samples, Standardizer, Windows
 
@@ -162,9 +162,10 @@ def test_an_ensemble_is_its_seeds_one_by_one():
         "seed": 2,
         "span": 2,
     }
-    network = learn.networks.MLP(hidden=8)
-    together, history = train.fit(network, windows, np.arange(1000), ensemble=3, **how)
-    alone, _ = train.fit(network, windows, np.arange(1000), ensemble=1, **how)
+    shape = (1, windows.columns)
+    three, one = (members.ensemble(learn.networks.MLP(hidden=8), shape, 2, n) for n in (3, 1))
+    together, history = train.fit(three, windows, np.arange(1000), **how)
+    alone, _ = train.fit(one, windows, np.arange(1000), **how)
     assert history.engine == "stacked"
     assert history.loss.shape == (3, 5)
     for name in together:

@@ -77,9 +77,9 @@ def test_seeds_as_one_program_are_the_seeds_one_by_one(name):
         "span": 2,
     }
     rows = np.arange(70)
-    together, _ = train.fit(small(name), windows, rows, ensemble=2, **how)
-    single = type("One", (), {"build": lambda _, *shape: Alone(small(name).build(*shape))})()
-    alone, history = train.fit(single, windows, rows, ensemble=1, **how)
+    together, _ = train.fit(members.ensemble(small(name), (6, 3), 2, 2), windows, rows, **how)
+    first = Alone(members.member(small(name), (6, 3), 2))
+    alone, history = train.fit([first], windows, rows, **how)
     assert history.engine == "single"
     for key, value in together.items():
         torch.testing.assert_close(value[:1], alone[f"inner.{key}"], rtol=1e-3, atol=1e-5)
@@ -125,12 +125,17 @@ def test_bad_sizes_are_named(make, words):
         make()
 
 
+# for signals as weak as those of A, a recurrent network learns slowly and forgets quickly
+SLOWLY = {"learning_rate": 3e-3, "weight_decay": 1.0}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_finds_a_linear_signal(name):
     samples, signal, attainable = linear(0)
-    network = getattr(learn.networks, name)()
-    found = attained(learn.Learner(network), samples, signal, 1500, 0.05)
+    config = learn.TrainingConfig(**(SLOWLY if name in ("GRU", "LSTM") else {}))
+    learner = learn.Learner(getattr(learn.networks, name)(), training=config)
+    found = attained(learner, samples, signal, 1500, 0.05)
     assert 0.95 * attainable < found <= 0.05, (found / attainable,)
 
 

@@ -18,7 +18,7 @@ from gpuquant.data.columns import cached, domains, offered, takes
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.kernels import path_loop
+from gpuquant.pricing.kernels import path_loop, record_paths
 from gpuquant.pricing.kernels.records import (
     TYPES,
     Flags,
@@ -41,6 +41,8 @@ class Pair:
         Walks per row on the same draws, and averaged combinations of them.
     lengths : tuple of (str, int)
         Of the columns that are lists.
+    recorded : bool
+        The paths are written down instead of averaged.
     """
 
     model: type[Model]
@@ -50,6 +52,7 @@ class Pair:
     variants: int = 1
     outputs: int = 1
     lengths: tuple[tuple[str, int], ...] = ()
+    recorded: bool = False
 
     @property
     def places(self) -> dict[str, int | range]:
@@ -163,8 +166,9 @@ def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
     model, payoff = pair.model, pair.payoff
     drawn = (model.normals, model.uniforms, model.assets, model.step_in_double, payoff.uniforms)
     choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
+    use = "record" if pair.recorded else "price"
     return compiler.made(
-        partial(_source, pair), target, "price", model, payoff, pair.names, drawn, choices, prints
+        partial(_source, pair), target, use, model, payoff, pair.names, drawn, choices, prints
     )
 
 
@@ -231,19 +235,21 @@ def _source(pair: Pair, target: str) -> Source:
     _check(pair)
     model, payoff = pair.model, pair.payoff
     shape, numbers = sizes(pair), [pair.number(n) for n in (model.normals, model.uniforms)]
-    batch = 1 if TARGETS[target].gpu else pair.variants
+    batch, assets = 1 if TARGETS[target].gpu else pair.variants, pair.number(model.assets)
     constants: dict[str, Any] = {
         "flags": Flags(
             bridged=pair.bridged,
             observed=payoff.observe is not Payoff.observe,
             pays_early=pair.early,  # two exponentials a step
             random_rates=hasattr(model, "deflator"),
+            recorded=pair.recorded,
         ),
         **shape,
         "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that it pays before its end
         "WATCHED": payoff.uniforms,
         "PAYOFF_PURPOSE": 8,  # counters of its own: no payoff moves a model's draws
         "NF": len(names),
+        "ASSETS": assets,
         "NORMALS": numbers[0],
         "UNIFORMS": numbers[1],
         "VARIANTS": pair.variants,
@@ -251,15 +257,20 @@ def _source(pair: Pair, target: str) -> Source:
         "OUTPUTS": pair.outputs,
         "MATURITY": names.index("maturity"),
     }
-    draws = zip(("normals", "uniforms", "watched"), (*numbers, payoff.uniforms), strict=True)
+    tuples = {
+        "normals": numbers[0],
+        "uniforms": numbers[1],
+        "watched": payoff.uniforms,
+        "prices": assets,
+    }
     return compiler.source(
-        path_loop.path_loop,
+        record_paths.record_paths if pair.recorded else path_loop.path_loop,
         _members(pair, shape),
         target=target,
         precision=pair.precision,
         constants=constants,
         types=TYPES,
-        extra=[line for name, size in draws for line in compiler.accessors(name, size)],
+        extra=[line for name, size in tuples.items() for line in compiler.accessors(name, size)],
         helpers={
             name: function
             for name, function in vars(path_loop).items()

@@ -82,14 +82,42 @@ class Launch:
         self, device: Any, progress: Any = None, *, chunk: int | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, standard errors, and the skewness of the means, each of shape (n, outputs)."""
+        begin, unit_row, first, count = self._tiles()
+        out = device.xp.empty((len(unit_row), self.pair.outputs, 4))
+        self._launch(device, (unit_row, first, count), out, "price", progress, chunk)
+        return merge(device.get(out, "sums"), begin, unit_row)
+
+    def record(self, device: Any, progress: Any = None) -> Any:
+        """The log prices of the one row after every step, then what each path pays; shape
+        ((steps + 1) x assets + 1, paths), on the device.
+        """
+        _, unit_row, first, count = self._tiles()
+        assets = self.pair.number(self.pair.model.assets)
+        out = device.xp.empty(((int(self.grid.steps[0]) + 1) * assets + 1, int(self.paths[0])))
+        self._launch(device, (unit_row, first, count), out, "record", progress, None)
+        return out
+
+    def _tiles(self) -> tuple[np.ndarray, ...]:
+        """Each row's first tile; the row of each tile, its first path, and how many it has."""
         tiles = (self.paths + TILE - 1) // TILE
-        unit_row = np.repeat(np.arange(len(tiles)), tiles)
+        row = np.repeat(np.arange(len(tiles)), tiles)
         begin = np.concatenate([[0], np.cumsum(tiles)[:-1]])
-        unit_first = (np.arange(len(unit_row)) - begin[unit_row]) * TILE
-        unit_count = np.minimum(self.paths[unit_row] - unit_first, TILE)
+        first = (np.arange(len(row)) - begin[row]) * TILE
+        return begin, row, first, np.minimum(self.paths[row] - first, TILE)
+
+    def _launch(
+        self,
+        device: Any,
+        tiles: tuple[np.ndarray, np.ndarray, np.ndarray],
+        out: Any,
+        use: str,
+        progress: Any,
+        chunk: int | None,
+    ) -> None:
+        """Run the kernel over tiles (row, first path, paths), into `out`."""
+        unit_row, unit_first, unit_count = tiles
         state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
         fields, at = pack(self.columns, self.pair.names, state)
-        out = device.xp.empty((len(unit_row), self.pair.outputs, 4))
         stop = np.zeros(1, np.int64)
         grid, put = self.grid, device.put
         arguments = (
@@ -129,12 +157,11 @@ class Launch:
             device,
             len(unit_row),
             arguments,
-            name=f"price {self.pair.model.__name__} {self.pair.payoff.__name__}",
+            name=f"{use} {self.pair.model.__name__} {self.pair.payoff.__name__}",
             chunk=chunk,
             progress=progress,
             halt=halt,
         )
-        return merge(device.get(out, "sums"), begin, unit_row)
 
 
 def merge(

@@ -168,6 +168,7 @@ def walk_paths(
     r,
     begin_at: Counter,
     stop,
+    out,
 ):
     """Walk all lanes of all variants from today to maturity.
 
@@ -188,6 +189,8 @@ def walk_paths(
             variant.start = time + (longer if done > 0 else F(0.0))
             variant.dt = F(grid.dts[span]) + (longer / F(grid.ends[span]) if done == 0 else F(0.0))
             initialize_step(variant, paths, v, done == 0)
+        if flags.recorded and done == 0:
+            record_prices(paths, begin_at.path, 0, out)
         for group in range(done // 4, (grid.ends[span] + 3) // 4):
             if halted(stop) == 0:
                 if group != drawn:  # a group may reach from one span into the next
@@ -203,10 +206,27 @@ def walk_paths(
                         end = variant.start + F(number - done + 1) * variant.dt
                         now = Step(number, dated, date, end)
                         step_lanes(variant, paths, v, draws, k, now)
+                    if flags.recorded:
+                        record_prices(paths, begin_at.path, number + 1, out)
                     date += 1 if dated else 0
                     due += grid.everies[span] if dated else 0
         time += F(grid.dts[span]) * F(grid.ends[span] - done)
         done = grid.ends[span]
+
+
+def record_prices(paths: list[Path], first, number, out):
+    """Write the log prices after so many steps: `out[number * ASSETS + asset, path]`."""
+    for lane in lanes():
+        if first + lane < out.shape[1]:
+            store_prices(out, number * ASSETS, first + lane, log_spots(paths[0, lane].state))
+
+
+def payment_today(row, path: Path, worth):
+    """What a path pays, at its value today; `worth` is that of 1 at maturity."""
+    amount = finish(row, 0, path.seen, log_spots(path.state))
+    if flags.random_rates:
+        worth = deflator(path.state)
+    return f64(worth * amount)
 
 
 def add_payments(
@@ -216,12 +236,7 @@ def add_payments(
     row = variant.row
     worth = discount(row, 0, row[MATURITY])
     for lane in lanes():
-        path = paths[v, lane]
-        amount = finish(row, 0, path.seen, log_spots(path.state))
-        if flags.random_rates:
-            paid[lane] = f64(deflator(path.state) * amount)
-        else:
-            paid[lane] = f64(worth * amount)
+        paid[lane] = payment_today(row, paths[v, lane], worth)
     for o in unrolled(OUTPUTS):
         weight = weights[o, column]
         for lane in lanes():
@@ -296,7 +311,7 @@ def path_loop(
         for base in range(0, VARIANTS, BATCH):
             for v in unrolled(BATCH):
                 read_row(rows[v], table, variants, r, base + v)
-            walk_paths(rows, paths, draws, table, grid, r, begin_at, stop)
+            walk_paths(rows, paths, draws, table, grid, r, begin_at, stop, out)
             for v in unrolled(BATCH):
                 add_payments(rows[v], paths, payments, paid, v, variants.weights, base + v)
         add_block(payments, sums, block, lane0, count)

@@ -6,6 +6,7 @@ fixes:
 
     NX, NA, NC, NF    how many numbers a state, the payoff's accumulator and a step's constants
                       have, and how many columns a row has
+    ASSETS            how many prices a state has
     NORMALS, UNIFORMS, WATCHED    draws of a step: the model's, and the payoff's own uniforms
     VARIANTS, BATCH   variants of a row; how many run at once: all on a CPU, one on a GPU
     OUTPUTS           weighted sums of the variants' payments
@@ -41,12 +42,15 @@ class Flags:
         The payoff uses the value at maturity of an early payment.
     random_rates : bool
         The model discounts each path's payment by a deflator of that path.
+    recorded : bool
+        The prices after every step are written down.
     """
 
     bridged: bool = False
     observed: bool = True
     pays_early: bool = False
     random_rates: bool = False
+    recorded: bool = False
 
 
 flags = Flags()  # stands for the pair's own
