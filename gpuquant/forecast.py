@@ -153,13 +153,15 @@ def conformal_widths(
     *,
     level: float = 0.9,
     window: int = 252,
+    by_asset: bool = False,
 ) -> np.ndarray:
     """Half the width, per bar, of intervals around forecasts that hold a share `level` of what is
-    earned, shape (bars,); NaN until there are enough errors.
+    earned, shape (bars,), or (bars, assets) by asset; NaN until there are enough errors.
 
-    At bar t it is the quantile (1 + 1/n) level of the n absolute errors, over all assets, of the
-    `window` bars whose labels have ended by t. If errors are exchangeable an interval holds what is
-    earned with a probability of `level` at least; in a market that has become wilder, less.
+    At bar t it is the quantile (1 + 1/n) level of the n absolute errors, over all assets or of
+    each, of the `window` bars whose labels have ended by t. If errors are exchangeable an interval
+    holds what is earned with a probability of `level` at least; in a market that has become wilder,
+    less.
 
     Parameters
     ----------
@@ -171,6 +173,8 @@ def conformal_widths(
         Within (0, 1).
     window : int
         Bars of past errors.
+    by_asset : bool
+        A width for each asset, from its own errors.
 
     References
     ----------
@@ -179,12 +183,13 @@ def conformal_widths(
     """
     scalar("level", level, high=1.0)
     errors = np.abs(earned - forecast)
-    out = np.full(len(errors), np.nan)
+    out = np.full(errors.shape if by_asset else (len(errors), 1), np.nan)
     for t in range(span, len(errors)):
         past = errors[max(t - span - window + 1, 0) : t - span + 1]
-        past = past[np.isfinite(past)]
-        share = level * (1.0 + 1.0 / max(len(past), 1))
-        if len(past) and share <= 1.0:
-            place = min(int(np.ceil(share * len(past))), len(past)) - 1
-            out[t] = np.partition(past, place)[place]
-    return out
+        past = np.sort(past if by_asset else past.reshape(-1, 1), axis=0)  # NaN comes last
+        count = np.isfinite(past).sum(axis=0)
+        share = level * (1.0 + 1.0 / np.maximum(count, 1))
+        place = np.minimum(np.ceil(share * count).astype(int), count) - 1
+        known = (count > 0) & (share <= 1.0)
+        out[t, known] = np.take_along_axis(past, np.maximum(place, 0)[None], axis=0)[0, known]
+    return out if by_asset else out[:, 0]

@@ -23,10 +23,12 @@ from gpuquant.errors import DataError, InputError
 
 MOST = 1 << 24  # bytes of a file of records, which people could still read
 DEEPEST = 32  # records within records
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def encode(value: Any, records: Mapping[str, type]) -> Any:
-    """A record, class, array or plain value as JSON holds it.
+def encode(value: Any, records: Mapping[str, type], foreign: list[Any] | None = None) -> Any:
+    """A record, class, array or plain value as JSON holds it. An estimator of another library is
+    added to `foreign`, where that is given, and the JSON holds its number there.
 
     Raises
     ------
@@ -35,28 +37,38 @@ def encode(value: Any, records: Mapping[str, type]) -> Any:
     """
     if isinstance(value, type):
         return {"class": _name(value, records)}
-    if dataclasses.is_dataclass(value) or type(value) in records.values():
+    if dataclasses.is_dataclass(value) or type(value) in records.values() or is_module(value):
         return {
             "record": _name(type(value), records),
             "fields": {
-                name: encode(getattr(value, name), records) for name in _fields(type(value))
+                name: encode(_attribute(value, name), records, foreign)
+                for name in _fields(type(value))
             },
         }
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return {"array": value.tolist()}
     if isinstance(value, list | tuple):
-        return [encode(v, records) for v in value]
+        return [encode(v, records, foreign) for v in value]
+    if foreign is not None and hasattr(value, "fit") and hasattr(value, "predict"):
+        foreign.append(value)
+        return {"foreign": len(foreign) - 1}
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InputError(
         f"{type(value).__module__}.{type(value).__qualname__} cannot be saved: it is no "
-        "record of gpuquant's, and no dataclass; keep it as its library says"
+        "record of gpuquant's, no dataclass and no nn.Module; keep it as its library says"
     )
 
 
-def decode(value: Any, records: Mapping[str, type], path: str = "the file", depth: int = 0) -> Any:
+def decode(
+    value: Any,
+    records: Mapping[str, type],
+    path: str = "the file",
+    depth: int = 0,
+    foreign: Sequence[Any] = (),
+) -> Any:
     """The inverse of `encode`.
 
     Raises
@@ -68,11 +80,15 @@ def decode(value: Any, records: Mapping[str, type], path: str = "the file", dept
     if depth > DEEPEST:
         raise DataError(f"{path}: records lie more than {DEEPEST} deep")
     if isinstance(value, list):
-        return [decode(v, records, f"{path}[{k}]", depth + 1) for k, v in enumerate(value)]
+        return [decode(v, records, f"{path}[{k}]", depth + 1, foreign) for k, v in enumerate(value)]
     if not isinstance(value, dict):
         return value
     if set(value) == {"array"}:
         return _array(value["array"], path)
+    if set(value) == {"foreign"}:
+        if value["foreign"] not in range(len(foreign)):
+            raise DataError(f"{path}: there is no estimator number {value['foreign']!r}")
+        return foreign[value["foreign"]]
     if set(value) == {"class"}:
         return _find(value["class"], records, path)
     if set(value) != {"record", "fields"} or not isinstance(value["fields"], dict):
@@ -88,7 +104,8 @@ def decode(value: Any, records: Mapping[str, type], path: str = "the file", dept
                 f"{path}: {value['record']} has no field {name!r} (known: {', '.join(known)})"
             )
     made = {
-        name: decode(v, records, f"{path}.{name}", depth + 1) for name, v in value["fields"].items()
+        name: decode(v, records, f"{path}.{name}", depth + 1, foreign)
+        for name, v in value["fields"].items()
     }
     made = {
         name: tuple(v) if isinstance(v, list) and typing.get_origin(known[name]) is tuple else v
@@ -150,15 +167,31 @@ def qualified(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+def is_module(value: Any) -> bool:
+    """Whether a class or an object is a network: an `nn.Module`, told without importing torch."""
+    return hasattr(value, "state_dict") and hasattr(value, "load_state_dict")
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """An argument of a constructor, which the object keeps under its name."""
+    if not hasattr(value, name):
+        raise InputError(
+            f"{qualified(type(value))} cannot be saved: it does not keep its argument {name!r} as "
+            f"an attribute; write self.{name} = {name} in __init__"
+        )
+    return getattr(value, name)
+
+
 def _name(cls: type, records: Mapping[str, type]) -> str:
     for name, known in records.items():
         if known is cls:
             return name
-    if dataclasses.is_dataclass(cls) and not cls.__module__.startswith("gpuquant."):
+    own = dataclasses.is_dataclass(cls) or is_module(cls)
+    if own and not cls.__module__.startswith("gpuquant."):
         return qualified(cls)
     raise InputError(
-        f"{qualified(cls)} cannot be saved: it is no record of gpuquant's, and no "
-        "dataclass; keep it as its library says"
+        f"{qualified(cls)} cannot be saved: it is no record of gpuquant's, no dataclass and no "
+        "nn.Module; keep it as its library says"
     )
 
 
@@ -186,8 +219,8 @@ def _fields(cls: type) -> dict[str, Any]:
     hints = typing.get_type_hints(inspect.getattr_static(cls, "__init__"))
     return {
         name: hints.get(name, Any)
-        for name in inspect.signature(cls).parameters
-        if name != "in_features"
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if name != "in_features" and parameter.kind not in VARIABLE
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpuquant.errors import DataError, InputError
+from gpuquant.errors import DataError
 from gpuquant.learn import members
 from gpuquant.learn.optimise import History
 from gpuquant.learn.windows import Standardizer
@@ -43,23 +43,29 @@ class Fitted(Shown):
     unit: float = 1.0
     history: History | None = None
 
+    @property
+    def foreign(self) -> bool:
+        """Whether its models are of another library."""
+        return self.weights is None and not hasattr(self.models[0], "tensors")
+
     def tensors(self) -> dict[str, Tensor]:
-        """Everything as tensors, for a checkpoint."""
-        if self.weights is None and not hasattr(self.models[0], "tensors"):
-            raise InputError(
-                "an estimator of another library is not ours to save: keep it as its library says"
-            )
+        """Everything as tensors, for a checkpoint, but for the `models` of another library."""
+        learnt = self.weights
+        if learnt is None:
+            learnt = {} if self.foreign else self.models[0].tensors()
         return {
-            **(self.models[0].tensors() if self.weights is None else self.weights),
+            **learnt,
             "scale.mean": torch.from_numpy(self.scale.mean),
             "scale.deviation": torch.from_numpy(self.scale.deviation),
             "scale.forecast": torch.tensor([self.size, self.unit], dtype=torch.float64),
         }
 
 
-def restored(learner: Any, tensors: dict[str, Tensor], name: str) -> Fitted:
+def restored(
+    learner: Any, tensors: dict[str, Tensor], name: str, models: list[Any] | None = None
+) -> Fitted:
     """The model of a fold from the tensors of `Fitted.tensors`, which must be of the learner's
-    network.
+    network, and from its models of another library.
 
     Raises
     ------
@@ -67,10 +73,9 @@ def restored(learner: Any, tensors: dict[str, Tensor], name: str) -> Fitted:
         A tensor is missing, unknown, of another shape, or not finite. The message names the
         tensor.
     """
-    if not learner.is_network and not hasattr(learner.estimator, "restored"):
-        raise DataError(
-            f"{name}: {type(learner.estimator).__name__} is no network: it has no tensors"
-        )
+    ours = learner.is_network or hasattr(learner.estimator, "restored")
+    if not ours and not models:
+        raise DataError(f"{name}: {type(learner.estimator).__name__} has no models there")
     mean, deviation, units = (
         tensors.get(f"scale.{part}", torch.empty(0)) for part in ("mean", "deviation", "forecast")
     )
@@ -88,6 +93,8 @@ def restored(learner: Any, tensors: dict[str, Tensor], name: str) -> Fitted:
     if not units.is_floating_point() or units.shape != (2,) or not bool((units > 0).all()):
         raise DataError(f"{name}: scale.forecast must be two numbers > 0")
     scale = Standardizer(mean.double().numpy(), deviation.double().numpy())
+    if models and not ours:
+        return Fitted(scale, models=models, size=float(units[0]), unit=float(units[1]))
     if not learner.is_network:
         model = learner.estimator.restored(tensors, learner.window * len(mean), name)
         return Fitted(scale, models=[model], size=float(units[0]), unit=float(units[1]))

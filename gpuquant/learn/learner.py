@@ -258,9 +258,11 @@ class Learner(Tunable, Shown):
             )
         return first if labels is None else labels
 
-    def restored(self, tensors: dict[str, Tensor], name: str) -> Fitted:
+    def restored(
+        self, tensors: dict[str, Tensor], name: str, models: list[Any] | None = None
+    ) -> Fitted:
         """The model of a fold from the tensors of `Fitted.tensors`; see `fitted.restored`."""
-        return fitted.restored(self, tensors, name)
+        return fitted.restored(self, tensors, name, models)
 
     def describe(self) -> dict[str, Any]:
         """What identifies this learner in a ledger."""

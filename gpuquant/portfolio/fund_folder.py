@@ -2,9 +2,9 @@
 file: all content is checked.
 
 Positions are numbered, so that their names are data and never paths. `0.parquet` holds contracts. A
-strategy is `1.json`, with its weights in `1.safetensors`, its forecasts in `1.parquet` and their
-information coefficients in `1-information.parquet`. `portfolio.json` lists the name and the kind of
-each position.
+strategy is `1.json`, with its weights in `1.safetensors`, its forecasts in `1.parquet`, their
+information coefficients in `1-information.parquet`, and estimators of other libraries in `1.skops`.
+`portfolio.json` lists the name and the kind of each position.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,18 +161,22 @@ def _position(
 
 def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
     """The files of a trained strategy."""
-    trained = strategy.fitted()
+    trained, foreign = strategy.fitted(), list[Any]()
     tensors = [state.tensors() for state in trained.states]
     learner = strategy.learner
     if hasattr(learner, "callbacks"):
         learner = replace(learner, callbacks=())
     recipe = {
-        "strategy": serialize.encode(replace(strategy, learner=learner, trained=None), known),
+        "strategy": serialize.encode(
+            replace(strategy, learner=learner, trained=None), known, foreign
+        ),
         "ic": list(trained.ic),
         "sample": trained.sample,
         "seconds": {name: float(v) for name, v in trained.seconds.items()},
     }
+    models = [state.models if getattr(state, "foreign", False) else [] for state in trained.states]
     return {
+        **({f"{k}.skops": partial(_save_foreign, [foreign, *models])} if foreign else {}),
         f"{k}.json": _text(recipe),
         f"{k}.safetensors": lambda path: _save_tensors(path, tensors),
         f"{k}.parquet": trained.forecast.to_parquet,
@@ -191,7 +196,8 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
         {"strategy": dict[str, Any], "ic": list[float], "sample": str, "seconds": dict[str, float]},
         str(path),
     )
-    made = serialize.decode(kept["strategy"], known, str(path))
+    foreign = [[]] if f"{k}.skops" not in files else _foreign(files[f"{k}.skops"], known)
+    made = serialize.decode(kept["strategy"], known, str(path), foreign=foreign[0])
     if not isinstance(made, Strategy):
         raise DataError(f"{path}: must hold a Strategy, got {type(made).__name__}")
     for at, feature in enumerate(made.features):
@@ -200,9 +206,13 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
     weights = _file(files, f"{k}.safetensors", folder)
     if not hasattr(made.learner, "restored"):
         raise DataError(f"{path}: learner = {type(made.learner).__name__}: must be a Learner")
+    folds = checkpoint.load(weights)
+    models = foreign[1:] if len(foreign) > 1 else [[] for _ in folds]
+    if len(models) != len(folds):
+        raise DataError(f"{files[f'{k}.skops']} has {len(models)} folds, {weights} {len(folds)}")
     states = [
-        made.learner.restored(tensors, f"{weights}: fold {fold}")
-        for fold, tensors in enumerate(checkpoint.load(weights))
+        made.learner.restored(tensors, f"{weights}: fold {fold}", models[fold])
+        for fold, tensors in enumerate(folds)
     ]
     forecast = Forecast.of_frame(
         read_frame(_file(files, f"{k}.parquet", folder)), str(files[f"{k}.parquet"])
@@ -243,6 +253,19 @@ def _file(files: Mapping[str, Path], name: str, folder: Any) -> Path:
 
 def _text(value: Any) -> Callable[[Path], None]:
     return lambda path: disk.write(path, json.dumps(value, indent=1))
+
+
+def _save_foreign(estimators: list[Any], path: Path) -> None:
+    from gpuquant.learn import foreign
+
+    foreign.save(estimators, path)
+
+
+def _foreign(path: Path, known: Mapping[str, type]) -> list[list[Any]]:
+    """The estimators of a recipe, then those of each fold."""
+    from gpuquant.learn import foreign
+
+    return foreign.load(path, known) or [[]]
 
 
 def _save_tensors(path: Path, tensors: list[Any]) -> None:

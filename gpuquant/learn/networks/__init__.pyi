@@ -4,4 +4,5 @@ from gpuquant.learn.networks.gru import GRU as GRU
 from gpuquant.learn.networks.lstm import LSTM as LSTM
 from gpuquant.learn.networks.mlp import MLP as MLP
 from gpuquant.learn.networks.tcn import TCN as TCN
+from gpuquant.learn.networks.temporal_fusion import TemporalFusion as TemporalFusion
 from gpuquant.learn.networks.transformer import Transformer as Transformer
