@@ -16,6 +16,7 @@ from gpuquant.errors import InputError
 from gpuquant.learn import estimators, fitted, members, train
 from gpuquant.learn.callbacks import Callback, Watch
 from gpuquant.learn.fitted import Fitted
+from gpuquant.learn.forecasting import Forecaster
 from gpuquant.learn.labels.forward_return import ForwardReturn
 from gpuquant.learn.losses.base import find, several
 from gpuquant.learn.optimise import TrainingConfig
@@ -213,7 +214,7 @@ class Learner(Tunable, Shown):
             watch=Watch(self.callbacks, fold),
         )
         some = rows[np.linspace(0, len(rows) - 1, min(TYPICAL_ROWS, len(rows))).astype(int)]
-        told = train.predict(self.estimator, weights, windows, some, loss)
+        told = Forecaster.of(self.estimator, weights, windows, loss).predict(some)
         size = loss.typical(told[torch.isfinite(told)])
         return Fitted(
             windows.scale, weights=weights, size=size, unit=float(unit[0]), history=history
@@ -238,13 +239,29 @@ class Learner(Tunable, Shown):
         windows = Windows(samples.on(device), state.scale, self.window)
         if state.weights is not None:
             loss = several(self.loss, self.count, label)
-            told = train.predict(self.estimator, state.weights, windows, rows, loss)
+            told = Forecaster.of(self.estimator, state.weights, windows, loss).predict(rows)
             return np.asarray(told.numpy() / state.size)
         x, known = estimators.flat(windows, rows)
         out = np.full(known.shape, np.nan)
         if known.any():
             out[known] = estimators.mean_of(state.models, x) / state.size
         return out
+
+    @train.usual_settings()
+    def attribute(
+        self, state: Fitted, samples: Samples, rows: np.ndarray, *, device: str = "cpu"
+    ) -> np.ndarray:
+        """What each feature adds to a network's forecasts at `rows`, shape (rows, assets, columns),
+        in units of forecasts, by integrated gradients; see `Forecaster.attribute`.
+        """
+        if state.weights is None:
+            raise InputError(
+                f"estimator = {type(self.estimator).__name__}: has no gradients; only a network has"
+            )
+        windows = Windows(samples.on(device), state.scale, self.window)
+        loss = several(self.loss, self.count)
+        told = Forecaster.of(self.estimator, state.weights, windows, loss)
+        return np.asarray(told.attribute(np.asarray(rows)).numpy() / state.size)
 
     def _labels(self, samples: Samples) -> np.ndarray:
         """The labels of samples, as many as the target has."""

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
-from gpuquant.errors import DataError
 from gpuquant.learn import members
 from gpuquant.learn.batching import Batch, Batches
 from gpuquant.learn.callbacks import Watch
 from gpuquant.learn.losses.base import Loss
 from gpuquant.learn.members import Single, Stack
 from gpuquant.learn.optimise import History, TrainingConfig, optimise
-from gpuquant.learn.windows import CHUNK, Names, Windows
+from gpuquant.learn.windows import Windows
 
 VALIDATION_BATCHES = 8
 
@@ -123,51 +121,3 @@ def _padded(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(
         [np.pad(p, ((0, 0), (0, longest - p.shape[1])), constant_values=np.nan) for p in parts]
     )
-
-
-def predict(
-    estimator: Any, weights: dict[str, Tensor], windows: Windows, rows: np.ndarray, loss: Loss
-) -> Tensor:
-    """The mean forecast of the ensemble at `rows`, shape (rows, assets); NaN where a feature is
-    unknown.
-    """
-    resident = windows.resident
-    device, assets = str(resident.features.device), len(resident.features)
-    count = len(next(iter(weights.values())))
-    shape = (windows.bars, windows.columns)
-    networks = [
-        members.restore(members.member(estimator, shape, 0), weights, k).eval()
-        for k in range(count)
-    ]
-    programs: list[Stack | Single] = (
-        [Stack(networks, device)]
-        if members.stackable(networks[0])
-        else [Single(network, device) for network in networks]
-    )
-    bars = torch.from_numpy(rows).to(device)
-    columns = torch.arange(assets, device=device)
-    out = torch.full((len(rows), assets), float("nan"), dtype=torch.float64, device=device)
-    step = max(1, CHUNK // (assets * windows.bars * windows.columns * count))
-    whole = resident.whole(windows.bars)
-    with torch.no_grad():
-        for begin in range(0, len(rows), step):
-            part = bars[begin : begin + step]
-            ends = part[:, None].expand(-1, assets)
-            given = windows.gather(columns.expand(len(part), -1), ends)
-            known = whole[:, part].T
-            outputs = torch.cat([program.forward(given, known) for program in programs])
-            mean = loss.forecast(outputs).double().mean(0)
-            _finite(mean, known, rows[begin : begin + step], resident.names)
-            out[begin : begin + step] = torch.where(known, mean, float("nan"))
-    return out.cpu()
-
-
-def _finite(forecast: Tensor, known: Tensor, rows: np.ndarray, names: Names) -> None:
-    """Refuse a forecast that is not finite though its features are known."""
-    wrong = known & ~torch.isfinite(forecast)
-    if bool(wrong.any()):
-        row, asset = (int(k) for k in wrong.nonzero()[0])
-        raise DataError(
-            f"the network's output for {names.at(int(rows[row]), asset)} is "
-            f"{float(forecast[row, asset])}, though its features are finite"
-        )

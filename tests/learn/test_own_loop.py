@@ -235,7 +235,8 @@ def test_what_was_learnt_is_shown(tmp_path):
     made = made.train(prices, splits=walk)
     found = gq.learning_report(made, prices, splits=walk)
     assert list(found.importance.index) == ["signal", "noise"]
-    loss, error = found.importance.loc["signal"]
+    loss, error, added = found.importance.loc["signal"]
+    assert added > 4 * found.importance.loc["noise", "attribution"]
     assert loss > 5 * error and abs(found.importance.loc["noise", "loss_of_ic"]) < 3 * error
     groups = found.groups
     assert groups["earned"].is_monotonic_increasing and groups["samples"].min() > 1000
