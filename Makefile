@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 WHEELS := data/wheels/.brought
 
-.PHONY: demo venv test test-all lint bench gpu data stubs docs constraints clean
+.PHONY: demo venv test test-all lint bench gpu data stubs docs notebooks constraints clean
 
 demo: $(STAMP)
 	$(BIN)/gpuquant demo
@@ -61,6 +61,10 @@ stubs: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m docs.tables
 	$(BIN)/python -m docs.picture
+
+# Run the notebooks and store them with their outputs.
+notebooks: $(STAMP)
+	$(BIN)/python -m docs.notebooks
 
 constraints: $(STAMP)
 	{ echo '# The whole tested set; `make venv` installs with it and `make constraints` writes it anew.'; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints/new.txt && mv constraints/new.txt constraints/tested.txt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -47,6 +47,16 @@ class Fitted(Shown):
     def foreign(self) -> bool:
         """Whether its models are of another library."""
         return self.weights is None and not hasattr(self.models[0], "tensors")
+
+    @property
+    def members(self) -> list[Fitted]:
+        """Each member of a network's ensemble by itself, in the same units."""
+        weights = {} if self.weights is None else self.weights
+        count = len(next(iter(weights.values()), ()))
+        return [
+            replace(self, weights={name: value[k : k + 1] for name, value in weights.items()})
+            for k in range(count)
+        ]
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything as tensors, for a checkpoint, but for the `models` of another library."""

@@ -134,7 +134,7 @@ def log64(x):
 
 
 def sincos_turn32(turn):
-    """Sine and cosine of 2 pi turn / 2^32 for a uint32. Error below 2.5 ulp of each."""
+    """Sine and cosine of 2 pi turn / 2^32 for a uint32. Error below 2.8 ulp of each."""
     v = u32(turn + u32(0x20000000))
     q = u32(v >> u32(30))
     x = f32(i32(i32(v & u32(0x3FFFFFFF)) - i32(0x20000000))) * 1.4629180792671596e-09  # |x| <= pi/4

@@ -175,7 +175,7 @@ def test_a_double_literal_would_be_seen():
     dirty = clean.replace("log_spots[0]", "f64(log_spots[0]) * 1.0000001", 1)
     assert dirty != clean
     assert ptx.double_arithmetic(
-        build.ptx(dirty, ptx.pricing("single")).decode()
+        build.ptx(dirty, ptx.pricing(which)).decode()
     ) > ptx.double_arithmetic(ptx.of_pair(which))
 
 

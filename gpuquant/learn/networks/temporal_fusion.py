@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gpuquant.data.arguments import whole_number
+from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.learn.attention import check_sizes
 
 
@@ -24,6 +24,8 @@ class TemporalFusion(nn.Module):
         Of attention; they share what they read and differ in where.
     outputs : int
         Numbers for each window: one, or as many as the loss needs.
+    dropout : float
+        Share of the numbers before each gate that training leaves out.
     window, features : int, optional
         Bars, and features of a bar; a learner fills them in.
 
@@ -44,33 +46,35 @@ class TemporalFusion(nn.Module):
         width: int = 32,
         heads: int = 4,
         outputs: int = 1,
+        dropout: float = 0.1,
         window: int | None = None,
         features: int | None = None,
     ) -> None:
         super().__init__()
         check_sizes("TemporalFusion", width, heads, 1, outputs)
-        self.width, self.heads, self.outputs = width, heads, outputs
+        scalar("TemporalFusion dropout", dropout, high=0.9, closed=True)
+        self.width, self.heads, self.outputs, self.dropout = width, heads, outputs, dropout
         self.window, self.features = window, features
         if window is not None and features is not None:
             whole_number("TemporalFusion window", window)
             whole_number("TemporalFusion features", features)
             self.slope = nn.Parameter(torch.randn(features, width))
-            self.level = nn.Parameter(torch.zeros(features, width))
-            self.weigh = _GatedUnit(features * width, width, features)
-            self.embed = _GatedUnit(width, width, width)
+            self.level = nn.Parameter(torch.randn(features, width))
+            self.weigh = _GatedUnit(features * width, width, features, dropout)
+            self.embed = _GatedUnit(width, width, width, dropout)
             self.recurrent = nn.LSTM(width, width, batch_first=True)
-            self.after_recurrent = _Gate(width)
+            self.after_recurrent = _Gate(width, dropout)
             self.query = nn.Linear(width, width)
             self.key = nn.Linear(width, width)
             self.value = nn.Linear(width, width // heads)
             self.join = nn.Linear(width // heads, width)
-            self.after_attention = _Gate(width)
-            self.refine = _GatedUnit(width, width, width)
+            self.after_attention = _Gate(width, dropout)
+            self.refine = _GatedUnit(width, width, width, dropout)
             self.last = nn.Linear(width, outputs)
 
     def build(self, window: int, features: int) -> TemporalFusion:
         """The same network, made for windows of this shape, freshly initialised."""
-        return TemporalFusion(self.width, self.heads, self.outputs, window, features)
+        return TemporalFusion(self.width, self.heads, self.outputs, self.dropout, window, features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows (batch, bars, features) to (batch, outputs)."""
@@ -104,23 +108,24 @@ class TemporalFusion(nn.Module):
 class _Gate(nn.Module):
     """A gated linear unit, added to what was there before, and normalised."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
+        self.drop = nn.Dropout(dropout)
         self.both, self.norm = nn.Linear(width, 2 * width), nn.LayerNorm(width)
 
     def forward(self, x: Tensor, before: Tensor) -> Tensor:
         """Numbers of the last axis to as many."""
-        return self.norm(before + nn.functional.glu(self.both(x), -1))
+        return self.norm(before + nn.functional.glu(self.both(self.drop(x)), -1))
 
 
 class _GatedUnit(nn.Module):
     """A gated residual network: two layers behind a gate that can leave them out."""
 
-    def __init__(self, given: int, width: int, outputs: int) -> None:
+    def __init__(self, given: int, width: int, outputs: int, dropout: float) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(given, width), nn.Linear(width, outputs)
         self.past = nn.Identity() if given == outputs else nn.Linear(given, outputs)
-        self.gate = _Gate(outputs)
+        self.gate = _Gate(outputs, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Numbers of the last axis to `outputs`."""
