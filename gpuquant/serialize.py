@@ -130,6 +130,11 @@ def read_json(path: Path) -> Any:
     """
     if path.stat().st_size > MOST:
         raise DataError(f"{path} has {path.stat().st_size} bytes: must have {MOST} at most")
+    return parsed(path.read_bytes(), str(path))
+
+
+def parsed(text: bytes | str, name: str) -> Any:
+    """JSON, in which doubled names are refused."""
 
     def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
@@ -140,9 +145,10 @@ def read_json(path: Path) -> Any:
         return dict(pairs)
 
     try:
-        return json.loads(path.read_bytes().decode(), object_pairs_hook=single)
+        whole = text.decode() if isinstance(text, bytes) else text
+        return json.loads(whole, object_pairs_hook=single)
     except (ValueError, RecursionError) as failure:
-        raise DataError(f"{path}: {failure}") from failure
+        raise DataError(f"{name}: {failure}") from failure
 
 
 def fits_schema(value: Any, schema: Mapping[str, Any], path: str) -> dict[str, Any]:

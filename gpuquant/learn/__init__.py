@@ -8,6 +8,8 @@ from typing import Any
 _NAMES = {
     "Learner": "gpuquant.learn.learner",
     "DeepHedger": "gpuquant.learn.hedging",
+    "load": "gpuquant.learn.saved",
+    "save": "gpuquant.learn.saved",
     "Surrogate": "gpuquant.learn.surrogate",
     "Ridge": "gpuquant.learn.ridge",
     "batches": "gpuquant.learn.batching",

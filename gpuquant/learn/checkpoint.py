@@ -19,16 +19,24 @@ from gpuquant import disk
 from gpuquant.errors import DataError
 
 
-def save(tensors: list[dict[str, Tensor]], path: Path) -> str:
-    """Write the parameters of every fold; the hash that the file holds of them."""
+def save(tensors: list[dict[str, Tensor]], path: Path, record: str = "") -> str:
+    """Write the parameters of every fold, and a record of what they are of; the hash that the file
+    holds of the parameters.
+    """
     flat = {
         f"{k}.{name}": tensor.contiguous().cpu()
         for k, fold in enumerate(tensors)
         for name, tensor in fold.items()
     }
-    metadata = {"sha256": _digest(flat), "folds": str(len(tensors))}
+    metadata = {"sha256": _digest(flat), "folds": str(len(tensors)), "record": record}
     disk.write(path, packed(flat, metadata=metadata))
     return metadata["sha256"]
+
+
+def record(path: Path) -> str:
+    """The record in a checkpoint that `load` has read."""
+    with safe_open(path, framework="pt") as file:
+        return str((file.metadata() or {}).get("record", ""))
 
 
 def load(path: Path) -> list[dict[str, Tensor]]:

@@ -120,7 +120,8 @@ class DeepHedger(Tunable, Shown):
 
         with members.seeded(self.seed, device):
             told = optimise(program, draw, losses, self.training, self.seed)
-        return Hedge(self, program.result(), scale, History(*told, "single"), device)
+        history = History(*told, "single")
+        return Hedge(self, program.result(), scale, history, scene.assets, device)
 
 
 @dataclass(frozen=True)
@@ -229,12 +230,15 @@ class Hedge(Shown):
         Mean and deviation of what it sees, in training.
     history : History
         The loss of each step.
+    assets : int
+        How many there are to hold.
     """
 
     hedger: DeepHedger
     weights: dict[str, Tensor]
     scale: Tensor
     history: History
+    assets: int = 1
     device: str = "cpu"
 
     def positions(self, paths: Any) -> np.ndarray:
@@ -258,6 +262,8 @@ class Hedge(Shown):
     @usual_settings()
     def _walked(self, paths: Any) -> tuple[np.ndarray, np.ndarray]:
         scene = Scene.of(paths, self.hedger.features, self.device).standardised(self.scale)
+        if scene.assets != self.assets:
+            raise DataError(f"the paths have {scene.assets} assets, the hedge holds {self.assets}")
         columns = scene.seen.shape[2] + scene.assets
         made = members.member(self.hedger.network, (1, columns), self.hedger.seed)
         network = members.restore(made, self.weights, 0).to(self.device).eval()
