@@ -71,7 +71,7 @@ def test_learning_runs(capsys, tmp_path, monkeypatch):
         "FeatureTable",
     }
     assert abs(scope["mean"]) < 4 * scope["error"]
-    assert scope["history"].validation.shape[0] == 2
+    assert scope["first"].history.validation.shape[0] == 2
     assert np.isfinite(scope["trained"].trained.forecast.values[700:, 5]).any()
 
 
