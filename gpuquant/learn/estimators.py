@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gpuquant.errors import DataError
 from gpuquant.learn import members
-from gpuquant.learn.windows import Samples, Windows
+from gpuquant.learn.ridge import Moments
+from gpuquant.learn.windows import CHUNK, Samples, Windows
+
+NO_LABEL = "no training bar has every feature and a label"
 
 
 def fit(
@@ -21,20 +25,67 @@ def fit(
 ) -> tuple[list[Any], float]:
     """Copies of an estimator fitted to the windows that end at `rows`, and the deviation of their
     mean. A classifier learns the signs of labels; only an estimator with a `random_state` has
-    several copies.
+    several copies. One that is made of moments never sees all windows at once.
     """
+    if hasattr(estimator, "of_moments"):
+        models = [_of_moments(estimator, windows, rows)]
+        said = predicted(models, windows, rows)
+        size = float(np.nanstd(said))
+        return models, size if size > 0.0 else 1.0
     x, known = flat(windows, rows)
     weights, y = samples.weights, samples.first_label[rows][known]
     use = np.isfinite(y)
     more = {} if weights is None else {"sample_weight": weights[rows][known][use]}
     x, y = x[use], y[use]
     if not len(y):
-        raise DataError("no training bar has every feature and a label")
+        raise DataError(NO_LABEL)
     wanted = np.sign(y) if hasattr(estimator, "predict_proba") else y
     copies = ensemble if "random_state" in parameters(estimator) else 1
     models = [_seeded(estimator, seed + k).fit(x, wanted, **more) for k in range(copies)]
     size = float(np.std(mean_of(models, x)))
     return models, size if size > 0.0 else 1.0
+
+
+def _of_moments(estimator: Any, windows: Windows, rows: np.ndarray) -> Any:
+    """An estimator made of the moments of all windows that have a label."""
+    total: Moments | None = None
+    resident = windows.resident
+    for asset, bar in _places(windows, rows, resident.labelled):
+        y = resident.labels[asset, bar].double()
+        weight = torch.ones_like(y) if resident.weights is None else resident.weights[asset, bar]
+        some = Moments.of(windows.gather(asset, bar).flatten(1).double(), y, weight.double())
+        total = some if total is None else total + some
+    if total is None:
+        raise DataError(NO_LABEL)
+    return estimator.of_moments(total)
+
+
+def _places(
+    windows: Windows, rows: np.ndarray, among: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Assets and bars of the known windows that end at `rows`, some bars at a time."""
+    known = windows.resident.whole(windows.bars)
+    known = known if among is None else known & among
+    step = max(1, CHUNK // (len(known) * windows.bars * windows.columns))
+    bars = torch.from_numpy(np.asarray(rows)).to(known.device)
+    for begin in range(0, len(bars), step):
+        part = bars[begin : begin + step]
+        row, asset = torch.nonzero(known[:, part].T, as_tuple=True)
+        if len(row):
+            yield asset, part[row]
+
+
+def predicted(models: list[Any], windows: Windows, rows: np.ndarray) -> np.ndarray:
+    """What fitted estimators say in the mean, shape (rows, assets); NaN where a feature is unknown.
+    Some bars are looked at at a time.
+    """
+    out = np.full((len(rows), len(windows.resident.known)), np.nan)
+    at = np.full(windows.resident.known.shape[1], -1)
+    at[rows] = np.arange(len(rows))
+    for asset, bar in _places(windows, rows):
+        x = windows.gather(asset, bar).flatten(1).double().cpu().numpy()
+        out[at[bar.cpu().numpy()], asset.cpu().numpy()] = mean_of(models, x)
+    return out
 
 
 def flat(windows: Windows, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -241,11 +241,7 @@ class Learner(Tunable, Shown):
             loss = several(self.loss, self.count, label)
             told = Forecaster.of(self.estimator, state.weights, windows, loss).predict(rows)
             return np.asarray(told.numpy() / state.size)
-        x, known = estimators.flat(windows, rows)
-        out = np.full(known.shape, np.nan)
-        if known.any():
-            out[known] = estimators.mean_of(state.models, x) / state.size
-        return out
+        return estimators.predicted(state.models, windows, rows) / state.size
 
     @train.usual_settings()
     def attribute(

@@ -17,6 +17,45 @@ COEFFICIENTS = "ridge.coefficients"
 
 
 @dataclass(frozen=True)
+class Moments:
+    """The weights of samples, their weighted means, and the sums of squares and products about
+    them: all that a linear regression needs, so that samples come and go some at a time.
+
+    References
+    ----------
+    Chan, Golub and LeVeque (1983), equation 2.1, for the sum of two.
+    """
+
+    total: Tensor
+    center: Tensor
+    level: Tensor
+    squares: Tensor
+    products: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, weight: Tensor) -> Moments:
+        """Of windows, shape (samples, columns), and their labels."""
+        total = weight.sum()
+        share = weight / total.clamp(min=1e-300)
+        center, level = share @ x, share @ y
+        away, weighted = x - center, (x - center) * weight[:, None]
+        return cls(total, center, level, away.T @ weighted, weighted.T @ (y - level))
+
+    def __add__(self, other: Moments) -> Moments:
+        total = self.total + other.total
+        share = other.total / total.clamp(min=1e-300)
+        away, above = other.center - self.center, other.level - self.level
+        between = self.total * share
+        return Moments(
+            total,
+            self.center + share * away,
+            self.level + share * above,
+            self.squares + other.squares + between * torch.outer(away, away),
+            self.products + other.products + between * away * above,
+        )
+
+
+@dataclass(frozen=True)
 class Ridge(Shown):
     """The linear forecast with the least mean squared error plus `penalty` times the sum of its
     squared coefficients; the intercept is free.
@@ -55,14 +94,23 @@ class Ridge(Shown):
     def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Ridge:
         """With the coefficients of windows `x`, shape (samples, columns), and labels `y`."""
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
-        total = weight.sum()
-        if not total > 0.0:
+        given = (np.asarray(x, float), np.asarray(y, float), weight)
+        return self.of_moments(Moments.of(*(torch.from_numpy(one) for one in given)))
+
+    def of_moments(self, moments: Moments) -> Ridge:
+        """With the coefficients of samples of which only the moments are known."""
+        if not moments.total > 0.0:
             raise DataError("Ridge: the weights of all labels are zero")
-        center, level = weight @ x / total, float(weight @ y / total)
-        away = x - center
-        squares = away.T @ (away * weight[:, None]) / total
+        center, level, squares, products = (
+            one.cpu().numpy()
+            for one in (
+                moments.center,
+                moments.level,
+                moments.squares / moments.total,
+                moments.products / moments.total,
+            )
+        )
         squares[np.diag_indices_from(squares)] += self.penalty
-        products = away.T @ (weight * (y - level)) / total
         # columns that say the same have no single answer: the shortest one is taken
         slopes = np.linalg.lstsq(squares, products, rcond=None)[0]
         return replace(self, coefficients=np.append(slopes, level - center @ slopes))
