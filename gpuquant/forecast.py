@@ -186,10 +186,11 @@ def conformal_widths(
     out = np.full(errors.shape if by_asset else (len(errors), 1), np.nan)
     for t in range(span, len(errors)):
         past = errors[max(t - span - window + 1, 0) : t - span + 1]
-        past = np.sort(past if by_asset else past.reshape(-1, 1), axis=0)  # NaN comes last
+        past = past if by_asset else past.reshape(-1, 1)
         count = np.isfinite(past).sum(axis=0)
         share = level * (1.0 + 1.0 / np.maximum(count, 1))
-        place = np.minimum(np.ceil(share * count).astype(int), count) - 1
+        place = np.maximum(np.minimum(np.ceil(share * count).astype(int), count) - 1, 0)
+        past = np.partition(past, np.unique(place), axis=0)  # NaN comes last
         known = (count > 0) & (share <= 1.0)
-        out[t, known] = np.take_along_axis(past, np.maximum(place, 0)[None], axis=0)[0, known]
+        out[t, known] = np.take_along_axis(past, place[None], axis=0)[0, known]
     return out if by_asset else out[:, 0]

@@ -203,7 +203,7 @@ def _name(cls: type, records: Mapping[str, type]) -> str:
 
 def _find(name: Any, records: Mapping[str, type], path: str) -> type:
     result = records.get(name) if isinstance(name, str) else None
-    if result is None:
+    if not isinstance(result, type):
         raise DataError(
             f"{path}: {name!r} is not among the classes that may be loaded; a class of "
             "your own is allowed by allow=[TheClass]"

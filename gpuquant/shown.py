@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import html
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,4 +98,20 @@ def identity(value: Any) -> str:
         return f"{type(value).__name__}({fields})"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(identity, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {identity(one)}' for key, one in value.items())}}}"
+    if hasattr(value, "iloc"):  # a frame or a series
+        return f"{identity(value.to_numpy())} {list(value.index)!r}"
+    if hasattr(value, "detach"):  # a tensor
+        return identity(value.detach().cpu().numpy())
+    if inspect.isfunction(value):
+        return _source(value)
     return repr(value)
+
+
+def _source(function: Any) -> str:
+    """The text of a function; its name where there is none."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return f"{function.__module__}.{function.__qualname__}"

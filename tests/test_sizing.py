@@ -36,9 +36,8 @@ def test_what_is_of_no_use_is_not_held():
         np.nanmean(np.abs(one.size(*planted(slope, seed=3)))[300:]) for slope in (0.001, 0.0)
     )
     assert useless < 0.25 * useful, (useless, useful)
-    harmful = one.size(*planted(-0.001))
-    forecast, _ = planted(-0.001)
-    assert (harmful * forecast)[500:].sum() < 0.0  # a forecast that errs is turned round
+    harmful = one.size(*planted(-0.003))
+    assert (harmful[300:] == 0.0).all()  # nobody trades against a forecast that errs
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -80,3 +79,9 @@ def test_widths_by_asset_are_those_of_each():
 def test_bad_settings_are_named(name, value):
     with pytest.raises(InputError, match=f"Conformal {name} = {value}"):
         sizing.Conformal(**{name: value})
+
+
+def test_a_width_that_no_window_has_is_named():
+    with pytest.raises(InputError, match="takes more of them"):
+        sizing.Conformal(level=0.9, window=5)
+    assert sizing.Conformal(level=0.9, window=9).window == 9

@@ -1,8 +1,7 @@
 """Checkpoints: the tensors of every fold in one safetensors file, which also holds their hash.
 Pickle is not used.
 
-Estimators of other libraries are not saved: saving one raises an error. The caller saves such an
-estimator with the tools of its library.
+Estimators of other libraries lie in a file of their own; see `learn.foreign`.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from gpuquant.errors import DataError
 
 def save(tensors: list[dict[str, Tensor]], path: Path, record: str = "") -> str:
     """Write the parameters of every fold, and a record of what they are of; the hash that the file
-    holds of the parameters.
+    holds of both.
     """
     flat = {
         f"{k}.{name}": tensor.contiguous().cpu()
         for k, fold in enumerate(tensors)
         for name, tensor in fold.items()
     }
-    metadata = {"sha256": _digest(flat), "folds": str(len(tensors)), "record": record}
+    metadata = {"sha256": _digest(flat, record), "folds": str(len(tensors)), "record": record}
     disk.write(path, packed(flat, metadata=metadata))
     return metadata["sha256"]
 
@@ -55,7 +54,7 @@ def load(path: Path) -> list[dict[str, Tensor]]:
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as failure:
         raise DataError(f"checkpoint {path} is damaged: {failure}") from failure
-    if metadata.get("sha256") != _digest(flat):
+    if metadata.get("sha256") != _digest(flat, metadata.get("record", "")):
         raise DataError(
             f"checkpoint {path} is damaged or was changed: its tensors are not those of "
             f"its hash {str(metadata.get('sha256'))[:12]}"
@@ -71,9 +70,9 @@ def load(path: Path) -> list[dict[str, Tensor]]:
     return out
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """A hash of tensors: their names, types, shapes and bytes."""
-    result = hashlib.sha256()
+def _digest(tensors: dict[str, Tensor], record: str) -> str:
+    """A hash of a record and of tensors: their names, types, shapes and bytes."""
+    result = hashlib.sha256(record.encode())
     for name, tensor in sorted(tensors.items()):
         result.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         result.update(

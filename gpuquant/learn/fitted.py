@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +35,8 @@ class Fitted(Shown):
         `unit` is the label that is expected.
     history : History, optional
         How a network's training went.
+    others : array, shape (labels - 1, 2)
+        Size and unit of further labels.
     """
 
     scale: Standardizer
@@ -42,6 +45,14 @@ class Fitted(Shown):
     size: float = 1.0
     unit: float = 1.0
     history: History | None = None
+    others: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+
+    def units(self, label: int = 0) -> tuple[float, float]:
+        """Size and unit of the forecasts of a label."""
+        if label == 0:
+            return self.size, self.unit
+        size, unit = self.others[label - 1]
+        return float(size), float(unit)
 
     @property
     def foreign(self) -> bool:
@@ -67,7 +78,9 @@ class Fitted(Shown):
             **learnt,
             "scale.mean": torch.from_numpy(self.scale.mean),
             "scale.deviation": torch.from_numpy(self.scale.deviation),
-            "scale.forecast": torch.tensor([self.size, self.unit], dtype=torch.float64),
+            "scale.forecast": torch.tensor(
+                [self.size, self.unit, *self.others.ravel()], dtype=torch.float64
+            ),
         }
 
 
@@ -100,35 +113,27 @@ def restored(
         raise DataError(
             f"{name}: scale.mean and scale.deviation must be of one length, the deviation > 0"
         )
-    if not units.is_floating_point() or units.shape != (2,) or not bool((units > 0).all()):
-        raise DataError(f"{name}: scale.forecast must be two numbers > 0")
+    count = getattr(learner, "count", 1)
+    if not units.is_floating_point() or units.shape != (2 * count,) or not bool((units > 0).all()):
+        raise DataError(f"{name}: scale.forecast must be {2 * count} numbers > 0")
     scale = Standardizer(mean.double().numpy(), deviation.double().numpy())
     if models and not ours:
         return Fitted(scale, models=models, size=float(units[0]), unit=float(units[1]))
     if not learner.is_network:
         model = learner.estimator.restored(tensors, learner.window * len(mean), name)
         return Fitted(scale, models=[model], size=float(units[0]), unit=float(units[1]))
-    with torch.device("meta"):  # the shapes alone: nothing is allocated
-        network = members.member(learner.estimator, (learner.window, len(mean)), learner.seed)
-    shaped = network.state_dict()
-    shapes = {key: (learner.ensemble, *value.shape) for key, value in shaped.items()}
+    shape = (learner.window, len(mean))
     weights = {key: value for key, value in tensors.items() if not key.startswith("scale.")}
-    for key in sorted(set(shapes) ^ set(weights)):
-        raise DataError(
-            f"{name}: {key!r} is {'missing' if key in shapes else 'no tensor of this network'}"
-        )
-    for key, value in tensors.items():
-        if key in shapes and tuple(value.shape) != shapes[key]:
-            raise DataError(f"{name}: {key} has shape {tuple(value.shape)}: must be {shapes[key]}")
-        if (
-            (key in shaped and value.is_floating_point() != shaped[key].is_floating_point())
-            or value.is_complex()
-            or not bool(torch.isfinite(value).all())
-        ):
-            raise DataError(f"{name}: {key} must hold finite numbers")
+    members.fitting(
+        lambda: members.member(learner.estimator, shape, learner.seed),
+        weights,
+        learner.ensemble,
+        name,
+    )
     return Fitted(
         scale,
         weights=weights,
         size=float(units[0]),
         unit=float(units[1]),
+        others=units[2:].numpy().reshape(-1, 2),
     )

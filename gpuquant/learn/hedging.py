@@ -39,14 +39,15 @@ class DeepHedger(Tunable, Shown):
 
     Parameters
     ----------
-    network : nn.Module or factory
-        From windows of one bar (batch, 1, columns) to (batch, assets).
+    network : nn.Module or factory, optional
+        From windows of one bar (batch, 1, columns) to (batch, assets); by default an MLP.
     loss : Entropic, ExpectedShortfall or Sharpe
-        Of profits, whose unit is currency.
+        Of profits, whose unit is currency; its own `cost` is not set.
     cost : float
         Of what is traded, a share of its value.
     training : TrainingConfig
-        `batch_windows` is how many paths a step of training sees.
+        `batch_windows` is how many paths a step of training sees; without a weight decay of its
+        own, none; paths that only judge are not set aside: other paths judge.
     features : callable, optional
         Of `SimulatedPaths`: more columns to see, shape (paths, steps, columns), which must be known
         at the beginning of each step.
@@ -69,7 +70,7 @@ class DeepHedger(Tunable, Shown):
     True
     """
 
-    network: Any = field(default_factory=lambda: MLP(hidden=32))
+    network: Any = None
     loss: Positions = field(default_factory=lambda: Entropic(risk_aversion=1.0))
     cost: float = 0.0
     training: TrainingConfig = field(
@@ -83,12 +84,13 @@ class DeepHedger(Tunable, Shown):
     def __post_init__(self) -> None:
         scalar("DeepHedger cost", self.cost, closed=True)
         whole_number("DeepHedger seed", self.seed, 0)
-        if not isinstance(self.loss, Positions):
+        if not isinstance(self.loss, Positions) or self.loss.cost is not None:
             raise InputError(
-                f"loss = {self.loss!r}: must be of profits, such as learn.losses.Entropic()"
+                f"loss = {self.loss!r}: must be of profits, such as learn.losses.Entropic(), whose "
+                "costs are DeepHedger(cost=)"
             )
-        if not members.is_network(self.network):
-            raise InputError(f"network = {type(self.network).__name__}: must be an nn.Module")
+        members.plain("DeepHedger", self.network)
+        self.training.unjudged("DeepHedger")
 
     @usual_settings()
     def fit(self, paths: Any, *, device: str = "cpu") -> Hedge:
@@ -105,8 +107,8 @@ class DeepHedger(Tunable, Shown):
         scale = torch.stack([scene.seen.mean((0, 1)), scene.seen.std((0, 1)).clamp(min=1e-12)])
         scene = scene.standardised(scale)
         columns = scene.seen.shape[2] + scene.assets
-        network = members.member(self.network, (1, columns), self.seed)
-        program = Single(network, device)
+        program = Single(self.made(columns, scene.assets), device)
+        members.answers(program.network, columns, (scene.assets,), device)
         everyone = torch.ones(min(self.training.batch_windows, scene.paths), dtype=torch.bool)
         everyone = everyone.to(device)
 
@@ -119,9 +121,14 @@ class DeepHedger(Tunable, Shown):
             return self.loss.of(profit, everyone)[None]
 
         with members.seeded(self.seed, device):
-            told = optimise(program, draw, losses, self.training, self.seed)
+            told = optimise(program, draw, losses, self.training.undecayed(), self.seed)
         history = History(*told, "single")
         return Hedge(self, program.result(), scale, history, scene.assets, device)
+
+    def made(self, columns: int, assets: int) -> nn.Module:
+        """Its network for so many columns and assets, untrained."""
+        network = MLP(hidden=32, outputs=assets) if self.network is None else self.network
+        return members.member(network, (1, columns), self.seed)
 
 
 @dataclass(frozen=True)
@@ -159,9 +166,13 @@ class Scene:
         Raises
         ------
         DataError
-            A feature is not finite, or of another shape.
+            A price, a payment or a feature is not finite, or features are of another shape.
         """
+        if not hasattr(paths, "gains"):
+            raise InputError(f"paths = {type(paths).__name__}: must be of gpuquant.simulate")
         spots, gains = (_tensor(one, device) for one in (paths.spots, paths.gains))
+        _finite("payments", _tensor(paths.payments, device))
+        _finite("spots", spots)
         if spots.ndim == 2:
             spots, gains = spots[..., None], gains[..., None]
         count, steps = gains.shape[:2]
@@ -174,12 +185,7 @@ class Scene:
                 raise DataError(
                     f"features have shape {tuple(more.shape)}: must be ({count}, {steps}, columns)"
                 )
-            if not bool(torch.isfinite(more).all()):
-                path, step, column = (int(k) for k in (~torch.isfinite(more)).nonzero()[0])
-                raise DataError(
-                    f"features: path {path}, step {step}, column {column} is "
-                    f"{float(more[path, step, column])}: must be finite"
-                )
+            _finite("features", more)
             seen.append(more)
         worth = spots * _tensor(paths.discounts, device)[:, None]
         payments = _tensor(paths.payments, device)
@@ -192,7 +198,8 @@ class Scene:
                 f"the paths show {self.seen.shape[2]} columns, the hedge has learnt from "
                 f"{scale.shape[1]}"
             )
-        return replace(self, seen=(self.seen - scale[0]) / scale[1])
+        centre, spread = scale.to(self.seen)
+        return replace(self, seen=(self.seen - centre) / spread)
 
     def take(self, at: Any) -> Scene:
         """Some of the paths."""
@@ -254,8 +261,13 @@ class Hedge(Shown):
 
     def premium(self, paths: Any) -> float:
         """The least premium with which selling and hedging is no worse than doing nothing: the risk
-        of the profits without it.
+        of the profits without it. Paths that it has not learnt from tell more.
         """
+        if not self.hedger.loss.cash_invariant:
+            raise InputError(
+                f"loss = {self.hedger.loss!r}: has no premium, since a sure amount does not add to "
+                "it; Entropic and ExpectedShortfall do"
+            )
         profit = torch.from_numpy(self.profit(paths))
         return float(self.hedger.loss.of(profit, torch.ones(len(profit), dtype=torch.bool)))
 
@@ -265,7 +277,7 @@ class Hedge(Shown):
         if scene.assets != self.assets:
             raise DataError(f"the paths have {scene.assets} assets, the hedge holds {self.assets}")
         columns = scene.seen.shape[2] + scene.assets
-        made = members.member(self.hedger.network, (1, columns), self.hedger.seed)
+        made = self.hedger.made(columns, self.assets)
         network = members.restore(made, self.weights, 0).to(self.device).eval()
         parts = []
         with torch.no_grad():
@@ -278,9 +290,20 @@ class Hedge(Shown):
         return positions, profit
 
 
+def _finite(name: str, values: Tensor) -> None:
+    """Refuse a number that is not finite, by its path, its step and its column."""
+    wrong = ~torch.isfinite(values)
+    if bool(wrong.any()):
+        at = [int(k) for k in wrong.nonzero()[0]]
+        words = ("path", "step", "column")
+        where = ", ".join(f"{word} {k}" for word, k in zip(words, at, strict=False))
+        raise DataError(f"{name}: {where} is {float(values[tuple(at)])}: must be finite")
+
+
 def _tensor(values: Any, device: str) -> Tensor:
     """An array of the host or of a GPU."""
-    if isinstance(values, np.ndarray):
+    if isinstance(values, np.ndarray | list | tuple):
+        values = np.asarray(values, dtype=np.float64)
         return torch.from_numpy(np.ascontiguousarray(values)).to(device)
     if isinstance(values, Tensor):
         return values.to(device)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,8 +47,9 @@ class Learner(Tunable, Shown):
         scikit-learn's and LightGBM's, which sees the window as one row per bar and asset; a
         classifier learns the signs of labels.
     loss : str, Loss or callable
-        mse, ic, rank, sharpe, quantile or cross_entropy; a member of `learn.losses`; or a callable
-        of (outputs, labels, mask), see `learn.losses.Loss`. An estimator uses its own loss.
+        mse, ic, rank, sharpe, entropic, expected_shortfall, quantile or cross_entropy; a member of
+        `learn.losses`; or a callable of (outputs, labels, mask), see `learn.losses.Loss`. An
+        estimator uses its own loss.
     horizon : int
         Holding period in bars; the label is the return per bar of it.
     ensemble : int
@@ -116,6 +116,13 @@ class Learner(Tunable, Shown):
             raise InputError(
                 f"target = {self.target!r}: must be a label such as learn.labels.ForwardReturn(5)"
             )
+        if self.target is not None and self.horizon != 1:
+            raise InputError(
+                f"horizon = {self.horizon}: the target has a horizon of its own, "
+                f"{self.target.horizon}"
+            )
+        if not isinstance(self.warm_start, bool):
+            raise InputError(f"warm_start = {self.warm_start!r}: must be True or False")
         if self.warm_start and not self.is_network:
             raise InputError(
                 f"warm_start = True: {type(self.estimator).__name__} begins anew each time; only a "
@@ -201,8 +208,7 @@ class Learner(Tunable, Shown):
             return Fitted(windows.scale, models=models, size=size)
         loss = several(self.loss, self.count).charged(cost)
         unit = _deviation(labels[rows]) if loss.standardise else np.ones(self.count)
-        begin = None if start is None else start.weights
-        shape = (windows.bars, windows.columns)
+        begin, shape = self._start(start, windows), (windows.bars, windows.columns)
         weights, history = train.fit(
             members.ensemble(self.estimator, shape, seed, self.ensemble, begin),
             replace(windows, resident=resident.scaled(1.0 / unit)),
@@ -214,10 +220,19 @@ class Learner(Tunable, Shown):
             watch=Watch(self.callbacks, fold),
         )
         some = rows[np.linspace(0, len(rows) - 1, min(TYPICAL_ROWS, len(rows))).astype(int)]
-        told = Forecaster.of(self.estimator, weights, windows, loss).predict(some)
-        size = loss.typical(told[torch.isfinite(told)])
+        sizes = []
+        for label in range(self.count):
+            loss = several(self.loss, self.count, label)
+            told = Forecaster.of(self.estimator, weights, windows, loss).predict(some)
+            sizes.append(loss.typical(told[torch.isfinite(told)]))
+        both = np.column_stack([sizes, unit])
         return Fitted(
-            windows.scale, weights=weights, size=size, unit=float(unit[0]), history=history
+            windows.scale,
+            weights=weights,
+            size=float(both[0, 0]),
+            unit=float(both[0, 1]),
+            history=history,
+            others=both[1:],
         )
 
     @train.usual_settings()
@@ -231,8 +246,8 @@ class Learner(Tunable, Shown):
         label: int = 0,
     ) -> np.ndarray:
         """Forecasts at `rows`, shape (rows, assets), in units of their typical size in the
-        training rows, `state.size`; NaN where a feature is unknown. Of several labels they are of
-        number `label`.
+        training rows, `state.units(label)[0]`; NaN where a feature is unknown. Of several labels
+        they are of number `label`.
         """
         whole_number("label", label, 0, self.count - 1)
         rows = np.asarray(rows)
@@ -240,7 +255,7 @@ class Learner(Tunable, Shown):
         if state.weights is not None:
             loss = several(self.loss, self.count, label)
             told = Forecaster.of(self.estimator, state.weights, windows, loss).predict(rows)
-            return np.asarray(told.numpy() / state.size)
+            return np.asarray(told.numpy() / state.units(label)[0])
         return estimators.predicted(state.models, windows, rows) / state.size
 
     @train.usual_settings()
@@ -258,6 +273,31 @@ class Learner(Tunable, Shown):
         loss = several(self.loss, self.count)
         told = Forecaster.of(self.estimator, state.weights, windows, loss)
         return np.asarray(told.attribute(np.asarray(rows)).numpy() / state.size)
+
+    def networks(self, state: Fitted) -> list[torch.nn.Module]:
+        """The trained members, ready to be called or looked into: each sees windows (batch, bars,
+        features) of standardised features.
+        """
+        if state.weights is None:
+            raise InputError(f"estimator = {type(self.estimator).__name__}: has no networks")
+        count = len(next(iter(state.weights.values())))
+        shape = (self.window, len(state.scale.mean))
+        made = members.ensemble(self.estimator, shape, self.seed, count, state.weights)
+        return [network.eval() for network in made]
+
+    def _start(self, start: Fitted | None, windows: Windows) -> dict[str, Tensor] | None:
+        """The weights to begin with, which must be of this learner's networks."""
+        if start is None:
+            return None
+        if start.weights is None:
+            raise InputError("start: has no weights of networks")
+        members.fitting(
+            lambda: members.member(self.estimator, (windows.bars, windows.columns), self.seed),
+            start.weights,
+            self.ensemble,
+            "start",
+        )
+        return start.weights
 
     def _labels(self, samples: Samples) -> np.ndarray:
         """The labels of samples, as many as the target has."""
@@ -288,7 +328,7 @@ class Learner(Tunable, Shown):
                 for name in ("target", "weights", "warm_start")
                 if getattr(self, name)
             },
-            "training": vars(self.training),
+            "training": vars(self.training) | {"rates": self.training.rates(self.estimator)},
         }
 
 
@@ -298,35 +338,3 @@ def _deviation(values: np.ndarray) -> np.ndarray:
     finite = [one[np.isfinite(one)] for one in np.moveaxis(each, 2, 0)]
     sizes = np.array([one.std() if one.size else 0.0 for one in finite])
     return np.where(sizes > 0.0, sizes, 1.0)
-
-
-def walk_forward(
-    learner: Any,
-    samples: Samples,
-    folds: list[Any],
-    *,
-    cost: float,
-    device: str,
-    trained: Sequence[Any] = (),
-    tick: Callable[[int], None] | None = None,
-) -> tuple[np.ndarray, list[Any]]:
-    """Forecasts of every fold's test bars by a model trained on its own past, shape (bars,
-    assets), and the models; the first folds have models already, those in `trained`.
-    """
-    warm = getattr(learner, "warm_start", False)
-    if warm and any(a.train.max() >= b.test.min() for a, b in itertools.pairwise(folds)):
-        raise InputError(
-            "warm_start = True: a model would have seen its test dates in the fold before; only a "
-            "walk forward can begin with its weights"
-        )
-    forecast = np.full(samples.features.shape[:2], np.nan)
-    states = list(trained)
-    for number, fold in enumerate(folds):
-        if number >= len(states):
-            begin = {"start": states[-1]} if warm and states else {}
-            state = learner.fit(samples, fold.train, fold=number, cost=cost, device=device, **begin)
-            states.append(state)
-        forecast[fold.test] = learner.predict(states[number], samples, fold.test, device=device)
-        if tick:
-            tick(1)
-    return forecast, states

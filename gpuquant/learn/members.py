@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from gpuquant.errors import InputError
+from gpuquant.errors import DataError, InputError
 
 Forward = Callable[[Tensor, Tensor], Tensor]  # of windows, and of which are known
 
@@ -111,6 +112,55 @@ def stacked(members: list[nn.Module]) -> tuple[Callable[..., Tensor], dict[str, 
         )
 
     return vmap(one, in_dims=(0, None, None)), {n: p.detach() for n, p in parameters.items()}
+
+
+def plain(owner: str, network: Any) -> None:
+    """Refuse what is no network, or one that sees assets side by side."""
+    if network is not None and not is_network(network):
+        raise InputError(f"{owner} network = {type(network).__name__}: must be an nn.Module")
+    if getattr(network, "cross_sectional", False):
+        raise InputError(f"{owner} network = {type(network).__name__}: must see one row at a time")
+
+
+def answers(network: nn.Module, columns: int, shape: tuple[int, ...], device: str) -> None:
+    """Refuse a network that does not give outputs of `shape` for each row of so many columns."""
+    with torch.no_grad():
+        given = torch.zeros(3, 1, columns, device=device)
+        was, out = network.training, network.eval()(given)
+        network.train(was)
+    if len(out) != 3 or out.numel() != 3 * math.prod(shape):
+        raise InputError(
+            f"the network gives outputs of shape {tuple(out.shape)} for windows of shape "
+            f"{tuple(given.shape)}: must be {(3, *shape)}"
+        )
+
+
+def fitting(
+    make: Callable[[], nn.Module], weights: Mapping[str, Tensor], count: int, name: str
+) -> None:
+    """Refuse weights that are not those of `count` members of a network.
+
+    Raises
+    ------
+    DataError
+        A tensor is missing, unknown, of another shape or kind, or not finite. The message names it.
+    """
+    with torch.device("meta"):  # the shapes alone: nothing is allocated
+        shaped = make().state_dict()
+    shapes = {key: (count, *value.shape) for key, value in shaped.items()}
+    for key in sorted(set(shapes) ^ set(weights)):
+        raise DataError(
+            f"{name}: {key!r} is {'missing' if key in shapes else 'no tensor of this network'}"
+        )
+    for key, value in weights.items():
+        if tuple(value.shape) != shapes[key]:
+            raise DataError(f"{name}: {key} has shape {tuple(value.shape)}: must be {shapes[key]}")
+        if (
+            value.is_floating_point() != shaped[key].is_floating_point()
+            or value.is_complex()
+            or not bool(torch.isfinite(value).all())
+        ):
+            raise DataError(f"{name}: {key} must hold finite numbers")
 
 
 def restore(network: nn.Module, weights: Mapping[str, Tensor], k: int) -> nn.Module:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError, InputError
@@ -86,7 +86,18 @@ class TrainingConfig(Shown):
                 f"TrainingConfig schedule = {self.schedule!r}: must be {', '.join(SCHEDULES)}"
             )
 
-    def rates(self, network: nn.Module) -> tuple[float, float]:
+    def undecayed(self) -> TrainingConfig:
+        """Without the weight decay that a network asks for where signals are weak."""
+        return self if self.weight_decay is not None else replace(self, weight_decay=0.0)
+
+    def unjudged(self, owner: str) -> None:
+        """Refuse samples set aside to judge, where training has none."""
+        if self.validation:
+            raise InputError(
+                f"{owner} training: validation = {self.validation}: must be 0; judge by other data"
+            )
+
+    def rates(self, network: Any) -> tuple[float, float]:
         """The learning rate and the weight decay that a network trains with."""
         rate, decay = self.learning_rate, self.weight_decay
         return (

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpuquant import serialize
-from gpuquant.errors import DataError, InputError
+from gpuquant.errors import DataError, GpuquantError, InputError
 from gpuquant.family import names
 from gpuquant.learn import checkpoint, members
 from gpuquant.learn.hedging import DeepHedger, Hedge
@@ -23,7 +23,7 @@ from gpuquant.learn.optimise import History, TrainingConfig
 from gpuquant.learn.surrogate import FittedSurrogate, Scale, Surrogate
 
 EMPTY = History(np.empty((1, 0)), np.empty((1, 0)), "loaded")
-MOST_ASSETS = 1 << 12
+MOST = 1 << 12  # assets of a hedge
 
 
 def save(fitted: Hedge | FittedSurrogate, path: str | Path) -> None:
@@ -57,7 +57,9 @@ def save(fitted: Hedge | FittedSurrogate, path: str | Path) -> None:
     checkpoint.save([{**weights, **beside}], Path(path), record)
 
 
-def load(path: str | Path, *, allow: Iterable[type] = ()) -> Hedge | FittedSurrogate:
+def load(
+    path: str | Path, *, allow: Iterable[type] = (), device: str = "cpu"
+) -> Hedge | FittedSurrogate:
     """Read what `save` has written.
 
     Parameters
@@ -65,36 +67,59 @@ def load(path: str | Path, *, allow: Iterable[type] = ()) -> Hedge | FittedSurro
     path : path
     allow : iterable of type
         Networks of the caller's own that the file may hold.
+    device : str
+        Of torch, on which it will work.
 
     Raises
     ------
     DataError
         The file is damaged, or holds a class that is not allowed. The message names it.
     """
-    path = Path(path)
+    if isinstance(allow, type) or not all(isinstance(cls, type) for cls in allow):
+        raise InputError(f"allow = {allow!r}: must be a list of classes")
     known = _records() | {serialize.qualified(cls): cls for cls in allow}
+    try:
+        return _loaded(Path(path), known, device)
+    except GpuquantError:
+        raise
+    except Exception as failure:  # a damaged or hostile file can raise any error
+        raise DataError(f"{path} cannot be read: {type(failure).__name__}: {failure}") from failure
+
+
+def _loaded(path: Path, known: Mapping[str, type], device: str) -> Hedge | FittedSurrogate:
     folds = checkpoint.load(path)
     if len(folds) != 1:
         raise DataError(f"{path} has {len(folds)} folds: must have one")
     record = serialize.parsed(checkpoint.record(path), str(path))
     maker = serialize.decode(record, known, str(path))
     scale = folds[0].pop("scale", torch.empty(0))
+    assets = folds[0].pop("assets", torch.empty(0))
     weights = {name.removeprefix("weights."): value for name, value in folds[0].items()}
-    if not bool(torch.isfinite(scale).all()):
-        raise DataError(f"{path}: scale must hold finite numbers")
     if isinstance(maker, DeepHedger) and scale.ndim == 2 and len(scale) == 2:
-        assets = int(weights.pop("assets", torch.tensor(1)).reshape(-1)[0])
-        columns = scale.shape[1] + min(max(assets, 1), MOST_ASSETS)
-        made = members.member(maker.network, (1, columns), maker.seed)
-        return Hedge(maker, _fitting(made, weights, path), scale, EMPTY, assets)
+        if assets.numel() != 1 or assets.dtype != torch.int64 or not 1 <= int(assets) <= MOST:
+            raise DataError(f"{path}: assets must be one whole number from 1 to {MOST}")
+        count = int(assets)
+        _positive(scale, scale[1], path)
+        shape = scale.shape[1] + count, count
+        members.fitting(lambda: maker.made(*shape), weights, 1, str(path))
+        return Hedge(maker, weights, scale.to(device), EMPTY, count, device)
     if isinstance(maker, Surrogate) and scale.ndim == 1 and len(scale) >= 4:
-        numbers = scale.numpy()
+        numbers = scale.double().numpy()
         columns = (len(numbers) - 2) // 2
-        parts = numbers[:columns], numbers[columns : 2 * columns]
-        made = members.member(maker.network, (1, columns), maker.seed)
-        own = Scale(*parts, float(numbers[-2]), float(numbers[-1]))
-        return FittedSurrogate(maker, _fitting(made, weights, path), own, EMPTY)
+        own = Scale(
+            numbers[:columns], numbers[columns : 2 * columns], float(numbers[-2]), numbers[-1]
+        )
+        _positive(scale, torch.from_numpy(np.append(own.spread, own.size)), path)
+        members.fitting(
+            lambda: members.member(maker.network, (1, columns), maker.seed), weights, 1, str(path)
+        )
+        return FittedSurrogate(maker, weights, own, EMPTY, device)
     raise DataError(f"{path}: holds neither a hedge nor a surrogate with its scale")
+
+
+def _positive(scale: Tensor, spread: Tensor, path: Path) -> None:
+    if not bool(torch.isfinite(scale).all()) or not bool((spread > 0).all()):
+        raise DataError(f"{path}: scale must hold finite numbers, and spreads > 0")
 
 
 def _records() -> dict[str, type]:
@@ -108,26 +133,3 @@ def _records() -> dict[str, type]:
         for name, module in names(f"gpuquant.{family}").items():
             result[f"{family}.{name}"] = getattr(importlib.import_module(module), name)
     return result
-
-
-def _fitting(network: nn.Module, weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The weights, which must be those of one member of the network.
-
-    Raises
-    ------
-    DataError
-        One is missing, unknown, of another shape or not finite. The message names it.
-    """
-    shapes = {name: (1, *value.shape) for name, value in network.state_dict().items()}
-    for name in sorted(set(shapes) ^ set(weights)):
-        raise DataError(
-            f"{path}: {name!r} is {'missing' if name in shapes else 'no tensor of this network'}"
-        )
-    for name, value in weights.items():
-        if tuple(value.shape) != shapes[name]:
-            raise DataError(
-                f"{path}: {name} has shape {tuple(value.shape)}: must be {shapes[name]}"
-            )
-        if not bool(torch.isfinite(value).all()):
-            raise DataError(f"{path}: {name} must hold finite numbers")
-    return weights

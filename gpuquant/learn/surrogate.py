@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gpuquant.data.arguments import scalar, whole_number
-from gpuquant.errors import DataError, InputError
+from gpuquant.errors import DataError
 from gpuquant.learn import members
 from gpuquant.learn.members import Single
 from gpuquant.learn.networks.mlp import MLP
@@ -36,7 +36,7 @@ class Surrogate(Tunable, Shown):
     weight : float
         Of the derivatives; >= 0.
     training : TrainingConfig
-        `batch_windows` is how many samples a step sees.
+        `batch_windows` is how many samples a step sees; without a weight decay of its own, none.
     seed : int
 
     References
@@ -74,8 +74,8 @@ class Surrogate(Tunable, Shown):
     def __post_init__(self) -> None:
         scalar("Surrogate weight", self.weight, closed=True)
         whole_number("Surrogate seed", self.seed, 0)
-        if not members.is_network(self.network):
-            raise InputError(f"network = {type(self.network).__name__}: must be an nn.Module")
+        members.plain("Surrogate", self.network)
+        self.training.unjudged("Surrogate")
 
     @usual_settings()
     def fit(
@@ -105,7 +105,7 @@ class Surrogate(Tunable, Shown):
             if value.shape != shape:
                 raise DataError(f"{name} has shape {value.shape}: must be {shape}")
         told = np.isfinite(slopes).all(axis=0)
-        part = np.isfinite(slopes).any(axis=0) & ~told
+        part = ~told & ~np.isnan(slopes).all(axis=0)
         if part.any():
             column = int(part.argmax())
             row = int((~np.isfinite(slopes[:, column])).argmax())
@@ -122,6 +122,7 @@ class Surrogate(Tunable, Shown):
         count = (size > 0).sum().clamp(min=1)
         weights = torch.where(size > 0, self.weight / count / size.clamp(min=1e-30), 0.0)
         program = Single(members.member(self.network, (1, x.shape[1]), self.seed), device)
+        members.answers(program.network, x.shape[1], (), device)
 
         def draw(generator: torch.Generator) -> Tensor:
             least = min(self.training.batch_windows, len(x))
@@ -133,7 +134,7 @@ class Surrogate(Tunable, Shown):
             return (wrong + ((slope - steep[at]).square().mean(0) * weights).sum())[None]
 
         with members.seeded(self.seed, device):
-            history = optimise(program, draw, losses, self.training, self.seed)
+            history = optimise(program, draw, losses, self.training.undecayed(), self.seed)
         return FittedSurrogate(self, program.result(), scale, History(*history, "single"), device)
 
 
@@ -198,8 +199,9 @@ def differentiated(
 ) -> tuple[Tensor, Tensor]:
     """The values of a network, shape (batch,), and their derivatives by its inputs."""
     x = x.detach().requires_grad_()
-    value = network(x[:, None]).reshape(len(x))
-    (slope,) = torch.autograd.grad(value.sum(), x, create_graph=create_graph)
+    with torch.backends.cudnn.flags(enabled=False):  # whose recurrent layers lack this derivative
+        value = network(x[:, None]).reshape(len(x))
+        (slope,) = torch.autograd.grad(value.sum(), x, create_graph=create_graph)
     return (value if create_graph else value.detach()), slope
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
+from gpuquant.errors import InputError
 from gpuquant.learn import members
 from gpuquant.learn.batching import Batch, Batches
 from gpuquant.learn.callbacks import Watch
@@ -109,6 +110,11 @@ def _losses(program: Single | Stack, loss: Loss, batch: Batch) -> Tensor:
     """The loss of each member, shape (members,)."""
     outputs = program.forward(batch.windows, batch.known)
     outputs = outputs.reshape(len(outputs), *batch.bars.shape, *outputs.shape[3:])
+    if loss.one_output and batch.labels.ndim == 3 and outputs.ndim > 4:
+        raise InputError(
+            f"the network gives {outputs.shape[-1]} outputs for each asset: the loss "
+            f"{type(loss).__name__} needs one"
+        )
     if not loss.vectorised:
         return torch.stack([loss(one, batch.labels, batch.mask) for one in outputs])
     result: Tensor = vmap(loss, in_dims=(0, None, None))(outputs, batch.labels, batch.mask)

@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ def records(allow: Iterable[type] = ()) -> dict[str, type]:
     if isinstance(allow, type) or not isinstance(allow, Iterable):
         raise InputError(f"allow = {allow!r}: must be a list of classes")
     for cls in allow:
-        if not isinstance(cls, type):
-            raise InputError(f"allow = [{cls!r}]: must hold classes")
+        if not isinstance(cls, type) and not isfunction(cls):
+            raise InputError(f"allow = [{cls!r}]: must hold classes, or functions of estimators")
         result[serialize.qualified(cls)] = cls
     return result
 
@@ -172,11 +173,16 @@ def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
         ),
         "ic": list(trained.ic),
         "sample": trained.sample,
+        "folds": trained.folds,
         "seconds": {name: float(v) for name, v in trained.seconds.items()},
     }
     models = [state.models if getattr(state, "foreign", False) else [] for state in trained.states]
     return {
-        **({f"{k}.skops": partial(_save_foreign, [foreign, *models])} if foreign else {}),
+        **(
+            {f"{k}.skops": partial(_save_foreign, [foreign, *models])}
+            if foreign or any(models)
+            else {}
+        ),
         f"{k}.json": _text(recipe),
         f"{k}.safetensors": lambda path: _save_tensors(path, tensors),
         f"{k}.parquet": trained.forecast.to_parquet,
@@ -188,12 +194,16 @@ def _strategy(strategy: Strategy, k: int, known: Mapping[str, type]) -> Writers:
 
 def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folder: Any) -> Strategy:
     """Read the files that `_strategy` writes; refuse files that do not match each other."""
-    from gpuquant.learn import checkpoint
-
     path = _file(files, f"{k}.json", folder)
     kept = serialize.fits_schema(
         serialize.read_json(path),
-        {"strategy": dict[str, Any], "ic": list[float], "sample": str, "seconds": dict[str, float]},
+        {
+            "strategy": dict[str, Any],
+            "ic": list[float],
+            "sample": str,
+            "folds": list[list[str]],
+            "seconds": dict[str, float],
+        },
         str(path),
     )
     foreign = [[]] if f"{k}.skops" not in files else _foreign(files[f"{k}.skops"], known)
@@ -203,17 +213,7 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
     for at, feature in enumerate(made.features):
         if not isinstance(feature, Feature):
             raise DataError(f"{path}: features[{at}] = {feature!r}: must be a feature")
-    weights = _file(files, f"{k}.safetensors", folder)
-    if not hasattr(made.learner, "restored"):
-        raise DataError(f"{path}: learner = {type(made.learner).__name__}: must be a Learner")
-    folds = checkpoint.load(weights)
-    models = foreign[1:] if len(foreign) > 1 else [[] for _ in folds]
-    if len(models) != len(folds):
-        raise DataError(f"{files[f'{k}.skops']} has {len(models)} folds, {weights} {len(folds)}")
-    states = [
-        made.learner.restored(tensors, f"{weights}: fold {fold}", models[fold])
-        for fold, tensors in enumerate(folds)
-    ]
+    states = _states(made, files, k, foreign[1:], folder)
     forecast = Forecast.of_frame(
         read_frame(_file(files, f"{k}.parquet", folder)), str(files[f"{k}.parquet"])
     )
@@ -233,6 +233,8 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
         raise DataError(
             f"{path}: sample = {kept['sample']!r}: must be {WALK_FORWARD!r} or {LATER_DATA!r}"
         )
+    if len(kept["folds"]) != len(states) or any(len(fold) != 3 for fold in kept["folds"]):
+        raise DataError(f"{path}: folds must be three dates for each of the {len(states)} models")
     if len(kept["ic"]) != 2:
         raise DataError(f"{path}: ic must be a mean and its error, got {len(kept['ic'])} numbers")
     mean, error = kept["ic"]
@@ -240,9 +242,36 @@ def _trained(k: int, files: Mapping[str, Path], known: Mapping[str, type], folde
     return replace(
         made,
         trained=Trained(
-            states, forecast, information, (mean, error), kept["sample"], kept["seconds"]
+            states,
+            forecast,
+            information,
+            (mean, error),
+            kept["sample"],
+            kept["folds"],
+            kept["seconds"],
         ),
     )
+
+
+def _states(
+    made: Strategy, files: Mapping[str, Path], k: int, foreign: list[list[Any]], folder: Any
+) -> list[Any]:
+    """The model of each fold, and its estimators of another library."""
+    from gpuquant.learn import checkpoint
+
+    path, learner = _file(files, f"{k}.safetensors", folder), made.learner
+    if not hasattr(learner, "restored"):
+        raise DataError(
+            f"{files[f'{k}.json']}: learner = {type(learner).__name__}: must be a Learner"
+        )
+    folds = checkpoint.load(path)
+    models = foreign or [[] for _ in folds]
+    if len(models) != len(folds):
+        raise DataError(f"{files[f'{k}.skops']} has {len(models)} folds, {path} {len(folds)}")
+    return [
+        learner.restored(tensors, f"{path}: fold {fold}", models[fold])
+        for fold, tensors in enumerate(folds)
+    ]
 
 
 def _file(files: Mapping[str, Path], name: str, folder: Any) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gpuquant import disk
 from gpuquant.data.panel import Panel
-from gpuquant.device import resolve_device
+from gpuquant.device import Device, resolve_device
 from gpuquant.errors import InputError
 from gpuquant.features.table import FeatureTable
 from gpuquant.forecast import mean_information
@@ -119,7 +119,7 @@ def learning_report(
         _curves(trained.states),
         pd.DataFrame({"ic": each, "cumulative": each.fillna(0.0).cumsum()}),
         _groups(forecast * unit[:, None], samples.first_label),
-        _importance(strategy, samples, tests, forecast, progress),
+        _importance(strategy, samples, tests, forecast, where, progress),
         pd.Series(moved, dates[1 : len(moved) + 1], name="turnover"),
     )
 
@@ -158,10 +158,19 @@ def _groups(expected: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
 
 
 def _importance(
-    strategy: Strategy, samples: Any, tests: list[Any], forecast: np.ndarray, progress: bool | None
+    strategy: Strategy,
+    samples: Any,
+    tests: list[Any],
+    forecast: np.ndarray,
+    where: Device,
+    progress: bool | None,
 ) -> pd.DataFrame:
     """What shuffling a column costs."""
     import pandas as pd
+
+    from gpuquant.learn.windows import torch_device
+
+    device = torch_device(where)
 
     learner, names = strategy.learner, samples.names.columns
     window = getattr(learner, "window", None) or len(samples.first_label)
@@ -173,21 +182,21 @@ def _importance(
             shuffled = np.full(forecast.shape, np.nan)
             for state, test in tests:
                 first = max(int(test[0]) - window + 1, 0)
-                part = np.array(samples.features[first : test[-1] + 1])
+                part = np.array(where.get(samples.features[first : test[-1] + 1], "features"))
                 values = part[..., column]
                 known = np.isfinite(values)
                 values[known] = draw.permutation(values[known])
                 some = type(samples)(part, offset=samples.offset)
-                shuffled[test] = learner.predict(state, some, test - first)
+                shuffled[test] = learner.predict(state, some, test - first, device=device)
             mean, error = mean_information(shuffled, samples.first_label, learner.label_horizon - 1)
             rows.append((base - mean, error))
             tick(1)
     frame = pd.DataFrame(rows, pd.Index(names, name="feature"), ["loss_of_ic", "error"])
-    frame["attribution"] = _attribution(learner, samples, tests)
+    frame["attribution"] = _attribution(learner, samples, tests, device)
     return frame.sort_values("loss_of_ic", ascending=False)
 
 
-def _attribution(learner: Any, samples: Any, tests: list[Any]) -> np.ndarray:
+def _attribution(learner: Any, samples: Any, tests: list[Any], device: str) -> np.ndarray:
     """The mean size of what each column adds to forecasts; NaN where there are no gradients."""
     out = np.full(len(samples.names.columns), np.nan)
     if not getattr(learner, "is_network", False):
@@ -195,7 +204,7 @@ def _attribution(learner: Any, samples: Any, tests: list[Any]) -> np.ndarray:
     total, count = np.zeros(len(out)), 0
     for state, test in tests:
         some = test[np.linspace(0, len(test) - 1, min(ATTRIBUTED, len(test))).astype(int)]
-        added = np.abs(learner.attribute(state, samples, some))
+        added = np.abs(learner.attribute(state, samples, some, device=device))
         known = np.isfinite(added).all(axis=2)
         total, count = total + added[known].sum(axis=0), count + int(known.sum())
     return total / count if count else out

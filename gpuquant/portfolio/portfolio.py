@@ -102,19 +102,15 @@ class Portfolio(Shown):
         *,
         splits: Any,
         costs: Cost | None = None,
-        ledger: Any = None,
         device: Any = "auto",
         progress: bool | None = None,
     ) -> Portfolio:
-        """The portfolio with the models of the folds that are new; see `Strategy.retrain`. Without
-        a ledger it keeps the trials that it has.
-        """
+        """The portfolio with the models of the folds that are new; see `Strategy.retrain`."""
         name, strategy = self._strategy()
-        book = ledger if ledger is None or isinstance(ledger, TrialLog) else TrialLog(ledger)
         trained = strategy.retrain(
-            prices, splits=splits, costs=costs, ledger=book, device=device, progress=progress
+            prices, splits=splits, costs=costs, device=device, progress=progress
         )
-        return Portfolio({**self.positions, name: trained}, self.ledger if book is None else book)
+        return Portfolio({**self.positions, name: trained}, self.ledger)
 
     def signals(self, prices: Any, *, device: Any = "auto") -> Signals:
         """Forecast, weight and whole shares of each asset at the last date."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,14 +97,13 @@ class Strategy(Tunable, Shown):
         *,
         splits: Any,
         costs: Cost | None = None,
-        ledger: Any = None,
         device: str | Device = "auto",
         progress: bool | None = None,
     ) -> Strategy:
         """The strategy with the models of the folds that are new since its training, such as those
         of the months that have passed with `WalkForward(train="8Y", test="1M")`. Older models and
         the forecasts that were made stay as they are; a learner with `warm_start` begins with the
-        weights of the last model.
+        weights of the last model. It is no new trial, and no log counts it.
 
         Parameters
         ----------
@@ -112,7 +111,7 @@ class Strategy(Tunable, Shown):
             All prices of the training, and newer ones.
         splits : WalkForward
             Those of the training.
-        costs, ledger, device
+        costs, device
             As in `train`.
 
         Raises
@@ -120,8 +119,14 @@ class Strategy(Tunable, Shown):
         DataError
             No date is new, or the folds are not those of the training.
         """
-        course = Course(splits, costs, ledger, device, progress)
+        course = Course(splits, costs, None, device, progress)
         return training.train(self, prices, course, self.fitted())[0]
+
+    def set_params(self, **params: Any) -> Strategy:
+        """With these parameters; other features and another learner are not trained."""
+        made = super().set_params(**params)
+        other = {name.partition("__")[0] for name in params} & {"features", "learner"}
+        return replace(made, trained=None) if other and "trained" not in params else made
 
     def describe(self) -> dict[str, Any]:
         """What identifies this strategy in a ledger."""

@@ -32,6 +32,8 @@ class Trained(Shown):
         Mean information coefficient and its standard error; see `forecast.mean_information`.
     sample : str
         How its forecasts are out of sample: WALK_FORWARD or LATER_DATA.
+    folds : list of list of str
+        Of each fold its first and its last training date, and its first test date.
     seconds : mapping
         Run time of each feature and of the training.
     """
@@ -41,7 +43,16 @@ class Trained(Shown):
     information: np.ndarray
     ic: tuple[float, float]
     sample: str
+    folds: list[list[str]]
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def dates_of(folds: Sequence[Fold], dates: np.ndarray) -> list[list[str]]:
+    """The dates by which folds are told apart; see `Trained.folds`."""
+    return [
+        [str(dates[k]) for k in (fold.train.min(), fold.train.max(), fold.test.min())]
+        for fold in folds
+    ]
 
 
 def sample_of(folds: Sequence[Fold]) -> str:

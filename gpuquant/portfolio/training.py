@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from gpuquant.device import Device, resolve_device
 from gpuquant.errors import DataError, GpuquantError, InputError
 from gpuquant.features.table import FeatureTable
 from gpuquant.forecast import Forecast, information_coefficient, mean_information
-from gpuquant.portfolio.trained import Trained, sample_of
+from gpuquant.portfolio.trained import Trained, dates_of, sample_of
 from gpuquant.progress import bar
 from gpuquant.shown import Shown, identity
 from gpuquant.validation.overfitting import TrialLog, uncounted
@@ -53,7 +54,7 @@ def train(
     """The strategy with its models, those of `before` and those of the folds after it; and, where
     there is a log, its excess over equal weight, which was recorded there.
     """
-    from gpuquant.learn.learner import walk_forward
+    from gpuquant.learn.folds import walk_forward
     from gpuquant.learn.windows import torch_device
 
     log = course.ledger
@@ -87,6 +88,7 @@ def train(
         information_coefficient(values, labels),
         mean_information(values, labels, strategy.learner.label_horizon - 1),
         sample_of(folds),
+        dates_of(folds, panel.dates),
         seconds,
     )
     done = replace(strategy, trained=trained)
@@ -99,26 +101,25 @@ def _continued(before: Trained, panel: Panel, folds: list[Fold]) -> tuple[list[A
     Raises
     ------
     DataError
-        The folds are not those of the models, with new ones after them or more test dates.
+        The folds are not those of the models, with new ones after them or more test dates. The
+        message names the first that differs.
     """
-    made = Forecast(
-        before.forecast.on(panel.dates, panel.assets), panel.dates, panel.assets, panel.timezone
-    )
-    old, count = before.forecast, len(before.states)
-    first, last = old.dates[old.rows[0]], old.dates[old.rows[-1]]
-    if panel.dates[folds[0].test[0]] > first or len(folds) < count:
-        raise DataError(
-            f"the splits make {len(folds)} folds of these prices, which test from "
-            f"{str(panel.dates[folds[0].test[0]])[:10]} on; the strategy has {count} models and "
-            f"forecasts from {str(first)[:10]} on: give all prices of its training, its splits, "
-            "and newer prices"
-        )
+    now = dates_of(folds, panel.dates)
+    for k, (was, own) in enumerate(itertools.zip_longest(before.folds, now[: len(before.folds)])):
+        if own != was:
+            told = "none" if own is None else f"{own[0][:10]} to {own[1][:10]}"
+            raise DataError(
+                f"fold {k} trained on {was[0][:10]} to {was[1][:10]}; the splits of these prices "
+                f"train on {told}: give all prices of the training, its splits, and newer prices"
+            )
+    last = before.forecast.dates[before.forecast.rows[-1]]
     if not panel.dates[folds[-1].test[-1]] > last:
         raise DataError(
             f"there is nothing to train: the strategy has forecasts up to {str(last)[:10]}, the "
             f"splits test up to {str(panel.dates[folds[-1].test[-1]])[:10]}"
         )
-    return list(before.states), made
+    values = before.forecast.on(panel.dates, panel.assets)
+    return list(before.states), Forecast(values, panel.dates, panel.assets, panel.timezone)
 
 
 def _recorded(strategy: Strategy, panel: Panel, course: Course, log: TrialLog) -> pd.Series:

@@ -22,6 +22,8 @@ from gpuquant.pricing.request import Asked, Task, checked
 from gpuquant.pricing.time_grid import Grid
 from gpuquant.shown import Shown
 
+OTHER_CARRY = {"dividends", "foreign_rate"}  # what a share earns is not its yield alone
+
 
 @dataclass(frozen=True)
 class SimulatedPaths(Shown):
@@ -73,8 +75,7 @@ def simulate(
     payoff : Payoff
         One row.
     model : Model
-        One row, of prices that pay dividends at a constant yield and are discounted at a rate that
-        is known today.
+        One row, of prices in their own currency, with one rate and constant dividend yields.
     paths : int
     steps : int, optional
         As of `price`.
@@ -91,7 +92,8 @@ def simulate(
     Raises
     ------
     InputError
-        More than one row; or a model of rates or of dividends in cash.
+        More than one row; a maturity of today; or a model of rates, of dividends in cash, or of
+        prices of another currency.
 
     Examples
     --------
@@ -107,14 +109,17 @@ def simulate(
     """
     _, batches, messages, _ = batches_of(payoff, model, None)
     name = type(model).__name__
+    if (np.ravel(payoff.maturity) == 0.0).any():
+        raise InputError("maturity = 0: there is no path; price tells what is paid today")
     if len(messages) != 1 or len(batches) != 1:
         raise InputError(f"{len(messages)} rows: simulate takes one payoff under one model")
     batch = batches[0]
     own = domains(type(model))
     yields = own.keys() & {"dividend_yield", "dividend_yields"}
-    if not yields or model.times or hasattr(model, "deflator"):
+    if "rate" not in own or not yields or own.keys() & OTHER_CARRY or hasattr(model, "deflator"):
         raise InputError(
-            f"model = {name}: must be a model of prices with a constant dividend_yield and rate"
+            f"model = {name}: must be a model of prices in their own currency, with one rate and "
+            "dividend yields"
         )
     if not (batch.payoff.simulated() and batch.model.simulated()):
         raise InputError(f"{type(payoff).__name__} under {name} has no simulation")

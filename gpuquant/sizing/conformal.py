@@ -8,6 +8,7 @@ import numpy as np
 
 from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.data.calendar import TRADING_DAYS
+from gpuquant.errors import InputError
 from gpuquant.forecast import conformal_widths
 from gpuquant.sizing.base import Sizing
 
@@ -18,10 +19,11 @@ class Conformal(Sizing):
 
         weight_j = fraction m_j / s_j^2,  m_j = b_t f_j.
 
-    b_t, the return per bar of a forecast of one, is the slope of past returns on past forecasts,
-    shrunk by its own error e to b max(0, 1 - (e / b)^2): what has not been of use is not held. s_j
-    is half the width of the conformal interval of asset j for a return per bar; see
-    `forecast.conformal_widths`. Bar t knows the returns that have ended by t.
+    b_t, the return per bar of a forecast of one, is the slope b of past returns on past forecasts,
+    shrunk by its own error e to b max(0, 1 - (e / b)^2), and zero where it is negative: the less a
+    forecast has been of use, the less is held, and nobody trades against it. s_j is half the width
+    of the conformal interval of asset j for a return per bar; see `forecast.conformal_widths`. Bar
+    t knows the returns that have ended by t.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ class Conformal(Sizing):
     level : float
         Share of errors within the width, within (0, 1); 0.683 is one deviation of a normal error.
     window : int
-        Bars of past errors.
+        Bars of past errors; a quarter of it is needed before anything is held.
 
     References
     ----------
@@ -54,6 +56,11 @@ class Conformal(Sizing):
         scalar("Conformal level", self.level, high=1.0)
         for name, least in (("horizon", 1), ("window", 2)):
             whole_number(f"Conformal {name}", getattr(self, name), least)
+        if self.level >= 1.0 or self.level * (1.0 + 1.0 / self.window) > 1.0:
+            raise InputError(
+                f"Conformal level = {self.level}, window = {self.window}: a width for this share "
+                "of errors takes more of them"
+            )
 
     def size(
         self, forecast: np.ndarray, close: np.ndarray, periods: float = TRADING_DAYS
@@ -86,11 +93,12 @@ class Conformal(Sizing):
         out = np.zeros(len(forecast))
         for t in range(span, len(forecast)):
             past = slice(max(t - span - self.window + 1, 0), t - span + 1)
-            total = squares[past].sum()
-            if total > 0.0:
-                slope = products[past].sum() / total
-                # dates count as one each, and as many as overlap as one
-                wrong = products[past] - slope * squares[past]
-                error = np.square(wrong).sum() * self.horizon / total**2
-                out[t] = slope * max(0.0, 1.0 - error / slope**2) if slope else 0.0
+            total, dates = squares[past].sum(), int((squares[past] > 0.0).sum())
+            if dates < max(self.window // 4, 2):
+                continue
+            slope = products[past].sum() / total
+            # dates count as one each, and as many as overlap as one
+            wrong = products[past] - slope * squares[past]
+            error = np.square(wrong).sum() * self.horizon / total**2 * dates / (dates - 1)
+            out[t] = slope * max(0.0, 1.0 - error / slope**2) if slope > 0.0 else 0.0
         return out

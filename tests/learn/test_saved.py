@@ -81,6 +81,13 @@ def changed(path, change):
         (lambda t, r: r.update(record="learn.Pickle"), "'learn.Pickle' is not among the classes"),
         (lambda t, r: r["fields"].update(cost=-1.0), "DeepHedger cost = -1.0"),
         (lambda t, r: r["fields"].update(features="os.system"), "features = 'os.system'"),
+        (lambda t, r: t["scale"][1].fill_(0.0), "scale must hold finite numbers, and spreads > 0"),
+        (lambda t, r: t.update(assets=torch.tensor(-3)), "assets must be one whole number from 1"),
+        (lambda t, r: t.update(assets=torch.empty(0)), "assets must be one whole number from 1"),
+        (
+            lambda t, r: r["fields"].update(network={"class": "learn.networks.MLP"}),
+            "cannot be read|must be",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(change, words, tmp_path):
@@ -101,6 +108,13 @@ def test_damage_and_wrong_calls_are_named(tmp_path):
     save_file(tensors, path, metadata)
     with pytest.raises(DataError, match="is damaged or was changed"):
         learn.load(path)
+    tensors["0.weights.last.bias"] -= 1.0
+    metadata["record"] = metadata["record"].replace('"cost": 0.0', '"cost": 0.5')
+    save_file(tensors, path, metadata)
+    with pytest.raises(DataError, match="is damaged or was changed"):
+        learn.load(path)
+    with pytest.raises(InputError, match="must be a list of classes"):
+        learn.load(path, allow=Wide)
     with pytest.raises(InputError, match="function cannot be saved"):
         learn.save(hedge(features=lambda paths: paths.spots[:, :-1, None]), path)
     with pytest.raises(InputError, match="MLP: must be what DeepHedger or Surrogate gives"):

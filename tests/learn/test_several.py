@@ -36,6 +36,11 @@ def test_each_label_has_its_own_forecast(loss, outputs):
     rows = np.arange(300, 400)
     for label in (0, 1):
         forecast = learner.predict(state, samples, rows, label=label)
+        size, unit = state.units(label)
+        if loss == "mse":  # what is expected is what comes
+            expected, came = forecast * size * unit, samples.labels[rows, :, label]
+            assert np.sum(expected * came) / np.sum(expected**2) == pytest.approx(1.0, abs=0.25)
+        assert loss == "sharpe" or 0.5 < forecast.std() < 2.0, forecast.std()
         each = [np.corrcoef(forecast.ravel(), x[rows, :, k].ravel())[0, 1] for k in (0, 1)]
         assert each[label] > 0.7 and abs(each[1 - label]) < 0.3, (label, each)
     with pytest.raises(InputError, match="label = 2"):
@@ -69,6 +74,14 @@ def test_wrong_calls_are_named():
     rows = np.arange(300)
     with pytest.raises(InputError, match="2 labels need as many outputs for each asset"):
         learn.Learner(learn.networks.MLP(), target=BOTH, training=QUICK).fit(samples, rows)
+    with pytest.raises(InputError, match="2 labels need as many outputs for each asset; the net"):
+        four = learn.networks.MLP(outputs=4)
+        learn.Learner(four, target=BOTH, training=QUICK).fit(samples, rows)
+    with pytest.raises(InputError, match="gives 2 outputs for each asset: the loss MSE needs one"):
+        one = learn.Samples(x, samples.first_label)
+        learn.Learner(learn.networks.MLP(outputs=2), training=QUICK).fit(one, rows)
+    with pytest.raises(InputError, match="horizon = 5: the target has a horizon of its own, 5"):
+        learn.Learner(learn.networks.MLP(outputs=2), target=BOTH, horizon=5)
     with pytest.raises(InputError, match="3 labels need as many outputs"):
         three = learn.labels.Several([learn.labels.ForwardReturn(k) for k in (1, 2, 3)])
         more = learn.Samples(x, np.repeat(samples.labels[..., :1], 3, axis=2))

@@ -73,13 +73,44 @@ def test_wrong_calls_are_named():
     with pytest.raises(DataError, match="there is nothing to train: the strategy has forecasts up"):
         made.retrain(panel(450), splits=WALK)
     later = panel(600)
-    with pytest.raises(DataError, match="give all prices of its training"):
-        made.retrain(later.rows(slice(200, 600)), splits=WALK)
+    other = {
+        "fewer prices": (later.rows(slice(200, 600)), WALK),
+        "longer tests": (later, splits.WalkForward(train=200, test=80)),
+        "shorter tests": (later, splits.WalkForward(train=200, test=20)),
+        "expanding": (later, splits.WalkForward(train=200, test=50, expanding=True)),
+        "no fold": (later, splits.WalkForward(train=560, test=20)),
+    }
+    for name, (prices, walk) in other.items():
+        with pytest.raises(DataError, match=r"fold \d trained on .* give all prices of the"):
+            made.retrain(prices, splits=walk)
+            raise AssertionError(name)
     with pytest.raises(InputError, match="warm_start = True: a model would have seen its test"):
         strategy(warm_start=True).train(panel(600), splits=splits.Purged(4))
     ridge = learn.Ridge()
+    with pytest.raises(InputError, match="warm_start = 'no': must be True or False"):
+        learn.Learner(learn.networks.MLP(), warm_start="no")
     with pytest.raises(InputError, match="warm_start = True: Ridge begins anew"):
         learn.Learner(ridge, warm_start=True)
+
+
+def test_another_learner_is_not_trained():
+    made = strategy().train(panel(450), splits=WALK)
+    assert made.set_params(sizing=sizing.Equal(2.0)).trained is made.trained
+    for change in ({"learner__horizon": 2}, {"features": [features.Momentum(5)]}):
+        assert made.set_params(**change).trained is None
+
+
+def test_a_start_must_fit():
+    samples = learn.Samples(np.random.default_rng(0).normal(size=(100, 3, 1)), np.ones((100, 3)))
+    few = learn.TrainingConfig(steps=2)
+    small, wide = (
+        learn.Learner(learn.networks.MLP(hidden=h), ensemble=2, training=few) for h in (4, 8)
+    )
+    state = small.fit(samples, np.arange(80))
+    with pytest.raises(DataError, match=r"start: first.\w+ has shape"):
+        wide.fit(samples, np.arange(80), start=state)
+    with pytest.raises(DataError, match=r"start: first.\w+ has shape"):
+        small.set_params(ensemble=3).fit(samples, np.arange(80), start=state)
 
 
 def test_a_saved_fund_is_retrained(tmp_path):

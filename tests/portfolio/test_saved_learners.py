@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -103,6 +104,43 @@ def test_a_network_of_the_callers(tmp_path):
         trained(Forgets()).save(tmp_path / "forgets")
     with pytest.raises(InputError, match="function cannot be saved"):
         trained(lambda: Own(3)).save(tmp_path / "factory")
+
+
+@dataclass(frozen=True)
+class Mean:
+    """An estimator of the caller's that is a record: its model is saved beside it."""
+
+    shrink: float = 0.5
+
+    def fit(self, x, y):
+        made = Mean(self.shrink)
+        object.__setattr__(made, "level", self.shrink * float(np.mean(y)))
+        return made
+
+    def predict(self, x):
+        return np.full(len(x), self.level)
+
+
+def test_a_record_that_is_an_estimator(tmp_path):
+    pytest.importorskip("skops")
+    comes_back(trained(Mean()), tmp_path / "fund", allow=[Mean])
+
+
+def squashed(x):
+    return np.tanh(x)
+
+
+def test_a_function_of_an_estimator_is_allowed_by_name(tmp_path):
+    pytest.importorskip("skops")
+    pytest.importorskip("sklearn")
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    fund = trained(make_pipeline(FunctionTransformer(squashed), Ridge()))
+    comes_back(fund, tmp_path / "fund", allow=[squashed])
+    with pytest.raises(DataError, match=r"squashed: not among the classes"):
+        gq.Portfolio.load(tmp_path / "fund")
 
 
 def test_without_skops_it_is_refused_by_name(tmp_path, monkeypatch):

@@ -12,7 +12,12 @@ from gpuquant.pricing import pairs
 from gpuquant.pricing.kernels.build import sample
 from tests import ptx
 
-PAIRS = [(m, p) for m, p in pairs.every() if "dividend_yield" in vars(sample(m)) and not m.times]
+PAIRS = [
+    (m, p)
+    for m, p in pairs.every()
+    if {"rate", "dividend_yield"} <= set(vars(sample(m)))
+    and not {"dividends", "foreign_rate"} & set(vars(sample(m)))
+]
 SOME = [pair for k, pair in enumerate(PAIRS) if k % 7 == 0]
 
 
@@ -78,6 +83,12 @@ def test_several_assets():
     assert np.corrcoef(moves.T)[0, 1] == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_contract_of_today_has_no_path():
+    call = gq.payoffs.European(option_type="call", strike=100.0, maturity=0.0)
+    with pytest.raises(GpuquantError, match="maturity = 0: there is no path"):
+        gq.simulate(call, sample(gq.models.BlackScholes), paths=10)
+
+
 def test_the_kernel_compiles_to_ptx_without_a_gpu():
     which = replace(pairs.pair(gq.models.Heston, gq.payoffs.Asian, "mixed"), recorded=True)
     assembly = ptx.of_pair(which)
@@ -99,7 +110,9 @@ def test_threads_change_nothing():
 @pytest.mark.parametrize(
     ("model", "how", "words"),
     [
-        (lambda: sample(gq.models.DividendBlackScholes), {}, "constant dividend_yield"),
+        (lambda: sample(gq.models.DividendBlackScholes), {}, "one rate and dividend yields"),
+        (lambda: sample(gq.models.TermBlackScholes), {}, "one rate and dividend yields"),
+        (lambda: sample(gq.models.QuantoBlackScholes), {}, "prices in their own currency"),
         (
             lambda: gq.models.BlackScholes(spot=[90.0, 100.0], volatility=0.2, rate=0.0),
             {},

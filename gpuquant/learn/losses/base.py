@@ -29,6 +29,8 @@ class Loss(Shown):
         assets of consecutive bars).
     standardise : bool
         Labels are divided by their deviation in the training rows.
+    one_output : bool
+        A network has one output for each asset and label.
     vectorised : bool
         All members are judged in one call of `torch.func.vmap`, which takes no index by a mask.
     """
@@ -36,6 +38,7 @@ class Loss(Shown):
     abstract: ClassVar[bool] = True
     batch: ClassVar[str] = "windows"
     standardise: ClassVar[bool] = False
+    one_output: ClassVar[bool] = True
     vectorised: ClassVar[bool] = True
 
     def __call__(self, outputs: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
@@ -61,6 +64,7 @@ class _Callers(Loss):
 
     abstract: ClassVar[bool] = True
     batch: ClassVar[str] = "runs"
+    one_output: ClassVar[bool] = False
     vectorised: ClassVar[bool] = False
 
     function: Any
@@ -87,15 +91,16 @@ class _Several(Loss):
     wanted: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("batch", "standardise", "vectorised"):
+        for name in ("batch", "standardise", "one_output", "vectorised"):
             object.__setattr__(self, name, getattr(self.each, name))
 
     def __call__(self, outputs: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         given = outputs.shape[-1] if outputs.ndim > 3 else 1
-        if given % self.count or outputs.ndim < 4:
+        if given % self.count or outputs.ndim < 4 or (self.one_output and given != self.count):
             raise InputError(
-                f"{self.count} labels need as many outputs for each asset, or a multiple; the "
-                f"network gives {given}: MLP(outputs={self.count}), for one"
+                f"{self.count} labels need as many outputs for each asset"
+                f"{'' if self.one_output else ', or a multiple'}; the network gives {given}: "
+                f"MLP(outputs={self.count}), for one"
             )
         parts = [
             self.each(self._of(outputs, k), labels[..., k], mask[..., k]) for k in range(self.count)

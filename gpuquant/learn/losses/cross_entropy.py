@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ class CrossEntropy(Loss):
     values : tuple of float
         The label's value in each class, increasing.
     """
+
+    one_output: ClassVar[bool] = False
 
     values: tuple[float, ...] = (-1.0, 0.0, 1.0)
 

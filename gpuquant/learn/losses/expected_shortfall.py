@@ -48,6 +48,8 @@ class ExpectedShortfall(Positions):
         """The shortfall of profits."""
         losses = torch.where(mask, -profit, -math.inf).flatten()
         worst = torch.sort(losses, descending=True).values
-        count = (mask.sum() * (1.0 - self.level)).ceil().clamp(min=1)
+        # a whole share, such as a tenth of ten, is not one more by the rounding of 1 - level
+        count = (mask.sum().double() * (1.0 - self.level) - 1e-9).ceil().clamp(min=1)
         counted = torch.arange(len(worst), device=worst.device) < count
-        return torch.where(counted & torch.isfinite(worst), worst, 0.0).sum() / count
+        outside = worst == -math.inf  # the mask
+        return torch.where(counted & ~outside, worst, 0.0).sum() / count.to(worst.dtype)

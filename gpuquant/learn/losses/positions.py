@@ -28,6 +28,7 @@ class Positions(Loss):
 
     abstract: ClassVar[bool] = True
     batch: ClassVar[str] = "runs"
+    cash_invariant: ClassVar[bool] = True  # with one unit more for sure, the loss is one less
 
     cost: float | None = field(default=None, kw_only=True)
 

@@ -30,6 +30,7 @@ class Quantile(Loss):
     """
 
     standardise: ClassVar[bool] = True
+    one_output: ClassVar[bool] = False
 
     levels: tuple[float, ...] = (0.1, 0.5, 0.9)
 

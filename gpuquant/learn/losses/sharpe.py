@@ -22,6 +22,7 @@ class Sharpe(Positions):
     """
 
     abstract: ClassVar[bool] = False
+    cash_invariant: ClassVar[bool] = False
 
     def of(self, profit: Tensor, mask: Tensor) -> Tensor:
         """Minus the ratio of profits."""
