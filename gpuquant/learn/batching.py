@@ -13,6 +13,7 @@ from gpuquant.errors import DataError, unknown
 from gpuquant.learn.windows import Resident, Samples, Standardizer, Windows
 
 KINDS = ("windows", "bars", "runs")
+PLANNED = 64  # steps that are drawn at once on the host, so that a GPU waits for one copy of many
 FEWEST_RUNS = 4  # a ratio of performance needs bars from several times
 
 
@@ -86,9 +87,7 @@ def batches(
     resident = samples.on(device)
     windows = Windows(resident, Standardizer.of(resident, rows), window)
     drawn = Batches(windows, rows, kind, size, length)
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        yield drawn.draw(generator)
+    yield from drawn.stream(torch.Generator().manual_seed(seed))
 
 
 class Batches:
@@ -133,14 +132,18 @@ class Batches:
                 "than the features' lookback"
             )
 
-    def draw(self, generator: torch.Generator) -> Batch:
-        """A batch at random, with replacement; a choice comes as often as its weight says."""
-        if self.chances is None:
-            at = torch.randint(len(self.choices), (self.count,), generator=generator)
-            return self.take(at.to(self.choices.device))
-        drawn = torch.rand(self.count, generator=generator, dtype=torch.float64)
-        at = torch.searchsorted(self.chances, drawn.to(self.chances.device) * self.chances[-1])
-        return self.take(at.clamp(max=len(self.choices) - 1))
+    def stream(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Batches at random, with replacement, without end; a choice comes as often as its weight
+        says.
+        """
+        device, chances = self.choices.device, self.chances
+        if chances is None:
+            for at in indices(generator, len(self.choices), self.count, device):
+                yield self.take(at)
+        else:
+            for drawn in uniforms(generator, self.count, device):
+                at = torch.searchsorted(chances, drawn * chances[-1])
+                yield self.take(at.clamp(max=len(self.choices) - 1))
 
     def _chances(self) -> Tensor | None:
         """Running sums of the weights of the choices; of a run, those of all its labels."""
@@ -178,6 +181,24 @@ class Batches:
             ends.reshape(shape),
             assets.reshape(shape),
         )
+
+
+def indices(
+    generator: torch.Generator, below: int, count: int, device: torch.device | str
+) -> Iterator[Tensor]:
+    """So many whole numbers below a limit, again and again: the same on every device."""
+    while True:
+        drawn = torch.randint(below, (PLANNED, count), generator=generator)
+        yield from drawn.to(device)
+
+
+def uniforms(
+    generator: torch.Generator, count: int, device: torch.device | str
+) -> Iterator[Tensor]:
+    """So many numbers from 0 to 1, again and again: the same on every device."""
+    while True:
+        drawn = torch.rand((PLANNED, count), generator=generator, dtype=torch.float64)
+        yield from drawn.to(device)
 
 
 def _runs(bars: Tensor, length: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn import members
+from gpuquant.learn.batching import indices
 from gpuquant.learn.losses.entropic import Entropic
 from gpuquant.learn.losses.positions import Positions
 from gpuquant.learn.members import Single
@@ -112,16 +113,15 @@ class DeepHedger(Tunable, Shown):
         everyone = torch.ones(min(self.training.batch_windows, scene.paths), dtype=torch.bool)
         everyone = everyone.to(device)
 
-        def draw(generator: torch.Generator) -> Tensor:
-            at = torch.randint(scene.paths, (len(everyone),), generator=generator)
-            return at.to(device)
+        def stream(generator: torch.Generator) -> Iterator[Tensor]:
+            return indices(generator, scene.paths, len(everyone), device)
 
         def losses(at: Tensor) -> Tensor:
             _, profit = walk(program.network, scene.take(at), self.cost)
             return self.loss.of(profit, everyone)[None]
 
         with members.seeded(self.seed, device):
-            told = optimise(program, draw, losses, self.training.undecayed(), self.seed)
+            told = optimise(program, stream, losses, self.training.undecayed(), self.seed)
         history = History(*told, "single")
         return Hedge(self, program.result(), scale, history, scene.assets, device)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,7 +126,7 @@ class History(Shown):
 
 def optimise(
     program: Single | Stack,
-    draw: Callable[[torch.Generator], Any],
+    stream: Callable[[torch.Generator], Iterator[Any]],
     losses: Callable[[Any], Tensor],
     config: TrainingConfig,
     seed: int,
@@ -139,8 +139,8 @@ def optimise(
 
     Parameters
     ----------
-    draw : callable
-        A batch at random.
+    stream : callable
+        Batches at random, without end, by a generator.
     losses : callable
         The loss of each member on a batch, shape (members,).
     judged : sequence
@@ -158,8 +158,8 @@ def optimise(
     judgements: list[Tensor] = []
     best, waited = torch.full((count,), float("inf"), device=device), 0
     program.mode(training=True)
-    for step in range(config.steps):
-        values = losses(draw(generator))
+    for step, batch in zip(range(config.steps), stream(generator), strict=False):
+        values = losses(batch)
         optimiser.zero_grad()
         torch.autograd.backward([values.sum()])
         if config.max_grad_norm is not None:
@@ -173,7 +173,7 @@ def optimise(
         if judged and ((step + 1) % config.judge_every == 0 or step + 1 == config.steps):
             program.mode(training=False)
             with torch.no_grad():
-                judgements.append(torch.stack([losses(batch) for batch in judged]).mean(0))
+                judgements.append(torch.stack([losses(one) for one in judged]).mean(0))
             program.mode(training=True)
             better = judgements[-1] < best
             program.keep(better)

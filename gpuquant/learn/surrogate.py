@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError
 from gpuquant.learn import members
+from gpuquant.learn.batching import indices
 from gpuquant.learn.members import Single
 from gpuquant.learn.networks.mlp import MLP
 from gpuquant.learn.optimise import History, TrainingConfig, optimise
@@ -124,9 +126,8 @@ class Surrogate(Tunable, Shown):
         program = Single(members.member(self.network, (1, x.shape[1]), self.seed), device)
         members.answers(program.network, x.shape[1], (), device)
 
-        def draw(generator: torch.Generator) -> Tensor:
-            least = min(self.training.batch_windows, len(x))
-            return torch.randint(len(x), (least,), generator=generator).to(device)
+        def stream(generator: torch.Generator) -> Iterator[Tensor]:
+            return indices(generator, len(x), min(self.training.batch_windows, len(x)), device)
 
         def losses(at: Tensor) -> Tensor:
             value, slope = differentiated(program.network, given[at], create_graph=True)
@@ -134,7 +135,7 @@ class Surrogate(Tunable, Shown):
             return (wrong + ((slope - steep[at]).square().mean(0) * weights).sum())[None]
 
         with members.seeded(self.seed, device):
-            history = optimise(program, draw, losses, self.training.undecayed(), self.seed)
+            history = optimise(program, stream, losses, self.training.undecayed(), self.seed)
         return FittedSurrogate(self, program.result(), scale, History(*history, "single"), device)
 
 

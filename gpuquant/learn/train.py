@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -66,13 +67,12 @@ def fit(
     judged = []
     if len(last):
         drawn = Batches(windows, last, kind, config.batch_windows, config.sequence_length)
-        generator = torch.Generator().manual_seed(seed)
-        judged = [drawn.draw(generator) for _ in range(VALIDATION_BATCHES)]
+        judged = list(islice(drawn.stream(torch.Generator().manual_seed(seed)), VALIDATION_BATCHES))
 
     def trained(program: Single | Stack, numbers: range) -> tuple[np.ndarray, np.ndarray]:
         return optimise(
             program,
-            batches.draw,
+            batches.stream,
             partial(_losses, program, loss),
             config,
             seed + numbers.start,

@@ -95,16 +95,16 @@ def test_wrong_calls_are_named():
 
 
 def test_a_strategy_is_judged_by_the_first(us20):
-    prices = us20.between("2014-01-01")
+    prices = us20.between("2018-01-01")
     learner = learn.Learner(
         learn.networks.MLP(hidden=8, outputs=2),
         ensemble=2,
         target=BOTH,
         weights=[learn.weights.Uniqueness()],
-        training=learn.TrainingConfig(steps=10),
+        training=learn.TrainingConfig(steps=3, batch_windows=256),
     )
     made = gq.Strategy([features.Momentum(21)], learner, sizing.Equal())
-    made = made.train(prices, splits=splits.WalkForward(train="3Y", test="1Y"))
+    made = made.train(prices, splits=splits.WalkForward(train="2Y", test="1Y"))
     first = learn.labels.ForwardReturn(1).of(prices)
     np.testing.assert_array_equal(
         made.trained.information, information_coefficient(made.trained.forecast.values, first)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from gpuquant.errors import InputError, unknown
@@ -146,6 +148,12 @@ def find(loss: Any) -> Loss:
         f"loss = {loss!r}: must be a name, a loss such as learn.losses.Sharpe(cost=0.001), or a "
         "callable of (outputs, labels, mask)"
     )
+
+
+@lru_cache(maxsize=64)
+def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers of a loss on a device, put there once: a copy in every step would wait for a GPU."""
+    return torch.tensor(values, dtype=dtype, device=device)
 
 
 def mean_where(values: Tensor, mask: Tensor) -> Tensor:

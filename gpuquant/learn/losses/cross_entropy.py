@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gpuquant.errors import InputError
-from gpuquant.learn.losses.base import Loss, mean_where
+from gpuquant.learn.losses.base import Loss, constant, mean_where
 from gpuquant.learn.losses.quantile import several
 
 
@@ -47,4 +47,4 @@ class CrossEntropy(Loss):
         return (torch.softmax(outputs, -1) * self._values(outputs)).sum(-1)
 
     def _values(self, outputs: Tensor) -> Tensor:
-        return torch.tensor(self.values, dtype=outputs.dtype, device=outputs.device)
+        return constant(self.values, outputs.dtype, outputs.device)

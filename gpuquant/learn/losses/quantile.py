@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gpuquant.errors import InputError
-from gpuquant.learn.losses.base import Loss, mean_where
+from gpuquant.learn.losses.base import Loss, constant, mean_where
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Quantile(Loss):
 
     def __call__(self, outputs: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         several(outputs, len(self.levels), "Quantile")
-        levels = torch.tensor(self.levels, dtype=outputs.dtype, device=outputs.device)
+        levels = constant(self.levels, outputs.dtype, outputs.device)
         error = labels[..., None] - outputs
         return mean_where(torch.maximum(levels * error, (levels - 1.0) * error).mean(-1), mask)
 
