@@ -88,9 +88,8 @@ class Words:
 def page(words: Words, body: str, path: Path) -> Path:
     """Write a page around its body."""
     keep = {name: words.meta[name] for name in words.meta if name in SHOWN}
-    foot = "; ".join(
-        f"{k}: {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in keep.items()
-    )
+    figures = [f"{k}: {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in keep.items()]
+    foot = "; ".join(["gpuquant", *figures])
     title = html.escape(words.title)
     headline = f"<p class='headline'>{words.headline}</p>" if words.headline else ""
     text = (
@@ -98,7 +97,7 @@ def page(words: Words, body: str, path: Path) -> Path:
         'name="viewport" '
         f'content="width=device-width,initial-scale=1"><title>{title}</title>'
         f"<style>{STYLE}</style></head><body><h1>{title}</h1><p "
-        f"class='lead'>{html.escape(words.lead)}</p>{headline}{body}<footer>gpuquant; "
+        f"class='lead'>{html.escape(words.lead)}</p>{headline}{body}<footer>"
         f"{html.escape(foot)}</footer></body></html>"
     )
     disk.write(path, text)
