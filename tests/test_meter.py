@@ -1,0 +1,75 @@
+"""Joules of the host and of the GPU, each where it can be read, on counters made here."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from gpuquant import meter
+from gpuquant.device.device import Device
+from gpuquant.meter import Meter
+
+
+@pytest.fixture
+def counters(tmp_path, monkeypatch):
+    """Two processors whose counters begin anew at 1,000 J, one of whose parts does not count."""
+    for name in ("intel-rapl:0", "intel-rapl:1", "intel-rapl:0:0"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "max_energy_range_uj").write_text("1000000000")
+    monkeypatch.setattr(meter, "RAPL", tmp_path)
+
+    def put(first, second):
+        for name, joules in (("0", first), ("1", second), ("0:0", 5.0)):
+            (tmp_path / f"intel-rapl:{name}" / "energy_uj").write_text(str(int(joules * 1e6)))
+
+    put(100.0, 990.0)
+    return put
+
+
+@pytest.fixture
+def nvml(monkeypatch):
+    """A GPU that has used 7 J, and 2 J more at each look."""
+    used = iter(range(7_000, 100_000, 2_000))
+    monkeypatch.setitem(
+        sys.modules,
+        "pynvml",
+        SimpleNamespace(
+            __spec__=SimpleNamespace(),
+            NVMLError=RuntimeError,
+            nvmlInit=lambda: None,
+            nvmlDeviceGetHandleByIndex=lambda index: index,
+            nvmlDeviceGetTotalEnergyConsumption=lambda handle: next(used),
+        ),
+    )
+
+
+def test_the_host_alone(counters):
+    with Meter(Device("cpu")) as one:
+        counters(130.0, 15.0)  # the second began anew
+    assert one.joules == pytest.approx(30.0 + 25.0) and one.source == "rapl"
+    assert one.gpu is None and one.host == one.joules
+
+
+def test_a_gpu_and_its_host(counters, nvml):
+    with Meter(Device("cuda")) as one:
+        counters(101.0, 991.0)
+    assert (one.host, one.gpu) == (pytest.approx(2.0), pytest.approx(2.0))
+    assert one.source == "rapl + nvml"
+    figures = one.meta()
+    assert figures["joules"] == pytest.approx(4.0) == figures["joules_host"] + figures["joules_gpu"]
+
+
+def test_what_cannot_be_read_is_none_and_said(tmp_path, monkeypatch, nvml):
+    monkeypatch.setattr(meter, "RAPL", tmp_path / "nothing")
+    with Meter(Device("cuda")) as one:
+        pass
+    assert one.host is None and one.joules == pytest.approx(2.0) and one.source == "nvml"
+    with Meter() as one:
+        pass
+    assert one.joules is None and one.source == "unreadable" and one.seconds > 0.0
+
+
+def test_a_counter_that_goes_is_no_figure(counters, tmp_path):
+    with Meter() as one:
+        (tmp_path / "intel-rapl:1" / "energy_uj").write_text("not a number")
+    assert one.joules is None and one.source == "unreadable"
