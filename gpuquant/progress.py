@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def bar(total: int, label: str, show: bool | None = None) -> Iterator[Callable[[int], None]]:
-    """A bar of `total` units; it yields a function to call with the units done since the last call.
+def bar(total: int, label: str, show: bool | None = None) -> Iterator[Callable[[float], None]]:
+    """A bar of `total` units; it yields a function to call with the units, or parts of them, that
+    are done since the last call.
 
     `show=None` draws the bar only in a terminal or a notebook.
     """

@@ -12,7 +12,7 @@ import torch
 
 import gpuquant as gq
 from gpuquant import costs, features, learn, measures, rules, sizing, splits
-from gpuquant.learn.optimise import TrainingConfig
+from gpuquant.learn.config import TrainingConfig
 from gpuquant.validation import overfitting
 
 DAYS = pd.bdate_range("2015-01-01", periods=600)

@@ -14,7 +14,7 @@ _NAMES = {
     "Ridge": "gpuquant.learn.ridge",
     "batches": "gpuquant.learn.batching",
     "Samples": "gpuquant.learn.windows",
-    "TrainingConfig": "gpuquant.learn.optimise",
+    "TrainingConfig": "gpuquant.learn.config",
     "Windows": "gpuquant.learn.windows",
 }
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gpuquant.errors import DataError, unknown
+from gpuquant.learn.draws import indices, planned, uniforms
 from gpuquant.learn.windows import Resident, Samples, Standardizer, Windows
 
 KINDS = ("windows", "bars", "runs")
-PLANNED = 64  # steps that are drawn at once on the host, so that a GPU waits for one copy of many
 FEWEST_RUNS = 4  # a ratio of performance needs bars from several times
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows with their labels.
+    """Windows with their labels; in training with one axis more, the first: members.
 
     Parameters
     ----------
@@ -40,6 +41,10 @@ class Batch:
     known: Tensor
     bars: Tensor
     assets: Tensor
+
+    def member(self, number: int) -> Batch:
+        """What it has for one member, without the axis of members."""
+        return Batch(*(getattr(self, one.name)[number] for one in fields(self)))
 
 
 def batches(
@@ -86,93 +91,145 @@ def batches(
         raise unknown("kind", kind, KINDS)
     resident = samples.on(device)
     windows = Windows(resident, Standardizer.of(resident, rows), window)
-    drawn = Batches(windows, rows, kind, size, length)
-    yield from drawn.stream(torch.Generator().manual_seed(seed))
+    drawn = Batches(windows, [Choices.of(windows, rows, kind, size, length)])
+    for batch in drawn.stream([seed]):
+        yield batch.member(0)
 
 
-class Batches:
-    """Draws batches from training rows.
+@dataclass(frozen=True)
+class Choices:
+    """What the batches of a fold are drawn from.
 
-    Parameters
+    Attributes
     ----------
-    windows : Windows
-    rows : int array
-        Bars whose labels may be used.
     kind : str
         windows, bars or runs; see `losses.base.Loss`.
-    size, length : int
-        Windows of a batch, and bars of a run.
+    places : Tensor of int, shape (choices,)
+        Of windows: asset x bars + bar; else the first bar of a run.
+    inside : Tensor of bool, shape (bars,)
+        Bars whose labels may be used.
+    chances : Tensor, shape (choices,), optional
+        Running sums of the weights of the choices; of a run, those of all its labels.
+    count, length : int
+        Choices of a batch, and bars of a run.
     """
 
-    def __init__(
-        self, windows: Windows, rows: np.ndarray, kind: str, size: int, length: int
-    ) -> None:
-        resident: Resident = windows.resident
-        self.windows, self.kind, self.resident = windows, kind, resident
+    kind: str
+    places: Tensor
+    inside: Tensor
+    chances: Tensor | None
+    count: int
+    length: int
+
+    @classmethod
+    def of(cls, windows: Windows, rows: np.ndarray, kind: str, size: int, length: int) -> Choices:
+        """Of training bars `rows`, for batches of about `size` windows and runs of `length` bars.
+
+        Raises
+        ------
+        DataError
+            There is none.
+        """
+        resident = windows.resident
         device = resident.features.device
         inside = torch.zeros(resident.known.shape[1], dtype=torch.bool)
         inside[torch.from_numpy(rows)] = True
-        self.known = resident.whole(windows.bars)
-        labelled = resident.labelled if resident.labels.ndim == 2 else resident.labelled.any(-1)
-        self.usable = self.known & labelled & inside.to(device)
-        assets = len(self.usable)
+        inside = inside.to(device)
+        usable = _usable(windows) & inside
         if kind == "windows":
-            self.choices = torch.nonzero(self.usable.flatten())[:, 0]
-            self.count, self.length = size, 1
+            places, count, length = torch.nonzero(usable.flatten())[:, 0], size, 1
         else:
-            bars = self.usable.any(dim=0)
-            self.length = 1 if kind == "bars" else min(length, int(bars.sum()))
-            self.choices = torch.nonzero(_runs(bars, self.length))[:, 0]
+            bars = usable.any(dim=0)
+            length = 1 if kind == "bars" else min(length, int(bars.sum()))
+            places = torch.nonzero(_runs(bars, length))[:, 0]
             fewest = 1 if kind == "bars" else FEWEST_RUNS
-            self.count = max(fewest, size // (self.length * assets))
-        self.chances = self._chances()
-        if not len(self.choices) or (kind == "runs" and self.length < 2):
+            count = max(fewest, size // max(length * len(usable), 1))
+        if not len(places) or (kind == "runs" and length < 2):
             raise DataError(
                 "no window of training bars has every feature and a label: the history is shorter "
                 "than the features' lookback"
             )
+        chances = _chances(resident, usable, kind, places, length)
+        return cls(kind, places.int(), inside, chances, count, length)
 
-    def stream(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Batches at random, with replacement, without end; a choice comes as often as its weight
-        says.
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Folds of one shape fit into one batch."""
+        return self.count, self.length
+
+
+class Batches:
+    """Draws batches for members whose folds have one shape.
+
+    Parameters
+    ----------
+    windows : Windows
+        Standardised for each member.
+    folds : sequence of Choices
+        Of each member.
+    units : Tensor, shape (members, labels), optional
+        Labels are divided by them.
+    """
+
+    def __init__(
+        self, windows: Windows, folds: Sequence[Choices], units: Tensor | None = None
+    ) -> None:
+        self.windows, self.resident, self.first = windows, windows.resident, folds[0]
+        self.device = windows.resident.features.device
+        self.usable, self.known = _usable(windows), self.resident.whole(windows.bars)
+        self.inside = torch.stack([fold.inside for fold in folds])
+        self.units = units
+        self.chances = [fold.chances for fold in folds if fold.chances is not None]
+        each = {id(fold): fold for fold in folds}  # members of a fold share what it has
+        begins = np.cumsum([0, *(len(fold.places) for fold in each.values())])
+        begin = dict(zip(each, begins, strict=False))
+        self.places = torch.cat([fold.places for fold in each.values()])
+        self.begin, self.below = (
+            torch.tensor(values, device=self.device)
+            for values in (
+                [int(begin[id(fold)]) for fold in folds],
+                [len(fold.places) for fold in folds],
+            )
+        )
+
+    def stream(self, seeds: Sequence[int], first: int = 0) -> Iterator[Batch]:
+        """Batches at random from step `first` on, with replacement, without end; a choice comes as
+        often as its weight says. Each member has its seed.
         """
-        device, chances = self.choices.device, self.chances
-        if chances is None:
-            for at in indices(generator, len(self.choices), self.count, device):
-                yield self.take(at)
-        else:
-            for drawn in uniforms(generator, self.count, device):
-                at = torch.searchsorted(chances, drawn * chances[-1])
-                yield self.take(at.clamp(max=len(self.choices) - 1))
+        given = torch.tensor(seeds, device=self.device)
+        for at in planned(partial(self._draw, given), first, self.device):
+            yield self.take(at)
 
-    def _chances(self) -> Tensor | None:
-        """Running sums of the weights of the choices; of a run, those of all its labels."""
-        weights = self.resident.weights
-        if weights is None:
-            return None
-        counted = (weights * self.usable).double()
-        if self.kind == "windows":
-            return torch.cumsum(counted.flatten()[self.choices], 0)
-        totals = torch.nn.functional.pad(torch.cumsum(counted.sum(dim=0), 0), (1, 0))
-        return torch.cumsum(totals[self.choices + self.length] - totals[self.choices], 0)
+    def _draw(self, seeds: Tensor, steps: Tensor) -> Tensor:
+        """The choices of steps, shape (steps, members, choices)."""
+        count = self.first.count
+        if not self.chances:
+            return indices(seeds, steps, count, self.below)
+        each = zip(self.chances, uniforms(seeds, steps, count).unbind(1), strict=True)
+        at = [torch.searchsorted(chances, drawn * chances[-1]) for chances, drawn in each]
+        return torch.minimum(torch.stack(at, 1), self.below[:, None] - 1)
 
     def take(self, at: Tensor) -> Batch:
-        """The batch of these choices."""
-        chosen, device = self.choices[at], self.choices.device
-        if self.kind == "windows":
+        """The batch of these choices, shape (members, choices)."""
+        chosen, (members, count) = self.places[self.begin[:, None] + at].long(), at.shape
+        if self.first.kind == "windows":
             total = self.usable.shape[1]
-            assets, ends = (chosen // total)[:, None], (chosen % total)[:, None]
-            shape = (1, len(at), 1)
+            assets, ends = (chosen // total)[..., None], (chosen % total)[..., None]
+            shape: tuple[int, ...] = (members, 1, count, 1)
         else:
-            count = len(self.usable)
-            bars = (chosen[:, None] + torch.arange(self.length, device=device)).flatten()
-            ends = bars[:, None].expand(-1, count)
-            assets = torch.arange(count, device=device).expand(len(bars), -1)
-            shape = (len(at), self.length, count)
-        mask, labels = self.usable[assets, ends], self.resident.labels[assets, ends]
-        several = tuple(labels.shape[2:])
+            every, length = len(self.usable), self.first.length
+            bars = (chosen[..., None] + torch.arange(length, device=self.device)).flatten(1)
+            ends = bars[..., None].expand(-1, -1, every)
+            assets = torch.arange(every, device=self.device).expand_as(ends)
+            shape = (members, count, length, every)
+        labels = self.resident.labels[assets, ends]
+        inside = self.inside[torch.arange(members, device=self.device)[:, None, None], ends]
+        mask = self.usable[assets, ends] & inside
+        several = tuple(labels.shape[3:])
         if several:
             mask = mask[..., None] & self.resident.labelled[assets, ends]
+        if self.units is not None:
+            labels = labels / self.units.view(members, 1, 1, *several)
         return Batch(
             self.windows.gather(assets, ends),
             (labels * mask).view(shape + several),
@@ -183,22 +240,23 @@ class Batches:
         )
 
 
-def indices(
-    generator: torch.Generator, below: int, count: int, device: torch.device | str
-) -> Iterator[Tensor]:
-    """So many whole numbers below a limit, again and again: the same on every device."""
-    while True:
-        drawn = torch.randint(below, (PLANNED, count), generator=generator)
-        yield from drawn.to(device)
+def _usable(windows: Windows) -> Tensor:
+    """Where there is a window and a label."""
+    resident = windows.resident
+    labelled = resident.labelled if resident.labels.ndim == 2 else resident.labelled.any(-1)
+    return resident.whole(windows.bars) & labelled
 
 
-def uniforms(
-    generator: torch.Generator, count: int, device: torch.device | str
-) -> Iterator[Tensor]:
-    """So many numbers from 0 to 1, again and again: the same on every device."""
-    while True:
-        drawn = torch.rand((PLANNED, count), generator=generator, dtype=torch.float64)
-        yield from drawn.to(device)
+def _chances(
+    resident: Resident, usable: Tensor, kind: str, places: Tensor, length: int
+) -> Tensor | None:
+    if resident.weights is None:
+        return None
+    counted = (resident.weights * usable).double()
+    if kind == "windows":
+        return torch.cumsum(counted.flatten()[places], 0)
+    totals = torch.nn.functional.pad(torch.cumsum(counted.sum(dim=0), 0), (1, 0))
+    return torch.cumsum(totals[places + length] - totals[places], 0)
 
 
 def _runs(bars: Tensor, length: int) -> Tensor:

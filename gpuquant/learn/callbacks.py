@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gpuquant.errors import InputError
@@ -44,16 +45,43 @@ Callback = Callable[[Event], Any]
 
 @dataclass(frozen=True)
 class Watch:
-    """The callbacks of a fold's training."""
+    """The callbacks of a program's training.
+
+    Parameters
+    ----------
+    callbacks : sequence of callable
+    parts : sequence of (int, range)
+        The folds in the program, and the numbers of their members, in order.
+    tick : callable, optional
+        Told of each step.
+    """
 
     callbacks: Sequence[Callback] = ()
-    fold: int = 0
+    parts: Sequence[tuple[int, range]] = ((0, range(1)),)
+    tick: Callable[[], None] | None = None
 
-    def tell(self, kind: str, step: int, members: range, loss: Tensor) -> bool:
-        """Call all of them, and say whether one wants to end."""
-        event = Event(kind, self.fold, step, members, loss.detach())
-        answers = [one(event) for one in self.callbacks]
-        return any(answer is True for answer in answers)
+    def tell(self, kind: str, step: int, loss: Tensor) -> Tensor | None:
+        """Call all of them for each fold; the mask of members whose training one wants to end."""
+        if self.tick is not None and kind == "step":
+            self.tick()
+        if not self.callbacks:
+            return None
+        ends, begin = torch.zeros(len(loss), dtype=torch.bool), 0
+        for fold, members in self.parts:
+            part = slice(begin, begin + len(members))
+            event = Event(kind, fold, step, members, loss[part])
+            answers = [one(event) for one in self.callbacks]
+            ends[part] = any(answer is True for answer in answers)
+            begin += len(members)
+        return ends
+
+    def name(self, place: int) -> str:
+        """What the member at a place of the program is called."""
+        for fold, members in self.parts:
+            if place < len(members):
+                return f"member {members[place]} of fold {fold}"
+            place -= len(members)
+        return f"member {place}"
 
 
 class TensorBoard:

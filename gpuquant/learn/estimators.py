@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,24 +14,42 @@ from torch import Tensor, nn
 
 from gpuquant.errors import DataError
 from gpuquant.learn import members
+from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.ridge import Moments
-from gpuquant.learn.windows import CHUNK, Samples, Windows
+from gpuquant.learn.windows import CHUNK, Samples, Standardizer, Windows
 
 NO_LABEL = "no training bar has every feature and a label"
 
 
 def fit(
-    estimator: Any, windows: Windows, samples: Samples, rows: np.ndarray, seed: int, ensemble: int
-) -> tuple[list[Any], float]:
-    """Copies of an estimator fitted to the windows that end at `rows`, and the deviation of their
-    mean. A classifier learns the signs of labels; only an estimator with a `random_state` has
-    several copies. One that is made of moments never sees all windows at once.
+    estimator: Any,
+    windows: list[Windows],
+    samples: Samples,
+    rows: list[np.ndarray],
+    seeds: list[int],
+    ensemble: int,
+    tick: Callable[[float], Any] | None = None,
+) -> list[Fitted]:
+    """The models of folds: copies of an estimator fitted to the windows that end at the rows of
+    each. A classifier learns the signs of labels; only an estimator with a `random_state` has
+    several copies. One that is made of moments learns from all folds at once, and never sees all
+    windows.
     """
     if hasattr(estimator, "of_moments"):
-        models = [_of_moments(estimator, windows, rows)]
-        said = predicted(models, windows, rows)
-        size = float(np.nanstd(said))
-        return models, size if size > 0.0 else 1.0
+        return _of_moments(estimator, windows, rows, tick)
+    result = []
+    for own, bars, seed in zip(windows, rows, seeds, strict=True):
+        models, size = _copies(estimator, own, samples, bars, seed, ensemble)
+        result.append(Fitted(own.scale, models=models, size=size if size > 0.0 else 1.0))
+        if tick:
+            tick(1)
+    return result
+
+
+def _copies(
+    estimator: Any, windows: Windows, samples: Samples, rows: np.ndarray, seed: int, ensemble: int
+) -> tuple[list[Any], float]:
+    """Fitted copies of an estimator, and the deviation of their mean in the training rows."""
     x, known = flat(windows, rows)
     weights, y = samples.weights, samples.first_label[rows][known]
     use = np.isfinite(y)
@@ -42,31 +60,64 @@ def fit(
     wanted = np.sign(y) if hasattr(estimator, "predict_proba") else y
     copies = ensemble if "random_state" in parameters(estimator) else 1
     models = [_seeded(estimator, seed + k).fit(x, wanted, **more) for k in range(copies)]
-    size = float(np.std(mean_of(models, x)))
-    return models, size if size > 0.0 else 1.0
+    return models, float(np.std(mean_of(models, x)))
 
 
-def _of_moments(estimator: Any, windows: Windows, rows: np.ndarray) -> Any:
-    """An estimator made of the moments of all windows that have a label."""
-    total: Moments | None = None
-    resident = windows.resident
-    for asset, bar in _places(windows, rows, resident.labelled):
+def _of_moments(
+    estimator: Any,
+    windows: list[Windows],
+    rows: list[np.ndarray],
+    tick: Callable[[float], Any] | None,
+) -> list[Fitted]:
+    """Of each fold an estimator made of the moments of all windows that have a label. Windows of
+    some bars are gathered once, for all folds that learn from them.
+    """
+    first, resident = windows[0], windows[0].resident
+    device, columns = resident.features.device, first.bars * first.columns
+    total = Moments.none(len(windows), columns, device)
+    inside = torch.zeros((len(windows), resident.known.shape[1]), dtype=torch.bool)
+    for k, own in enumerate(rows):
+        inside[k, torch.from_numpy(own)] = True
+    inside = inside.to(device)
+    every, done = np.flatnonzero(inside.any(0).cpu().numpy()), 0
+    for asset, bar in _places(first, every, resident.labelled, len(windows)):
         y = resident.labels[asset, bar].double()
-        weight = torch.ones_like(y) if resident.weights is None else resident.weights[asset, bar]
-        some = Moments.of(windows.gather(asset, bar).flatten(1).double(), y, weight.double())
-        total = some if total is None else total + some
-    if total is None:
-        raise DataError(NO_LABEL)
-    return estimator.of_moments(total)
+        weight = torch.ones_like(y)
+        if resident.weights is not None:
+            weight = resident.weights[asset, bar].double()
+        some = torch.nonzero(inside[:, bar].any(1))[:, 0]
+        scale = Standardizer.stacked([windows[int(k)].scale for k in some])
+        given = Windows(resident, scale, first.bars).gather(
+            asset.expand(len(some), -1), bar.expand(len(some), -1)
+        )
+        of_folds = weight * inside[some][:, bar]
+        total.add(some, Moments.of(given.flatten(2).double(), y, of_folds))
+        if tick:
+            at = int(np.searchsorted(every, int(bar.max()), side="right"))
+            tick(len(windows) * (at - done) / len(every))
+            done = at
+    if tick:
+        tick(len(windows) * (len(every) - done) / max(len(every), 1))
+    result = []
+    for k, own_windows in enumerate(windows):
+        moments = total.of_fold(k)
+        if not bool(moments.total[0] > 0.0) and resident.weights is None:
+            raise DataError(NO_LABEL)
+        model = estimator.of_moments(moments)
+        size = model.deviation(moments)
+        result.append(Fitted(own_windows.scale, models=[model], size=size if size > 0.0 else 1.0))
+    return result
 
 
 def _places(
-    windows: Windows, rows: np.ndarray, among: Tensor | None = None
+    windows: Windows, rows: np.ndarray, among: Tensor | None = None, folds: int = 1
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Assets and bars of the known windows that end at `rows`, some bars at a time."""
+    """Assets and bars of the known windows that end at `rows`, some bars at a time: as many as the
+    folds that look at them leave room for.
+    """
     known = windows.resident.whole(windows.bars)
     known = known if among is None else known & among
-    step = max(1, CHUNK // (len(known) * windows.bars * windows.columns))
+    step = max(1, CHUNK // (len(known) * windows.bars * windows.columns * folds))
     bars = torch.from_numpy(np.asarray(rows)).to(known.device)
     for begin in range(0, len(bars), step):
         part = bars[begin : begin + step]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gpuquant.errors import DataError
 from gpuquant.learn import members
-from gpuquant.learn.optimise import History
+from gpuquant.learn.config import History
 from gpuquant.learn.windows import Standardizer
 from gpuquant.shown import Shown
 

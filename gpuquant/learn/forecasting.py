@@ -13,7 +13,7 @@ from torch import Tensor
 from gpuquant.errors import DataError
 from gpuquant.learn import members
 from gpuquant.learn.losses.base import Loss
-from gpuquant.learn.members import Single, Stack
+from gpuquant.learn.programs import Program, program
 from gpuquant.learn.windows import CHUNK, Names, Windows
 
 POINTS = 64  # between the mean window and each window, for integrated gradients
@@ -23,7 +23,7 @@ POINTS = 64  # between the mean window and each window, for integrated gradients
 class Forecaster:
     """The trained members of an ensemble, on windows of one panel."""
 
-    programs: list[Stack | Single]
+    programs: list[Program]
     windows: Windows
     loss: Loss
     count: int
@@ -38,8 +38,9 @@ class Forecaster:
         networks = members.ensemble(estimator, shape, 0, count, weights)
         networks = [network.eval() for network in networks]
         together = members.stackable(networks[0])
-        each: list[Stack | Single] = [Single(network, device) for network in networks]
-        return cls([Stack(networks, device)] if together else each, windows, loss, count)
+        parts = [networks] if together else [[network] for network in networks]
+        made = [program(part, device, together=together) for part in parts]
+        return cls(made, windows, loss, count)
 
     def predict(self, rows: np.ndarray) -> Tensor:
         """The mean forecast at `rows`, shape (rows, assets); NaN where a feature is unknown.
@@ -98,7 +99,14 @@ class Forecaster:
             yield part, windows.gather(columns.expand(len(ends), -1), ends), whole[:, bars[part]].T
 
     def _mean(self, given: Tensor, known: Tensor) -> Tensor:
-        outputs = torch.cat([program.forward(given, known) for program in self.programs])
+        outputs = torch.cat(
+            [
+                one.forward(
+                    given.expand(one.count, *given.shape), known.expand(one.count, *known.shape)
+                )
+                for one in self.programs
+            ]
+        )
         return self.loss.forecast(outputs).double().mean(0)
 
 

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn import members
-from gpuquant.learn.batching import indices
+from gpuquant.learn.config import History, TrainingConfig
+from gpuquant.learn.draws import chosen
 from gpuquant.learn.losses.entropic import Entropic
 from gpuquant.learn.losses.positions import Positions
-from gpuquant.learn.members import Single
 from gpuquant.learn.networks.mlp import MLP
-from gpuquant.learn.optimise import History, TrainingConfig, optimise
+from gpuquant.learn.optimise import Training, optimise
+from gpuquant.learn.programs import Single
 from gpuquant.learn.train import usual_settings
 from gpuquant.params import Tunable
 from gpuquant.shown import Shown
@@ -113,17 +114,17 @@ class DeepHedger(Tunable, Shown):
         everyone = torch.ones(min(self.training.batch_windows, scene.paths), dtype=torch.bool)
         everyone = everyone.to(device)
 
-        def stream(generator: torch.Generator) -> Iterator[Tensor]:
-            return indices(generator, scene.paths, len(everyone), device)
+        def stream(first: int) -> Iterator[Tensor]:
+            return chosen(self.seed, scene.paths, len(everyone), first, device)
 
         def losses(at: Tensor) -> Tensor:
             _, profit = walk(program.network, scene.take(at), self.cost)
             return self.loss.of(profit, everyone)[None]
 
         with members.seeded(self.seed, device):
-            told = optimise(program, stream, losses, self.training.undecayed(), self.seed)
-        history = History(*told, "single")
-        return Hedge(self, program.result(), scale, history, scene.assets, device)
+            training = optimise(Training(program, losses, self.training.undecayed()), stream)
+        history = History(*training.told(), "sequential")
+        return Hedge(self, training.weights(), scale, history, scene.assets, device)
 
     def made(self, columns: int, assets: int) -> nn.Module:
         """Its network for so many columns and assets, untrained."""

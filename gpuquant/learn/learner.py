@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,23 +12,21 @@ from torch import Tensor, nn
 
 from gpuquant.data.arguments import whole_number
 from gpuquant.errors import InputError
-from gpuquant.learn import estimators, fitted, members, train
-from gpuquant.learn.callbacks import Callback, Watch
+from gpuquant.learn import estimators, fitted, fitting, members
+from gpuquant.learn.callbacks import Callback
+from gpuquant.learn.config import TrainingConfig
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.forecasting import Forecaster
 from gpuquant.learn.labels.forward_return import ForwardReturn
 from gpuquant.learn.losses.base import find, several
-from gpuquant.learn.optimise import TrainingConfig
+from gpuquant.learn.resume import Checkpoints
+from gpuquant.learn.train import Aside, usual_settings
 from gpuquant.learn.weights import product
-from gpuquant.learn.windows import Samples, Standardizer, Windows
+from gpuquant.learn.windows import Samples, Windows
 from gpuquant.params import Tunable
 from gpuquant.shown import Shown, identity
 
-# seeds of one learner's seed, and of one fold: no two members have the same, up to 990 folds of
-# 1,009 members
-MEMBERS = 1_000_003
-FOLDS = 1_009
-TYPICAL_ROWS = 64  # training bars from which the typical size of a forecast is taken
+HOW = ("engine", "microbatch")  # settings that change no more than rounding
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,6 @@ class Learner(Tunable, Shown):
             spans = self._target.spans(prices)
         return product(self.weights, first, spans)
 
-    @train.usual_settings()
     def fit(
         self,
         samples: Samples,
@@ -178,6 +175,7 @@ class Learner(Tunable, Shown):
         cost: float = 0.0,
         device: str = "cpu",
         start: Fitted | None = None,
+        checkpoint: Any = None,
     ) -> Fitted:
         """Train on `rows` of samples: features are standardised by those rows alone, and no label
         is used that looks past the last of all bars.
@@ -195,47 +193,45 @@ class Learner(Tunable, Shown):
             Of torch.
         start : Fitted, optional
             The model whose weights a network begins with.
+        checkpoint : path or Checkpoints, optional
+            The folder that keeps the state of a network's training; a training that finds its own
+            state there goes on from it.
         """
-        labels = self._labels(samples)
-        resident = samples.on(device)
-        windows = Windows(resident, Standardizer.of(resident, rows), self.window)
-        rows = rows[rows < len(labels) - self.label_horizon]
-        seed = self.seed * MEMBERS + fold * FOLDS
-        if not self.is_network:
-            models, size = estimators.fit(
-                self.estimator, windows, samples, rows, seed, self.ensemble
-            )
-            return Fitted(windows.scale, models=models, size=size)
-        loss = several(self.loss, self.count).charged(cost)
-        unit = _deviation(labels[rows]) if loss.standardise else np.ones(self.count)
-        begin, shape = self._start(start, windows), (windows.bars, windows.columns)
-        weights, history = train.fit(
-            members.ensemble(self.estimator, shape, seed, self.ensemble, begin),
-            replace(windows, resident=resident.scaled(1.0 / unit)),
-            rows,
-            loss=loss,
-            config=self.training,
-            seed=seed,
-            span=self.label_horizon,
-            watch=Watch(self.callbacks, fold),
-        )
-        some = rows[np.linspace(0, len(rows) - 1, min(TYPICAL_ROWS, len(rows))).astype(int)]
-        sizes = []
-        for label in range(self.count):
-            loss = several(self.loss, self.count, label)
-            told = Forecaster.of(self.estimator, weights, windows, loss).predict(some)
-            sizes.append(loss.typical(told[torch.isfinite(told)]))
-        both = np.column_stack([sizes, unit])
-        return Fitted(
-            windows.scale,
-            weights=weights,
-            size=float(both[0, 0]),
-            unit=float(both[0, 1]),
-            history=history,
-            others=both[1:],
-        )
+        how = {"cost": cost, "device": device, "start": start, "checkpoint": checkpoint}
+        return self.fit_folds(samples, [rows], first=fold, **how)[0]
 
-    @train.usual_settings()
+    @usual_settings()
+    def fit_folds(
+        self,
+        samples: Samples,
+        folds: Sequence[np.ndarray],
+        *,
+        first: int = 0,
+        cost: float = 0.0,
+        device: str = "cpu",
+        start: Fitted | None = None,
+        checkpoint: Any = None,
+        tick: Callable[[float], Any] | None = None,
+    ) -> list[Fitted]:
+        """Train on several folds: the models of `fit` for each, all of them at once where that is
+        faster.
+
+        Parameters
+        ----------
+        samples : Samples
+        folds : sequence of int array
+            The training bars of each fold.
+        first : int
+            Number of the first fold.
+        cost, device, start, checkpoint
+            See `fit`.
+        tick : callable, optional
+            Told the folds done since the last call, in parts.
+        """
+        beside = Aside(self.callbacks, tick, Checkpoints.of(checkpoint))
+        return fitting.fit(self, samples, folds, first, cost, device, start, beside)
+
+    @usual_settings()
     def predict(
         self,
         state: Fitted,
@@ -258,7 +254,7 @@ class Learner(Tunable, Shown):
             return np.asarray(told.numpy() / state.units(label)[0])
         return estimators.predicted(state.models, windows, rows) / state.size
 
-    @train.usual_settings()
+    @usual_settings()
     def attribute(
         self, state: Fitted, samples: Samples, rows: np.ndarray, *, device: str = "cpu"
     ) -> np.ndarray:
@@ -285,32 +281,6 @@ class Learner(Tunable, Shown):
         made = members.ensemble(self.estimator, shape, self.seed, count, state.weights)
         return [network.eval() for network in made]
 
-    def _start(self, start: Fitted | None, windows: Windows) -> dict[str, Tensor] | None:
-        """The weights to begin with, which must be of this learner's networks."""
-        if start is None:
-            return None
-        if start.weights is None:
-            raise InputError("start: has no weights of networks")
-        members.fitting(
-            lambda: members.member(self.estimator, (windows.bars, windows.columns), self.seed),
-            start.weights,
-            self.ensemble,
-            "start",
-        )
-        return start.weights
-
-    def _labels(self, samples: Samples) -> np.ndarray:
-        """The labels of samples, as many as the target has."""
-        first, labels = samples.first_label, samples.labels
-        given = 1 if labels is None or labels.ndim == 2 else labels.shape[2]
-        if given != self.count:
-            raise InputError(f"samples have {given} labels, the learner's target {self.count}")
-        if given > 1 and not self.is_network:
-            raise InputError(
-                f"estimator = {type(self.estimator).__name__}: several labels need a network"
-            )
-        return first if labels is None else labels
-
     def restored(
         self, tensors: dict[str, Tensor], name: str, models: list[Any] | None = None
     ) -> Fitted:
@@ -328,13 +298,6 @@ class Learner(Tunable, Shown):
                 for name in ("target", "weights", "warm_start")
                 if getattr(self, name)
             },
-            "training": vars(self.training) | {"rates": self.training.rates(self.estimator)},
+            "training": {k: v for k, v in vars(self.training).items() if k not in HOW}
+            | {"rates": self.training.rates(self.estimator)},
         }
-
-
-def _deviation(values: np.ndarray) -> np.ndarray:
-    """The deviation of each label's finite values, or 1.0."""
-    each = values[..., None] if values.ndim == 2 else values
-    finite = [one[np.isfinite(one)] for one in np.moveaxis(each, 2, 0)]
-    sizes = np.array([one.std() if one.size else 0.0 for one in finite])
-    return np.where(sizes > 0.0, sizes, 1.0)

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
 
 from gpuquant.errors import DataError, InputError
 
@@ -53,6 +52,18 @@ def member(estimator: Any, shape: tuple[int, int], seed: int) -> nn.Module:
     return made
 
 
+def numbered(
+    estimator: Any,
+    shape: tuple[int, int],
+    seed: int,
+    start: Mapping[str, Tensor] | None,
+    number: int,
+) -> nn.Module:
+    """The member of this number, with its own seed, or with its weights in `start`."""
+    made = member(estimator, shape, seed + number)
+    return made if start is None else restore(made, start, number)
+
+
 def ensemble(
     estimator: Any,
     shape: tuple[int, int],
@@ -61,15 +72,21 @@ def ensemble(
     start: Mapping[str, Tensor] | None = None,
 ) -> list[nn.Module]:
     """So many members, each with its own seed, or with the weights of `start`."""
-    made = [member(estimator, shape, seed + k) for k in range(count)]
-    return made if start is None else [restore(one, start, k) for k, one in enumerate(made)]
+    return [numbered(estimator, shape, seed, start, k) for k in range(count)]
 
 
-def stackable(estimator: Any) -> bool:
-    """Whether all members run as one program: a network that says so of itself, because it has
-    neither running statistics nor randomness.
+def stackable(network: Any) -> bool:
+    """Whether members surely run as one program: the network says so by an attribute, because it
+    has neither running statistics nor randomness.
     """
-    return bool(getattr(estimator, "stackable", False))
+    return bool(getattr(network, "stackable", False))
+
+
+def perhaps_stackable(network: nn.Module) -> bool:
+    """Whether members may run as one program, which a trial must show."""
+    told = getattr(network, "stackable", None)
+    whole = not list(network.buffers()) and all(p.requires_grad for p in network.parameters())
+    return whole if told is None else bool(told)
 
 
 def lifted(network: nn.Module, run: Callable[..., Tensor]) -> Forward:
@@ -97,21 +114,6 @@ def lifted(network: nn.Module, run: Callable[..., Tensor]) -> Forward:
         return out[..., 0] if out.shape[-1] == 1 else out
 
     return forward
-
-
-def stacked(members: list[nn.Module]) -> tuple[Callable[..., Tensor], dict[str, Tensor]]:
-    """All members as one function of stacked parameters and windows, and these parameters, each
-    of shape (members, ...).
-    """
-    parameters, _ = stack_module_state(members)
-    base = copy.deepcopy(members[0]).to("meta")
-
-    def one(weights: Mapping[str, Tensor], windows: Tensor, known: Tensor) -> Tensor:
-        return lifted(base, lambda *given: functional_call(base, dict(weights), given))(
-            windows, known
-        )
-
-    return vmap(one, in_dims=(0, None, None)), {n: p.detach() for n, p in parameters.items()}
 
 
 def plain(owner: str, network: Any) -> None:
@@ -167,74 +169,3 @@ def restore(network: nn.Module, weights: Mapping[str, Tensor], k: int) -> nn.Mod
     """The network with the weights of member `k`."""
     network.load_state_dict({name: value[k] for name, value in weights.items()})
     return network
-
-
-class Single:
-    """One member that trains by itself: any `nn.Module`, in training mode, on its own batches."""
-
-    def __init__(self, network: nn.Module, device: str) -> None:
-        self.network = network.to(device)
-        self.forward_one = lifted(self.network, self.network)
-        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
-        self.best: dict[str, Tensor] | None = None
-
-    def forward(self, windows: Tensor, known: Tensor) -> Tensor:
-        """Outputs, shape (1, days, assets) or (1, days, assets, outputs)."""
-        return self.forward_one(windows, known)[None]
-
-    def mode(self, training: bool) -> None:
-        """Training: dropout and running statistics are on."""
-        self.network.train(training)
-
-    def clip(self, limit: float) -> None:
-        """Shorten the gradient to `limit`."""
-        nn.utils.clip_grad_norm_(self.parameters, limit)
-
-    def keep(self, better: Tensor) -> None:
-        """Keep the weights as they are now if they are the best so far."""
-        if bool(better[0]):
-            self.best = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-
-    def result(self) -> dict[str, Tensor]:
-        """The weights that were kept, or else those of now, each of shape (1, ...)."""
-        state = self.network.state_dict() if self.best is None else self.best
-        return {name: value.detach().cpu().clone()[None] for name, value in state.items()}
-
-
-class Stack:
-    """All members as one program, on the same batches: each operation runs for all of them."""
-
-    def __init__(self, networks: list[nn.Module], device: str) -> None:
-        self.network = networks[0]
-        self.run, weights = stacked(networks)
-        self.weights = {k: w.to(device).requires_grad_() for k, w in weights.items()}
-        self.parameters = list(self.weights.values())
-        self.best: dict[str, Tensor] | None = None
-
-    def forward(self, windows: Tensor, known: Tensor) -> Tensor:
-        """Outputs, shape (members, days, assets) or (members, days, assets, outputs)."""
-        return self.run(self.weights, windows, known)
-
-    def mode(self, training: bool) -> None:
-        """Nothing: the network has neither dropout nor running statistics."""
-
-    def clip(self, limit: float) -> None:
-        """Shorten the gradient of each member to `limit`."""
-        grads = [p.grad for p in self.parameters if p.grad is not None]
-        norm = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()
-        factor = (limit / (norm + 1e-12)).clamp(max=1.0)
-        for g in grads:
-            g.mul_(factor.view(-1, *[1] * (g.ndim - 1)))
-
-    def keep(self, better: Tensor) -> None:
-        """Keep the weights of the members that are at their best so far."""
-        before = self.weights if self.best is None else self.best
-        self.best = {
-            name: torch.where(better.view(-1, *[1] * (w.ndim - 1)), w.detach(), before[name])
-            for name, w in self.weights.items()
-        }
-
-    def result(self) -> dict[str, Tensor]:
-        """The weights that were kept, or else those of now, each of shape (members, ...)."""
-        state = self.weights if self.best is None else self.best
-        return {name: value.detach().cpu().clone() for name, value in state.items()}

@@ -1,210 +1,234 @@
-"""The steps of training: what AdamW does, on which schedule, and when it stops."""
+"""The steps of training: what AdamW does to a program, when its members stop, and which of their
+weights are kept.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn.callbacks import Watch
-from gpuquant.learn.members import Single, Stack
-from gpuquant.shown import Shown
+from gpuquant.learn.config import TrainingConfig
+from gpuquant.learn.programs import Program, State
+from gpuquant.learn.resume import Saver
 
-SCHEDULES = ("one_cycle", "cosine", "constant")
-USUAL_RATE, USUAL_DECAY = 3e-3, 0.01
 CHECKED = 50  # steps between two looks at whether the loss is finite: a look waits for a GPU
-
-
-@dataclass(frozen=True)
-class TrainingConfig(Shown):
-    """How a network is trained.
-
-    Parameters
-    ----------
-    steps : int
-        Optimiser steps, at most.
-    batch_windows : int
-        Windows of a batch, about: a loss over the assets of a bar takes whole bars, one over time
-        whole runs, four at least.
-    sequence_length : int
-        Bars of a run.
-    learning_rate, weight_decay : float, optional
-        Of AdamW; the learning rate is the peak of its schedule. By default what the network asks
-        for by attributes of these names, else 0.003 and 0.01.
-    schedule : str
-        one_cycle, cosine or constant.
-    max_grad_norm : float, optional
-        A member's gradient is shortened to this length.
-    validation : float
-        Share of a fold's training bars, the last ones, that only judge: training keeps the weights
-        with the least loss on them. Bars whose labels reach into them do not train.
-    patience : int
-        Judgements without a new best after which training ends.
-    judge_every : int
-        Steps between two judgements.
-
-    References
-    ----------
-    Loshchilov and Hutter (2019), for AdamW; Smith and Topin (2019), for the one-cycle schedule.
-    """
-
-    steps: int = 300
-    batch_windows: int = 2048
-    sequence_length: int = 63
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    schedule: str = "one_cycle"
-    max_grad_norm: float | None = None
-    validation: float = 0.0
-    patience: int = 5
-    judge_every: int = 20
-
-    def __post_init__(self) -> None:
-        for name, low in (
-            ("steps", 1),
-            ("batch_windows", 1),
-            ("sequence_length", 2),
-            ("patience", 1),
-            ("judge_every", 1),
-        ):
-            whole_number(f"TrainingConfig {name}", getattr(self, name), low)
-        if self.learning_rate is not None:
-            scalar("TrainingConfig learning_rate", self.learning_rate)
-        scalar("TrainingConfig validation", self.validation, high=0.9, closed=True)
-        if self.weight_decay is not None:
-            scalar("TrainingConfig weight_decay", self.weight_decay, closed=True)
-        if self.max_grad_norm is not None:
-            scalar("TrainingConfig max_grad_norm", self.max_grad_norm)
-        if self.schedule not in SCHEDULES:
-            raise InputError(
-                f"TrainingConfig schedule = {self.schedule!r}: must be {', '.join(SCHEDULES)}"
-            )
-
-    def undecayed(self) -> TrainingConfig:
-        """Without the weight decay that a network asks for where signals are weak."""
-        return self if self.weight_decay is not None else replace(self, weight_decay=0.0)
-
-    def unjudged(self, owner: str) -> None:
-        """Refuse samples set aside to judge, where training has none."""
-        if self.validation:
-            raise InputError(
-                f"{owner} training: validation = {self.validation}: must be 0; judge by other data"
-            )
-
-    def rates(self, network: Any) -> tuple[float, float]:
-        """The learning rate and the weight decay that a network trains with."""
-        rate, decay = self.learning_rate, self.weight_decay
-        return (
-            float(getattr(network, "learning_rate", USUAL_RATE) if rate is None else rate),
-            float(getattr(network, "weight_decay", USUAL_DECAY) if decay is None else decay),
-        )
-
-
-@dataclass(frozen=True)
-class History(Shown):
-    """How training went.
-
-    Attributes
-    ----------
-    loss : array, shape (members, steps)
-        Of each batch; NaN after a member's end.
-    validation : array, shape (members, judgements)
-    engine : str
-        stacked (all members as one program) or single (one after the other).
-    """
-
-    loss: np.ndarray
-    validation: np.ndarray
-    engine: str
+Losses = Callable[[Any], Tensor]
+Stream = Callable[[int], Iterator[Any]]
 
 
 def optimise(
-    program: Single | Stack,
-    stream: Callable[[torch.Generator], Iterator[Any]],
-    losses: Callable[[Any], Tensor],
-    config: TrainingConfig,
-    seed: int,
+    training: Training,
+    stream: Stream,
     *,
     judged: Sequence[Any] = (),
-    numbers: range = range(1),
     watch: Watch | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Train the members of these numbers; their losses by step, and on the batches that judge.
+    saver: Saver | None = None,
+) -> Training:
+    """Train the members of a program, to their ends.
 
     Parameters
     ----------
     stream : callable
-        Batches at random, without end, by a generator.
-    losses : callable
-        The loss of each member on a batch, shape (members,).
+        Batches from a step on, without end.
     judged : sequence
         Batches that do not train; the weights with the least loss on them are kept.
+    saver : Saver, optional
+        Keeps the state on disk, and has the one to go on from.
     """
     watch = Watch() if watch is None else watch
-    count, first = len(numbers), numbers.start
-    if not program.parameters:
-        raise InputError("the network has no weights that training may change")
-    device, (rate, decay) = program.parameters[0].device, config.rates(program.network)
-    optimiser = torch.optim.AdamW(program.parameters, rate, weight_decay=decay)
-    schedule = _schedule(optimiser, config, rate)
-    generator = torch.Generator().manual_seed(seed)
-    history = torch.full((count, config.steps), float("nan"), device=device)
-    judgements: list[Tensor] = []
-    best, waited = torch.full((count,), float("inf"), device=device), 0
+    program, config = training.program, training.config
+    if saver is not None:
+        training.restore(saver.found)
+    batches = stream(training.done)
     program.mode(training=True)
-    for step, batch in zip(range(config.steps), stream(generator), strict=False):
-        values = losses(batch)
-        optimiser.zero_grad()
+    while training.done < config.steps and bool(training.running.any()):
+        training.step(next(batches))
+        training.end(watch.tell("step", training.done, training.values))
+        if training.done % CHECKED == 0:
+            training.check(watch)
+        if judged and (training.done % config.judge_every == 0 or training.done == config.steps):
+            training.judge(judged)
+            training.end(watch.tell("judgement", training.done, training.judgements[-1]))
+        if saver is not None and saver.due(training.done):
+            saver.keep(training.tensors())
+    watch.tell("end", training.done, training.values)
+    training.check(watch)
+    if saver is not None:
+        saver.keep(training.tensors())
+    return training
+
+
+class Training:
+    """A program, its optimiser, and how its training goes.
+
+    Parameters
+    ----------
+    program : Program
+    losses : callable
+        The loss of each member on a batch, shape (members,).
+    config : TrainingConfig
+
+    Attributes
+    ----------
+    done : int
+        Steps so far.
+    running : Tensor of bool, shape (members,)
+        Who still trains, on the host. The weights of a member that has ended are kept.
+    kept : dict of Tensor, optional
+        The weights that count for members that have ended or been judged.
+    """
+
+    def __init__(self, program: Program, losses: Losses, config: TrainingConfig) -> None:
+        if not program.parameters:
+            raise InputError("the network has no weights that training may change")
+        self.program, self.losses, self.config = program, losses, config
+        count, device = program.count, program.parameters[0].device
+        rate, decay = config.rates(program.network)
+        self.rates = config.schedule_of(rate)
+        self.optimiser = torch.optim.AdamW(program.parameters, rate, weight_decay=decay, fused=True)
+        self.done = 0
+        self.values = torch.full((count,), float("nan"), device=device)
+        self.history = torch.full((count, config.steps), float("nan"), device=device)
+        self.judgements: list[Tensor] = []
+        self.best = torch.full((count,), float("inf"), device=device)
+        self.waited = torch.zeros(count, dtype=torch.int64)
+        self.running = torch.ones(count, dtype=torch.bool)
+        self.ended = torch.full((count,), config.steps)
+        self.kept: State | None = None
+
+    def step(self, batch: Any) -> None:
+        """One step of the optimiser, on a batch."""
+        values = self.losses(batch)
+        self.optimiser.zero_grad()
         torch.autograd.backward([values.sum()])
-        if config.max_grad_norm is not None:
-            program.clip(config.max_grad_norm)
-        optimiser.step()
-        schedule.step()
-        history[:, step] = values.detach()
-        ended = watch.tell("step", step + 1, numbers, values)
-        if (step + 1) % CHECKED == 0:
-            _check(history[:, : step + 1], first)
-        if judged and ((step + 1) % config.judge_every == 0 or step + 1 == config.steps):
-            program.mode(training=False)
-            with torch.no_grad():
-                judgements.append(torch.stack([losses(one) for one in judged]).mean(0))
-            program.mode(training=True)
-            better = judgements[-1] < best
-            program.keep(better)
-            best = torch.minimum(best, judgements[-1])
-            waited = 0 if bool(better.any()) else waited + 1
-            ended |= watch.tell("judgement", step + 1, numbers, judgements[-1])
-        if ended or waited >= config.patience:
-            break
-    watch.tell("end", step + 1, numbers, values)
-    _check(history[:, : step + 1], first)
-    told = torch.stack(judgements, 1) if judgements else torch.empty(count, 0)
-    return history.cpu().numpy(), told.cpu().numpy()
+        if self.config.max_grad_norm is not None:
+            self.program.clip(self.config.max_grad_norm)
+        self.optimiser.param_groups[0]["lr"] = self.rates[self.done]
+        self.optimiser.step()
+        self.values = values.detach()
+        self.history[:, self.done] = self.values
+        self.done += 1
 
+    def judge(self, batches: Sequence[Any]) -> None:
+        """Keep the weights of members that are better than ever on batches that do not train, and
+        end those that have not been for long.
+        """
+        self.program.mode(training=False)
+        with torch.no_grad():
+            self.judgements.append(torch.stack([self.losses(one) for one in batches]).mean(0))
+        self.program.mode(training=True)
+        now = self.judgements[-1]
+        better = (now < self.best) & self.running.to(now.device)
+        self.best = torch.where(better, now, self.best)
+        self._keep(better)
+        self.waited = torch.where(better.cpu(), 0, self.waited + 1)
+        self.end(self.waited >= self.config.patience)
 
-def _schedule(optimiser: torch.optim.Optimizer, config: TrainingConfig, rate: float) -> Any:
-    kinds = torch.optim.lr_scheduler
-    if config.schedule == "one_cycle":
-        return kinds.OneCycleLR(optimiser, rate, total_steps=config.steps)
-    if config.schedule == "cosine":
-        return kinds.CosineAnnealingLR(optimiser, config.steps)
-    return kinds.ConstantLR(optimiser, factor=1.0)
+    def end(self, members: Tensor | None) -> None:
+        """Members that end now, with their best weights, or those of now if nothing judges."""
+        if members is None or not bool((now := members & self.running).any()):
+            return
+        if not self.judgements:
+            self._keep(now.to(self.best.device))
+        self.running &= ~now
+        self.ended[now] = self.done
 
+    def _keep(self, members: Tensor) -> None:
+        state = self.program.state()
+        before = state if self.kept is None else self.kept
+        self.kept = {
+            name: torch.where(members.view(-1, *[1] * (value.ndim - 1)), value, before[name])
+            for name, value in state.items()
+        }
 
-def _check(history: Tensor, first: int) -> None:
-    """Refuse to go on with a loss that is not finite."""
-    wrong = ~torch.isfinite(history)
-    if bool(wrong.any()):
-        step = int(wrong.any(dim=0).nonzero()[0])
-        member = int(wrong[:, step].nonzero()[0])
-        raise DataError(
-            f"training: the loss of member {first + member} is {float(history[member, step])} at "
-            f"step {step}: labels and features are finite, so the network or the loss is not; a "
-            "smaller learning_rate or max_grad_norm=1.0 may help"
-        )
+    def weights(self) -> State:
+        """The weights that training gives, each of shape (members, ...)."""
+        state = self.program.state() if self.kept is None else self.kept
+        if self.kept is not None and not self.judgements:  # who has not ended has those of now
+            self._keep(self.running.to(self.best.device))
+            state = self.kept
+        return {name: value.cpu().clone() for name, value in state.items()}
+
+    def told(self) -> tuple[np.ndarray, np.ndarray]:
+        """Losses by step and on the batches that judge, shape (members, ...); NaN after a member's
+        end.
+        """
+        past = torch.arange(self.config.steps) >= self.ended[:, None]
+        history = torch.where(past, float("nan"), self.history.cpu())
+        if not self.judgements:
+            return history.numpy(), np.empty((self.program.count, 0), np.float32)
+        steps = [self.config.judge_every * (k + 1) for k in range(len(self.judgements))]
+        at = torch.tensor(steps).clamp(max=self.config.steps)
+        judged = torch.stack(self.judgements, 1).cpu()
+        judged = torch.where(at > self.ended[:, None], float("nan"), judged)
+        return history.numpy(), judged.numpy()
+
+    def check(self, watch: Watch) -> None:
+        """Refuse to go on with a loss that is not finite."""
+        wrong = ~torch.isfinite(self.history[:, : self.done])
+        if bool(wrong.any()):
+            step = int(wrong.any(dim=0).nonzero()[0])
+            member = int(wrong[:, step].nonzero()[0])
+            raise DataError(
+                f"training: the loss of {watch.name(member)} is "
+                f"{float(self.history[member, step])} at step {step}: labels and features are "
+                "finite, so the network or the loss is not; a smaller learning_rate or "
+                "max_grad_norm=1.0 may help"
+            )
+
+    def tensors(self) -> State:
+        """All that training needs to go on as if nothing had happened."""
+        device = self.best.device
+        result = {
+            "done": torch.tensor(self.done),
+            "values": self.values,
+            "history": self.history,
+            "best": self.best,
+            "waited": self.waited,
+            "running": self.running,
+            "ended": self.ended,
+            "random.cpu": torch.get_rng_state(),
+            **{f"judgement.{k}": one for k, one in enumerate(self.judgements)},
+            **{f"weights.{name}": one for name, one in self.program.state().items()},
+            **{f"kept.{name}": one for name, one in (self.kept or {}).items()},
+        }
+        if device.type == "cuda":
+            result["random.cuda"] = torch.cuda.get_rng_state(device)
+        for k, state in self.optimiser.state_dict()["state"].items():
+            result |= {f"optimiser.{k}.{name}": one for name, one in state.items()}
+        return result
+
+    def restore(self, tensors: State) -> None:
+        """Go on from what `tensors` gave; from the beginning if they are empty."""
+        if not tensors:
+            return
+        parts: dict[str, State] = {}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = value
+        for name in ("values", "history", "best"):
+            getattr(self, name).copy_(tensors[name])
+        self.done = int(tensors["done"])
+        self.waited, self.running = tensors["waited"], tensors["running"]
+        self.ended = tensors["ended"]
+        judged = parts.get("judgement", {})
+        self.judgements = [judged[str(k)].to(self.best.device) for k in range(len(judged))]
+        with torch.no_grad():
+            for name, value in self.program.state().items():
+                value.copy_(parts["weights"][name])
+        kept = parts.get("kept", {})
+        self.kept = {k: v.to(self.best.device) for k, v in kept.items()} or None
+        state: dict[int, State] = {}
+        for name, value in parts.get("optimiser", {}).items():
+            k, _, what = name.partition(".")
+            state.setdefault(int(k), {})[what] = value
+        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": state})
+        torch.set_rng_state(tensors["random.cpu"])
+        if "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.best.device)

@@ -18,8 +18,8 @@ from gpuquant import serialize
 from gpuquant.errors import DataError, GpuquantError, InputError
 from gpuquant.family import names
 from gpuquant.learn import checkpoint, members
+from gpuquant.learn.config import History, TrainingConfig
 from gpuquant.learn.hedging import DeepHedger, Hedge
-from gpuquant.learn.optimise import History, TrainingConfig
 from gpuquant.learn.surrogate import FittedSurrogate, Scale, Surrogate
 
 EMPTY = History(np.empty((1, 0)), np.empty((1, 0)), "loaded")

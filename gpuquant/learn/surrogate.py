@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from gpuquant.data.arguments import scalar, whole_number
 from gpuquant.errors import DataError
 from gpuquant.learn import members
-from gpuquant.learn.batching import indices
-from gpuquant.learn.members import Single
+from gpuquant.learn.config import History, TrainingConfig
+from gpuquant.learn.draws import chosen
 from gpuquant.learn.networks.mlp import MLP
-from gpuquant.learn.optimise import History, TrainingConfig, optimise
+from gpuquant.learn.optimise import Training, optimise
+from gpuquant.learn.programs import Single
 from gpuquant.learn.train import usual_settings
 from gpuquant.params import Tunable
 from gpuquant.shown import Shown
@@ -126,8 +127,9 @@ class Surrogate(Tunable, Shown):
         program = Single(members.member(self.network, (1, x.shape[1]), self.seed), device)
         members.answers(program.network, x.shape[1], (), device)
 
-        def stream(generator: torch.Generator) -> Iterator[Tensor]:
-            return indices(generator, len(x), min(self.training.batch_windows, len(x)), device)
+        def stream(first: int) -> Iterator[Tensor]:
+            size = min(self.training.batch_windows, len(x))
+            return chosen(self.seed, len(x), size, first, device)
 
         def losses(at: Tensor) -> Tensor:
             value, slope = differentiated(program.network, given[at], create_graph=True)
@@ -135,8 +137,9 @@ class Surrogate(Tunable, Shown):
             return (wrong + ((slope - steep[at]).square().mean(0) * weights).sum())[None]
 
         with members.seeded(self.seed, device):
-            history = optimise(program, stream, losses, self.training.undecayed(), self.seed)
-        return FittedSurrogate(self, program.result(), scale, History(*history, "single"), device)
+            training = optimise(Training(program, losses, self.training.undecayed()), stream)
+        history = History(*training.told(), "sequential")
+        return FittedSurrogate(self, training.weights(), scale, history, device)
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,23 @@
-"""Training: the members of an ensemble, as one program or one after the other."""
+"""Training: seeds x folds, put together into programs by an engine, each trained to its end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.func import vmap
 
-from gpuquant.errors import InputError
-from gpuquant.learn import members
-from gpuquant.learn.batching import Batch, Batches
-from gpuquant.learn.callbacks import Watch
-from gpuquant.learn.losses.base import Loss
-from gpuquant.learn.members import Single, Stack
-from gpuquant.learn.optimise import History, TrainingConfig, optimise
-from gpuquant.learn.windows import Windows
-
-VALIDATION_BATCHES = 8
+from gpuquant.learn import engines, members
+from gpuquant.learn.callbacks import Callback, Watch
+from gpuquant.learn.config import History
+from gpuquant.learn.engines import Engine
+from gpuquant.learn.jobs import Job, Member, Work
+from gpuquant.learn.optimise import Training, optimise
+from gpuquant.learn.programs import State
+from gpuquant.learn.resume import Checkpoints
 
 
 @contextmanager
@@ -42,83 +38,95 @@ def usual_settings() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def fit(
-    networks: list[nn.Module],
-    windows: Windows,
-    rows: np.ndarray,
-    *,
-    loss: Loss,
-    config: TrainingConfig,
-    seed: int,
-    span: int,
-    watch: Watch | None = None,
-) -> tuple[dict[str, Tensor], History]:
-    """Train the networks of an ensemble on `rows`; their weights, each of shape (members, ...), and
+@dataclass(frozen=True)
+class Aside:
+    """What goes on beside training.
+
+    Parameters
+    ----------
+    callbacks : sequence of callable
+    tick : callable, optional
+        Told the folds done since the last call, in parts.
+    checkpoints : Checkpoints, optional
+    """
+
+    callbacks: Sequence[Callback] = ()
+    tick: Callable[[float], Any] | None = None
+    checkpoints: Checkpoints | None = None
+
+
+def fit(work: Work, what: dict[str, str], aside: Aside) -> list[tuple[State, History]]:
+    """Train all members of all folds; of each fold its weights, each of shape (members, ...), and
     how it went.
 
-    `span` is how many bars after a bar its label looks at; `watch` is told how it goes.
+    `what` identifies the training, for its checkpoints.
     """
-    device = str(windows.resident.features.device)
-    first, last = _split(rows, config.validation, span)
-    kind = loss.batch
-    if kind == "windows" and getattr(networks[0], "cross_sectional", False):
-        kind = "bars"
-    batches = Batches(windows, first, kind, config.batch_windows, config.sequence_length)
-    judged = []
-    if len(last):
-        drawn = Batches(windows, last, kind, config.batch_windows, config.sequence_length)
-        judged = list(islice(drawn.stream(torch.Generator().manual_seed(seed)), VALIDATION_BATCHES))
-
-    def trained(program: Single | Stack, numbers: range) -> tuple[np.ndarray, np.ndarray]:
-        return optimise(
-            program,
-            batches.stream,
-            partial(_losses, program, loss),
-            config,
-            seed + numbers.start,
-            judged=judged,
-            numbers=numbers,
-            watch=watch,
-        )
-
-    if members.stackable(networks[0]):
-        program = Stack(networks, device)
-        losses, judgements = trained(program, range(len(networks)))
-        return program.result(), History(losses, judgements, "stacked")
-    each: list[dict[str, Tensor]] = []
-    told: list[tuple[np.ndarray, np.ndarray]] = []
-    for k, network in enumerate(networks):
-        one = Single(network, device)
-        with members.seeded(seed + k, device):
-            told.append(trained(one, range(k, k + 1)))
-        each.append(one.result())
-    weights = {name: torch.cat([state[name] for state in each]) for name in each[0]}
-    losses, judgements = (_padded([one[part] for one in told]) for part in (0, 1))
-    return weights, History(losses, judgements, "single")
-
-
-def _split(rows: np.ndarray, share: float, span: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that train, and the last ones, which judge."""
-    if not share:
-        return rows, rows[:0]
-    cut = max(1, round(len(rows) * (1.0 - share)))
-    last = rows[cut:]
-    return (rows[:cut][rows[:cut] + span < last[0]], last) if len(last) else (rows, last)
-
-
-def _losses(program: Single | Stack, loss: Loss, batch: Batch) -> Tensor:
-    """The loss of each member, shape (members,)."""
-    outputs = program.forward(batch.windows, batch.known)
-    outputs = outputs.reshape(len(outputs), *batch.bars.shape, *outputs.shape[3:])
-    if loss.one_output and batch.labels.ndim == 3 and outputs.ndim > 4:
-        raise InputError(
-            f"the network gives {outputs.shape[-1]} outputs for each asset: the loss "
-            f"{type(loss).__name__} needs one"
-        )
-    if not loss.vectorised:
-        return torch.stack([loss(one, batch.labels, batch.mask) for one in outputs])
-    result: Tensor = vmap(loss, in_dims=(0, None, None))(outputs, batch.labels, batch.mask)
+    name = f"fold-{work.tasks[0].number}"
+    with members.seeded(0, work.device):
+        engine = _engine(work, what, aside.checkpoints, name)
+    weights: dict[Member, State] = {}
+    told: dict[Member, tuple[np.ndarray, np.ndarray]] = {}
+    for number, group in enumerate(engine.groups(work)):
+        training = _trained(work, group, engine, f"{name}-program-{number}", aside)
+        state, (losses, judgements) = training.weights(), training.told()
+        for k, one in enumerate(group):
+            weights[one] = {key: value[k : k + 1] for key, value in state.items()}
+            told[one] = losses[k : k + 1], judgements[k : k + 1]
+    result = []
+    for k in range(len(work.tasks)):
+        own = [one for one in work.members if one.task == k]
+        both = {key: torch.cat([weights[one][key] for one in own]) for key in weights[own[0]]}
+        losses, judgements = (_padded([told[one][part] for one in own]) for part in (0, 1))
+        result.append((both, History(losses, judgements, str(engine))))
     return result
+
+
+def _engine(work: Work, what: dict[str, str], checkpoints: Checkpoints | None, name: str) -> Engine:
+    """The engine: that of the checkpoint there is, or chosen now."""
+    found = None if checkpoints is None else checkpoints.record(name, what)
+    if found is not None:
+        return Engine(**found)
+    engine = engines.choose(work)
+    if checkpoints is not None:
+        checkpoints.begin(name, what, vars(engine))
+    return engine
+
+
+def _trained(
+    work: Work, group: Sequence[Member], engine: Engine, name: str, aside: Aside
+) -> Training:
+    """Members as one program, trained to their end."""
+    share = len(group) / (work.count * work.config.steps)
+    ticks = _Ticks(aside.tick, share, work.config.steps)
+    with members.seeded(work.seed(group[0]), work.device):
+        job = Job(work, group, engine.together > 1, engine.most)
+        training = optimise(
+            engine.training(job),
+            job.stream,
+            judged=job.judged(),
+            watch=Watch(aside.callbacks, job.parts, ticks.step if aside.tick else None),
+            saver=None if aside.checkpoints is None else aside.checkpoints.saver(name),
+        )
+    ticks.end()
+    return training
+
+
+class _Ticks:
+    """Tells a progress bar of steps, and at the end of those that were not needed."""
+
+    def __init__(self, tick: Callable[[float], Any] | None, share: float, steps: int) -> None:
+        self.tick, self.share, self.left = tick, share, steps
+
+    def step(self) -> None:
+        """A step is done."""
+        if self.tick is not None:
+            self.tick(self.share)
+        self.left -= 1
+
+    def end(self) -> None:
+        """All steps are done, or not needed."""
+        if self.tick is not None:
+            self.tick(self.share * self.left)
 
 
 def _padded(parts: list[np.ndarray]) -> np.ndarray:

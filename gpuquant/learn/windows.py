@@ -4,7 +4,10 @@ and one of last bars; only `gather` copies features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -151,6 +154,7 @@ class Resident(Shown):
     weights: Tensor | None
     offset: Tensor
     names: Names
+    _whole: dict[int, Tensor] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def of(cls, samples: Samples, device: str) -> Resident:
@@ -171,18 +175,29 @@ class Resident(Shown):
             samples.names,
         )
 
-    def scaled(self, factor: np.ndarray) -> Resident:
-        """The same samples with labels times `factor`, one for all or one for each."""
-        return replace(self, labels=self.labels * torch.from_numpy(factor).to(self.labels))
+    @cached_property
+    def digest(self) -> str:
+        """A hash of all of them, by sums of their bits over the assets."""
+        result = hashlib.sha256()
+        for values in (self.features, self.labels, self.weights):
+            if values is not None:
+                bits = torch.zeros(values.shape[1:], dtype=torch.int64, device=values.device)
+                for k, one in enumerate(values):
+                    bits += one.contiguous().view(torch.int32).long() * (2 * k + 1)
+                result.update(bits.cpu().numpy().tobytes())
+        return result.hexdigest()
 
     def whole(self, bars: int) -> Tensor:
         """Where a window of `bars` bars can end, shape (assets, bars): the bar's features are
         known, and the window begins no earlier than the first bar at which the asset's were.
         """
+        if bars in self._whole:
+            return self._whole[bars]
         seen = torch.cumsum(self.known, dim=1) > 0
         begun = torch.zeros_like(seen)
         begun[:, bars - 1 :] = seen[:, : max(seen.shape[1] - bars + 1, 0)]
-        return self.known & begun
+        self._whole[bars] = self.known & begun
+        return self._whole[bars]
 
 
 def _features(samples: Samples, device: str) -> tuple[Tensor, np.ndarray]:
@@ -216,7 +231,9 @@ def _up(values: np.ndarray, device: str) -> Tensor:
 
 @dataclass(frozen=True)
 class Standardizer(Shown):
-    """Mean and deviation of each feature over the training bars, shape (columns,)."""
+    """Mean and deviation of each feature over the training bars, shape (columns,); of several folds
+    (folds, columns).
+    """
 
     mean: np.ndarray
     deviation: np.ndarray
@@ -244,10 +261,19 @@ class Standardizer(Shown):
             torch.where(deviation > 0, deviation, 1.0).cpu().numpy(),
         )
 
+    @classmethod
+    def stacked(cls, scales: Sequence[Standardizer]) -> Standardizer:
+        """Those of several folds."""
+        return cls(
+            np.stack([one.mean for one in scales]), np.stack([one.deviation for one in scales])
+        )
+
 
 @dataclass(frozen=True)
 class Windows(Shown):
-    """Windows of `bars` bars that end at any bar and asset, standardised as they are gathered."""
+    """Windows of `bars` bars that end at any bar and asset, standardised as they are gathered, by
+    one fold or by several.
+    """
 
     resident: Resident
     scale: Standardizer
@@ -269,8 +295,8 @@ class Windows(Shown):
 
     def gather(self, assets: Tensor, ends: Tensor) -> Tensor:
         """Windows, shape (*batch, bars, columns), that end at bars `ends` of `assets`, both of
-        shape (*batch,). Values beyond five deviations are drawn in to five; unknown ones are the
-        mean, zero.
+        shape (*batch,), whose first axis is that of several folds. Values beyond five deviations
+        are drawn in to five; unknown ones are the mean, zero.
         """
         raw = self.resident.features
         if self.bars == 1:
@@ -278,5 +304,6 @@ class Windows(Shown):
         else:
             first = (ends - self.bars + 1).clamp(min=0)
             taken = raw.unfold(1, self.bars, 1)[assets, first].transpose(-1, -2)
-        standard = (taken - self._shift) * self._factor
+        of_fold = (*self._shift.shape[:-1], *[1] * (taken.ndim - self._shift.ndim), self.columns)
+        standard = (taken - self._shift.view(of_fold)) * self._factor.view(of_fold)
         return torch.nan_to_num(standard, nan=0.0).clamp(-FARTHEST, FARTHEST)

@@ -45,7 +45,7 @@ FAMILIES = (
 )
 LEARN = {
     "learn.Learner": "gpuquant.learn.learner",
-    "learn.TrainingConfig": "gpuquant.learn.optimise",
+    "learn.TrainingConfig": "gpuquant.learn.config",
     "learn.Ridge": "gpuquant.learn.ridge",
     **{f"learn.weights.{name}": "gpuquant.learn.weights" for name in ("Uniqueness", "TimeDecay")},
 }

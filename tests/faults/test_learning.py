@@ -12,7 +12,7 @@ from gpuquant import features, learn, sizing, splits
 from gpuquant.device import resolve_device
 from gpuquant.errors import LeakFound
 from gpuquant.forecast import mean_information
-from gpuquant.learn.optimise import TrainingConfig
+from gpuquant.learn.config import TrainingConfig
 from gpuquant.validation import lookahead
 
 DRAW = np.random.default_rng(3)

@@ -48,12 +48,44 @@ def test_moments_far_from_zero_add_up():
     draw = np.random.default_rng(1)
     x = torch.from_numpy(draw.normal(1e6, 1.0, (1000, 2)))
     y, w = torch.from_numpy(draw.normal(size=1000)), torch.from_numpy(draw.uniform(size=1000))
-    whole = Moments.of(x, y, w)
-    added = Moments.of(x[:300], y[:300], w[:300]) + Moments.of(x[300:], y[300:], w[300:])
+    both = torch.stack([w, torch.where(torch.arange(1000) < 500, w, 0.0)])  # of two folds
+    given = x.expand(2, -1, -1)
+    whole, added = Moments.of(given, y, both), Moments.none(2, 2, "cpu")
+    for part, folds in ((slice(300), [0, 1]), (slice(300, 600), [1, 0]), (slice(600, None), [0])):
+        added.add(
+            torch.tensor(folds), Moments.of(given[folds][:, part], y[part], both[folds, part])
+        )
     for name in ("total", "center", "level", "squares", "products"):
         torch.testing.assert_close(getattr(added, name), getattr(whole, name), rtol=1e-9, atol=1e-7)
-    cov = np.cov(x.numpy().T, aweights=w.numpy(), ddof=0)
-    np.testing.assert_allclose(whole.squares / whole.total, cov, rtol=1e-9)
+    for fold, own in enumerate(both.numpy()):
+        cov = np.cov(x.numpy().T, aweights=own, ddof=0)
+        moments = whole.of_fold(fold)
+        np.testing.assert_allclose(moments.squares[0] / moments.total[0], cov, rtol=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [1 << 22, 500])
+def test_a_ridge_of_all_folds_at_once_is_that_of_each(chunk, monkeypatch):
+    """Windows are gathered once for all folds, each standardised and drawn in by its own bars."""
+    monkeypatch.setattr(estimators, "CHUNK", chunk)
+    given = samples()
+    learner = learn.Learner(learn.Ridge(0.1), window=3, horizon=2)
+    folds = [np.arange(40, 120), np.arange(100, 200), np.r_[0:50, 150:300]]
+    done = []
+    together = learner.fit_folds(given, folds, tick=done.append)
+    assert sum(done) == pytest.approx(3.0)
+    for k, rows in enumerate(folds):
+        alone = learner.fit(given, rows, fold=k)
+        np.testing.assert_allclose(
+            together[k].models[0].coefficients, alone.models[0].coefficients, rtol=1e-9, atol=1e-15
+        )
+        np.testing.assert_array_equal(together[k].scale.mean, alone.scale.mean)
+        assert together[k].size == pytest.approx(alone.size, rel=1e-9)
+        if given.weights is None:
+            own = estimators.predicted(
+                alone.models, learn.Windows(given.on("cpu"), alone.scale, 3), rows
+            )
+            labelled = np.isfinite(given.first_label[rows]) & (rows < 297)[:, None]
+            assert alone.size == pytest.approx(np.nanstd(np.where(labelled, own, np.nan)))
 
 
 @pytest.mark.parametrize("name", ["Ridge", "LinearRegression"])

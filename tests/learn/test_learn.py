@@ -11,7 +11,7 @@ from gpuquant import costs, learn, sizing, splits
 from gpuquant.data.panel import Panel
 from gpuquant.errors import DataError, InputError, NameUnknown, NotTrained
 from gpuquant.forecast import Forecast, information_coefficient
-from gpuquant.learn import checkpoint, losses, members, train
+from gpuquant.learn import checkpoint, losses
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.windows import Samples, Standardizer, Windows
 
@@ -148,29 +148,6 @@ def test_large_levels_keep_their_digits():
     got = Windows(resident, scale, 1).gather(torch.tensor([1]), torch.tensor([250]))
     expected = (values[250, 1] - values[:200].mean()) / values[:200].std()
     np.testing.assert_allclose(got[0, 0], expected, atol=1e-4)
-
-
-def test_an_ensemble_is_its_seeds_one_by_one():
-    """Stacked seeds trained as one program end where each ends alone."""
-    panel, features = planted(0.3)
-    label = learn.Learner(learn.networks.MLP()).label(panel)
-    resident = Samples(features, label).on("cpu")
-    windows = Windows(resident, Standardizer.of(resident, np.arange(1000)), 1)
-    how = {
-        "loss": losses.Sharpe(),
-        "config": learn.TrainingConfig(steps=5, max_grad_norm=0.01),
-        "seed": 2,
-        "span": 2,
-    }
-    shape = (1, windows.columns)
-    three, one = (members.ensemble(learn.networks.MLP(hidden=8), shape, 2, n) for n in (3, 1))
-    together, history = train.fit(three, windows, np.arange(1000), **how)
-    alone, _ = train.fit(one, windows, np.arange(1000), **how)
-    assert history.engine == "stacked"
-    assert history.loss.shape == (3, 5)
-    for name in together:
-        torch.testing.assert_close(together[name][:1], alone[name], rtol=1e-4, atol=1e-6)
-        assert not torch.equal(together[name][0], together[name][1])
 
 
 def holes(*shape):

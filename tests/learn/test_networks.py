@@ -1,6 +1,4 @@
-"""The networks: each is what it says, all seeds as one program are the seeds one by one, and each
-finds what is planted.
-"""
+"""The networks: each is what it says, and each finds what is planted."""
 
 import numpy as np
 import pytest
@@ -9,12 +7,11 @@ import torch
 from gpuquant import learn
 from gpuquant.errors import InputError
 from gpuquant.family import names
-from gpuquant.learn import losses, members, train
+from gpuquant.learn import members
 from gpuquant.learn.windows import Samples, Standardizer, Windows
 from tests.learn.test_planted import attained, linear, product
 
 NETWORKS = sorted(names("gpuquant.learn.networks"))
-TOGETHER = [n for n in NETWORKS if members.stackable(getattr(learn.networks, n))]
 
 
 def small(name, **how):
@@ -57,42 +54,6 @@ def test_every_bar_and_feature_counts(name):
     assert bool((slope[0, 0].abs() > 0).all()), slope[0, 0]
     assert bool((slope[1] == 0).all())
     assert bool((slope[0, 1:] != 0).any()) == getattr(network, "cross_sectional", False)
-
-
-@pytest.mark.parametrize("name", TOGETHER)
-def test_seeds_as_one_program_are_the_seeds_one_by_one(name):
-    windows = windows_of()
-    made = [members.member(small(name), (6, 3), seed) for seed in range(3)]
-    x = windows.gather(*(torch.randint(0, top, (7, 4)) for top in (4, 80)))
-    known = torch.rand(7, 4) < 0.8
-    run, weights = members.stacked(made)
-    each = torch.stack([members.lifted(one, one)(x, known) for one in made])
-    torch.testing.assert_close(run(weights, x, known), each, rtol=1e-4, atol=1e-5)
-    how = {
-        "loss": losses.MSE(),
-        "config": learn.TrainingConfig(
-            steps=4, learning_rate=3e-3, weight_decay=0.01, max_grad_norm=0.1
-        ),
-        "seed": 2,
-        "span": 2,
-    }
-    rows = np.arange(70)
-    together, _ = train.fit(members.ensemble(small(name), (6, 3), 2, 2), windows, rows, **how)
-    first = Alone(members.member(small(name), (6, 3), 2))
-    alone, history = train.fit([first], windows, rows, **how)
-    assert history.engine == "single"
-    for key, value in together.items():
-        torch.testing.assert_close(value[:1], alone[f"inner.{key}"], rtol=1e-3, atol=1e-5)
-
-
-class Alone(torch.nn.Module):
-    """A network that does not say that it can be stacked."""
-
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-        self.cross_sectional = getattr(inner, "cross_sectional", False)
-        self.forward = inner.forward
 
 
 def test_assets_side_by_side():

@@ -1,5 +1,7 @@
 """Training: any network as its author wrote it, seeds that are what they say, panels with gaps."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -131,7 +133,7 @@ def test_a_window_longer_than_the_history_is_named():
 
 def test_running_statistics_are_learnt():
     _, done = fitted(Normed)
-    assert done.history.engine == "single"
+    assert done.history.engine == "sequential"
     assert bool((done.weights["norm.running_mean"] != 0).all())
     assert done.weights["norm.num_batches_tracked"].tolist() == [6, 6, 6]
 
@@ -215,10 +217,10 @@ def test_training_ends_when_the_last_bars_say_so():
         patience=4,
         judge_every=10,
     )
-    for network, engine in ((learn.networks.MLP(), "stacked"), (lambda: Wide(), "single")):
-        learner = learn.Learner(network, ensemble=2, training=config)
+    for engine in ("vmap", "sequential"):
+        how = dataclasses.replace(config, engine=engine)
+        learner = learn.Learner(lambda: Wide(), ensemble=2, training=how)
         history = learner.fit(data, np.arange(290)).history
-        assert history.engine == engine
         used = np.isfinite(history.loss).sum(axis=1)
         assert (used < 2000).all(), used
         assert np.nanargmin(history.validation, axis=1).max() < history.validation.shape[1] - 1
@@ -258,7 +260,7 @@ def test_a_loss_that_is_not_finite_stops_by_name():
 
     judged = learn.TrainingConfig(steps=40, validation=0.2, patience=1, judge_every=1)
     for training in (QUICK, judged):
-        with pytest.raises(DataError, match=r"the loss of member 0 is (nan|inf) at step 0"):
+        with pytest.raises(DataError, match=r"member 0 of fold 0 is (nan|inf) at step 0"):
             fitted(Exploding, training=training)
 
 

@@ -21,7 +21,7 @@ from gpuquant import features, learn, serialize, sizing, splits
 from gpuquant.errors import DataError, DiskError, GpuquantError, InputError
 from gpuquant.features.base import Feature
 from gpuquant.learn import checkpoint
-from gpuquant.learn.optimise import TrainingConfig
+from gpuquant.learn.config import TrainingConfig
 from gpuquant.portfolio import snapshot
 from gpuquant.portfolio.trained import WALK_FORWARD
 from tests.conftest import ROOT

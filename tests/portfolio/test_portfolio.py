@@ -7,7 +7,7 @@ import pytest
 import gpuquant as gq
 from gpuquant import costs, learn, sizing, splits
 from gpuquant.errors import DataError, GpuquantError, InputError, NameUnknown
-from gpuquant.learn.optimise import TrainingConfig
+from gpuquant.learn.config import TrainingConfig
 from gpuquant.portfolio.risk import Risk
 
 MARKET = gq.Market(

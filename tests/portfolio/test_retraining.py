@@ -20,27 +20,33 @@ def panel(bars):
     return gq.Panel(np.exp(np.cumsum(moves, axis=0))[:bars], dates[:bars], ASSETS)
 
 
-def strategy(**how):
-    learner = learn.Learner(
-        learn.networks.MLP(hidden=8), ensemble=2, training=learn.TrainingConfig(steps=20), **how
-    )
+def strategy(engine="sequential", **how):
+    training = learn.TrainingConfig(steps=20, engine=engine)
+    learner = learn.Learner(learn.networks.MLP(hidden=8), ensemble=2, training=training, **how)
     return gq.Strategy([features.Reversal(1)], learner, sizing.Equal())
 
 
-@pytest.mark.parametrize("warm_start", [False, True])
-def test_retraining_is_training_with_all_prices(warm_start):
-    """In the middle of a fold, whose model is there, and at its end."""
-    whole = strategy(warm_start=warm_start).train(panel(600), splits=WALK)
+@pytest.mark.parametrize(
+    ("warm_start", "engine"), [(False, "sequential"), (True, "sequential"), (False, "vmap")]
+)
+def test_retraining_is_training_with_all_prices(warm_start, engine):
+    """In the middle of a fold, whose model is there, and at its end: to the bit where each member
+    trains by itself, up to rounding where the members of other folds share its program.
+    """
+    how, far = {"warm_start": warm_start, "engine": engine}, 1e-4 * (engine == "vmap")
+    whole = strategy(**how).train(panel(600), splits=WALK)
     for bars in (430, 450):
-        grown = strategy(warm_start=warm_start).train(panel(bars), splits=WALK)
+        grown = strategy(**how).train(panel(bars), splits=WALK)
         count = len(grown.trained.states)
         assert count < len(whole.trained.states)
         grown = grown.retrain(panel(600), splits=WALK)
-        np.testing.assert_array_equal(grown.trained.forecast.values, whole.trained.forecast.values)
-        assert grown.trained.ic == whole.trained.ic
+        np.testing.assert_allclose(
+            grown.trained.forecast.values, whole.trained.forecast.values, rtol=far, atol=far
+        )
+        assert grown.trained.ic == pytest.approx(whole.trained.ic, rel=far, abs=far)
         for one, other in zip(grown.trained.states, whole.trained.states, strict=True):
             for name, value in one.weights.items():
-                assert (value == other.weights[name]).all(), name
+                assert float((value - other.weights[name]).abs().max()) <= far, name
 
 
 def test_what_was_forecast_stays():

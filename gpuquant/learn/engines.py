@@ -1,0 +1,227 @@
+"""Engines: how the members of an ensemble run, which a short measurement decides.
+
+Members that run as one program share the cost of starting each operation, which is most of a small
+network's step; members one after the other keep their numbers in the cache, which is most of a
+large one's. What they learn is the same up to rounding.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+import warnings
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from gpuquant.compiler.cache import cached_bytes
+from gpuquant.errors import DataError, InputError
+from gpuquant.learn import members
+from gpuquant.learn.accelerator import free_memory, synchronize
+from gpuquant.learn.batching import Batch
+from gpuquant.learn.graphs import Recorded
+from gpuquant.learn.jobs import Job, Member, Work
+from gpuquant.learn.optimise import Training
+
+SHORT = 20  # steps of a training that is over before a measurement would be
+ROUNDS = 3
+WORSE = 1.3  # times the best so far, from which larger programs are not tried
+SHARE = 0.4  # of the free memory, for what is kept for gradients
+PROBED = 64  # days of a batch whose memory is measured
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How members run.
+
+    Parameters
+    ----------
+    kind : str
+        sequential, vmap, compiled or cuda_graph.
+    together : int
+        Members of a program.
+    most : int, optional
+        Days of a batch that pass the network at once.
+    """
+
+    kind: str
+    together: int = 1
+    most: int | None = None
+
+    def __str__(self) -> str:
+        name = f"{self.kind} of {self.together}" if self.together > 1 else self.kind
+        return name if self.most is None else f"{name}, {self.most} days at once"
+
+    def groups(self, work: Work) -> list[list[Member]]:
+        """The members of each program: those of one shape, in order."""
+        result: list[list[Member]] = []
+        for one in work.members:
+            full = not result or len(result[-1]) == self.together
+            if full or work.shape(result[-1][0]) != work.shape(one):
+                result.append([])
+            result[-1].append(one)
+        return result
+
+    def training(self, job: Job) -> Training:
+        """The training of a job."""
+        if self.kind == "compiled":
+            return Training(job.program, torch.compile(job.losses), job.work.config)
+        kind = Recorded if self.kind == "cuda_graph" else Training
+        return kind(job.program, job.losses, job.work.config)
+
+
+def choose(work: Work) -> Engine:
+    """The engine that the configuration names, or the fastest.
+
+    Raises
+    ------
+    InputError
+        The network cannot run as the engine that is named.
+    DataError
+        One window takes more than there is of memory.
+    """
+    wanted, total = work.config.engine, len(work.members)
+    network = work.tasks[0].make(0)
+    room, days = _room(work)
+    most = work.config.microbatch
+    if most is None and room < 1.0:
+        most = max(1, int(room * days))
+    able = total > 1 and members.perhaps_stackable(network) and _together(work)
+    if wanted in ("vmap", "cuda_graph"):
+        if not able:
+            raise InputError(
+                f"engine = {wanted!r}: {total} members of {type(network).__name__} do not run as "
+                "one program; engine='auto' or 'sequential' does"
+            )
+        return Engine(wanted, total, most)
+    sizes = [size for size in _sizes(work) if size <= room]
+    if wanted != "auto" or not able or not sizes:
+        return Engine("sequential" if wanted == "auto" else wanted, 1, most)
+    if work.config.steps < SHORT:
+        together = max(size for size in sizes if size <= work.count or size == sizes[0])
+        return Engine("vmap", together, most)
+    found = cached_bytes("engine", lambda: _measured(work, sizes).encode(), *_key(work, sizes))
+    return Engine(**json.loads(found), most=most)
+
+
+def _key(work: Work, sizes: list[int]) -> list[str]:
+    """What decides which engine is the fastest."""
+    config, device = work.config, torch.device(work.device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    return [
+        f"torch {torch.__version__} on {device.type} {name} with {torch.get_num_threads()} threads",
+        _shown(work.tasks[0].make(0)),
+        f"{work.loss!r} {[work.shape(one) for one in work.members[:: work.count]]}",
+        f"{len(work.tasks)} x {work.count} members, {sizes} at once",
+        f"windows of {work.bars} x {work.resident.features.shape[2]}",
+        f"{config.precision} {config.microbatch} {config.max_grad_norm is None}",
+    ]
+
+
+def _shown(network: nn.Module) -> str:
+    """What tells networks apart by their speed: their modules and the shapes of their weights."""
+    return f"{network!r} {[tuple(p.shape) for p in network.parameters()]}"
+
+
+def _measured(work: Work, sizes: list[int]) -> str:
+    """The fastest engine, as JSON."""
+    best = Engine("sequential")
+    least = seconds(work, best)
+    kinds = ("vmap", "cuda_graph") if work.device.startswith("cuda") else ("vmap",)
+    for kind in kinds:
+        for together in sizes:
+            engine = Engine(kind, together)
+            try:
+                took = seconds(work, engine)
+            except RuntimeError:  # too little memory, or no recording of the network
+                break
+            if took < least:
+                best, least = engine, took
+            elif took > WORSE * least:
+                break
+    return json.dumps({"kind": best.kind, "together": best.together})
+
+
+def _sizes(work: Work) -> list[int]:
+    """Members of a program that are tried: powers of two, a fold's, and all."""
+    total = len(work.members)
+    powers = {1 << k for k in range(1, total.bit_length())}
+    return sorted(size for size in powers | {work.count, total} if 1 < size <= total)
+
+
+def seconds(work: Work, engine: Engine) -> float:
+    """Seconds of a step for each member, batches included."""
+    group = engine.groups(work)[0]
+    with members.seeded(work.seed(group[0]), work.device):
+        job = Job(work, group, engine.together > 1, engine.most or work.config.microbatch)
+        training, batches = engine.training(job), job.stream(0)
+        took = []
+        for _ in range(min(ROUNDS + 1, work.config.steps)):
+            synchronize(work.device)
+            start = time.perf_counter()
+            training.step(next(batches))
+            synchronize(work.device)
+            took.append(time.perf_counter() - start)
+    return min(took[1:] or took) / len(group)
+
+
+def _together(work: Work) -> bool:
+    """Whether two members as one program say what each says by itself."""
+    pair = work.members[:2]
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("error")
+            work = replace(work, config=replace(work.config, precision="float32"))
+            job = Job(work, pair, together=True)
+            batch = next(job.stream(0))
+            both = job.outputs(batch)
+            for k, one in enumerate(pair):
+                alone = Job(work, [one], together=False)
+                said = alone.outputs(next(alone.stream(0)))
+                if not torch.allclose(both[k], said[0], rtol=1e-3, atol=1e-4):
+                    return False
+    except (RuntimeError, Warning, TypeError, ValueError, NotImplementedError):
+        return False
+    return True
+
+
+def _room(work: Work) -> tuple[float, int]:
+    """How many members' whole batches fit at once into a share of the free memory, with what is
+    kept of them for their gradients; and the days of a batch.
+    """
+    job = Job(work, work.members[:1], together=False)
+    batch = next(job.stream(0))
+    days = batch.windows.shape[1] * (1 if work.across else batch.windows.shape[2])
+    free = free_memory(work.device)
+    if free is None or not job.program.parameters:
+        return math.inf, days
+    seen = min(days, PROBED)
+    each = _kept(job, batch, seen) / seen
+    if SHARE * free < each:
+        raise DataError(
+            f"training: one window of {type(job.program.network).__name__} keeps "
+            f"{each / 2**20:,.0f} MiB for its gradient: more than {SHARE:.0%} of the free memory, "
+            f"{free / 2**20:,.0f} MiB"
+        )
+    return SHARE * free / (each * days), days
+
+
+def _kept(job: Job, batch: Batch, days: int) -> int:
+    """Bytes that a network keeps for the gradient of so many days of a batch."""
+    windows, known = batch.windows, batch.known
+    if not job.work.across:
+        windows, known = windows.flatten(1, 2)[:, :, None], known.flatten(1)[:, :, None]
+    held: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), job.autocast:
+        job.program.forward(windows[:, :days].clone(), known[:, :days].clone())
+    own = {p.untyped_storage().data_ptr() for p in job.program.parameters}
+    return sum(size for at, size in held.items() if at not in own) or 1

@@ -1,0 +1,145 @@
+"""How a learner's folds are fitted: what each needs, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpuquant.errors import InputError
+from gpuquant.learn import estimators, members, train
+from gpuquant.learn.config import History
+from gpuquant.learn.fitted import Fitted
+from gpuquant.learn.forecasting import Forecaster
+from gpuquant.learn.jobs import Task, Work
+from gpuquant.learn.losses.base import several
+from gpuquant.learn.windows import Resident, Samples, Standardizer, Windows
+from gpuquant.shown import identity
+
+if TYPE_CHECKING:
+    from gpuquant.learn.learner import Learner
+
+# seeds of one learner's seed, and of one fold: no two members have the same, up to 990 folds of
+# 1,009 members
+MEMBERS = 1_000_003
+FOLDS = 1_009
+TYPICAL_ROWS = 64  # training bars from which the typical size of a forecast is taken
+
+
+def fit(
+    learner: Learner,
+    samples: Samples,
+    folds: Sequence[np.ndarray],
+    first: int,
+    cost: float,
+    device: str,
+    start: Fitted | None,
+    beside: train.Aside,
+) -> list[Fitted]:
+    """The models of folds; see `Learner.fit_folds`."""
+    labels = _labels(learner, samples)
+    resident = samples.on(device)
+    scales = [Standardizer.of(resident, rows) for rows in folds]
+    rows = [one[one < len(labels) - learner.label_horizon] for one in folds]
+    seeds = [learner.seed * MEMBERS + (first + k) * FOLDS for k in range(len(folds))]
+    if not learner.is_network:
+        windows = [Windows(resident, scale, learner.window) for scale in scales]
+        return estimators.fit(
+            learner.estimator, windows, samples, rows, seeds, learner.ensemble, beside.tick
+        )
+    loss = several(learner.loss, learner.count).charged(cost)
+    shape = (learner.window, resident.features.shape[2])
+    begin = _start(learner, start, shape)
+    tasks = [
+        Task(
+            first + k,
+            rows[k],
+            scales[k],
+            _deviation(labels[rows[k]]) if loss.standardise else np.ones(learner.count),
+            seeds[k],
+            partial(members.numbered, learner.estimator, shape, seeds[k], begin),
+        )
+        for k in range(len(folds))
+    ]
+    what = {
+        "learner": identity(learner.describe()),
+        "samples": resident.digest if beside.checkpoints else "",
+        "cost": str(cost),
+        "folds": identity([first, *rows]),
+        "start": identity(begin),
+    }
+    span = learner.label_horizon
+    work = Work(tasks, resident, learner.window, learner.ensemble, loss, learner.training, span)
+    told = train.fit(work, what, beside)
+    return [
+        _fitted(learner, task, resident, weights, history)
+        for task, (weights, history) in zip(tasks, told, strict=True)
+    ]
+
+
+def _fitted(
+    learner: Learner,
+    task: Task,
+    resident: Resident,
+    weights: dict[str, Tensor],
+    history: History,
+) -> Fitted:
+    """The model of a fold: its weights, and the size of its forecasts."""
+    rows, windows = task.rows, Windows(resident, task.scale, learner.window)
+    some = rows[np.linspace(0, len(rows) - 1, min(TYPICAL_ROWS, len(rows))).astype(int)]
+    sizes = []
+    for label in range(learner.count):
+        loss = several(learner.loss, learner.count, label)
+        told = Forecaster.of(learner.estimator, weights, windows, loss).predict(some)
+        sizes.append(loss.typical(told[torch.isfinite(told)]))
+    both = np.column_stack([sizes, task.unit])
+    return Fitted(
+        task.scale,
+        weights=weights,
+        size=float(both[0, 0]),
+        unit=float(both[0, 1]),
+        history=history,
+        others=both[1:],
+    )
+
+
+def _start(
+    learner: Learner, start: Fitted | None, shape: tuple[int, int]
+) -> dict[str, Tensor] | None:
+    """The weights to begin with, which must be of this learner's networks."""
+    if start is None:
+        return None
+    if start.weights is None:
+        raise InputError("start: has no weights of networks")
+    members.fitting(
+        lambda: members.member(learner.estimator, shape, learner.seed),
+        start.weights,
+        learner.ensemble,
+        "start",
+    )
+    return start.weights
+
+
+def _labels(learner: Learner, samples: Samples) -> np.ndarray:
+    """The labels of samples, as many as the target has."""
+    first, labels = samples.first_label, samples.labels
+    given = 1 if labels is None or labels.ndim == 2 else labels.shape[2]
+    if given != learner.count:
+        raise InputError(f"samples have {given} labels, the learner's target {learner.count}")
+    if given > 1 and not learner.is_network:
+        raise InputError(
+            f"estimator = {type(learner.estimator).__name__}: several labels need a network"
+        )
+    return first if labels is None else labels
+
+
+def _deviation(values: np.ndarray) -> np.ndarray:
+    """The deviation of each label's finite values, or 1.0."""
+    each = values[..., None] if values.ndim == 2 else values
+    finite = [one[np.isfinite(one)] for one in np.moveaxis(each, 2, 0)]
+    sizes = np.array([one.std() if one.size else 0.0 for one in finite])
+    return np.where(sizes > 0.0, sizes, 1.0)

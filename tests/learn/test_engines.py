@@ -1,0 +1,311 @@
+"""Engines: whatever runs the members, they learn the same; the fastest is chosen and named."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from gpuquant import learn
+from gpuquant.errors import DataError, InputError
+from gpuquant.family import names
+from gpuquant.learn import draws, engines, members
+from gpuquant.learn.batching import Batches, Choices
+from gpuquant.learn.losses.base import find
+from gpuquant.learn.windows import Standardizer, Windows
+
+NETWORKS = sorted(names("gpuquant.learn.networks"))
+TOGETHER = [n for n in NETWORKS if members.stackable(getattr(learn.networks, n))]
+LEARNER = {}  # by the history of what it has learnt
+FOLDS = [np.arange(20, 120), np.arange(20, 170), np.arange(60, 200)]
+
+
+def small(name):
+    sizes = {"MLP": {"hidden": 8}, "TCN": {"channels": 8}}
+    return getattr(learn.networks, name)(**sizes.get(name, {"width": 8, "heads": 2}))
+
+
+def samples(bars=220, assets=5, columns=3, weights=False, seed=0):
+    draw = np.random.default_rng(seed)
+    features = draw.normal(size=(bars, assets, columns))
+    features[:10, 3] = np.nan
+    labels = 0.01 * (features[..., 0] + draw.normal(size=(bars, assets)))
+    labels[50:60, 1] = np.nan
+    given = draw.uniform(0.5, 2.0, size=labels.shape) if weights else None
+    return learn.Samples(features, labels, given)
+
+
+def states(network, engine, data=None, folds=FOLDS, loss="mse", window=3, **how):
+    """The models of all folds, by an engine."""
+    config = learn.TrainingConfig(
+        **{"steps": 12, "batch_windows": 60, "sequence_length": 6, "weight_decay": 0.01, **how},
+        engine=engine,
+    )
+    learner = learn.Learner(network, loss=loss, ensemble=3, window=window, training=config)
+    result = learner.fit_folds(samples() if data is None else data, folds)
+    LEARNER.update({id(one.history): learner for one in result})
+    return result
+
+
+def same(first, second, data=None, rtol=2e-3):
+    """How their losses went, and what they say of assets above the mean of a bar, up to rounding.
+    Weights are not compared: one whose gradient is but rounding moves by a learning rate, too.
+    """
+    data = samples() if data is None else data
+    rows = np.arange(20, 220)
+    for one, two in zip(first, second, strict=True):
+        np.testing.assert_allclose(one.history.loss, two.history.loss, rtol=rtol, atol=rtol / 2)
+        both = [LEARNER[id(state.history)].predict(state, data, rows) for state in (one, two)]
+        known = np.isfinite(both[0])
+        np.testing.assert_array_equal(known, np.isfinite(both[1]))
+        above = [values - np.nanmean(values, axis=1, keepdims=True) for values in both]
+        np.testing.assert_allclose(above[0][known], above[1][known], atol=10 * rtol)
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_seeds_and_folds_as_one_program_are_each_alone(name):
+    together = states(small(name), "vmap", max_grad_norm=0.1)
+    same(together, states(small(name), "sequential", max_grad_norm=0.1))
+    assert [one.history.engine for one in together] == ["vmap of 9"] * 3
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("loss", ["mse", "sharpe", "ic"])
+def test_losses_and_weights_agree(loss, weights):
+    data = samples(weights=weights)
+    how = {"data": data, "loss": loss, "learning_rate": 1e-3}
+    same(*(states(small("MLP"), engine, **how) for engine in ("vmap", "sequential")), data=data)
+
+
+def test_all_folds_are_those_of_one_fit_each():
+    data = samples()
+    config = learn.TrainingConfig(steps=12, batch_windows=60, engine="sequential")
+    learner = learn.Learner(small("MLP"), ensemble=2, training=config)
+    for k, state in enumerate(learner.fit_folds(data, FOLDS, first=4)):
+        alone = learner.fit(data, FOLDS[k], fold=4 + k)
+        for key, value in state.weights.items():
+            assert torch.equal(value, alone.weights[key])
+
+
+def test_members_have_their_own_batches_and_patience():
+    """Judged members end when each by itself would: by its own best and its own patience."""
+    data = samples(columns=8)
+    how = {
+        "data": data,
+        "steps": 200,
+        "learning_rate": 3e-2,
+        "weight_decay": 0.0,
+        "validation": 0.3,
+        "patience": 2,
+        "judge_every": 5,
+    }
+    both = [states(small("MLP"), engine, **how) for engine in ("vmap", "sequential")]
+    used = [np.concatenate([np.isfinite(one.history.loss).sum(1) for one in each]) for each in both]
+    assert len(set(used[1].tolist())) > 2, used
+    np.testing.assert_array_equal(used[0], used[1])
+    same(*both, data=data, rtol=2e-2)
+    first = both[1][0].history.loss[:, 0]
+    assert len(set(first.tolist())) == 3
+
+
+class Plain(torch.nn.Module):
+    """A caller's network, which says nothing of itself."""
+
+    def __init__(self, dropout=0.0):
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Flatten(),
+            torch.nn.Linear(9, 8),
+            torch.nn.ReLU(),
+            torch.nn.Dropout(dropout) if dropout else torch.nn.Identity(),
+            torch.nn.Linear(8, 1),
+        )
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class Recurrent(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.out = torch.nn.GRU(3, 4, batch_first=True), torch.nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.out(self.layer(x)[0][:, -1])
+
+
+def test_a_callers_network_runs_as_one_program_where_a_trial_shows_that_it_can():
+    same(states(Plain, "vmap"), states(Plain, "sequential"))
+    for network in (lambda: Plain(0.5), Recurrent):
+        auto = states(network, "auto")
+        assert auto[0].history.engine == "sequential"
+        same(auto, states(network, "sequential"))
+        with pytest.raises(InputError, match="do not run as one program"):
+            states(network, "vmap")
+
+
+@pytest.mark.parametrize("name", ["MLP", "LSTM", "CrossSection"])
+@pytest.mark.parametrize("loss", ["mse", "sharpe"])
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(name, loss):
+    """Of a loss of all outputs, too, which is no mean of those of its parts."""
+    network = small(name) if name != "LSTM" else learn.networks.LSTM(hidden=8)
+    whole = states(network, "sequential", loss=loss, learning_rate=1e-3)
+    parts = states(network, "sequential", loss=loss, learning_rate=1e-3, microbatch=7)
+    same(whole, parts)
+    assert parts[0].history.engine == "sequential, 7 days at once"
+
+
+def test_a_recorded_step_is_the_step():
+    """What a GPU records, run again on the same places, trains as ever."""
+    same(
+        states(small("MLP"), "cuda_graph", max_grad_norm=0.1),
+        states(small("MLP"), "vmap", max_grad_norm=0.1),
+    )
+
+
+def test_half_precision_is_near():
+    full, half = (states(small("MLP"), "vmap", precision=p) for p in ("float32", "bfloat16"))
+    assert all(value.dtype == torch.float32 for value in half[0].weights.values())
+    np.testing.assert_allclose(half[0].history.loss, full[0].history.loss, rtol=0.05)
+    assert not np.array_equal(half[0].history.loss, full[0].history.loss)
+
+
+@pytest.mark.parametrize("fastest", ["sequential", "vmap of 4", "vmap of 9"])
+def test_the_fastest_is_chosen_once(fastest, monkeypatch, tmp_path):
+    """By what was measured; a second training takes the choice from the disk."""
+    monkeypatch.setenv("GPUQUANT_CACHE", str(tmp_path))
+    asked = []
+
+    def seconds(work, engine):
+        asked.append(str(engine))
+        return 1.0 if str(engine) == fastest else 1.2
+
+    monkeypatch.setattr(engines, "seconds", seconds)
+    first = states(small("MLP"), "auto", steps=20)
+    assert asked == ["sequential", "vmap of 2", "vmap of 3", "vmap of 4", "vmap of 8", "vmap of 9"]
+    assert first[0].history.engine == fastest
+    asked.clear()
+    second = states(small("MLP"), "auto", steps=20)
+    assert not asked
+    for one, two in zip(first, second, strict=True):
+        assert all(torch.equal(v, two.weights[k]) for k, v in one.weights.items())
+
+
+def test_larger_programs_are_not_tried_where_they_are_much_slower(monkeypatch, tmp_path):
+    monkeypatch.setenv("GPUQUANT_CACHE", str(tmp_path))
+    asked = []
+
+    def seconds(work, engine):
+        asked.append(engine.together)
+        return float(engine.together)
+
+    monkeypatch.setattr(engines, "seconds", seconds)
+    assert states(small("MLP"), "auto", steps=20)[0].history.engine == "sequential"
+    assert asked == [1, 2]
+
+
+def test_memory_decides_how_much_passes_at_once(monkeypatch):
+    """What is kept for the gradient is measured; where it is too much, parts of a batch pass one
+    after the other, and where one window is too much, training says so.
+    """
+    whole = states(small("MLP"), "sequential")
+    monkeypatch.setattr(engines, "free_memory", lambda device: 5_000)
+    short = states(small("MLP"), "auto")
+    assert short[0].history.engine.startswith("sequential, ")
+    assert 1 < int(short[0].history.engine.split()[1]) < 60
+    same(whole, short)
+    monkeypatch.setattr(engines, "free_memory", lambda device: 200)
+    with pytest.raises(DataError, match=r"one window of MLP keeps 0 MiB for its gradient: more"):
+        states(small("MLP"), "auto")
+
+
+def test_what_is_kept_is_what_autograd_keeps():
+    """A linear layer keeps its input, a rectifier its output: 32 bits each."""
+    config = learn.TrainingConfig(batch_windows=64)
+    learner = learn.Learner(learn.networks.MLP(hidden=8), window=3, training=config)
+    caught = []
+    real = engines._room
+
+    def room(work):
+        caught.append(work)
+        return real(work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "_room", room)
+        learner.fit(samples(), FOLDS[1])
+    job = engines.Job(caught[0], caught[0].members[:1], together=False)
+    kept = engines._kept(job, next(job.stream(0)), 64)
+    assert kept == 64 * 4 * (9 + 8 + 8)
+
+
+def test_draws_are_functions_of_seed_step_and_place():
+    """By the mixing function of Steele, Lea and Flood, in whole numbers of Python."""
+
+    def mixed(z):
+        z &= (1 << 64) - 1
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & ((1 << 64) - 1)
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & ((1 << 64) - 1)
+        return z ^ (z >> 31)
+
+    golden = 0x9E3779B97F4A7C15
+    seeds, steps = torch.tensor([0, 7, 2**40, -3]), torch.tensor([0, 5, 10**6])
+    words = draws.words(seeds, steps, 50)
+    for (k, step), (n, seed) in itertools.product(enumerate(steps), enumerate(seeds)):
+        for place in (0, 1, 49):
+            start = mixed(mixed(int(seed) + golden) + (int(step) + 1) * golden)
+            expected = mixed(start + (place + 1) * golden) >> 32
+            assert int(words[k, n, place]) == expected
+    assert torch.equal(words[1:], draws.words(seeds, steps[1:], 50))
+    below = torch.tensor([1, 10, 1 << 31, 3])
+    found = draws.indices(seeds, torch.arange(400), 100, below)
+    assert bool((found < below[:, None]).all()) and bool((found >= 0).all())
+    counts = torch.bincount(found[:, 1].flatten(), minlength=10).double()
+    chi2 = float(((counts - 4000) ** 2 / 4000).sum())
+    assert chi2 < 27.9, counts  # the 99.9 % point of nine degrees of freedom
+    u = draws.uniforms(seeds, torch.arange(400), 100)[:, 0].flatten()
+    assert abs(float(u.mean()) - 0.5) < 4 / np.sqrt(12 * len(u))
+
+
+def test_a_choice_comes_as_often_as_its_weight_says():
+    data = samples(weights=True)
+    resident = data.on("cpu")
+    windows = Windows(resident, Standardizer.of(resident, FOLDS[0]), 1)
+    fold = Choices.of(windows, FOLDS[0], "windows", 1000, 1)
+    stream = Batches(windows, [fold, fold]).stream([1, 2])
+    counts = torch.zeros(2, resident.labels.numel())
+    for batch in itertools.islice(stream, 200):
+        at = (batch.assets * resident.labels.shape[1] + batch.bars).flatten(1)
+        for k in range(2):
+            counts[k] += torch.bincount(at[k], minlength=counts.shape[1])
+    weights = (resident.weights * resident.labelled).flatten()
+    mask = counts.sum(0) > 0
+    expected = 200_000 * weights[mask] / weights[mask].sum()
+    for k in range(2):
+        z = (counts[k][mask] - expected) / expected.sqrt()
+        assert float(z.abs().max()) < 5.0
+    assert not torch.equal(counts[0], counts[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [("engine", "fast", "sequential"), ("precision", "half", "bfloat16"), ("microbatch", 0, "1")],
+)
+def test_settings_are_checked(name, value, allowed):
+    with pytest.raises(InputError, match=f"TrainingConfig {name} = .*{allowed}"):
+        learn.TrainingConfig(**{name: value})
+
+
+def test_the_engine_is_no_part_of_what_was_built():
+    one = learn.Learner(learn.networks.MLP())
+    two = dataclasses.replace(one, training=learn.TrainingConfig(engine="vmap", microbatch=5))
+    half = dataclasses.replace(one, training=learn.TrainingConfig(precision="bfloat16"))
+    assert one.describe() == two.describe() != half.describe()
+
+
+def test_losses_of_the_callers_see_each_member():
+    def loss(outputs, labels, mask):
+        return ((outputs - 100 * labels)[mask] ** 2).mean()
+
+    same(*(states(small("MLP"), engine, loss=loss) for engine in ("vmap", "sequential")))
+    assert not find(loss).vectorised
