@@ -10,11 +10,93 @@ import importlib.util
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gpuquant.errors import InputError
+from gpuquant.shown import Shown
+
 RAPL = Path("/sys/class/powercap")
+JOULES_PER_KWH = 3.6e6
+
+
+@dataclass(frozen=True)
+class Rates(Shown):
+    """What a machine costs its user.
+
+    Parameters
+    ----------
+    per_hour : float
+        Currency units for an hour of the machine.
+    per_kwh : float
+        Currency units for a kilowatt-hour that was measured.
+    grams_per_kwh : float
+        Of CO2, in the electricity.
+
+    Examples
+    --------
+    >>> from gpuquant.meter import Rates, Usage
+    >>> used = Usage(seconds=7200.0, host=3.6e6, gpu=None, source="rapl", device="cpu")
+    >>> used.cost(Rates(per_hour=0.5, per_kwh=0.2, grams_per_kwh=300.0))
+    {'money': 1.2, 'co2_grams': 300.0}
+    """
+
+    per_hour: float = 0.0
+    per_kwh: float = 0.0
+    grams_per_kwh: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not 0 <= value < inf
+            ):
+                raise InputError(f"Rates {name} = {value!r}: must be finite and >= 0")
+
+
+@dataclass(frozen=True)
+class Usage(Shown):
+    """What work took of a machine.
+
+    Attributes
+    ----------
+    seconds : float
+    host, gpu : float or None
+        Joules; None where they cannot be read.
+    source : str
+        Where the joules were read; see `Meter.source`.
+    device : str
+        Where the work ran, and why there.
+    """
+
+    seconds: float
+    host: float | None
+    gpu: float | None
+    source: str
+    device: str
+
+    @property
+    def joules(self) -> float | None:
+        """The sum of what was read; None where nothing was."""
+        known = [one for one in (self.host, self.gpu) if one is not None]
+        return sum(known) if known else None
+
+    def cost(self, rates: Rates) -> dict[str, float | None]:
+        """Money and grams of CO2. Where energy cannot be read but has a rate, they are None."""
+        kwh = None if self.joules is None else self.joules / JOULES_PER_KWH
+
+        def of_energy(rate: float) -> float | None:
+            return 0.0 if rate == 0.0 else None if kwh is None else rate * kwh
+
+        energy = of_energy(rates.per_kwh)
+        hours = self.seconds / 3600.0 * rates.per_hour
+        return {
+            "money": None if energy is None else hours + energy,
+            "co2_grams": of_energy(rates.grams_per_kwh),
+        }
 
 
 @dataclass
@@ -68,6 +150,11 @@ class Meter:
         """
         known = {"rapl": self.host, "nvml": self.gpu}
         return " + ".join(name for name, one in known.items() if one is not None) or "unreadable"
+
+    def usage(self) -> Usage:
+        """What the block took."""
+        name = "" if self.device is None else self.device.name
+        return Usage(self.seconds, self.host, self.gpu, self.source, name)
 
     def meta(self) -> dict[str, Any]:
         """The figures by name, for a result's `meta`."""

@@ -7,6 +7,7 @@ import pytest
 
 from gpuquant import meter
 from gpuquant.device.device import Device
+from gpuquant.errors import InputError
 from gpuquant.meter import Meter
 
 
@@ -73,3 +74,23 @@ def test_a_counter_that_goes_is_no_figure(counters, tmp_path):
     with Meter() as one:
         (tmp_path / "intel-rapl:1" / "energy_uj").write_text("not a number")
     assert one.joules is None and one.source == "unreadable"
+
+
+def test_what_work_costs_by_the_callers_rates(counters):
+    with Meter(Device("cpu")) as one:
+        counters(460.0, 990.0)
+    used = one.usage()
+    assert (used.joules, used.gpu, used.device) == (pytest.approx(360.0), None, "cpu")
+    rates = meter.Rates(per_hour=3600.0, per_kwh=10_000.0, grams_per_kwh=1e6)
+    cost = used.cost(rates)
+    assert cost["money"] == pytest.approx(used.seconds + 1.0)
+    assert cost["co2_grams"] == pytest.approx(100.0)
+
+
+def test_energy_that_cannot_be_read_costs_nobody_knows_what():
+    used = meter.Usage(3600.0, None, None, "unreadable", "cpu")
+    assert used.cost(meter.Rates(per_hour=2.0)) == {"money": 2.0, "co2_grams": 0.0}
+    unknown = used.cost(meter.Rates(per_hour=2.0, per_kwh=0.3, grams_per_kwh=300.0))
+    assert unknown == {"money": None, "co2_grams": None}
+    with pytest.raises(InputError, match=r"Rates per_kwh = -1: must be finite and >= 0"):
+        meter.Rates(per_kwh=-1)

@@ -11,6 +11,7 @@ _NAMES = {
     "load": "gpuquant.learn.saved",
     "save": "gpuquant.learn.saved",
     "Surrogate": "gpuquant.learn.surrogate",
+    "Checkpoints": "gpuquant.learn.resume",
     "Ridge": "gpuquant.learn.ridge",
     "batches": "gpuquant.learn.batching",
     "Samples": "gpuquant.learn.windows",

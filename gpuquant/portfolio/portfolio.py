@@ -85,15 +85,15 @@ class Portfolio(Shown):
         ledger: Any = None,
         device: Any = "auto",
         progress: bool | None = None,
+        checkpoint: Any = None,
     ) -> Portfolio:
         """The portfolio with its strategy trained; see `Strategy.train`."""
         name, strategy = self._strategy()
         book = (
             None if ledger is None else ledger if isinstance(ledger, TrialLog) else TrialLog(ledger)
         )
-        trained = strategy.train(
-            prices, splits=splits, costs=costs, ledger=book, device=device, progress=progress
-        )
+        how = {"device": device, "progress": progress, "checkpoint": checkpoint}
+        trained = strategy.train(prices, splits=splits, costs=costs, ledger=book, **how)
         return Portfolio({**self.positions, name: trained}, book)
 
     def retrain(
@@ -104,12 +104,12 @@ class Portfolio(Shown):
         costs: Cost | None = None,
         device: Any = "auto",
         progress: bool | None = None,
+        checkpoint: Any = None,
     ) -> Portfolio:
         """The portfolio with the models of the folds that are new; see `Strategy.retrain`."""
         name, strategy = self._strategy()
-        trained = strategy.retrain(
-            prices, splits=splits, costs=costs, device=device, progress=progress
-        )
+        how = {"device": device, "progress": progress, "checkpoint": checkpoint}
+        trained = strategy.retrain(prices, splits=splits, costs=costs, **how)
         return Portfolio({**self.positions, name: trained}, self.ledger)
 
     def signals(self, prices: Any, *, device: Any = "auto") -> Signals:

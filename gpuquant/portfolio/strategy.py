@@ -73,6 +73,7 @@ class Strategy(Tunable, Shown):
         ledger: Any = None,
         device: str | Device = "auto",
         progress: bool | None = None,
+        checkpoint: Any = None,
     ) -> Strategy:
         """The strategy with its models: each fold trained on its past, forecasting its test dates.
 
@@ -87,8 +88,11 @@ class Strategy(Tunable, Shown):
             of sample.
         device : str
             Of features and networks.
+        checkpoint : path or learn.Checkpoints, optional
+            A folder that keeps the state of training once a minute: the same call after a crash
+            goes on from it, to the same weights bit for bit.
         """
-        course = Course(splits, costs, ledger, device, progress)
+        course = Course(splits, costs, ledger, device, progress, checkpoint)
         return training.train(self, prices, course)[0]
 
     def retrain(
@@ -99,11 +103,13 @@ class Strategy(Tunable, Shown):
         costs: Cost | None = None,
         device: str | Device = "auto",
         progress: bool | None = None,
+        checkpoint: Any = None,
     ) -> Strategy:
         """The strategy with the models of the folds that are new since its training, such as those
         of the months that have passed with `WalkForward(train="8Y", test="1M")`. Older models and
-        the forecasts that were made stay as they are; a learner with `warm_start` begins with the
-        weights of the last model. It is no new trial, and no log counts it.
+        the forecasts that were made stay as they are. The new ones are those of a training with all
+        prices, up to rounding (with `engine="sequential"` bit for bit); a learner with `warm_start`
+        begins with the weights of the last model. It is no new trial, and no log counts it.
 
         Parameters
         ----------
@@ -111,7 +117,7 @@ class Strategy(Tunable, Shown):
             All prices of the training, and newer ones.
         splits : WalkForward
             Those of the training.
-        costs, device
+        costs, device, checkpoint
             As in `train`.
 
         Raises
@@ -119,7 +125,7 @@ class Strategy(Tunable, Shown):
         DataError
             No date is new, or the folds are not those of the training.
         """
-        course = Course(splits, costs, None, device, progress)
+        course = Course(splits, costs, None, device, progress, checkpoint)
         return training.train(self, prices, course, self.fitted())[0]
 
     def set_params(self, **params: Any) -> Strategy:

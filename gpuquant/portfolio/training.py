@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from gpuquant.device import Device, resolve_device
 from gpuquant.errors import DataError, GpuquantError, InputError
 from gpuquant.features.table import FeatureTable
 from gpuquant.forecast import Forecast, information_coefficient, mean_information
+from gpuquant.meter import Meter
 from gpuquant.portfolio.trained import Trained, dates_of, sample_of
 from gpuquant.progress import bar
 from gpuquant.shown import Shown, identity
@@ -39,6 +39,7 @@ class Course(Shown):
     ledger: Any = None
     device: str | Device = "auto"
     progress: bool | None = None
+    checkpoint: Any = None
 
     def __post_init__(self) -> None:
         if not hasattr(self.splits, "folds"):
@@ -65,10 +66,10 @@ def train(
     where = torch_device(device)
     table = FeatureTable.of(strategy.features, panel, device)
     folds = folds_of(strategy, panel, course.splits, table)
-    start = time.perf_counter()
     samples = samples_of(table, panel, strategy.learner)
     states, made = ([], None) if before is None else _continued(before, panel, folds)
-    with bar(len(folds), "training", course.progress) as tick:
+    new = len(folds) - len(states)
+    with bar(len(folds), "training", course.progress) as tick, Meter(device) as meter:
         values, states = walk_forward(
             strategy.learner,
             samples,
@@ -77,10 +78,10 @@ def train(
             device=where,
             trained=states,
             tick=tick,
+            checkpoint=course.checkpoint,
         )
     if made is not None:  # what was forecast stays as it was
         values = np.where(np.arange(panel.bars)[:, None] <= made.rows[-1], made.values, values)
-    seconds = {**table.seconds, "training": time.perf_counter() - start}
     labels = samples.first_label
     trained = Trained(
         states,
@@ -89,7 +90,9 @@ def train(
         mean_information(values, labels, strategy.learner.label_horizon - 1),
         sample_of(folds),
         dates_of(folds, panel.dates),
-        seconds,
+        {**table.seconds, "training": meter.seconds},
+        meter.usage(),
+        new * getattr(strategy.learner, "ensemble", 1),
     )
     done = replace(strategy, trained=trained)
     return done, None if log is None else _recorded(done, panel, course, log)

@@ -5,7 +5,8 @@ import pytest
 
 import gpuquant as gq
 from gpuquant import features, learn, sizing, splits
-from gpuquant.errors import DataError, InputError
+from gpuquant.errors import DataError, InputError, NotTrained
+from gpuquant.meter import Rates
 
 WALK = splits.WalkForward(train=200, test=50)
 ASSETS = ("A", "B", "C", "D")
@@ -132,3 +133,25 @@ def test_a_saved_fund_is_retrained(tmp_path):
         grown.positions["signal"].trained.forecast.values,
         same.positions["signal"].trained.forecast.values,
     )
+
+
+def test_a_training_says_what_it_took_and_goes_on_from_its_checkpoint(tmp_path):
+    made = strategy().train(panel(450), splits=WALK, checkpoint=tmp_path / "kept")
+    count = len(made.trained.states)
+    assert made.trained.models == 2 * count
+    cost = made.trained.cost(Rates(per_hour=36.0, grams_per_kwh=100.0))
+    assert list(cost) == ["total", "per_model", "per_ic_point"]
+    assert cost.loc["money", "total"] == pytest.approx(0.01 * made.trained.usage.seconds)
+    seconds = cost.loc["seconds"]
+    assert seconds["total"] == made.trained.seconds["training"] > 0.0
+    assert seconds["per_model"] * 2 * count == pytest.approx(seconds["total"])
+    assert seconds["per_ic_point"] * made.trained.ic[0] / 0.01 == pytest.approx(seconds["total"])
+    if made.trained.usage.joules is None:
+        assert cost.attrs["joules_source"] == "unreadable" and cost.loc["joules"].isna().all()
+    again = strategy().train(panel(450), splits=WALK, checkpoint=tmp_path / "kept")
+    np.testing.assert_array_equal(again.trained.forecast.values, made.trained.forecast.values)
+    assert again.trained.seconds["training"] < made.trained.seconds["training"]
+    gq.Portfolio({"s": made}).save(tmp_path / "fund")
+    loaded = gq.Portfolio.load(tmp_path / "fund").positions["s"]
+    with pytest.raises(NotTrained, match="loaded: what their training took is not known"):
+        loaded.trained.cost()
