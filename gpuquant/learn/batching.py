@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from gpuquant.errors import DataError, unknown
-from gpuquant.learn.draws import indices, planned, uniforms
+from gpuquant.learn.draws import blocks, indices, uniforms
 from gpuquant.learn.windows import Resident, Samples, Standardizer, Windows
 
 KINDS = ("windows", "bars", "runs")
+AT_ONCE = 1 << 20  # places of windows that are drawn at once
 FEWEST_RUNS = 4  # a ratio of performance needs bars from several times
 
 
@@ -157,6 +158,11 @@ class Choices:
         """Folds of one shape fit into one batch."""
         return self.count, self.length
 
+    @property
+    def windows(self) -> int:
+        """Windows of a batch, about: where it takes all assets, runs times bars are counted."""
+        return self.count * self.length
+
 
 class Batches:
     """Draws batches for members whose folds have one shape.
@@ -197,8 +203,9 @@ class Batches:
         often as its weight says. Each member has its seed.
         """
         given = torch.tensor(seeds, device=self.device)
-        for at in planned(partial(self._draw, given), first, self.device):
-            yield self.take(at)
+        size = len(seeds) * self.first.windows
+        for at in blocks(partial(self._draw, given), first, AT_ONCE // size, self.device):
+            yield from self.take(at)
 
     def _draw(self, seeds: Tensor, steps: Tensor) -> Tensor:
         """The choices of steps, shape (steps, members, choices)."""
@@ -209,35 +216,42 @@ class Batches:
         at = [torch.searchsorted(chances, drawn * chances[-1]) for chances, drawn in each]
         return torch.minimum(torch.stack(at, 1), self.below[:, None] - 1)
 
-    def take(self, at: Tensor) -> Batch:
-        """The batch of these choices, shape (members, choices)."""
-        chosen, (members, count) = self.places[self.begin[:, None] + at].long(), at.shape
-        if self.first.kind == "windows":
+    def take(self, at: Tensor) -> Iterator[Batch]:
+        """The batches of these choices, shape (steps, members, choices). All but the windows is
+        looked up for all steps at once.
+        """
+        chosen, fold = self.places[self.begin[:, None] + at].long(), self.first
+        leading, every = at.shape[:2], len(self.usable)
+        if fold.kind == "windows":
             total = self.usable.shape[1]
             assets, ends = (chosen // total)[..., None], (chosen % total)[..., None]
-            shape: tuple[int, ...] = (members, 1, count, 1)
         else:
-            every, length = len(self.usable), self.first.length
-            bars = (chosen[..., None] + torch.arange(length, device=self.device)).flatten(1)
-            ends = bars[..., None].expand(-1, -1, every)
+            bars = (chosen[..., None] + torch.arange(fold.length, device=self.device)).flatten(2)
+            ends = bars[..., None].expand(*bars.shape, every)
             assets = torch.arange(every, device=self.device).expand_as(ends)
-            shape = (members, count, length, every)
         labels = self.resident.labels[assets, ends]
-        inside = self.inside[torch.arange(members, device=self.device)[:, None, None], ends]
-        mask = self.usable[assets, ends] & inside
-        several = tuple(labels.shape[3:])
+        several = tuple(labels.shape[4:])
+        members = torch.arange(leading[1], device=self.device)[:, None, None]
+        mask = self.usable[assets, ends] & self.inside[members, ends]
         if several:
             mask = mask[..., None] & self.resident.labelled[assets, ends]
         if self.units is not None:
-            labels = labels / self.units.view(members, 1, 1, *several)
-        return Batch(
-            self.windows.gather(assets, ends),
+            labels = labels / self.units.view(leading[1], 1, 1, *several)
+        known = self.known[assets, ends]
+        shape = (
+            *leading,
+            *((1, at.shape[2], 1) if fold.kind == "windows" else (at.shape[2], fold.length, every)),
+        )
+        steps = zip(
             (labels * mask).view(shape + several),
             mask.view(shape + several),
-            self.known[assets, ends],
+            known,
             ends.reshape(shape),
             assets.reshape(shape),
+            strict=True,
         )
+        for step, parts in enumerate(steps):
+            yield Batch(self.windows.gather(assets[step], ends[step]), *parts)
 
 
 def _usable(windows: Windows) -> Tensor:

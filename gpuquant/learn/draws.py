@@ -42,13 +42,14 @@ def words(seeds: Tensor, steps: Tensor, count: int) -> Tensor:
     return _shifted(_mixed(of_step[..., None] + places * GOLDEN), 32)
 
 
-def planned(
-    draw: Callable[[Tensor], Tensor], first: int, device: torch.device | str
+def blocks(
+    draw: Callable[[Tensor], Tensor], first: int, most: int, device: torch.device | str
 ) -> Iterator[Tensor]:
-    """What `draw` gives for each step from `first` on; some steps are drawn at once."""
+    """What `draw` gives for the steps from `first` on: `most` of them at once, PLANNED at most."""
+    size = max(1, min(most, PLANNED))
     while True:
-        yield from draw(torch.arange(first, first + PLANNED, device=device))
-        first += PLANNED
+        yield draw(torch.arange(first, first + size, device=device))
+        first += size
 
 
 def chosen(
@@ -57,7 +58,8 @@ def chosen(
     """So many whole numbers below a limit for each step from `first` on."""
     seeds, limit = (torch.tensor([one], device=device) for one in (seed, below))
     draw = partial(indices, seeds, count=count, below=limit)
-    return (one[0] for one in planned(draw, first, device))
+    for some in blocks(draw, first, PLANNED, device):
+        yield from some[:, 0]
 
 
 def _mixed(z: Tensor) -> Tensor:

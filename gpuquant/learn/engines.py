@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import statistics
 import time
 import warnings
 from dataclasses import dataclass, replace
@@ -27,7 +28,8 @@ from gpuquant.learn.jobs import Job, Member, Work
 from gpuquant.learn.optimise import Training
 
 SHORT = 20  # steps of a training that is over before a measurement would be
-ROUNDS = 3
+ROUNDS = 5
+BETTER = 0.93  # times the best so far, which a larger program must reach: the caches are warm here
 WORSE = 1.3  # times the best so far, from which larger programs are not tried
 SHARE = 0.4  # of the free memory, for what is kept for gradients
 PROBED = 64  # days of a batch whose memory is measured
@@ -138,7 +140,7 @@ def _measured(work: Work, sizes: list[int]) -> str:
                 took = seconds(work, engine)
             except RuntimeError:  # too little memory, or no recording of the network
                 break
-            if took < least:
+            if took < BETTER * least:
                 best, least = engine, took
             elif took > WORSE * least:
                 break
@@ -165,7 +167,7 @@ def seconds(work: Work, engine: Engine) -> float:
             training.step(next(batches))
             synchronize(work.device)
             took.append(time.perf_counter() - start)
-    return min(took[1:] or took) / len(group)
+    return statistics.median(took[1:] or took) / len(group)
 
 
 def _together(work: Work) -> bool:
