@@ -28,6 +28,8 @@ CPU = (
     "startup",
     "compiling",
     "training",
+    "engines",
+    "batches",
     "europeans",
     "fourier",
     "pairs",

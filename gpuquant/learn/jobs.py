@@ -5,8 +5,10 @@ with its batches and its loss.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -147,11 +149,9 @@ class Job:
         made = [work.tasks[one.task].make(one.number) for one in group]
         self.program = program(made, work.device, together=together)
         self.tasks = [work.tasks[one.task] for one in group]
-        self.autocast = torch.autocast(
-            torch.device(work.device).type,
-            torch.bfloat16,
-            enabled=work.config.precision == "bfloat16",
-        )
+        self.autocast: AbstractContextManager[Any] = nullcontext()
+        if work.config.precision == "bfloat16":
+            self.autocast = torch.autocast(torch.device(work.device).type, torch.bfloat16)
 
     @property
     def parts(self) -> list[tuple[int, range]]:

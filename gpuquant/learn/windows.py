@@ -176,6 +176,11 @@ class Resident(Shown):
         )
 
     @cached_property
+    def complete(self) -> bool:
+        """Whether every feature is known everywhere."""
+        return bool(self.known.all())
+
+    @cached_property
     def digest(self) -> str:
         """A hash of all of them, by sums of their bits over the assets."""
         result = hashlib.sha256()
@@ -253,9 +258,11 @@ class Standardizer(Shown):
         bars, columns = resident.features.shape[1:]
         step = max(1, CHUNK // max(bars * columns, 1))
         parts = [slice(k, k + step) for k in range(0, len(use), step)]
-        mean = sum(resident.features[p][use[p]].double().sum(0) for p in parts) / count
-        squares = sum((resident.features[p][use[p]] - mean).square().sum(0) for p in parts)
-        deviation = torch.sqrt(torch.as_tensor(squares) / count)
+        mean = sum(_total(resident.features[p], use[p]) for p in parts) / count
+        away = torch.as_tensor(mean).float()
+        squares = sum(_total((resident.features[p] - away).square(), use[p]) for p in parts)
+        # about the mean as 32 bits have it: what they lose is taken off
+        deviation = torch.sqrt(torch.as_tensor(squares) / count - (mean - away.double()).square())
         return cls(
             (mean + resident.offset).cpu().numpy(),
             torch.where(deviation > 0, deviation, 1.0).cpu().numpy(),
@@ -267,6 +274,11 @@ class Standardizer(Shown):
         return cls(
             np.stack([one.mean for one in scales]), np.stack([one.deviation for one in scales])
         )
+
+
+def _total(values: Tensor, where: Tensor) -> Tensor:
+    """The sum of the values of each column in a mask, in 64 bits."""
+    return torch.where(where[..., None], values, 0.0).sum((0, 1), dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -304,4 +316,6 @@ class Windows(Shown):
         taken = raw.flatten(0, 1).index_select(0, rows.flatten()).view(*rows.shape, -1)
         of_fold = (*self._shift.shape[:-1], *[1] * (taken.ndim - self._shift.ndim), self.columns)
         taken.sub_(self._shift.view(of_fold)).mul_(self._factor.view(of_fold))  # a copy, our own
-        return taken.nan_to_num_(nan=0.0).clamp_(-FARTHEST, FARTHEST)
+        if not self.resident.complete:
+            taken.nan_to_num_(nan=0.0)
+        return taken.clamp_(-FARTHEST, FARTHEST)
