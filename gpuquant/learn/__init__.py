@@ -8,6 +8,7 @@ from typing import Any
 _NAMES = {
     "Learner": "gpuquant.learn.learner",
     "DeepHedger": "gpuquant.learn.hedging",
+    "joined": "gpuquant.learn.distributed",
     "load": "gpuquant.learn.saved",
     "save": "gpuquant.learn.saved",
     "Surrogate": "gpuquant.learn.surrogate",

@@ -14,6 +14,7 @@ from gpuquant.shown import Shown
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
 ENGINES = ("auto", "sequential", "vmap", "compiled", "cuda_graph")
+PARALLEL = ("members", "data", "sharded")
 PRECISIONS = ("float32", "bfloat16")
 USUAL_RATE, USUAL_DECAY = 3e-3, 0.01
 
@@ -57,6 +58,14 @@ class TrainingConfig(Shown):
         auto: the fastest in a short measurement, but for `compiled`, whose compilation takes longer
         than most trainings. The choice is kept on disk, so that a machine repeats its bits.
 
+    parallel : str
+        How several processes share a training, see `launch` of `Learner.fit`: members (each trains
+        its own seeds and folds), data (each passes some days of every batch of one network) or
+        sharded (each also holds but a part of the network, its gradients and its optimiser).
+    recompute : bool
+        What is between the layers of a block of the network (an element of its `nn.ModuleList`s)
+        is made again for the gradient, rather than kept.
+
     References
     ----------
     Loshchilov and Hutter (2019), for AdamW; Smith and Topin (2019), for the one-cycle schedule.
@@ -75,6 +84,8 @@ class TrainingConfig(Shown):
     microbatch: int | None = None
     precision: str = "float32"
     engine: str = "auto"
+    parallel: str = "members"
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         for name, low in (
@@ -98,6 +109,7 @@ class TrainingConfig(Shown):
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
             ("engine", ENGINES),
+            ("parallel", PARALLEL),
         ):
             if getattr(self, name) not in choices:
                 raise InputError(

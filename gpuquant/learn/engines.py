@@ -23,6 +23,7 @@ from gpuquant.errors import DataError, InputError
 from gpuquant.learn import members
 from gpuquant.learn.accelerator import free_memory, synchronize
 from gpuquant.learn.batching import Batch
+from gpuquant.learn.distributed import Ranks
 from gpuquant.learn.graphs import Recorded
 from gpuquant.learn.jobs import Job, Member, Work
 from gpuquant.learn.optimise import Training
@@ -91,14 +92,15 @@ def choose(work: Work) -> Engine:
     most = work.config.microbatch
     if most is None and room < 1.0:
         most = max(1, int(room * days))
-    able = total > 1 and members.perhaps_stackable(network) and _together(work)
+    alone = work.ranks.count == 1 or work.config.parallel == "members"
+    able = alone and total > 1 and members.perhaps_stackable(network) and _together(work)
     if wanted in ("vmap", "cuda_graph"):
         if not able:
             raise InputError(
                 f"engine = {wanted!r}: {total} members of {type(network).__name__} do not run as "
                 "one program; engine='auto' or 'sequential' does"
             )
-        return Engine(wanted, total, most)
+        return Engine(wanted, -(-total // work.ranks.count), most)
     sizes = [size for size in _sizes(work) if size <= room]
     if wanted != "auto" or not able or not sizes:
         return Engine("sequential" if wanted == "auto" else wanted, 1, most)
@@ -149,7 +151,7 @@ def _measured(work: Work, sizes: list[int]) -> str:
 
 def _sizes(work: Work) -> list[int]:
     """Members of a program that are tried: powers of two, a fold's, and all."""
-    total = len(work.members)
+    total = -(-len(work.members) // work.ranks.count)  # each process has some
     powers = {1 << k for k in range(1, total.bit_length())}
     return sorted(size for size in powers | {work.count, total} if 1 < size <= total)
 
@@ -176,7 +178,8 @@ def _together(work: Work) -> bool:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("error")
-            work = replace(work, config=replace(work.config, precision="float32"))
+            plain = replace(work.config, precision="float32")
+            work = replace(work, config=plain, ranks=Ranks())
             job = Job(work, pair, together=True)
             batch = next(job.stream(0))
             both = job.outputs(batch)
@@ -194,7 +197,7 @@ def _room(work: Work) -> tuple[float, int]:
     """How many members' whole batches fit at once into a share of the free memory, with what is
     kept of them for their gradients; and the days of a batch.
     """
-    job = Job(work, work.members[:1], together=False)
+    job = Job(replace(work, ranks=Ranks()), work.members[:1], together=False)
     batch = next(job.stream(0))
     days = batch.windows.shape[1] * (1 if work.across else batch.windows.shape[2])
     free = free_memory(work.device)
@@ -216,14 +219,14 @@ def _kept(job: Job, batch: Batch, days: int) -> int:
     windows, known = batch.windows, batch.known
     if not job.work.across:
         windows, known = windows.flatten(1, 2)[:, :, None], known.flatten(1)[:, :, None]
-    held: dict[int, int] = {}
+    held: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        held[storage.data_ptr()] = storage.nbytes()
+        held[id(storage)] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), job.autocast:
         job.program.forward(windows[:, :days].clone(), known[:, :days].clone())
-    own = {p.untyped_storage().data_ptr() for p in job.program.parameters}
-    return sum(size for at, size in held.items() if at not in own) or 1
+    own = {id(p.untyped_storage()) for p in job.program.parameters}
+    return sum(one.nbytes() for at, one in held.items() if at not in own) or 1

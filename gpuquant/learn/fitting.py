@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from gpuquant.errors import InputError
 from gpuquant.learn import estimators, members, train
 from gpuquant.learn.config import History
+from gpuquant.learn.distributed import Ranks, as_bytes, launched
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.forecasting import Forecaster
 from gpuquant.learn.jobs import Task, Work
@@ -73,12 +75,74 @@ def fit(
         "start": identity(begin),
     }
     span = learner.label_horizon
-    work = Work(tasks, resident, learner.window, learner.ensemble, loss, learner.training, span)
+    how, ranks = (resident, learner.window, learner.ensemble), Ranks.here()
+    work = Work(tasks, *how, loss, learner.training, span, ranks)
     told = train.fit(work, what, beside)
     return [
         _fitted(learner, task, resident, weights, history)
         for task, (weights, history) in zip(tasks, told, strict=True)
     ]
+
+
+def launch(
+    processes: int,
+    learner: Learner,
+    samples: Samples,
+    folds: Sequence[np.ndarray],
+    first: int,
+    cost: float,
+    device: str,
+    start: Fitted | None,
+    checkpoints: Any,
+) -> list[Fitted]:
+    """The models of folds, by new processes that share the training."""
+    if not learner.is_network:
+        raise InputError(
+            f"launch = {processes}: {type(learner.estimator).__name__} is no network: it trains in "
+            "one process"
+        )
+    quiet = replace(learner, callbacks=())
+    bare = Samples(samples.features, samples.labels, samples.weights, samples.offset)
+    given = (quiet, bare, list(folds), first, cost, start, checkpoints)
+    told = launched(_remote, processes, device, *given)
+    result = []
+    for k in range(len(folds)):
+        own = {
+            name.partition(".")[2]: value
+            for name, value in told.items()
+            if name.startswith(f"{k}.")
+        }
+        losses, judgements = (own.pop(f"history.{name}").numpy() for name in ("loss", "validation"))
+        engine = bytes(own.pop("history.engine").numpy()).decode()
+        made = learner.restored(own, f"fold {first + k}")
+        result.append(replace(made, history=History(losses, judgements, engine)))
+    return result
+
+
+def _remote(
+    device: str,
+    learner: Learner,
+    samples: Samples,
+    folds: list[np.ndarray],
+    first: int,
+    cost: float,
+    start: Fitted | None,
+    checkpoints: Any,
+) -> dict[str, Tensor]:
+    """What one of several processes learns, as tensors."""
+    how = {"cost": cost, "device": device, "start": start, "checkpoint": checkpoints}
+    result: dict[str, Tensor] = {}
+    for k, made in enumerate(learner.fit_folds(samples, folds, first=first, **how)):
+        history = made.history
+        assert history is not None  # of a network
+        own = {
+            **made.tensors(),
+            "history.loss": torch.from_numpy(history.loss),
+            "history.validation": torch.from_numpy(history.validation),
+            "history.engine": as_bytes(history.engine),
+        }
+        result |= {f"{k}.{name}": value.contiguous() for name, value in own.items()}
+    return result
 
 
 def _fitted(

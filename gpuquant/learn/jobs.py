@@ -18,8 +18,9 @@ from torch.func import vmap
 from gpuquant.errors import InputError
 from gpuquant.learn.batching import Batch, Batches, Choices
 from gpuquant.learn.config import TrainingConfig
+from gpuquant.learn.distributed import Ranks
 from gpuquant.learn.losses.base import Loss
-from gpuquant.learn.programs import in_parts, program
+from gpuquant.learn.programs import Program, in_parts, program, recomputed
 from gpuquant.learn.windows import Resident, Standardizer, Windows
 
 VALIDATION_BATCHES = 8
@@ -77,6 +78,8 @@ class Work:
     config : TrainingConfig
     span : int
         Bars after a bar that its label looks at.
+    ranks : Ranks
+        The processes that share it.
     """
 
     tasks: Sequence[Task]
@@ -86,6 +89,7 @@ class Work:
     loss: Loss
     config: TrainingConfig
     span: int
+    ranks: Ranks = field(default_factory=Ranks)
     choices: list[Choices] = field(init=False)
     judging: list[Choices] = field(init=False)
     across: bool = field(init=False)
@@ -147,11 +151,24 @@ class Job:
     ) -> None:
         self.work, self.group, self.most = work, group, most or 1 << 62
         made = [work.tasks[one.task].make(one.number) for one in group]
-        self.program = program(made, work.device, together=together)
+        self.program: Program = self._program(made, together)
         self.tasks = [work.tasks[one.task] for one in group]
         self.autocast: AbstractContextManager[Any] = nullcontext()
         if work.config.precision == "bfloat16":
             self.autocast = torch.autocast(torch.device(work.device).type, torch.bfloat16)
+
+    def _program(self, networks: list[nn.Module], together: bool) -> Program:
+        how, ranks = self.work.config, self.work.ranks
+        if how.recompute:
+            for network in networks:
+                recomputed(network)
+        if ranks.count == 1 or how.parallel == "members":
+            return program(networks, self.work.device, together=together)
+        from gpuquant.learn.parallel import Parallel
+
+        most, self.most = self.most, 1 << 62  # the network's own affair
+        sharded = how.parallel == "sharded"
+        return Parallel(networks[0], self.work.device, ranks, sharded=sharded, most=most)
 
     @property
     def parts(self) -> list[tuple[int, range]]:

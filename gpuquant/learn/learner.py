@@ -176,6 +176,7 @@ class Learner(Tunable, Shown):
         device: str = "cpu",
         start: Fitted | None = None,
         checkpoint: Any = None,
+        launch: int | None = None,
     ) -> Fitted:
         """Train on `rows` of samples: features are standardised by those rows alone, and no label
         is used that looks past the last of all bars.
@@ -196,9 +197,12 @@ class Learner(Tunable, Shown):
         checkpoint : path or Checkpoints, optional
             The folder that keeps the state of a network's training; a training that finds its own
             state there goes on from it.
+        launch : int, optional
+            So many new processes on this machine share a network's training, as
+            `TrainingConfig(parallel=)` says; see `learn.joined` for those that torchrun starts.
         """
         how = {"cost": cost, "device": device, "start": start, "checkpoint": checkpoint}
-        return self.fit_folds(samples, [rows], first=fold, **how)[0]
+        return self.fit_folds(samples, [rows], first=fold, launch=launch, **how)[0]
 
     @usual_settings()
     def fit_folds(
@@ -211,6 +215,7 @@ class Learner(Tunable, Shown):
         device: str = "cpu",
         start: Fitted | None = None,
         checkpoint: Any = None,
+        launch: int | None = None,
         tick: Callable[[float], Any] | None = None,
     ) -> list[Fitted]:
         """Train on several folds: the models of `fit` for each, all of them at once where that is
@@ -223,11 +228,14 @@ class Learner(Tunable, Shown):
             The training bars of each fold.
         first : int
             Number of the first fold.
-        cost, device, start, checkpoint
+        cost, device, start, checkpoint, launch
             See `fit`.
         tick : callable, optional
             Told the folds done since the last call, in parts.
         """
+        if launch is not None:
+            given = (self, samples, folds, first, cost, device, start, checkpoint)
+            return fitting.launch(launch, *given)
         beside = Aside(self.callbacks, tick, Checkpoints.of(checkpoint))
         return fitting.fit(self, samples, folds, first, cost, device, start, beside)
 

@@ -153,7 +153,7 @@ class Training:
         if self.kept is not None and not self.judgements:  # who has not ended has those of now
             self._keep(self.running.to(self.best.device))
             state = self.kept
-        return {name: value.cpu().clone() for name, value in state.items()}
+        return {name: value.cpu().clone() for name, value in self.program.full(state).items()}
 
     def told(self) -> tuple[np.ndarray, np.ndarray]:
         """Losses by step and on the batches that judge, shape (members, ...); NaN after a member's
@@ -201,7 +201,8 @@ class Training:
         if device.type == "cuda":
             result["random.cuda"] = torch.cuda.get_rng_state(device)
         for k, state in self.optimiser.state_dict()["state"].items():
-            result |= {f"optimiser.{k}.{name}": one for name, one in state.items()}
+            own = {name: self.program.part(one) for name, one in state.items()}
+            result |= {f"optimiser.{k}.{name}": one for name, one in own.items()}
         return result
 
     def restore(self, tensors: State) -> None:
@@ -227,7 +228,7 @@ class Training:
         state: dict[int, State] = {}
         for name, value in parts.get("optimiser", {}).items():
             k, _, what = name.partition(".")
-            state.setdefault(int(k), {})[what] = value
+            state.setdefault(int(k), {})[what] = self.program.spread(int(k), value)
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": state})
         torch.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,23 @@ from gpuquant.learn.members import lifted
 State = dict[str, Tensor]
 
 
-class Single:
+class Whole:
+    """A program of which this process holds everything."""
+
+    def full(self, state: State) -> State:
+        """Whole weights, from what `state` gives."""
+        return state
+
+    def part(self, value: Tensor) -> Tensor:
+        """What this process holds of a tensor: all of it."""
+        return value
+
+    def spread(self, number: int, value: Tensor) -> Tensor:
+        """A part as one of a tensor like the parameter of a number."""
+        return value
+
+
+class Single(Whole):
     """One member by itself: any `nn.Module`, in training mode."""
 
     count = 1
@@ -47,7 +64,7 @@ class Single:
         return {name: value.detach()[None] for name, value in self.network.state_dict().items()}
 
 
-class Stack:
+class Stack(Whole):
     """Members as one program: each operation runs for all of them."""
 
     def __init__(self, networks: Sequence[nn.Module], device: str) -> None:
@@ -105,3 +122,17 @@ def in_parts(run: Callable[..., Tensor], windows: Tensor, known: Tensor, most: i
     parts = zip(torch.split(windows, most, 1), torch.split(known, most, 1), strict=True)
     given: list[Any] = [checkpoint(run, *part, use_reentrant=False) for part in parts]
     return torch.cat(given, dim=1)
+
+
+def blocks(network: nn.Module) -> list[nn.Module]:
+    """The repeated parts of a network: the elements of its `nn.ModuleList`s."""
+    lists = [one for one in network.modules() if isinstance(one, nn.ModuleList)]
+    return [block for one in lists for block in one]
+
+
+def recomputed(network: nn.Module) -> None:
+    """Let the blocks of a network keep nothing but what they are given: the rest is made again for
+    the gradient.
+    """
+    for block in blocks(network):
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]

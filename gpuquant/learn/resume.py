@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gpuquant import disk
 from gpuquant.data.arguments import scalar
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn import checkpoint
+from gpuquant.learn.distributed import Ranks
 from gpuquant.shown import Shown
 
 EVERY = 60.0  # seconds
+TOGETHER = 10  # steps between two questions to other processes
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,16 @@ class Checkpoints(Shown):
         text = json.dumps({"what": what, "engine": engine}, indent=1)
         disk.write(Path(self.folder) / f"{name}.json", text, "checkpoint")
 
-    def saver(self, name: str) -> Saver:
-        """Of one program of the training."""
-        return Saver(Path(self.folder) / f"{name}.safetensors", self.every)
+    def saver(self, name: str, ranks: Ranks) -> Saver:
+        """Of one program of the training, on the processes that share it."""
+        own = name if ranks.count == 1 else f"{name}-rank-{ranks.rank}"
+        return Saver(Path(self.folder) / f"{own}.safetensors", self.every, ranks)
 
 
 @dataclass
 class Saver:
-    """Keeps the state of one program.
+    """Keeps the state of one program. Where several processes share it, each keeps its own part of
+    the same steps.
 
     Attributes
     ----------
@@ -101,6 +106,7 @@ class Saver:
 
     path: Path
     every: float
+    ranks: Ranks
     found: dict[str, Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -115,19 +121,26 @@ class Saver:
     def _found(self) -> dict[str, Tensor]:
         """The newest state that is whole; a damaged file is passed over if there is one before."""
         damage: DataError | None = None
+        whole: dict[int, dict[str, Tensor]] = {}
         for path in (self.path, self.before):
             if disk.exists(path):
                 try:
-                    return checkpoint.load(path)[0]
+                    state = checkpoint.load(path)[0]
+                    whole[int(state["done"])] = state
                 except DataError as failure:
                     damage = damage or failure
-        if damage is not None:
+        if damage is not None and not whole:
             raise damage
-        return {}
+        steps = {"steps": torch.tensor(sorted(whole), dtype=torch.int64)}
+        each = [set(one["steps"].tolist()) for one in self.ranks.exchange(steps, "cpu")]
+        common = set.intersection(*each)
+        return whole[max(common)] if common else {}
 
     def due(self, step: int) -> bool:
-        """Whether it is time to write."""
-        return step > 0 and time.monotonic() - self.last >= self.every
+        """Whether it is time to write. Several processes do it together, and ask seldom."""
+        if self.ranks.count > 1 and step % TOGETHER:
+            return False
+        return self.ranks.agree(time.monotonic() - self.last >= self.every)
 
     def keep(self, tensors: dict[str, Tensor]) -> None:
         """Write a state; the last one stays beside it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gpuquant.learn import engines, members
 from gpuquant.learn.callbacks import Callback, Watch
 from gpuquant.learn.config import History
+from gpuquant.learn.distributed import Ranks
 from gpuquant.learn.engines import Engine
 from gpuquant.learn.jobs import Job, Member, Work
 from gpuquant.learn.optimise import Training, optimise
@@ -64,32 +67,55 @@ def fit(work: Work, what: dict[str, str], aside: Aside) -> list[tuple[State, His
     name = f"fold-{work.tasks[0].number}"
     with members.seeded(0, work.device):
         engine = _engine(work, what, aside.checkpoints, name)
-    weights: dict[Member, State] = {}
-    told: dict[Member, tuple[np.ndarray, np.ndarray]] = {}
-    for number, group in enumerate(engine.groups(work)):
+    groups = list(enumerate(engine.groups(work)))
+    apart = work.config.parallel == "members"
+    done: dict[str, Tensor] = {}
+    for number, group in work.ranks.share(groups) if apart else groups:
         training = _trained(work, group, engine, f"{name}-program-{number}", aside)
-        state, (losses, judgements) = training.weights(), training.told()
+        losses, judgements = training.told()
+        done |= {f"{number}.weights.{key}": one for key, one in training.weights().items()}
+        done[f"{number}.losses"] = torch.from_numpy(losses)
+        done[f"{number}.judgements"] = torch.from_numpy(judgements)
+    for other in work.ranks.exchange(done, work.device) if apart else []:
+        done |= other
+    return _by_fold(work, dict(groups), done, str(engine))
+
+
+def _by_fold(
+    work: Work, groups: dict[int, list[Member]], done: dict[str, Tensor], engine: str
+) -> list[tuple[State, History]]:
+    """What the programs of all groups have learnt, by fold."""
+    states: dict[Member, State] = {}
+    for number, group in groups.items():
+        own = f"{number}."
         for k, one in enumerate(group):
-            weights[one] = {key: value[k : k + 1] for key, value in state.items()}
-            told[one] = losses[k : k + 1], judgements[k : k + 1]
+            states[one] = {
+                key.removeprefix(own): value[k : k + 1]
+                for key, value in done.items()
+                if key.startswith(own)
+            }
     result = []
-    for k in range(len(work.tasks)):
-        own = [one for one in work.members if one.task == k]
-        both = {key: torch.cat([weights[one][key] for one in own]) for key in weights[own[0]]}
-        losses, judgements = (_padded([told[one][part] for one in own]) for part in (0, 1))
-        result.append((both, History(losses, judgements, str(engine))))
+    for task in range(len(work.tasks)):
+        each = [states[one] for one in work.members if one.task == task]
+        losses, judgements = (
+            _padded([one[part].numpy() for one in each]) for part in ("losses", "judgements")
+        )
+        names = [key.removeprefix("weights.") for key in each[0] if key.startswith("weights.")]
+        weights = {key: torch.cat([one[f"weights.{key}"] for one in each]) for key in names}
+        result.append((weights, History(losses, judgements, engine)))
     return result
 
 
 def _engine(work: Work, what: dict[str, str], checkpoints: Checkpoints | None, name: str) -> Engine:
-    """The engine: that of the checkpoint there is, or chosen now."""
-    found = None if checkpoints is None else checkpoints.record(name, what)
-    if found is not None:
-        return Engine(**found)
-    engine = engines.choose(work)
-    if checkpoints is not None:
-        checkpoints.begin(name, what, vars(engine))
-    return engine
+    """The engine: that of the checkpoint there is, or chosen now; by the first process for all."""
+    chosen: Any = None
+    if work.ranks.rank == 0:
+        chosen = None if checkpoints is None else checkpoints.record(name, what)
+        if chosen is None:
+            chosen = vars(engines.choose(work))
+            if checkpoints is not None:
+                checkpoints.begin(name, what, chosen)
+    return Engine(**json.loads(work.ranks.first(json.dumps(chosen), work.device)))
 
 
 def _trained(
@@ -97,6 +123,8 @@ def _trained(
 ) -> Training:
     """Members as one program, trained to their end."""
     share = len(group) / (work.count * work.config.steps)
+    alone = work.config.parallel == "members"
+    together = Ranks() if alone else work.ranks
     ticks = _Ticks(aside.tick, share, work.config.steps)
     with members.seeded(work.seed(group[0]), work.device):
         job = Job(work, group, engine.together > 1, engine.most)
@@ -105,7 +133,7 @@ def _trained(
             job.stream,
             judged=job.judged(),
             watch=Watch(aside.callbacks, job.parts, ticks.step if aside.tick else None),
-            saver=None if aside.checkpoints is None else aside.checkpoints.saver(name),
+            saver=None if aside.checkpoints is None else aside.checkpoints.saver(name, together),
         )
     ticks.end()
     return training

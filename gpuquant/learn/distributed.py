@@ -1,0 +1,218 @@
+"""Several processes: who this one is, what they tell each other, and how they are started.
+
+They share a training in one of three ways (`TrainingConfig.parallel`). Members: each process trains
+some programs of the ensemble by itself, and the weights are exchanged at the end. Data: each has
+the whole network and passes some days of every batch (DistributedDataParallel). Sharded: each also
+holds but a part of weights, gradients and optimiser (fully sharded data parallel).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import load as unpacked
+from safetensors.torch import save as packed
+from torch import Tensor
+from torch.multiprocessing.spawn import ProcessException, start_processes
+
+from gpuquant import errors
+from gpuquant.data.arguments import whole_number
+from gpuquant.errors import GpuquantError, InputError
+from gpuquant.shown import Shown
+
+PATIENCE = timedelta(minutes=30)
+MADE = "made"
+WAIT = 0.05  # seconds between two looks at processes
+
+
+@dataclass(frozen=True)
+class Ranks(Shown):
+    """The processes that train together.
+
+    Attributes
+    ----------
+    rank : int
+        The number of this process.
+    count : int
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def here(cls) -> Ranks:
+        """Those of the process group that there is; one process where there is none."""
+        if dist.is_available() and dist.is_initialized():
+            return cls(dist.get_rank(), dist.get_world_size())
+        return cls()
+
+    def share(self, items: Sequence[Any]) -> list[Any]:
+        """The items that this process does."""
+        return list(items[self.rank :: self.count])
+
+    def exchange(self, tensors: dict[str, Tensor], device: str) -> list[dict[str, Tensor]]:
+        """What each process gives, in the order of their numbers; on the host."""
+        if self.count == 1:
+            return [tensors]
+        device = device if dist.get_backend() == "nccl" else "cpu"
+        content = packed({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+        own = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        lengths = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(self.count)]
+        dist.all_gather(lengths, torch.tensor([len(own)], device=device))
+        longest = max(int(one) for one in lengths)
+        padded = torch.zeros(longest, dtype=torch.uint8, device=device)
+        padded[: len(own)] = own.to(device)
+        parts = [torch.zeros_like(padded) for _ in range(self.count)]
+        dist.all_gather(parts, padded)
+        each = zip(parts, lengths, strict=True)
+        return [unpacked(bytes(part[: int(n)].cpu().numpy())) for part, n in each]
+
+    def agree(self, wanted: bool) -> bool:
+        """Whether the first process wants something."""
+        return wanted if self.count == 1 else bool(self.first(str(int(wanted)), "cpu") == "1")
+
+    def gathered(self, values: Tensor) -> Tensor:
+        """The values of all processes along the second axis. Each makes the same of them, so that
+        its gradient by its own values, times the processes, is that of the sum over processes.
+        """
+        result: Tensor = _Gathered.apply(values, self)  # type: ignore[no-untyped-call]
+        return result
+
+    def first(self, text: str, device: str) -> str:
+        """A text of the first process."""
+        content = self.exchange({"text": as_bytes(text)}, device)[0]["text"]
+        return bytes(content.numpy()).decode()
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, ranks: Ranks) -> Tensor:
+        ctx.ranks, ctx.size = ranks, values.shape[1]
+        parts = [values.new_empty(values.shape) for _ in range(ranks.count)]
+        dist.all_gather(parts, values.contiguous())
+        return torch.cat(parts, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        own = slice(ctx.ranks.rank * ctx.size, (ctx.ranks.rank + 1) * ctx.size)
+        return gradients[0][:, own] * ctx.ranks.count, None
+
+
+def as_bytes(text: str) -> Tensor:
+    """A text as a tensor of bytes."""
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+
+
+@contextmanager
+def joined(device: str = "cpu") -> Iterator[Ranks]:
+    """Join the processes that `torchrun` has started, for the time of a block.
+
+    Raises
+    ------
+    InputError
+        The process was not started by torchrun.
+
+    Examples
+    --------
+    A script that `torchrun --nproc-per-node 2 script.py` runs twice::
+
+        with learn.joined():
+            fitted = learner.fit(samples, rows)
+    """
+    missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR") if name not in os.environ]
+    if missing:
+        raise InputError(
+            f"joined: {missing[0]} is not set: start the script with torchrun, or use launch="
+        )
+    apart = device.startswith("cuda") and int(os.environ["WORLD_SIZE"]) <= torch.cuda.device_count()
+    dist.init_process_group("nccl" if apart else "gloo", timeout=PATIENCE)
+    try:
+        yield Ranks.here()
+    finally:
+        dist.destroy_process_group()
+
+
+def launched(
+    work: Callable[..., dict[str, Tensor]], processes: int, device: str, *arguments: Any
+) -> dict[str, Tensor]:
+    """What `work(device, *arguments)` gives in the first of so many new processes on this machine,
+    each with a device of its own where there are so many.
+
+    Raises
+    ------
+    InputError
+        An argument cannot be sent to another process.
+    GpuquantError
+        One of the processes has failed with it.
+    """
+    whole_number("launch", processes, 1)
+    context = torch.multiprocessing.get_context("spawn")
+    queue, given = context.SimpleQueue(), (work, arguments)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    threads = max(1, torch.get_num_threads() // processes)
+    how = (processes, port, device, threads, queue, *given)
+    try:
+        group: Any = start_processes(  # type: ignore[no-untyped-call]
+            _process, how, nprocs=processes, join=False, start_method="spawn"
+        )
+    except (AttributeError, TypeError, pickle.PicklingError) as failure:
+        raise InputError(
+            f"launch = {processes}: something cannot be sent to another process: {failure}; "
+            "classes and functions must lie in a module, or let torchrun start the script"
+        ) from failure
+    told: list[Any] = []
+    try:
+        while not group.join(timeout=WAIT):
+            while not queue.empty():
+                told.append(queue.get())
+    except ProcessException as failure:
+        while not queue.empty():
+            told.append(queue.get())
+        for kind, content in told:
+            if kind != MADE:
+                raise getattr(errors, kind)(content) from failure
+        raise
+    while not queue.empty():
+        told.append(queue.get())
+    return unpacked(told[0][1])
+
+
+def _process(
+    rank: int,
+    processes: int,
+    port: int,
+    device: str,
+    threads: int,
+    queue: Any,
+    work: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> None:
+    torch.set_num_threads(threads)
+    if device.startswith("cuda"):
+        device = f"cuda:{rank % torch.cuda.device_count()}"
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(processes),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+    )
+    with joined(device):
+        try:
+            made = work(device, *arguments)
+        except GpuquantError as failure:
+            queue.put((type(failure).__name__, str(failure)))
+            raise
+        if rank == 0:
+            queue.put((MADE, packed(made)))

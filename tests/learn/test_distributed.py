@@ -1,0 +1,206 @@
+"""Several processes train what one trains: seeds and folds apart, a batch in parts, a network in
+parts; and go on after they have died.
+"""
+
+import dataclasses
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gpuquant
+from gpuquant import learn
+from gpuquant.errors import DataError, InputError
+from gpuquant.learn.distributed import Ranks, launched
+from gpuquant.learn.programs import blocks
+
+ROOT = Path(gpuquant.__file__).parent.parent
+FOLDS = [np.arange(120), np.arange(50, 190)]
+CASES = {
+    "members, one program": ("members", learn.networks.MLP(hidden=8), "mse", {}),
+    "members, one by one": ("members", learn.networks.LSTM(hidden=6), "mse", {}),
+    "data": ("data", learn.networks.MLP(hidden=8), "mse", {"max_grad_norm": 0.5}),
+    "data, a loss of time": ("data", learn.networks.MLP(hidden=8), "sharpe", {}),
+    "data, in parts": ("data", learn.networks.CrossSection(8, 2), "mse", {"microbatch": 2}),
+    "sharded": ("sharded", learn.networks.LSTM(hidden=6), "mse", {"max_grad_norm": 0.5}),
+    "sharded, judged": ("sharded", learn.networks.TCN(channels=6), "mse", {"validation": 0.3}),
+    "sharded blocks": (
+        "sharded",
+        learn.networks.CrossSection(8, 2, layers=2),
+        "mse",
+        {"recompute": True, "microbatch": 3},
+    ),
+}
+
+
+def samples():
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(200, 6, 3))
+    return learn.Samples(features, features[..., 0] + draw.normal(size=(200, 6)))
+
+
+def learner(case, **how):
+    parallel, network, loss, more = CASES[case]
+    config = learn.TrainingConfig(
+        batch_windows=51,  # no multiple of two
+        sequence_length=5,
+        judge_every=3,
+        learning_rate=1e-3,
+        **{"steps": 10, "parallel": parallel, **more, **how},
+    )
+    return learn.Learner(network, loss=loss, ensemble=2, window=4, training=config)
+
+
+def everything(device):
+    """What a process learns of all cases, and of one that dies on its way."""
+    result = {}
+    for case in CASES:
+        for k, state in enumerate(learner(case).fit_folds(samples(), FOLDS, device=device)):
+            own = state.weights | {"loss": torch.from_numpy(state.history.loss)}
+            result |= {f"{case}.{k}.{name}": value.contiguous() for name, value in own.items()}
+    return result
+
+
+@pytest.fixture(scope="module")
+def told():
+    return launched(everything, 2, "cpu")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_learn_what_one_learns(case, told):
+    made = learner(case)
+    alone = dataclasses.replace(
+        made, training=dataclasses.replace(made.training, engine="sequential", recompute=False)
+    )
+    for k, state in enumerate(alone.fit_folds(samples(), FOLDS)):
+        own = f"{case}.{k}."
+        np.testing.assert_allclose(told[f"{own}loss"], state.history.loss, rtol=1e-6, atol=1e-6)
+        for name, value in state.weights.items():
+            if "split.bias" not in name:  # a key's has no gradient but rounding, and moves by that
+                torch.testing.assert_close(told[own + name], value, rtol=1e-5, atol=1e-6)
+
+
+class Died(Exception):
+    pass
+
+
+def dies(event):
+    if event.kind == "step" and event.step == 27:
+        raise Died
+
+
+def interrupted(device, case, folder):
+    """Trained to the end; and again, through a death and what it had kept."""
+    made, data = learner(case, steps=40), samples()
+    whole = made.fit(data, FOLDS[0], device=device)
+    kept = learn.Checkpoints(folder, every=0.0)
+    dying = dataclasses.replace(made, callbacks=[dies])
+    try:
+        dying.fit(data, FOLDS[0], device=device, checkpoint=kept)
+    except Died:
+        again = made.fit(data, FOLDS[0], device=device, checkpoint=kept)
+        steps = torch.tensor(again.history.loss.shape[1])
+        return {
+            "steps": steps,
+            **{f"whole.{k}": v.contiguous() for k, v in whole.weights.items()},
+            **{f"again.{k}": v.contiguous() for k, v in again.weights.items()},
+        }
+    return {"steps": torch.tensor(0)}
+
+
+@pytest.mark.parametrize("case", ["sharded", "data"])
+def test_two_processes_go_on_as_if_nothing_had_happened(case, tmp_path):
+    made = launched(interrupted, 2, "cpu", case, str(tmp_path))
+    assert int(made["steps"]) == 40
+    names = [name for name in made if name.startswith("whole.")]
+    assert names
+    for name in names:
+        assert torch.equal(made[name], made[name.replace("whole", "again")]), name
+    ranks = {path.name.split("-rank-")[1][0] for path in tmp_path.glob("*-rank-*")}
+    assert ranks == {"0", "1"}
+
+
+def test_launch_starts_them_and_gives_the_models_back():
+    made, data = learner("members, one by one"), samples()
+    alone = made.fit_folds(data, FOLDS)
+    two = made.fit_folds(data, FOLDS, launch=2)
+    for one, other in zip(alone, two, strict=True):
+        for name, value in one.weights.items():
+            assert torch.equal(value, other.weights[name])
+        np.testing.assert_array_equal(one.history.loss, other.history.loss)
+        assert (one.size, one.unit, one.history.engine) == (
+            other.size,
+            other.unit,
+            other.history.engine,
+        )
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {root!r})
+import torch
+from gpuquant import learn
+from tests.learn import test_distributed as shared
+
+with learn.joined() as ranks:
+    made = shared.learner("data").fit(shared.samples(), shared.FOLDS[0])
+if ranks.rank == 0:
+    torch.save(made.weights, "weights.pt")
+"""
+
+
+def test_torchrun_starts_them(tmp_path):
+    (tmp_path / "s.py").write_text(SCRIPT.format(root=str(ROOT)))
+    run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "s.py"]
+    done = subprocess.run(
+        [sys.executable, *run],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    alone = learner("data", engine="sequential").fit(samples(), FOLDS[0])
+    for name, value in torch.load(tmp_path / "weights.pt").items():
+        torch.testing.assert_close(value, alone.weights[name], rtol=1e-5, atol=1e-6)
+
+
+def test_wrong_calls_are_named(tmp_path):
+    made = learner("members, one by one")
+    with pytest.raises(DataError, match="of another training: its learner was"):
+        other = learner("members, one by one", steps=4)
+        other.fit(samples(), FOLDS[0], checkpoint=tmp_path)
+        made.fit(samples(), FOLDS[0], checkpoint=tmp_path, launch=2)
+    local = dataclasses.replace(made, estimator=lambda: learn.networks.MLP(in_features=12))
+    with pytest.raises(InputError, match="launch = 2: something cannot be sent to another process"):
+        local.fit(samples(), FOLDS[0], launch=2)
+    with pytest.raises(InputError, match="launch = 0: must be"):
+        made.fit(samples(), FOLDS[0], launch=0)
+    ridge = learn.Learner(learn.Ridge())
+    with pytest.raises(InputError, match="launch = 2: Ridge is no network"):
+        ridge.fit(samples(), FOLDS[0], launch=2)
+    with pytest.raises(InputError, match="RANK is not set: start the script"), learn.joined():
+        pass
+    with pytest.raises(InputError, match="parallel = 'model': must be members, data, sharded"):
+        learn.TrainingConfig(parallel="model")
+
+
+def test_ranks_share_all_items_once():
+    items = list(range(7))
+    parts = [Ranks(rank, 3).share(items) for rank in range(3)]
+    assert (
+        sorted(itertools.chain(*parts)) == items
+        and max(map(len, parts)) - min(map(len, parts)) <= 1
+    )
+
+
+def test_blocks_are_the_repeated_parts():
+    network = learn.networks.CrossSection(8, 2, layers=3).build(4, 3)
+    assert len(blocks(network)) == 3 and not blocks(learn.networks.MLP().build(4, 3))
