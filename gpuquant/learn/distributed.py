@@ -9,12 +9,12 @@ holds but a part of weights, gradients and optimiser (fully sharded data paralle
 from __future__ import annotations
 
 import os
-import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pickle import PicklingError
 from typing import Any
 
 import torch
@@ -94,6 +94,8 @@ class Ranks(Shown):
 
 
 class _Gathered(torch.autograd.Function):
+    """See `Ranks.gathered`."""
+
     @staticmethod
     def forward(ctx: Any, values: Tensor, ranks: Ranks) -> Tensor:
         ctx.ranks, ctx.size = ranks, values.shape[1]
@@ -103,6 +105,7 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """The gradient of this process's own values."""
         own = slice(ctx.ranks.rank * ctx.size, (ctx.ranks.rank + 1) * ctx.size)
         return gradients[0][:, own] * ctx.ranks.count, None
 
@@ -166,7 +169,7 @@ def launched(
         group: Any = start_processes(  # type: ignore[no-untyped-call]
             _process, how, nprocs=processes, join=False, start_method="spawn"
         )
-    except (AttributeError, TypeError, pickle.PicklingError) as failure:
+    except (AttributeError, TypeError, PicklingError) as failure:
         raise InputError(
             f"launch = {processes}: something cannot be sent to another process: {failure}; "
             "classes and functions must lie in a module, or let torchrun start the script"

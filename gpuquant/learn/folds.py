@@ -22,6 +22,7 @@ def walk_forward(
     trained: Sequence[Any] = (),
     tick: Callable[[float], None] | None = None,
     checkpoint: Any = None,
+    launch: int | None = None,
 ) -> tuple[np.ndarray, list[Any]]:
     """Forecasts of every fold's test bars by a model trained on its own past, shape (bars,
     assets), and the models; the first folds have models already, those in `trained`.
@@ -39,7 +40,8 @@ def walk_forward(
     if tick and first:
         tick(first)
     if hasattr(learner, "fit_folds"):
-        beside = {"tick": tick, "checkpoint": checkpoint, "cost": cost, "device": device}
+        beside = {"checkpoint": checkpoint, "launch": launch, "cost": cost, "device": device}
+        beside["tick"] = tick
         rows = [fold.train for fold in folds[first:]]
         for some in [[one] for one in rows] if warm else [rows] if rows else []:
             begin = {"start": states[-1]} if warm and states else {}

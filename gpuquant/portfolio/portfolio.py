@@ -86,13 +86,14 @@ class Portfolio(Shown):
         device: Any = "auto",
         progress: bool | None = None,
         checkpoint: Any = None,
+        launch: int | None = None,
     ) -> Portfolio:
         """The portfolio with its strategy trained; see `Strategy.train`."""
         name, strategy = self._strategy()
         book = (
             None if ledger is None else ledger if isinstance(ledger, TrialLog) else TrialLog(ledger)
         )
-        how = {"device": device, "progress": progress, "checkpoint": checkpoint}
+        how = {"device": device, "progress": progress, "checkpoint": checkpoint, "launch": launch}
         trained = strategy.train(prices, splits=splits, costs=costs, ledger=book, **how)
         return Portfolio({**self.positions, name: trained}, book)
 
@@ -105,10 +106,11 @@ class Portfolio(Shown):
         device: Any = "auto",
         progress: bool | None = None,
         checkpoint: Any = None,
+        launch: int | None = None,
     ) -> Portfolio:
         """The portfolio with the models of the folds that are new; see `Strategy.retrain`."""
         name, strategy = self._strategy()
-        how = {"device": device, "progress": progress, "checkpoint": checkpoint}
+        how = {"device": device, "progress": progress, "checkpoint": checkpoint, "launch": launch}
         trained = strategy.retrain(prices, splits=splits, costs=costs, **how)
         return Portfolio({**self.positions, name: trained}, self.ledger)
 

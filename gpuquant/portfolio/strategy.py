@@ -74,6 +74,7 @@ class Strategy(Tunable, Shown):
         device: str | Device = "auto",
         progress: bool | None = None,
         checkpoint: Any = None,
+        launch: int | None = None,
     ) -> Strategy:
         """The strategy with its models: each fold trained on its past, forecasting its test dates.
 
@@ -91,8 +92,10 @@ class Strategy(Tunable, Shown):
         checkpoint : path or learn.Checkpoints, optional
             A folder that keeps the state of training once a minute: the same call after a crash
             goes on from it, to the same weights bit for bit.
+        launch : int, optional
+            So many processes on this machine share the training; see `learn.Learner.fit`.
         """
-        course = Course(splits, costs, ledger, device, progress, checkpoint)
+        course = Course(splits, costs, ledger, device, progress, checkpoint, launch)
         return training.train(self, prices, course)[0]
 
     def retrain(
@@ -104,6 +107,7 @@ class Strategy(Tunable, Shown):
         device: str | Device = "auto",
         progress: bool | None = None,
         checkpoint: Any = None,
+        launch: int | None = None,
     ) -> Strategy:
         """The strategy with the models of the folds that are new since its training, such as those
         of the months that have passed with `WalkForward(train="8Y", test="1M")`. Older models and
@@ -117,7 +121,7 @@ class Strategy(Tunable, Shown):
             All prices of the training, and newer ones.
         splits : WalkForward
             Those of the training.
-        costs, device, checkpoint
+        costs, device, checkpoint, launch
             As in `train`.
 
         Raises
@@ -125,7 +129,7 @@ class Strategy(Tunable, Shown):
         DataError
             No date is new, or the folds are not those of the training.
         """
-        course = Course(splits, costs, None, device, progress, checkpoint)
+        course = Course(splits, costs, None, device, progress, checkpoint, launch)
         return training.train(self, prices, course, self.fitted())[0]
 
     def set_params(self, **params: Any) -> Strategy:

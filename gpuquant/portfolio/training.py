@@ -40,6 +40,7 @@ class Course(Shown):
     device: str | Device = "auto"
     progress: bool | None = None
     checkpoint: Any = None
+    launch: int | None = None
 
     def __post_init__(self) -> None:
         if not hasattr(self.splits, "folds"):
@@ -79,6 +80,7 @@ def train(
             trained=states,
             tick=tick,
             checkpoint=course.checkpoint,
+            launch=course.launch,
         )
     if made is not None:  # what was forecast stays as it was
         values = np.where(np.arange(panel.bars)[:, None] <= made.rows[-1], made.values, values)

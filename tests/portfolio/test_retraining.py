@@ -155,3 +155,9 @@ def test_a_training_says_what_it_took_and_goes_on_from_its_checkpoint(tmp_path):
     loaded = gq.Portfolio.load(tmp_path / "fund").positions["s"]
     with pytest.raises(NotTrained, match="loaded: what their training took is not known"):
         loaded.trained.cost()
+
+
+def test_processes_share_a_training_of_a_strategy():
+    alone, two = (strategy().train(panel(450), splits=WALK, launch=n) for n in (None, 2))
+    both = (one.trained.forecast.values for one in (two, alone))
+    np.testing.assert_allclose(*both, atol=1e-4)  # with fewer threads, sums are taken otherwise
