@@ -10,6 +10,7 @@ _NAMES = {
     "DeepHedger": "gpuquant.learn.hedging",
     "joined": "gpuquant.learn.distributed",
     "load": "gpuquant.learn.saved",
+    "plan": "gpuquant.learn.planning",
     "save": "gpuquant.learn.saved",
     "Surrogate": "gpuquant.learn.surrogate",
     "Checkpoints": "gpuquant.learn.resume",

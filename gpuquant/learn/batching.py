@@ -15,7 +15,7 @@ from gpuquant.learn.draws import blocks, indices, uniforms
 from gpuquant.learn.windows import Resident, Samples, Standardizer, Windows
 
 KINDS = ("windows", "bars", "runs")
-AT_ONCE = 1 << 20  # places of windows that are drawn at once
+AT_ONCE = 1 << 18  # places of windows that are drawn at once
 FEWEST_RUNS = 4  # a ratio of performance needs bars from several times
 
 

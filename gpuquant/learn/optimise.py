@@ -105,12 +105,12 @@ class Training:
     def step(self, batch: Any) -> None:
         """One step of the optimiser, on a batch."""
         values = self.losses(batch)
-        self.optimiser.zero_grad()
         torch.autograd.backward([values.sum()])
         if self.config.max_grad_norm is not None:
             self.program.clip(self.config.max_grad_norm)
         self.optimiser.param_groups[0]["lr"] = self.rates[self.done]
         self.optimiser.step()
+        self.optimiser.zero_grad()  # before the next batch, whose activations need the room
         self.values = values.detach()
         self.history[:, self.done] = self.values
         self.done += 1

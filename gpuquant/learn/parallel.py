@@ -54,7 +54,8 @@ class Parallel(Single):
     def __init__(
         self, network: nn.Module, device: str, ranks: Ranks, *, sharded: bool, most: int
     ) -> None:
-        super().__init__(network, device)
+        # a network that is sharded goes to the device block by block
+        super().__init__(network, "cpu" if sharded else device)
         self.ranks, self.sharded = ranks, sharded
         self.whole: Any = Parts(self.network, most)
         if sharded:
@@ -64,7 +65,7 @@ class Parallel(Single):
             fully_shard(self.whole, mesh=mesh)
             self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         else:
-            self.whole = DistributedDataParallel(self.whole)
+            self.whole = DistributedDataParallel(self.whole, gradient_as_bucket_view=True)
 
     def forward(self, windows: Tensor, known: Tensor) -> Tensor:
         """Outputs of all days, of which this process makes its part."""
