@@ -11,6 +11,12 @@ from gpuquant import system
 MEMINFO = Path("/proc/meminfo")
 
 
+def devices() -> list[str]:
+    """The devices that torch can train on here, the CPU first."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return ["cpu"] if found is None else ["cpu", f"{found.type}:0"]
+
+
 def synchronize(device: str) -> None:
     """Wait until a device has done all of its work."""
     if torch.device(device).type != "cpu":

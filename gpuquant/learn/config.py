@@ -165,8 +165,14 @@ class History(Shown):
     validation : array, shape (members, judgements)
     engine : str
         How its members ran, such as "sequential" or "vmap of 8".
+    device : str
+        Of torch, where they ran.
+    reason : str
+        Why there: what was measured.
     """
 
     loss: np.ndarray
     validation: np.ndarray
     engine: str
+    device: str = "cpu"
+    reason: str = ""

@@ -54,6 +54,12 @@ class Fitted(Shown):
         size, unit = self.others[label - 1]
         return float(size), float(unit)
 
+    def place(self, device: str) -> str:
+        """A device of torch; `auto` is the one that it was trained on."""
+        if device != "auto":
+            return device
+        return "cpu" if self.history is None else self.history.device
+
     @property
     def foreign(self) -> bool:
         """Whether its models are of another library."""

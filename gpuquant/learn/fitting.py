@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from gpuquant.errors import InputError
-from gpuquant.learn import estimators, members, train
+from gpuquant.learn import engines, estimators, members, train
+from gpuquant.learn.accelerator import devices
 from gpuquant.learn.config import History
 from gpuquant.learn.distributed import Ranks, as_bytes, launched
 from gpuquant.learn.fitted import Fitted
@@ -44,44 +45,64 @@ def fit(
 ) -> list[Fitted]:
     """The models of folds; see `Learner.fit_folds`."""
     labels = _labels(learner, samples)
-    resident = samples.on(device)
-    scales = [Standardizer.of(resident, rows) for rows in folds]
     rows = [one[one < len(labels) - learner.label_horizon] for one in folds]
     seeds = [learner.seed * MEMBERS + (first + k) * FOLDS for k in range(len(folds))]
+    places = devices() if device == "auto" and learner.is_network else [device]
+    places = ["cpu"] if places == ["auto"] else places
     if not learner.is_network:
-        windows = [Windows(resident, scale, learner.window) for scale in scales]
+        resident = samples.on(places[0])
+        windows = [
+            Windows(resident, Standardizer.of(resident, one), learner.window) for one in folds
+        ]
         return estimators.fit(
             learner.estimator, windows, samples, rows, seeds, learner.ensemble, beside.tick
         )
+    begin = _start(learner, start, (learner.window, samples.features.shape[2]))
     loss = several(learner.loss, learner.count).charged(cost)
-    shape = (learner.window, resident.features.shape[2])
-    begin = _start(learner, start, shape)
-    tasks = [
-        Task(
-            first + k,
-            rows[k],
-            scales[k],
-            _deviation(labels[rows[k]]) if loss.standardise else np.ones(learner.count),
-            seeds[k],
-            partial(members.numbered, learner.estimator, shape, seeds[k], begin),
-        )
-        for k in range(len(folds))
+    units = [
+        _deviation(labels[one]) if loss.standardise else np.ones(learner.count) for one in rows
     ]
-    what = {
-        "learner": identity(learner.describe()),
-        "samples": resident.digest if beside.checkpoints else "",
-        "cost": str(cost),
-        "folds": identity([first, *rows]),
-        "start": identity(begin),
-    }
-    span = learner.label_horizon
-    how, ranks = (resident, learner.window, learner.ensemble), Ranks.here()
-    work = Work(tasks, *how, loss, learner.training, span, ranks)
+
+    def work_on(place: str) -> Work:
+        resident = samples.on(place)
+        shape = (learner.window, resident.features.shape[2])
+        tasks = [
+            Task(
+                first + k,
+                rows[k],
+                Standardizer.of(resident, folds[k]),
+                units[k],
+                seeds[k],
+                partial(members.numbered, learner.estimator, shape, seeds[k], begin),
+            )
+            for k in range(len(folds))
+        ]
+        how = (resident, learner.window, learner.ensemble, loss, learner.training)
+        return Work(tasks, *how, learner.label_horizon, Ranks.here())
+
+    works, reason = [work_on(place) for place in places], ""
+    work = works[0]
+    if len(works) > 1:
+        work, reason = engines.fastest(works)
+    what = _identity(learner, work, [first, *rows], begin, cost) if beside.checkpoints else {}
     told = train.fit(work, what, beside)
     return [
-        _fitted(learner, task, resident, weights, history)
-        for task, (weights, history) in zip(tasks, told, strict=True)
+        _fitted(learner, task, work.resident, weights, replace(history, reason=reason))
+        for task, (weights, history) in zip(work.tasks, told, strict=True)
     ]
+
+
+def _identity(
+    learner: Learner, work: Work, folds: list[Any], begin: dict[str, Tensor] | None, cost: float
+) -> dict[str, str]:
+    """What tells a training from others, for its checkpoints."""
+    return {
+        "learner": identity(learner.describe()),
+        "samples": work.resident.digest,
+        "cost": str(cost),
+        "folds": identity(folds),
+        "start": identity(begin),
+    }
 
 
 def launch(

@@ -61,7 +61,7 @@ class Member:
     number: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Work:
     """All members of all folds, and how they train.
 

@@ -191,7 +191,8 @@ class Learner(Tunable, Shown):
         cost : float
             Of one unit of turnover, where the loss counts it.
         device : str
-            Of torch.
+            Of torch; or auto: where a short measurement finds a step of all members the fastest,
+            the CPU or the accelerator.
         start : Fitted, optional
             The model whose weights a network begins with.
         checkpoint : path or Checkpoints, optional
@@ -255,7 +256,7 @@ class Learner(Tunable, Shown):
         """
         whole_number("label", label, 0, self.count - 1)
         rows = np.asarray(rows)
-        windows = Windows(samples.on(device), state.scale, self.window)
+        windows = Windows(samples.on(state.place(device)), state.scale, self.window)
         if state.weights is not None:
             loss = several(self.loss, self.count, label)
             told = Forecaster.of(self.estimator, state.weights, windows, loss).predict(rows)
@@ -273,7 +274,7 @@ class Learner(Tunable, Shown):
             raise InputError(
                 f"estimator = {type(self.estimator).__name__}: has no gradients; only a network has"
             )
-        windows = Windows(samples.on(device), state.scale, self.window)
+        windows = Windows(samples.on(state.place(device)), state.scale, self.window)
         loss = several(self.loss, self.count)
         told = Forecaster.of(self.estimator, state.weights, windows, loss)
         return np.asarray(told.attribute(np.asarray(rows)).numpy() / state.size)

@@ -76,7 +76,7 @@ def plan(learner: Any, *, features: int, assets: int, ranks: int = 1) -> Plan:
 
     Examples
     --------
-    A transformer over 500 assets with a billion weights, on eight GPUs:
+    A transformer over 500 assets with a billion weights and more, on eight GPUs:
 
     >>> from gpuquant import learn
     >>> config = learn.TrainingConfig(batch_windows=1000, parallel="sharded", recompute=True)
@@ -84,7 +84,7 @@ def plan(learner: Any, *, features: int, assets: int, ranks: int = 1) -> Plan:
     >>> large = learn.Learner(network, loss="ic", window=20, training=config)
     >>> made = learn.plan(large, features=60, assets=500, ranks=8)
     >>> round(8 * made.parameters / 4 / 1e9, 2), round(made.total / 2**30)
-    (1.0, 3)
+    (1.05, 3)
     """
     for name, value in (("features", features), ("assets", assets), ("ranks", ranks)):
         whole_number(f"plan {name}", value)

@@ -102,7 +102,7 @@ def _by_fold(
         )
         names = [key.removeprefix("weights.") for key in each[0] if key.startswith("weights.")]
         weights = {key: torch.cat([one[f"weights.{key}"] for one in each]) for key in names}
-        result.append((weights, History(losses, judgements, engine)))
+        result.append((weights, History(losses, judgements, engine, work.device)))
     return result
 
 

@@ -65,6 +65,8 @@ def train(
         log.check()
     panel, device = Panel.of(prices), resolve_device(course.device)
     where = torch_device(device)
+    if course.device == "auto" and hasattr(strategy.learner, "fit_folds"):
+        where = "auto"  # a step is measured on each
     table = FeatureTable.of(strategy.features, panel, device)
     folds = folds_of(strategy, panel, course.splits, table)
     samples = samples_of(table, panel, strategy.learner)
@@ -93,11 +95,19 @@ def train(
         sample_of(folds),
         dates_of(folds, panel.dates),
         {**table.seconds, "training": meter.seconds},
-        meter.usage(),
+        replace(meter.usage(), device=_place(states, where)),
         new * getattr(strategy.learner, "ensemble", 1),
     )
     done = replace(strategy, trained=trained)
     return done, None if log is None else _recorded(done, panel, course, log)
+
+
+def _place(states: list[Any], where: str) -> str:
+    """Where models were trained, and why there."""
+    history = getattr(states[-1], "history", None)
+    if history is None:
+        return "cpu" if where == "auto" else where
+    return f"{history.device}: {history.reason}" if history.reason else str(history.device)
 
 
 def _continued(before: Trained, panel: Panel, folds: list[Fold]) -> tuple[list[Any], Forecast]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from gpuquant import learn
 from gpuquant.errors import DataError, InputError
 from gpuquant.family import names
-from gpuquant.learn import draws, engines, members
+from gpuquant.learn import draws, engines, fitting, members, train
 from gpuquant.learn.batching import Batches, Choices
 from gpuquant.learn.losses.base import find
 from gpuquant.learn.windows import Standardizer, Windows
@@ -309,3 +310,38 @@ def test_losses_of_the_callers_see_each_member():
 
     same(*(states(small("MLP"), engine, loss=loss) for engine in ("vmap", "sequential")))
     assert not find(loss).vectorised
+
+
+@pytest.mark.parametrize("quick", [0, 1])
+def test_auto_takes_the_device_whose_step_is_the_fastest(quick, monkeypatch):
+    """Two devices, of which one is a stand-in: what was measured is said."""
+    monkeypatch.setattr(fitting, "devices", lambda: ["cpu", "cpu:0"])
+    asked = []
+
+    def seconds(work, engine):
+        asked.append(work)
+        return 1e-3 if len(asked) - 1 == quick else 2e-3
+
+    monkeypatch.setattr(engines, "seconds", seconds)
+    monkeypatch.setattr(
+        train, "fit", lambda work, what, beside: pytest.fail(str(asked.index(work)))
+    )
+    learner = learn.Learner(small("MLP"), ensemble=3, training=learn.TrainingConfig(steps=2))
+    with pytest.raises(pytest.fail.Exception, match=str(quick)):
+        learner.fit_folds(samples(), FOLDS, device="auto")
+    monkeypatch.undo()
+    monkeypatch.setattr(fitting, "devices", lambda: ["cpu", "cpu:0"])
+    state = learner.fit(samples(), FOLDS[0], device="auto")
+    assert re.fullmatch(
+        r"a step of all members takes: cpu [\d.,]+ ms, cpu[:\d]* [\d.,]+ ms", state.history.reason
+    )
+    known = learner.predict(state, samples(), np.arange(20, 40), device="auto")
+    np.testing.assert_array_equal(known, learner.predict(state, samples(), np.arange(20, 40)))
+
+
+def test_without_an_accelerator_auto_is_the_cpu():
+    learner = learn.Learner(small("MLP"), ensemble=2, training=learn.TrainingConfig(steps=2))
+    state = learner.fit(samples(), FOLDS[0], device="auto")
+    assert (state.history.device, state.history.reason) == ("cpu", "") or torch.cuda.is_available()
+    ridge = learn.Learner(learn.Ridge())
+    assert ridge.fit(samples(), FOLDS[0], device="auto").models
