@@ -30,11 +30,12 @@ CPU = (
     "training",
     "engines",
     "batches",
+    "sizes",
     "europeans",
     "fourier",
     "pairs",
 )
-GPU = ("gpu_paths", "gpu_grid")
+GPU = ("gpu_paths", "gpu_grid", "gpu_training")
 
 
 def main() -> int:

@@ -28,4 +28,5 @@ def bar(total: int, label: str, show: bool | None = None) -> Iterator[Callable[[
     from tqdm.auto import tqdm
 
     with tqdm(total=total, desc=label, unit_scale=True, leave=False, mininterval=0.2) as shown:
-        yield lambda done: shown.update(done) and None
+        # parts of units add up to a little more or less than the whole
+        yield lambda done: shown.update(min(done, total - shown.n)) and None

@@ -196,3 +196,35 @@ def test_story_a_on_the_device(us20, tmp_path, monkeypatch):
     names = {}
     exec(compile(BLOCKS[0], "<story a>", "exec"), names)
     assert names["result"].returns.notna().all()
+
+
+@pytest.mark.parametrize("engine", ["sequential", "vmap", "cuda_graph"])
+def test_training_learns_what_the_cpu_learns(engine):
+    """On the same batches, up to rounding; and a recorded step is the step."""
+    from gpuquant import learn
+
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(400, 6, 4))
+    samples = learn.Samples(features, features[..., 0] + draw.normal(size=(400, 6)))
+    folds = [np.arange(200), np.arange(100, 300)]
+
+    def losses(engine, device):
+        config = learn.TrainingConfig(steps=12, batch_windows=100, engine=engine)
+        learner = learn.Learner(learn.networks.MLP(hidden=8), ensemble=3, training=config)
+        fitted = learner.fit_folds(samples, folds, device=device)
+        return np.stack([one.history.loss for one in fitted])
+
+    np.testing.assert_allclose(losses(engine, "cuda:0"), losses("vmap", "cpu"), rtol=2e-3)
+
+
+def test_auto_measures_both_devices():
+    from gpuquant import learn
+
+    draw = np.random.default_rng(0)
+    samples = learn.Samples(draw.normal(size=(400, 6, 4)), draw.normal(size=(400, 6)))
+    learner = learn.Learner(
+        learn.networks.MLP(), ensemble=2, training=learn.TrainingConfig(steps=5)
+    )
+    history = learner.fit(samples, np.arange(300), device="auto").history
+    assert "cpu " in history.reason and "cuda:0 " in history.reason
+    assert history.device in ("cpu", "cuda:0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -12,9 +13,14 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def devices() -> list[str]:
-    """The devices that torch can train on here, the CPU first."""
+    """The devices that torch can train on here, the CPU first; of several accelerators the one that
+    torchrun has given this process, else the first.
+    """
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return ["cpu"] if found is None else ["cpu", f"{found.type}:0"]
+    if found is None:
+        return ["cpu"]
+    number = int(os.environ.get("LOCAL_RANK", "0")) % torch.accelerator.device_count()
+    return ["cpu", f"{found.type}:{number}"]
 
 
 def synchronize(device: str) -> None:

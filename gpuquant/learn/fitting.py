@@ -47,10 +47,12 @@ def fit(
     labels = _labels(learner, samples)
     rows = [one[one < len(labels) - learner.label_horizon] for one in folds]
     seeds = [learner.seed * MEMBERS + (first + k) * FOLDS for k in range(len(folds))]
-    places = devices() if device == "auto" and learner.is_network else [device]
-    places = ["cpu"] if places == ["auto"] else places
+    ranks = Ranks.here()
+    places = [device]
+    if device == "auto":  # several processes cannot each choose: they take the accelerator
+        places = devices() if ranks.count == 1 else devices()[-1:]
     if not learner.is_network:
-        resident = samples.on(places[0])
+        resident = samples.on("cpu" if device == "auto" else device)
         windows = [
             Windows(resident, Standardizer.of(resident, one), learner.window) for one in folds
         ]
@@ -78,7 +80,7 @@ def fit(
             for k in range(len(folds))
         ]
         how = (resident, learner.window, learner.ensemble, loss, learner.training)
-        return Work(tasks, *how, learner.label_horizon, Ranks.here())
+        return Work(tasks, *how, learner.label_horizon, ranks)
 
     works, reason = [work_on(place) for place in places], ""
     work = works[0]
@@ -122,9 +124,9 @@ def launch(
             f"launch = {processes}: {type(learner.estimator).__name__} is no network: it trains in "
             "one process"
         )
-    quiet = replace(learner, callbacks=())
-    bare = Samples(samples.features, samples.labels, samples.weights, samples.offset)
-    given = (quiet, bare, list(folds), first, cost, start, checkpoints)
+    bare = replace(samples)  # without what lies on a device
+    given = (learner, bare, list(folds), first, cost, start, checkpoints)
+    device = devices()[-1] if device == "auto" else device
     told = launched(_remote, processes, device, *given)
     result = []
     for k in range(len(folds)):

@@ -37,6 +37,8 @@ CASES = {
     ),
 }
 
+AGAIN = ("sharded", "data")
+
 
 def samples():
     draw = np.random.default_rng(0)
@@ -56,19 +58,43 @@ def learner(case, **how):
     return learn.Learner(network, loss=loss, ensemble=2, window=4, training=config)
 
 
-def everything(device):
-    """What a process learns of all cases, and of one that dies on its way."""
+class Died(Exception):
+    pass
+
+
+def dies(event):
+    if event.kind == "step" and event.step == 27:
+        raise Died
+
+
+def everything(device, folder):
+    """What a process learns of all cases; and of some through a death and what it had kept."""
     result = {}
     for case in CASES:
         for k, state in enumerate(learner(case).fit_folds(samples(), FOLDS, device=device)):
             own = state.weights | {"loss": torch.from_numpy(state.history.loss)}
             result |= {f"{case}.{k}.{name}": value.contiguous() for name, value in own.items()}
+    for case in AGAIN:
+        made, data = learner(case, steps=40), samples()
+        kept = learn.Checkpoints(f"{folder}/{case}", every=0.0)
+        dying = dataclasses.replace(made, callbacks=[dies])
+        with pytest.raises(Died):
+            dying.fit(data, FOLDS[0], device=device, checkpoint=kept)
+        again = made.fit(data, FOLDS[0], device=device, checkpoint=kept)
+        for name, value in made.fit(data, FOLDS[0], device=device).weights.items():
+            result[f"{case}.whole.{name}"] = value.contiguous()
+            result[f"{case}.again.{name}"] = again.weights[name].contiguous()
     return result
 
 
 @pytest.fixture(scope="module")
-def told():
-    return launched(everything, 2, "cpu")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(scope="module")
+def told(folder):
+    return launched(everything, 2, "cpu", str(folder))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -85,43 +111,13 @@ def test_two_processes_learn_what_one_learns(case, told):
                 torch.testing.assert_close(told[own + name], value, rtol=1e-5, atol=1e-6)
 
 
-class Died(Exception):
-    pass
-
-
-def dies(event):
-    if event.kind == "step" and event.step == 27:
-        raise Died
-
-
-def interrupted(device, case, folder):
-    """Trained to the end; and again, through a death and what it had kept."""
-    made, data = learner(case, steps=40), samples()
-    whole = made.fit(data, FOLDS[0], device=device)
-    kept = learn.Checkpoints(folder, every=0.0)
-    dying = dataclasses.replace(made, callbacks=[dies])
-    try:
-        dying.fit(data, FOLDS[0], device=device, checkpoint=kept)
-    except Died:
-        again = made.fit(data, FOLDS[0], device=device, checkpoint=kept)
-        steps = torch.tensor(again.history.loss.shape[1])
-        return {
-            "steps": steps,
-            **{f"whole.{k}": v.contiguous() for k, v in whole.weights.items()},
-            **{f"again.{k}": v.contiguous() for k, v in again.weights.items()},
-        }
-    return {"steps": torch.tensor(0)}
-
-
-@pytest.mark.parametrize("case", ["sharded", "data"])
-def test_two_processes_go_on_as_if_nothing_had_happened(case, tmp_path):
-    made = launched(interrupted, 2, "cpu", case, str(tmp_path))
-    assert int(made["steps"]) == 40
-    names = [name for name in made if name.startswith("whole.")]
+@pytest.mark.parametrize("case", AGAIN)
+def test_two_processes_go_on_as_if_nothing_had_happened(case, told, folder):
+    names = [name for name in told if name.startswith(f"{case}.whole.")]
     assert names
     for name in names:
-        assert torch.equal(made[name], made[name.replace("whole", "again")]), name
-    ranks = {path.name.split("-rank-")[1][0] for path in tmp_path.glob("*-rank-*")}
+        assert torch.equal(told[name], told[name.replace(".whole.", ".again.")]), name
+    ranks = {path.name.split("-rank-")[1][0] for path in (folder / case).glob("*-rank-*")}
     assert ranks == {"0", "1"}
 
 

@@ -107,3 +107,32 @@ def test_each_finds_a_product_over_time(name):
     learner = learn.Learner(getattr(learn.networks, name)(), ensemble=2, window=10)
     found = attained(learner, samples, signal, 1700, 0.2)
     assert 0.9 * 0.2 < found <= 0.2, found / 0.2
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_network_names_a_kind_of_device(name):
+    """A pass forwards and back on the meta device, where a tensor of the CPU would be refused."""
+    with torch.device("meta"):
+        network = small(name).build(6, 3)
+        x, known = torch.empty(5, 4, 6, 3), torch.ones(5, 4, dtype=torch.bool)
+    out = members.lifted(network, network)(x, known)
+    assert out.device.type == "meta" and tuple(out.shape) == (5, 4)
+    out.sum().backward()
+    assert all(p.grad.device.type == "meta" for p in network.parameters())
+
+
+@pytest.mark.parametrize("loss", sorted(names("gpuquant.learn.losses")))
+def test_no_loss_names_a_kind_of_device(loss):
+    cls = getattr(learn.losses, loss)
+    if cls.abstract:
+        return
+    made = cls()
+    outputs = {"Quantile": 3, "CrossEntropy": 3}.get(loss)
+    shape = (4, 6, 5) if outputs is None else (4, 6, 5, outputs)
+    with torch.device("meta"):
+        values = torch.empty(shape, requires_grad=True)
+        labels, mask = torch.empty(4, 6, 5), torch.ones(4, 6, 5, dtype=torch.bool)
+    found = made(values, labels, mask)
+    assert found.device.type == "meta" and found.shape == ()
+    found.backward()
+    assert values.grad.device.type == "meta"

@@ -15,11 +15,9 @@ from gpuquant.errors import InputError
 
 ROOT = Path(gpuquant.__file__).parent.parent
 LINUX = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads /proc")
-SMALL = [
-    {"network": "MLP", "size": 3000, "windows": 8000},
-    {"network": "CrossSection", "size": 1024, "windows": 2000, "recompute": True, "microbatch": 5},
-]
+SMALL = [{"network": "MLP", "size": 3000, "windows": 8000}]
 MORE = [
+    {"network": "CrossSection", "size": 1024, "windows": 2000, "recompute": True, "microbatch": 5},
     {"network": "MLP", "size": 1000, "windows": 32000},
     {"network": "MLP", "size": 5000, "windows": 4000},
     {"network": "TCN", "size": 128, "windows": 8000},

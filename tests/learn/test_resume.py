@@ -168,8 +168,8 @@ from tests.learn import test_resume as shared
 folder, wrong, done = Path("state"), Path("wrong"), Path("done")
 data = shared.samples()
 made = [
-    shared.learner(learn.networks.MLP(hidden=6), steps=600, engine="vmap", patience=600),
-    shared.learner(shared.Noisy, steps=300, engine="sequential", patience=600),
+    shared.learner(learn.networks.MLP(hidden=6), steps=200, engine="vmap", patience=200),
+    shared.learner(shared.Noisy, steps=100, engine="sequential", patience=200),
 ]
 whole = [one.fit_folds(data, shared.FOLDS) for one in made]
 
@@ -197,6 +197,6 @@ def check(k):
 def test_training_that_is_killed_ends_with_the_same_bits(kills, tmp_path):
     """At random moments, in the middle of a step, a write or a replacement."""
     setup = KILLED.format(root=str(ROOT), kills=kills)
-    said, whole = killed(setup, kills=kills, longest=1.0, folder=tmp_path)
+    said, whole = killed(setup, kills=kills, longest=0.4, folder=tmp_path)
     assert whole, said
     assert int(said.split(" trainings")[0].split()[-1]) >= 2, said
