@@ -20,6 +20,8 @@ from gpuquant.shown import Shown
 
 RAPL = Path("/sys/class/powercap")
 JOULES_PER_KWH = 3.6e6
+OFTEN = 60.0  # seconds between two looks at the counters
+POWER = 500.0  # watts that a processor surely does not take for minutes
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,9 @@ class Meter:
         Wall-clock time.
     host, gpu : float or None
         Joules of the processors and, where the device is one, of the GPU; None where they cannot be
-        read. Both count all that the machine did meanwhile.
+        read. Both count all that the machine did meanwhile. A processor's counter begins anew after
+        some minutes or an hour: long work calls `look` meanwhile, and without it the joules of the
+        host are None where the counter may have gone round more than once.
     """
 
     device: Any = None
@@ -118,9 +122,25 @@ class Meter:
     gpu: float | None = None
 
     def __enter__(self) -> Meter:
-        self._before = self._read()
-        self._start = time.perf_counter()
+        self._last, self._known = self._read(), True
+        self._start = self._looked = time.perf_counter()
         return self
+
+    def look(self) -> None:
+        """Read the counters, if some time has passed since the last look."""
+        if time.perf_counter() - self._looked > OFTEN:
+            self._add()
+
+    def _add(self) -> None:
+        """Add what was spent since the last look."""
+        now, then = self._read(), self._looked
+        self._looked = time.perf_counter()
+        host, gpu = (_spent(old, new) for old, new in zip(self._last, now, strict=True))
+        round_ = min((most for _, most in self._last[0] or []), default=inf)
+        self._known &= self._looked - then < round_ / POWER
+        self.host = None if host is None or not self._known else (self.host or 0.0) + host
+        self.gpu = None if gpu is None else (self.gpu or 0.0) + gpu
+        self._last = now
 
     def __exit__(
         self,
@@ -129,9 +149,7 @@ class Meter:
         trace: TracebackType | None,
     ) -> None:
         self.seconds = time.perf_counter() - self._start
-        self.host, self.gpu = (
-            _spent(before, after) for before, after in zip(self._before, self._read(), strict=True)
-        )
+        self._add()
 
     def _read(self) -> tuple[Counters | None, Counters | None]:
         on_gpu = self.device is not None and self.device.kind == "cuda"
@@ -183,8 +201,12 @@ def _spent(before: Counters | None, after: Counters | None) -> float | None:
 
 @lru_cache
 def _packages(folder: Path) -> list[Path]:
-    """The processors whose energy is counted."""
-    return [p for p in folder.glob("intel-rapl:*") if p.name.count(":") == 1]
+    """The processors whose energy is counted; the domain of the whole platform would count them
+    twice.
+    """
+    every = [p for p in sorted(folder.glob("intel-rapl:*")) if p.name.count(":") == 1]
+    named = {p: (p / "name").read_text().strip() if (p / "name").exists() else "" for p in every}
+    return [p for p in every if named[p] != "psys"]
 
 
 def _rapl() -> Counters | None:

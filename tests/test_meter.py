@@ -94,3 +94,30 @@ def test_energy_that_cannot_be_read_costs_nobody_knows_what():
     assert unknown == {"money": None, "co2_grams": None}
     with pytest.raises(InputError, match=r"Rates per_kwh = -1: must be finite and >= 0"):
         meter.Rates(per_kwh=-1)
+
+
+def test_a_counter_that_may_have_gone_round_twice_is_not_believed(counters, monkeypatch):
+    """At 500 W a counter of 1,000 J may go round in two seconds; looks in between keep the sum."""
+    times = iter([0.0, 0.5, 1.0, 1.0, 1.5, 2.0, 2.0, 2.5, 2.5])
+    monkeypatch.setattr(meter.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(meter, "OFTEN", 0.1)
+    with Meter(Device("cpu")) as one:
+        counters(600.0, 990.0)
+        one.look()
+        counters(100.0, 990.0)  # began anew
+        one.look()
+        counters(300.0, 990.0)
+    assert one.joules == pytest.approx(500.0 + 500.0 + 200.0)
+    times = iter([0.0, 10.0, 10.0])
+    with Meter(Device("cpu")) as one:
+        counters(300.0, 990.0)
+    assert one.joules is None and one.source == "unreadable"
+
+
+def test_the_whole_platform_is_not_counted_beside_its_processors(counters, tmp_path):
+    meter._packages.cache_clear()
+    (tmp_path / "intel-rapl:1" / "name").write_text("psys\n")
+    with Meter(Device("cpu")) as one:
+        counters(150.0, 995.0)
+    assert one.joules == pytest.approx(50.0)
+    meter._packages.cache_clear()

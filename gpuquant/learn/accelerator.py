@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import torch
 
 from gpuquant import system
-
-MEMINFO = Path("/proc/meminfo")
 
 
 def devices() -> list[str]:
@@ -29,15 +26,9 @@ def synchronize(device: str) -> None:
         torch.accelerator.synchronize(device)
 
 
-def free_memory(device: str) -> int | None:
-    """Bytes that are free on a device; None where nobody says so."""
+def memory(device: str) -> int | None:
+    """Bytes of memory of a device; None where nobody says so."""
     where = torch.device(device)
     if where.type == "cuda":
-        return int(torch.cuda.mem_get_info(where)[0])
-    if where.type != "cpu":
-        return None
-    try:
-        lines = MEMINFO.read_text().splitlines()
-        return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return system.memory()
+        return int(torch.cuda.get_device_properties(where).total_memory)
+    return system.memory() if where.type == "cpu" else None

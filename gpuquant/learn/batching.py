@@ -113,6 +113,8 @@ class Choices:
         Running sums of the weights of the choices; of a run, those of all its labels.
     count, length : int
         Choices of a batch, and bars of a run.
+    every : int
+        Assets of each bar of a run; 1 where a choice is a window.
     """
 
     kind: str
@@ -121,6 +123,7 @@ class Choices:
     chances: Tensor | None
     count: int
     length: int
+    every: int
 
     @classmethod
     def of(cls, windows: Windows, rows: np.ndarray, kind: str, size: int, length: int) -> Choices:
@@ -145,13 +148,21 @@ class Choices:
             places = torch.nonzero(_runs(bars, length))[:, 0]
             fewest = 1 if kind == "bars" else FEWEST_RUNS
             count = max(fewest, size // max(length * len(usable), 1))
-        if not len(places) or (kind == "runs" and length < 2):
+        if not bool(usable.any()):
             raise DataError(
                 "no window of training bars has every feature and a label: the history is shorter "
-                "than the features' lookback"
+                "than the features' lookback, or the bars that train are too few"
+            )
+        if not len(places) or (kind == "runs" and length < 2):
+            raise DataError(
+                f"the training bars have no run of {max(length, 2)} bars that follow one another, "
+                "which the loss needs: give a smaller sequence_length"
             )
         chances = _chances(resident, usable, kind, places, length)
-        return cls(kind, places.int(), inside, chances, count, length)
+        if chances is not None and not float(chances[-1]) > 0.0:
+            raise DataError("the weights of all labels of the training bars are zero")
+        every = 1 if kind == "windows" else len(usable)
+        return cls(kind, places.int(), inside, chances, count, length, every)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -160,8 +171,8 @@ class Choices:
 
     @property
     def windows(self) -> int:
-        """Windows of a batch, about: where it takes all assets, runs times bars are counted."""
-        return self.count * self.length
+        """Windows of a batch."""
+        return self.count * self.length * self.every
 
 
 class Batches:
@@ -217,8 +228,8 @@ class Batches:
         return torch.minimum(torch.stack(at, 1), self.below[:, None] - 1)
 
     def take(self, at: Tensor) -> Iterator[Batch]:
-        """The batches of these choices, shape (steps, members, choices). All but the windows is
-        looked up for all steps at once.
+        """The batches of these choices, shape (steps, members, choices): labels and masks for all
+        steps at once, windows step by step.
         """
         chosen, fold = self.places[self.begin[:, None] + at].long(), self.first
         leading, every = at.shape[:2], len(self.usable)

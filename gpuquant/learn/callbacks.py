@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gpuquant.errors import InputError
+from gpuquant.learn.distributed import Ranks
 from gpuquant.shown import Shown
 
 
@@ -54,11 +56,15 @@ class Watch:
         The folds in the program, and the numbers of their members, in order.
     tick : callable, optional
         Told of each step.
+    agreed : callable, optional
+        Where several processes share the program: what the first says of the mask; the callbacks of
+        the first alone are called.
     """
 
     callbacks: Sequence[Callback] = ()
     parts: Sequence[tuple[int, range]] = ((0, range(1)),)
     tick: Callable[[], None] | None = None
+    agreed: Callable[[Tensor], Tensor] | None = None
 
     def tell(self, kind: str, step: int, loss: Tensor) -> Tensor | None:
         """Call all of them for each fold; the mask of members whose training one wants to end."""
@@ -66,12 +72,18 @@ class Watch:
             self.tick()
         if not self.callbacks:
             return None
+        ends = self._told(kind, step, loss)
+        return ends if self.agreed is None else self.agreed(ends)
+
+    def _told(self, kind: str, step: int, loss: Tensor) -> Tensor:
         ends, begin = torch.zeros(len(loss), dtype=torch.bool), 0
+        if self.agreed is not None and Ranks.here().rank > 0:
+            return ends
         for fold, members in self.parts:
             part = slice(begin, begin + len(members))
-            event = Event(kind, fold, step, members, loss[part])
+            event = Event(kind, fold, step, members, loss[part].clone())
             answers = [one(event) for one in self.callbacks]
-            ends[part] = any(answer is True for answer in answers)
+            ends[part] = any(isinstance(one, bool | np.bool_) and bool(one) for one in answers)
             begin += len(members)
         return ends
 

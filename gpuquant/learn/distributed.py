@@ -27,9 +27,10 @@ from torch.multiprocessing.spawn import ProcessException, start_processes
 from gpuquant import errors
 from gpuquant.data.arguments import whole_number
 from gpuquant.errors import GpuquantError, InputError
+from gpuquant.learn.accelerator import devices
 from gpuquant.shown import Shown
 
-PATIENCE = timedelta(minutes=30)
+PATIENCE = timedelta(days=7)  # one that is done early waits for the others; a dead one is noticed
 MADE = "made"
 WAIT = 0.05  # seconds between two looks at processes
 
@@ -63,7 +64,7 @@ class Ranks(Shown):
         """What each process gives, in the order of their numbers; on the host."""
         if self.count == 1:
             return [tensors]
-        device = device if dist.get_backend() == "nccl" else "cpu"
+        device = "cpu"  # gloo is there for it beside NCCL
         content = packed({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
         own = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         lengths = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(self.count)]
@@ -80,9 +81,13 @@ class Ranks(Shown):
         """Whether the first process wants something."""
         return wanted if self.count == 1 else bool(self.first(str(int(wanted)), "cpu") == "1")
 
+    def of_first(self, values: Tensor) -> Tensor:
+        """The values of the first process."""
+        return self.exchange({"values": values}, "cpu")[0]["values"]
+
     def gathered(self, values: Tensor) -> Tensor:
-        """The values of all processes along the second axis. Each makes the same of them, so that
-        its gradient by its own values, times the processes, is that of the sum over processes.
+        """The values of all processes along the second axis. Data parallelism divides gradients by
+        the number of processes; the gradient of these values is multiplied by it.
         """
         result: Tensor = _Gathered.apply(values, self)  # type: ignore[no-untyped-call]
         return result
@@ -112,12 +117,13 @@ class _Gathered(torch.autograd.Function):
 
 def as_bytes(text: str) -> Tensor:
     """A text as a tensor of bytes."""
-    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
 
 @contextmanager
-def joined(device: str = "cpu") -> Iterator[Ranks]:
-    """Join the processes that `torchrun` has started, for the time of a block.
+def joined(device: str = "auto") -> Iterator[Ranks]:
+    """Join the processes that `torchrun` has started, for the time of a block, each with its own
+    accelerator where there is one.
 
     Raises
     ------
@@ -136,8 +142,13 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
         raise InputError(
             f"joined: {missing[0]} is not set: start the script with torchrun, or use launch="
         )
-    apart = device.startswith("cuda") and int(os.environ["WORLD_SIZE"]) <= torch.cuda.device_count()
-    dist.init_process_group("nccl" if apart else "gloo", timeout=PATIENCE)
+    if device == "auto":
+        device = devices()[-1]
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
+    apart = device.startswith("cuda") and local <= torch.cuda.device_count()
+    if device.startswith("cuda"):
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    dist.init_process_group("cpu:gloo,cuda:nccl" if apart else "gloo", timeout=PATIENCE)
     try:
         yield Ranks.here()
     finally:
@@ -207,6 +218,7 @@ def _process(
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
+        LOCAL_WORLD_SIZE=str(processes),
         WORLD_SIZE=str(processes),
         MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port),

@@ -14,7 +14,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -22,9 +22,8 @@ from torch import nn
 from gpuquant.compiler.cache import cached_bytes
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn import members
-from gpuquant.learn.accelerator import free_memory, synchronize
+from gpuquant.learn.accelerator import memory, synchronize
 from gpuquant.learn.batching import Batch
-from gpuquant.learn.distributed import Ranks
 from gpuquant.learn.graphs import Recorded
 from gpuquant.learn.jobs import Job, Member, Work
 from gpuquant.learn.optimise import Training
@@ -33,7 +32,7 @@ SHORT = 20  # steps of a training that is over before a measurement would be
 ROUNDS = 5
 BETTER = 0.93  # times the best so far, which a larger program must reach: the caches are warm here
 WORSE = 1.3  # times the best so far, from which larger programs are not tried
-SHARE = 0.4  # of the free memory, for what is kept for gradients
+SHARE = 0.4  # of the memory, for what is kept for gradients
 PROBED = 64  # days of a batch whose memory is measured
 
 
@@ -94,6 +93,7 @@ def choose(work: Work) -> Engine:
     if most is None and room < 1.0:
         most = max(1, int(room * days))
     alone = work.ranks.count == 1 or work.config.parallel == "members"
+    alone = alone and not work.config.recompute  # which vmap cannot do
     able = alone and total > 1 and members.perhaps_stackable(network) and _together(work)
     if wanted in ("vmap", "cuda_graph"):
         if not able:
@@ -101,7 +101,13 @@ def choose(work: Work) -> Engine:
                 f"engine = {wanted!r}: {total} members of {type(network).__name__} do not run as "
                 "one program; engine='auto' or 'sequential' does"
             )
-        return Engine(wanted, -(-total // work.ranks.count), most)
+        if wanted == "cuda_graph" and most is not None:
+            raise InputError(
+                "engine = 'cuda_graph': whole batches do not fit into memory, or a microbatch was "
+                "asked for; a recorded step takes a batch at once"
+            )
+        together = min(-(-total // work.ranks.count), max(1, int(min(room, total))))
+        return Engine(wanted, together, most)
     sizes = [size for size in _sizes(work) if size <= room]
     if wanted != "auto" or not able or not sizes:
         return Engine("sequential" if wanted == "auto" else wanted, 1, most)
@@ -114,11 +120,16 @@ def choose(work: Work) -> Engine:
 
 def fastest(works: Sequence[Work]) -> tuple[Work, str]:
     """The work on the device where a step of all members is the fastest, and what was measured."""
-    took = []
+    took, told = [], []
     for work in works:
-        engine = choose(work)
-        took.append(seconds(work, engine) * len(work.members))
-    told = [f"{w.device} {1e3 * t:,.2f} ms" for w, t in zip(works, took, strict=True)]
+        try:
+            took.append(seconds(work, choose(work)) * len(work.members))
+            told.append(f"{work.device} {1e3 * took[-1]:,.2f} ms")
+        except (RuntimeError, DataError) as failure:  # torch has too little memory there
+            took.append(math.inf)
+            told.append(f"{work.device} fails: {str(failure).splitlines()[0][:80]}")
+    if min(took) == math.inf:
+        raise DataError(f"no device can train: {'; '.join(told)}")
     best = works[took.index(min(took))]
     return best, f"a step of all members takes: {', '.join(told)}"
 
@@ -190,13 +201,11 @@ def _together(work: Work) -> bool:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("error")
-            plain = replace(work.config, precision="float32")
-            work = replace(work, config=plain, ranks=Ranks())
-            job = Job(work, pair, together=True)
+            job = Job(work, pair, together=True, plain=True)
             batch = next(job.stream(0))
             both = job.outputs(batch)
             for k, one in enumerate(pair):
-                alone = Job(work, [one], together=False)
+                alone = Job(work, [one], together=False, plain=True)
                 said = alone.outputs(next(alone.stream(0)))
                 if not torch.allclose(both[k], said[0], rtol=1e-3, atol=1e-4):
                     return False
@@ -206,21 +215,22 @@ def _together(work: Work) -> bool:
 
 
 def _room(work: Work) -> tuple[float, int]:
-    """How many members' whole batches fit at once into a share of the free memory, with what is
+    """How many members' whole batches fit at once into a share of the memory, with what is
     kept of them for their gradients; and the days of a batch.
     """
-    job = Job(replace(work, ranks=Ranks()), work.members[:1], together=False)
+    job = Job(work, work.members[:1], together=False, plain=True)
     batch = next(job.stream(0))
     days = batch.windows.shape[1] * (1 if work.across else batch.windows.shape[2])
-    free = free_memory(work.device)
-    if free is None or not job.program.parameters:
+    free = memory(work.device)
+    shared = work.ranks.count > 1 and work.config.parallel != "members"
+    if free is None or shared or not job.program.parameters:  # shared: `plan` tells more
         return math.inf, days
     seen = min(days, PROBED)
     each = _kept(job, batch, seen) / seen
     if SHARE * free < each:
         raise DataError(
             f"training: one window of {type(job.program.network).__name__} keeps "
-            f"{each / 2**20:,.0f} MiB for its gradient: more than {SHARE:.0%} of the free memory, "
+            f"{each / 2**20:,.0f} MiB for its gradient: more than {SHARE:.0%} of the memory, "
             f"{free / 2**20:,.0f} MiB"
         )
     return SHARE * free / (each * days), days

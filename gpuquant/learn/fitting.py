@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # 1,009 members
 MEMBERS = 1_000_003
 FOLDS = 1_009
+WORDS = ("engine", "device", "reason")  # of a history
 TYPICAL_ROWS = 64  # training bars from which the typical size of a forecast is taken
 
 
@@ -51,6 +52,8 @@ def fit(
     places = [device]
     if device == "auto":  # several processes cannot each choose: they take the accelerator
         places = devices() if ranks.count == 1 else devices()[-1:]
+        kept = None if beside.checkpoints is None else beside.checkpoints.device(f"fold-{first}")
+        places = places if kept is None or kept not in places else [kept]
     if not learner.is_network:
         resident = samples.on("cpu" if device == "auto" else device)
         windows = [
@@ -98,11 +101,14 @@ def _identity(
     learner: Learner, work: Work, folds: list[Any], begin: dict[str, Tensor] | None, cost: float
 ) -> dict[str, str]:
     """What tells a training from others, for its checkpoints."""
+    shared = learner.training.parallel
     return {
         "learner": identity(learner.describe()),
         "samples": work.resident.digest,
         "cost": str(cost),
         "folds": identity(folds),
+        "device": work.device,
+        "processes": "any" if shared == "members" else f"{work.ranks.count}, {shared}",
         "start": identity(begin),
     }
 
@@ -124,6 +130,11 @@ def launch(
             f"launch = {processes}: {type(learner.estimator).__name__} is no network: it trains in "
             "one process"
         )
+    if learner.callbacks:
+        raise InputError(
+            f"launch = {processes}: callbacks see nothing of other processes: give none, or start "
+            "the script with torchrun"
+        )
     bare = replace(samples)  # without what lies on a device
     given = (learner, bare, list(folds), first, cost, start, checkpoints)
     device = devices()[-1] if device == "auto" else device
@@ -136,9 +147,9 @@ def launch(
             if name.startswith(f"{k}.")
         }
         losses, judgements = (own.pop(f"history.{name}").numpy() for name in ("loss", "validation"))
-        engine = bytes(own.pop("history.engine").numpy()).decode()
+        words = [bytes(own.pop(f"history.{n}").numpy()).decode() for n in WORDS]
         made = learner.restored(own, f"fold {first + k}")
-        result.append(replace(made, history=History(losses, judgements, engine)))
+        result.append(replace(made, history=History(losses, judgements, *words)))
     return result
 
 
@@ -162,7 +173,7 @@ def _remote(
             **made.tensors(),
             "history.loss": torch.from_numpy(history.loss),
             "history.validation": torch.from_numpy(history.validation),
-            "history.engine": as_bytes(history.engine),
+            **{f"history.{name}": as_bytes(getattr(history, name)) for name in WORDS},
         }
         result |= {f"{k}.{name}": value.contiguous() for name, value in own.items()}
     return result

@@ -56,16 +56,18 @@ class Recorded(Training):
         """A step as it will be recorded, beside the usual stream; the last one is followed by the
         recording, which computes nothing.
         """
-        self.side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.side):
-            self._run()
-        torch.cuda.current_stream().wait_stream(self.side)
-        self.warm += 1
-        if self.warm == WARM:
-            torch.cuda.synchronize(self.rate.device)
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
+        device = self.rate.device
+        with torch.cuda.device(device):
+            self.side.wait_stream(torch.cuda.current_stream(device))
+            with torch.cuda.stream(self.side):
                 self._run()
+            torch.cuda.current_stream(device).wait_stream(self.side)
+            self.warm += 1
+            if self.warm == WARM:
+                torch.cuda.synchronize(device)
+                self.graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(self.graph, stream=self.side):
+                    self._run()
 
     def _run(self) -> None:
         values = self.losses(self.place)

@@ -144,17 +144,29 @@ class Job:
         As one program for all of them; otherwise there is one.
     most : int, optional
         Days of a batch that pass the network at once.
+    plain : bool
+        For a look at the network: in this process alone, in 32 bits, and nothing recomputed.
     """
 
     def __init__(
-        self, work: Work, group: Sequence[Member], together: bool, most: int | None = None
+        self,
+        work: Work,
+        group: Sequence[Member],
+        together: bool,
+        most: int | None = None,
+        *,
+        plain: bool = False,
     ) -> None:
         self.work, self.group, self.most = work, group, most or 1 << 62
         made = [work.tasks[one.task].make(one.number) for one in group]
-        self.program: Program = self._program(made, together)
+        self.program: Program = (
+            program(made, work.device, together=together)
+            if plain
+            else self._program(made, together)
+        )
         self.tasks = [work.tasks[one.task] for one in group]
         self.autocast: AbstractContextManager[Any] = nullcontext()
-        if work.config.precision == "bfloat16":
+        if work.config.precision == "bfloat16" and not plain:
             self.autocast = torch.autocast(torch.device(work.device).type, torch.bfloat16)
 
     def _program(self, networks: list[nn.Module], together: bool) -> Program:
@@ -183,12 +195,10 @@ class Job:
         seeds = [self.work.seed(one) for one in self.group]
         return self._batches(self.work.choices).stream(seeds, first)
 
-    def judged(self) -> list[Batch]:
+    def judged(self) -> Iterator[Batch]:
         """Batches that do not train: the same for all members of a fold."""
-        if not self.work.judging:
-            return []
         seeds = [-1 - task.seed for task in self.tasks]
-        return list(islice(self._batches(self.work.judging).stream(seeds), VALIDATION_BATCHES))
+        return islice(self._batches(self.work.judging).stream(seeds), VALIDATION_BATCHES)
 
     def _batches(self, choices: Sequence[Choices]) -> Batches:
         units = torch.tensor(np.stack([task.unit for task in self.tasks]), dtype=torch.float32)

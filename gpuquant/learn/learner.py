@@ -26,7 +26,12 @@ from gpuquant.learn.windows import Samples, Windows
 from gpuquant.params import Tunable
 from gpuquant.shown import Shown, identity
 
-HOW = ("engine", "microbatch")  # settings that change no more than rounding
+HOW = (
+    "engine",
+    "microbatch",
+    "parallel",
+    "recompute",
+)  # settings that change no more than rounding
 
 
 @dataclass(frozen=True)
@@ -234,6 +239,10 @@ class Learner(Tunable, Shown):
         tick : callable, optional
             Told the folds done since the last call, in parts.
         """
+        if checkpoint is not None and not self.is_network:
+            raise InputError(
+                f"checkpoint: {type(self.estimator).__name__} is no network: it has no steps"
+            )
         if launch is not None:
             given = (self, samples, folds, first, cost, device, start, checkpoint)
             return fitting.launch(launch, *given)

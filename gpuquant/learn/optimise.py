@@ -4,7 +4,7 @@ weights are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ def optimise(
     training: Training,
     stream: Stream,
     *,
-    judged: Sequence[Any] = (),
+    judged: Callable[[], Iterator[Any]] | None = None,
     watch: Watch | None = None,
     saver: Saver | None = None,
 ) -> Training:
@@ -36,8 +36,9 @@ def optimise(
     ----------
     stream : callable
         Batches from a step on, without end.
-    judged : sequence
-        Batches that do not train; the weights with the least loss on them are kept.
+    judged : callable, optional
+        Batches that do not train, the same at each call; the weights with the least loss on them
+        are kept.
     saver : Saver, optional
         Keeps the state on disk, and has the one to go on from.
     """
@@ -52,8 +53,10 @@ def optimise(
         training.end(watch.tell("step", training.done, training.values))
         if training.done % CHECKED == 0:
             training.check(watch)
-        if judged and (training.done % config.judge_every == 0 or training.done == config.steps):
-            training.judge(judged)
+        if judged is not None and (
+            training.done % config.judge_every == 0 or training.done == config.steps
+        ):
+            training.judge(judged())
             training.end(watch.tell("judgement", training.done, training.judgements[-1]))
         if saver is not None and saver.due(training.done):
             saver.keep(training.tensors())
@@ -115,7 +118,7 @@ class Training:
         self.history[:, self.done] = self.values
         self.done += 1
 
-    def judge(self, batches: Sequence[Any]) -> None:
+    def judge(self, batches: Iterator[Any]) -> None:
         """Keep the weights of members that are better than ever on batches that do not train, and
         end those that have not been for long.
         """
@@ -171,7 +174,8 @@ class Training:
 
     def check(self, watch: Watch) -> None:
         """Refuse to go on with a loss that is not finite."""
-        wrong = ~torch.isfinite(self.history[:, : self.done])
+        trains = torch.arange(self.done) < self.ended[:, None]
+        wrong = ~torch.isfinite(self.history[:, : self.done]) & trains.to(self.history.device)
         if bool(wrong.any()):
             step = int(wrong.any(dim=0).nonzero()[0])
             member = int(wrong[:, step].nonzero()[0])

@@ -86,7 +86,8 @@ class Parallel(Single):
         result = {}
         for name, value in self.network.state_dict().items():
             part = like(value, state[name][0])
-            result[name] = (part.full_tensor() if isinstance(part, DTensor) else part)[None]
+            whole = part.full_tensor() if isinstance(part, DTensor) else part
+            result[name] = whole.cpu()[None]
         return result
 
     def part(self, value: Tensor) -> Tensor:

@@ -114,8 +114,8 @@ def program(networks: Sequence[nn.Module], device: str, *, together: bool) -> Pr
 
 
 def in_parts(run: Callable[..., Tensor], windows: Tensor, known: Tensor, most: int) -> Tensor:
-    """The outputs of all days, of which at most so many pass the network at once: what is between
-    its layers is made again for the gradient, part by part, and the loss sees all outputs.
+    """The outputs of all days, of which at most so many pass the network at once. Activations are
+    recomputed for the gradient, part by part; the loss sees all outputs.
     """
     if windows.shape[1] <= most:
         return run(windows, known)
@@ -125,14 +125,22 @@ def in_parts(run: Callable[..., Tensor], windows: Tensor, known: Tensor, most: i
 
 
 def blocks(network: nn.Module) -> list[nn.Module]:
-    """The repeated parts of a network: the elements of its `nn.ModuleList`s."""
-    lists = [one for one in network.modules() if isinstance(one, nn.ModuleList)]
-    return [block for one in lists for block in one]
+    """The repeated parts of a network: the elements of its outermost `nn.ModuleList`s."""
+    result: list[nn.Module] = []
+    for child in network.children():
+        inner = (
+            [type(one) for one in child] if isinstance(child, nn.ModuleList) else [nn.ModuleList]
+        )
+        if nn.ModuleList in inner or nn.ModuleDict in inner:
+            result += blocks(child)
+        else:
+            result += child.children()
+    return result
 
 
 def recomputed(network: nn.Module) -> None:
-    """Let the blocks of a network keep nothing but what they are given: the rest is made again for
-    the gradient.
+    """Let the blocks of a network keep their inputs alone; their activations are recomputed for the
+    gradient.
     """
     for block in blocks(network):
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]

@@ -82,6 +82,14 @@ class Checkpoints(Shown):
             )
         return engine
 
+    def device(self, name: str) -> str | None:
+        """The device of the training there is, if there is one."""
+        path = Path(self.folder) / f"{name}.json"
+        try:
+            return str(json.loads(path.read_text())["what"]["device"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # a damaged record is refused when it is read
+
     def begin(self, name: str, what: dict[str, str], engine: dict[str, Any]) -> None:
         """Write the record of a training."""
         text = json.dumps({"what": what, "engine": engine}, indent=1)

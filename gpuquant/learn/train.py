@@ -131,8 +131,13 @@ def _trained(
         training = optimise(
             engine.training(job),
             job.stream,
-            judged=job.judged(),
-            watch=Watch(aside.callbacks, job.parts, ticks.step if aside.tick else None),
+            judged=job.judged if work.judging else None,
+            watch=Watch(
+                aside.callbacks,
+                job.parts,
+                ticks.step if aside.tick else None,
+                together.of_first if together.count > 1 else None,
+            ),
             saver=None if aside.checkpoints is None else aside.checkpoints.saver(name, together),
         )
     ticks.end()
@@ -152,7 +157,7 @@ class _Ticks:
         self.left -= 1
 
     def end(self) -> None:
-        """All steps are done, or not needed."""
+        """The steps that are left are not needed."""
         if self.tick is not None:
             self.tick(self.share * self.left)
 

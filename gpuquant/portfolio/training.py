@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ def train(
             cost=0.0 if course.costs is None else course.costs.per_unit_turnover,
             device=where,
             trained=states,
-            tick=tick,
+            tick=_looking(tick, meter),
             checkpoint=course.checkpoint,
             launch=course.launch,
         )
@@ -96,10 +97,26 @@ def train(
         dates_of(folds, panel.dates),
         {**table.seconds, "training": meter.seconds},
         replace(meter.usage(), device=_place(states, where)),
-        new * getattr(strategy.learner, "ensemble", 1),
+        sum(_count(state) for state in states[-new:]) if new else 0,
     )
     done = replace(strategy, trained=trained)
     return done, None if log is None else _recorded(done, panel, course, log)
+
+
+def _looking(tick: Callable[[float], None], meter: Meter) -> Callable[[float], None]:
+    """A tick at which the counters of energy are looked at, too."""
+
+    def both(done: float) -> None:
+        tick(done)
+        meter.look()
+
+    return both
+
+
+def _count(state: Any) -> int:
+    """The models that a fold's training gives."""
+    weights, models = getattr(state, "weights", None), getattr(state, "models", [state])
+    return len(next(iter(weights.values()))) if weights else len(models)
 
 
 def _place(states: list[Any], where: str) -> str:

@@ -16,6 +16,7 @@ import torch
 import gpuquant
 from gpuquant import learn
 from gpuquant.errors import DataError, InputError
+from gpuquant.learn import optimise
 from gpuquant.learn.distributed import Ranks, launched
 from gpuquant.learn.programs import blocks
 
@@ -62,9 +63,14 @@ class Died(Exception):
     pass
 
 
-def dies(event):
-    if event.kind == "step" and event.step == 27:
+def dies(training, batch):
+    """A step of every process; the 28th fails."""
+    if training.done == 27:
         raise Died
+    STEP(training, batch)
+
+
+STEP = optimise.Training.step
 
 
 def everything(device, folder):
@@ -74,12 +80,20 @@ def everything(device, folder):
         for k, state in enumerate(learner(case).fit_folds(samples(), FOLDS, device=device)):
             own = state.weights | {"loss": torch.from_numpy(state.history.loss)}
             result |= {f"{case}.{k}.{name}": value.contiguous() for name, value in own.items()}
+    heard = []
+    ending = learner("data", steps=20)
+    ending = dataclasses.replace(
+        ending, callbacks=[lambda event: heard.append(event.step) or event.step == 7]
+    )
+    history = ending.fit(samples(), FOLDS[0], device=device).history
+    result["ended"] = torch.from_numpy(np.isfinite(history.loss).sum(1))
+    assert bool(heard) == (Ranks.here().rank == 0)
     for case in AGAIN:
         made, data = learner(case, steps=40), samples()
         kept = learn.Checkpoints(f"{folder}/{case}", every=0.0)
-        dying = dataclasses.replace(made, callbacks=[dies])
-        with pytest.raises(Died):
-            dying.fit(data, FOLDS[0], device=device, checkpoint=kept)
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Died):
+            patch.setattr(optimise.Training, "step", dies)
+            made.fit(data, FOLDS[0], device=device, checkpoint=kept)
         again = made.fit(data, FOLDS[0], device=device, checkpoint=kept)
         for name, value in made.fit(data, FOLDS[0], device=device).weights.items():
             result[f"{case}.whole.{name}"] = value.contiguous()
@@ -109,6 +123,10 @@ def test_two_processes_learn_what_one_learns(case, told):
         for name, value in state.weights.items():
             if "split.bias" not in name:  # a key's has no gradient but rounding, and moves by that
                 torch.testing.assert_close(told[own + name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_callbacks_of_the_first_process_end_all(told):
+    assert told["ended"].tolist() == [7, 7]
 
 
 @pytest.mark.parametrize("case", AGAIN)
@@ -170,6 +188,11 @@ def test_torchrun_starts_them(tmp_path):
 
 def test_wrong_calls_are_named(tmp_path):
     made = learner("members, one by one")
+    told = dataclasses.replace(made, callbacks=[print])
+    with pytest.raises(InputError, match="launch = 2: callbacks see nothing of other processes"):
+        told.fit(samples(), FOLDS[0], launch=2)
+    with pytest.raises(InputError, match="checkpoint: Ridge is no network: it has no steps"):
+        learn.Learner(learn.Ridge()).fit(samples(), FOLDS[0], checkpoint=tmp_path / "none")
     with pytest.raises(DataError, match="of another training: its learner was"):
         other = learner("members, one by one", steps=4)
         other.fit(samples(), FOLDS[0], checkpoint=tmp_path)
@@ -198,5 +221,9 @@ def test_ranks_share_all_items_once():
 
 
 def test_blocks_are_the_repeated_parts():
+    """The outermost: what lies in a block is a part of it."""
+    inner = [torch.nn.ModuleList([torch.nn.Linear(1, 1)]) for _ in range(2)]
+    nested = torch.nn.Sequential(torch.nn.ModuleList(inner))
+    assert len(blocks(nested)) == 2
     network = learn.networks.CrossSection(8, 2, layers=3).build(4, 3)
     assert len(blocks(network)) == 3 and not blocks(learn.networks.MLP().build(4, 3))

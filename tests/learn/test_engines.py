@@ -211,12 +211,12 @@ def test_memory_decides_how_much_passes_at_once(monkeypatch):
     after the other, and where one window is too much, training says so.
     """
     whole = states(small("MLP"), "sequential")
-    monkeypatch.setattr(engines, "free_memory", lambda device: 5_000)
+    monkeypatch.setattr(engines, "memory", lambda device: 5_000)
     short = states(small("MLP"), "auto")
     assert short[0].history.engine.startswith("sequential, ")
     assert 1 < int(short[0].history.engine.split()[1]) < 60
     same(whole, short)
-    monkeypatch.setattr(engines, "free_memory", lambda device: 200)
+    monkeypatch.setattr(engines, "memory", lambda device: 200)
     with pytest.raises(DataError, match=r"one window of MLP keeps 0 MiB for its gradient: more"):
         states(small("MLP"), "auto")
 
@@ -235,7 +235,7 @@ def test_what_is_kept_is_what_autograd_keeps():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engines, "_room", room)
         learner.fit(samples(), FOLDS[1])
-    job = engines.Job(caught[0], caught[0].members[:1], together=False)
+    job = engines.Job(caught[0], caught[0].members[:1], together=False, plain=True)
     kept = engines._kept(job, next(job.stream(0)), 64)
     assert kept == 64 * 4 * (9 + 8 + 8)
 
@@ -345,3 +345,44 @@ def test_without_an_accelerator_auto_is_the_cpu():
     assert (state.history.device, state.history.reason) == ("cpu", "") or torch.cuda.is_available()
     ridge = learn.Learner(learn.Ridge())
     assert ridge.fit(samples(), FOLDS[0], device="auto").models
+
+
+def test_what_is_recomputed_is_not_stacked():
+    network = learn.networks.CrossSection(8, 2)
+    again = states(network, "auto", recompute=True)
+    assert again[0].history.engine == "sequential"
+    same(again, states(network, "sequential"))
+    with pytest.raises(InputError, match="do not run as one program"):
+        states(network, "vmap", recompute=True)
+
+
+def test_a_member_that_has_ended_fails_no_more():
+    """In one program it goes on with the others; what becomes of it is nobody's."""
+
+    def ends(event):
+        return np.bool_(event.step == 3)
+
+    config = learn.TrainingConfig(steps=8, batch_windows=60, engine="vmap", learning_rate=1e-3)
+    made = learn.Learner(small("MLP"), ensemble=2, training=config, callbacks=[ends])
+    history = made.fit(samples(), FOLDS[0]).history
+    assert np.isfinite(history.loss).sum(1).tolist() == [3, 3]
+    heard = []
+    dataclasses.replace(
+        made,
+        callbacks=[lambda event: heard.append(event.loss)],
+        training=dataclasses.replace(config, engine="cuda_graph"),
+    ).fit(samples(), FOLDS[0])
+    assert len({tuple(one.tolist()) for one in heard}) == 8
+
+
+def test_weights_that_are_all_zero_are_named():
+    data = samples()
+    none = learn.Samples(data.features, data.labels, np.zeros(data.labels.shape))
+    with pytest.raises(DataError, match="weights of all labels of the training bars are zero"):
+        states(small("MLP"), "sequential", data=none)
+
+
+def test_a_run_that_no_fold_has_is_named():
+    rows = [np.arange(20, 200, 2)]  # no two bars follow one another
+    with pytest.raises(DataError, match="no run of 6 bars that follow one another"):
+        states(small("MLP"), "sequential", folds=rows, loss="sharpe")
