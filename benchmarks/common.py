@@ -40,7 +40,7 @@ class Row:
         return (
             None
             if self.bar is None
-            else (self.value >= self.bar if self.least else self.value <= self.bar)
+            else bool(self.value >= self.bar if self.least else self.value <= self.bar)
         )
 
 

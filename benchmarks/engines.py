@@ -14,9 +14,9 @@ import torch
 from benchmarks.common import Row, seconds
 from gpuquant import learn
 
-ROUNDS = 5
+ROUNDS = 3
 MEMBERS = 16
-STEPS = 100
+STEPS = 50
 LSTM_STEPS = 300
 BARS, COLUMNS, CUT = 2_000, 20, 1_900
 
