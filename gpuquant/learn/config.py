@@ -61,10 +61,10 @@ class TrainingConfig(Shown):
     parallel : str
         How several processes share a training, see `launch` of `Learner.fit`: members (each trains
         its own seeds and folds), data (each passes some days of every batch of one network) or
-        sharded (each also holds but a part of the network, its gradients and its optimiser).
+        sharded (each also holds only a part of the network, its gradients and its optimiser).
     recompute : bool
-        What is between the layers of a block of the network (an element of its `nn.ModuleList`s)
-        is made again for the gradient, rather than kept.
+        The activations inside each block of the network (an element of its `nn.ModuleList`s) are
+        recomputed for the gradient, rather than kept.
 
     References
     ----------

@@ -95,7 +95,7 @@ class Parallel(Single):
         return local(value)
 
     def spread(self, number: int, value: Tensor) -> Tensor:
-        """A part as one of a tensor that is spread like the parameter of a number."""
+        """This process's part of a tensor, as one that is spread like parameter `number`."""
         own = self.parameters[number]
         return like(own, value) if value.shape == local(own).shape else value
 

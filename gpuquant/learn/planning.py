@@ -18,7 +18,7 @@ from gpuquant.learn.programs import blocks, in_parts, recomputed
 from gpuquant.shown import Shown
 
 NUMBER = 4  # bytes
-HELD = 3  # blocks that are whole at once: one computes, one is gathered, one's gradient is shared
+HELD = 3  # blocks that are whole at once: one computes, one is gathered, one is a gradient
 DRAWN = 45  # bytes of a place that is drawn: its indices, its label, its masks
 
 

@@ -31,7 +31,7 @@ class Whole:
         return value
 
     def spread(self, number: int, value: Tensor) -> Tensor:
-        """A part as one of a tensor like the parameter of a number."""
+        """What `part` gave, as a tensor like parameter `number`: the same."""
         return value
 
 

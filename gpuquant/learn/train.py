@@ -25,8 +25,8 @@ from gpuquant.learn.resume import Checkpoints
 
 @contextmanager
 def usual_settings() -> Iterator[None]:
-    """Run torch with the settings of a new process, whatever the caller has set: 32-bit numbers,
-    the CPU as the default device, and gradients enabled.
+    """Run torch with 32-bit numbers, the CPU as the default device, and gradients enabled, whatever
+    the caller has set of these.
     """
     before, elsewhere = torch.get_default_dtype(), torch.get_default_device().type != "cpu"
     torch.set_default_dtype(torch.float32)

@@ -261,7 +261,7 @@ class Standardizer(Shown):
         mean = sum(_total(resident.features[p], use[p]) for p in parts) / count
         away = torch.as_tensor(mean).float()
         squares = sum(_total((resident.features[p] - away).square(), use[p]) for p in parts)
-        # about the mean as 32 bits have it: what they lose is taken off
+        # squares are about the mean rounded to 32 bits; the square of that rounding is taken off
         deviation = torch.sqrt(torch.as_tensor(squares) / count - (mean - away.double()).square())
         return cls(
             (mean + resident.offset).cpu().numpy(),

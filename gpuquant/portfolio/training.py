@@ -165,12 +165,20 @@ def _recorded(strategy: Strategy, panel: Panel, course: Course, log: TrialLog) -
         "dates": [str(panel.dates[0]), str(panel.dates[-1])],
     }
     try:
-        log.record(what, returns.to_numpy())
+        if _first():  # the others have trained the same
+            log.record(what, returns.to_numpy())
     except GpuquantError as failure:  # a failed record must not lose the training
         warnings.warn(
             f"this trial is not in the log, which counts one too few: {failure}", stacklevel=4
         )
     return returns
+
+
+def _first() -> bool:
+    """Whether this process is the first of those that train together."""
+    from gpuquant.learn.distributed import Ranks
+
+    return Ranks.here().rank == 0
 
 
 def samples_of(table: FeatureTable, panel: Panel, learner: Any = None) -> Any:

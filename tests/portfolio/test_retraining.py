@@ -7,6 +7,8 @@ import gpuquant as gq
 from gpuquant import features, learn, sizing, splits
 from gpuquant.errors import DataError, InputError, NotTrained
 from gpuquant.meter import Rates
+from gpuquant.portfolio import training
+from gpuquant.validation.overfitting import TrialLog
 
 WALK = splits.WalkForward(train=200, test=50)
 ASSETS = ("A", "B", "C", "D")
@@ -161,3 +163,10 @@ def test_processes_share_a_training_of_a_strategy():
     alone, two = (strategy().train(panel(450), splits=WALK, launch=n) for n in (None, 2))
     both = (one.trained.forecast.values for one in (two, alone))
     np.testing.assert_allclose(*both, atol=1e-4)  # with fewer threads, sums are taken otherwise
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_one_of_several_processes_records_a_trial(first, monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "_first", lambda: first)
+    strategy().train(panel(450), splits=WALK, ledger=tmp_path / "trials")
+    assert TrialLog(tmp_path / "trials").trials()[0] == first
