@@ -3,7 +3,7 @@
 They share a training in one of three ways (`TrainingConfig.parallel`). Members: each process trains
 some programs of the ensemble by itself, and the weights are exchanged at the end. Data: each has
 the whole network and passes some days of every batch (DistributedDataParallel). Sharded: each also
-holds but a part of weights, gradients and optimiser (fully sharded data parallel).
+holds only a part of weights, gradients and optimiser (fully sharded data parallel).
 """
 
 from __future__ import annotations
@@ -60,30 +60,29 @@ class Ranks(Shown):
         """The items that this process does."""
         return list(items[self.rank :: self.count])
 
-    def exchange(self, tensors: dict[str, Tensor], device: str) -> list[dict[str, Tensor]]:
-        """What each process gives, in the order of their numbers; on the host."""
+    def exchange(self, tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+        """What each process gives, in the order of their numbers; on the host, by gloo."""
         if self.count == 1:
             return [tensors]
-        device = "cpu"  # gloo is there for it beside NCCL
         content = packed({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
         own = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        lengths = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(self.count)]
-        dist.all_gather(lengths, torch.tensor([len(own)], device=device))
+        lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.count)]
+        dist.all_gather(lengths, torch.tensor([len(own)]))
         longest = max(int(one) for one in lengths)
-        padded = torch.zeros(longest, dtype=torch.uint8, device=device)
-        padded[: len(own)] = own.to(device)
+        padded = torch.zeros(longest, dtype=torch.uint8)
+        padded[: len(own)] = own
         parts = [torch.zeros_like(padded) for _ in range(self.count)]
         dist.all_gather(parts, padded)
         each = zip(parts, lengths, strict=True)
-        return [unpacked(bytes(part[: int(n)].cpu().numpy())) for part, n in each]
+        return [unpacked(bytes(part[: int(n)].numpy())) for part, n in each]
 
     def agree(self, wanted: bool) -> bool:
         """Whether the first process wants something."""
-        return wanted if self.count == 1 else bool(self.first(str(int(wanted)), "cpu") == "1")
+        return wanted if self.count == 1 else self.first(str(int(wanted))) == "1"
 
     def of_first(self, values: Tensor) -> Tensor:
         """The values of the first process."""
-        return self.exchange({"values": values}, "cpu")[0]["values"]
+        return self.exchange({"values": values})[0]["values"]
 
     def gathered(self, values: Tensor) -> Tensor:
         """The values of all processes along the second axis. Data parallelism divides gradients by
@@ -92,9 +91,9 @@ class Ranks(Shown):
         result: Tensor = _Gathered.apply(values, self)  # type: ignore[no-untyped-call]
         return result
 
-    def first(self, text: str, device: str) -> str:
+    def first(self, text: str) -> str:
         """A text of the first process."""
-        content = self.exchange({"text": as_bytes(text)}, device)[0]["text"]
+        content = self.exchange({"text": as_bytes(text)})[0]["text"]
         return bytes(content.numpy()).decode()
 
 

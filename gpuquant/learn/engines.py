@@ -209,8 +209,8 @@ def _together(work: Work) -> bool:
                 said = alone.outputs(next(alone.stream(0)))
                 if not torch.allclose(both[k], said[0], rtol=1e-3, atol=1e-4):
                     return False
-    except (RuntimeError, Warning, TypeError, ValueError, NotImplementedError):
-        return False
+    except (RuntimeError, TypeError, ValueError, Warning):
+        return False  # a trial of the caller's code: what is wrong with it, its own step will say
     return True
 
 

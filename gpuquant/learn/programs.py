@@ -128,13 +128,9 @@ def blocks(network: nn.Module) -> list[nn.Module]:
     """The repeated parts of a network: the elements of its outermost `nn.ModuleList`s."""
     result: list[nn.Module] = []
     for child in network.children():
-        inner = (
-            [type(one) for one in child] if isinstance(child, nn.ModuleList) else [nn.ModuleList]
-        )
-        if nn.ModuleList in inner or nn.ModuleDict in inner:
-            result += blocks(child)
-        else:
-            result += child.children()
+        holder = isinstance(child, nn.ModuleList)
+        nested = any(isinstance(one, nn.ModuleList | nn.ModuleDict) for one in child.children())
+        result += child.children() if holder and not nested else blocks(child)
     return result
 
 

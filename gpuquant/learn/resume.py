@@ -140,7 +140,7 @@ class Saver:
         if damage is not None and not whole:
             raise damage
         steps = {"steps": torch.tensor(sorted(whole), dtype=torch.int64)}
-        each = [set(one["steps"].tolist()) for one in self.ranks.exchange(steps, "cpu")]
+        each = [set(one["steps"].tolist()) for one in self.ranks.exchange(steps)]
         common = set.intersection(*each)
         return whole[max(common)] if common else {}
 

@@ -76,7 +76,7 @@ def fit(work: Work, what: dict[str, str], aside: Aside) -> list[tuple[State, His
         done |= {f"{number}.weights.{key}": one for key, one in training.weights().items()}
         done[f"{number}.losses"] = torch.from_numpy(losses)
         done[f"{number}.judgements"] = torch.from_numpy(judgements)
-    for other in work.ranks.exchange(done, work.device) if apart else []:
+    for other in work.ranks.exchange(done) if apart else []:
         done |= other
     return _by_fold(work, dict(groups), done, str(engine))
 
@@ -115,7 +115,7 @@ def _engine(work: Work, what: dict[str, str], checkpoints: Checkpoints | None, n
             chosen = vars(engines.choose(work))
             if checkpoints is not None:
                 checkpoints.begin(name, what, chosen)
-    return Engine(**json.loads(work.ranks.first(json.dumps(chosen), work.device)))
+    return Engine(**json.loads(work.ranks.first(json.dumps(chosen))))
 
 
 def _trained(
