@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from gpuquant import meter
+from gpuquant.device import cuda
 from gpuquant.device.device import Device
 from gpuquant.errors import InputError
 from gpuquant.meter import Meter
@@ -38,10 +39,11 @@ def nvml(monkeypatch):
             __spec__=SimpleNamespace(),
             NVMLError=RuntimeError,
             nvmlInit=lambda: None,
-            nvmlDeviceGetHandleByIndex=lambda index: index,
+            nvmlDeviceGetHandleByPciBusId=lambda bus: {b"0000:65:00.0": "the GPU"}[bus],
             nvmlDeviceGetTotalEnergyConsumption=lambda handle: next(used),
         ),
     )
+    monkeypatch.setattr(cuda, "bus", lambda index: "0000:65:00.0")
 
 
 def test_the_host_alone(counters):

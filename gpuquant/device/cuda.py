@@ -57,6 +57,11 @@ def namespace(index: int) -> Any:
     return cupy
 
 
+def bus(index: int) -> str:
+    """The PCI address of a GPU, by which other libraries know it: their numbers may differ."""
+    return str(namespace(index).cuda.runtime.deviceGetPCIBusId(index))
+
+
 def launch(text: str, units: int, arguments: tuple[Any, ...], device: Any) -> None:
     """Run the kernel with this source, one block per unit; returns when the GPU has finished."""
     cupy = namespace(device.index)

@@ -55,6 +55,15 @@ class Device(Shown):
         return self.kind if self.kind != "cuda" else f"cuda:{self.index}"
 
     @property
+    def bus(self) -> str:
+        """The PCI address of a GPU; empty for a CPU."""
+        if self.kind != "cuda":
+            return ""
+        from gpuquant.device import cuda
+
+        return cuda.bus(self.index)
+
+    @property
     def xp(self) -> Any:
         """The array namespace: numpy, or CuPy on a GPU."""
         if self.kind != "cuda":

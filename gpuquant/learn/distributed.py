@@ -31,7 +31,7 @@ from gpuquant.learn.accelerator import devices
 from gpuquant.shown import Shown
 
 PATIENCE = timedelta(days=7)  # one that is done early waits for the others; a dead one is noticed
-MADE = "made"
+MADE, TICK = "made", "tick"
 WAIT = 0.05  # seconds between two looks at processes
 
 
@@ -155,10 +155,15 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
 
 
 def launched(
-    work: Callable[..., dict[str, Tensor]], processes: int, device: str, *arguments: Any
+    work: Callable[..., dict[str, Tensor]],
+    processes: int,
+    device: str,
+    *arguments: Any,
+    tick: Callable[[float], Any] | None = None,
 ) -> dict[str, Tensor]:
-    """What `work(device, *arguments)` gives in the first of so many new processes on this machine,
-    each with a device of its own where there are so many.
+    """What `work(device, tick, *arguments)` gives in the first of so many new processes on this
+    machine, each with a device of its own where there are so many. What the first tells its tick is
+    told here.
 
     Raises
     ------
@@ -184,21 +189,27 @@ def launched(
             f"launch = {processes}: something cannot be sent to another process: {failure}; "
             "classes and functions must lie in a module, or let torchrun start the script"
         ) from failure
-    told: list[Any] = []
+    told: dict[str, Any] = {}
+
+    def hear() -> None:
+        while not queue.empty():
+            kind, content = queue.get()
+            if kind != TICK:
+                told[kind] = content
+            elif tick is not None:
+                tick(content)
+
     try:
         while not group.join(timeout=WAIT):
-            while not queue.empty():
-                told.append(queue.get())
+            hear()
     except ProcessException as failure:
-        while not queue.empty():
-            told.append(queue.get())
-        for kind, content in told:
+        hear()
+        for kind, content in told.items():
             if kind != MADE:
                 raise getattr(errors, kind)(content) from failure
         raise
-    while not queue.empty():
-        told.append(queue.get())
-    return unpacked(told[0][1])
+    hear()
+    return unpacked(told[MADE])
 
 
 def _process(
@@ -222,9 +233,14 @@ def _process(
         MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port),
     )
+
+    def tick(done: float) -> None:
+        if rank == 0:
+            queue.put((TICK, done))
+
     with joined(device):
         try:
-            made = work(device, *arguments)
+            made = work(device, tick, *arguments)
         except GpuquantError as failure:
             queue.put((type(failure).__name__, str(failure)))
             raise

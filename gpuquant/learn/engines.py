@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import statistics
 import time
 import warnings
@@ -20,6 +19,7 @@ import torch
 from torch import nn
 
 from gpuquant.compiler.cache import cached_bytes
+from gpuquant.compiler.llvm import host
 from gpuquant.errors import DataError, InputError
 from gpuquant.learn import members
 from gpuquant.learn.accelerator import memory, synchronize
@@ -27,6 +27,7 @@ from gpuquant.learn.batching import Batch
 from gpuquant.learn.graphs import Recorded
 from gpuquant.learn.jobs import Job, Member, Work
 from gpuquant.learn.optimise import Training
+from gpuquant.learn.programs import saved
 
 SHORT = 20  # steps of a training that is over before a measurement would be
 ROUNDS = 5
@@ -56,7 +57,7 @@ class Engine:
 
     def __str__(self) -> str:
         name = f"{self.kind} of {self.together}" if self.together > 1 else self.kind
-        return name if self.most is None else f"{name}, {self.most} days at once"
+        return name if self.most is None else f"{name}, in parts of {self.most}"
 
     def groups(self, work: Work) -> list[list[Member]]:
         """The members of each program: those of one shape, in order."""
@@ -87,18 +88,17 @@ def choose(work: Work) -> Engine:
         One window takes more than there is of memory.
     """
     wanted, total = work.config.engine, len(work.members)
-    network = work.tasks[0].make(0)
-    room, days = _room(work)
+    alone = work.ranks.count == 1 or work.config.parallel == "members"
+    room, days = _room(work) if alone else (math.inf, 0)  # of what is shared, `plan` tells more
     most = work.config.microbatch
     if most is None and room < 1.0:
         most = max(1, int(room * days))
-    alone = work.ranks.count == 1 or work.config.parallel == "members"
-    alone = alone and not work.config.recompute  # which vmap cannot do
-    able = alone and total > 1 and members.perhaps_stackable(network) and _together(work)
+    able = alone and total > 1 and not work.config.recompute  # which vmap cannot do
+    able = able and members.perhaps_stackable(work.tasks[0].make(0)) and _together(work)
     if wanted in ("vmap", "cuda_graph"):
         if not able:
             raise InputError(
-                f"engine = {wanted!r}: {total} members of {type(network).__name__} do not run as "
+                f"engine = {wanted!r}: {total} members of {work.network} do not run as "
                 "one program; engine='auto' or 'sequential' does"
             )
         if wanted == "cuda_graph" and most is not None:
@@ -137,7 +137,7 @@ def fastest(works: Sequence[Work]) -> tuple[Work, str]:
 def _key(work: Work, sizes: list[int]) -> list[str]:
     """What decides which engine is the fastest."""
     config, device = work.config, torch.device(work.device)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else host().cpu
     return [
         f"torch {torch.__version__} on {device.type} {name} with {torch.get_num_threads()} threads",
         _shown(work.tasks[0].make(0)),
@@ -222,14 +222,13 @@ def _room(work: Work) -> tuple[float, int]:
     batch = next(job.stream(0))
     days = batch.windows.shape[1] * (1 if work.across else batch.windows.shape[2])
     free = memory(work.device)
-    shared = work.ranks.count > 1 and work.config.parallel != "members"
-    if free is None or shared or not job.program.parameters:  # shared: `plan` tells more
+    if free is None or not job.program.parameters:
         return math.inf, days
     seen = min(days, PROBED)
     each = _kept(job, batch, seen) / seen
     if SHARE * free < each:
         raise DataError(
-            f"training: one window of {type(job.program.network).__name__} keeps "
+            f"training: one window of {work.network} keeps "
             f"{each / 2**20:,.0f} MiB for its gradient: more than {SHARE:.0%} of the memory, "
             f"{free / 2**20:,.0f} MiB"
         )
@@ -241,14 +240,8 @@ def _kept(job: Job, batch: Batch, days: int) -> int:
     windows, known = batch.windows, batch.known
     if not job.work.across:
         windows, known = windows.flatten(1, 2)[:, :, None], known.flatten(1)[:, :, None]
-    held: dict[int, torch.UntypedStorage] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        held[id(storage)] = storage
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), job.autocast:
-        job.program.forward(windows[:, :days].clone(), known[:, :days].clone())
+    some = windows[:, :days].clone(), known[:, :days].clone()
     own = {id(p.untyped_storage()) for p in job.program.parameters}
-    return sum(one.nbytes() for at, one in held.items() if at not in own) or 1
+    with job.autocast:
+        kept = saved(lambda: job.program.forward(*some), own)
+    return sum(kept.values()) or 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,9 @@ from gpuquant.learn.config import History
 from gpuquant.learn.distributed import Ranks, as_bytes, launched
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.forecasting import Forecaster
-from gpuquant.learn.jobs import Task, Work
+from gpuquant.learn.jobs import Folds, Task, Work
 from gpuquant.learn.losses.base import several
+from gpuquant.learn.resume import Checkpoints
 from gpuquant.learn.windows import Resident, Samples, Standardizer, Windows
 from gpuquant.shown import identity
 
@@ -29,25 +30,18 @@ if TYPE_CHECKING:
 # seeds of one learner's seed, and of one fold: no two members have the same, up to 990 folds of
 # 1,009 members
 MEMBERS = 1_000_003
-FOLDS = 1_009
+APART = 1_009
 WORDS = ("engine", "device", "reason")  # of a history
 TYPICAL_ROWS = 64  # training bars from which the typical size of a forecast is taken
 
 
 def fit(
-    learner: Learner,
-    samples: Samples,
-    folds: Sequence[np.ndarray],
-    first: int,
-    cost: float,
-    device: str,
-    start: Fitted | None,
-    beside: train.Aside,
+    learner: Learner, samples: Samples, folds: Folds, device: str, beside: train.Aside
 ) -> list[Fitted]:
     """The models of folds; see `Learner.fit_folds`."""
-    labels = _labels(learner, samples)
-    rows = [one[one < len(labels) - learner.label_horizon] for one in folds]
-    seeds = [learner.seed * MEMBERS + (first + k) * FOLDS for k in range(len(folds))]
+    labels, first = _labels(learner, samples), folds.first
+    rows = [one[one < len(labels) - learner.label_horizon] for one in folds.rows]
+    seeds = [learner.seed * MEMBERS + (first + k) * APART for k in range(len(rows))]
     ranks = Ranks.here()
     places = [device]
     if device == "auto":  # several processes cannot each choose: they take the accelerator
@@ -57,13 +51,13 @@ def fit(
     if not learner.is_network:
         resident = samples.on("cpu" if device == "auto" else device)
         windows = [
-            Windows(resident, Standardizer.of(resident, one), learner.window) for one in folds
+            Windows(resident, Standardizer.of(resident, one), learner.window) for one in folds.rows
         ]
         return estimators.fit(
             learner.estimator, windows, samples, rows, seeds, learner.ensemble, beside.tick
         )
-    begin = _start(learner, start, (learner.window, samples.features.shape[2]))
-    loss = several(learner.loss, learner.count).charged(cost)
+    begin = _start(learner, folds.start, (learner.window, samples.features.shape[2]))
+    loss = several(learner.loss, learner.count).charged(folds.cost)
     units = [
         _deviation(labels[one]) if loss.standardise else np.ones(learner.count) for one in rows
     ]
@@ -75,12 +69,12 @@ def fit(
             Task(
                 first + k,
                 rows[k],
-                Standardizer.of(resident, folds[k]),
+                Standardizer.of(resident, folds.rows[k]),
                 units[k],
                 seeds[k],
                 partial(members.numbered, learner.estimator, shape, seeds[k], begin),
             )
-            for k in range(len(folds))
+            for k in range(len(rows))
         ]
         how = (resident, learner.window, learner.ensemble, loss, learner.training)
         return Work(tasks, *how, learner.label_horizon, ranks)
@@ -89,7 +83,7 @@ def fit(
     work = works[0]
     if len(works) > 1:
         work, reason = engines.fastest(works)
-    what = _identity(learner, work, [first, *rows], begin, cost) if beside.checkpoints else {}
+    what = {} if beside.checkpoints is None else _identity(learner, work, folds.cost, begin)
     told = train.fit(work, what, beside)
     return [
         _fitted(learner, task, work.resident, weights, replace(history, reason=reason))
@@ -98,7 +92,7 @@ def fit(
 
 
 def _identity(
-    learner: Learner, work: Work, folds: list[Any], begin: dict[str, Tensor] | None, cost: float
+    learner: Learner, work: Work, cost: float, begin: dict[str, Tensor] | None
 ) -> dict[str, str]:
     """What tells a training from others, for its checkpoints."""
     shared = learner.training.parallel
@@ -106,7 +100,7 @@ def _identity(
         "learner": identity(learner.describe()),
         "samples": work.resident.digest,
         "cost": str(cost),
-        "folds": identity(folds),
+        "folds": identity([work.tasks[0].number, *(task.rows for task in work.tasks)]),
         "device": work.device,
         "processes": "any" if shared == "members" else f"{work.ranks.count}, {shared}",
         "start": identity(begin),
@@ -117,12 +111,9 @@ def launch(
     processes: int,
     learner: Learner,
     samples: Samples,
-    folds: Sequence[np.ndarray],
-    first: int,
-    cost: float,
+    folds: Folds,
     device: str,
-    start: Fitted | None,
-    checkpoints: Any,
+    beside: train.Aside,
 ) -> list[Fitted]:
     """The models of folds, by new processes that share the training."""
     if not learner.is_network:
@@ -136,11 +127,11 @@ def launch(
             "the script with torchrun"
         )
     bare = replace(samples)  # without what lies on a device
-    given = (learner, bare, list(folds), first, cost, start, checkpoints)
     device = devices()[-1] if device == "auto" else device
-    told = launched(_remote, processes, device, *given)
+    given = (learner, bare, folds, beside.checkpoints)
+    told = launched(_remote, processes, device, *given, tick=beside.tick)
     result = []
-    for k in range(len(folds)):
+    for k in range(len(folds.rows)):
         own = {
             name.partition(".")[2]: value
             for name, value in told.items()
@@ -148,25 +139,25 @@ def launch(
         }
         losses, judgements = (own.pop(f"history.{name}").numpy() for name in ("loss", "validation"))
         words = [bytes(own.pop(f"history.{n}").numpy()).decode() for n in WORDS]
-        made = learner.restored(own, f"fold {first + k}")
+        made = learner.restored(own, f"fold {folds.first + k}")
         result.append(replace(made, history=History(losses, judgements, *words)))
     return result
 
 
 def _remote(
     device: str,
+    tick: Callable[[float], Any],
     learner: Learner,
     samples: Samples,
-    folds: list[np.ndarray],
-    first: int,
-    cost: float,
-    start: Fitted | None,
-    checkpoints: Any,
+    folds: Folds,
+    checkpoints: Checkpoints | None,
 ) -> dict[str, Tensor]:
     """What one of several processes learns, as tensors."""
-    how = {"cost": cost, "device": device, "start": start, "checkpoint": checkpoints}
+    beside = train.Aside(tick=tick, checkpoints=checkpoints)
     result: dict[str, Tensor] = {}
-    for k, made in enumerate(learner.fit_folds(samples, folds, first=first, **how)):
+    with train.usual_settings():
+        models = fit(learner, samples, folds, device, beside)
+    for k, made in enumerate(models):
         history = made.history
         assert history is not None  # of a network
         own = {

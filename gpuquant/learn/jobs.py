@@ -27,6 +27,28 @@ VALIDATION_BATCHES = 8
 
 
 @dataclass(frozen=True)
+class Folds:
+    """The folds that a learner is to train.
+
+    Parameters
+    ----------
+    rows : sequence of int array
+        The training bars of each.
+    first : int
+        Number of the first, from which seeds follow.
+    cost : float
+        Of one unit of turnover, where the loss counts it.
+    start : Fitted, optional
+        The model whose weights networks begin with.
+    """
+
+    rows: Sequence[np.ndarray]
+    first: int = 0
+    cost: float = 0.0
+    start: Any = None
+
+
+@dataclass(frozen=True)
 class Task:
     """What training one fold needs.
 
@@ -93,9 +115,11 @@ class Work:
     choices: list[Choices] = field(init=False)
     judging: list[Choices] = field(init=False)
     across: bool = field(init=False)
+    network: str = field(init=False)
 
     def __post_init__(self) -> None:
-        across = bool(getattr(self.tasks[0].make(0), "cross_sectional", False))
+        network = self.tasks[0].make(0)
+        across = bool(getattr(network, "cross_sectional", False))
         kind = "bars" if self.loss.batch == "windows" and across else self.loss.batch
         choices, judging = [], []
         for task in self.tasks:
@@ -105,7 +129,8 @@ class Work:
             choices.append(Choices.of(windows, first, *how))
             if len(last):
                 judging.append(Choices.of(windows, last, *how))
-        for name, value in (("choices", choices), ("judging", judging), ("across", across)):
+        found = {"choices": choices, "judging": judging, "across": across}
+        for name, value in (found | {"network": type(network).__name__}).items():
             object.__setattr__(self, name, value)
 
     @property
@@ -231,7 +256,7 @@ class Job:
         if not self.work.across:  # assets of a day pass the network side by side or apart
             windows, known = windows.flatten(1, 2)[:, :, None], known.flatten(1)[:, :, None]
         with self.autocast:
-            given = in_parts(self.program.forward, windows, known, self.most)
+            given = in_parts(self.program.forward, self.program.network, windows, known, self.most)
         given = given.float()
         more = given.shape[3:]
         return given.reshape(len(given), *batch.bars.shape[1:], *more)

@@ -17,6 +17,7 @@ from gpuquant.learn.callbacks import Callback
 from gpuquant.learn.config import TrainingConfig
 from gpuquant.learn.fitted import Fitted
 from gpuquant.learn.forecasting import Forecaster
+from gpuquant.learn.jobs import Folds
 from gpuquant.learn.labels.forward_return import ForwardReturn
 from gpuquant.learn.losses.base import find, several
 from gpuquant.learn.resume import Checkpoints
@@ -26,12 +27,7 @@ from gpuquant.learn.windows import Samples, Windows
 from gpuquant.params import Tunable
 from gpuquant.shown import Shown, identity
 
-HOW = (
-    "engine",
-    "microbatch",
-    "parallel",
-    "recompute",
-)  # settings that change no more than rounding
+HOW = ("engine", "microbatch", "parallel", "recompute")  # change no more than rounding
 
 
 @dataclass(frozen=True)
@@ -243,11 +239,11 @@ class Learner(Tunable, Shown):
             raise InputError(
                 f"checkpoint: {type(self.estimator).__name__} is no network: it has no steps"
             )
-        if launch is not None:
-            given = (self, samples, folds, first, cost, device, start, checkpoint)
-            return fitting.launch(launch, *given)
+        asked = Folds(list(folds), first, cost, start)
         beside = Aside(self.callbacks, tick, Checkpoints.of(checkpoint))
-        return fitting.fit(self, samples, folds, first, cost, device, start, beside)
+        if launch is not None:
+            return fitting.launch(launch, self, samples, asked, device, beside)
+        return fitting.fit(self, samples, asked, device, beside)
 
     @usual_settings()
     def predict(

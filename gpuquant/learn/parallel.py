@@ -32,7 +32,8 @@ class Parts(nn.Module):
         def one(windows: Tensor, known: Tensor) -> Tensor:
             return self.run(windows[0], known[0])[None]
 
-        return in_parts(one, windows, known, self.most).clone()  # a view would lose FSDP's hooks
+        outputs = in_parts(one, self.network, windows, known, self.most)
+        return outputs.clone()  # a view would lose FSDP's hooks
 
 
 class Parallel(Single):
@@ -83,11 +84,14 @@ class Parallel(Single):
 
     def full(self, state: State) -> State:
         """Whole weights, from the parts of all processes."""
-        result = {}
+        result, statistics = {}, {name for name, _ in self.network.named_buffers()}
         for name, value in self.network.state_dict().items():
             part = like(value, state[name][0])
-            whole = part.full_tensor() if isinstance(part, DTensor) else part
-            result[name] = whole.cpu()[None]
+            if isinstance(part, DTensor):
+                part = part.full_tensor()
+            elif name in statistics:  # each process has counted its own days
+                part = self.ranks.of_first(part)
+            result[name] = part.cpu()[None]
         return result
 
     def part(self, value: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from gpuquant.errors import InputError
 from gpuquant.learn import members
 from gpuquant.learn.batching import AT_ONCE, FEWEST_RUNS
 from gpuquant.learn.losses.base import several
-from gpuquant.learn.programs import blocks, in_parts, recomputed
+from gpuquant.learn.programs import blocks, in_parts, recomputed, saved
 from gpuquant.shown import Shown
 
 NUMBER = 4  # bytes
@@ -147,7 +146,7 @@ def _kept(
         return run(some[0], known[0])[None]
 
     part = saved(lambda: one(windows[None, :most], known[None, :most]), own)
-    outputs = saved(lambda: in_parts(one, windows[None], known[None], most), own)
+    outputs = saved(lambda: in_parts(one, network, windows[None], known[None], most), own)
     total = sum(part.values()) + (sum(outputs.values()) if most < shape[0] else 0)
     if recompute and blocks(network):  # one block at a time keeps what lies between its layers
         recomputed(network)
@@ -155,18 +154,3 @@ def _kept(
         inside = (sum(part.values()) - sum(between.values())) // len(blocks(network))
         total += sum(between.values()) + inside - sum(part.values())
     return total, max([0, *part.values()])
-
-
-def saved(work: Callable[[], Tensor], but: set[int]) -> dict[int, int]:
-    """The sizes of what autograd keeps of some work, by storage."""
-    held: dict[int, torch.UntypedStorage] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        held[id(storage)] = storage
-        return tensor
-
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
-        out = work()
-    del out
-    return {at: one.nbytes() for at, one in held.items() if at not in but}

@@ -5,7 +5,8 @@ member runs as its author wrote it; several run as one, each operation for all o
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -113,15 +114,59 @@ def program(networks: Sequence[nn.Module], device: str, *, together: bool) -> Pr
     return Stack(networks, device) if together else Single(networks[0], device)
 
 
-def in_parts(run: Callable[..., Tensor], windows: Tensor, known: Tensor, most: int) -> Tensor:
-    """The outputs of all days, of which at most so many pass the network at once. Activations are
-    recomputed for the gradient, part by part; the loss sees all outputs.
+def in_parts(
+    run: Callable[..., Tensor], network: nn.Module, windows: Tensor, known: Tensor, most: int
+) -> Tensor:
+    """What `run` says of all days, of which at most so many pass the network at once. Activations
+    are recomputed for the gradient, part by part; the loss sees all outputs.
     """
     if windows.shape[1] <= most:
         return run(windows, known)
     parts = zip(torch.split(windows, most, 1), torch.split(known, most, 1), strict=True)
-    given: list[Any] = [checkpoint(run, *part, use_reentrant=False) for part in parts]
-    return torch.cat(given, dim=1)
+    return torch.cat([_again(run, network, *part) for part in parts], dim=1)
+
+
+def _again(run: Callable[..., Any], network: nn.Module, *given: Any, **named: Any) -> Any:
+    """What `run` gives, whose activations are not kept but recomputed for the gradient."""
+    return checkpoint(
+        run,
+        *given,
+        use_reentrant=False,
+        context_fn=lambda: (nullcontext(), _counted(network)),
+        **named,
+    )
+
+
+@contextmanager
+def _counted(network: nn.Module) -> Iterator[None]:
+    """Running statistics stand still: they have counted what is recomputed."""
+    every: list[Any] = list(network.modules())
+    norms = [one for one in every if getattr(one, "num_batches_tracked", None) is not None]
+    before = [(one.momentum, one.num_batches_tracked) for one in norms]
+    for one in norms:
+        one.momentum, one.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for one, (momentum, count) in zip(norms, before, strict=True):
+            one.momentum, one.num_batches_tracked = momentum, count
+
+
+def saved(work: Callable[[], Tensor], but: set[int]) -> dict[int, int]:
+    """The bytes that autograd keeps of some work, by storage; without storages that are there
+    anyway.
+    """
+    held: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        held[id(storage)] = storage
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
+        out = work()
+    del out
+    return {at: one.nbytes() for at, one in held.items() if at not in but}
 
 
 def blocks(network: nn.Module) -> list[nn.Module]:
@@ -139,4 +184,4 @@ def recomputed(network: nn.Module) -> None:
     gradient.
     """
     for block in blocks(network):
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+        block.forward = partial(_again, block.forward, block)  # type: ignore[method-assign]

@@ -26,7 +26,7 @@ class Recurrent(nn.Module):
     """
 
     kind: ClassVar[Any]  # of torch's layers
-    learning_rate: ClassVar[float] = 1e-2
+    learning_rate: ClassVar[float] = 2e-2  # memory of some bars is learnt slowly
 
     def __init__(
         self, hidden: int = 32, layers: int = 1, outputs: int = 1, features: int | None = None

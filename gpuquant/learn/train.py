@@ -69,9 +69,12 @@ def fit(work: Work, what: dict[str, str], aside: Aside) -> list[tuple[State, His
         engine = _engine(work, what, aside.checkpoints, name)
     groups = list(enumerate(engine.groups(work)))
     apart = work.config.parallel == "members"
+    own = work.ranks.share(groups) if apart else groups
     done: dict[str, Tensor] = {}
-    for number, group in work.ranks.share(groups) if apart else groups:
-        training = _trained(work, group, engine, f"{name}-program-{number}", aside)
+    for number, group in own:
+        share = len(work.tasks) * len(group) / sum(len(each) for _, each in own)
+        ticks = _Ticks(aside.tick, share / work.config.steps, work.config.steps)
+        training = _trained(work, group, engine, f"{name}-program-{number}", aside, ticks)
         losses, judgements = training.told()
         done |= {f"{number}.weights.{key}": one for key, one in training.weights().items()}
         done[f"{number}.losses"] = torch.from_numpy(losses)
@@ -119,13 +122,10 @@ def _engine(work: Work, what: dict[str, str], checkpoints: Checkpoints | None, n
 
 
 def _trained(
-    work: Work, group: Sequence[Member], engine: Engine, name: str, aside: Aside
+    work: Work, group: Sequence[Member], engine: Engine, name: str, aside: Aside, ticks: _Ticks
 ) -> Training:
     """Members as one program, trained to their end."""
-    share = len(group) / (work.count * work.config.steps)
-    alone = work.config.parallel == "members"
-    together = Ranks() if alone else work.ranks
-    ticks = _Ticks(aside.tick, share, work.config.steps)
+    together = Ranks() if work.config.parallel == "members" else work.ranks
     with members.seeded(work.seed(group[0]), work.device):
         job = Job(work, group, engine.together > 1, engine.most)
         training = optimise(

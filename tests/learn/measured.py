@@ -57,7 +57,7 @@ def peak(device, case):
     return seen["peak"] - before
 
 
-def shared(device, case):
+def shared(device, tick, case):
     import torch
 
     own = {"peak": torch.tensor(peak(device, case))}

@@ -73,7 +73,7 @@ def dies(training, batch):
 STEP = optimise.Training.step
 
 
-def everything(device, folder):
+def everything(device, tick, folder):
     """What a process learns of all cases; and of some through a death and what it had kept."""
     result = {}
     for case in CASES:
@@ -142,7 +142,9 @@ def test_two_processes_go_on_as_if_nothing_had_happened(case, told, folder):
 def test_launch_starts_them_and_gives_the_models_back():
     made, data = learner("members, one by one"), samples()
     alone = made.fit_folds(data, FOLDS)
-    two = made.fit_folds(data, FOLDS, launch=2)
+    ticks = []
+    two = made.fit_folds(data, FOLDS, launch=2, tick=ticks.append)
+    assert sum(ticks) == pytest.approx(len(FOLDS)) and len(ticks) >= 10
     for one, other in zip(alone, two, strict=True):
         for name, value in one.weights.items():
             assert torch.equal(value, other.weights[name])

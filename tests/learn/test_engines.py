@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -154,7 +155,33 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(name, loss):
     whole = states(network, "sequential", loss=loss, learning_rate=1e-3)
     parts = states(network, "sequential", loss=loss, learning_rate=1e-3, microbatch=7)
     same(whole, parts)
-    assert parts[0].history.engine == "sequential, 7 days at once"
+    assert parts[0].history.engine == "sequential, in parts of 7"
+
+
+class Normed(torch.nn.Module):
+    def __init__(self, momentum=0.1):
+        super().__init__()
+        self.blocks = torch.nn.ModuleList([torch.nn.BatchNorm1d(3, momentum=momentum)])
+        self.last = torch.nn.Linear(3, 1)
+
+    def forward(self, x):
+        return self.last(self.blocks[0](x[:, -1]))
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_running_statistics_count_each_window_once(momentum):
+    """They do not count again what is recomputed for a gradient."""
+    plain = states(partial(Normed, momentum), "sequential")
+    again = states(partial(Normed, momentum), "sequential", recompute=True)
+    parts = states(partial(Normed, momentum), "sequential", microbatch=20)
+    for one, two, three in zip(plain, again, parts, strict=True):
+        for name, value in one.weights.items():
+            assert torch.equal(value, two.weights[name]), name
+        seen = [state.weights["blocks.0.num_batches_tracked"].tolist() for state in (one, three)]
+        assert seen == [[12] * 3, [36] * 3]
+        if momentum is None:  # then they are means over all windows
+            both = [state.weights["blocks.0.running_mean"] for state in (one, three)]
+            torch.testing.assert_close(*both, rtol=1e-4, atol=1e-6)
 
 
 def test_a_recorded_step_is_the_step():
@@ -213,8 +240,8 @@ def test_memory_decides_how_much_passes_at_once(monkeypatch):
     whole = states(small("MLP"), "sequential")
     monkeypatch.setattr(engines, "memory", lambda device: 5_000)
     short = states(small("MLP"), "auto")
-    assert short[0].history.engine.startswith("sequential, ")
-    assert 1 < int(short[0].history.engine.split()[1]) < 60
+    assert short[0].history.engine.startswith("sequential, in parts of ")
+    assert 1 < int(short[0].history.engine.split()[-1]) < 60
     same(whole, short)
     monkeypatch.setattr(engines, "memory", lambda device: 200)
     with pytest.raises(DataError, match=r"one window of MLP keeps 0 MiB for its gradient: more"):

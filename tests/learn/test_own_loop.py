@@ -116,7 +116,8 @@ def test_losses_go_to_tensorboard_and_mlflow(tmp_path, monkeypatch):
     learner.fit(samples(), np.arange(300), fold=1)
     runs = ["fold-1-member-0", "fold-1-member-1"]
     assert sorted(closed) == runs
-    assert written == [(run, "step", step) for step in (5, 10, 15, 20) for run in runs]
+    expected = [(run, "step", step) for run in runs for step in (5, 10, 15, 20)]
+    assert sorted(written) == expected  # members run together or one after the other
     assert logged[-1] == ("fold 1 member 1 step", 20) and len(logged) == 4
 
 

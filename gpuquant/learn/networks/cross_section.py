@@ -31,7 +31,7 @@ class CrossSection(nn.Module):
     """
 
     stackable: ClassVar[bool] = True
-    weight_decay: ClassVar[float] = 1.0  # strong, since signals in prices are weak
+    weight_decay: ClassVar[float] = 0.5  # strong, since signals in prices are weak
     cross_sectional: ClassVar[bool] = True
 
     def __init__(
