@@ -25,6 +25,7 @@ CPU = (
     "grid",
     "stops",
     "large",
+    "indicators",
     "startup",
     "compiling",
     "training",

@@ -54,22 +54,18 @@ def moments(x: Any, window: int, order: int = 2) -> Parts:
 def _join_moments(a: Parts, b: Parts, m: int, n: int) -> Parts:
     total = m + n
     delta = b[0] - a[0]
-    out = [a[0] + delta * (n / total), a[1] + b[1] + delta**2 * (m * n / total)]
+    square = delta * delta
+    out = [a[0] + delta * (n / total), a[1] + b[1] + square * (m * n / total)]
     if len(a) > 2:
-        out.append(
-            a[2]
-            + b[2]
-            + delta**3 * (m * n * (m - n) / total**2)
-            + 3.0 * delta * (m * b[1] - n * a[1]) / total
-        )
+        third = square * (m * n * (m - n) / total**2)
+        third += (3.0 * m / total) * b[1] - (3.0 * n / total) * a[1]
+        out.append(a[2] + b[2] + delta * third)
     if len(a) > 3:
-        out.append(
-            a[3]
-            + b[3]
-            + delta**4 * (m * n * (m * m - m * n + n * n) / total**3)
-            + 6.0 * delta**2 * (m * m * b[1] + n * n * a[1]) / total**2
-            + 4.0 * delta * (m * b[2] - n * a[2]) / total
-        )
+        fourth = square * (m * n * (m * m - m * n + n * n) / total**3)
+        fourth += (6.0 * m * m / total**2) * b[1] + (6.0 * n * n / total**2) * a[1]
+        fourth *= delta
+        fourth += (4.0 * m / total) * b[2] - (4.0 * n / total) * a[2]
+        out.append(a[3] + b[3] + delta * fourth)
     return tuple(out)
 
 
@@ -235,14 +231,16 @@ def rolling_rank(x: Any, window: int) -> Any:
     """Rank of the last of `window` bars among them, from 1 / window to 1; equal ones share the
     mean of their ranks.
     """
-    whole(window, "window")
-
-    def of(windows: Any) -> Any:
-        last = windows[..., -1:]
-        below, equal = (windows < last).sum(axis=-1), (windows == last).sum(axis=-1)
-        return (below + 0.5 * (equal + 1.0)) / window
-
-    return _over_windows(x, window, of)
+    n = whole(window, "window")
+    out = np.full_like(x, np.nan)
+    last = x[n - 1 :]
+    twice = 2.0 * np.ones_like(last)  # the last is equal to itself
+    for bars in range(1, n):
+        other = x[n - 1 - bars :][: len(last)]
+        twice += other < last
+        twice += other <= last
+    out[n - 1 :] = np.where(np.isfinite(x[: len(last)]), 0.5 * twice / n, np.nan)
+    return out
 
 
 def _over_windows(x: Any, window: int, function: Callable[[Any], Any]) -> Any:

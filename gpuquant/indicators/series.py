@@ -15,6 +15,7 @@ import numpy as np
 
 from gpuquant.errors import DataError, InputError
 
+CACHED = 1 << 15  # numbers of an array that stays in the cache with some like it
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -45,12 +46,29 @@ def indicator(function: Function) -> Function:
                     f"{given[names[0]].shape}: must be the same"
                 )
             _without_gaps(given[name], f"{function.__name__}: {name}")
-        result = function(**given)
+        result = _by_columns(function, given, names)
         if isinstance(result, tuple):
             return tuple(_like(first, one) for one in result)
         return _like(first, result)
 
     return wrapped  # type: ignore[return-value]
+
+
+def _by_columns(function: Callable[..., Any], given: dict[str, Any], names: list[str]) -> Any:
+    """What a function gives of all columns, some at a time: intermediate arrays stay in the cache.
+    A column of a result depends on that of the series alone.
+    """
+    first = given[names[0]]
+    width = max(1, CACHED // max(1, len(first)))
+    if type(first) is not np.ndarray or first.ndim != 2 or first.shape[1] <= width:
+        return function(**given)
+    parts = []
+    for at in range(0, first.shape[1], width):
+        some = {name: np.ascontiguousarray(given[name][:, at : at + width]) for name in names}
+        parts.append(function(**given | some))
+    if isinstance(parts[0], tuple):
+        return tuple(np.concatenate(each, axis=1) for each in zip(*parts, strict=True))
+    return np.concatenate(parts, axis=1)
 
 
 def _array(series: Any) -> Any:
