@@ -12,6 +12,7 @@ import torch
 import gpuquant
 from gpuquant import learn
 from gpuquant.errors import InputError
+from gpuquant.system import memory
 
 ROOT = Path(gpuquant.__file__).parent.parent
 LINUX = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads /proc")
@@ -34,6 +35,12 @@ MORE = [
     | {"parallel": "sharded", "recompute": True},
 ]
 
+LARGEST = {  # 1.05 billion weights, half of them in each process
+    "network": "CrossSection", "size": 2560, "layers": 20, "windows": 200, "steps": 2, "ranks": 2,
+    "parallel": "sharded", "recompute": True,
+}  # fmt: skip
+ENOUGH = pytest.mark.skipif((memory() or 0) < 22 * 10**9, reason="needs 22 GB of memory")
+
 
 def label(case):
     return " ".join(map(str, case.values()))
@@ -41,7 +48,13 @@ def label(case):
 
 @LINUX
 @pytest.mark.parametrize(
-    "case", SMALL + [pytest.param(case, marks=pytest.mark.slow) for case in MORE], ids=label
+    "case",
+    [
+        *SMALL,
+        *(pytest.param(case, marks=pytest.mark.slow) for case in MORE),
+        pytest.param(LARGEST, marks=[pytest.mark.slow, ENOUGH]),
+    ],
+    ids=label,
 )
 def test_a_plan_is_within_a_tenth_of_what_was_measured(case):
     """By the system, of a process whose freed memory goes back at once."""
