@@ -76,6 +76,10 @@ class Ranks(Shown):
         each = zip(parts, lengths, strict=True)
         return [unpacked(bytes(part[: int(n)].numpy())) for part, n in each]
 
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self.first("")
+
     def agree(self, wanted: bool) -> bool:
         """Whether the first process wants something."""
         return wanted if self.count == 1 else self.first(str(int(wanted))) == "1"

@@ -164,6 +164,8 @@ def _recorded(strategy: Strategy, panel: Panel, course: Course, log: TrialLog) -
         "splits": vars(course.splits),
         "dates": [str(panel.dates[0]), str(panel.dates[-1])],
     }
+    from gpuquant.learn.distributed import Ranks
+
     try:
         if _first():  # the others have trained the same
             log.record(what, returns.to_numpy())
@@ -171,6 +173,7 @@ def _recorded(strategy: Strategy, panel: Panel, course: Course, log: TrialLog) -
         warnings.warn(
             f"this trial is not in the log, which counts one too few: {failure}", stacklevel=4
         )
+    Ranks.here().wait()  # who reads the log next finds this trial there
     return returns
 
 

@@ -13,6 +13,7 @@ import gpuquant as gq
 from gpuquant import features, learn, sizing, splits
 from gpuquant.errors import InputError, NameUnknown
 from gpuquant.forecast import conformal_widths
+from gpuquant.learn.distributed import Ranks, launched
 from gpuquant.validation.overfitting import TrialLog
 
 QUICK = learn.TrainingConfig(steps=20, batch_windows=256)
@@ -193,6 +194,27 @@ def test_a_search_logs_every_trial(walk_panel, tmp_path):
         gq.search(strategy(), walk_panel, {}, splits=WALK, ledger=log)
     with pytest.raises(NameUnknown, match="horzon"):
         gq.search(strategy(), walk_panel, {"learner__horzon": [1]}, splits=WALK, ledger=log)
+
+
+def searched(device, tick, panel, folder):
+    """What a process finds of a search, as a tensor."""
+    space = {"learner__horizon": [1, 5]}
+    one = strategy()
+    how = {"splits": WALK, "ledger": TrialLog(folder), "device": device, "progress": False}
+    found = gq.search(one, panel, space, **how)
+    own = found.frame[["learner__horizon", "excess_sharpe"]].to_numpy(np.float64)
+    parts = {"frame": torch.tensor(own), "deflated": torch.tensor(found.deflated_sharpe)}
+    others = Ranks.here().exchange(parts)
+    return {name: torch.stack([other[name] for other in others]) for name in parts}
+
+
+def test_processes_share_the_training_of_each_trial_of_a_search(walk_panel, tmp_path):
+    told = launched(searched, 2, "cpu", walk_panel, tmp_path / "shared")
+    assert TrialLog(tmp_path / "shared").trials()[0] == 2
+    alone = searched("cpu", None, walk_panel, tmp_path / "alone")
+    for name, value in alone.items():
+        for one in told[name]:
+            torch.testing.assert_close(one, value[0], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore")
