@@ -33,6 +33,7 @@ CPU = (
     "batches",
     "sizes",
     "europeans",
+    "implied",
     "fourier",
     "pairs",
 )

@@ -153,7 +153,7 @@ class Meter:
 
     def _read(self) -> tuple[Counters | None, Counters | None]:
         on_gpu = self.device is not None and self.device.kind == "cuda"
-        return _rapl(), _nvml(self.device.bus) if on_gpu else None
+        return _rapl(), _nvml(self.device) if on_gpu else None
 
     @property
     def joules(self) -> float | None:
@@ -223,14 +223,14 @@ def _rapl() -> Counters | None:
     return [(joules, most) for joules, most in each] or None
 
 
-def _nvml(bus: str) -> Counters | None:
+def _nvml(device: Any) -> Counters | None:
     if importlib.util.find_spec("pynvml") is None:
         return None
     import pynvml
 
     try:
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByPciBusId(bus.encode())
+        handle = pynvml.nvmlDeviceGetHandleByPciBusId(device.bus.encode())
         return [(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) * 1e-3, 0.0)]
     except pynvml.NVMLError:
         return None

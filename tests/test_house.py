@@ -128,7 +128,12 @@ def test_packages_have_one_home(path):
             )
 
 
-ENTRIES = {"backtest", "price", "describe"}  # public functions whose arguments people name
+ENTRIES = {
+    "backtest",
+    "price",
+    "describe",
+    "implied_volatility",
+}  # public functions whose arguments people name
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -58,30 +58,38 @@ def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
     code = table.get(loose(values)) if isinstance(values, str) else values
     if isinstance(code, bool | int | float) and code in domain.codes:
         return np.full(1, float(code))
-    flat = np.atleast_1d(np.asarray(values, dtype=object))
+    plain = isinstance(values, np.ndarray) and values.dtype.kind in "biufU"
+    flat = np.atleast_1d(values if plain else np.asarray(values, dtype=object))
     if flat.ndim != 1 or not flat.size:
         raise InputError(
             f"{kind} {name} has shape {flat.shape}: must be a word or a list of at least one"
         )
-    if not any(isinstance(value, str) for value in flat):
+    words = flat.dtype.kind == "U" or (
+        flat.dtype == object and any(issubclass(t, str) for t in set(map(type, flat.tolist())))
+    )
+    if not words:
         try:
-            numbers = np.asarray(flat, dtype=float)
+            numbers = np.array(flat, dtype=float)
         except (TypeError, ValueError) as failure:
             raise InputError(f"{kind} {name} = {values!r}: {domain.rule}") from failure
-        if not np.isin(numbers, domain.codes).all():
-            row = int(np.flatnonzero(~np.isin(numbers, domain.codes))[0])
+        known = np.isin(numbers, domain.codes)
+        if not known.all():
+            row = int(np.argmin(known))
             raise InputError(f"{kind} {name}[{row}] = {flat[row]!r}: {domain.rule}")
         return numbers
-    words, inverse = np.unique(flat.astype(str), return_inverse=True)
-    codes = np.empty(len(words))
-    for k, word in enumerate(words):
+    codes, left = np.empty(len(flat)), np.ones(len(flat), bool)
+    while left.any():  # word by word: there are few, and comparing all rows with one is fast
+        row = int(np.argmax(left))
+        word = str(flat[row])
         if loose(word) not in table:
             raise InputError(
-                f"{kind} {name}[{int(np.flatnonzero(inverse == k)[0])}] = {str(word)!r}: "
-                f"{unknown(name, str(word), domain.words)}"
+                f"{kind} {name}[{row}] = {word!r}: {unknown(name, word, domain.words)}"
             )
-        codes[k] = table[loose(word)]
-    return codes[inverse]
+        same = flat == flat[row]
+        codes[same] = table[loose(word)]
+        left &= ~same
+        left[row] = False
+    return codes
 
 
 def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:

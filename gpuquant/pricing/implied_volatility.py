@@ -1,4 +1,4 @@
-"""Implied volatility: the volatility at which Black's formula gives a price."""
+"""Implied volatility: the volatility at which Black's or Bachelier's formula gives a price."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ import numpy as np
 from gpuquant.data.columns import as_column
 from gpuquant.data.domains import call_or_put, nonnegative, positive, real
 from gpuquant.device import Device, gpu_of, on_host, resolve_device
-from gpuquant.errors import InputError
-from gpuquant.payoffs.lognormal import black
+from gpuquant.errors import InputError, unknown
+from gpuquant.pricing.inversion import DENSITY, bachelier, black, deviations
+
+FORMULAS = {"black": black, "bachelier": bachelier}
+PART = 1 << 16  # rows at once: with fewer, threads wait for the interpreter
+ROUNDING = 2.0**-52
+LOST = 0.01  # of a volatility, which rounding of the price may move it by
+FINE, LOW, HIGH, NONE, SHIFTED = range(5)
 
 
 def implied_volatility(
@@ -23,11 +29,12 @@ def implied_volatility(
     maturity: Any,
     rate: Any,
     dividend_yield: Any = 0.0,
+    model: str = "black",
+    shift: Any = 0.0,
+    reasons: bool = False,
     device: str | Device = "auto",
 ) -> Any:
-    """The Black-Scholes volatility of each price.
-
-    Solved on the out-of-the-money side by Newton steps kept inside a bracket, for all rows at once.
+    """The volatility of each price, for all rows at once.
 
     Parameters
     ----------
@@ -37,99 +44,174 @@ def implied_volatility(
         call or put.
     spot, strike, maturity, rate, dividend_yield : float or shape (n,)
         As in `models.BlackScholes` and `payoffs.European`.
+    model : str
+        black: the forward is lognormal. bachelier: it is normal, and spot and strike may be
+        negative.
+    shift : float or shape (n,)
+        Of Black's model: forward + shift is lognormal.
+    reasons : bool
+        Also say of each row why it has no volatility.
 
     Returns
     -------
     float or array, shape (n,)
-        Per square root of a year; NaN where a price lies outside the no-arbitrage bounds. The
-        result is a CuPy array on the GPU if an argument is on that GPU and the work is done there.
+        Per square root of a year: of the logarithm of forward + shift under Black, of the forward
+        in currency units under Bachelier. NaN where a row has none: a column is outside its domain,
+        the price is outside the bounds of arbitrage, or rounding of the price moves the volatility
+        by more than 1 %. With `reasons`, a pair of it and an array of texts, empty where there is a
+        volatility. The result is a CuPy array on the GPU if an argument is on that GPU and the work
+        is done there.
 
     Raises
     ------
     InputError
-        An argument outside its domain, named with its row.
+        An argument that is one number and outside its domain, or of a wrong length.
 
     Notes
     -----
-    Accurate to 1e-12 relative wherever the price determines the volatility that well.
+    Within 1e-12 of the volatility, relative, wherever the price determines it that well: a price in
+    the money has lost what its intrinsic value takes of 16 digits.
 
     References
     ----------
-    Manaster and Koehler (1982) for the starting point at the inflexion of the price in volatility.
+    Black (1976); Bachelier (1900). The numerical method is that of `pricing.inversion`.
+
+    Examples
+    --------
+    >>> import gpuquant as gq
+    >>> quotes = {"option_type": "call", "spot": 100.0, "strike": 100.0, "maturity": 1.0}
+    >>> round(gq.implied_volatility(price=9.0, rate=0.02, **quotes), 4)
+    0.2021
+    >>> found, why = gq.implied_volatility(price=[9.0, 120.0], rate=0.02, reasons=True, **quotes)
+    >>> found.round(4).tolist(), why.tolist()
+    ([0.2021, nan], ['', 'price 120.0 is not below its bound, 100'])
     """
+    if model not in FORMULAS:
+        raise unknown("model", model, FORMULAS)
+    plain = model == "black" and np.ndim(shift) == 0 and shift == 0.0
+    level = positive() if plain else real()  # what is shifted may be negative
     given = {
         "price": (price, nonnegative()),
         "option_type": (option_type, call_or_put()),
-        "spot": (spot, positive()),
-        "strike": (strike, positive()),
+        "spot": (spot, level),
+        "strike": (strike, level),
         "maturity": (maturity, positive()),
         "rate": (rate, real()),
         "dividend_yield": (dividend_yield, real()),
+        "shift": (shift, real()),
     }
-    columns, scalar = {}, True
-    for name, (value, spec) in given.items():
-        if gpu_of(value) is not None:
-            columns[name], scalar = value, False
-            continue
-        value = on_host(value, name)
-        scalar = scalar and (isinstance(value, str) or np.ndim(value) == 0)
-        columns[name] = as_column(value, spec.metadata["domain"], name, "implied_volatility:")
+    host = {name: on_host(one, name) for name, (one, _) in given.items() if gpu_of(one) is None}
+    scalar = len(host) == len(given) and all(np.ndim(value) == 0 for value in host.values())
+    columns = {
+        name: as_column(host[name], spec.metadata["domain"], name, "implied_volatility:")
+        if name in host
+        else value
+        for name, (value, spec) in given.items()
+    }
     n = max(math.prod(value.shape) for value in columns.values())
     device = resolve_device(device, work=float(n), inputs=columns.values())
-    on = {
-        name: _checked(device.put(value, name, np.float64), n, name, given[name][1])
-        for name, value in columns.items()
+    on = {name: device.put(value, name, np.float64) for name, value in columns.items()}
+    wrong = {
+        name: _checked(on[name], n, name, spec.metadata["domain"])
+        for name, (_, spec) in given.items()
     }
-    result = _solve(on, device.xp, device.special)
-    if any(device.holds(value) for value in columns.values()):
-        return result
-    result = device.get(result, "implied_volatility")
-    return float(result[0]) if scalar else result
+    result, codes = device.xp.empty(n), device.xp.zeros(n, np.int8)
+
+    def part(which: slice) -> None:
+        some = {name: value if len(value) == 1 else value[which] for name, value in on.items()}
+        result[which], codes[which] = _solved(some, model, device.xp, device.special)
+
+    device.each(part, n, PART)
+    for mask in wrong.values():
+        if len(mask) == n:
+            result[mask] = np.nan
+    there = any(device.holds(value) for value in columns.values())
+    told = result if there else device.get(result, "implied_volatility")
+    told = float(told[0]) if scalar else told
+    if not reasons:
+        return told
+    rules = {name: spec.metadata["domain"].rule for name, (_, spec) in given.items()}
+    seen, bad = ({k: device.get(v, k) for k, v in some.items()} for some in (on, wrong))
+    why = _reasons(seen, bad, device.get(codes, "reasons"), rules)
+    return told, why[0] if scalar else why
 
 
-def _checked(values: Any, n: int, name: str, spec: Any) -> Any:
-    """A column on its device, if it is of one number or of `n`, and all in its domain."""
-    domain = spec.metadata["domain"]
+def _checked(values: Any, n: int, name: str, domain: Any) -> Any:
+    """Which rows of a column are outside its domain."""
     if values.shape not in ((1,), (n,)):
         raise InputError(
             f"{name} has shape {values.shape} where another argument has {n} rows: lengths "
             "must be equal or 1"
         )
     wrong = domain.bad(values)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise InputError(f"{name}[{row}] = {float(values[row])!r}: {domain.rule}")
-    return values
+    if len(values) == 1 and bool(wrong[0]):
+        raise InputError(f"{name}[0] = {float(values[0])!r}: {domain.rule}")
+    return wrong
 
 
-def _solve(on: dict[str, Any], xp: Any, special: Any) -> Any:
-    years = on["maturity"]
-    forward = on["spot"] * xp.exp((on["rate"] - on["dividend_yield"]) * years)
-    undiscounted = on["price"] * xp.exp(on["rate"] * years)
-    sign = on["option_type"]
-    strike = on["strike"]
-    intrinsic = xp.maximum(sign * (forward - strike), 0.0)
-    side = xp.where(forward > strike, -1.0, 1.0)  # the out-of-the-money option, by parity
-    target = undiscounted - intrinsic
-    ceiling = xp.minimum(forward, strike)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        moneyness = xp.abs(xp.log(forward / strike))
-        low, high = xp.zeros_like(target), xp.full_like(target, 20.0)
-        deviation = xp.maximum(xp.sqrt(2.0 * moneyness), 1e-3)
-        for _step in range(100):
-            value = black(side, forward, strike, deviation * deviation, 1.0, xp, special)
-            d1 = xp.log(forward / strike) / deviation + 0.5 * deviation
-            slope = forward * xp.exp(-0.5 * d1 * d1) * 0.3989422804014327
-            high = xp.where(value > target, deviation, high)
-            low = xp.where(value > target, low, deviation)
-            # Newton on the logarithm of the price: nearly linear far from the money
-            newton = deviation - (xp.log(value) - xp.log(target)) * value / slope
-            inside = (newton > low) & (newton < high)
-            following = xp.where(inside, newton, 0.5 * (low + high))
-            if bool((xp.abs(following - deviation) <= 1e-15 * deviation).all()):
-                deviation = following
-                break
-            deviation = following
-    valid = (target > 0.0) & (target < ceiling)
-    flat = target == 0.0
-    return xp.where(valid, deviation / xp.sqrt(years), xp.where(flat, 0.0, xp.nan))
+def _solved(on: dict[str, Any], model: str, xp: Any, special: Any) -> tuple[Any, Any]:
+    """Volatilities of some rows, and codes of why there is none."""
+    with np.errstate(all="ignore"):  # what is not finite gets its reason
+        forward, strike = _forward(on, xp), on["strike"] + on["shift"]
+        worth = on["price"] * xp.exp(on["rate"] * on["maturity"])
+        lognormal = model == "black"
+        intrinsic = xp.maximum(on["option_type"] * (forward - strike), 0.0)
+        unit = xp.sqrt(forward * strike) if lognormal else xp.ones_like(forward + strike)
+        x = -abs(xp.log(forward / strike)) if lognormal else -abs(forward - strike)
+        value = worth - intrinsic  # of the option out of the money, by parity
+        most = xp.minimum(forward, strike) if lognormal else np.inf
+        x, value, unit, most, years = xp.broadcast_arrays(x, value, unit, most, on["maturity"])
+        inside = (value > 0.0) & (value < most) & xp.isfinite(x)
+        codes = xp.zeros(len(x), np.int8)
+        scaled = value / unit
+        if not bool(inside.all()):
+            codes = xp.where(value < 0.0, LOW, xp.where(value > 0.0, HIGH, NONE))
+            codes = xp.where(inside, FINE, codes)
+            if lognormal:
+                codes = xp.where((forward > 0.0) & (strike > 0.0), codes, SHIFTED)
+            x, scaled = xp.where(inside, x, -0.1), xp.where(inside, scaled, 0.01)
+        s = deviations(x, scaled, xp, special, FORMULAS[model])
+        bent = (x / s) ** 2 + (0.25 * s * s if lognormal else 0.0)
+        slope = xp.exp(-0.5 * bent) / DENSITY
+        rounding = xp.where(intrinsic > 0.0, 4.0 * (abs(forward) + abs(strike)), worth)
+        lost = inside & (ROUNDING * rounding > LOST * s * slope * unit)
+        result = s / xp.sqrt(years)
+        if bool(lost.any()):
+            codes = xp.where(lost, NONE, codes)
+        result[codes != FINE] = np.nan
+        return result, codes
+
+
+def _forward(on: dict[str, Any], xp: Any) -> Any:
+    growth = xp.exp((on["rate"] - on["dividend_yield"]) * on["maturity"])
+    return on["spot"] * growth + on["shift"]
+
+
+def _reasons(
+    on: dict[str, Any], wrong: dict[str, Any], codes: np.ndarray, rules: dict[str, str]
+) -> np.ndarray:
+    """A text for each row; empty where it has a volatility."""
+    why = np.full(len(codes), "", dtype=object)
+
+    def at(values: Any, row: int) -> float:
+        return float(values[row if len(values) > 1 else 0])
+
+    forward = np.broadcast_to(_forward(on, np), len(codes))
+    discount = np.broadcast_to(np.exp(-on["rate"] * on["maturity"]), len(codes))
+    for row in np.flatnonzero(codes != FINE).tolist():
+        price, strike, shift = (at(on[name], row) for name in ("price", "strike", "shift"))
+        sign, ahead = at(on["option_type"], row), forward[row]
+        low = max(sign * (ahead - strike - shift), 0.0) * discount[row]
+        high = (ahead if sign > 0.0 else strike + shift) * discount[row]
+        why[row] = {
+            LOW: f"price {price!r} is below its bound, {low:.12g}",
+            HIGH: f"price {price!r} is not below its bound, {high:.12g}",
+            NONE: f"price {price!r} carries no volatility: it is its bound, {low:.12g}, to "
+            "rounding",
+            SHIFTED: f"forward + shift = {ahead:.12g} and strike + shift = "
+            f"{strike + shift:.12g}: must be > 0",
+        }[int(codes[row])]
+    for name, mask in wrong.items():
+        for row in np.flatnonzero(mask).tolist():
+            why[row] = f"{name} = {at(on[name], row)!r}: {rules[name]}"
+    return why

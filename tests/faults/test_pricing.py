@@ -196,7 +196,6 @@ def test_an_option_at_the_money_that_ends_in_six_hours():
     assert gq.price(today, market=MARKET).frame.price[0] == pytest.approx(0.21, abs=0.01)
 
 
-@pending(19)
 def test_implied_volatility_of_a_chain_with_one_missing():
     found = gq.implied_volatility(
         price=np.array([9.0, np.nan, 12.0]),

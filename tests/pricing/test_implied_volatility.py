@@ -1,0 +1,123 @@
+"""Implied volatility inverts its formula, tells why a row has none, and harms no other row."""
+
+import numpy as np
+import pytest
+from scipy import special
+from scipy.stats import norm
+
+import gpuquant as gq
+from gpuquant.errors import InputError, NameUnknown
+from gpuquant.pricing.inversion import bachelier, black, deviations
+
+DRAW = np.random.default_rng(11)
+ROWS = 20_000
+RANGES = {
+    "usual": (DRAW.normal(0.0, 0.3, ROWS), DRAW.uniform(0.02, 0.8, ROWS)),
+    "wide": (DRAW.normal(0.0, 1.0, ROWS), 10.0 ** DRAW.uniform(-3.0, 0.7, ROWS)),
+    "near": (10.0 ** DRAW.uniform(-8.0, -1.0, ROWS), 10.0 ** DRAW.uniform(-4.0, 0.5, ROWS)),
+    "deep": (10.0 ** DRAW.uniform(-2.0, 1.0, ROWS), 10.0 ** DRAW.uniform(-2.0, 0.9, ROWS)),
+    "at the money": (np.zeros(ROWS), 10.0 ** DRAW.uniform(-6.0, 0.9, ROWS)),
+}
+
+
+@pytest.mark.parametrize("formula", [black, bachelier])
+@pytest.mark.parametrize("name", RANGES)
+def test_an_inverse(formula, name):
+    """Within what rounding of the value, or of the formula, moves the deviation by."""
+    x, s = RANGES[name]
+    x = -np.abs(x)
+    seen = x / s > -36.0
+    x, s = x[seen], s[seen]
+    level, slope, _, _ = formula(x, s, np, special)
+    found = deviations(x, np.exp(level), np, special, formula)
+    elasticity = s * slope  # of the value
+    np.testing.assert_array_less(np.abs(found / s - 1.0), 5e-14 + 4e-15 / elasticity)
+
+
+def test_the_formula_is_blacks():
+    """By the normal distribution, where this loses no digits; and its slope by a difference."""
+    x, s = -np.abs(DRAW.normal(0.0, 0.3, 500)), DRAW.uniform(0.3, 2.0, 500)
+    plain = np.exp(x / 2) * norm.cdf(x / s + s / 2) - np.exp(-x / 2) * norm.cdf(x / s - s / 2)
+    level, slope, bend, _ = black(x, s, np, special)
+    np.testing.assert_allclose(np.exp(level), plain, rtol=1e-11)
+    up, down = (np.exp(black(x, s + d, np, special)[0]) for d in (1e-4, -1e-4))
+    np.testing.assert_allclose((up - down) / 2e-4, plain * slope, rtol=1e-6)
+    second = (up - 2 * np.exp(level) + down) / 1e-8
+    np.testing.assert_allclose(second, plain * slope * bend, rtol=1e-3, atol=1e-5)
+
+
+def test_the_formula_is_bacheliers():
+    forward, strike = DRAW.uniform(-2.0, 5.0, (2, 400))
+    years, rate, true = DRAW.uniform(0.05, 4.0, 400), 0.03, DRAW.uniform(0.5, 3.0, 400)
+    sign = np.where(DRAW.random(400) < 0.5, 1.0, -1.0)
+    s = true * np.sqrt(years)
+    d = sign * (forward - strike) / s
+    price = np.exp(-rate * years) * s * (d * norm.cdf(d) + norm.pdf(d))
+    spot = forward * np.exp(-rate * years)
+    how = {"option_type": sign, "spot": spot, "strike": strike, "maturity": years, "rate": rate}
+    found = gq.implied_volatility(price=price, model="bachelier", **how)
+    few = price * np.exp(rate * years) - np.maximum(sign * (forward - strike), 0.0) < 1e-6
+    np.testing.assert_allclose(found[~few], true[~few], rtol=1e-8)
+
+
+def test_a_shift_moves_forward_and_strike():
+    quotes = {"option_type": "put", "maturity": 2.0, "rate": 0.0}
+    plain = gq.implied_volatility(price=0.004, spot=0.03, strike=0.025, **quotes)
+    moved = gq.implied_volatility(price=0.004, spot=0.01, strike=0.005, shift=0.02, **quotes)
+    assert moved == pytest.approx(plain, rel=1e-12)
+    below = {"spot": 0.01, "strike": -0.005, "shift": [0.02, 0.001], **quotes}
+    found, why = gq.implied_volatility(price=0.004, reasons=True, **below)
+    assert np.isfinite(found).tolist() == [True, False]
+    assert why.tolist() == ["", "forward + shift = 0.011 and strike + shift = -0.004: must be > 0"]
+
+
+QUOTES = {"option_type": "call", "spot": 100.0, "maturity": 1.0, "rate": 0.02}
+ROW = {"price": 9.0, "strike": 100.0}
+WRONG = {
+    "a price that is missing": ({"price": np.nan}, "price = nan: must be finite and >= 0"),
+    "a negative price": ({"price": -3.0}, "price = -3.0: must be finite and >= 0"),
+    "a strike of nothing": ({"strike": 0.0}, "strike = 0.0: must be finite and > 0"),
+    "more than the asset": ({"price": 120.0}, "price 120.0 is not below its bound, 100"),
+    "less than intrinsic": ({"price": 1.0}, "price 1.0 is below its bound, 1.98013266932"),
+    "no price": (
+        {"price": 0.0, "strike": 130.0},
+        "price 0.0 carries no volatility: it is its bound, 0, to rounding",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_row_without_a_volatility_says_why_and_harms_no_other(name):
+    change, text = WRONG[name]
+    rows = [ROW, {**ROW, **change}, {**ROW, "price": 10.0}]
+    columns = {key: np.array([row[key] for row in rows]) for key in ROW}
+    found, why = gq.implied_volatility(reasons=True, **columns, **QUOTES)
+    assert why.tolist() == ["", text, ""], why
+    alone = [gq.implied_volatility(**rows[k], **QUOTES) for k in (0, 2)]
+    assert found[[0, 2]].tolist() == alone and np.isnan(found[1])
+    np.testing.assert_array_equal(found, gq.implied_volatility(**columns, **QUOTES))
+
+
+def test_an_argument_that_is_wrong_for_all_rows_raises():
+    with pytest.raises(InputError, match=r"price\[0\] = nan: must be finite and >= 0"):
+        gq.implied_volatility(price=np.nan, strike=100.0, **QUOTES)
+    with pytest.raises(InputError, match=r"strike\[0\] = 0.0: must be finite and > 0"):
+        gq.implied_volatility(price=[9.0, 8.0], strike=0.0, **QUOTES)
+    with pytest.raises(NameUnknown, match="blck"):
+        gq.implied_volatility(price=9.0, strike=100.0, model="blck", **QUOTES)
+
+
+def test_a_price_in_the_money_loses_what_its_intrinsic_value_takes():
+    """Either the volatility is right to one part in a hundred, or there is none and a reason."""
+    strikes, true = np.linspace(40.0, 99.0, 60), 0.061
+    how = {"option_type": "call", "strike": strikes, "maturity": 0.5}
+    model = {"spot": 100.0, "rate": 0.02}
+    priced = gq.price(
+        gq.payoffs.European(**how), gq.models.BlackScholes(volatility=true, **model)
+    ).price
+    found, why = gq.implied_volatility(price=priced, reasons=True, **how, **model)
+    known = np.isfinite(found)
+    assert known.any() and not known.all()
+    np.testing.assert_allclose(found[known], true, rtol=1e-2)
+    assert all("carries no volatility" in text or "below" in text for text in why[~known])
+    assert all(text == "" for text in why[known])
