@@ -112,12 +112,13 @@ class Asian(Payoff):
             times.sum(axis=1) / (n * p.maturity),
             (times * (2.0 * (times.shape[1] - place) + 1.0)).sum(axis=1) / (n * n * p.maturity),
         )
-        middle = xp.where(continuous, 0.5, xp.where(listed, sums[0], (n + 1.0) / (2.0 * n)))
-        third = xp.where(
-            continuous,
-            1.0 / 3.0,
-            xp.where(listed, sums[1], (n + 1.0) * (2.0 * n + 1.0) / (6.0 * n * n)),
+        passed = p.passed / p.maturity  # even dates are T ((1 + passed) k/n - passed)
+        even = (
+            (1.0 + passed) * (n + 1.0) / (2.0 * n) - passed,
+            (1.0 + passed) * (n + 1.0) * (2.0 * n + 1.0) / (6.0 * n * n) - passed,
         )
+        middle = xp.where(continuous, 0.5, xp.where(listed, sums[0], even[0]))
+        third = xp.where(continuous, 1.0 / 3.0, xp.where(listed, sums[1], even[1]))
         share = n / (n + p.past_fixings)
         known = xp.where(p.past_fixings > 0.0, p.past_average, 1.0)
         mean = share * (xp.log(law.spot) + (carry - 0.5 * law.variance) * middle) + (

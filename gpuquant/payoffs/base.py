@@ -104,6 +104,9 @@ class Payoff(Member):
     def closed(p: Any, facts: Any, xp: Any, special: Any) -> Any | None:
         """Price for a lognormal spot, shape (n,), NaN where no formula applies; None when there
         is none at all.
+
+        `p.passed` is the part of the first interval that has passed, in years: even dates are
+        (T + passed) k/n - passed. It is not zero while theta is taken.
         """
         return None
 

@@ -69,9 +69,10 @@ class Cliquet(Payoff):
     def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
         total = 0.0
         for k in range(int(p.periods.max())):
-            period = law.after(p.maturity * k / p.periods, 1.0).until(
-                p.maturity * (k + 1) / p.periods
+            begin, end = (
+                (p.maturity + p.passed) * number / p.periods - p.passed for number in (k, k + 1)
             )
+            period = law.after(begin if k else 0.0 * begin, 1.0).until(end)  # the first has begun
 
             def beyond(level: Any, period: Any = period) -> Any:
                 strike = xp.maximum(1.0 + level, 1e-12)

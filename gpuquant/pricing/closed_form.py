@@ -14,7 +14,7 @@ import numpy as np
 
 from gpuquant.models.base import Lognormals, Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.greeks import FORMULA, Bumps, plan, shortest, units
+from gpuquant.pricing.greeks import FORMULA, Bumps, first_dates, plan, units
 
 Formula = Callable[[type[Model], type[Payoff], dict[str, Any], Any], Any]
 
@@ -49,7 +49,7 @@ def _values(
 ) -> Any | None:
     """The prices of some rows."""
     xp = device.xp
-    row = SimpleNamespace(**columns)  # on the device
+    row = SimpleNamespace(**{"passed": 0.0, **columns})  # on the device
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # masked by where
         price = None
         if payoff.of_variance is not Payoff.of_variance:
@@ -100,8 +100,10 @@ def _differences(
     bumps: Bumps,
 ) -> np.ndarray:
     """The price and its central differences, shape (n, outputs)."""
-    names = tuple(on)
-    scale, shift, weights = plan(names, type(model), type(payoff), bumps, shortest(model, payoff))
+    variants = plan(tuple(on), type(model), type(payoff), bumps)
+    scale, shift, later, weights = variants
+    first = first_dates(model, payoff)
+    near = device.put(first, "first dates")
     total = device.xp.zeros((n, len(weights)))
     for v in range(len(scale)):
         moved = {
@@ -110,11 +112,16 @@ def _differences(
             else value * scale[v, f] + shift[v, f]
             for f, (name, value) in enumerate(on.items())
         }
+        for f in np.flatnonzero(later[v]).tolist():
+            name, value = tuple(on)[f], tuple(on.values())[f]
+            step = later[v, f] * (near if value.ndim == 1 else near[:, None])
+            moved[name] = device.xp.where(value > 0.0, value + step, value)
+            moved["passed"] = -later[v, f] * near
         worth = values(type(model), type(payoff), moved, device)
         for o in np.flatnonzero(weights[:, v]).tolist():
             total[:, o] += weights[o, v] * worth
     out = np.array(device.get(total, "price"))
-    for o, unit in enumerate(units(model, payoff, bumps)):
+    for o, unit in enumerate(units(model, payoff, bumps, first)):
         with np.errstate(divide="ignore", invalid="ignore"):
             out[:, o] /= unit
     return out

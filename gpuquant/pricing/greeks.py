@@ -16,6 +16,7 @@ from gpuquant.data.columns import domains
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.kernels.build import Pair
+from gpuquant.pricing.kernels.records import Variants
 
 NAMES = ("delta", "gamma", "vega", "rho", "theta")
 DESK = {"vega": 0.01, "rho": 0.01, "theta": 1.0 / 365.0}  # per 1 % of volatility and rate, per day
@@ -45,16 +46,13 @@ FORMULA = Bumps(5e-4, 5e-4, 5e-5, 1e-4)
 
 
 def plan(
-    names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps: Bumps, shortest: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`scale`, `shift` (variants, columns) and `weights` (outputs, variants) for price and the
-    five Greeks, in bump units.
-    """
+    names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps: Bumps
+) -> Variants:
+    """The variants of a row, and their weights in the price and the five Greeks, in bump units."""
     columns: dict[str, list[int]] = {}
     for f, name in enumerate(names):
         columns.setdefault(name, []).append(f)
-    scale, shift = np.ones((9, len(names))), np.zeros((9, len(names)))
-    clocks = clocks_of(model, payoff)
+    scale, shift, later = (np.full((9, len(names)), value) for value in (1.0, 0.0, 0.0))
     for v, sign in enumerate((1.0, -1.0), start=1):
         volatile = model.variance_columns or (model.vega_column,)  # variances move in proportion
         for variant, name, bump in (
@@ -67,12 +65,8 @@ def plan(
             elif name in columns:
                 shift[variant, columns[name]] += sign * bump * TYPICAL
         shift[4 + v, columns[model.rate_column]] += sign * bumps.rate
-        # several dates all move by the same time, a single date moves by a share of itself
-        for name in clocks:
-            if len(clocks) > 1:
-                shift[6 + v, columns[name]] += sign * bumps.maturity * shortest
-            else:
-                scale[6 + v, columns[name]] += sign * bumps.maturity
+        for name in clocks_of(model, payoff):  # all dates move by the same time
+            later[6 + v, columns.get(name, [])] += sign * bumps.maturity
     weights = np.zeros((6, 9))
     weights[0, 0] = 1.0
     weights[1, 1:3] = 0.5, -0.5
@@ -80,28 +74,36 @@ def plan(
     weights[3, 3:5] = 0.5, -0.5
     weights[4, 5:7] = 0.5, -0.5
     weights[5, 7:9] = -0.5, 0.5
-    return scale, shift, weights
+    return Variants(scale, shift, later, weights)
 
 
 def clocks_of(model: type[Model], payoff: type[Payoff]) -> list[str]:
     """The columns that are times from today: they all come nearer as time passes."""
-    return [
-        name
-        for name, domain in {**domains(model), **domains(payoff)}.items()
-        if domain.is_time or name == "maturity"
-    ]
+    every = {**domains(model), **domains(payoff)}
+    stated = {"maturity", *model.times, *payoff.times}
+    return [name for name, domain in every.items() if domain.is_time or name in stated]
 
 
-def shortest(model: Model, payoff: Payoff) -> float:
-    """The shortest time from today in a batch, in years."""
+def first_dates(model: Model, payoff: Payoff) -> np.ndarray:
+    """Years to the first date of each row, shape (1,) or (n,)."""
     columns = {**model.columns(), **payoff.columns()}
-    return min(
-        float(np.fmin.reduce(columns[name], axis=None, initial=np.inf))
-        for name in clocks_of(type(model), type(payoff))
-    )
+    fixed = {
+        name: float(columns[name][0])
+        for name, domain in domains(type(payoff)).items()
+        if domain.compile_time_constant
+    }
+    first = np.full(1, np.inf)
+    for name in clocks_of(type(model), type(payoff)):
+        times = np.where(columns[name] > 0.0, columns[name], np.inf)
+        first = np.minimum(first, times if times.ndim == 1 else times.min(axis=1))
+    if payoff.dates and payoff.discrete_dates(fixed):
+        even = payoff.maturity / columns[payoff.dates]
+        listed = [np.isfinite(columns[name]).any(axis=1) for name in payoff.times]
+        first = np.where(listed[0], first, np.minimum(first, even)) if listed else even
+    return np.where(np.isfinite(first), first, 0.0)
 
 
-def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
+def units(model: Model, payoff: Payoff, bumps: Bumps, first: np.ndarray) -> list[Any]:
     """The divisor of each output, per row: the size of the bump in the unit of its column."""
     level = getattr(model, model.vega_column, np.zeros(1))
     level = np.full(1, TYPICAL) if level.ndim == 2 else level
@@ -112,17 +114,13 @@ def units(model: Model, payoff: Payoff, bumps: Bumps) -> list[Any]:
         else bumps.volatility * level
     )
     spot = bumps.spot * getattr(model, "spot", np.zeros(1))
-    time = (
-        payoff.maturity
-        if len(clocks_of(type(model), type(payoff))) == 1
-        else shortest(model, payoff)
-    )
-    return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * time]
+    return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * first]
 
 
-def variants(pair: Pair, model: Model, payoff: Payoff) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def variants(pair: Pair) -> Variants:
     """The plan of a pair's kernel: Greeks when it has their outputs, else the price alone."""
     if pair.outputs == 1:
         n = len(pair.names)
-        return np.ones((1, n)), np.zeros((1, n)), np.ones((1, 1))
-    return plan(pair.names, pair.model, pair.payoff, SIMULATED, shortest(model, payoff))
+        none = np.zeros((1, n))
+        return Variants(np.ones((1, n)), none, none, np.ones((1, 1)))
+    return plan(pair.names, pair.model, pair.payoff, SIMULATED)

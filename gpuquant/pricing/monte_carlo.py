@@ -114,26 +114,18 @@ def launch(
         task.outputs,
         batch.lengths,
     )
-    scale, shift, weights = greeks.variants(pair, batch.model, batch.payoff)
     streams = np.zeros_like(batch.streams) if task.common_random_numbers else batch.streams
     columns = {**batch.model.columns(), **batch.payoff.columns()}
     units_per_row = np.ceil(paths / TILE).sum() / len(paths)
     counted = _Fraction(tick, units_per_row) if tick else None
+    grid = Grid.of(batch, task.steps)
     run = Launch(
-        pair,
-        columns,
-        Grid.of(batch, task.steps),
-        streams,
-        paths,
-        scale,
-        shift,
-        weights,
-        task.seed,
-        task.purpose,
+        pair, columns, grid, streams, paths, greeks.variants(pair), task.seed, task.purpose
     )
     values, errors, skewness = run.run(task.device, counted)
     if task.greeks:
-        for o, unit in enumerate(greeks.units(batch.model, batch.payoff, greeks.SIMULATED)):
+        sizes = greeks.units(batch.model, batch.payoff, greeks.SIMULATED, grid.first)
+        for o, unit in enumerate(sizes):
             with np.errstate(divide="ignore", invalid="ignore"):
                 values[:, o] /= unit
                 errors[:, o] /= unit

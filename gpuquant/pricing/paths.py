@@ -162,7 +162,7 @@ def _recorded(batch: Batch, task: Task, grid: Grid) -> Any:
         grid,
         batch.streams,
         np.array([task.paths]),
-        *variants(pair, batch.model, batch.payoff),
+        variants(pair),
         task.seed,
         task.purpose,
     )

@@ -39,6 +39,12 @@ class Grid:
         """Steps of each row."""
         return np.asarray(self.ends[self.spans[1:] - 1])
 
+    @property
+    def first(self) -> np.ndarray:
+        """Years to the first date of each row."""
+        at = self.spans[:-1]
+        return np.asarray(self.dts[at] * self.ends[at])
+
     @classmethod
     def of(cls, batch: Batch, steps: int | None) -> Grid:
         """The grid of a batch with about `steps` steps, or the model's default number."""
@@ -69,7 +75,13 @@ class Grid:
             return _through(stops, np.arange(stops.shape[1]) < watched, maturity, wanted)
         every = -(-wanted // count) if even else np.full(n, NEVER)
         wanted = every * count if even else wanted
-        return cls(np.arange(n + 1), wanted, maturity / wanted, every)
+        several = every < wanted  # then the first date ends a span
+        spans = np.concatenate([[0], np.cumsum(1 + several)])
+        ends = np.repeat(wanted, 1 + several)
+        ends[spans[:-1][several]] = every[several]
+        return cls(
+            spans, ends, *(np.repeat(one, 1 + several) for one in (maturity / wanted, every))
+        )
 
 
 def _rows(values: np.ndarray, n: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from gpuquant.pricing.kernels.build import sample, source
 from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, pair, sample_batch
 from gpuquant.pricing.request import Asked, checked
+from gpuquant.pricing.time_grid import Grid
 from tests import ptx, twin
 
 MODELS = {
@@ -162,7 +163,8 @@ def test_every_pair_prices_with_its_greeks(model, payoff):
         type(task)(**{**vars(task), "device": gq.device.resolve_device("cpu")}),
         np.array([500]),
     )
-    for value, unit in zip(found[0], units(one.model, one.payoff, SIMULATED_BUMPS), strict=True):
+    sizes = units(one.model, one.payoff, SIMULATED_BUMPS, Grid.of(one, None).first)
+    for value, unit in zip(found[0], sizes, strict=True):
         assert np.isfinite(value) == (
             np.ravel(unit)[0] != 0.0
         )  # what a model has none of, or several, has no Greek

@@ -88,7 +88,7 @@ DAILY = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize("greeks", [False, pytest.param(True, marks=pending(19))])
+@pytest.mark.parametrize("greeks", [False, True])
 def test_an_asian_of_261_business_days(greeks):
     assert np.isfinite(gq.price(DAILY, greeks=greeks, paths=5000).frame.price[0])
 
@@ -105,7 +105,6 @@ def geometric(times, shift):
     )
 
 
-@pending(19)
 @pytest.mark.parametrize(
     "dates", [{"fixing_times": [[0.25, 0.5, 0.75, 1.0]]}, {"fixings": 4}], ids=["listed", "even"]
 )
@@ -119,7 +118,6 @@ def test_theta_of_a_geometric_asian(dates):
     assert gq.price(asian, FLAT, greeks=True).frame.theta[0] == pytest.approx(right, rel=1e-3)
 
 
-@pending(19)
 def test_theta_of_one_trade_in_a_book_of_two_and_alone():
     start = {
         "product": "forward_start",

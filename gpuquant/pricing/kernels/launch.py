@@ -61,10 +61,8 @@ class Launch:
         Random stream of each row.
     paths : int64 array, shape (n,)
         Number of paths of each row, counted from path 0.
-    scale, shift : array, shape (variants, columns)
-        A variant uses scale x + shift for the value x of a column.
-    weights : array, shape (outputs, variants)
-        Weight of each variant in each averaged output.
+    variants : Variants
+        Bumps, of shape (variants, columns), and the weight of each variant in each averaged output.
     """
 
     pair: Pair
@@ -72,9 +70,7 @@ class Launch:
     grid: Grid
     streams: np.ndarray
     paths: np.ndarray
-    scale: np.ndarray
-    shift: np.ndarray
-    weights: np.ndarray
+    variants: Variants
     seed: int = 0
     purpose: int = 0
 
@@ -134,9 +130,10 @@ class Launch:
             ),
             Table(put(fields, "fields"), put(at, "at")),
             Variants(
-                put(self.scale, "scale", state),
-                put(self.shift, "shift", state),
-                put(self.weights, "weights", np.float64),
+                put(self.variants.scale, "scale", state),
+                put(self.variants.shift, "shift", state),
+                put(self.variants.later, "later", state),
+                put(self.variants.weights, "weights", np.float64),
             ),
             Streams(
                 put(self.streams, "streams", np.int64),

@@ -138,11 +138,13 @@ def step_lanes(variant: Variant, paths: list[Path], v, draws, k, now: Step):
                 path.state = step_path(c, path.state, draws, k, lane, now.number)
 
 
-def read_row(variant: Variant, table: Table, variants: Variants, r, v):
+def read_row(variant: Variant, table: Table, variants: Variants, grid: TimeGrid, r, v):
     """Read row `r` with the bumps of variant `v`."""
+    first = F(grid.dts[grid.spans[r]]) * F(grid.ends[grid.spans[r]])
     for f in unrolled(NF):
         number = table.numbers[table.at[f, 0] + r * table.at[f, 1]]
-        variant.row[f] = number * variants.scale[v, f] + variants.shift[v, f]
+        bumped = number * variants.scale[v, f] + variants.shift[v, f]
+        variant.row[f] = bumped + variants.later[v, f] * first
 
 
 def initialize_step(variant: Variant, paths: list[Path], v, fresh):
@@ -172,8 +174,8 @@ def walk_paths(
 ):
     """Walk all lanes of all variants from today to maturity.
 
-    A span begins at a date. A bumped maturity lengthens every step of the first span, and moves the
-    later spans.
+    A span begins at a date. A bumped maturity lengthens every step of the first span, which ends at
+    the first date, and moves the later spans.
     """
     time = F(0.0)
     done = 0  # steps
@@ -310,7 +312,7 @@ def path_loop(
         begin_at = Counter(path, streams.streams[r], streams.purpose, streams.key0, streams.key1)
         for base in range(0, VARIANTS, BATCH):
             for v in unrolled(BATCH):
-                read_row(rows[v], table, variants, r, base + v)
+                read_row(rows[v], table, variants, grid, r, base + v)
             walk_paths(rows, paths, draws, table, grid, r, begin_at, stop, out)
             for v in unrolled(BATCH):
                 add_payments(rows[v], paths, payments, paid, v, variants.weights, base + v)

@@ -110,12 +110,14 @@ class Table(NamedTuple):
 
 
 class Variants(NamedTuple):
-    """The bumps: variant v uses `scale[v, f] x + shift[v, f]` for the value x of column f, and has
-    the weight `weights[o, v]` in output o.
+    """The bumps: variant v uses `scale[v, f] x + shift[v, f] + later[v, f] t` for the value x of
+    column f, where t is the length of the row's first span; and has the weight `weights[o, v]` in
+    output o.
     """
 
     scale: Array
     shift: Array
+    later: Array
     weights: Array
 
 
