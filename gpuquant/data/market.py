@@ -44,6 +44,11 @@ class Surface:
     maturities: np.ndarray
     volatilities: np.ndarray
 
+    @property
+    def smiles(self) -> bool:
+        """Whether a volatility depends on its strike."""
+        return bool(np.ptp(self.volatilities, axis=1).any())
+
     @classmethod
     def read(cls, path: Path) -> Surface:
         """From a Parquet or CSV table with columns strike, maturity and volatility, one row per
@@ -113,7 +118,8 @@ class Market(Shown):
         As in `market.toml`: top-level numbers are for every underlying; each underlying may have a
         table of its own, with a table for each model inside.
     asof : date, optional
-        Today: the time to an `expiry` date is counted from this date.
+        Today: the time to an `expiry` date is counted from this date; a `datetime` is a time of
+        day, too.
     folder : path, optional
         Folder of the file that the market was read from; files of surfaces lie in this folder.
     shocks : mapping
@@ -208,6 +214,11 @@ class Market(Shown):
                 else float(value)
             )
         return self.shocked(out, column, underlyings, codes)
+
+    def smiles(self, column: str, underlyings: Iterable[Any], model: str) -> np.ndarray:
+        """Whether the column of each underlying, and of none, depends on the strike."""
+        values = [self.raw(column, name, model) for name in [*underlyings, None]]
+        return np.array([isinstance(v, str) and self._surface(v).smiles for v in values])
 
     def lists(self, column: str, names: np.ndarray, model: str, maturity: np.ndarray) -> np.ndarray:
         """The column for each asset of each row's list of names, shape (n, longest), NaN where the

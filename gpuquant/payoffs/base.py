@@ -42,6 +42,8 @@ class Payoff(Member):
     amount depends on option prices at a later date has no `finish`, because a path does not hold
     such prices.
 
+    `vanilla` says that the volatility at the strike is all that the payoff needs of a smile.
+
     `dates` names the column with the number n of dates T k/n, k = 1..n. Without `dates`, the
     columns of `times` are the dates.
     """
@@ -53,6 +55,7 @@ class Payoff(Member):
     times: ClassVar[tuple[str, ...]] = ()
     uniforms: ClassVar[int] = 0
     assets: ClassVar[int] = 1
+    vanilla: ClassVar[bool] = False
 
     @staticmethod
     def start(p: Any, i: int) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from gpuquant.data.domains import Column, call_or_put, positive
 from gpuquant.payoffs import lognormal
@@ -31,6 +31,8 @@ class European(Payoff):
 
     option_type: Column = call_or_put()
     strike: Column = positive(sample=100.0)
+
+    vanilla: ClassVar[bool] = True
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -16,6 +16,8 @@ from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.expired import expired
 
+PERCENT = {"volatility": 5.0, "volatilities": 5.0, "rate": 2.0}  # from where they look like percent
+
 
 def first_message(messages: list[np.ndarray | None], n: int) -> np.ndarray | None:
     """The first message of each row, shape (n,), empty where a row has none. None when every item
@@ -41,12 +43,15 @@ class Batch:
         Their positions in the caller's order.
     streams : int64 array, shape (n,)
         Random stream of each.
+    notes : object array, shape (n,), optional
+        A sentence about what a row's market leaves out, empty for the others.
     """
 
     model: Model
     payoff: Payoff
     rows: np.ndarray
     streams: np.ndarray
+    notes: np.ndarray | None = None
 
     @property
     def fixed(self) -> tuple[tuple[str, float], ...]:
@@ -104,13 +109,35 @@ class Batch:
         """
         try:
             return first_message(
-                [self.model.warn(self.model), self.payoff.warn(self.together())], len(self.rows)
+                [
+                    self.notes,
+                    *(self._percent(name, limit) for name, limit in PERCENT.items()),
+                    self.model.warn(self.model),
+                    self.payoff.warn(self.together()),
+                ],
+                len(self.rows),
             )
         except AttributeError as failure:
             raise MemberError(
                 f"{type(self.payoff).__name__} under {type(self.model).__name__}: the "
                 f"model has no {failure.name}"
             ) from failure
+
+    def _percent(self, name: str, limit: float) -> np.ndarray | None:
+        """A message for each row whose number looks like percent where a fraction is meant."""
+        values = getattr(self.model, name, None)
+        if values is None or not (np.abs(values) > limit).any():
+            return None
+        worst = np.abs(values) if values.ndim == 1 else np.nanmax(np.abs(values), axis=1)
+        return np.array(
+            [
+                f"a {name} of {one:g} is {one:,.0%} a year: percent, where a fraction is meant?"
+                if one > limit
+                else ""
+                for one in worst.tolist()
+            ],
+            dtype=object,
+        )
 
     @property
     def lengths(self) -> tuple[tuple[str, int], ...]:
@@ -147,6 +174,7 @@ class Batch:
                 later.payoff.with_derived_columns(),
                 later.rows,
                 later.streams,
+                later.notes,
             )
         if len(now):
             due = self.take(now)
@@ -182,9 +210,9 @@ class Batch:
 
     def take(self, which: np.ndarray) -> Batch:
         """The batch of these of its rows."""
-        return Batch(
-            self.model.take(which), self.payoff.take(which), self.rows[which], self.streams[which]
-        )
+        notes = None if self.notes is None else self.notes[which]
+        parts = self.model.take(which), self.payoff.take(which)
+        return Batch(*parts, self.rows[which], self.streams[which], notes)
 
 
 def fits(model: Any, payoff: Any, lengths: Mapping[str, int]) -> str:

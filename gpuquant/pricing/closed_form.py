@@ -19,6 +19,8 @@ from gpuquant.pricing.greeks import FORMULA, Bumps, first_dates, plan, units
 Formula = Callable[[type[Model], type[Payoff], dict[str, Any], Any], Any]
 
 
+KINK = 0.1  # of a Greek: from a smooth price two bumps tell the same to less
+ROUNDING = 1e-13  # of a price and its spot
 PART = 8192  # rows at once: their temporaries stay in the cache
 
 
@@ -84,10 +86,25 @@ def price(
         _differences(model, payoff, on, n, device, values, bumps)
         for bumps in (FORMULA, FORMULA.twice())
     )
+    kinks = _kinks(near, far, units(model, payoff, FORMULA, first_dates(model, payoff)))
     near[:, 1:] = (
         4.0 * near[:, 1:] - far[:, 1:]
     ) / 3.0  # Richardson (1911): what is left is of the fourth order in the bump
-    return near
+    return np.where(kinks, np.nan, near)
+
+
+def _kinks(near: np.ndarray, far: np.ndarray, sizes: list[Any]) -> np.ndarray:
+    """Where two bumps tell of two Greeks, beyond what rounding of the price may do: the price has a
+    kink between them.
+    """
+    level = np.abs(near[:, 0]) + np.sqrt(np.abs(sizes[2])) / FORMULA.spot  # price and spot
+    result = np.zeros(near.shape, bool)
+    for o in range(1, near.shape[1]):
+        with np.errstate(all="ignore"):
+            noise = ROUNDING * level / np.abs(sizes[o])
+            scale = np.maximum(np.abs(near[:, o]), np.abs(far[:, o]))
+            result[:, o] = np.abs(near[:, o] - far[:, o]) > KINK * scale + noise
+    return result
 
 
 def _differences(

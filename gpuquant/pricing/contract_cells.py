@@ -20,6 +20,8 @@ from gpuquant.errors import DataError, InputError
 from gpuquant.math.rng import MAX_STREAMS
 
 NOTHING = np.full(1, np.nan)  # in the place of a list that is not there
+DAYS = 365.0
+SECONDS = 86_400.0  # of a day
 SMALL = 1 << 22  # numbers of a column of lists that is kept as one array
 
 
@@ -140,13 +142,12 @@ def _json(word: str | None) -> list[float]:
 
 
 def _date(word: str | None) -> np.datetime64:
-    """A date, or NaT when the text is none."""
+    """A date with its time of day, or NaT when the text is none."""
     try:
-        return np.datetime64(
-            datetime.datetime.fromisoformat((word or "").strip().replace("/", "-")).date(), "D"
-        )
+        moment = datetime.datetime.fromisoformat((word or "").strip().replace("/", "-"))
+        return np.datetime64(moment.replace(tzinfo=None), "s")
     except ValueError:
-        return np.datetime64("NaT", "D")
+        return np.datetime64("NaT", "s")
 
 
 @lru_cache(maxsize=1 << 20)
@@ -182,7 +183,7 @@ def expiry_dates(expiry: Any, years: np.ndarray, messages: Any) -> np.ndarray:
             [None if value != value else f"{value:.0f}" for value in np.asarray(expiry).tolist()]
         )
     if isinstance(expiry, Words):
-        dates = np.array([_date(word) for word in [*expiry.words, None]], dtype="datetime64[D]")[
+        dates = np.array([_date(word) for word in [*expiry.words, None]], dtype="datetime64[s]")[
             expiry.codes
         ]
         for row in np.flatnonzero(np.isnat(dates) & (expiry.codes >= 0) & np.isnan(years)):
@@ -191,10 +192,23 @@ def expiry_dates(expiry: Any, years: np.ndarray, messages: Any) -> np.ndarray:
                 "date such as 2022-12-28"
             )
     elif np.asarray(expiry).dtype.kind == "M":
-        dates = np.asarray(expiry).astype("datetime64[D]")
+        dates = np.asarray(expiry).astype("datetime64[s]")
     else:
         raise InputError(f"contract column 'expiry' must be dates, got {np.asarray(expiry).dtype}")
     return dates
+
+
+def years_from(dates: np.ndarray, asof: datetime.date) -> np.ndarray:
+    """Years of 365 days from `asof`. Times of day count where both have one; a date without a time
+    is a whole number of days away.
+    """
+    days = dates.astype("datetime64[D]")
+    counted = (days - np.datetime64(asof, "D")).astype(np.float64)
+    if isinstance(asof, datetime.datetime):
+        exact = (dates - np.datetime64(asof, "s")).astype(np.float64) / SECONDS
+        counted = np.where(dates == days, counted, exact)
+    counted[np.isnat(dates)] = np.nan
+    return counted / DAYS
 
 
 def _opened(read: Callable[[], Any], path: Path) -> Any:

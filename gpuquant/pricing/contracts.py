@@ -31,12 +31,12 @@ from gpuquant.pricing.contract_cells import (
     names_of,
     own_of,
     stream_of,
+    years_from,
 )
 from gpuquant.pricing.results import RESULT_COLUMNS
 from gpuquant.pricing.schema import models, payoffs, schema
 from gpuquant.shown import Shown
 
-DAYS = 365.0
 LONGEST = 1000.0  # years to a maturity; a larger number is a date, or a mistake
 
 
@@ -146,11 +146,11 @@ class Contracts(Shown):
             ):
                 columns[name] = Words.of(column)
             elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-                if getattr(kind, "tz", None):  # the date on the wall there
+                if getattr(kind, "tz", None):  # the time on the wall there
                     import pyarrow.compute
 
                     column = pyarrow.compute.local_timestamp(column)
-                columns[name] = column.to_numpy().astype("datetime64[D]")
+                columns[name] = column.to_numpy().astype("datetime64[s]")
             elif (
                 pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
             ):
@@ -332,12 +332,10 @@ class Contracts(Shown):
                     "to count from"
                 )
             dates = expiry_dates(expiry, years, messages)
-            counted = (dates - np.datetime64(asof, "D")).astype("timedelta64[D]").astype(
-                np.float64
-            ) / DAYS
-            counted[np.isnat(dates)] = np.nan
+            counted = years_from(dates, asof)
             passed = np.isnan(years) & (counted < 0)
             for row in np.flatnonzero(passed):
-                messages[row] = f"expiry[{row}] = {dates[row]}: is before {asof}"
+                moment = str(dates[row]).removesuffix("T00:00:00")
+                messages[row] = f"expiry[{row}] = {moment}: is before {asof}"
             years = np.where(np.isnan(years), counted, years)
         return years

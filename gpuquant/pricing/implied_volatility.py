@@ -100,14 +100,7 @@ def implied_volatility(
         "dividend_yield": (dividend_yield, real()),
         "shift": (shift, real()),
     }
-    host = {name: on_host(one, name) for name, (one, _) in given.items() if gpu_of(one) is None}
-    scalar = len(host) == len(given) and all(np.ndim(value) == 0 for value in host.values())
-    columns = {
-        name: as_column(host[name], spec.metadata["domain"], name, "implied_volatility:")
-        if name in host
-        else value
-        for name, (value, spec) in given.items()
-    }
+    columns, scalar = _columns(given)
     n = max(math.prod(value.shape) for value in columns.values())
     device = resolve_device(device, work=float(n), inputs=columns.values())
     on = {name: device.put(value, name, np.float64) for name, value in columns.items()}
@@ -134,6 +127,19 @@ def implied_volatility(
     seen, bad = ({k: device.get(v, k) for k, v in some.items()} for some in (on, wrong))
     why = _reasons(seen, bad, device.get(codes, "reasons"), rules)
     return told, why[0] if scalar else why
+
+
+def _columns(given: dict[str, tuple[Any, Any]]) -> tuple[dict[str, Any], bool]:
+    """The arguments as columns, each where it lies; and whether all of them are single numbers."""
+    host = {name: on_host(one, name) for name, (one, _) in given.items() if gpu_of(one) is None}
+    scalar = len(host) == len(given) and all(np.ndim(value) == 0 for value in host.values())
+    columns = {
+        name: as_column(host[name], spec.metadata["domain"], name, "implied_volatility:")
+        if name in host
+        else value
+        for name, (value, spec) in given.items()
+    }
+    return columns, scalar
 
 
 def _checked(values: Any, n: int, name: str, domain: Any) -> Any:

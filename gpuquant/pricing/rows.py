@@ -19,6 +19,11 @@ from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.schema import section
 
+SMILE = (
+    "priced at the one volatility of its level: the smile's slope, and other levels on the way, "
+    "are left out; LocalVolatility takes the whole surface"
+)
+
 
 @dataclass(frozen=True)
 class _Rows:
@@ -58,6 +63,18 @@ class _Rows:
         something goes wrong.
         """
         result += list(self.batches(payoff, model, rows))
+
+    def _left_out(
+        self, payoff: type[Payoff], model: type[Model], rows: np.ndarray
+    ) -> np.ndarray | None:
+        """A note for each row whose volatility is read from a smile of which it needs more."""
+        column = model.vega_column
+        if payoff.vanilla or column not in domains(model) or domains(model)[column].listed:
+            return None
+        smiles = self.market.smiles(column, self.underlying.words, section(model))
+        own = self._own(column, domains(model)[column], {}, rows)
+        read = smiles[self.underlying.codes[rows]] & np.isnan(own)
+        return np.where(read, SMILE, "").astype(object) if read.any() else None
 
     def batches(
         self, payoff: type[Payoff], model: type[Model], rows: np.ndarray
@@ -107,6 +124,7 @@ class _Rows:
                 payoff.from_columns({k: columns[k] for k in domains(payoff)}),
                 rows[kept],
                 self.streams[rows[kept]],
+                self._left_out(payoff, model, rows[kept]),
             )
             for part in batch.split():
                 wrong = part.refused()

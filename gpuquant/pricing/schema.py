@@ -27,7 +27,10 @@ OWN = {
     "currency": "of spot, strike and price",
     "quantity": "units held, negative when short; 1 unless given",
     "multiplier": "shares per unit; 1 unless given",
-    "expiry": "date of maturity, instead of years; counts from the market's asof, actual/365",
+    "expiry": (
+        "date of maturity, instead of years; counts from the market's asof, actual/365; a time of "
+        "day counts where both have one"
+    ),
 }
 
 

@@ -67,7 +67,10 @@ class Table:
                 for name, value in zip(greeks.NAMES, values[k, 1:], strict=True)
                 if np.isnan(value)
             ]
-            note = f"{', '.join(lost)} undefined: what it moves is zero, or there are several of it"
+            note = (
+                f"{', '.join(lost)} undefined: what it moves is zero, there are several of it, or "
+                "the price has a kink here"
+            )
             self.message[rows[k]] = (
                 f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note
             )
