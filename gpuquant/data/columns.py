@@ -52,8 +52,8 @@ def spellings(domain: Domain) -> dict[str, float]:
     }
 
 
-def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
-    """Words or codes of a choice as codes."""
+def decode(values: Any, domain: Domain, name: str, kind: str, *, strict: bool = True) -> np.ndarray:
+    """Words or codes of a choice as codes. What is none is an error, or NaN if not `strict`."""
     table = spellings(domain)
     code = table.get(loose(values)) if isinstance(values, str) else values
     if isinstance(code, bool | int | float) and code in domain.codes:
@@ -73,22 +73,24 @@ def decode(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:
         except (TypeError, ValueError) as failure:
             raise InputError(f"{kind} {name} = {values!r}: {domain.rule}") from failure
         known = np.isin(numbers, domain.codes)
+        if not strict:
+            return np.where(known, numbers, np.nan)
         if not known.all():
             row = int(np.argmin(known))
             raise InputError(f"{kind} {name}[{row}] = {flat[row]!r}: {domain.rule}")
         return numbers
+    flat = flat.astype(str)
     codes, left = np.empty(len(flat)), np.ones(len(flat), bool)
     while left.any():  # word by word: there are few, and comparing all rows with one is fast
         row = int(np.argmax(left))
         word = str(flat[row])
-        if loose(word) not in table:
+        if strict and loose(word) not in table:
             raise InputError(
                 f"{kind} {name}[{row}] = {word!r}: {unknown(name, word, domain.words)}"
             )
         same = flat == flat[row]
-        codes[same] = table[loose(word)]
+        codes[same] = table.get(loose(word), np.nan)
         left &= ~same
-        left[row] = False
     return codes
 
 

@@ -199,7 +199,7 @@ def launched(
         while not queue.empty():
             kind, content = queue.get()
             if kind != TICK:
-                told[kind] = content
+                told.setdefault(kind, content)  # of several that fail, the first
             elif tick is not None:
                 tick(content)
 
@@ -211,6 +211,10 @@ def launched(
         for kind, content in told.items():
             if kind != MADE:
                 raise getattr(errors, kind)(content) from failure
+        raise
+    except BaseException:  # the caller's tick, or Ctrl-C
+        for process in group.processes:
+            process.terminate()
         raise
     hear()
     return unpacked(told[MADE])

@@ -123,23 +123,23 @@ def in_parts(
     if windows.shape[1] <= most:
         return run(windows, known)
     parts = zip(torch.split(windows, most, 1), torch.split(known, most, 1), strict=True)
-    return torch.cat([_again(run, network, *part) for part in parts], dim=1)
+    return torch.cat([_checkpointed(run, network, *part) for part in parts], dim=1)
 
 
-def _again(run: Callable[..., Any], network: nn.Module, *given: Any, **named: Any) -> Any:
+def _checkpointed(run: Callable[..., Any], network: nn.Module, *given: Any, **named: Any) -> Any:
     """What `run` gives, whose activations are not kept but recomputed for the gradient."""
     return checkpoint(
         run,
         *given,
         use_reentrant=False,
-        context_fn=lambda: (nullcontext(), _counted(network)),
+        context_fn=lambda: (nullcontext(), _frozen_statistics(network)),
         **named,
     )
 
 
 @contextmanager
-def _counted(network: nn.Module) -> Iterator[None]:
-    """Running statistics stand still: they have counted what is recomputed."""
+def _frozen_statistics(network: nn.Module) -> Iterator[None]:
+    """Running statistics do not move: what is recomputed was counted the first time."""
     every: list[Any] = list(network.modules())
     norms = [one for one in every if getattr(one, "num_batches_tracked", None) is not None]
     before = [(one.momentum, one.num_batches_tracked) for one in norms]
@@ -184,4 +184,4 @@ def recomputed(network: nn.Module) -> None:
     gradient.
     """
     for block in blocks(network):
-        block.forward = partial(_again, block.forward, block)  # type: ignore[method-assign]
+        block.forward = partial(_checkpointed, block.forward, block)  # type: ignore[method-assign]

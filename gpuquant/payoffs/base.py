@@ -109,7 +109,7 @@ class Payoff(Member):
         is none at all.
 
         `p.passed` is the part of the first interval that has passed, in years: even dates are
-        (T + passed) k/n - passed. It is not zero while theta is taken.
+        (T + passed) k/n - passed. It is zero but while theta is taken, and then of either sign.
         """
         return None
 

@@ -16,7 +16,7 @@ from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.expired import expired
 
-PERCENT = {"volatility": 5.0, "volatilities": 5.0, "rate": 2.0}  # from where they look like percent
+PERCENT = {"volatility": 5.0, "volatilities": 5.0, "rate": 2.0, "rates": 2.0}  # look like percent
 
 
 def first_message(messages: list[np.ndarray | None], n: int) -> np.ndarray | None:
@@ -29,6 +29,13 @@ def first_message(messages: list[np.ndarray | None], n: int) -> np.ndarray | Non
         if result
         else None
     )
+
+
+def all_messages(messages: list[np.ndarray | None], n: int) -> np.ndarray | None:
+    """All messages of each row as one, shape (n,); None when every item is None."""
+    there = [np.broadcast_to(one, n).tolist() for one in messages if one is not None]
+    rows = ["; ".join(filter(None, row)) for row in zip(*there, strict=True)]
+    return np.array(rows, dtype=object) if there else None
 
 
 @dataclass(frozen=True)
@@ -108,15 +115,13 @@ class Batch:
         when neither model nor payoff warns.
         """
         try:
-            return first_message(
-                [
-                    self.notes,
-                    *(self._percent(name, limit) for name, limit in PERCENT.items()),
-                    self.model.warn(self.model),
-                    self.payoff.warn(self.together()),
-                ],
-                len(self.rows),
-            )
+            told = [
+                self.notes,
+                *(self._percent(name, limit) for name, limit in PERCENT.items()),
+                self.model.warn(self.model),
+                self.payoff.warn(self.together()),
+            ]
+            return all_messages(told, len(self.rows))
         except AttributeError as failure:
             raise MemberError(
                 f"{type(self.payoff).__name__} under {type(self.model).__name__}: the "
@@ -128,11 +133,14 @@ class Batch:
         values = getattr(self.model, name, None)
         if values is None or not (np.abs(values) > limit).any():
             return None
-        worst = np.abs(values) if values.ndim == 1 else np.nanmax(np.abs(values), axis=1)
+        rows = values.reshape(len(values), -1)
+        worst = np.take_along_axis(
+            rows, np.nan_to_num(np.abs(rows)).argmax(axis=1)[:, None], axis=1
+        )[:, 0]
         return np.array(
             [
-                f"a {name} of {one:g} is {one:,.0%} a year: percent, where a fraction is meant?"
-                if one > limit
+                f"{name} = {one:g}, which is {one:,.0%} a year: percent, where a fraction is meant?"
+                if abs(one) > limit
                 else ""
                 for one in worst.tolist()
             ],

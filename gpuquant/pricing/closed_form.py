@@ -19,7 +19,9 @@ from gpuquant.pricing.greeks import FORMULA, Bumps, first_dates, plan, units
 Formula = Callable[[type[Model], type[Payoff], dict[str, Any], Any], Any]
 
 
-KINK = 0.1  # of a Greek: from a smooth price two bumps tell the same to less
+GAMMA = 2
+KINK = 0.1  # of a gamma: from a smooth price two bumps tell the same to less
+JUMP = 0.02  # of delta, within a bump: a smooth delta moves by less
 ROUNDING = 1e-13  # of a price and its spot
 PART = 8192  # rows at once: their temporaries stay in the cache
 
@@ -86,25 +88,25 @@ def price(
         _differences(model, payoff, on, n, device, values, bumps)
         for bumps in (FORMULA, FORMULA.twice())
     )
-    kinks = _kinks(near, far, units(model, payoff, FORMULA, first_dates(model, payoff)))
+    kink = _kink(near, far, units(model, payoff, FORMULA, first_dates(model, payoff))[1])
     near[:, 1:] = (
         4.0 * near[:, 1:] - far[:, 1:]
     ) / 3.0  # Richardson (1911): what is left is of the fourth order in the bump
-    return np.where(kinks, np.nan, near)
+    near[kink, GAMMA] = np.nan
+    return near
 
 
-def _kinks(near: np.ndarray, far: np.ndarray, sizes: list[Any]) -> np.ndarray:
-    """Where two bumps tell of two Greeks, beyond what rounding of the price may do: the price has a
-    kink between them.
+def _kink(near: np.ndarray, far: np.ndarray, bump: Any) -> np.ndarray:
+    """Where two bumps of the spot tell of two gammas, beyond rounding and beyond what a smooth
+    delta does: between them delta has a jump, or the price.
     """
-    level = np.abs(near[:, 0]) + np.sqrt(np.abs(sizes[2])) / FORMULA.spot  # price and spot
-    result = np.zeros(near.shape, bool)
-    for o in range(1, near.shape[1]):
-        with np.errstate(all="ignore"):
-            noise = ROUNDING * level / np.abs(sizes[o])
-            scale = np.maximum(np.abs(near[:, o]), np.abs(far[:, o]))
-            result[:, o] = np.abs(near[:, o] - far[:, o]) > KINK * scale + noise
-    return result
+    one, other = near[:, GAMMA], far[:, GAMMA]
+    delta = np.maximum(np.abs(near[:, 1]), np.abs(far[:, 1]))
+    with np.errstate(all="ignore"):
+        noise = ROUNDING * (np.abs(near[:, 0]) + bump / FORMULA.spot) / bump**2
+        jump = JUMP * delta / bump
+        far_apart = np.abs(one - other) > KINK * np.maximum(np.abs(one), np.abs(other))
+        return np.asarray(far_apart & (np.abs(one - other) > noise + jump))
 
 
 def _differences(

@@ -202,10 +202,11 @@ def years_from(dates: np.ndarray, asof: datetime.date) -> np.ndarray:
     """Years of 365 days from `asof`. Times of day count where both have one; a date without a time
     is a whole number of days away.
     """
+    wall = asof.replace(tzinfo=None) if isinstance(asof, datetime.datetime) else None
     days = dates.astype("datetime64[D]")
-    counted = (days - np.datetime64(asof, "D")).astype(np.float64)
-    if isinstance(asof, datetime.datetime):
-        exact = (dates - np.datetime64(asof, "s")).astype(np.float64) / SECONDS
+    counted = (days - np.datetime64(wall or asof, "D")).astype(np.float64)
+    if wall is not None:  # on the wall, as the times of expiries are
+        exact = (dates - np.datetime64(wall, "s")).astype(np.float64) / SECONDS
         counted = np.where(dates == days, counted, exact)
     counted[np.isnat(dates)] = np.nan
     return counted / DAYS

@@ -97,9 +97,11 @@ def first_dates(model: Model, payoff: Payoff) -> np.ndarray:
         times = np.where(columns[name] > 0.0, columns[name], np.inf)
         first = np.minimum(first, times if times.ndim == 1 else times.min(axis=1))
     if payoff.dates and payoff.discrete_dates(fixed):
-        even = payoff.maturity / columns[payoff.dates]
-        listed = [np.isfinite(columns[name]).any(axis=1) for name in payoff.times]
-        first = np.where(listed[0], first, np.minimum(first, even)) if listed else even
+        even = np.minimum(first, payoff.maturity / columns[payoff.dates])
+        for name in payoff.times:  # a row with a list of times has those dates instead
+            times = columns[name].reshape(len(columns[name]), -1)
+            even = np.where(np.isfinite(times).any(axis=1), first, even)
+        first = even
     return np.where(np.isfinite(first), first, 0.0)
 
 

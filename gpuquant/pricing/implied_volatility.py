@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import as_column
+from gpuquant.data.columns import as_column, decode
 from gpuquant.data.domains import call_or_put, nonnegative, positive, real
 from gpuquant.device import Device, gpu_of, on_host, resolve_device
 from gpuquant.errors import InputError, unknown
 from gpuquant.pricing.inversion import DENSITY, bachelier, black, deviations
 
 FORMULAS = {"black": black, "bachelier": bachelier}
+OWN = "implied_volatility:"  # of whose arguments an error tells
 PART = 1 << 16  # rows at once: with fewer, threads wait for the interpreter
 ROUNDING = 2.0**-52
+LEAST = 1e-300  # of a price, in units of forward and strike: smaller ones have lost their digits
 LOST = 0.01  # of a volatility, which rounding of the price may move it by
 FINE, LOW, HIGH, NONE, SHIFTED = range(5)
 
@@ -105,8 +107,8 @@ def implied_volatility(
     device = resolve_device(device, work=float(n), inputs=columns.values())
     on = {name: device.put(value, name, np.float64) for name, value in columns.items()}
     wrong = {
-        name: _checked(on[name], n, name, spec.metadata["domain"])
-        for name, (_, spec) in given.items()
+        name: _checked(on[name], n, name, spec.metadata["domain"], np.ndim(value) == 0)
+        for name, (value, spec) in given.items()
     }
     result, codes = device.xp.empty(n), device.xp.zeros(n, np.int8)
 
@@ -134,23 +136,28 @@ def _columns(given: dict[str, tuple[Any, Any]]) -> tuple[dict[str, Any], bool]:
     host = {name: on_host(one, name) for name, (one, _) in given.items() if gpu_of(one) is None}
     scalar = len(host) == len(given) and all(np.ndim(value) == 0 for value in host.values())
     columns = {
-        name: as_column(host[name], spec.metadata["domain"], name, "implied_volatility:")
-        if name in host
-        else value
+        name: value
+        if name not in host
+        else decode(host[name], spec.metadata["domain"], name, OWN, strict=np.ndim(value) == 0)
+        if spec.metadata["domain"].words
+        else as_column(host[name], spec.metadata["domain"], name, OWN)
         for name, (value, spec) in given.items()
     }
     return columns, scalar
 
 
-def _checked(values: Any, n: int, name: str, domain: Any) -> Any:
-    """Which rows of a column are outside its domain."""
+def _checked(values: Any, n: int, name: str, domain: Any, single: bool) -> Any:
+    """Which rows of a column are outside its domain; an error where it is a single number."""
     if values.shape not in ((1,), (n,)):
         raise InputError(
             f"{name} has shape {values.shape} where another argument has {n} rows: lengths "
             "must be equal or 1"
         )
     wrong = domain.bad(values)
-    if len(values) == 1 and bool(wrong[0]):
+    if domain.words:
+        first, second = domain.codes
+        wrong = (values != first) & (values != second)
+    if single and bool(wrong[0]):
         raise InputError(f"{name}[0] = {float(values[0])!r}: {domain.rule}")
     return wrong
 
@@ -167,11 +174,11 @@ def _solved(on: dict[str, Any], model: str, xp: Any, special: Any) -> tuple[Any,
         value = worth - intrinsic  # of the option out of the money, by parity
         most = xp.minimum(forward, strike) if lognormal else np.inf
         x, value, unit, most, years = xp.broadcast_arrays(x, value, unit, most, on["maturity"])
-        inside = (value > 0.0) & (value < most) & xp.isfinite(x)
-        codes = xp.zeros(len(x), np.int8)
         scaled = value / unit
+        inside = (scaled > LEAST) & (value < most) & xp.isfinite(x)
+        codes = xp.zeros(len(x), np.int8)
         if not bool(inside.all()):
-            codes = xp.where(value < 0.0, LOW, xp.where(value > 0.0, HIGH, NONE))
+            codes = xp.where(value < 0.0, LOW, xp.where(value >= most, HIGH, NONE))
             codes = xp.where(inside, FINE, codes)
             if lognormal:
                 codes = xp.where((forward > 0.0) & (strike > 0.0), codes, SHIFTED)
@@ -180,7 +187,7 @@ def _solved(on: dict[str, Any], model: str, xp: Any, special: Any) -> tuple[Any,
         bent = (x / s) ** 2 + (0.25 * s * s if lognormal else 0.0)
         slope = xp.exp(-0.5 * bent) / DENSITY
         rounding = xp.where(intrinsic > 0.0, 4.0 * (abs(forward) + abs(strike)), worth)
-        lost = inside & (ROUNDING * rounding > LOST * s * slope * unit)
+        lost = inside & ~(ROUNDING * rounding <= LOST * s * slope * unit)  # NaN is lost, too
         result = s / xp.sqrt(years)
         if bool(lost.any()):
             codes = xp.where(lost, NONE, codes)
@@ -193,6 +200,7 @@ def _forward(on: dict[str, Any], xp: Any) -> Any:
     return on["spot"] * growth + on["shift"]
 
 
+@np.errstate(all="ignore")  # a row without a volatility may have numbers beyond all bounds
 def _reasons(
     on: dict[str, Any], wrong: dict[str, Any], codes: np.ndarray, rules: dict[str, str]
 ) -> np.ndarray:
@@ -212,8 +220,8 @@ def _reasons(
         why[row] = {
             LOW: f"price {price!r} is below its bound, {low:.12g}",
             HIGH: f"price {price!r} is not below its bound, {high:.12g}",
-            NONE: f"price {price!r} carries no volatility: it is its bound, {low:.12g}, to "
-            "rounding",
+            NONE: f"price {price!r} carries no volatility: rounding of it moves the volatility by "
+            "more than 1 %",
             SHIFTED: f"forward + shift = {ahead:.12g} and strike + shift = "
             f"{strike + shift:.12g}: must be > 0",
         }[int(codes[row])]

@@ -31,7 +31,7 @@ HALF = math.sqrt(0.5 * math.pi)  # Y(0)
 SMALL = 0.05  # t below which Y(h + t) - Y(h - t) is a series: the difference would cancel
 WIDE = 1.6  # a deviation from which the start is that of an option at the money
 FAR = 38.5  # deviations out of the money at which a price of 64 bits is zero
-FINE = 1 << 14  # intervals of the table
+INTERVALS = 1 << 14  # of the table
 ENOUGH = 3e-4  # a relative step after which the error is below 1e-13: a step is of fourth order
 STEPS = 40
 
@@ -85,9 +85,9 @@ def _table() -> tuple[float, float, np.ndarray, np.ndarray]:
     """
     import scipy.special as special
 
-    distance = np.exp(np.linspace(math.log(FAR), math.log(1e-9), 8 * FINE))
+    distance = np.exp(np.linspace(math.log(FAR), math.log(1e-9), 8 * INTERVALS))
     level = bachelier(-np.ones_like(distance), 1.0 / distance, np, special)[0]
-    even = np.linspace(level[0], level[-1], FINE + 1)
+    even = np.linspace(level[0], level[-1], INTERVALS + 1)
     found = np.interp(even, level, np.log(distance))
     h = -np.exp(found)
     zero = HALF * special.erfcx(-h / ROOT)
@@ -102,7 +102,7 @@ def _nearest(x: Any, level: Any, xp: Any) -> tuple[Any, Any, Any]:
     """
     first, step, *columns = _table()
     away = xp.maximum(-x, NEAR)
-    at = xp.clip((level - xp.log(away) - first) / step, 0.0, FINE - 1e-6)
+    at = xp.clip((level - xp.log(away) - first) / step, 0.0, INTERVALS - 1e-6)
     whole = at.astype(np.int64)
     distances, thirds = map(xp.asarray, columns)
     distance = distances[whole]
@@ -146,7 +146,8 @@ def deviations(x: Any, value: Any, xp: Any, special: Any, formula: Formula = bla
     Returns
     -------
     array, shape (n,)
-        Within a relative 1e-13, where rounding of `value` does not move it by more.
+        Within a relative 1e-13, where rounding of `value` does not move it by more; NaN where the
+        steps found none.
     """
     level = xp.log(value)
     s = STARTS[formula](x, value, level, xp, special)
@@ -161,7 +162,8 @@ def deviations(x: Any, value: Any, xp: Any, special: Any, formula: Formula = bla
         s[left] = following
         left = left[~inside | (xp.abs(step) > ENOUGH * some)]
         if not len(left):
-            break
+            return s
+    s[left] = xp.nan
     return s
 
 

@@ -59,6 +59,15 @@ def learner(case, **how):
     return learn.Learner(network, loss=loss, ensemble=2, window=4, training=config)
 
 
+class Normed(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.last = torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1)
+
+    def forward(self, x):
+        return self.last(self.norm(x[:, -1]))
+
+
 class Died(Exception):
     pass
 
@@ -80,6 +89,13 @@ def everything(device, tick, folder):
         for k, state in enumerate(learner(case).fit_folds(samples(), FOLDS, device=device)):
             own = state.weights | {"loss": torch.from_numpy(state.history.loss)}
             result |= {f"{case}.{k}.{name}": value.contiguous() for name, value in own.items()}
+    normed = learn.Learner(
+        Normed, ensemble=1, training=dataclasses.replace(learner("data").training, microbatch=4)
+    )
+    own = normed.fit(samples(), FOLDS[0], device=device).weights
+    each = Ranks.here().exchange({k: v.contiguous() for k, v in own.items()})
+    assert all(torch.equal(v, other[k]) for other in each for k, v in own.items())
+    result["normed"] = own["norm.running_mean"].contiguous()
     heard = []
     ending = learner("data", steps=20)
     ending = dataclasses.replace(
@@ -123,6 +139,11 @@ def test_two_processes_learn_what_one_learns(case, told):
         for name, value in state.weights.items():
             if "split.bias" not in name:  # a key's has no gradient but rounding, and moves by that
                 torch.testing.assert_close(told[own + name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_running_statistics_are_those_of_the_first_process(told):
+    """Both give the same ones, though each has counted its own days."""
+    assert bool((told["normed"] != 0.0).all())
 
 
 def test_callbacks_of_the_first_process_end_all(told):

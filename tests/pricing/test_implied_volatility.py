@@ -71,8 +71,8 @@ def test_a_shift_moves_forward_and_strike():
     assert why.tolist() == ["", "forward + shift = 0.011 and strike + shift = -0.004: must be > 0"]
 
 
-QUOTES = {"option_type": "call", "spot": 100.0, "maturity": 1.0, "rate": 0.02}
-ROW = {"price": 9.0, "strike": 100.0}
+QUOTES = {"spot": 100.0, "maturity": 1.0}
+ROW = {"price": 9.0, "strike": 100.0, "option_type": "call", "rate": 0.02}
 WRONG = {
     "a price that is missing": ({"price": np.nan}, "price = nan: must be finite and >= 0"),
     "a negative price": ({"price": -3.0}, "price = -3.0: must be finite and >= 0"),
@@ -81,7 +81,21 @@ WRONG = {
     "less than intrinsic": ({"price": 1.0}, "price 1.0 is below its bound, 1.98013266932"),
     "no price": (
         {"price": 0.0, "strike": 130.0},
-        "price 0.0 carries no volatility: it is its bound, 0, to rounding",
+        "price 0.0 carries no volatility: rounding of it moves the volatility by more than 1 %",
+    ),
+    "a price of no digits": (
+        {"price": 5e-324, "strike": 150.0},
+        "price 5e-324 carries no volatility: rounding of it moves the volatility by more than 1 %",
+    ),
+    "all of the asset but its last digit": (
+        {"price": 100.0 - 1e-13},
+        f"price {100.0 - 1e-13!r} carries no volatility: rounding of it moves the volatility by "
+        "more than 1 %",
+    ),
+    "a word that is none": ({"option_type": "cal"}, "option_type = nan: must be one of call, put"),
+    "interest beyond numbers": (
+        {"rate": 1e4},
+        "price 9.0 carries no volatility: rounding of it moves the volatility by more than 1 %",
     ),
 }
 
@@ -99,12 +113,16 @@ def test_a_row_without_a_volatility_says_why_and_harms_no_other(name):
 
 
 def test_an_argument_that_is_wrong_for_all_rows_raises():
+    both = {**ROW, **QUOTES}
     with pytest.raises(InputError, match=r"price\[0\] = nan: must be finite and >= 0"):
-        gq.implied_volatility(price=np.nan, strike=100.0, **QUOTES)
+        gq.implied_volatility(**{**both, "price": np.nan})
     with pytest.raises(InputError, match=r"strike\[0\] = 0.0: must be finite and > 0"):
-        gq.implied_volatility(price=[9.0, 8.0], strike=0.0, **QUOTES)
+        gq.implied_volatility(**{**both, "price": [9.0, 8.0], "strike": 0.0})
     with pytest.raises(NameUnknown, match="blck"):
-        gq.implied_volatility(price=9.0, strike=100.0, model="blck", **QUOTES)
+        gq.implied_volatility(**both, model="blck")
+    assert np.isnan(gq.implied_volatility(**{**both, "price": np.array([np.nan])})).tolist() == [
+        True
+    ]
 
 
 def test_a_price_in_the_money_loses_what_its_intrinsic_value_takes():

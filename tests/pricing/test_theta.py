@@ -59,8 +59,16 @@ def test_first_dates():
     assert first_dates(MODEL, gq.payoffs.European(**CALL)).tolist() == [1.0]
     watched = gq.payoffs.Barrier(**CALL, barrier_type="down-and-out", barrier=90.0)
     assert first_dates(MODEL, watched).tolist() == [1.0]
-    for payoff in (asian, watched):
-        for batch in batches_of(payoff, MODEL, None)[1]:
+    curve = gq.models.TermBlackScholes(
+        spot=100.0,
+        rates=[[0.02, 0.03]],
+        dividend_yields=[[0.0, 0.0]],
+        volatilities=[[0.2, 0.3]],
+        knots=[[0.1, 2.0]],
+    )
+    assert first_dates(curve, asian).tolist() == [0.1, 0.1, 0.1]
+    for payoff, model in ((asian, MODEL), (watched, MODEL), (asian, curve)):
+        for batch in batches_of(payoff, model, None)[1]:
             expected = first_dates(batch.model, batch.payoff)
             np.testing.assert_allclose(Grid.of(batch, None).first, expected)
 

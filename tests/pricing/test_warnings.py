@@ -15,8 +15,12 @@ FLAT = {"spot": 100.0, "rate": 0.02, "volatility": 0.2}
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"volatility": 20.0}, "a volatility of 20 is 2,000% a year: percent"),
-        ({"rate": 3.0}, "a rate of 3 is 300% a year: percent"),
+        ({"volatility": 20.0}, "volatility = 20, which is 2,000% a year: percent"),
+        ({"rate": -3.0}, "rate = -3, which is -300% a year: percent"),
+        (
+            {"rate": 3.0, "volatility": 6.0},
+            "volatility = 6, which is 600% a year: percent, where a fraction is meant?; rate = 3",
+        ),
         ({"volatility": 4.9, "rate": -1.9}, ""),
     ],
 )
@@ -32,7 +36,9 @@ def market(folder, flat):
     pd.DataFrame(nodes, columns=["strike", "maturity", "volatility"]).to_csv(
         folder / "s.csv", index=False
     )
-    (folder / "m.toml").write_text('rate=0.02\n[A]\nspot=100.0\nvolatility="s.csv"\n')
+    (folder / "m.toml").write_text(
+        'rate=0.02\n[A]\nspot=100.0\nvolatility="s.csv"\n[B]\nspot=90.0\nvolatility=0.3\n'
+    )
     return folder / "m.toml"
 
 
@@ -45,10 +51,11 @@ def test_a_smile_of_which_more_is_needed_than_one_volatility(tmp_path, flat):
             {**row, "product": "digital", "cash": 1.0},
             {**row, "product": "asian", "average": "geometric"},
             {**row, "product": "digital", "cash": 1.0, "volatility": 0.25},  # its own
+            {**row, "product": "digital", "cash": 1.0, "underlying": "B"},
         ]
     )
     found = gq.price(book, market=market(tmp_path, flat)).frame
-    warned = [False, not flat, not flat, False]
+    warned = [False, not flat, not flat, False, False]
     assert (found.status == "warning").tolist() == warned, found
     assert found.message.str.contains("the smile's slope").tolist() == warned
 
@@ -71,6 +78,9 @@ def test_a_time_of_day_counts_where_both_have_one():
         for hours in (24, 30)
     )
     assert prices[True, True] == pytest.approx(longer, rel=1e-12)
+    east = datetime.timezone(datetime.timedelta(hours=-5))
+    aware = gq.Market(given, datetime.datetime(2025, 1, 2, 10, tzinfo=east))
+    assert gq.price(book, market=aware).price.tolist() == [prices[True, True]] * 2
     for pair in ((False, False), (False, True), (True, False)):
         assert prices[pair] == pytest.approx(day, rel=1e-12)
 
@@ -88,10 +98,18 @@ def test_a_greek_at_a_kink_is_none():
 
 
 def test_a_smooth_price_has_all_of_its_greeks():
-    """A week before its end, too, and far from its strike."""
-    spots = np.linspace(60.0, 150.0, 200)
-    model = gq.models.BlackScholes(spot=spots, rate=0.02, volatility=0.2)
-    for maturity in (7 / 365, 0.5, 5.0):
-        option = gq.payoffs.European(option_type="put", strike=100.0, maturity=maturity)
+    """Days before its end, too, far from its strike, and where gamma crosses zero."""
+    draw = np.random.default_rng(3)
+    n = 2_000
+    maturity = draw.choice([1 / 365, 7 / 365, 0.1, 1.0, 5.0], n)
+    volatility = draw.uniform(0.05, 0.6, n)
+    spots = np.where(
+        draw.random(n) < 0.5,
+        draw.uniform(60.0, 150.0, n),
+        100.0 * np.exp(-0.5 * volatility**2 * maturity),
+    )
+    model = gq.models.BlackScholes(spot=spots, rate=0.0, volatility=volatility)
+    how = {"option_type": "put", "strike": 100.0, "maturity": maturity}
+    for option in (gq.payoffs.European(**how), gq.payoffs.Digital(cash=1.0, **how)):
         found = gq.price(option, model, greeks=True).frame
         assert (found.status == "ok").all(), found[found.status != "ok"]
