@@ -131,7 +131,10 @@ class Batch:
     def _percent(self, name: str, limit: float) -> np.ndarray | None:
         """A message for each row whose number looks like percent where a fraction is meant."""
         values = getattr(self.model, name, None)
-        if values is None or not (np.abs(values) > limit).any():
+        if values is None:
+            return None
+        low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+        if not (high > limit or low < -limit):
             return None
         rows = values.reshape(len(values), -1)
         worst = np.take_along_axis(
