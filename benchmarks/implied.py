@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 import gpuquant as gq
 from benchmarks.common import Row, ratio
-from benchmarks.europeans import COLUMNS, ROWS, ours
+from benchmarks.europeans import COLUMNS, ROWS, TURNS, ours, repeated
 
-TURNS = 10
 USEFUL = 1e-6  # of vega over spot: from here on a price carries nine digits of its volatility
 
 
@@ -42,8 +43,8 @@ def run() -> list[Row]:
     for backend in ("numba", "numpy"):
         far = np.abs(theirs(backend) / true - 1.0)[useful]
         value, fast, slow = ratio(
-            lambda: [mine() for _ in range(TURNS)],
-            lambda b=backend: [theirs(b) for _ in range(TURNS)],  # type: ignore[misc]
+            partial(repeated, mine),
+            partial(repeated, partial(theirs, backend)),
             9,
             TURNS * ROWS,
             TURNS * ROWS,

@@ -84,12 +84,15 @@ def decode(values: Any, domain: Domain, name: str, kind: str, *, strict: bool = 
     while left.any():  # word by word: there are few, and comparing all rows with one is fast
         row = int(np.argmax(left))
         word = str(flat[row])
-        if strict and loose(word) not in table:
-            raise InputError(
-                f"{kind} {name}[{row}] = {word!r}: {unknown(name, word, domain.words)}"
-            )
+        if loose(word) not in table:
+            if strict:
+                raise InputError(
+                    f"{kind} {name}[{row}] = {word!r}: {unknown(name, word, domain.words)}"
+                )
+            codes[left] = [table.get(loose(one), np.nan) for one in flat[left].tolist()]
+            break  # there may be as many wrong words as rows
         same = flat == flat[row]
-        codes[same] = table.get(loose(word), np.nan)
+        codes[same] = table[loose(word)]
         left &= ~same
     return codes
 

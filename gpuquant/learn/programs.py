@@ -184,4 +184,5 @@ def recomputed(network: nn.Module) -> None:
     gradient.
     """
     for block in blocks(network):
-        block.forward = partial(_checkpointed, block.forward, block)  # type: ignore[method-assign]
+        # of this block alone, not of its class
+        object.__setattr__(block, "forward", partial(_checkpointed, block.forward, block))

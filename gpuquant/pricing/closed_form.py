@@ -119,9 +119,8 @@ def _differences(
     bumps: Bumps,
 ) -> np.ndarray:
     """The price and its central differences, shape (n, outputs)."""
-    variants = plan(tuple(on), type(model), type(payoff), bumps)
-    scale, shift, later, weights = variants
-    first = first_dates(model, payoff)
+    names, first = tuple(on), first_dates(model, payoff)
+    scale, shift, later, weights = plan(names, type(model), type(payoff), bumps)
     near = device.put(first, "first dates")
     total = device.xp.zeros((n, len(weights)))
     for v in range(len(scale)):
@@ -132,9 +131,9 @@ def _differences(
             for f, (name, value) in enumerate(on.items())
         }
         for f in np.flatnonzero(later[v]).tolist():
-            name, value = tuple(on)[f], tuple(on.values())[f]
+            value = on[names[f]]
             step = later[v, f] * (near if value.ndim == 1 else near[:, None])
-            moved[name] = device.xp.where(value > 0.0, value + step, value)
+            moved[names[f]] = device.xp.where(value > 0.0, value + step, value)
             moved["passed"] = -later[v, f] * near
         worth = values(type(model), type(payoff), moved, device)
         for o in np.flatnonzero(weights[:, v]).tolist():

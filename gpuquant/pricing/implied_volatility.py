@@ -128,6 +128,10 @@ def implied_volatility(
     rules = {name: spec.metadata["domain"].rule for name, (_, spec) in given.items()}
     seen, bad = ({k: device.get(v, k) for k, v in some.items()} for some in (on, wrong))
     why = _reasons(seen, bad, device.get(codes, "reasons"), rules)
+    if gpu_of(option_type) is None:  # the words themselves, where a row's is none
+        for row in np.flatnonzero(bad["option_type"]).tolist():
+            word = np.atleast_1d(np.asarray(option_type, dtype=object))[row]
+            why[row] = f"option_type = {word!r}: {rules['option_type']}"
     return told, why[0] if scalar else why
 
 
@@ -153,10 +157,11 @@ def _checked(values: Any, n: int, name: str, domain: Any, single: bool) -> Any:
             f"{name} has shape {values.shape} where another argument has {n} rows: lengths "
             "must be equal or 1"
         )
-    wrong = domain.bad(values)
     if domain.words:
         first, second = domain.codes
         wrong = (values != first) & (values != second)
+    else:
+        wrong = domain.bad(values)
     if single and bool(wrong[0]):
         raise InputError(f"{name}[0] = {float(values[0])!r}: {domain.rule}")
     return wrong

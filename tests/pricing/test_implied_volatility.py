@@ -92,7 +92,10 @@ WRONG = {
         f"price {100.0 - 1e-13!r} carries no volatility: rounding of it moves the volatility by "
         "more than 1 %",
     ),
-    "a word that is none": ({"option_type": "cal"}, "option_type = nan: must be one of call, put"),
+    "a word that is none": (
+        {"option_type": "cal"},
+        "option_type = 'cal': must be one of call, put",
+    ),
     "interest beyond numbers": (
         {"rate": 1e4},
         "price 9.0 carries no volatility: rounding of it moves the volatility by more than 1 %",
