@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gpuquant.data.domains import Column, choice, integer, nonnegative, positive
-from gpuquant.payoffs.base import Payoff, bridge_survival_probability, survival_at
+from gpuquant.payoffs.base import Payoff
+from gpuquant.payoffs.monitoring import bridge_survival_probability, survival_at
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, choice, nonnegative, positive
 from gpuquant.payoffs import lognormal, reflection
-from gpuquant.payoffs.base import (
+from gpuquant.payoffs.base import Watched
+from gpuquant.payoffs.monitoring import (
     KINDS,
-    Watched,
     alive_side,
     alive_sides,
     already_hit,

@@ -12,7 +12,8 @@ import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, choice, nonnegative, positive
 from gpuquant.payoffs import lognormal, reflection
-from gpuquant.payoffs.base import Watched, already_hit, spared_by_both, survival_at
+from gpuquant.payoffs.base import Watched
+from gpuquant.payoffs.monitoring import already_hit, spared_by_both, survival_at
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 
 from gpuquant.data.domains import Column, choice, positive
 from gpuquant.payoffs import lognormal, reflection
-from gpuquant.payoffs.base import Payoff, already_hit, bridge_survival_probability, spared_by_both
+from gpuquant.payoffs.base import Payoff
+from gpuquant.payoffs.monitoring import already_hit, bridge_survival_probability, spared_by_both
 
 
 @dataclass(frozen=True)

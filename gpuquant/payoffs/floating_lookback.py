@@ -8,7 +8,8 @@ from typing import Any
 
 from gpuquant.data.domains import Column, call_or_put, optional
 from gpuquant.payoffs import reflection
-from gpuquant.payoffs.base import Watched, highest_between
+from gpuquant.payoffs.base import Watched
+from gpuquant.payoffs.monitoring import highest_between
 
 
 @dataclass(frozen=True)

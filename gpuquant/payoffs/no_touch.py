@@ -10,7 +10,8 @@ import numpy as np
 
 from gpuquant.data.domains import Column, choice, positive
 from gpuquant.payoffs import reflection
-from gpuquant.payoffs.base import Watched, already_hit, bridge_survival_probability, survival_at
+from gpuquant.payoffs.base import Watched
+from gpuquant.payoffs.monitoring import already_hit, bridge_survival_probability, survival_at
 
 
 @dataclass(frozen=True)

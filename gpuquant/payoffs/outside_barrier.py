@@ -6,13 +6,8 @@ import math
 from dataclasses import dataclass
 
 from gpuquant.data.domains import Column, call_or_put, choice, positive
-from gpuquant.payoffs.base import (
-    KINDS,
-    Watched,
-    alive_side,
-    bridge_survival_probability,
-    survival_at,
-)
+from gpuquant.payoffs.base import Watched
+from gpuquant.payoffs.monitoring import KINDS, alive_side, bridge_survival_probability, survival_at
 
 
 @dataclass(frozen=True)

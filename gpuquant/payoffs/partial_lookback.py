@@ -10,7 +10,8 @@ import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, positive, years
 from gpuquant.payoffs import lognormal, reflection
-from gpuquant.payoffs.base import Payoff, highest_between
+from gpuquant.payoffs.base import Payoff
+from gpuquant.payoffs.monitoring import highest_between
 
 
 @dataclass(frozen=True)

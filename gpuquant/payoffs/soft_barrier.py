@@ -10,7 +10,8 @@ import numpy as np
 
 from gpuquant.data.domains import Column, call_or_put, choice, positive
 from gpuquant.payoffs import lognormal, reflection
-from gpuquant.payoffs.base import KINDS, Payoff, alive_side, alive_sides, highest_between
+from gpuquant.payoffs.base import Payoff
+from gpuquant.payoffs.monitoring import KINDS, alive_side, alive_sides, highest_between
 
 
 @dataclass(frozen=True)
