@@ -61,7 +61,7 @@ def operations(pair: Pair) -> float:
         block + 4.0 * _cost("uniform32", known)
     )
     watching = (
-        ("observe_bridge", "bridge_variance", "log_spots", "log_spots")
+        ("observe_bridge", "bridge", "log_spots", "log_spots")
         if pair.bridged
         else ("observe", "log_spots")
     )

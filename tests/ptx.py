@@ -21,8 +21,8 @@ def pricing(which):
     return (
         (whole, whole, whole),
         (whole, whole, array("f64"), whole),
-        (array(real), array("i64", 2)),
-        (array(real, 2), array(real, 2), array(real, 2), array("f64", 2)),
+        (array(real), array("i64", 2), array(real), array("f64", 2)),
+        (*(array(real, 2),) * 4, array("f64", 2)),
         (whole, "u32", "u32", "u32"),
         whole,
         array("f64", 2 if which.recorded else 3),

@@ -160,8 +160,10 @@ class Model(Member):
     - `discount(m, i, t)`, the value today of 1 at t;
     - `deflator(x)`, where rates are random: today's value of 1 paid at the state's time on its
       path, in place of `discount`;
-    - `bridge_variance(c, x0, x1)`, where the log price between two steps is a Brownian bridge: its
-      variance. A model that jumps has none.
+    - `bridge(c, x0, x1) -> (start, end, skew)`, where the log price is continuous between two
+      steps: the variance of a step of the log price at the variance rate of the start and of the
+      end, and the change of that variance per unit of log price; of several assets each three.
+      A model that jumps has none.
 
     Class attributes:
 

@@ -83,9 +83,9 @@ class Bates(Model):
 
     @staticmethod
     def step(c, x, z, u, k):
-        log_spot, variance = diffuse(c[:11], x, z, u)
-        jumps = jumps_by(u[1], c[11], c[12])
-        return (log_spot + jumps * c[13] + math.sqrt(jumps) * c[14] * z[2], variance)
+        log_spot, variance = diffuse(c[:12], x, z, u)
+        jumps = jumps_by(u[1], c[12], c[13])
+        return (log_spot + jumps * c[14] + math.sqrt(jumps) * c[15] * z[2], variance)
 
     @staticmethod
     def log_spots(x):

@@ -61,8 +61,8 @@ class BlackScholes(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def bridge_variance(c, x0, x1):
-        return c[1] * c[1]
+    def bridge(c, x0, x1):
+        return (c[1] * c[1], c[1] * c[1], 0.0)
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal:

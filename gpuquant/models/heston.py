@@ -85,10 +85,11 @@ class Heston(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def bridge_variance(c, x0, x1):
+    def bridge(c, x0, x1):
         # Given its ends, the whole diffusion is a bridge, also the part that is correlated with the
-        # variance. The variance of the bridge is the mean of the two variances, times the step.
-        return c[10] * (x0[1] + x1[1])
+        # variance. Where the log price moves by dx, the variance moves by correlation x vol_of_vol
+        # dx in the mean.
+        return (c[10] * x0[1], c[10] * x1[1], c[11])
 
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
@@ -170,7 +171,7 @@ class Heston(Model):
 
 
 def scheme(kappa: Any, theta: Any, sigma: Any, rho: Any, drift: Any, dt: Any) -> Any:
-    """The eleven constants of a step of the scheme, of length `dt` and with this drift of the
+    """The twelve constants of a step of the scheme, of length `dt` and with this drift of the
     log price.
     """
     decay = math.exp(-kappa * dt)
@@ -192,13 +193,14 @@ def scheme(kappa: Any, theta: Any, sigma: Any, rho: Any, drift: Any, dt: Any) ->
         k1,
         k2,
         k3,
-        0.5 * dt,
+        dt,
+        rho * sigma * dt,
     )
 
 
 def diffuse(c: Any, x: Any, z: Any, u: Any) -> Any:
     """Log price and variance one step later, from two normals and a uniform."""
-    decay, pull, variance_v, variance_0, drift, shift, tilt, k1, k2, k3, _half = c
+    decay, pull, variance_v, variance_0, drift, shift, tilt, k1, k2, k3, _dt, _skew = c
     v = x[1]
     mean = max(decay * v + pull, 1e-15)
     inverse_mean = 1.0 / mean

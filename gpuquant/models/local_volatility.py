@@ -111,13 +111,13 @@ class LocalVolatility(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def bridge_variance(c, x0, x1):
+    def bridge(c, x0, x1):
         vol = c[3] + sum(
             c[4 + 2 * ((len(c) - 4) // 3) + q]
             * min(max(x0[0] - c[4 + q], 0.0), c[4 + (len(c) - 4) // 3 + q])
             for q in range((len(c) - 4) // 3)
         )
-        return vol * vol * c[1]
+        return (vol * vol * c[1], vol * vol * c[1], 0.0)
 
     @property
     def volatile(self) -> np.ndarray:

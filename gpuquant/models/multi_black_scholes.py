@@ -103,10 +103,15 @@ class MultiBlackScholes(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def bridge_variance(c, x0, x1):
+    def bridge(c, x0, x1):
         return tuple(
-            sum(c[len(x0) + j * len(x0) + q] * c[len(x0) + j * len(x0) + q] for q in range(j + 1))
-            for j in range(len(x0))
+            0.0
+            if j % 3 == 2
+            else sum(
+                c[len(x0) + j // 3 * len(x0) + q] * c[len(x0) + j // 3 * len(x0) + q]
+                for q in range(j // 3 + 1)
+            )
+            for j in range(3 * len(x0))
         )
 
     @staticmethod

@@ -72,8 +72,8 @@ class QuantoBlackScholes(Model):
         return math.exp(-m.rate[i] * t)
 
     @staticmethod
-    def bridge_variance(c, x0, x1):
-        return c[1] * c[1]
+    def bridge(c, x0, x1):
+        return (c[1] * c[1], c[1] * c[1], 0.0)
 
     @staticmethod
     def growth(m: Any, t: Any, xp: Any) -> Any:

@@ -99,8 +99,8 @@ class TermBlackScholes(Model):
         )
 
     @staticmethod
-    def bridge_variance(c, x0, x1):
-        return c[1] * c[1]
+    def bridge(c, x0, x1):
+        return (c[1] * c[1], c[1] * c[1], 0.0)
 
     @staticmethod
     def growth(m: Any, t: Any, xp: Any) -> Any:

@@ -5,6 +5,7 @@ from gpuquant.payoffs.barrier import Barrier as Barrier
 from gpuquant.payoffs.barrier_digital import BarrierDigital as BarrierDigital
 from gpuquant.payoffs.base import Payoff as Payoff
 from gpuquant.payoffs.base import Realised as Realised
+from gpuquant.payoffs.base import Vanilla as Vanilla
 from gpuquant.payoffs.base import Watched as Watched
 from gpuquant.payoffs.basket import Basket as Basket
 from gpuquant.payoffs.chooser import Chooser as Chooser

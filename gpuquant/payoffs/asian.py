@@ -139,6 +139,10 @@ class Asian(Payoff):
             ((p.average == 1.0) | single) & (p.strike_type == 0.0) & law.flat, price, xp.nan
         )
 
+    @classmethod
+    def controls(cls) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
+        return ((Asian, {"average": 1.0}), *super().controls())
+
     def with_derived_columns(self) -> Self:
         listed = np.isfinite(self.fixing_times).any(axis=1)
         columns = self.columns()

@@ -80,12 +80,12 @@ class Autocallable(Payoff):
         return (0.0 if called else acc[0], spared, paid if called else acc[2])
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance):
+    def observe_bridge(p, i, acc, log0, log1, bridge):
         return (
             acc[0],
             acc[1]
             * bridge_survival_probability(
-                -1.0, p.protection[i] * p.initial[i], log0[0], log1[0], variance
+                -1.0, p.protection[i] * p.initial[i], log0[0], log1[0], bridge
             ),
             acc[2],
         )

@@ -64,6 +64,8 @@ class Barrier(Watched):
     rebate: Column = nonnegative(default=0.0)
     rebate_timing: Column = choice("maturity", "hit", default="maturity")
 
+    levels = ("barrier",)
+
     @staticmethod
     def start(p, i, log_spots, growth):
         side = alive_side(p.barrier_type[i])
@@ -76,9 +78,9 @@ class Barrier(Watched):
         return (alive, acc[1] + (acc[0] - alive) * growth)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance, k, growth):
+    def observe_bridge(p, i, acc, log0, log1, bridge, k, growth):
         alive = acc[0] * bridge_survival_probability(
-            alive_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance
+            alive_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], bridge
         )
         return (alive, acc[1] + (acc[0] - alive) * growth)
 

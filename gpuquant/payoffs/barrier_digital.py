@@ -59,6 +59,12 @@ class BarrierDigital(Watched):
     pays: Column = choice("cash", "asset", default="cash")
     cash: Column = positive(default=1.0)
 
+    levels = ("barrier",)
+
+    @classmethod
+    def jumps(cls, fixed: dict[str, float]) -> bool:
+        return True
+
     @staticmethod
     def start(p, i):
         return (1.0,)
@@ -68,11 +74,11 @@ class BarrierDigital(Watched):
         return (acc[0] * survival_at(alive_side(p.barrier_type[i]), p.barrier[i], log_spots[0]),)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance):
+    def observe_bridge(p, i, acc, log0, log1, bridge):
         return (
             acc[0]
             * bridge_survival_probability(
-                alive_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], variance
+                alive_side(p.barrier_type[i]), p.barrier[i], log0[0], log1[0], bridge
             ),
         )
 

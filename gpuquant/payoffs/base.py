@@ -6,13 +6,22 @@ discount.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.data.columns import Member
-from gpuquant.data.domains import Column, choice, integer, nonnegative_years
+from gpuquant.data.columns import Member, domains
+from gpuquant.data.domains import (
+    Column,
+    call_or_put,
+    choice,
+    integer,
+    nonnegative_years,
+    positive,
+)
+from gpuquant.payoffs import lognormal
 
 
 @dataclass(frozen=True)
@@ -29,9 +38,10 @@ class Payoff(Member):
 
     - `start(p, i, log_spots, growth) -> acc`, the accumulator at time zero;
     - `observe(p, i, acc, log_spots, k, growth) -> acc`, at date number k = 0, 1, ...;
-    - `observe_bridge(p, i, acc, log0, log1, variance, k, growth, w) -> acc`, at every step where
-      `continuous_monitoring` says so: the log prices at both ends, the variance of the bridge
-      between them, the number of dates before, and `uniforms` uniforms w of the payoff's own;
+    - `observe_bridge(p, i, acc, log0, log1, bridge, k, growth, w) -> acc`, at every step where
+      `continuous_monitoring` says so: the log prices at both ends, the model's `bridge` between
+      them (which the functions of `monitoring` take), the number of dates before, and `uniforms`
+      uniforms w of the payoff's own;
     - `finish(p, i, acc, log_spots) -> amount`, at maturity.
 
     The last arguments may be left out. `growth` is the value at maturity of 1 paid now; it serves
@@ -42,6 +52,9 @@ class Payoff(Member):
     such prices.
 
     `vanilla` says that the volatility at the strike is all that the payoff needs of a smile.
+
+    `levels` names the columns of prices where the value has a kink today if they are watched
+    between dates: a difference that spans such a level is no Greek.
 
     `dates` names the column with the number n of dates T k/n, k = 1..n. Without `dates`, the
     columns of `times` are the dates.
@@ -55,6 +68,7 @@ class Payoff(Member):
     uniforms: ClassVar[int] = 0
     assets: ClassVar[int] = 1
     vanilla: ClassVar[bool] = False
+    levels: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
     def start(p: Any, i: int) -> tuple[float, ...]:
@@ -75,7 +89,7 @@ class Payoff(Member):
         acc: tuple[float, ...],
         log0: tuple[float, ...],
         log1: tuple[float, ...],
-        variance: float,
+        bridge: tuple[float, ...],
     ) -> tuple[float, ...]:
         """The accumulator after a step."""
         raise NotImplementedError
@@ -94,6 +108,11 @@ class Payoff(Member):
     def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         """Whether these fixed choices watch the price between steps."""
         return False
+
+    @classmethod
+    def jumps(cls, fixed: dict[str, float]) -> bool:
+        """Whether the amount jumps as the price passes a level, with these fixed choices."""
+        return "cash" in domains(cls) and not cls.continuous_monitoring(fixed)
 
     @classmethod
     def discrete_dates(cls, fixed: dict[str, float]) -> bool:
@@ -129,6 +148,17 @@ class Payoff(Member):
         """
         return None
 
+    @classmethod
+    def controls(cls) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
+        """The payoffs that may serve as the control variate of this one, the nearest first: each
+        with the choices in which it differs.
+
+        A control reads the columns of this payoff, sees the same dates, and has a formula under
+        some models. By default the vanilla option of the same strike, where there is one.
+        """
+        vanilla = cls.assets == 1 and {"option_type", "strike"} <= set(domains(cls))
+        return ((Vanilla, {}),) if vanilla and not issubclass(cls, Vanilla) else ()
+
     @staticmethod
     def warn(p: Any) -> np.ndarray | None:
         """Per row, a sentence about what is right but surprising, or None; `p` has the model's
@@ -149,6 +179,42 @@ class Payoff(Member):
         where p is 1 at most, because the mean of the price is finite.
         """
         return None
+
+
+@dataclass(frozen=True)
+class Vanilla(Payoff):
+    """max(S_T - strike, 0) for a call, max(strike - S_T, 0) for a put: the neighbour of every
+    payoff with a strike.
+
+    Parameters
+    ----------
+    option_type : Column, shape (n,)
+        call or put.
+    strike : Column, shape (n,)
+        In currency units; > 0.
+    """
+
+    option_type: Column = call_or_put()
+    strike: Column = positive(sample=100.0)
+
+    abstract: ClassVar[bool] = True
+    vanilla: ClassVar[bool] = True
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        return max(p.option_type[i] * (math.exp(log_spots[0]) - p.strike[i]), 0.0)
+
+    @staticmethod
+    def transform(p: Any, u: Any, forward: Any, xp: Any) -> Any:
+        return (
+            -xp.sqrt(forward * p.strike)
+            * xp.exp(1j * u * xp.log(forward / p.strike))
+            / (u * u + 0.25)
+        )
+
+    @staticmethod
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        return lognormal.vanilla(p.option_type, p.strike, law, xp, special)
 
 
 @dataclass(frozen=True)
@@ -196,8 +262,8 @@ class Realised(Watched):
         return (log_spots[0], acc[1] + move * move)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance):
-        return (acc[0], acc[1] + variance)
+    def observe_bridge(p, i, acc, log0, log1, bridge):
+        return (acc[0], acc[1] + 0.5 * (bridge[0] + bridge[1]))
 
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:

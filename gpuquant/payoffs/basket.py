@@ -77,6 +77,10 @@ class Basket(Payoff):
         )
         return xp.where((one != 0.0) & (two != 0.0) & (first.variance > 0.0), price, xp.nan)
 
+    @classmethod
+    def controls(cls) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
+        return ((_GeometricBasket, {}),)
+
     @staticmethod
     def refuse(p: Any) -> np.ndarray | None:
         weights = p.weights.shape[1]
@@ -86,3 +90,41 @@ class Basket(Payoff):
             if weights == p.assets
             else f"weights has {weights} values where the model has {p.assets} assets",
         )
+
+
+@dataclass(frozen=True)
+class _GeometricBasket(Basket):
+    """The control variate of a basket without short positions: max(sign (G - strike), 0), where
+    log G moves as the basket does today: G = A prod_j (S_j / S_j(0))^(w_j S_j(0) / A) with today's
+    basket A. G is lognormal.
+    """
+
+    abstract = True
+
+    @staticmethod
+    def start(p, i, log_spots):
+        worth = sum(p.weights[i][j] * math.exp(log_spots[j]) for j in range(len(log_spots)))
+        shares = tuple(
+            p.weights[i][j] * math.exp(log_spots[j]) / worth for j in range(len(log_spots))
+        )
+        level = math.log(worth) - sum(shares[j] * log_spots[j] for j in range(len(log_spots)))
+        constant = (level,)
+        return constant + shares
+
+    @staticmethod
+    def finish(p, i, acc, log_spots):
+        log_mean = acc[0] + sum(acc[1 + j] * log_spots[j] for j in range(len(log_spots)))
+        return max(p.option_type[i] * (math.exp(log_mean) - p.strike[i]), 0.0)
+
+    @staticmethod
+    def closed(p: Any, law: Any, xp: Any, special: Any) -> Any:
+        worth = (p.weights * law.spots).sum(axis=1)
+        shares = p.weights * law.spots / worth[:, None]
+        own = xp.einsum("njj->nj", law.covariance)
+        moves = xp.log(law.forwards / law.spots) - 0.5 * own
+        variance = xp.einsum("nj,njk,nk->n", shares, law.covariance, shares)
+        forward = xp.exp(xp.log(worth) + (shares * moves).sum(axis=1) + 0.5 * variance)
+        price = lognormal.black(
+            p.option_type, forward, p.strike, variance, law.discount, xp, special
+        )
+        return xp.where((p.weights >= 0.0).all(axis=1), price, xp.nan)

@@ -52,6 +52,8 @@ class DoubleBarrier(Watched):
     upper: Column = positive(sample=125.0)
     rebate: Column = nonnegative(default=0.0)
 
+    levels = ("lower", "upper")
+
     @staticmethod
     def start(p, i):
         return (1.0,)
@@ -65,8 +67,8 @@ class DoubleBarrier(Watched):
         )
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance):
-        return (acc[0] * spared_by_both(p.lower[i], p.upper[i], log0[0], log1[0], variance),)
+    def observe_bridge(p, i, acc, log0, log1, bridge):
+        return (acc[0] * spared_by_both(p.lower[i], p.upper[i], log0[0], log1[0], bridge),)
 
     @staticmethod
     def finish(p, i, acc, log_spots):

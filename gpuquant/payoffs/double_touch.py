@@ -52,6 +52,8 @@ class DoubleTouch(Payoff):
     upper: Column = positive(sample=125.0)
     cash: Column = positive(default=1.0)
 
+    levels = ("lower", "upper")
+
     @classmethod
     def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:
         return True
@@ -64,10 +66,10 @@ class DoubleTouch(Payoff):
         return (0.0 if down or up else 1.0, growth if now else 0.0)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance, k, growth):
-        alive = acc[0] * spared_by_both(p.lower[i], p.upper[i], log0[0], log1[0], variance)
-        down = 1.0 - bridge_survival_probability(-1.0, p.lower[i], log0[0], log1[0], variance)
-        up = 1.0 - bridge_survival_probability(1.0, p.upper[i], log0[0], log1[0], variance)
+    def observe_bridge(p, i, acc, log0, log1, bridge, k, growth):
+        alive = acc[0] * spared_by_both(p.lower[i], p.upper[i], log0[0], log1[0], bridge)
+        down = 1.0 - bridge_survival_probability(-1.0, p.lower[i], log0[0], log1[0], bridge)
+        up = 1.0 - bridge_survival_probability(1.0, p.upper[i], log0[0], log1[0], bridge)
         first = down if p.barrier_type[i] == 2.0 else up
         paid = growth * first / max(down + up, 1e-30) if p.barrier_type[i] > 1.0 else 1.0
         return (alive, acc[1] + (acc[0] - alive) * paid)

@@ -40,6 +40,7 @@ class FloatingLookback(Watched):
     option_type: Column = call_or_put()
     running_extreme: Column = optional()
 
+    levels = ("running_extreme",)
     uniforms = 1
 
     @staticmethod
@@ -53,9 +54,9 @@ class FloatingLookback(Watched):
         return (max(acc[0], -p.option_type[i] * log_spots[0]),)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance, k, growth, w):
+    def observe_bridge(p, i, acc, log0, log1, bridge, k, growth, w):
         side = -p.option_type[i]
-        return (max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])),)
+        return (max(acc[0], side * highest_between(side, log0[0], log1[0], bridge, w[0])),)
 
     @staticmethod
     def finish(p, i, acc, log_spots):

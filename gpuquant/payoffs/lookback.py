@@ -44,6 +44,7 @@ class Lookback(Watched):
     strike: Column = positive(sample=100.0)
     running_extreme: Column = optional()
 
+    levels = ("running_extreme", "strike")
     uniforms = 1
 
     @staticmethod
@@ -57,9 +58,9 @@ class Lookback(Watched):
         return (max(acc[0], p.option_type[i] * log_spots[0]),)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance, k, growth, w):
+    def observe_bridge(p, i, acc, log0, log1, bridge, k, growth, w):
         side = p.option_type[i]
-        return (max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])),)
+        return (max(acc[0], side * highest_between(side, log0[0], log1[0], bridge, w[0])),)
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -46,6 +46,8 @@ class NoTouch(Watched):
     pays: Column = choice("cash", "asset", default="cash")
     cash: Column = positive(default=1.0)
 
+    levels = ("barrier",)
+
     @staticmethod
     def start(p, i):
         return (1.0,)
@@ -55,10 +57,10 @@ class NoTouch(Watched):
         return (acc[0] * survival_at(p.direction[i], p.barrier[i], log_spots[0]),)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance):
+    def observe_bridge(p, i, acc, log0, log1, bridge):
         return (
             acc[0]
-            * bridge_survival_probability(p.direction[i], p.barrier[i], log0[0], log1[0], variance),
+            * bridge_survival_probability(p.direction[i], p.barrier[i], log0[0], log1[0], bridge),
         )
 
     @staticmethod

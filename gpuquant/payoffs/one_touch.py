@@ -49,6 +49,8 @@ class OneTouch(Watched):
     cash: Column = positive(default=1.0)
     payment: Column = choice("maturity", "hit", default="maturity")
 
+    levels = ("barrier",)
+
     @staticmethod
     def start(p, i, log_spots, growth):
         touched = (
@@ -70,9 +72,9 @@ class OneTouch(Watched):
         )
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance, k, growth):
+    def observe_bridge(p, i, acc, log0, log1, bridge, k, growth):
         alive = acc[0] * bridge_survival_probability(
-            p.direction[i], p.barrier[i], log0[0], log1[0], variance
+            p.direction[i], p.barrier[i], log0[0], log1[0], bridge
         )
         return (
             alive,

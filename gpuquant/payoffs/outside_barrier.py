@@ -54,11 +54,11 @@ class OutsideBarrier(Watched):
         return (acc[0] * survival_at(alive_side(p.barrier_type[i]), p.barrier[i], log_spots[1]),)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance):
+    def observe_bridge(p, i, acc, log0, log1, bridge):
         return (
             acc[0]
             * bridge_survival_probability(
-                alive_side(p.barrier_type[i]), p.barrier[i], log0[1], log1[1], variance[1]
+                alive_side(p.barrier_type[i]), p.barrier[i], log0[1], log1[1], bridge[3:]
             ),
         )
 

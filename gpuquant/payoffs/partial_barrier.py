@@ -55,6 +55,8 @@ class PartialBarrier(Payoff):
     strike: Column = positive(sample=100.0)
     barrier: Column = positive(sample=80.0)
 
+    levels = ("barrier",)
+
     times = ("window_time",)
 
     @classmethod
@@ -71,12 +73,12 @@ class PartialBarrier(Payoff):
         return (acc[0], (-1.0 if above else 1.0) if p.window[i] == 2.0 else acc[1])
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance, k):
+    def observe_bridge(p, i, acc, log0, log1, bridge, k):
         live = (k == 0.0) if p.window[i] == 0.0 else (k > 0.0)
         return (
             acc[0]
             * (
-                bridge_survival_probability(acc[1], p.barrier[i], log0[0], log1[0], variance)
+                bridge_survival_probability(acc[1], p.barrier[i], log0[0], log1[0], bridge)
                 if live
                 else 1.0
             ),

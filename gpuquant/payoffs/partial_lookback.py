@@ -56,10 +56,10 @@ class PartialLookback(Payoff):
         return (max(acc[0], p.option_type[i] * log_spots[0]),)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance, k, growth, w):
+    def observe_bridge(p, i, acc, log0, log1, bridge, k, growth, w):
         side = p.option_type[i]
         return (
-            max(acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0]))
+            max(acc[0], side * highest_between(side, log0[0], log1[0], bridge, w[0]))
             if k > 0.0
             else acc[0],
         )

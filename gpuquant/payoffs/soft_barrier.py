@@ -45,6 +45,7 @@ class SoftBarrier(Payoff):
     lower: Column = positive(sample=85.0)
     upper: Column = positive(sample=95.0)
 
+    levels = ("lower", "upper")
     uniforms = 1
 
     @classmethod
@@ -56,11 +57,10 @@ class SoftBarrier(Payoff):
         return (log_spots[0],)
 
     @staticmethod
-    def observe_bridge(p, i, acc, log0, log1, variance, k, growth, w):
+    def observe_bridge(p, i, acc, log0, log1, bridge, k, growth, w):
         side = alive_side(p.barrier_type[i])
         return (
-            side
-            * max(side * acc[0], side * highest_between(side, log0[0], log1[0], variance, w[0])),
+            side * max(side * acc[0], side * highest_between(side, log0[0], log1[0], bridge, w[0])),
         )
 
     @staticmethod

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.columns import counted, domains
+from gpuquant.device.device import HOST
 from gpuquant.errors import MemberError
-from gpuquant.models.base import Model
+from gpuquant.models.base import Lognormals, Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.expired import expired
 
@@ -91,6 +92,23 @@ class Batch:
             ],
             n,
         )
+
+    def log_variance(self) -> np.ndarray | None:
+        """Variance of the log price at maturity of each row, shape (n,); of several assets the
+        largest variance. None where the model does not state the variance.
+        """
+        model, maturity = self.model, self.payoff.maturity
+        known = model.mean_variance(model, maturity, np, HOST.special)  # rows are on the host
+        if known is None:
+            law = model.lognormal(model, maturity, np)
+            known = (
+                np.einsum("njj->nj", law.covariance).max(axis=1)
+                if isinstance(law, Lognormals)
+                else law and law.variance
+            )
+        if known is None:
+            return None
+        return np.broadcast_to(np.asarray(known, dtype=np.float64), len(self.rows))
 
     def _infinite(self) -> np.ndarray | None:
         """A message for each row that pays a power of the price whose mean is infinite."""

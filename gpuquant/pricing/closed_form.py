@@ -84,11 +84,11 @@ def price(
     base = device.xp.broadcast_to(base, (n,))
     if not greeks:
         return device.get(base, "price")[:, None]
-    near, far = (
-        _differences(model, payoff, on, n, device, values, bumps)
-        for bumps in (FORMULA, FORMULA.twice())
-    )
-    kink = _kink(near, far, units(model, payoff, FORMULA, first_dates(model, payoff))[1])
+    first = first_dates(model, payoff)
+    near = differences(model, payoff, on, device, values, FORMULA, first)
+    far = differences(model, payoff, on, device, values, FORMULA.twice(), first)
+    assert near is not None and far is not None  # there is a price
+    kink = _kink(near, far, units(model, payoff, FORMULA, first)[1])
     near[:, 1:] = (
         4.0 * near[:, 1:] - far[:, 1:]
     ) / 3.0  # Richardson (1911): what is left is of the fourth order in the bump
@@ -109,25 +109,28 @@ def _kink(near: np.ndarray, far: np.ndarray, bump: Any) -> np.ndarray:
         return np.asarray(far_apart & (np.abs(one - other) > noise + jump))
 
 
-def _differences(
+def differences(
     model: Model,
     payoff: Payoff,
     on: dict[str, Any],
-    n: int,
     device: Any,
     values: Formula,
     bumps: Bumps,
-) -> np.ndarray:
-    """The price and its central differences, shape (n, outputs)."""
-    names, first = tuple(on), first_dates(model, payoff)
-    scale, shift, later, weights = plan(names, type(model), type(payoff), bumps)
-    near = device.put(first, "first dates")
+    first: np.ndarray,
+) -> np.ndarray | None:
+    """The price and its central differences, shape (n, outputs), from the columns `on` the device;
+    None when the pair has no formula. `first` are the years to the first date of each row.
+    """
+    n = max(model.rows, payoff.rows)
+    names = tuple(on)
+    scale, spot, shift, later, weights = plan(names, type(model), type(payoff), bumps)
+    near, bump = device.put(first, "first dates"), device.put(bumps.spot, "bumps")
     total = device.xp.zeros((n, len(weights)))
     for v in range(len(scale)):
         moved = {
             name: value
-            if scale[v, f] == 1.0 and shift[v, f] == 0.0
-            else value * scale[v, f] + shift[v, f]
+            if scale[v, f] == 1.0 and spot[v, f] == 0.0 and shift[v, f] == 0.0
+            else value * (scale[v, f] + spot[v, f] * bump) + shift[v, f]
             for f, (name, value) in enumerate(on.items())
         }
         for f in np.flatnonzero(later[v]).tolist():
@@ -136,6 +139,8 @@ def _differences(
             moved[names[f]] = device.xp.where(value > 0.0, value + step, value)
             moved["passed"] = -later[v, f] * near
         worth = values(type(model), type(payoff), moved, device)
+        if worth is None:
+            return None
         for o in np.flatnonzero(weights[:, v]).tolist():
             total[:, o] += weights[o, v] * worth
     out = np.array(device.get(total, "price"))

@@ -72,7 +72,8 @@ def price(
         Paths per simulated row.
     steps : int, optional
         Time steps over a row's life, rounded up to a multiple of its observation dates. By default
-        the model's `steps_per_year`, 16 at least; one per date where the model is exact.
+        the model's `steps_per_year`, 16 at least, and twice as many for a payoff that is watched
+        between dates; one per date where the model is exact.
     greeks : bool
         Delta, gamma, vega, rho and theta with their standard errors.
     target_error : float or shape (n,), optional

@@ -56,8 +56,8 @@ class Expired(Model):
         return 1.0
 
     @staticmethod
-    def bridge_variance(c, x0, x1):
-        return 0.0
+    def bridge(c, x0, x1):
+        return (0.0, 0.0, 0.0)
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal | Lognormals:
@@ -90,8 +90,8 @@ class ExpiredSeveral(Expired):
         return (0.0,), tuple(math.log(m.spots[i][j]) for j in range(len(m.spots[i])))
 
     @staticmethod
-    def bridge_variance(c, x0, x1):
-        return tuple(0.0 for j in range(len(x0)))
+    def bridge(c, x0, x1):
+        return tuple(0.0 for j in range(3 * len(x0)))
 
     @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormals:

@@ -44,10 +44,16 @@ CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
 
 def values(
-    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], device: Any
+    model: type[Model],
+    payoff: type[Payoff],
+    columns: dict[str, Any],
+    device: Any,
+    *,
+    compiled: bool = True,
 ) -> Any | None:
     """Prices, shape (n,), NaN where the integral does not converge; None when the pair has no
-    transform.
+    transform. Many rows take a compiled integrand, unless `compiled` is False: then a row has the
+    same bits in any company.
     """
     xp = device.xp
     if model.characteristic is Model.characteristic or payoff.transform is Payoff.transform:
@@ -56,7 +62,7 @@ def values(
     rows = {
         name: xp.broadcast_to(value, (n,)) for name, value in columns.items() if value.ndim == 1
     }
-    kernel = _kernel(model, payoff, tuple(rows), device) if n >= MANY else None
+    kernel = _kernel(model, payoff, tuple(rows), device) if n >= MANY and compiled else None
     size = -(-n // device.threads) if kernel else CHUNK // POINTS
     out = xp.empty(n)
 
@@ -68,6 +74,9 @@ def values(
 
     device.each(price_part, n, size)
     return out
+
+
+values_on_arrays = partial(values, compiled=False)
 
 
 def _kernel(

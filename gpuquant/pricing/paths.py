@@ -163,6 +163,8 @@ def _recorded(batch: Batch, task: Task, grid: Grid) -> Any:
         batch.streams,
         np.array([task.paths]),
         variants(pair),
+        np.zeros(1),
+        np.zeros((1, 1)),
         task.seed,
         task.purpose,
     )

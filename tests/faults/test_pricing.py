@@ -10,7 +10,6 @@ import pytest
 from scipy.stats import norm
 
 import gpuquant as gq
-from tests.faults import pending
 
 payoffs, models = gq.payoffs, gq.models
 FLAT = models.BlackScholes(spot=100.0, rate=0.03, dividend_yield=0.0, volatility=0.2)
@@ -38,7 +37,6 @@ BARRIERS = (
 )
 
 
-@pending(19)
 @pytest.mark.parametrize(("kind", "level", "vol_of_vol", "right"), BARRIERS)
 def test_a_continuous_barrier_under_heston(kind, level, vol_of_vol, right):
     barrier = payoffs.Barrier(
@@ -48,7 +46,6 @@ def test_a_continuous_barrier_under_heston(kind, level, vol_of_vol, right):
     assert abs(found.price - right) < 4.0 * found.std_error + 1e-3, found.frame.iloc[0]
 
 
-@pending(19)
 def test_greeks_of_a_barrier_half_a_percent_away():
     near = payoffs.Barrier(
         option_type="call", barrier_type="down-and-out", strike=100.0, barrier=99.5, maturity=1.0
@@ -59,7 +56,6 @@ def test_greeks_of_a_barrier_half_a_percent_away():
         assert abs(found[greek] - exact.frame[greek][0]) < 4.0 * found[f"{greek}_std_error"], found
 
 
-@pending(19)
 def test_delta_of_a_digital_at_the_money_of_one_day():
     one_day = payoffs.Digital(option_type="call", strike=100.0, maturity=1 / 365, cash=1.0)
     found = gq.price(one_day, FLAT, greeks=True, engine="monte_carlo").frame.iloc[0]

@@ -18,7 +18,7 @@ from gpuquant.data.columns import cached, domains, offered, takes
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.kernels import path_loop, record_paths
+from gpuquant.pricing.kernels import path_loop, payments, record_paths
 from gpuquant.pricing.kernels.records import (
     TYPES,
     Flags,
@@ -43,6 +43,10 @@ class Pair:
         Of the columns that are lists.
     recorded : bool
         The paths are written down instead of averaged.
+    control : type, optional
+        The payoff that is the control variate. It reads the columns of `payoff`.
+    control_fixed : tuple of (str, float)
+        Its choices that are constants of the kernel.
     """
 
     model: type[Model]
@@ -53,6 +57,8 @@ class Pair:
     outputs: int = 1
     lengths: tuple[tuple[str, int], ...] = ()
     recorded: bool = False
+    control: type[Payoff] | None = None
+    control_fixed: tuple[tuple[str, float], ...] = ()
 
     @property
     def places(self) -> dict[str, int | range]:
@@ -144,10 +150,14 @@ def sizes(pair: Pair) -> dict[str, int]:
         raise MemberError(
             f"{model.__name__}.log_spots must return one value for each of its {assets} assets"
         )
-    return {"NC": len(constants), "NX": len(state), "NA": len(acc)}
+    control = (0.0,)
+    if pair.control is not None:
+        of_control = sample(pair.control, pair.lengths)
+        control = offered(pair.control.start, of_control, 0, model.log_spots(state), 1.0)
+    return {"NC": len(constants), "NX": len(state), "NA": len(acc), "NB": len(control)}
 
 
-MODEL_FUNCTIONS = ("begin", "discount", "step", "log_spots", "bridge_variance", "deflator")
+MODEL_FUNCTIONS = ("begin", "discount", "step", "log_spots", "bridge", "deflator")
 PAYOFF_FUNCTIONS = ("start", "finish", "observe", "observe_bridge")
 
 
@@ -156,7 +166,7 @@ def source(pair: Pair, target: str) -> str | Source:
     reads has changed.
     """
     parts = [getattr(pair.model, n, None) for n in MODEL_FUNCTIONS] + [
-        getattr(pair.payoff, n, None) for n in PAYOFF_FUNCTIONS
+        getattr(one, n, None) for one in (pair.payoff, pair.control) for n in PAYOFF_FUNCTIONS
     ]
     return _kept(pair, target, tuple(fingerprint(f) for f in parts))
 
@@ -166,10 +176,12 @@ def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
     model, payoff = pair.model, pair.payoff
     drawn = (model.normals, model.uniforms, model.assets, model.step_in_double, payoff.uniforms)
     choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
+    control = (pair.control, pair.control_fixed)
     use = "record" if pair.recorded else "price"
     return compiler.made(
-        partial(_source, pair), target, use, model, payoff, pair.names, drawn, choices, prints
-    )
+        partial(_source, pair), target, use, model, payoff, control, pair.names, drawn, choices,
+        prints,
+    )  # fmt: skip
 
 
 def _check(pair: Pair) -> None:
@@ -180,7 +192,7 @@ def _check(pair: Pair) -> None:
             f"{pair.model.__name__} and {pair.payoff.__name__} both have a column named "
             f"{sorted(clash)[0]!r}"
         )
-    if pair.bridged and not hasattr(pair.model, "bridge_variance"):
+    if pair.bridged and not hasattr(pair.model, "bridge"):
         raise MemberError(
             f"{pair.model.__name__} jumps: it has no bridge for {pair.payoff.__name__} "
             "with continuous monitoring"
@@ -218,12 +230,23 @@ def _members(pair: Pair, shape: dict[str, int]) -> list[Member]:
         Member("observe", payoff.observe, places, offered=6, lengths={2: acc, 3: assets}),
     ]
     if pair.bridged:
-        bridge = model.bridge_variance  # type: ignore[attr-defined]
-        lengths = {2: acc, 3: assets, 4: assets, 5: assets}
+        bridge = model.bridge  # type: ignore[attr-defined]
+        lengths = {2: acc, 3: assets, 4: assets, 5: 3 * assets}
         members.append(
             Member("observe_bridge", payoff.observe_bridge, places, offered=9, lengths=lengths)
         )
-        members.append(Member("bridge_variance", bridge, places, lengths={0: c, 1: x, 2: x}))
+        members.append(Member("bridge", bridge, places, lengths={0: c, 1: x, 2: x}))
+    if pair.control is not None:
+        control, places = pair.control, {**places, **dict(pair.control_fixed)}
+        b = shape["NB"]
+        members += [
+            Member("control_start", control.start, places, accurate=True, offered=4,
+                   lengths={2: assets}),
+            Member("control_observe", control.observe, places, offered=6,
+                   lengths={2: b, 3: assets}),
+            Member("control_finish", control.finish, places, accurate=True,
+                   lengths={2: b, 3: assets}),
+        ]  # fmt: skip
     if hasattr(model, "deflator"):
         deflator = model.deflator  # type: ignore[attr-defined]
         members.append(Member("deflator", deflator, places, accurate=True, lengths={0: x}))
@@ -243,6 +266,9 @@ def _source(pair: Pair, target: str) -> Source:
             pays_early=pair.early,  # two exponentials a step
             random_rates=hasattr(model, "deflator"),
             recorded=pair.recorded,
+            controlled=pair.control is not None,
+            control_observed=pair.control is not None
+            and pair.control.observe is not Payoff.observe,
         ),
         **shape,
         "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that it pays before its end
@@ -273,7 +299,8 @@ def _source(pair: Pair, target: str) -> Source:
         extra=[line for name, size in tuples.items() for line in compiler.accessors(name, size)],
         helpers={
             name: function
-            for name, function in vars(path_loop).items()
+            for module in (path_loop, payments)
+            for name, function in vars(module).items()
             if isfunction(function) and name != "path_loop"
         },
     )

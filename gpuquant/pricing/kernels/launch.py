@@ -63,6 +63,10 @@ class Launch:
         Number of paths of each row, counted from path 0.
     variants : Variants
         Bumps, of shape (variants, columns), and the weight of each variant in each averaged output.
+    bumps : float64 array, shape (n,)
+        Relative bump of each row's spot.
+    betas : float64 array, shape (n, outputs)
+        How much of the control variate is subtracted from each output.
     """
 
     pair: Pair
@@ -71,6 +75,8 @@ class Launch:
     streams: np.ndarray
     paths: np.ndarray
     variants: Variants
+    bumps: np.ndarray
+    betas: np.ndarray
     seed: int = 0
     purpose: int = 0
 
@@ -111,39 +117,9 @@ class Launch:
         chunk: int | None,
     ) -> None:
         """Run the kernel over tiles (row, first path, paths), into `out`."""
-        unit_row, unit_first, unit_count = tiles
-        state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
-        fields, at = pack(self.columns, self.pair.names, state)
+        unit_row, _, unit_count = tiles
         stop = np.zeros(1, np.int64)
-        grid, put = self.grid, device.put
-        arguments = (
-            Tiles(
-                put(unit_row, "unit_row"),
-                put(unit_first, "unit_first"),
-                put(unit_count, "unit_count"),
-            ),
-            TimeGrid(
-                put(grid.spans, "spans", np.int64),
-                put(grid.ends, "ends", np.int64),
-                put(grid.dts, "dts", np.float64),
-                put(grid.everies, "everies", np.int64),
-            ),
-            Table(put(fields, "fields"), put(at, "at")),
-            Variants(
-                put(self.variants.scale, "scale", state),
-                put(self.variants.shift, "shift", state),
-                put(self.variants.later, "later", state),
-                put(self.variants.weights, "weights", np.float64),
-            ),
-            Streams(
-                put(self.streams, "streams", np.int64),
-                np.uint32(self.purpose),
-                np.uint32(self.seed & 0xFFFFFFFF),
-                np.uint32(self.seed >> 32),
-            ),
-            put(stop, "stop"),
-            out,
-        )
+        arguments = (*self._arguments(device, tiles), device.put(stop, "stop"), out)
         work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
         # A chunk takes a tenth of a second at most. Each thread has sixteen chunks at least, so
         # that no thread waits long at the end.
@@ -158,6 +134,47 @@ class Launch:
             chunk=chunk,
             progress=progress,
             halt=halt,
+        )
+
+    def _arguments(
+        self, device: Any, tiles: tuple[np.ndarray, np.ndarray, np.ndarray]
+    ) -> tuple[Any, ...]:
+        """The groups of arrays that the kernel reads, on the device."""
+        unit_row, unit_first, unit_count = tiles
+        state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
+        fields, at = pack(self.columns, self.pair.names, state)
+        grid, put = self.grid, device.put
+        return (
+            Tiles(
+                put(unit_row, "unit_row"),
+                put(unit_first, "unit_first"),
+                put(unit_count, "unit_count"),
+            ),
+            TimeGrid(
+                put(grid.spans, "spans", np.int64),
+                put(grid.ends, "ends", np.int64),
+                put(grid.dts, "dts", np.float64),
+                put(grid.everies, "everies", np.int64),
+            ),
+            Table(
+                put(fields, "fields"),
+                put(at, "at"),
+                put(self.bumps, "bumps", state),
+                put(self.betas, "betas", np.float64),
+            ),
+            Variants(
+                put(self.variants.scale, "scale", state),
+                put(self.variants.spot, "spot", state),
+                put(self.variants.shift, "shift", state),
+                put(self.variants.later, "later", state),
+                put(self.variants.weights, "weights", np.float64),
+            ),
+            Streams(
+                put(self.streams, "streams", np.int64),
+                np.uint32(self.purpose),
+                np.uint32(self.seed & 0xFFFFFFFF),
+                np.uint32(self.seed >> 32),
+            ),
         )
 
 

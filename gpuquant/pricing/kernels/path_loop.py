@@ -8,10 +8,11 @@ so that each has its own standard error.
 
 This module is kernel source. `build.py` adds the names that are not defined here: the functions of
 the members (`begin`, `step`, `log_spots`, `discount`, `start`, `observe`, `observe_bridge`,
-`finish`) and the constants that `records.py` lists. A member's function gets one row of its
-columns, so its second argument, the row index, is 0. The compiler replaces every call of a function
-of this module by its body. On a GPU it also unrolls the loops over variants and fields, so that
-every index is a constant and every record lives in registers.
+`finish`), those of the control variate (`control_start`, `control_observe`, `control_finish`) and
+the constants that `records.py` lists. A member's function gets one row of its columns, so its
+second argument, the row index, is 0. The compiler replaces every call of a function of this module
+by its body. On a GPU it also unrolls the loops over variants and fields, so that every index is a
+constant and every record lives in registers.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -19,6 +20,12 @@ every index is a constant and every record lives in registers.
 from __future__ import annotations
 
 from gpuquant.compiler.reduction import Sums
+from gpuquant.pricing.kernels.payments import (
+    add_block,
+    add_payments,
+    centre_sums,
+    subtract_control,
+)
 from gpuquant.pricing.kernels.records import (
     Counter,
     Path,
@@ -112,30 +119,38 @@ def step_lanes(variant: Variant, paths: list[Path], v, draws, k, now: Step):
             before = path.state
             state = step_path(c, before, draws, k, lane, now.number)
             w = load_watched(draws, 4 * (NORMALS + UNIFORMS) + k * WATCHED, lane)
-            variance = bridge_variance(c, before, state)
+            between = bridge(c, before, state)
             ends = log_spots(before), log_spots(state)
             path.seen = observe_bridge(
-                row, 0, path.seen, ends[0], ends[1], variance, F(now.date), growth, w
+                row, 0, path.seen, ends[0], ends[1], between, F(now.date), growth, w
             )
             path.state = state
         if flags.observed and now.dated:
             if flags.pays_early:
                 growth = growth_to_maturity(row, now.time)
             for lane in lanes():
-                path = paths[v, lane]
-                spots = log_spots(path.state)
-                path.seen = observe(row, 0, path.seen, spots, F(now.date), growth)
+                observe_date(row, paths[v, lane], now, growth)
     else:
         if now.dated:
             for lane in lanes():
                 path = paths[v, lane]
                 state = step_path(c, path.state, draws, k, lane, now.number)
                 path.state = state
-                path.seen = observe(row, 0, path.seen, log_spots(state), F(now.date), growth)
+                observe_date(row, path, now, growth)
         else:
             for lane in lanes():
                 path = paths[v, lane]
                 path.state = step_path(c, path.state, draws, k, lane, now.number)
+
+
+def observe_date(row, path: Path, now: Step, growth):
+    """The payoff, and its control variate, observe the prices of a path at a date."""
+    spots = log_spots(path.state)
+    path.seen = observe(row, 0, path.seen, spots, F(now.date), growth)
+    if flags.control_observed:
+        path.seen_by_control = control_observe(
+            row, 0, path.seen_by_control, spots, F(now.date), growth
+        )
 
 
 def read_row(variant: Variant, table: Table, variants: Variants, grid: TimeGrid, r, v):
@@ -143,7 +158,8 @@ def read_row(variant: Variant, table: Table, variants: Variants, grid: TimeGrid,
     first = F(grid.dts[grid.spans[r]]) * F(grid.ends[grid.spans[r]])
     for f in unrolled(NF):
         number = table.numbers[table.at[f, 0] + r * table.at[f, 1]]
-        bumped = number * variants.scale[v, f] + variants.shift[v, f]
+        factor = variants.scale[v, f] + variants.spot[v, f] * table.bumps[r]
+        bumped = number * factor + variants.shift[v, f]
         variant.row[f] = bumped + variants.later[v, f] * first
 
 
@@ -159,6 +175,12 @@ def initialize_step(variant: Variant, paths: list[Path], v, fresh):
         for lane in lanes():
             paths[v, lane].state = state
             paths[v, lane].seen = seen
+        if flags.controlled:
+            control = control_start(
+                row, 0, log_spots(state), F(1.0) / discount(row, 0, row[MATURITY])
+            )
+            for lane in lanes():
+                paths[v, lane].seen_by_control = control
 
 
 def walk_paths(
@@ -223,56 +245,6 @@ def record_prices(paths: list[Path], first, number, out):
             store_prices(out, number * ASSETS, first + lane, log_spots(paths[0, lane].state))
 
 
-def payment_today(row, path: Path, worth):
-    """What a path pays, at its value today; `worth` is that of 1 at maturity."""
-    amount = finish(row, 0, path.seen, log_spots(path.state))
-    if flags.random_rates:
-        worth = deflator(path.state)
-    return f64(worth * amount)
-
-
-def add_payments(
-    variant: Variant, paths: list[Path], payments: list[Payment], paid, v, weights, column
-):
-    """Add what the paths of variant `v` pay, at its worth today, to each output."""
-    row = variant.row
-    worth = discount(row, 0, row[MATURITY])
-    for lane in lanes():
-        paid[lane] = payment_today(row, paths[v, lane], worth)
-    for o in unrolled(OUTPUTS):
-        weight = weights[o, column]
-        for lane in lanes():
-            payments[o, lane].total += weight * paid[lane]
-
-
-def add_block(payments: list[Payment], sums: list[Sums], block, lane0, count):
-    """Add a block's payments to the sums, as differences from each lane's first payment. So no
-    digits cancel, and a constant payoff has a standard error of exactly zero.
-    """
-    for o in unrolled(OUTPUTS):
-        for lane in lanes():
-            payment = payments[o, lane]
-            live = 1.0 if block + lane0 + lane < count else 0.0  # 0.0 beyond the last path
-            payment.pivot = payment.total if block == 0 else payment.pivot
-            d = payment.total - payment.pivot if live > 0.0 else 0.0
-            one = sums[o, lane]
-            one.count += live
-            one.mean += d  # until `centre_sums` the sum of differences
-            one.squares += d * d
-            one.cubes += d * d * d
-
-
-def centre_sums(payments: list[Payment], sums: list[Sums], o):
-    """Turn each lane's sums about its pivot into its mean and the sums about the mean."""
-    for lane in lanes():
-        one = sums[o, lane]
-        m = max(one.count, 1.0)
-        s = one.mean
-        one.mean = payments[o, lane].pivot + s / m
-        one.cubes += 2.0 * s * s * s / (m * m) - 3.0 * s * one.squares / m
-        one.squares = max(one.squares - s * s / m, 0.0)
-
-
 def path_loop(
     unit,
     lane0,
@@ -316,6 +288,11 @@ def path_loop(
             walk_paths(rows, paths, draws, table, grid, r, begin_at, stop, out)
             for v in unrolled(BATCH):
                 add_payments(rows[v], paths, payments, paid, v, variants.weights, base + v)
+                if flags.controlled:
+                    subtract_control(
+                        rows[v], paths, payments, paid, v, variants.weights, base + v,
+                        table.betas, r,
+                    )  # fmt: skip
         add_block(payments, sums, block, lane0, count)
     for o in unrolled(OUTPUTS):
         centre_sums(payments, sums, o)

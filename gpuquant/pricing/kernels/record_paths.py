@@ -8,7 +8,8 @@ a path are those of the pricing kernel.
 
 from __future__ import annotations
 
-from gpuquant.pricing.kernels.path_loop import payment_today, read_row, walk_paths
+from gpuquant.pricing.kernels.path_loop import read_row, walk_paths
+from gpuquant.pricing.kernels.payments import payment_today
 from gpuquant.pricing.kernels.records import (
     Counter,
     Path,

@@ -4,8 +4,8 @@ A `Record` is changed step by step and lives in registers. A NamedTuple is a gro
 do not change. `flags` and the names in capitals are constants that the pair of model and payoff
 fixes:
 
-    NX, NA, NC, NF    how many numbers a state, the payoff's accumulator and a step's constants
-                      have, and how many columns a row has
+    NX, NA, NB, NC, NF    how many numbers a state, the accumulators of the payoff and of its
+                      control variate and a step's constants have, and how many columns a row has
     ASSETS            how many prices a state has
     NORMALS, UNIFORMS, WATCHED    draws of a step: the model's, and the payoff's own uniforms
     VARIANTS, BATCH   variants of a row; how many run at once: all on a CPU, one on a GPU
@@ -44,6 +44,10 @@ class Flags:
         The model discounts each path's payment by a deflator of that path.
     recorded : bool
         The prices after every step are written down.
+    controlled : bool
+        A control variate is subtracted from what each path pays.
+    control_observed : bool
+        The control variate observes the price at each date.
     """
 
     bridged: bool = False
@@ -51,6 +55,8 @@ class Flags:
     pays_early: bool = False
     random_rates: bool = False
     recorded: bool = False
+    controlled: bool = False
+    control_observed: bool = False
 
 
 flags = Flags()  # stands for the pair's own
@@ -70,6 +76,7 @@ class Path(Record, number="F"):
 
     state: Annotated[Numbers, "NX"]
     seen: Annotated[Numbers, "NA"]
+    seen_by_control: Annotated[Numbers, "NB"]
 
 
 class Payment(Record):
@@ -103,19 +110,25 @@ class TimeGrid(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The columns of model and payoff: number f of row r is `numbers[at[f, 0] + r * at[f, 1]]`."""
+    """The columns of model and payoff: number f of row r is `numbers[at[f, 0] + r * at[f, 1]]`.
+    Besides, the relative bump of each row's spot, and `betas[r, o]`: how much of the control
+    variate is subtracted from output o.
+    """
 
     numbers: Array
     at: Array
+    bumps: Array
+    betas: Array
 
 
 class Variants(NamedTuple):
-    """The bumps: variant v uses `scale[v, f] x + shift[v, f] + later[v, f] t` for the value x of
-    column f, where t is the length of the row's first span; and has the weight `weights[o, v]` in
-    output o.
+    """The bumps: variant v uses `(scale[v, f] + spot[v, f] b) x + shift[v, f] + later[v, f] t` for
+    the value x of column f, where b is the row's bump of the spot and t the length of its first
+    span; and has the weight `weights[o, v]` in output o.
     """
 
     scale: Array
+    spot: Array
     shift: Array
     later: Array
     weights: Array

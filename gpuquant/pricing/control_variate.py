@@ -1,0 +1,144 @@
+"""Control variates: a payoff Z on the same paths whose price is known is subtracted as far as it
+tells of the payoff Y.
+
+    E[Y] = E[Y - beta Z] + beta E[Z],    beta = Cov(Y, Z) / Var(Z)
+
+has the variance of Y times 1 - correlation^2 (Glasserman, 2003, section 4.1). Payoffs name their
+controls, the formulas of the engine tell E[Z], and a pilot tells beta. The pilot has draws of its
+own, so that the mean has no bias. A Greek is the same combination of bumped values, of Y as of Z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gpuquant.data.columns import domains
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing import closed_form, fourier, greeks
+from gpuquant.pricing.batch import Batch
+from gpuquant.pricing.request import Task
+from gpuquant.pricing.time_grid import Grid
+
+FORMULAS = (closed_form.values, fourier.values_on_arrays)
+
+
+@dataclass(frozen=True)
+class Control:
+    """The control variate of some rows.
+
+    Parameters
+    ----------
+    payoff : Payoff
+        It reads the columns of the rows' payoff.
+    expected : float64 array, shape (n, outputs)
+        Its exact price and Greeks.
+    betas : float64 array, shape (n, outputs)
+        How much of it is subtracted from the price and from each Greek.
+    reduction : float64 array, shape (n,)
+        The variance of the price without it over the variance with it.
+    """
+
+    payoff: Payoff
+    expected: np.ndarray
+    betas: np.ndarray
+    reduction: np.ndarray
+
+    @property
+    def fixed(self) -> tuple[tuple[str, float], ...]:
+        """Its choices that are constants of the kernel."""
+        return tuple(
+            (name, float(getattr(self.payoff, name)[0]))
+            for name, domain in domains(type(self.payoff)).items()
+            if domain.compile_time_constant
+        )
+
+    @property
+    def name(self) -> str:
+        """Its class, and the choices that tell it from others of the class."""
+        words = [
+            str(domain.words[domain.codes.index(code)])
+            for (_, code), domain in zip(
+                self.fixed,
+                (d for d in domains(type(self.payoff)).values() if d.compile_time_constant),
+                strict=True,
+            )
+        ]
+        return " ".join([type(self.payoff).__name__.strip("_"), *words[:1]])
+
+    def take(self, rows: np.ndarray) -> Control:
+        """The control variate of these of its rows."""
+        return Control(
+            self.payoff.take(rows), self.expected[rows], self.betas[rows], self.reduction[rows]
+        )
+
+    def times(self, beta: float) -> Control:
+        """The same with one beta for all."""
+        return replace(self, betas=np.full_like(self.betas, beta))
+
+    def fitted(self, alone: np.ndarray, less: np.ndarray, more: np.ndarray) -> Control:
+        """The same with the best betas, from standard errors of Y, of Y - Z and of Y + Z over the
+        same paths, each of shape (n, outputs).
+        """
+        with np.errstate(all="ignore"):
+            spread = 0.5 * (more**2 + less**2) - alone**2
+            together = 0.25 * (more**2 - less**2)
+            share = together**2 / (spread * alone**2)
+            useful = (spread > 0.0) & np.isfinite(self.expected)
+            betas = np.where(useful, together / spread, 0.0)
+            left = np.where(useful, np.maximum(1.0 - share, 1e-12), 1.0)
+        expected = np.where(np.isfinite(self.expected), self.expected, 0.0)
+        return replace(self, expected=expected, betas=betas, reduction=1.0 / left[:, 0])
+
+
+def controls_of(batch: Batch, task: Task) -> Iterator[tuple[np.ndarray, Control | None]]:
+    """The rows of a batch with the control variate of each part: the nearest whose price is
+    known. Betas are zero still.
+    """
+    waiting = np.arange(len(batch.rows))
+    for cls, choices in type(batch.payoff).controls():
+        payoff = _control(batch.payoff, cls, choices)
+        if payoff is None or not len(waiting):
+            continue
+        part = batch.take(waiting)
+        expected = _expected(part, payoff.take(waiting), task)
+        known = np.isfinite(expected[:, 0])
+        if known.any():
+            rows = waiting[known]
+            some = expected[known]
+            yield rows, Control(payoff.take(rows), some, np.zeros_like(some), np.ones(len(rows)))
+        waiting = waiting[~known]
+    if len(waiting):
+        yield waiting, None
+
+
+def _control(payoff: Payoff, cls: type[Payoff], choices: dict[str, float]) -> Payoff | None:
+    """The control of this class beside a payoff; None where it is the payoff itself."""
+    columns = {**payoff.columns(), **{name: np.full(1, code) for name, code in choices.items()}}
+    itself = type(payoff) is cls and all(
+        (getattr(payoff, name) == code).all() for name, code in choices.items()
+    )
+    return None if itself else cls.from_columns(columns)
+
+
+def _expected(batch: Batch, payoff: Payoff, task: Task) -> np.ndarray:
+    """The exact price of the control beside each row, and its Greeks by the bumps of the
+    simulation, shape (n, outputs); NaN where no formula applies.
+    """
+    columns = {**batch.model.columns(), **payoff.columns()}
+    on = {name: task.device.put(value, name) for name, value in columns.items()}
+    bumps, first = greeks.simulated(batch), Grid.of(batch, task.steps).first
+    out = np.full((len(batch.rows), task.outputs), np.nan)
+    for values in FORMULAS:
+        if task.greeks:
+            found = closed_form.differences(
+                batch.model, payoff, on, task.device, values, bumps, first
+            )
+        else:
+            price = values(type(batch.model), type(payoff), on, task.device)
+            found = None if price is None else task.device.get(price, "price")[:, None]
+        if found is not None:
+            out = np.where(np.isfinite(out), out, found)
+    return out
