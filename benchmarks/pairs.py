@@ -18,9 +18,9 @@ from benchmarks.common import RESULTS, Row, core, machine, seconds
 from benchmarks.operations import operations
 from gpuquant.device import resolve_device
 from gpuquant.pricing.kernels.build import Pair
-from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, pair, sample_batch
 from gpuquant.pricing.request import Asked, checked
+from gpuquant.pricing.simulation import Simulation
 from gpuquant.pricing.time_grid import Grid
 from gpuquant.progress import bar
 
@@ -39,9 +39,13 @@ def speed(which: Pair) -> float:
         device=resolve_device("cpu:1"),
     )
     paths = np.array([PATHS])
-    launch(batch, task, paths)
+    Simulation.of(batch, task).run(paths)
     steps = int(Grid.of(batch, STEPS).steps[0])
-    return PATHS * steps / min(seconds(lambda: launch(batch, task, paths)) for _ in range(ROUNDS))
+    return (
+        PATHS
+        * steps
+        / min(seconds(lambda: Simulation.of(batch, task).run(paths)) for _ in range(ROUNDS))
+    )
 
 
 def registers(which: Pair) -> tuple[int | None, int | None]:

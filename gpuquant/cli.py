@@ -52,6 +52,7 @@ def _describe(a: argparse.Namespace) -> int:
             paths=a.paths,
             steps=a.steps,
             greeks=a.greeks,
+            target_error=a.target_error,
             precision=a.precision,
             price_per_hour=a.price_per_hour,
         )
@@ -109,6 +110,7 @@ def _pricing_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_PATHS,
         help=f"per simulated row (default {DEFAULT_PATHS})",
     )
+    parser.add_argument("--target-error", type=float, help="one standard error of each price")
     parser.add_argument("--steps", type=int, help="time steps of a row (default: the model's)")
     parser.add_argument("--precision", default="mixed", help="single, mixed or double")
 
@@ -123,7 +125,6 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     price = commands.add_parser("price", help="price a contract file")
     _pricing_arguments(price)
-    price.add_argument("--target-error", type=float, help="one standard error of each price")
     price.add_argument("--device", default="auto")
     price.add_argument("--seed", type=int, default=0)
     price.add_argument("--units", default="raw", help="raw or desk (per 1 %% and per day)")

@@ -9,9 +9,9 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.device import available, resolve_device, transfer_log
-from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, sample_batch
 from gpuquant.pricing.request import Asked, checked
+from gpuquant.pricing.simulation import Simulation
 
 pytestmark = pytest.mark.gpu
 
@@ -28,7 +28,7 @@ def priced(model, payoff, precision, paths):
     for device in ("cpu", "cuda"):
         task = checked(Asked(3, precision, "monte_carlo", paths), None, 1)
         task = replace(task, device=resolve_device(device))
-        values = launch(sample_batch(model, payoff), task, np.array([paths]))
+        values = Simulation.of(sample_batch(model, payoff), task).run(np.array([paths]))
         found.append(np.array([value[0, 0] for value in values]))
     return found
 

@@ -170,7 +170,8 @@ class Model(Member):
     - `normals`, `uniforms`, `assets`: a number, or the name of the list column of that length;
     - `steps_per_year`: the default time grid (0: steps are exact on any grid);
     - `weak_order` of the scheme (infinite: exact);
-    - `vega_column` and `rate_column`: the columns that vega and rho shift (a list as a whole);
+    - `vega_column`, `rate_column` and `dividend_column`: the columns that vega and the two rhos
+      shift (a list as a whole);
     - `vega_is_variance`: whether `vega_column` is a squared volatility;
     - `times`: columns of dates at which a step must end;
     - `variance_columns`: all columns of variances, today's first. Vega and a scenario of volatility
@@ -188,6 +189,7 @@ class Model(Member):
     weak_order: ClassVar[float] = float("inf")
     vega_column: ClassVar[str] = "volatility"
     rate_column: ClassVar[str] = "rate"
+    dividend_column: ClassVar[str] = "dividend_yield"
     vega_is_variance: ClassVar[bool] = False
     variance_columns: ClassVar[tuple[str, ...]] = ()
     by_asset: ClassVar[dict[str, str]] = {}

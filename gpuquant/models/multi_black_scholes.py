@@ -68,6 +68,7 @@ class MultiBlackScholes(Model):
     normals = "spots"
     assets = "spots"
     vega_column = ""
+    dividend_column = "dividend_yields"
     by_asset: ClassVar[dict[str, str]] = {
         "spots": "spot",
         "dividend_yields": "dividend_yield",

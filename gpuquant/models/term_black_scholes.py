@@ -55,6 +55,7 @@ class TermBlackScholes(Model):
     normals = 1
     times = ("knots",)
     vega_column = "volatilities"
+    dividend_column = "dividend_yields"
     rate_column = "rates"
 
     @staticmethod

@@ -145,16 +145,25 @@ class Portfolio(Shown):
         return FundBacktest(account, weights, panel, costs, trained.ic, trained.sample, self.ledger)
 
     def price(
-        self, market: Market, *, greeks: bool = False, progress: bool | None = None, **how: Any
+        self,
+        market: Market,
+        *,
+        greeks: bool | str | Sequence[str] = False,
+        progress: bool | None = None,
+        **how: Any,
     ) -> Priced:
         """Every position at the market: contracts by `gpuquant.price`, shares at their spot,
         cash as it is.
         """
         return value(self, market, greeks=greeks, progress=progress, **how)
 
-    def greeks(self, market: Market, **how: Any) -> Priced:
-        """As `price`, with the Greeks of each position."""
-        return value(self, market, greeks=True, **how)
+    def greeks(
+        self, market: Market, names: bool | str | Sequence[str] = True, **how: Any
+    ) -> Priced:
+        """As `price`, with the Greeks of each position: the usual five, or those that `names`
+        tells, as `gpuquant.price` knows them.
+        """
+        return value(self, market, greeks=names, **how)
 
     def risk(
         self,

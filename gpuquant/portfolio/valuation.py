@@ -4,7 +4,7 @@ a set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from gpuquant.portfolio.risk import Risk
 from gpuquant.portfolio.scenarios import SHOCKED, Scenarios
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.engine import price
-from gpuquant.pricing.greeks import NAMES
+from gpuquant.pricing.greeks import names_of
 from gpuquant.pricing.results import Priced
 from gpuquant.pricing.schema import models
 from gpuquant.progress import bar
@@ -129,20 +129,23 @@ def one_currency(priced: Priced) -> str:
 UNSAID = "?"
 
 
-def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> Priced:
+def value(
+    book: Portfolio, market: Any, *, greeks: bool | str | Sequence[str] = False, **how: Any
+) -> Priced:
     """The positions of a book as one table: `NAME/id` per contract, `NAME/asset` per
     shareholding, `NAME` for cash.
     """
     market = market_of(market)
     if not book.positions:
         raise InputError("the portfolio is empty: it needs at least one position")
+    wanted = names_of(greeks)
     names: list[str] = []
     currencies: list[str | None] = []
     parts: list[dict[str, Any]] = []
     meta: dict[str, Any] = {}
     for name, position in book.positions.items():
         if isinstance(position, Contracts):
-            priced = price(position, market=market, greeks=greeks, **how)
+            priced = price(position, market=market, greeks=wanted, **how)
             ids = position.columns.get("id")
             labels = (
                 np.arange(len(position))
@@ -157,11 +160,10 @@ def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> 
             parts.append(
                 {
                     **priced.columns,
-                    **{g: priced.columns[g] * amount for g in NAMES if g in priced.columns},
+                    **{g: priced.columns[g] * amount for g in wanted},
                     **{
                         f"{g}_std_error": priced.columns[f"{g}_std_error"] * np.abs(amount)
-                        for g in NAMES
-                        if g in priced.columns
+                        for g in wanted
                     },
                 }
             )
@@ -169,11 +171,11 @@ def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> 
         elif isinstance(position, Mapping):
             names += [f"{name}/{asset}" for asset in position]
             currencies += [None] * len(position)
-            parts.append(_shares(position, market, greeks))
+            parts.append(_shares(position, market, wanted))
         elif isinstance(position, int | float):
             names.append(name)
             currencies.append(None)
-            parts.append(_plain(np.array([float(position)]), np.ones(1), greeks, "cash"))
+            parts.append(_plain(np.array([float(position)]), np.ones(1), wanted, "cash"))
         else:
             raise InputError(
                 f"position {name!r} is a strategy: price its holdings, as in "
@@ -190,7 +192,9 @@ def value(book: Portfolio, market: Any, *, greeks: bool = False, **how: Any) -> 
     return Priced(columns, source, None, meta)
 
 
-def _shares(position: Mapping[str, float], market: Market, greeks: bool) -> dict[str, Any]:
+def _shares(
+    position: Mapping[str, float], market: Market, greeks: tuple[str, ...]
+) -> dict[str, Any]:
     names = list(position)
     nothing = np.full(len(names), np.nan)
     spots = market.lookup("spot", names, "", nothing, nothing, np.arange(len(names)))
@@ -205,16 +209,17 @@ def _shares(position: Mapping[str, float], market: Market, greeks: bool) -> dict
     return made
 
 
-def _plain(prices: np.ndarray, amounts: np.ndarray, greeks: bool, engine: str) -> dict[str, Any]:
+def _plain(
+    prices: np.ndarray, amounts: np.ndarray, greeks: tuple[str, ...], engine: str
+) -> dict[str, Any]:
     """Result columns of positions that need no model; their delta is their amount where they are
     shares.
     """
     n = len(prices)
     columns: dict[str, Any] = {"price": prices, "std_error": np.zeros(n)}
-    if greeks:
-        for name in NAMES:
-            columns[name] = amounts * 1.0 if name == "delta" and engine == "spot" else np.zeros(n)
-            columns[f"{name}_std_error"] = np.zeros(n)
+    for name in greeks:
+        columns[name] = amounts * 1.0 if name == "delta" and engine == "spot" else np.zeros(n)
+        columns[f"{name}_std_error"] = np.zeros(n)
     text = {
         k: np.full(n, v, dtype=object)
         for k, v in (("engine", engine), ("status", "ok"), ("message", ""))

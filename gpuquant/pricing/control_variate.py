@@ -17,8 +17,9 @@ import numpy as np
 
 from gpuquant.data.columns import domains
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing import closed_form, fourier, greeks
+from gpuquant.pricing import closed_form, fourier
 from gpuquant.pricing.batch import Batch
+from gpuquant.pricing.bumps import simulated
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.time_grid import Grid
 
@@ -129,12 +130,14 @@ def _expected(batch: Batch, payoff: Payoff, task: Task) -> np.ndarray:
     """
     columns = {**batch.model.columns(), **payoff.columns()}
     on = {name: task.device.put(value, name) for name, value in columns.items()}
-    bumps, first = greeks.simulated(batch), Grid.of(batch, task.steps).first
+    bumps, first = simulated(batch), Grid.of(batch, task.steps).first
     out = np.full((len(batch.rows), task.outputs), np.nan)
     for values in FORMULAS:
+        if np.isfinite(out[:, 0]).all():
+            break
         if task.greeks:
             found = closed_form.differences(
-                batch.model, payoff, on, task.device, values, bumps, first
+                batch.model, payoff, on, task.device, values, bumps, first, task.greeks
             )
         else:
             price = values(type(batch.model), type(payoff), on, task.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,17 @@ from gpuquant.pricing import closed_form
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.engine import FORMULAS
+from gpuquant.pricing.greeks import variants_of
 from gpuquant.pricing.kernels.launch import TILE
-from gpuquant.pricing.monte_carlo import launch
+from gpuquant.pricing.monte_carlo import planned
 from gpuquant.pricing.request import DEFAULT_PATHS, Asked, Task, checked
-from gpuquant.pricing.time_grid import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = 3e6  # path-steps of a trial run: a few milliseconds
+ROWS = 1000  # of a trial of formulas
+PILOT_ROWS = 16  # of which a simulation's pilots are run
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def describe(
     engine: str = "auto",
     paths: int = DEFAULT_PATHS,
     steps: int | None = None,
-    greeks: bool = False,
+    greeks: bool | str | Sequence[str] = False,
+    target_error: Any = None,
     precision: str = "mixed",
     price_per_hour: float = 0.0,
 ) -> Description:
@@ -95,7 +99,7 @@ def describe(
 
     Parameters
     ----------
-    contracts, model, market, engine, paths, steps, greeks, precision
+    contracts, model, market, engine, paths, steps, greeks, target_error, precision
         As in `price`.
     compare : str
         Devices, separated by commas: `cpu,cuda`.
@@ -105,7 +109,8 @@ def describe(
     if not (np.isfinite(price_per_hour) and price_per_hour >= 0):
         raise InputError(f"price_per_hour = {price_per_hour!r}: must be finite and >= 0")
     _, batches, messages, _ = batches_of(contracts, model, market)
-    task = checked(Asked(0, precision, engine, paths, steps, greeks), None, len(messages))
+    asked = Asked(0, precision, engine, paths, steps, greeks)
+    task = checked(asked, target_error, len(messages))
     columns: dict[str, list[Any]] = {
         k: []
         for k in (
@@ -152,9 +157,34 @@ def _add(columns: dict[str, list[Any]], row: list[Any]) -> None:
 
 
 def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
+    """A row of the description: one batch on one device."""
     n = len(batch.rows)
-    head = [type(batch.model).__name__, type(batch.payoff).__name__]
-    few = batch.take(np.arange(min(n, 1000)))
+    found = _by_formula(batch, task)
+    simulated = batch.payoff.simulated() and batch.model.simulated()
+    if found is None and simulated and task.engine not in FORMULAS:
+        found = _by_simulation(batch, task)
+    engine, work, megabytes, seconds, joules = found or ("none", 0.0, 0.0, float("nan"), None)
+    return [
+        type(batch.model).__name__,
+        type(batch.payoff).__name__,
+        engine,
+        task.device.name,
+        n,
+        work,
+        megabytes,
+        seconds,
+        joules,
+        seconds / 3600 * price_per_hour,
+    ]
+
+
+Found = tuple[str, float, float, float, float | None]  # engine, work, megabytes, seconds, joules
+
+
+def _by_formula(batch: Batch, task: Task) -> Found | None:
+    """What formulas take; None where they do not price every row that is tried."""
+    n = len(batch.rows)
+    few = batch.take(np.arange(min(n, ROWS)))
     for engine, values in FORMULAS.items():
         if task.engine not in ("auto", engine):
             continue
@@ -164,39 +194,35 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
         )
         if result is not None and np.isfinite(result[:, 0]).all():
             seconds = (time.perf_counter() - start) * n / len(few.rows)
-            return [
-                *head,
-                engine,
-                task.device.name,
-                n,
-                0.0,
-                n * 8e-6 * 20,
-                seconds,
-                None,
-                seconds / 3600 * price_per_hour,
-            ]
-    if task.engine in FORMULAS or not (batch.payoff.simulated() and batch.model.simulated()):
-        return [*head, "none", task.device.name, n, 0.0, 0.0, float("nan"), None, float("nan")]
-    steps = Grid.of(batch, task.steps).steps
-    work = float(steps.sum()) * task.paths * (9 if task.greeks else 1)
-    one = batch.take(np.array([int(np.argmax(steps))]))
-    sample = np.array([max(256, min(task.paths, int(SAMPLE / steps.max())))])
-    launch(one, task, sample)  # compiles
-    with Meter(task.device) as meter:
-        launch(one, task, sample)
-    threads = task.device.threads if task.device.kind == "cpu" and sample[0] <= TILE else 1
-    share = work / (float(sample[0]) * float(steps.max()) * (9 if task.greeks else 1)) / threads
-    joules = None if meter.joules is None else meter.joules * share
-    seconds = meter.seconds * share
-    megabytes = (n * -(-task.paths // TILE) * (24 + 24 * task.outputs) + n * 8 * 20) / 1e6
-    return [
-        *head,
-        "monte_carlo",
-        task.device.name,
-        n,
-        work,
-        megabytes,
-        seconds,
-        joules,
-        seconds / 3600 * price_per_hour,
-    ]
+            return engine, 0.0, n * 8e-6 * 20, seconds, None
+    return None
+
+
+def _by_simulation(batch: Batch, task: Task) -> Found:
+    """What a simulation takes: its pilots and paths from some of the rows, its speed from one."""
+    n = len(batch.rows)
+    few = batch.take(np.unique(np.linspace(0, n - 1, min(n, PILOT_ROWS)).astype(np.int64)))
+    walks = variants_of(task.greeks)
+    list(planned(few, task))  # compiles
+    start = time.perf_counter()
+    plans = list(planned(few, task))
+    pilots = time.perf_counter() - start
+    work, tiles, each = 0.0, 0.0, 0.0
+    joules: float | None = 0.0
+    for _, simulation, paths in plans:
+        steps = simulation.launch.grid.steps
+        own = float((steps * paths).sum()) * walks
+        longest = int(np.argmax(steps * paths))
+        one = simulation.take(np.array([longest]))
+        sample = np.array([max(256, min(int(paths[longest]), int(SAMPLE / steps[longest])))])
+        with Meter(task.device) as meter:
+            one.run(sample)
+        threads = task.device.threads if task.device.kind == "cpu" and sample[0] <= TILE else 1
+        share = own / (float(sample[0]) * float(steps[longest]) * walks) / threads
+        each += meter.seconds * share
+        joules = None if meter.joules is None or joules is None else joules + meter.joules * share
+        work, tiles = work + own, tiles + float((-(-paths // TILE)).sum())
+    rows = n / len(few.rows)
+    megabytes = rows * (tiles * (24 + 24 * task.outputs) + len(few.rows) * 8 * 20) / 1e6
+    seconds = rows * (each + pilots)
+    return "monte_carlo", rows * work, megabytes, seconds, joules and rows * joules

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def price(
     engine: str = "auto",
     paths: int = DEFAULT_PATHS,
     steps: int | None = None,
-    greeks: bool = False,
+    greeks: bool | str | Sequence[str] = False,
     target_error: Any = None,
     device: str | Device = "auto",
     seed: int = 0,
@@ -74,8 +74,10 @@ def price(
         Time steps over a row's life, rounded up to a multiple of its observation dates. By default
         the model's `steps_per_year`, 16 at least, and twice as many for a payoff that is watched
         between dates; one per date where the model is exact.
-    greeks : bool
-        Delta, gamma, vega, rho and theta with their standard errors.
+    greeks : bool, str or sequence of str
+        Greeks with their standard errors. True: delta, gamma, vega, rho and theta. By name also
+        theta_per_day, dividend_rho, vanna and volga; delta2, vega2 and gamma12 of the assets of a
+        basket; d_kappa, the derivative to any column of model or payoff.
     target_error : float or shape (n,), optional
         Largest standard error of the price, in price units. A pilot simulation with its own draws
         sets the number of paths of each row.
@@ -141,7 +143,13 @@ def price(
     columns["value"] = columns["price"] * (1.0 if book is None else book.amounts())
     meta = {**_meta(task), **meter.meta(), "rows": n}
     source = (
-        {} if book is None else {k: v for k, v in book.columns.items() if k not in RESULT_COLUMNS}
+        {}
+        if book is None
+        else {
+            name: value
+            for name, value in book.columns.items()
+            if name not in RESULT_COLUMNS and name not in columns
+        }
     )
     return Priced(columns, source, None if book is None else book.index, meta, scalar, partial)
 

@@ -1,159 +1,224 @@
 """Greeks by bumps on common random numbers: the variants of a row, and how their values combine.
 
-Every variant of a row uses the same draws. So a difference is averaged path by path and has its own
-standard error. Delta, vega and theta are central differences with a relative bump; that of the spot
-follows the row. The bump of rho
-is absolute. So is the bump of the vega of a list of volatilities: the whole list is shifted.
+A Greek is the derivative along one direction or two. Every variant of a row uses the same draws. So
+a difference is averaged path by path and has its own standard error. All differences are central.
+The bumps of the spot and of volatilities are relative, those of rates and of other columns are
+absolute; a list of volatilities is shifted as a whole.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpuquant.data.columns import domains
+from gpuquant.errors import InputError, unknown
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.batch import Batch
-from gpuquant.pricing.kernels.build import Pair
+from gpuquant.pricing.bumps import TYPICAL, Bumps, clocks_of
 from gpuquant.pricing.kernels.records import Variants
 
-NAMES = ("delta", "gamma", "vega", "rho", "theta")
-DESK = {"vega": 0.01, "rho": 0.01, "theta": 1.0 / 365.0}  # per 1 % of volatility and rate, per day
 
+class Greek(NamedTuple):
+    """A derivative of the price.
 
-@dataclass(frozen=True)
-class Bumps:
-    """Sizes of the bumps.
-
-    Simulated values need wide bumps, because the noise is divided by the bump. Formulas need narrow
-    bumps, because the error from curvature grows with the bump. The bump of the spot may differ by
-    row, shape (n,).
+    Parameters
+    ----------
+    along : tuple of str
+        One direction, or two for a second derivative: spot, volatility, rate, dividend, time;
+        `spot 2` of the second asset; `column kappa` of a parameter.
+    desk : float
+        Its factor with `units="desk"`: per 1 % of volatility and of rates, per day.
+    factor : float
+        Its factor in any units.
     """
 
-    spot: Any
-    volatility: float
-    rate: float
-    maturity: float
-
-    def twice(self) -> Bumps:
-        """Bumps of twice the size."""
-        return Bumps(2.0 * self.spot, 2.0 * self.volatility, 2.0 * self.rate, 2.0 * self.maturity)
+    along: tuple[str, ...]
+    desk: float = 1.0
+    factor: float = 1.0
 
 
-TYPICAL = 0.2  # a volatility, of which a list's shift is a share
-SIMULATED = Bumps(0.01, 0.02, 1e-3, 0.01)
-FORMULA = Bumps(5e-4, 5e-4, 5e-5, 1e-4)
-SHARE = 0.1  # of the deviation of the log price: a wider bump of the spot spans a bend of the value
-NEAREST = 0.5  # of the distance to a level where the value has a kink
-AT_LEVEL = 2e-4  # of the spot: a nearer level counts as one at this distance
+GREEKS = {
+    "delta": Greek(("spot",)),
+    "gamma": Greek(("spot", "spot")),
+    "vega": Greek(("volatility",), 0.01),
+    "rho": Greek(("rate",), 0.01),
+    "theta": Greek(("time",), 1.0 / 365.0),
+    "theta_per_day": Greek(("time",), 1.0, 1.0 / 365.0),
+    "dividend_rho": Greek(("dividend",), 0.01),
+    "vanna": Greek(("spot", "volatility"), 0.01),
+    "volga": Greek(("volatility", "volatility"), 1e-4),
+}
+NAMES = ("delta", "gamma", "vega", "rho", "theta")  # of greeks=True
+PATTERNS = "delta2, vega2 (of an asset), gamma12 (of two), d_kappa (of a column)"
 
 
-def simulated(batch: Batch) -> Bumps:
-    """The bumps of simulated rows. A bump of the spot is small beside the deviation of the price at
-    maturity, and does not reach a level where the value has a kink today.
-    """
-    bump = np.full(len(batch.rows), SIMULATED.spot)
-    variance = batch.log_variance()
-    if variance is not None:
-        spread = SHARE * np.sqrt(variance)
-        bump = np.where(spread > 0.0, np.minimum(bump, spread), bump)
-    bump = np.minimum(bump, NEAREST * np.maximum(distance_to_level(batch), AT_LEVEL))
-    return replace(SIMULATED, spot=bump)
+def greek(name: str) -> Greek:
+    """The Greek of this name."""
+    if name in GREEKS:
+        return GREEKS[name]
+    if found := re.fullmatch(r"(delta|vega)([1-9]\d*)", name):
+        kind, asset = found.groups()
+        return (
+            Greek((f"spot {asset}",)) if kind == "delta" else Greek((f"volatility {asset}",), 0.01)
+        )
+    if found := re.fullmatch(r"gamma([1-9])([1-9])", name):
+        return Greek((f"spot {found[1]}", f"spot {found[2]}"))
+    if found := re.fullmatch(r"d_(\w+)", name):
+        return Greek((f"column {found[1]}",))
+    raise InputError(f"{unknown('Greek', name, GREEKS)}; or {PATTERNS}")
 
 
-def distance_to_level(batch: Batch) -> np.ndarray:
-    """Distance of the log price from the nearest level where the value has a kink today, shape
-    (n,); infinite where there is none.
-    """
-    nearest = np.full(len(batch.rows), np.inf)
-    spot = getattr(batch.model, "spot", None)
-    if spot is not None and batch.payoff.continuous_monitoring(dict(batch.fixed)):
-        for name in batch.payoff.levels:
-            nearest = np.fmin(nearest, np.abs(np.log(getattr(batch.payoff, name) / spot)))
-    return nearest
+def names_of(asked: Any) -> tuple[str, ...]:
+    """The names that a caller asks for: True, one name, or several."""
+    if isinstance(asked, bool | np.bool_):
+        return NAMES if asked else ()
+    if isinstance(asked, str):
+        asked = (asked,)
+    if not isinstance(asked, Iterable) or not all(isinstance(name, str) for name in asked):
+        raise InputError(f"greeks = {asked!r}: must be True, False, or names of Greeks")
+    names = tuple(dict.fromkeys(asked))
+    for name in names:
+        greek(name)
+    return names
+
+
+Step = tuple[str, float]  # a direction, and how many bumps along it
+
+
+def stencil(along: tuple[str, ...]) -> list[tuple[tuple[Step, ...], float]]:
+    """The steps and weights of the central difference along one direction or two."""
+    one, other = along[0], along[-1]
+    if len(along) == 1:
+        return [(((one, 1.0),), 0.5), (((one, -1.0),), -0.5)]
+    if one == other:
+        return [((), -2.0), (((one, 1.0),), 1.0), (((one, -1.0),), 1.0)]
+    return [
+        (((one, first), (other, second)), 0.25 * first * second)
+        for first in (1.0, -1.0)
+        for second in (1.0, -1.0)
+    ]
+
+
+def variants_of(greeks: tuple[str, ...]) -> int:
+    """How many variants of a row the price and these Greeks need."""
+    return len({(), *(steps for name in greeks for steps, _ in stencil(greek(name).along))})
 
 
 def plan(
-    names: tuple[str, ...], model: type[Model], payoff: type[Payoff], bumps: Bumps
+    names: tuple[str, ...],
+    model: type[Model],
+    payoff: type[Payoff],
+    bumps: Bumps,
+    greeks: tuple[str, ...],
 ) -> Variants:
-    """The variants of a row, and their weights in the price and the five Greeks, in bump units.
-    The spot moves by a share that is the row's own.
+    """The variants of a row, and their weights in the price and in each Greek, in bump units.
+    `names` are the columns of a packed row.
     """
-    columns: dict[str, list[int]] = {}
-    for f, name in enumerate(names):
-        columns.setdefault(name, []).append(f)
-    scale, spot, shift, later = (np.full((9, len(names)), value) for value in (1.0, 0.0, 0.0, 0.0))
-    for v, sign in enumerate((1.0, -1.0), start=1):
-        # a model of several assets has no such column: each asset has a Greek of its own
-        if "spot" in columns:
-            spot[v, columns["spot"]] = sign
-        for name in model.variance_columns or (model.vega_column,):  # variances move in proportion
-            if name in columns and not domains(model)[name].listed:
-                scale[2 + v, columns[name]] += sign * bumps.volatility
-            elif name in columns:
-                shift[2 + v, columns[name]] += sign * bumps.volatility * TYPICAL
-        shift[4 + v, columns[model.rate_column]] += sign * bumps.rate
-        for name in clocks_of(model, payoff):  # all dates move by the same time
-            later[6 + v, columns.get(name, [])] += sign * bumps.maturity
-    weights = np.zeros((6, 9))
-    weights[0, 0] = 1.0
-    weights[1, 1:3] = 0.5, -0.5
-    weights[2, 0:3] = -2.0, 1.0, 1.0
-    weights[3, 3:5] = 0.5, -0.5
-    weights[4, 5:7] = 0.5, -0.5
-    weights[5, 7:9] = -0.5, 0.5
-    return Variants(scale, spot, shift, later, weights)
+    variants: dict[tuple[Step, ...], int] = {(): 0}
+    weights: list[tuple[int, int, float]] = [(0, 0, 1.0)]
+    for o, name in enumerate(greeks, start=1):
+        for steps, weight in stencil(greek(name).along):
+            weights.append((o, variants.setdefault(steps, len(variants)), weight))
+    shape = len(variants), len(names)
+    scale, spot, shift, later = (np.full(shape, value) for value in (1.0, 0.0, 0.0, 0.0))
+    arrays = {"scale": scale, "spot": spot, "shift": shift, "later": later}
+    for steps, variant in variants.items():
+        for direction, sign in steps:
+            for kind, column, size in _moves(direction, model, payoff, bumps):
+                name, _, asset = column.partition(" ")
+                places = [f for f, other in enumerate(names) if other == name]
+                if asset:
+                    places = places[int(asset) - 1 : int(asset)]
+                arrays[kind][variant, places] += sign * size
+    matrix = np.zeros((1 + len(greeks), len(variants)))
+    for o, variant, weight in weights:
+        matrix[o, variant] += weight
+    return Variants(scale, spot, shift, later, matrix)
 
 
-def clocks_of(model: type[Model], payoff: type[Payoff]) -> list[str]:
-    """The columns that are times from today: they all come nearer as time passes."""
-    every = {**domains(model), **domains(payoff)}
-    stated = {"maturity", *model.times, *payoff.times}
-    return [name for name, domain in every.items() if domain.is_time or name in stated]
+def units(
+    model: Model, payoff: Payoff, bumps: Bumps, first: np.ndarray, greeks: tuple[str, ...]
+) -> list[Any]:
+    """The divisor of the price and of each Greek, per row: the sizes of its bumps. NaN where the
+    row has no such direction.
+    """
+    result: list[Any] = [1.0]
+    for name in greeks:
+        unit: Any = 1.0 / greek(name).factor
+        for direction in greek(name).along:
+            unit = unit * _size(direction, model, payoff, bumps, first)
+        result.append(unit)
+    return result
 
 
-def first_dates(model: Model, payoff: Payoff) -> np.ndarray:
-    """Years to the first date of each row, shape (1,) or (n,)."""
-    columns = {**model.columns(), **payoff.columns()}
-    fixed = {
-        name: float(columns[name][0])
-        for name, domain in domains(type(payoff)).items()
-        if domain.compile_time_constant
-    }
-    first = np.full(1, np.inf)
-    for name in clocks_of(type(model), type(payoff)):
-        times = np.where(columns[name] > 0.0, columns[name], np.inf)
-        first = np.minimum(first, times if times.ndim == 1 else times.min(axis=1))
-    if payoff.dates and payoff.discrete_dates(fixed):
-        even = np.minimum(first, payoff.maturity / columns[payoff.dates])
-        for name in payoff.times:  # a row with a list of times has those dates instead
-            times = columns[name].reshape(len(columns[name]), -1)
-            even = np.where(np.isfinite(times).any(axis=1), first, even)
-        first = even
-    return np.where(np.isfinite(first), first, 0.0)
+def _moves(
+    direction: str, model: type[Model], payoff: type[Payoff], bumps: Bumps
+) -> list[tuple[str, str, float]]:
+    """What one bump along a direction moves: the kind of the move, the column (of one asset:
+    `spots 2`), and its size. Empty where the row has no such direction.
+    """
+    kind, _, which = direction.partition(" ")
+    own, every = domains(model), {**domains(model), **domains(payoff)}
+    if kind == "time":  # all dates come nearer by the same time
+        return [("later", name, -bumps.maturity) for name in clocks_of(model, payoff)]
+    if kind == "column":
+        size = _absolute(which, model, payoff, bumps)
+        return [] if np.isnan(size) else [("shift", which, size)]
+    if kind in ("rate", "dividend"):
+        name = model.rate_column if kind == "rate" else model.dividend_column
+        return [("shift", name, bumps.rate)] if name in own else []
+    if kind == "spot":
+        name = "spots" if which else "spot"
+        return [("spot", f"{name} {which}".strip(), 1.0)] if name in own else []
+    if which:  # the volatility of one asset
+        known = "volatilities" in own and model.assets != 1
+        return [("scale", f"volatilities {which}", bumps.volatility)] if known else []
+    names = model.variance_columns or (model.vega_column,)  # variances move in proportion
+    return [
+        ("shift", name, bumps.volatility * TYPICAL)
+        if every[name].listed
+        else ("scale", name, bumps.volatility)
+        for name in names
+        if name in own
+    ]
 
 
-def units(model: Model, payoff: Payoff, bumps: Bumps, first: np.ndarray) -> list[Any]:
-    """The divisor of each output, per row: the size of the bump in the unit of its column."""
-    level = getattr(model, model.vega_column, np.zeros(1))
+def _size(direction: str, model: Model, payoff: Payoff, bumps: Bumps, first: np.ndarray) -> Any:
+    """The size of a bump along a direction, in the unit of what it moves, per row."""
+    kind, _, which = direction.partition(" ")
+    if not _moves(direction, type(model), type(payoff), bumps):
+        return np.full(1, np.nan)
+    if kind == "time":
+        return bumps.maturity * first
+    if kind == "column":
+        return _absolute(which, type(model), type(payoff), bumps)
+    if kind in ("rate", "dividend"):
+        return bumps.rate
+    if which:
+        values = getattr(model, "spots" if kind == "spot" else "volatilities")
+        values = values[:, int(which) - 1] if int(which) <= values.shape[1] else np.full(1, np.nan)
+        return (bumps.spot if kind == "spot" else bumps.volatility) * values
+    if kind == "spot":
+        return bumps.spot * getattr(model, "spot", np.zeros(1))
+    level = getattr(model, model.vega_column)
     level = np.full(1, TYPICAL) if level.ndim == 2 else level
     # a bump r of a variance is r sqrt(variance) / 2 of its volatility
-    vega = (
-        0.5 * bumps.volatility * np.sqrt(level)
-        if model.vega_is_variance
-        else bumps.volatility * level
-    )
-    spot = bumps.spot * getattr(model, "spot", np.zeros(1))
-    return [1.0, spot, spot * spot, vega, bumps.rate, bumps.maturity * first]
+    return bumps.volatility * (0.5 * np.sqrt(level) if model.vega_is_variance else level)
 
 
-def variants(pair: Pair) -> Variants:
-    """The plan of a pair's kernel: Greeks when it has their outputs, else the price alone."""
-    if pair.outputs == 1:
-        n = len(pair.names)
-        none = np.zeros((1, n))
-        return Variants(np.ones((1, n)), none, none, none, np.ones((1, 1)))
-    return plan(pair.names, pair.model, pair.payoff, SIMULATED)
+def _absolute(name: str, model: type[Model], payoff: type[Payoff], bumps: Bumps) -> float:
+    """The bump of a column of numbers: a share of a typical value. NaN where no kernel reads the
+    column as it is given.
+    """
+    for member in (model, payoff):
+        every = domains(member)
+        domain = every.get(name)
+        if domain is None or any(one.derived for one in every.values()):
+            continue
+        plain = not (domain.words or domain.whole or domain.listed or domain.host_only)
+        return bumps.volatility * abs(domain.sample) if plain else np.nan
+    return np.nan

@@ -15,7 +15,8 @@ from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
-from gpuquant.pricing.greeks import variants
+from gpuquant.pricing.bumps import SIMULATED
+from gpuquant.pricing.greeks import plan
 from gpuquant.pricing.kernels.build import Pair
 from gpuquant.pricing.kernels.launch import Launch
 from gpuquant.pricing.request import Asked, Task, checked
@@ -158,14 +159,12 @@ def _recorded(batch: Batch, task: Task, grid: Grid) -> Any:
     )
     run = Launch(
         pair,
+        task.device,
         {**batch.model.columns(), **batch.payoff.columns()},
         grid,
         batch.streams,
-        np.array([task.paths]),
-        variants(pair),
+        plan(pair.names, pair.model, pair.payoff, SIMULATED, ()),
         np.zeros(1),
-        np.zeros((1, 1)),
         task.seed,
-        task.purpose,
     )
-    return run.record(task.device)
+    return run.record(task.paths)

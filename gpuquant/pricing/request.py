@@ -27,15 +27,14 @@ class Task:
     engine: str
     paths: int
     steps: int | None
-    greeks: bool
+    greeks: tuple[str, ...]
     target_error: np.ndarray | None
     common_random_numbers: bool
-    purpose: int = rng.PURPOSES["paths"]
 
     @property
     def outputs(self) -> int:
         """Averaged outputs of a row: the price, or the price and the Greeks."""
-        return 1 + len(greeks.NAMES) if self.greeks else 1
+        return 1 + len(self.greeks)
 
 
 class Asked(NamedTuple):
@@ -46,13 +45,13 @@ class Asked(NamedTuple):
     engine: str = "auto"
     paths: int = DEFAULT_PATHS
     steps: int | None = None
-    greeks: bool = False
+    greeks: Any = False
     common_random_numbers: bool = False
 
 
 def checked(asked: Asked, target: Any, n: int) -> Task:
     """The checked request for a run over `n` rows; its device is chosen later."""
-    seed, precision, engine, paths, steps, greeks, common = asked
+    seed, precision, engine, paths, steps, names, common = asked
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     if precision not in PRECISIONS:
@@ -87,7 +86,7 @@ def checked(asked: Asked, target: Any, n: int) -> Task:
         engine,
         int(paths),
         steps,
-        bool(greeks),
+        greeks.names_of(names),
         target_error,
         bool(common),
     )

@@ -14,13 +14,13 @@ import numpy as np
 
 from gpuquant.data.arrow import Words, objects, table, write_table
 from gpuquant.errors import DataError
+from gpuquant.pricing.greeks import GREEKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 OK, WARNING, FAILED = 0, 1, 2
 STATUS = np.array(["ok", "warning", "failed"], dtype=object)
-_GREEKS = ("delta", "gamma", "vega", "rho", "theta")
 RESULT_COLUMNS = (
     "price",
     "std_error",
@@ -29,8 +29,8 @@ RESULT_COLUMNS = (
     "status",
     "message",
     "paths",
-    *_GREEKS,
-    *(f"{name}_std_error" for name in _GREEKS),
+    *GREEKS,
+    *(f"{name}_std_error" for name in GREEKS),
 )
 
 

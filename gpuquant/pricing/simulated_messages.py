@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from gpuquant.data.columns import domains
-from gpuquant.pricing import greeks
 from gpuquant.pricing.batch import Batch, all_messages
+from gpuquant.pricing.bumps import simulated
 from gpuquant.pricing.control_variate import Control
+from gpuquant.pricing.greeks import greek, stencil, units
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.time_grid import Grid
 
@@ -119,14 +120,14 @@ def _few_paths_of_greeks(batch: Batch, task: Task, found: Simulated) -> np.ndarr
     out = np.full(len(found.paths), "", dtype=object)
     if not task.greeks or not batch.payoff.jumps(dict(batch.fixed)):
         return out
-    bumps = greeks.simulated(batch)
-    sizes = greeks.units(batch.model, batch.payoff, bumps, Grid.of(batch, task.steps).first)
+    first = Grid.of(batch, task.steps).first
+    sizes = units(batch.model, batch.payoff, simulated(batch), first, task.greeks)
     jump = np.array([_amount(batch, row) for row in range(len(out))])
     lost: list[list[str]] = [[] for _ in out]
-    for o, name in enumerate(greeks.NAMES, start=1):
-        # of a central difference; gamma's two bumps are not halved
+    for o, name in enumerate(task.greeks, start=1):
+        weight = abs(stencil(greek(name).along)[-1][1])  # of a path beyond the jump
         with np.errstate(divide="ignore", invalid="ignore"):
-            one = jump / np.abs(sizes[o]) * (1.0 if name == "gamma" else 0.5)
+            one = jump / np.abs(sizes[o]) * weight
             carried = (found.errors[:, o] * found.paths / one) ** 2
         for row in np.flatnonzero(carried < RARE):
             found.errors[row, o] = RARE * one[row] / found.paths[row]

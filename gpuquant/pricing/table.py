@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.pricing import greeks
+from gpuquant.pricing.greeks import greek
 from gpuquant.pricing.request import ENGINES, Task
 from gpuquant.pricing.results import FAILED, OK, STATUS, WARNING
 
@@ -18,6 +18,7 @@ class Table:
     """Values, errors, engine, status and message of every row; a row nobody prices has failed."""
 
     def __init__(self, n: int, task: Task) -> None:
+        self.greeks = task.greeks
         self.values = np.full((n, task.outputs), np.nan)
         self.errors = np.full((n, task.outputs), np.nan)
         self.engine = np.zeros(n, np.int8)
@@ -64,12 +65,12 @@ class Table:
         for k in np.flatnonzero(unknown_greek):
             lost = [
                 name
-                for name, value in zip(greeks.NAMES, values[k, 1:], strict=True)
+                for name, value in zip(self.greeks, values[k, 1:], strict=True)
                 if np.isnan(value)
             ]
             note = (
-                f"{', '.join(lost)} undefined: what it moves is zero, there are several of it, or "
-                "the price has a kink here"
+                f"{', '.join(lost)} undefined: what it moves is zero or not there, or there are "
+                "several of it (delta1, delta2, ... are of the assets), or the price has a kink"
             )
             self.message[rows[k]] = (
                 f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note
@@ -93,8 +94,8 @@ class Table:
         """Result columns by name."""
         out = {"price": self.values[:, 0], "std_error": self.errors[:, 0]}
         for o in range(1, self.values.shape[1]):
-            name = greeks.NAMES[o - 1]
-            factor = greeks.DESK.get(name, 1.0) if units == "desk" else 1.0
+            name = self.greeks[o - 1]
+            factor = greek(name).desk if units == "desk" else 1.0
             out[name] = self.values[:, o] * factor
             out[f"{name}_std_error"] = self.errors[:, o] * factor
         return {

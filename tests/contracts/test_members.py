@@ -13,12 +13,12 @@ from gpuquant.compiler.targets import AMD
 from gpuquant.data.columns import offered
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.greeks import SIMULATED as SIMULATED_BUMPS
+from gpuquant.pricing.bumps import SIMULATED as SIMULATED_BUMPS
 from gpuquant.pricing.greeks import units
 from gpuquant.pricing.kernels.build import sample, source
-from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, pair, sample_batch
 from gpuquant.pricing.request import Asked, checked
+from gpuquant.pricing.simulation import Simulation
 from gpuquant.pricing.time_grid import Grid
 from tests import ptx, twin
 
@@ -54,11 +54,10 @@ def names(pairs):
 @pytest.mark.parametrize(("model", "payoff"), COVER, ids=names(COVER))
 def test_it_prices_a_sample_row(model, payoff, device):
     task = checked(Asked(0, "double", "monte_carlo", 2000, None, False), None, 1)
-    found, error, _ = launch(
+    found, error, _ = Simulation.of(
         sample_batch(model, payoff),
         type(task)(**{**vars(task), "device": gq.device.resolve_device(device)}),
-        np.array([2000]),
-    )
+    ).run(np.array([2000]))
     assert np.isfinite(found).all() and (error >= 0).all()
 
 
@@ -158,16 +157,14 @@ def test_it_compiles_for_another_makers_gpu(model, payoff):
 def test_every_pair_prices_with_its_greeks(model, payoff):
     task = checked(Asked(0, "mixed", "monte_carlo", 500, None, True), None, 1)
     one = sample_batch(model, payoff)
-    found, *_ = launch(
-        one,
-        type(task)(**{**vars(task), "device": gq.device.resolve_device("cpu")}),
-        np.array([500]),
-    )
-    sizes = units(one.model, one.payoff, SIMULATED_BUMPS, Grid.of(one, None).first)
+    found, *_ = Simulation.of(
+        one, type(task)(**{**vars(task), "device": gq.device.resolve_device("cpu")})
+    ).run(np.array([500]))
+    first = Grid.of(one, None).first
+    sizes = units(one.model, one.payoff, SIMULATED_BUMPS, first, task.greeks)
     for value, unit in zip(found[0], sizes, strict=True):
-        assert np.isfinite(value) == (
-            np.ravel(unit)[0] != 0.0
-        )  # what a model has none of, or several, has no Greek
+        size = np.ravel(unit)[0]  # what a model has none of, or several, has no Greek
+        assert np.isfinite(value) == (np.isfinite(size) and size != 0.0)
 
 
 def test_a_double_literal_would_be_seen():
@@ -207,7 +204,8 @@ def test_python_and_a_gpus_threads_price_as_the_cpu_does(model, payoff, precisio
         task = checked(Asked(3, precision, "monte_carlo", 20, 4, False), None, 1)
         task = type(task)(**{**vars(task), "device": gq.device.resolve_device(device)})
         prices[device] = [
-            float(v[0, 0]) for v in launch(sample_batch(model, payoff), task, np.array([20]))[:2]
+            float(v[0, 0])
+            for v in Simulation.of(sample_batch(model, payoff), task).run(np.array([20]))[:2]
         ]
     for device in ("python", "cuda"):
         np.testing.assert_allclose(

@@ -8,9 +8,9 @@ import pytest
 import gpuquant as gq
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.control_variate import controls_of
-from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.pairs import every, sample_batch
 from gpuquant.pricing.request import Asked, checked
+from gpuquant.pricing.simulation import Simulation
 
 payoffs, models = gq.payoffs, gq.models
 FLAT = models.BlackScholes(spot=100.0, rate=0.03, volatility=0.2)
@@ -27,7 +27,7 @@ def task_of(rows=1, paths=4000, greeks=False):
 def plainly(payoff, model, rows, paths):
     """Prices without a control, their errors and skewness."""
     _, (batch,), _, _ = batches_of(payoff, model, None)
-    return launch(batch, task_of(rows), np.full(rows, paths))
+    return Simulation.of(batch, task_of(rows)).run(np.full(rows, paths))
 
 
 CONTROLLED = [
@@ -47,7 +47,7 @@ def test_there_are_many():
 def test_the_price_is_that_of_the_plain_mean(model, payoff):
     """A scheme's bias is not in the plain mean's error: it is allowed a tenth of a percent."""
     batch = sample_batch(model, payoff)
-    price, error, _ = launch(batch, task_of(), np.array([20_000]))
+    price, error, _ = Simulation.of(batch, task_of()).run(np.array([20_000]))
     found = gq.price(batch.payoff, batch.model, engine="monte_carlo", paths=20_000, seed=2)
     both = np.hypot(error[0, 0], found.std_error) + 1e-3 * abs(price[0, 0])
     assert abs(found.price - price[0, 0]) < 4.0 * both, (found.frame.iloc[0], price, error)
@@ -152,3 +152,14 @@ def test_in_each_precision():
         found = gq.price(ASIAN, FLAT, paths=400_000, precision=precision)
         both = np.hypot(exact.std_error, found.std_error)
         assert (np.abs(found.price - exact.price) < 4.0 * both).all(), (precision, found.frame)
+
+
+def test_a_description_tells_the_paths_of_a_target():
+    """As `gpuquant describe --target-error` does, before the run."""
+    many = payoffs.Asian(
+        option_type="call", strike=np.linspace(80.0, 120.0, 41), maturity=1.0, fixings=12
+    )
+    told = gq.describe(many, HESTON, target_error=0.01).frame.iloc[0]
+    taken = gq.price(many, HESTON, target_error=0.01).frame["paths"].sum()
+    assert told["engine"] == "monte_carlo"
+    assert told["path_steps"] == pytest.approx(taken * 60, rel=0.25)  # 12 dates, 50 steps a year

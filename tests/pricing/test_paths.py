@@ -11,8 +11,8 @@ from gpuquant.errors import GpuquantError
 from gpuquant.pricing import pairs
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.kernels.build import sample
-from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.request import Asked, checked
+from gpuquant.pricing.simulation import Simulation
 from tests import ptx
 
 PAIRS = [
@@ -30,7 +30,7 @@ def test_their_mean_is_the_price(model, payoff):
     made = gq.simulate(paid, one, paths=3000, steps=8, seed=3)
     task = checked(Asked(3, "mixed", "monte_carlo", 3000, 8, False), None, 1)
     (batch,) = Batch(one, paid, np.arange(1), np.zeros(1, np.int64)).derived()
-    price, error, _ = (value[0, 0] for value in launch(batch, task, np.array([3000])))
+    price, error, _ = (value[0, 0] for value in Simulation.of(batch, task).run(np.array([3000])))
     assert float(made.payments.mean()) == pytest.approx(price, rel=1e-12, abs=1e-12)
     spread = made.payments.std(ddof=1) / np.sqrt(3000)
     assert spread == pytest.approx(error, rel=1e-9, abs=1e-12)

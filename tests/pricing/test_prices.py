@@ -12,8 +12,8 @@ import gpuquant as gq
 from gpuquant.device import resolve_device
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.kernels.launch import Launch
-from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.request import Asked, checked
+from gpuquant.pricing.simulation import Simulation
 from tests.problems import IMPLIED, PRICES
 
 FLAT = {"spot": 100.0, "rate": 0.03, "dividend_yield": 0.01, "volatility": 0.25}
@@ -312,16 +312,12 @@ def test_the_same_bits_for_any_threads_and_chunks():
     results = []
     for device, chunk in itertools.product(("cpu:1", "cpu:2", "cpu:3"), (1, 2, 3, 7, 50, 10_000)):
         plan = Launch.run
-        Launch.run = lambda self, device, progress=None, chunk=chunk, plan=plan: plan(
-            self, device, progress, chunk=chunk
-        )
+        Launch.run = lambda self, *given, chunk=chunk, plan=plan: plan(self, *given, chunk=chunk)
         try:
             results.append(
-                launch(
-                    batches[0],
-                    type(task)(**{**vars(task), "device": resolve_device(device)}),
-                    paths,
-                )
+                Simulation.of(
+                    batches[0], type(task)(**{**vars(task), "device": resolve_device(device)})
+                ).run(paths)
             )
         finally:
             Launch.run = plan

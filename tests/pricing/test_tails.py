@@ -13,8 +13,8 @@ from scipy.stats import norm
 import gpuquant as gq
 from gpuquant.models import Heston
 from gpuquant.pricing.batch import Batch
-from gpuquant.pricing.monte_carlo import launch
 from gpuquant.pricing.request import Asked, checked
+from gpuquant.pricing.simulation import Simulation
 
 
 def simulated(payoff, model, paths, seed, **how):
@@ -137,7 +137,7 @@ def test_the_kernel_sums_cubes():
     model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
     task = checked(Asked(2, "mixed", "monte_carlo"), None, 3)
     batch = Batch(model, digital, np.arange(3), np.arange(3))
-    price, _, skewness = launch(batch, task, np.full(3, 12_345))
+    price, _, skewness = Simulation.of(batch, task).run(np.full(3, 12_345))
     p = price / 7.0
     np.testing.assert_allclose(
         skewness, (1.0 - 2.0 * p) / np.sqrt(p * (1.0 - p)) / np.sqrt(12_345), rtol=1e-9

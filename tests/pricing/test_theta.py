@@ -5,7 +5,7 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.pricing.batching import batches_of
-from gpuquant.pricing.greeks import first_dates
+from gpuquant.pricing.bumps import first_dates
 from gpuquant.pricing.time_grid import Grid
 
 MODEL = gq.models.BlackScholes(spot=100.0, rate=0.03, volatility=0.2)

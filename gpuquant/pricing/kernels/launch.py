@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -49,107 +49,112 @@ def pack(
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch: rows of one pair, with their time grids, streams and numbers of paths.
+    """Launches of one kernel over rows of one pair: what they share crosses to the device once.
 
     Parameters
     ----------
+    pair : Pair
+        Which kernel.
+    device : Device
+        Where it runs.
     columns : dict of arrays
         Model and payoff columns, length 1 or n.
     grid : Grid
         When each row steps and is observed.
     streams : int64 array, shape (n,)
         Random stream of each row.
-    paths : int64 array, shape (n,)
-        Number of paths of each row, counted from path 0.
     variants : Variants
         Bumps, of shape (variants, columns), and the weight of each variant in each averaged output.
     bumps : float64 array, shape (n,)
         Relative bump of each row's spot.
-    betas : float64 array, shape (n, outputs)
-        How much of the control variate is subtracted from each output.
+    seed : int
+        Of all draws.
     """
 
     pair: Pair
+    device: Any
     columns: dict[str, np.ndarray]
     grid: Grid
     streams: np.ndarray
-    paths: np.ndarray
     variants: Variants
     bumps: np.ndarray
-    betas: np.ndarray
     seed: int = 0
-    purpose: int = 0
 
     def run(
-        self, device: Any, progress: Any = None, *, chunk: int | None = None
+        self,
+        paths: np.ndarray,
+        betas: np.ndarray,
+        purpose: int = 0,
+        progress: Any = None,
+        *,
+        chunk: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Means, standard errors, and the skewness of the means, each of shape (n, outputs)."""
-        begin, unit_row, first, count = self._tiles()
-        out = device.xp.empty((len(unit_row), self.pair.outputs, 4))
-        self._launch(device, (unit_row, first, count), out, "price", progress, chunk)
-        return merge(device.get(out, "sums"), begin, unit_row)
+        """Means, standard errors, and the skewness of the means, each of shape (n, outputs), of
+        `paths` paths per row, counted from path 0. `betas`, of shape (n, outputs), tell how much of
+        the control variate is subtracted from each output.
+        """
+        begin, unit_row, first, count = _tiles(paths)
+        out = self.device.xp.empty((len(unit_row), self.pair.outputs, 4))
+        self._launch((unit_row, first, count), betas, purpose, out, progress, chunk)
+        return merge(self.device.get(out, "sums"), begin, unit_row)
 
-    def record(self, device: Any, progress: Any = None) -> Any:
+    def record(self, paths: int) -> Any:
         """The log prices of the one row after every step, then what each path pays; shape
         ((steps + 1) x assets + 1, paths), on the device.
         """
-        _, unit_row, first, count = self._tiles()
+        _, unit_row, first, count = _tiles(np.array([paths]))
         assets = self.pair.number(self.pair.model.assets)
-        out = device.xp.empty(((int(self.grid.steps[0]) + 1) * assets + 1, int(self.paths[0])))
-        self._launch(device, (unit_row, first, count), out, "record", progress, None)
+        out = self.device.xp.empty(((int(self.grid.steps[0]) + 1) * assets + 1, paths))
+        self._launch((unit_row, first, count), np.zeros((1, 1)), 0, out, None, None)
         return out
-
-    def _tiles(self) -> tuple[np.ndarray, ...]:
-        """Each row's first tile; the row of each tile, its first path, and how many it has."""
-        tiles = (self.paths + TILE - 1) // TILE
-        row = np.repeat(np.arange(len(tiles)), tiles)
-        begin = np.concatenate([[0], np.cumsum(tiles)[:-1]])
-        first = (np.arange(len(row)) - begin[row]) * TILE
-        return begin, row, first, np.minimum(self.paths[row] - first, TILE)
 
     def _launch(
         self,
-        device: Any,
         tiles: tuple[np.ndarray, np.ndarray, np.ndarray],
+        betas: np.ndarray,
+        purpose: int,
         out: Any,
-        use: str,
         progress: Any,
         chunk: int | None,
     ) -> None:
         """Run the kernel over tiles (row, first path, paths), into `out`."""
+        pair, put = self.pair, self.device.put
         unit_row, _, unit_count = tiles
         stop = np.zeros(1, np.int64)
-        arguments = (*self._arguments(device, tiles), device.put(stop, "stop"), out)
-        work = self.grid.steps[unit_row].astype(np.float64) * unit_count * self.pair.variants
+        grid, table, variants, streams = self._shared
+        names = "unit_row", "unit_first", "unit_count"
+        arguments = (
+            Tiles(*(put(one, name) for one, name in zip(tiles, names, strict=True))),
+            grid,
+            table._replace(betas=put(betas, "betas", np.float64)),
+            variants,
+            streams._replace(purpose=np.uint32(purpose)),
+            put(stop, "stop"),
+            out,
+        )
+        work = self.grid.steps[unit_row].astype(np.float64) * unit_count * pair.variants
         # A chunk takes a tenth of a second at most. Each thread has sixteen chunks at least, so
         # that no thread waits long at the end.
-        chunk = chunk or max(1, min(int(LONG / work.max()), len(unit_row) // (16 * device.threads)))
-        halt = stop if work.sum() > 0.1 * LONG else None  # a step of many assets takes longer
+        most = len(unit_row) // (16 * self.device.threads)
         launch.run(
-            partial(source, self.pair),
-            device,
+            partial(source, pair),
+            self.device,
             len(unit_row),
             arguments,
-            name=f"{use} {self.pair.model.__name__} {self.pair.payoff.__name__}",
-            chunk=chunk,
+            name=f"{'record' if pair.recorded else 'price'} {pair.model.__name__} "
+            f"{pair.payoff.__name__}",
+            chunk=chunk or max(1, min(int(LONG / work.max()), most)),
             progress=progress,
-            halt=halt,
+            halt=stop if work.sum() > 0.1 * LONG else None,  # a step of many assets takes longer
         )
 
-    def _arguments(
-        self, device: Any, tiles: tuple[np.ndarray, np.ndarray, np.ndarray]
-    ) -> tuple[Any, ...]:
-        """The groups of arrays that the kernel reads, on the device."""
-        unit_row, unit_first, unit_count = tiles
+    @cached_property
+    def _shared(self) -> tuple[TimeGrid, Table, Variants, Streams]:
+        """The groups of arrays that all launches read, on the device."""
         state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
         fields, at = pack(self.columns, self.pair.names, state)
-        grid, put = self.grid, device.put
+        grid, put = self.grid, self.device.put
         return (
-            Tiles(
-                put(unit_row, "unit_row"),
-                put(unit_first, "unit_first"),
-                put(unit_count, "unit_count"),
-            ),
             TimeGrid(
                 put(grid.spans, "spans", np.int64),
                 put(grid.ends, "ends", np.int64),
@@ -159,23 +164,32 @@ class Launch:
             Table(
                 put(fields, "fields"),
                 put(at, "at"),
-                put(self.bumps, "bumps", state),
-                put(self.betas, "betas", np.float64),
+                put(self.bumps, "bumps of the spot", state),
+                None,
             ),
             Variants(
                 put(self.variants.scale, "scale", state),
-                put(self.variants.spot, "spot", state),
+                put(self.variants.spot, "moves of the spot", state),
                 put(self.variants.shift, "shift", state),
                 put(self.variants.later, "later", state),
                 put(self.variants.weights, "weights", np.float64),
             ),
             Streams(
                 put(self.streams, "streams", np.int64),
-                np.uint32(self.purpose),
+                np.uint32(0),
                 np.uint32(self.seed & 0xFFFFFFFF),
                 np.uint32(self.seed >> 32),
             ),
         )
+
+
+def _tiles(paths: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Each row's first tile; the row of each tile, its first path, and how many it has."""
+    tiles = (paths + TILE - 1) // TILE
+    row = np.repeat(np.arange(len(tiles)), tiles)
+    begin = np.concatenate([[0], np.cumsum(tiles)[:-1]])
+    first = (np.arange(len(row)) - begin[row]) * TILE
+    return begin, row, first, np.minimum(paths[row] - first, TILE)
 
 
 def merge(

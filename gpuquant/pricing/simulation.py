@@ -1,0 +1,117 @@
+"""A simulation of rows: the kernel of their pair with its bumps and control variate, and the values
+that its sums tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gpuquant.math import rng
+from gpuquant.pricing import greeks
+from gpuquant.pricing.batch import Batch
+from gpuquant.pricing.bumps import AT_LEVEL, SIMULATED, Bumps, distance_to_level, simulated
+from gpuquant.pricing.control_variate import Control
+from gpuquant.pricing.kernels.build import Pair
+from gpuquant.pricing.kernels.launch import TILE, Launch
+from gpuquant.pricing.request import Task
+from gpuquant.pricing.time_grid import Grid
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Rows that one kernel simulates, ready to run with any number of paths.
+
+    Parameters
+    ----------
+    batch, task : Batch and Task
+        What is simulated.
+    control : Control, optional
+        What is subtracted from each path's payment.
+    launch : Launch
+        The kernel with the arrays it reads.
+    bumps : Bumps
+        Of its Greeks.
+    """
+
+    batch: Batch
+    task: Task
+    control: Control | None
+    launch: Launch
+    bumps: Bumps
+
+    @classmethod
+    def of(cls, batch: Batch, task: Task, control: Control | None = None) -> Simulation:
+        """The simulation of a batch."""
+        bumps = simulated(batch) if task.greeks else SIMULATED
+        pair = Pair(
+            type(batch.model),
+            type(batch.payoff),
+            batch.fixed,
+            task.precision,
+            lengths=batch.lengths,
+            control=None if control is None else type(control.payoff),
+            control_fixed=() if control is None else control.fixed,
+        )
+        variants = greeks.plan(pair.names, pair.model, pair.payoff, bumps, task.greeks)
+        launch = Launch(
+            replace(pair, variants=len(variants.scale), outputs=task.outputs),
+            task.device,
+            {**batch.model.columns(), **batch.payoff.columns()},
+            Grid.of(batch, task.steps),
+            np.zeros_like(batch.streams) if task.common_random_numbers else batch.streams,
+            variants,
+            np.broadcast_to(bumps.spot, len(batch.rows)),
+            task.seed,
+        )
+        return cls(batch, task, control, launch, bumps)
+
+    def controlled_by(self, control: Control) -> Simulation:
+        """The same with other betas of its control."""
+        return replace(self, control=control)
+
+    def take(self, rows: np.ndarray) -> Simulation:
+        """The simulation of these of its rows."""
+        control = None if self.control is None else self.control.take(rows)
+        return Simulation.of(self.batch.take(rows), self.task, control)
+
+    def run(
+        self,
+        paths: np.ndarray,
+        *,
+        purpose: int = rng.PURPOSES["paths"],
+        tick: Callable[[int], None] | None = None,
+    ) -> tuple[np.ndarray, ...]:
+        """Values by so many paths for each row, their standard errors and their skewness, each of
+        shape (n, outputs); Greeks in their own units.
+        """
+        batch, asked, control = self.batch, self.task.greeks, self.control
+        n = len(batch.rows)
+        betas = np.zeros((n, 1 + len(asked))) if control is None else control.betas
+        counted = _Fraction(tick, np.ceil(paths / TILE).sum() / n) if tick else None
+        values, errors, skewness = self.launch.run(paths, betas, purpose, counted)
+        sizes = greeks.units(batch.model, batch.payoff, self.bumps, self.launch.grid.first, asked)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for o, unit in enumerate(sizes):
+                values[:, o] /= unit
+                errors[:, o] /= unit
+        if "gamma" in asked:
+            values[distance_to_level(batch) < AT_LEVEL, 1 + asked.index("gamma")] = np.nan
+        if control is not None:
+            values = values + control.betas * control.expected
+        return values, errors, skewness
+
+
+class _Fraction:
+    """Turns finished units into finished rows for the progress bar."""
+
+    def __init__(self, tick: Callable[[int], None], units_per_row: float) -> None:
+        self.tick, self.units_per_row, self.units, self.rows = tick, units_per_row, 0, 0
+
+    def __call__(self, units: int) -> None:
+        self.units += units
+        rows = int(self.units / self.units_per_row)
+        self.tick(rows - self.rows)
+        self.rows = rows

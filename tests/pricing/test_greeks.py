@@ -1,0 +1,157 @@
+"""Greeks by name: formulas beside textbooks, simulations beside formulas."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+import gpuquant as gq
+from gpuquant.pricing.greeks import GREEKS, NAMES
+
+payoffs, models = gq.payoffs, gq.models
+FLAT = models.BlackScholes(spot=100.0, rate=0.03, dividend_yield=0.01, volatility=0.25)
+CALL = payoffs.European(option_type="call", strike=105.0, maturity=1.0)
+TWO = models.MultiBlackScholes(
+    spots=[100.0, 90.0], rate=0.03, volatilities=[0.2, 0.3], correlation=0.4
+)
+BASKET = payoffs.Basket(option_type="call", strike=100.0, weights=[0.5, 0.5], maturity=1.0)
+OF_ASSETS = ("delta1", "delta2", "gamma11", "gamma12", "gamma22", "vega1", "vega2")
+HESTON = models.Heston(
+    spot=100.0, rate=0.02, v0=0.04, kappa=1.5, long_variance=0.04, vol_of_vol=0.5, correlation=-0.7
+)
+OF_HESTON = ("d_v0", "d_kappa", "d_long_variance", "d_vol_of_vol", "d_correlation")
+
+
+def textbook():
+    """The Greeks of a call by Black, Scholes and Merton; Haug (2007), chapter 2."""
+    s, k, r, q, v = 100.0, 105.0, 0.03, 0.01, 0.25
+    d1 = np.log(s / k) / v + (r - q) / v + 0.5 * v
+    d2 = d1 - v
+    paid, lent = s * np.exp(-q), k * np.exp(-r)
+    theta = -paid * norm.pdf(d1) * v / 2.0 - r * lent * norm.cdf(d2) + q * paid * norm.cdf(d1)
+    vega = paid * norm.pdf(d1)
+    return {
+        "delta": paid / s * norm.cdf(d1),
+        "gamma": vega / (s * s * v),
+        "vega": vega,
+        "rho": lent * norm.cdf(d2),
+        "theta": theta,
+        "theta_per_day": theta / 365.0,
+        "dividend_rho": -paid * norm.cdf(d1),
+        "vanna": -vega / s * d2 / v,
+        "volga": vega * d1 * d2 / v,
+        "d_strike": -lent / k * norm.cdf(d2),
+        "d_volatility": vega,
+    }
+
+
+@pytest.mark.parametrize("name", textbook())
+def test_the_formula(name):
+    right = textbook()[name]
+    least = 1e-5 if name == "volga" else 1e-8  # rounding over the square of a bump
+    found = gq.price(CALL, FLAT, greeks=name)
+    assert found.frame[name][0] == pytest.approx(right, rel=least), found.frame.iloc[0]
+    assert found.frame[f"{name}_std_error"][0] == 0.0
+
+
+def test_the_names_are_all_here():
+    assert set(GREEKS) <= set(textbook())
+
+
+@pytest.mark.parametrize(
+    ("payoff", "model", "names"),
+    [
+        (CALL, FLAT, (*GREEKS, "d_strike")),
+        (CALL, HESTON, (*GREEKS, *OF_HESTON)),
+        (BASKET, TWO, ("rho", "theta", "dividend_rho", *OF_ASSETS)),
+    ],
+    ids=["Black-Scholes", "Heston", "basket"],
+)
+def test_simulated_beside_exact(payoff, model, names):
+    """The scheme's bias is not in the errors: two hundred steps make it small."""
+    exact = gq.price(payoff, model, greeks=names).frame.iloc[0]
+    steps = 200 if model is HESTON else None
+    found = gq.price(
+        payoff, model, greeks=names, engine="monte_carlo", paths=200_000, steps=steps, seed=3
+    ).frame.iloc[0]
+    assert exact["engine"] != "monte_carlo"
+    for name in names:
+        error = found[f"{name}_std_error"]
+        assert error > 0.0 and abs(found[name] - exact[name]) < 4.0 * error, (name, found, exact)
+
+
+def test_a_greek_alone_and_among_others():
+    asian = payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=12)
+    every = gq.price(asian, HESTON, greeks=True, paths=5000).frame
+    for name in NAMES:
+        alone = gq.price(asian, HESTON, greeks=name, paths=5000).frame
+        for column in ("price", "std_error", name, f"{name}_std_error"):
+            assert alone[column][0] == every[column][0], (name, column)
+
+
+def test_the_columns_are_those_asked_for():
+    found = gq.price(CALL, FLAT, greeks=["vanna", "delta"]).frame
+    names = [name for name in found if name in GREEKS]
+    assert names == ["vanna", "delta"]
+    assert "gamma" not in found
+
+
+def test_desk_units():
+    raw = gq.price(CALL, FLAT, greeks=list(GREEKS)).frame.iloc[0]
+    desk = gq.price(CALL, FLAT, greeks=list(GREEKS), units="desk").frame.iloc[0]
+    for name, factor in {
+        "delta": 1.0, "vega": 0.01, "rho": 0.01, "dividend_rho": 0.01, "theta": 1 / 365.0,
+        "theta_per_day": 1.0, "vanna": 0.01, "volga": 1e-4,
+    }.items():  # fmt: skip
+        assert desk[name] == pytest.approx(raw[name] * factor, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("payoff", "model", "name"),
+    [
+        (CALL, FLAT, "d_kappa"),
+        (CALL, FLAT, "delta2"),
+        (BASKET, TWO, "delta"),
+        (BASKET, TWO, "delta3"),
+        (BASKET, TWO, "d_correlation"),  # only a derived column depends on it
+        (CALL, FLAT, "d_option_type"),
+    ],
+)
+def test_what_a_row_has_not_is_no_number(payoff, model, name):
+    for engine in ("auto", "monte_carlo"):
+        found = gq.price(payoff, model, greeks=["rho", name], engine=engine).frame.iloc[0]
+        assert np.isnan(found[name]) and np.isfinite(found["rho"])
+        assert found["status"] == "warning" and f"{name} undefined" in found["message"]
+
+
+@pytest.mark.parametrize("wrong", ["detla", ["delta", "gama"], 3, ["delta", 3], "gamma1"])
+def test_a_name_that_is_none(wrong):
+    with pytest.raises(gq.errors.InputError, match=r"must be|unknown Greek"):
+        gq.price(CALL, FLAT, greeks=wrong)
+
+
+def test_a_book_gives_them_by_position():
+    book = gq.Portfolio(
+        {
+            "options": gq.Contracts.from_frame(
+                pd.DataFrame(
+                    {
+                        "product": ["european"],
+                        "underlying": ["A"],
+                        "option_type": ["call"],
+                        "strike": [105.0],
+                        "maturity": [1.0],
+                        "quantity": [10.0],
+                    }
+                )
+            ),
+            "shares": {"A": 5.0},
+        }
+    )  # fmt: skip
+    market = gq.Market(
+        {"rate": 0.03, "A": {"spot": 100.0, "volatility": 0.25, "dividend_yield": 0.01}}
+    )
+    found = book.greeks(market, ["delta", "vanna"]).frame
+    right = textbook()
+    assert found["delta"].tolist() == pytest.approx([10.0 * right["delta"], 5.0])
+    assert found["vanna"].tolist() == pytest.approx([10.0 * right["vanna"], 0.0])
