@@ -178,7 +178,9 @@ class Model(Member):
       move the root of the first variance, and all variances in proportion;
     - `by_asset`: list columns with a number for each asset, and the market's name of that number;
     - `step_in_double`: whether a step needs elementary functions in the state's precision;
-    - `sample_lengths`: lengths of lists that fit together.
+    - `sample_lengths`: lengths of lists that fit together;
+    - `stationary_increments`: whether the moves of the log price over equal times are independent
+      and have one law.
     """
 
     abstract: ClassVar[bool] = True
@@ -196,6 +198,7 @@ class Model(Member):
     step_in_double: ClassVar[bool] = False
     times: ClassVar[tuple[str, ...]] = ()
     sample_lengths: ClassVar[dict[str, int]] = {}
+    stationary_increments: ClassVar[bool] = False
 
     @classmethod
     def simulated(cls) -> bool:
@@ -252,6 +255,23 @@ class Model(Member):
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any | None:
         """E[exp(i z log(S_t / F_t))] for complex z; None where it is not known."""
         return None
+
+    @classmethod
+    def characteristic_of_sum(
+        cls, m: Any, z: Any, dates: Any, weights: Any, xp: Any, special: Any
+    ) -> Any | None:
+        """E[exp(i z sum_k weights_k log(S_k / F_k))] of the prices at `dates`, for complex z; the
+        last axis of `dates` and `weights` counts the dates. None where it is not known.
+        """
+        if not cls.stationary_increments:
+            return None
+        result: Any = 1.0
+        before, left = 0.0, weights.sum(axis=-1)
+        for k in range(dates.shape[-1]):
+            now = dates[..., k]
+            result = result * cls.characteristic(m, z * left, now - before, xp, special)
+            before, left = now, left - weights[..., k]
+        return result
 
     @staticmethod
     def discount_factor(m: Any, t: Any, xp: Any) -> Any:

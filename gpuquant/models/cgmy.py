@@ -51,6 +51,7 @@ class CGMY(Model):
     right_decay: Column = above(1.0, sample=5.0)
     fineness: Column = below(2.0, sample=0.5)
 
+    stationary_increments = True
     vega_column = "activity"
 
     @staticmethod

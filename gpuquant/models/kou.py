@@ -58,6 +58,7 @@ class Kou(Model):
     up_decay: Column = above(1.0, sample=10.0)
     down_decay: Column = positive(sample=5.0)
 
+    stationary_increments = True
     normals = 1
     uniforms = 5
     steps_per_year = 50

@@ -55,6 +55,7 @@ class Merton(Model):
     jump_mean: Column = real(sample=-0.1)
     jump_volatility: Column = nonnegative(sample=0.15)
 
+    stationary_increments = True
     normals = 2
     uniforms = 1
     steps_per_year = 50

@@ -50,6 +50,7 @@ class VarianceGamma(Model):
     variance_rate: Column = positive(sample=0.2)
     drift: Column = real(sample=-0.1)
 
+    stationary_increments = True
     normals = 5
     uniforms = 4
 

@@ -139,6 +139,24 @@ class Asian(Payoff):
             ((p.average == 1.0) | single) & (p.strike_type == 0.0) & law.flat, price, xp.nan
         )
 
+    @staticmethod
+    def log_mean(p: Any, xp: Any) -> tuple[Any, Any, Any]:
+        fixings, maturity, passed = p.fixings[:, None], p.maturity[:, None], p.passed[:, None]
+        number = xp.arange(1, int(fixings.max()) + 1)
+        there = number <= fixings  # shorter lists end with dates of no weight
+        listed = xp.isfinite(p.fixing_times).any(axis=1)[:, None]
+        even = (maturity + passed) * xp.minimum(number / fixings, 1.0) - passed
+        given = xp.nan_to_num(p.fixing_times)[:, : len(number)]
+        given = xp.concatenate(
+            [given, xp.zeros((len(given), len(number) - given.shape[1]))], axis=1
+        )
+        dates = xp.sort(xp.where(there, xp.where(listed, given, even), maturity), axis=1)
+        every = p.fixings + p.past_fixings
+        known = xp.where(p.past_fixings > 0.0, p.past_average, 1.0)
+        plain = (p.average == 1.0) & (p.averaging == 0.0) & (p.strike_type == 0.0)
+        constant = xp.where(plain, p.past_fixings / every * xp.log(known), xp.nan)
+        return constant, dates, xp.where(there, 1.0 / every[:, None], 0.0)
+
     @classmethod
     def controls(cls) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
         return ((Asian, {"average": 1.0}), *super().controls())

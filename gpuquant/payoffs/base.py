@@ -142,6 +142,14 @@ class Payoff(Member):
         return None
 
     @staticmethod
+    def log_mean(p: Any, xp: Any) -> tuple[Any, Any, Any] | None:
+        """Where the payoff is a vanilla option on a geometric mean: log mean = constant + sum_k
+        weights_k log S at dates_k. The constant of shape (n,), NaN where it is not such an option,
+        dates and weights of shape (n, dates); None where it never is.
+        """
+        return None
+
+    @staticmethod
     def of_variance(p: Any, mean: Any, discount: Any, xp: Any) -> Any | None:
         """Price from the mean variance of the log price alone, shape (n,), NaN where that is not
         enough; None when it never is.

@@ -75,13 +75,12 @@ class Control:
             self.payoff.take(rows), self.expected[rows], self.betas[rows], self.reduction[rows]
         )
 
-    def times(self, beta: float) -> Control:
-        """The same with one beta for all."""
-        return replace(self, betas=np.full_like(self.betas, beta))
-
-    def fitted(self, alone: np.ndarray, less: np.ndarray, more: np.ndarray) -> Control:
+    def fitted(
+        self, alone: np.ndarray, less: np.ndarray, more: np.ndarray
+    ) -> tuple[Control, np.ndarray]:
         """The same with the best betas, from standard errors of Y, of Y - Z and of Y + Z over the
-        same paths, each of shape (n, outputs).
+        same paths, and the errors that those paths have with these betas; each of shape (n,
+        outputs).
         """
         with np.errstate(all="ignore"):
             spread = 0.5 * (more**2 + less**2) - alone**2
@@ -91,7 +90,8 @@ class Control:
             betas = np.where(useful, together / spread, 0.0)
             left = np.where(useful, np.maximum(1.0 - share, 1e-12), 1.0)
         expected = np.where(np.isfinite(self.expected), self.expected, 0.0)
-        return replace(self, expected=expected, betas=betas, reduction=1.0 / left[:, 0])
+        control = replace(self, expected=expected, betas=betas, reduction=1.0 / left[:, 0])
+        return control, alone * np.sqrt(left)
 
 
 def controls_of(batch: Batch, task: Task) -> Iterator[tuple[np.ndarray, Control | None]]:

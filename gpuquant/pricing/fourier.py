@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.data.columns import cached
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Lognormal, Model
-from gpuquant.payoffs.base import Payoff
+from gpuquant.payoffs.base import Payoff, Vanilla
 from gpuquant.pricing.kernels import fourier_loop
 
 POINTS = 20  # points of the coarsest rule
@@ -55,15 +56,22 @@ def values(
     transform. Many rows take a compiled integrand, unless `compiled` is False: then a row has the
     same bits in any company.
     """
-    xp = device.xp
-    if model.characteristic is Model.characteristic or payoff.transform is Payoff.transform:
-        return None
+    xp, dates = device.xp, 1
     n = max(len(value) for value in columns.values())
     rows = {
         name: xp.broadcast_to(value, (n,)) for name, value in columns.items() if value.ndim == 1
     }
+    if payoff.log_mean is not Payoff.log_mean:
+        found = _of_mean(model, payoff, columns, rows, device)
+        if found is None:
+            return None
+        rows.update(found)
+        model, payoff, compiled = _mean_of(model), Vanilla, False
+        dates = found["_dates"].shape[1]
+    if model.characteristic is Model.characteristic or payoff.transform is Payoff.transform:
+        return None
     kernel = _kernel(model, payoff, tuple(rows), device) if n >= MANY and compiled else None
-    size = -(-n // device.threads) if kernel else CHUNK // POINTS
+    size = -(-n // device.threads) if kernel else max(CHUNK // (POINTS * dates), 1)
     out = xp.empty(n)
 
     def price_part(which: slice) -> None:
@@ -77,6 +85,62 @@ def values(
 
 
 values_on_arrays = partial(values, compiled=False)
+
+
+def _of_mean(
+    model: type[Model],
+    payoff: type[Payoff],
+    columns: dict[str, Any],
+    rows: dict[str, Any],
+    device: Any,
+) -> dict[str, Any] | None:
+    """What a row has besides if its payoff is an option on a geometric mean: the dates and weights
+    of the mean, its forward, how far its logarithm lies below that, and the variance of a lognormal
+    beside it. None where no row is one, or the model does not know the law.
+    """
+    xp, n = device.xp, len(rows["maturity"])
+    row = SimpleNamespace(**{"passed": xp.zeros(1), **columns})
+    with np.errstate(all="ignore"):
+        constant, dates, weights = payoff.log_mean(row, xp)  # type: ignore[misc]
+        if xp.isnan(constant).all():
+            return None
+        dates, weights = (xp.broadcast_to(one, (n, one.shape[1])) for one in (dates, weights))
+        row = SimpleNamespace(**rows)
+        mean = model.characteristic_of_sum(row, xp.full(n, -1j), dates, weights, xp, device.special)
+        if mean is None:
+            return None
+        wide = SimpleNamespace(**{name: value[:, None] for name, value in rows.items()})
+        left = xp.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
+        until = model.mean_variance(wide, dates, xp, device.special)
+        variance = (left * left * xp.diff(until, axis=1, prepend=0.0)).sum(axis=1)
+        level = constant + (weights * xp.log(model.forward(wide, dates, xp))).sum(axis=1)
+        convexity = xp.log(mean.real)
+        return {
+            "_dates": dates,
+            "_weights": weights,
+            "_convexity": convexity,
+            "_mean": xp.exp(level + convexity),
+            "_spread": variance,
+        }
+
+
+@cached
+def _mean_of(model: type[Model]) -> type[Model]:
+    """The model whose price is the geometric mean of another's."""
+
+    def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
+        total = model.characteristic_of_sum(m, z, m._dates, m._weights, xp, special)
+        return total * xp.exp(-1j * z * m._convexity)
+
+    def forward(m: Any, t: Any, xp: Any) -> Any:
+        return m._mean
+
+    def control_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:
+        return m._spread
+
+    functions = (characteristic, forward, control_variance)
+    own = {one.__name__: staticmethod(one) for one in functions}
+    return type("Mean", (model,), {"abstract": True, **own})
 
 
 def _kernel(

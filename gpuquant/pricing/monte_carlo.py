@@ -11,7 +11,7 @@ import numpy as np
 
 from gpuquant.math import rng
 from gpuquant.pricing.batch import Batch
-from gpuquant.pricing.control_variate import Control, controls_of
+from gpuquant.pricing.control_variate import controls_of
 from gpuquant.pricing.kernels.launch import TILE
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.simulated_messages import Simulated, messages_of
@@ -20,6 +20,7 @@ from gpuquant.pricing.table import Table
 from gpuquant.pricing.time_grid import Grid
 
 PILOT = 4096
+CONTROLLED_PILOT = 1024  # what a control variate leaves has no rare large payments
 PILOT_SHARE, PILOT_LEAST = 16, 256  # paths that tell a beta: a share of all, and the fewest
 MOST_PATHS = 1 << 28
 MOST_STEPS = 1 << 18  # of a row: a thousand a day for a year
@@ -53,13 +54,14 @@ def planned(batch: Batch, task: Task) -> Iterator[tuple[np.ndarray, Simulation, 
     for which, control in controls_of(batch, task):
         part = batch if len(which) == len(batch.rows) else batch.take(which)
         simulation = Simulation.of(part, task, control)
-        if control is not None:
-            simulation = simulation.controlled_by(_fitted(simulation, control, task))
         paths = np.full(len(which), task.paths)
         if task.target_error is not None:
-            few = np.full(len(which), PILOT)
-            errors = simulation.run(few, purpose=rng.PURPOSES["pilot"])[1]
-            paths = _enough(errors[:, 0], few, task, part.rows)
+            few = PILOT if control is None else CONTROLLED_PILOT
+            simulation, errors = simulation.fitted(few)
+            paths = _enough(errors[:, 0], np.full(len(which), few), task, part.rows)
+        elif control is not None:
+            few = max(min(PILOT, task.paths // PILOT_SHARE), PILOT_LEAST)
+            simulation, _ = simulation.fitted(few)
         rng.check(int(paths.max()), 0, 0)
         yield which, simulation, paths
 
@@ -94,23 +96,13 @@ def _simulate(
     table.put(batch.rows, values, errors, "monte_carlo", paths, message, warned)
 
 
-def _fitted(simulation: Simulation, control: Control, task: Task) -> Control:
-    """The control with the betas that a pilot tells."""
-    paths = np.full(len(control.betas), max(min(PILOT, task.paths // PILOT_SHARE), PILOT_LEAST))
-    errors = [
-        simulation.controlled_by(control.times(beta)).run(paths, purpose=rng.PURPOSES["pilot"])[1]
-        for beta in (0.0, 1.0, -1.0)
-    ]
-    return control.fitted(*errors)
-
-
 def _enough(errors: np.ndarray, paths: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
     """Paths that bring these errors to the target; a tenth more, since a pilot's spread is an
     estimate.
     """
     assert task.target_error is not None
     wanted = np.nan_to_num((errors / task.target_error[rows]) ** 2 * paths * 1.1, nan=PILOT)
-    return np.clip(np.ceil(wanted / 256) * 256, PILOT, MOST_PATHS).astype(np.int64)
+    return np.clip(np.ceil(wanted / 256) * 256, paths, MOST_PATHS).astype(np.int64)
 
 
 def _launched(

@@ -68,14 +68,32 @@ class Simulation:
         )
         return cls(batch, task, control, launch, bumps)
 
-    def controlled_by(self, control: Control) -> Simulation:
-        """The same with other betas of its control."""
-        return replace(self, control=control)
-
     def take(self, rows: np.ndarray) -> Simulation:
         """The simulation of these of its rows."""
         control = None if self.control is None else self.control.take(rows)
         return Simulation.of(self.batch.take(rows), self.task, control)
+
+    def fitted(self, paths: int) -> tuple[Simulation, np.ndarray]:
+        """The simulation with the betas that a pilot of so many paths for each row tells, and the
+        standard errors that so many paths have with them, shape (n, outputs).
+        """
+        n, outputs = len(self.batch.rows), self.task.outputs
+        many, pilot = np.full(n, paths), rng.PURPOSES["pilot"]
+        if self.control is None:
+            return self, self.run(many, purpose=pilot)[1]
+        betas = np.repeat([0.0, 1.0, -1.0], outputs)
+        errors = self.launch.run(many, np.tile(betas, (n, 1)), pilot)[1]
+        errors = errors / self._units()[:, np.tile(np.arange(outputs), 3)]
+        control, left = self.control.fitted(*np.split(errors, 3, axis=1))
+        return replace(self, control=control), left
+
+    def _units(self) -> np.ndarray:
+        """The divisor of each output, shape (n, outputs)."""
+        first = self.launch.grid.first
+        sizes = greeks.units(
+            self.batch.model, self.batch.payoff, self.bumps, first, self.task.greeks
+        )
+        return np.stack([np.broadcast_to(one, len(self.batch.rows)) for one in sizes], axis=1)
 
     def run(
         self,
@@ -92,11 +110,8 @@ class Simulation:
         betas = np.zeros((n, 1 + len(asked))) if control is None else control.betas
         counted = _Fraction(tick, np.ceil(paths / TILE).sum() / n) if tick else None
         values, errors, skewness = self.launch.run(paths, betas, purpose, counted)
-        sizes = greeks.units(batch.model, batch.payoff, self.bumps, self.launch.grid.first, asked)
         with np.errstate(divide="ignore", invalid="ignore"):
-            for o, unit in enumerate(sizes):
-                values[:, o] /= unit
-                errors[:, o] /= unit
+            values, errors = values / self._units(), errors / self._units()
         if "gamma" in asked:
             values[distance_to_level(batch) < AT_LEVEL, 1 + asked.index("gamma")] = np.nan
         if control is not None:

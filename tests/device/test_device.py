@@ -42,14 +42,14 @@ def test_each_array_crosses_once(walk_panel):
     with transfer_log() as book:
         gq.price(call, model, paths=256, engine="monte_carlo", greeks=True)
     names = [name for name, _ in book.up]
-    own = {"unit_row", "unit_first", "unit_count", "betas", "stop"}  # of each of four launches
+    own = {"unit_row", "unit_first", "unit_count", "betas", "weights", "stop"}  # of each launch
     once = [name for name in names if name not in own]
     assert len(once) == len(set(once)), names
-    assert all(names.count(name) == 4 for name in own), names
-    # a pilot of three launches tells the betas of the control variate
-    assert [name for name, _ in book.down] == ["price"] + ["sums"] * 4
-    # rows x outputs x (count, mean, squares, cubes): no path came back
-    assert book.times("sums", "down") == 4
+    assert all(names.count(name) == 2 for name in own), names
+    # a pilot tells the betas of the control variate, whose price is a formula's
+    assert [name for name, _ in book.down] == ["price", "sums", "sums"]
+    price, sums = 2 * 6 * 8, 2 * 6 * 4 * 8  # rows x outputs x (count, mean, squares, cubes)
+    assert book.bytes("down") == price + 3 * sums + sums  # no path came back
     with transfer_log() as book:
         for fast in (2, 3):
             gq.backtest(walk_panel, gq.rules.MovingAverageCross(fast=fast, slow=5))

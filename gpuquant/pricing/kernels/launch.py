@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -91,10 +91,11 @@ class Launch:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, standard errors, and the skewness of the means, each of shape (n, outputs), of
         `paths` paths per row, counted from path 0. `betas`, of shape (n, outputs), tell how much of
-        the control variate is subtracted from each output.
+        the control variate is subtracted from each output. With k times as many columns, the
+        outputs are computed k times, each time with their own betas.
         """
         begin, unit_row, first, count = _tiles(paths)
-        out = self.device.xp.empty((len(unit_row), self.pair.outputs, 4))
+        out = self.device.xp.empty((len(unit_row), betas.shape[1], 4))
         self._launch((unit_row, first, count), betas, purpose, out, progress, chunk)
         return merge(self.device.get(out, "sums"), begin, unit_row)
 
@@ -118,7 +119,8 @@ class Launch:
         chunk: int | None,
     ) -> None:
         """Run the kernel over tiles (row, first path, paths), into `out`."""
-        pair, put = self.pair, self.device.put
+        pair, put = replace(self.pair, outputs=betas.shape[1]), self.device.put
+        weights = np.tile(self.variants.weights, (betas.shape[1] // self.pair.outputs, 1))
         unit_row, _, unit_count = tiles
         stop = np.zeros(1, np.int64)
         grid, table, variants, streams = self._shared
@@ -127,7 +129,7 @@ class Launch:
             Tiles(*(put(one, name) for one, name in zip(tiles, names, strict=True))),
             grid,
             table._replace(betas=put(betas, "betas", np.float64)),
-            variants,
+            variants._replace(weights=put(weights, "weights", np.float64)),
             streams._replace(purpose=np.uint32(purpose)),
             put(stop, "stop"),
             out,
@@ -172,7 +174,7 @@ class Launch:
                 put(self.variants.spot, "moves of the spot", state),
                 put(self.variants.shift, "shift", state),
                 put(self.variants.later, "later", state),
-                put(self.variants.weights, "weights", np.float64),
+                None,
             ),
             Streams(
                 put(self.streams, "streams", np.int64),

@@ -1,0 +1,240 @@
+"""How long does a price take to a given error, beside QuantLib's best engine for the contract, and
+beside our own simulation without a control variate?
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import gpuquant as gq
+from benchmarks.common import Row, seconds
+
+SPOT = 100.0
+NEAR, FAR = 1e-5 * SPOT, 1e-4 * SPOT  # of one contract, and of each in a batch
+ROUNDS = 5
+SAMPLES = 1 << 15  # of QuantLib's: its error falls as one over the root, its time grows in step
+LEAST = 1023  # the fewest samples of its engines
+MODEL = gq.models.BlackScholes(spot=SPOT, rate=0.03, volatility=0.2)
+HESTON = {
+    "spot": SPOT, "rate": 0.03, "v0": 0.04, "kappa": 1.5, "long_variance": 0.04,
+    "vol_of_vol": 0.5, "correlation": -0.7,
+}  # fmt: skip
+CONTRACT = {"option_type": "call", "strike": 100.0, "maturity": 1.0}
+ASIAN = gq.payoffs.Asian(**CONTRACT, fixings=52)
+SPOTS = [100.0, 90.0, 110.0, 80.0, 120.0]
+BASKET = gq.payoffs.Basket(**CONTRACT, weights=[0.2] * 5)
+SEVERAL = gq.models.MultiBlackScholes(spots=SPOTS, rate=0.03, volatilities=[0.2], correlation=0.5)
+
+
+@dataclass(frozen=True)
+class Plain(gq.payoffs.Asian):
+    """An Asian without a control variate."""
+
+    @classmethod
+    def controls(cls) -> tuple[Any, ...]:
+        return ()
+
+
+def curves(ql: Any) -> tuple[Any, Any]:
+    """QuantLib's curves: of dividends, and of the rate."""
+    today = ql.Date(2, 1, 2026)
+    ql.Settings.instance().evaluationDate = today
+    count = ql.Actual365Fixed()
+    return tuple(
+        ql.YieldTermStructureHandle(ql.FlatForward(today, rate, count)) for rate in (0.0, 0.03)
+    )
+
+
+def lognormal(ql: Any, spot: float) -> Any:
+    """QuantLib's Black-Scholes process."""
+    today = ql.Date(2, 1, 2026)
+    volatility = ql.BlackConstantVol(today, ql.NullCalendar(), 0.2, ql.Actual365Fixed())
+    return ql.BlackScholesMertonProcess(
+        ql.QuoteHandle(ql.SimpleQuote(spot)),
+        *curves(ql),
+        ql.BlackVolTermStructureHandle(volatility),
+    )
+
+
+def heston(ql: Any) -> Any:
+    """QuantLib's Heston process."""
+    dividends, rate = curves(ql)
+    names = ("v0", "kappa", "long_variance", "vol_of_vol", "correlation")
+    quote = ql.QuoteHandle(ql.SimpleQuote(SPOT))
+    return ql.HestonProcess(rate, dividends, quote, *(HESTON[name] for name in names))
+
+
+def asian(ql: Any, engine: Any) -> Any:
+    """QuantLib's Asian, with 52 dates."""
+    today = ql.Date(2, 1, 2026)
+    dates = [today + round(365 * k / 52) for k in range(1, 53)]
+    option = ql.DiscreteAveragingAsianOption(
+        ql.Average.Arithmetic,
+        0.0,
+        0,
+        dates,
+        ql.PlainVanillaPayoff(ql.Option.Call, 100.0),
+        ql.EuropeanExercise(dates[-1]),
+    )
+    option.setPricingEngine(engine)
+    return option
+
+
+def rivals() -> dict[str, Callable[[], Any]]:
+    """QuantLib's options, each made anew as a caller makes it."""
+    import QuantLib as ql
+
+    def plain_asian() -> Any:
+        return asian(
+            ql,
+            ql.MCDiscreteArithmeticAPEngine(
+                lognormal(ql, SPOT), "pseudorandom", controlVariate=True,
+                requiredSamples=SAMPLES, seed=42,
+            ),
+        )  # fmt: skip
+
+    def heston_asian() -> Any:
+        return asian(
+            ql,
+            ql.MCDiscreteArithmeticAPHestonEngine(
+                heston(ql), "pseudorandom", timeSteps=52, controlVariate=True,
+                requiredSamples=SAMPLES, seed=42,
+            ),
+        )  # fmt: skip
+
+    def basket() -> Any:
+        matrix = ql.Matrix(5, 5, 0.5)
+        for k in range(5):
+            matrix[k][k] = 1.0
+        processes = ql.StochasticProcessArray([lognormal(ql, spot) for spot in SPOTS], matrix)
+        payoff = ql.PlainVanillaPayoff(ql.Option.Call, 100.0)
+        option = ql.BasketOption(
+            ql.AverageBasketPayoff(payoff, ql.Array(5, 0.2)),
+            ql.EuropeanExercise(ql.Date(2, 1, 2027)),
+        )
+        option.setPricingEngine(
+            ql.MCEuropeanBasketEngine(
+                processes, "pseudorandom", timeSteps=1, antitheticVariate=True,
+                requiredSamples=SAMPLES, seed=42,
+            )
+        )  # fmt: skip
+        return option
+
+    return {"Asian": plain_asian, "Heston Asian": heston_asian, "basket": basket}
+
+
+def theirs(make: Callable[[], Any], samples: int, target: float) -> tuple[float, float, float]:
+    """QuantLib's price by so many samples, its error, and the seconds to the target."""
+    taken, price, error = [], 0.0, 0.0
+    for _ in range(ROUNDS):
+        option = make()
+        taken.append(seconds(option.NPV))
+        price, error = option.NPV(), option.errorEstimate()
+    share = max((error / target) ** 2, LEAST / samples)
+    return price, error, statistics.median(taken) * share
+
+
+def ours(payoff: Any, model: Any, target: float, **how: Any) -> tuple[float, float, float]:
+    """Our price, its error, and the seconds to the target."""
+    taken = []
+    for _ in range(ROUNDS + 1):
+        kept: list[Any] = []
+        one = seconds(
+            lambda kept=kept: kept.append(
+                gq.price(payoff, model, target_error=target, progress=False, **how)
+            )
+        )
+        taken.append(one)
+        found = kept[0]
+    price, error = (float(np.max(np.atleast_1d(x))) for x in (found.price, found.std_error))
+    assert error <= 1.2 * target, found.frame
+    return price, error, statistics.median(taken[1:])
+
+
+def plainly(target: float) -> float:
+    """The seconds to the target of our own simulation without a control variate."""
+    plain = Plain(**CONTRACT, fixings=52)
+    gq.price(plain, MODEL, progress=False)
+    found = gq.price(plain, MODEL, paths=1_000_000, progress=False)
+    taken = statistics.median(
+        seconds(lambda: gq.price(plain, MODEL, paths=1_000_000, progress=False))
+        for _ in range(ROUNDS)
+    )
+    return taken * (float(found.std_error) / target) ** 2
+
+
+def agree(name: str, one: tuple[float, ...], other: tuple[float, ...], scheme: float) -> None:
+    """Refuse to time what does not agree; `scheme` is the bias of both schemes."""
+    far = abs(one[0] - other[0])
+    assert far < 4.0 * np.hypot(one[1], other[1]) + scheme, (name, one, other)
+
+
+def run() -> list[Row]:
+    """Verify that all agree, then time."""
+    options = rivals()
+    cases = {
+        "Asian": (ASIAN, MODEL, NEAR, 2e-3),  # QuantLib's dates are whole days
+        "Heston Asian": (ASIAN, gq.models.Heston(**HESTON), NEAR, 2e-2),
+        "basket": (BASKET, SEVERAL, NEAR, 0.0),
+    }
+    rows = []
+    for name, (payoff, model, target, scheme) in cases.items():
+        mine, rival = ours(payoff, model, target), theirs(options[name], SAMPLES, target)
+        agree(name, mine, rival, scheme)
+        rows.append(
+            Row(
+                f"{name} to an error of {target / SPOT:.0e} of spot, against QuantLib's "
+                "Monte Carlo",
+                rival[2] / mine[2],
+                "x",
+                20.0,
+                True,
+                f"{1e3 * mine[2]:.1f} against {1e3 * rival[2]:.1f} ms",
+            )
+        )
+        if name == "Asian":
+            rows += [_own(mine[2]), _batch(rival), _greeks(rival)]
+    return rows
+
+
+def _own(mine: float) -> Row:
+    own = plainly(NEAR)
+    question = "the same, against our own simulation without a control variate"
+    return Row(question, own / mine, "x", None, True, f"{own:.2f} s without")
+
+
+def _batch(rival: tuple[float, float, float]) -> Row:
+    """A hundred Asians; QuantLib takes them one after the other."""
+    many = gq.payoffs.Asian(
+        option_type="call", strike=np.linspace(80.0, 120.0, 100), maturity=1.0, fixings=52
+    )
+    mine = ours(many, MODEL, FAR)[2]
+    whole = rival[2] / (rival[1] / NEAR) ** 2  # seconds of its run
+    alone = whole * max((rival[1] / FAR) ** 2, LEAST / SAMPLES)
+    return Row(
+        f"100 Asians to {FAR / SPOT:.0e} of spot, against QuantLib one by one",
+        100.0 * alone / mine,
+        "x",
+        20.0,
+        True,
+        f"{1e3 * mine:.1f} ms in all; QuantLib {1e3 * alone:.2f} ms each",
+    )
+
+
+def _greeks(rival: tuple[float, float, float]) -> Row:
+    """Price and five Greeks; QuantLib's by the nine prices of central differences."""
+    mine = ours(ASIAN, MODEL, NEAR, greeks=True)[2]
+    return Row(
+        f"an Asian's five Greeks, the price to {NEAR / SPOT:.0e} of spot, against nine prices of "
+        "QuantLib",
+        9.0 * rival[2] / mine,
+        "x",
+        20.0,
+        True,
+        f"{1e3 * mine:.1f} against {9e3 * rival[2]:.0f} ms",
+    )
