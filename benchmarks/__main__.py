@@ -33,6 +33,7 @@ CPU = (
     "batches",
     "sizes",
     "europeans",
+    "time_to_error",
     "implied",
     "fourier",
     "pairs",
