@@ -25,6 +25,7 @@ from gpuquant.models.base import Model
 from gpuquant.pricing import closed_form, fourier
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
+from gpuquant.pricing.implied_volatility import implied_by
 from gpuquant.pricing.isolate import isolate
 from gpuquant.pricing.monte_carlo import simulate
 from gpuquant.pricing.request import DEFAULT_PATHS, Asked, Task, checked
@@ -77,7 +78,8 @@ def price(
     greeks : bool, str or sequence of str
         Greeks with their standard errors. True: delta, gamma, vega, rho and theta. By name also
         theta_per_day, dividend_rho, vanna and volga; delta2, vega2 and gamma12 of the assets of a
-        basket; d_kappa, the derivative to any column of model or payoff.
+        basket; d_kappa, the derivative to any column of model or payoff; and implied_vol of
+        vanilla options.
     target_error : float or shape (n,), optional
         Largest standard error of the price, in price units. A pilot simulation with its own draws
         sets the number of paths of each row.
@@ -170,6 +172,15 @@ def _price_some(
 
 
 def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:
+    """Price rows, and tell their implied volatilities where they are asked for."""
+    _price_rows(batch, task, table, tick)
+    if task.implied_vol and batch.payoff.vanilla:
+        value, error = table.values[batch.rows, 0], table.errors[batch.rows, 0]
+        middle, high, low = (implied_by(batch, value + k * error) for k in (0.0, 1.0, -1.0))
+        table.implied[batch.rows] = np.stack([middle, 0.5 * (high - low)], axis=1)
+
+
+def _price_rows(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:
     """Price rows by a formula where the engine allows one, closed forms before Fourier. Simulate
     the other rows.
     """

@@ -53,6 +53,7 @@ GREEKS = {
     "volga": Greek(("volatility", "volatility"), 1e-4),
 }
 NAMES = ("delta", "gamma", "vega", "rho", "theta")  # of greeks=True
+IMPLIED = "implied_vol"  # no derivative, but asked for beside them
 PATTERNS = "delta2, vega2 (of an asset), gamma12 (of two), d_kappa (of a column)"
 
 
@@ -65,11 +66,11 @@ def greek(name: str) -> Greek:
         return (
             Greek((f"spot {asset}",)) if kind == "delta" else Greek((f"volatility {asset}",), 0.01)
         )
-    if found := re.fullmatch(r"gamma([1-9])([1-9])", name):
-        return Greek((f"spot {found[1]}", f"spot {found[2]}"))
+    if found := re.fullmatch(r"gamma([1-9])([1-9])?", name):
+        return Greek((f"spot {found[1]}", f"spot {found[2] or found[1]}"))
     if found := re.fullmatch(r"d_(\w+)", name):
         return Greek((f"column {found[1]}",))
-    raise InputError(f"{unknown('Greek', name, GREEKS)}; or {PATTERNS}")
+    raise InputError(f"{unknown('Greek', name, (*GREEKS, IMPLIED))}; or {PATTERNS}")
 
 
 def names_of(asked: Any) -> tuple[str, ...]:
@@ -82,7 +83,8 @@ def names_of(asked: Any) -> tuple[str, ...]:
         raise InputError(f"greeks = {asked!r}: must be True, False, or names of Greeks")
     names = tuple(dict.fromkeys(asked))
     for name in names:
-        greek(name)
+        if name != IMPLIED:
+            greek(name)
     return names
 
 

@@ -11,6 +11,7 @@ from gpuquant.data.columns import as_column, decode
 from gpuquant.data.domains import call_or_put, nonnegative, positive, real
 from gpuquant.device import Device, gpu_of, on_host, resolve_device
 from gpuquant.errors import InputError, unknown
+from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.inversion import DENSITY, bachelier, black, deviations
 
 FORMULAS = {"black": black, "bachelier": bachelier}
@@ -133,6 +134,27 @@ def implied_volatility(
             word = np.atleast_1d(np.asarray(option_type, dtype=object))[row]
             why[row] = f"option_type = {word!r}: {rules['option_type']}"
     return told, why[0] if scalar else why
+
+
+def implied_by(batch: Batch, prices: np.ndarray) -> np.ndarray:
+    """Black's volatilities of the prices of vanilla rows, shape (n,); NaN where there is none."""
+    model, payoff = batch.model, batch.payoff
+    try:
+        forward = model.forward(model, payoff.maturity, np)
+        discount = model.discount_factor(model, payoff.maturity, np)
+    except AttributeError:  # a model of several assets, or of none
+        return np.full(len(prices), np.nan)
+    fine = np.isfinite(prices) & (prices > 0.0)
+    found = implied_volatility(
+        price=np.where(fine, prices, 0.0) / discount,
+        option_type=np.broadcast_to(payoff.option_type, len(prices)),  # type: ignore[attr-defined]
+        spot=np.broadcast_to(forward, len(prices)),
+        strike=np.broadcast_to(payoff.strike, len(prices)),  # type: ignore[attr-defined]
+        maturity=np.broadcast_to(payoff.maturity, len(prices)),
+        rate=0.0,
+        device="cpu",
+    )
+    return np.asarray(found)
 
 
 def _columns(given: dict[str, tuple[Any, Any]]) -> tuple[dict[str, Any], bool]:

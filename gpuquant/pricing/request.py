@@ -30,6 +30,7 @@ class Task:
     greeks: tuple[str, ...]
     target_error: np.ndarray | None
     common_random_numbers: bool
+    implied_vol: bool = False
 
     @property
     def outputs(self) -> int:
@@ -62,6 +63,7 @@ def checked(asked: Asked, target: Any, n: int) -> Task:
         if not isinstance(value, int | np.integer) or value < 1:
             raise InputError(f"{name} = {value!r}: must be a whole number >= 1")
     rng.check(int(paths), 0, 0)
+    asked_for = greeks.names_of(names)
     target_error = None
     if target is not None:
         try:
@@ -86,7 +88,8 @@ def checked(asked: Asked, target: Any, n: int) -> Task:
         engine,
         int(paths),
         steps,
-        greeks.names_of(names),
+        tuple(name for name in asked_for if name != greeks.IMPLIED),
         target_error,
         bool(common),
+        greeks.IMPLIED in asked_for,
     )

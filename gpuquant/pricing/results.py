@@ -14,7 +14,7 @@ import numpy as np
 
 from gpuquant.data.arrow import Words, objects, table, write_table
 from gpuquant.errors import DataError
-from gpuquant.pricing.greeks import GREEKS
+from gpuquant.pricing.greeks import GREEKS, IMPLIED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,8 @@ RESULT_COLUMNS = (
     "paths",
     *GREEKS,
     *(f"{name}_std_error" for name in GREEKS),
+    IMPLIED,
+    f"{IMPLIED}_std_error",
 )
 
 

@@ -19,6 +19,7 @@ class Table:
 
     def __init__(self, n: int, task: Task) -> None:
         self.greeks = task.greeks
+        self.implied = np.full((n if task.implied_vol else 0, 2), np.nan)
         self.values = np.full((n, task.outputs), np.nan)
         self.errors = np.full((n, task.outputs), np.nan)
         self.engine = np.zeros(n, np.int8)
@@ -98,6 +99,8 @@ class Table:
             factor = greek(name).desk if units == "desk" else 1.0
             out[name] = self.values[:, o] * factor
             out[f"{name}_std_error"] = self.errors[:, o] * factor
+        if len(self.implied):
+            out["implied_vol"], out["implied_vol_std_error"] = self.implied.T
         return {
             **out,
             "paths": self.paths,

@@ -124,7 +124,7 @@ def test_what_a_row_has_not_is_no_number(payoff, model, name):
         assert found["status"] == "warning" and f"{name} undefined" in found["message"]
 
 
-@pytest.mark.parametrize("wrong", ["detla", ["delta", "gama"], 3, ["delta", 3], "gamma1"])
+@pytest.mark.parametrize("wrong", ["detla", ["delta", "gama"], 3, ["delta", 3], "gamma0"])
 def test_a_name_that_is_none(wrong):
     with pytest.raises(gq.errors.InputError, match=r"must be|unknown Greek"):
         gq.price(CALL, FLAT, greeks=wrong)
@@ -155,3 +155,23 @@ def test_a_book_gives_them_by_position():
     right = textbook()
     assert found["delta"].tolist() == pytest.approx([10.0 * right["delta"], 5.0])
     assert found["vanna"].tolist() == pytest.approx([10.0 * right["vanna"], 0.0])
+
+
+def test_the_implied_volatility_beside_the_price():
+    calls = CALL.replace(strike=[80.0, 100.0, 130.0])
+    found = gq.price(calls, FLAT, greeks=["implied_vol", "delta"]).frame
+    np.testing.assert_allclose(found["implied_vol"], 0.25, rtol=1e-10)
+    assert (found["implied_vol_std_error"] == 0.0).all() and found["delta"].notna().all()
+    smile = gq.price(calls, HESTON, greeks="implied_vol").frame
+    simulated = gq.price(
+        calls, HESTON, greeks="implied_vol", engine="monte_carlo", steps=200, seed=2
+    ).frame
+    z = (simulated["implied_vol"] - smile["implied_vol"]) / simulated["implied_vol_std_error"]
+    assert (z.abs() < 4.0).all() and smile["implied_vol"].is_monotonic_decreasing
+
+
+def test_what_is_no_vanilla_has_no_implied_volatility():
+    asian = payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=12)
+    for payoff, model in ((asian, FLAT), (BASKET, TWO)):
+        found = gq.price(payoff, model, greeks="implied_vol", paths=2000).frame
+        assert np.isnan(found["implied_vol"][0]) and found["price"][0] > 0.0

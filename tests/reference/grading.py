@@ -53,7 +53,8 @@ def verdict(case, row):
         return f"standard error {error:.2g} is above {CEILING[0]} of the price and {CEILING[1]}"
     if case["reference_kind"] == "approximation":
         return "the case holds an approximation's value, which grades no price"
-    off = row[name] - case["expected"]
+    scale = row["spot"] / row["price"] if case["measure"] == "elasticity" else 1.0
+    off = scale * row[name] - case["expected"]
     if not abs(off) <= max(3.0 * error, case["tolerance"]):
         return (
             f"{row['engine']} gives {row[name]:.10g}, the case {case['expected']:.10g} +- "
@@ -67,7 +68,7 @@ def grade(cases):
     frame = pd.DataFrame([to_row(case) for case in cases])
     out = Grade(cases=len(cases))
     try:
-        wanted = any(column(case) not in ("price", None) for case in cases)
+        wanted = sorted({column(case) for case in cases} - {"price", None})
         goal = [0.4 * max(CEILING[0] * abs(case["expected"]), CEILING[1]) for case in cases]
         priced = gq.price(frame, target_error=goal, greeks=wanted).frame
     except (

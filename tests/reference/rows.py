@@ -16,6 +16,13 @@ MEASURES = {
     "vega": "vega",
     "rho": "rho",
     "theta": "theta",
+    "dividendRho": "dividend_rho",
+    "elasticity": "delta",  # times spot over price
+    "delta1": "delta1",
+    "delta2": "delta2",
+    "gamma1": "gamma1",
+    "gamma2": "gamma2",
+    "implied_vol": "implied_vol",
 }
 MODELS = {
     "black_scholes": ("black_scholes", {"sigma": "volatility"}),

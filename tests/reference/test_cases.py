@@ -12,13 +12,11 @@ from tests.reference.grading import families, grade
 from tests.reference.rows import CASES, to_row
 
 LATER = {  # families that hold what is not built yet
-    "european_greeks": "elasticity and dividend rho",
     "american_lsm_table": "early exercise",
     "american_vanilla": "early exercise",
     "american_max_call": "early exercise",
-    "margrabe_exchange": "early exercise, and Greeks by asset",
-    "heston_implied_vol": "implied volatility as a result",
-    "implied_vol": "implied volatility as a result",
+    "margrabe_exchange": "early exercise",
+    "implied_vol": "a price that is given, not a model",
     "sabr_european": "volatilities of an expansion, which is not the model's price",
     "hull_white": "forward rates of futures",
     "credit_basket": "credit",
@@ -76,9 +74,7 @@ def test_a_wrong_price_fails():
 
 
 PRICED = (
-    "european_greeks",
     "margrabe_exchange",
-    "heston_implied_vol",
     "sabr_european",
     "hull_white",
 )  # of these it is other results that are not there
@@ -99,3 +95,14 @@ def test_what_is_not_built_is_a_status_and_never_a_wrong_price(family):
     assert priced["status"].iloc[-1] == "ok"
     for _, row in priced.iloc[:-1].iterrows():
         assert row["status"] == "failed" and row["message"] and np.isnan(row["price"]), row
+
+
+def test_volatilities_of_prices_that_are_given():
+    """The family that hands over a price, not a model: by `implied_volatility` itself."""
+    for case in families()["implied_vol"]:
+        given = case["payoff_params"]
+        found = gq.implied_volatility(
+            price=given["undiscounted_price"], option_type=given["type"], spot=given["forward"],
+            strike=case["K"], maturity=case["T"], rate=0.0,
+        )  # fmt: skip
+        assert abs(found - case["expected"]) <= case["tolerance"], (case, found)
