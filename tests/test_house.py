@@ -323,6 +323,8 @@ def test_every_public_function_has_a_docstring():
         "observe",
         "observe_bridge",
         "controls",
+        "characteristic_of_sum",
+        "log_mean",
         "jumps",
         "finish",
         "closed",

@@ -178,9 +178,8 @@ class Model(Member):
       move the root of the first variance, and all variances in proportion;
     - `by_asset`: list columns with a number for each asset, and the market's name of that number;
     - `step_in_double`: whether a step needs elementary functions in the state's precision;
-    - `sample_lengths`: lengths of lists that fit together;
-    - `stationary_increments`: whether the moves of the log price over equal times are independent
-      and have one law.
+    - `stationary_increments`: log prices move independently, by one law for equal times;
+    - `sample_lengths`: lengths of lists that fit together.
     """
 
     abstract: ClassVar[bool] = True
@@ -260,8 +259,8 @@ class Model(Member):
     def characteristic_of_sum(
         cls, m: Any, z: Any, dates: Any, weights: Any, xp: Any, special: Any
     ) -> Any | None:
-        """E[exp(i z sum_k weights_k log(S_k / F_k))] of the prices at `dates`, for complex z; the
-        last axis of `dates` and `weights` counts the dates. None where it is not known.
+        """E[exp(i z sum_k weights_k log(S_k / F_k))] of prices at `dates`, for complex z; the last
+        axis counts the dates. None where it is not known.
         """
         if not cls.stationary_increments:
             return None
@@ -280,9 +279,7 @@ class Model(Member):
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any | None:
-        """Mean of the quadratic variation of the log price over `t` years, shape (n,); None
-        where it is not known.
-        """
+        """Mean quadratic variation of the log price over `t` years, shape (n,); None if unknown."""
         return None
 
     @staticmethod

@@ -158,8 +158,10 @@ class Asian(Payoff):
         return constant, dates, xp.where(there, 1.0 / every[:, None], 0.0)
 
     @classmethod
-    def controls(cls) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
-        return ((Asian, {"average": 1.0}), *super().controls())
+    def controls(cls, fixed: dict[str, float]) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
+        # the formula of a continuous mean is that of the integral, not of its trapezoidal rule
+        discrete = fixed["averaging"] == 0.0
+        return (*(((Asian, {"average": 1.0}),) if discrete else ()), *super().controls(fixed))
 
     def with_derived_columns(self) -> Self:
         listed = np.isfinite(self.fixing_times).any(axis=1)

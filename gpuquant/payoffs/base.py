@@ -157,9 +157,9 @@ class Payoff(Member):
         return None
 
     @classmethod
-    def controls(cls) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
-        """The payoffs that may serve as the control variate of this one, the nearest first: each
-        with the choices in which it differs.
+    def controls(cls, fixed: dict[str, float]) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
+        """The payoffs that may serve as the control variate of this one with these fixed choices,
+        the nearest first: each with the choices in which it differs.
 
         A control reads the columns of this payoff, sees the same dates, and has a formula under
         some models. By default the vanilla option of the same strike, where there is one.

@@ -78,7 +78,7 @@ class Basket(Payoff):
         return xp.where((one != 0.0) & (two != 0.0) & (first.variance > 0.0), price, xp.nan)
 
     @classmethod
-    def controls(cls) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
+    def controls(cls, fixed: dict[str, float]) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
         return ((_GeometricBasket, {}),)
 
     @staticmethod

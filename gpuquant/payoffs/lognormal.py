@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from gpuquant.math.duals import plain
+
+MIDDLE = 0.0137  # standard deviations
 FAR = 9.0  # standard deviations beyond which a normal has no weight in float64
 
 
@@ -112,9 +115,11 @@ def expected(
     def place(price: Any) -> Any:
         return xp.clip((xp.log(price) - centre) / deviation, -FAR, FAR)
 
+    # 81 points are too few for a whole normal: it is split near its middle, where no other split
+    # lies by symmetry
     inside = sorted_by_row(
-        [*(place(s) for s in splits), xp.zeros_like(deviation)], xp
-    )  # 81 points are too few for a whole normal
+        [*(place(s) for s in splits), xp.full_like(plain(deviation), MIDDLE)], xp
+    )
     ends = [place(low), *[xp.clip(s, place(low), place(high)) for s in inside], place(high)]
     total = 0.0
     for left, right in itertools.pairwise(ends):
@@ -143,13 +148,26 @@ def crossing(f: Callable[[Any], Any], low: Any, high: Any, xp: Any) -> Any:
     """Where a monotone function of the price changes sign between `low` and `high`, by bisection
     in its logarithm; shape of the bounds.
     """
-    left, right = xp.log(low), xp.log(high)
-    rising = f(high) > f(low)
+    left, right = xp.log(plain(low)), xp.log(plain(high))
+    rising = f(plain(high)) > f(plain(low))
     for _ in range(60):
         middle = 0.5 * (left + right)
         beyond = (f(xp.exp(middle)) > 0.0) == rising
         left, right = xp.where(beyond, left, middle), xp.where(beyond, middle, right)
-    return xp.exp(0.5 * (left + right))
+    root = xp.exp(0.5 * (left + right))
+    return polished(f, root, 1e-5 * root, xp)
+
+
+def polished(f: Callable[[Any], Any], root: Any, step: Any, xp: Any) -> Any:
+    """A root of f with its derivatives. Two Newton steps change an exact root by rounding alone,
+    and give dual numbers the derivatives of an implicit function. The slope of f is a difference
+    over `step`.
+    """
+    slope = plain(f(root + step) - f(root - step)) / (2.0 * step)
+    slope = xp.where(slope == 0.0, xp.inf, slope)
+    for _ in range(2):
+        root = root - f(root) / slope
+    return root
 
 
 def average(

@@ -37,6 +37,10 @@ class PowerOption(Payoff):
     strike: Column = positive(sample=10_000.0)
     power: Column = real(default=2.0, sample=2.0)
 
+    @classmethod
+    def controls(cls, fixed: dict[str, float]) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
+        return ()  # the strike is no price
+
     @staticmethod
     def finish(p, i, acc, log_spots):
         return max(p.option_type[i] * (math.exp(p.power[i] * log_spots[0]) - p.strike[i]), 0.0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, choice, list_of, positive, real
+from gpuquant.payoffs import lognormal
 from gpuquant.payoffs.base import Payoff
 
 
@@ -67,12 +68,16 @@ class Swaption(Payoff):
         flows = xp.concatenate([flows[:, :-1], flows[:, -1:] + 1.0], axis=1) * law.forwards
         # The bond prices are forward x exp(-s^2 / 2 - s z). The flows are worth 1 at exactly one z.
         low, high = xp.full(len(flows), -60.0), xp.full(len(flows), 60.0)
+
+        def surplus(z: Any) -> Any:
+            factors = xp.exp(-0.5 * deviations**2 - deviations * z[:, None])
+            return (flows * factors).sum(axis=1) - 1.0
+
         for _ in range(100):
             z = 0.5 * (low + high)
-            more = (flows * xp.exp(-0.5 * deviations**2 - deviations * z[:, None])).sum(
-                axis=1
-            ) > 1.0
+            more = surplus(z) > 0.0
             low, high = xp.where(more, z, low), xp.where(more, high, z)
+        z = lognormal.polished(surplus, z, 1e-5, xp)
         side = -p.swap
         bonds = (flows * special.ndtr(side[:, None] * (z[:, None] + deviations))).sum(axis=1)
         price = p.notional * law.discount * side * (bonds - special.ndtr(side * z))

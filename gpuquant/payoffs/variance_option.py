@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuquant.data.domains import Column, call_or_put, positive
-from gpuquant.payoffs.base import Realised
+from gpuquant.payoffs.base import Payoff, Realised
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class VarianceOption(Realised):
     option_type: Column = call_or_put()
     strike: Column = positive(sample=0.04)
     notional: Column = positive(default=1.0)
+
+    @classmethod
+    def controls(cls, fixed: dict[str, float]) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
+        return ()  # the strike is no price
 
     @staticmethod
     def finish(p, i, acc, log_spots):

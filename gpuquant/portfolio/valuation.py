@@ -20,7 +20,7 @@ from gpuquant.portfolio.risk import Risk
 from gpuquant.portfolio.scenarios import SHOCKED, Scenarios
 from gpuquant.pricing.contracts import Contracts
 from gpuquant.pricing.engine import price
-from gpuquant.pricing.greeks import names_of
+from gpuquant.pricing.greeks import IMPLIED, names_of
 from gpuquant.pricing.results import Priced
 from gpuquant.pricing.schema import models
 from gpuquant.progress import bar
@@ -138,7 +138,7 @@ def value(
     market = market_of(market)
     if not book.positions:
         raise InputError("the portfolio is empty: it needs at least one position")
-    wanted = names_of(greeks)
+    wanted = tuple(name for name in names_of(greeks) if name != IMPLIED)
     names: list[str] = []
     currencies: list[str | None] = []
     parts: list[dict[str, Any]] = []

@@ -93,6 +93,14 @@ class Batch:
             n,
         )
 
+    def amounts(self) -> np.ndarray:
+        """The order of magnitude of each row's payment: its cash, its notional, or its spot."""
+        columns = vars(self.together())
+        names = ("cash", "notional", "spots", "spot")
+        value = next((columns[name] for name in names if name in columns), np.ones(1))
+        most = np.nanmax(value, axis=1) if value.ndim == 2 else value
+        return np.broadcast_to(most, len(self.rows))
+
     def log_variance(self) -> np.ndarray | None:
         """Variance of the log price at maturity of each row, shape (n,); of several assets the
         largest variance. None where the model does not state the variance.

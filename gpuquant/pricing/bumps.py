@@ -38,6 +38,7 @@ FORMULA = Bumps(5e-4, 5e-4, 5e-5, 1e-4)
 SHARE = 0.1  # of the deviation of the log price: a wider bump of the spot spans a bend of the value
 NEAREST = 0.5  # of the distance to a level where the value has a kink
 AT_LEVEL = 2e-4  # of the spot: a nearer level counts as one at this distance
+STILL = 1e-3  # of the spot: the bump of a row without variance
 
 
 def simulated(batch: Batch) -> Bumps:
@@ -47,10 +48,16 @@ def simulated(batch: Batch) -> Bumps:
     bump = np.full(len(batch.rows), SIMULATED.spot)
     variance = batch.log_variance()
     if variance is not None:
-        spread = SHARE * np.sqrt(variance)
-        bump = np.where(spread > 0.0, np.minimum(bump, spread), bump)
+        bump = np.where(variance > 0.0, np.minimum(bump, SHARE * np.sqrt(variance)), STILL)
     bump = np.minimum(bump, NEAREST * np.maximum(distance_to_level(batch), AT_LEVEL))
     return replace(SIMULATED, spot=bump)
+
+
+def without_gamma(batch: Batch) -> np.ndarray:
+    """Where a second difference tells of a kink: at a level, and without variance, shape (n,)."""
+    variance = batch.log_variance()
+    at_level = distance_to_level(batch) < AT_LEVEL
+    return at_level if variance is None else at_level | (variance == 0.0)
 
 
 def distance_to_level(batch: Batch) -> np.ndarray:

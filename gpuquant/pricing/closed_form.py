@@ -6,24 +6,21 @@ The payoffs hold the formulas, the models state the lognormal law, and this modu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from gpuquant.math.dual_functions import Functions, Special
+from gpuquant.math.duals import Dual, plain
 from gpuquant.models.base import Lognormals, Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.bumps import FORMULA, Bumps, first_dates
-from gpuquant.pricing.greeks import plan, units
-from gpuquant.pricing.kernels.records import Variants
+from gpuquant.pricing.bumps import Bumps, first_dates
+from gpuquant.pricing.differences import extrapolated
+from gpuquant.pricing.greeks import greek, moves, units
 
-Formula = Callable[[type[Model], type[Payoff], dict[str, Any], Any], Any]
-
-
-KINK = 0.1  # of a gamma: from a smooth price two bumps tell the same to less
-JUMP = 0.02  # of delta, within a bump: a smooth delta moves by less
-ROUNDING = 1e-13  # of a price and its spot
+UNIT = Bumps(1.0, 1.0, 1.0, 1.0)  # derivatives are per unit of each bump
+BESIDE = 1e-6  # of the spot: how far from a kink its two sides are looked at
 PART = 8192  # rows at once: their temporaries stay in the cache
 
 
@@ -40,7 +37,8 @@ def values(
             model,
             payoff,
             {name: value if len(value) == 1 else value[which] for name, value in columns.items()},
-            device,
+            device.xp,
+            device.special,
         )
         result.append(some is not None)
         out[which] = np.nan if some is None else some
@@ -50,15 +48,14 @@ def values(
 
 
 def _values(
-    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], device: Any
+    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], xp: Any, special: Any
 ) -> Any | None:
-    """The prices of some rows."""
-    xp = device.xp
+    """The prices of some rows; `columns`, `xp` and `special` may be those of dual numbers."""
     row = SimpleNamespace(**{"passed": 0.0, **columns})  # on the device
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # masked by where
         price = None
         if payoff.of_variance is not Payoff.of_variance:
-            mean = model.mean_variance(row, row.maturity, xp, device.special)
+            mean = model.mean_variance(row, row.maturity, xp, special)
             price = (
                 None
                 if mean is None
@@ -67,119 +64,105 @@ def _values(
         law = model.lognormal(row, row.maturity, xp)
         if law is None or price is not None or (payoff.assets != 1) != isinstance(law, Lognormals):
             return price
-        return payoff.closed(row, law, xp, device.special)
+        return payoff.closed(row, law, xp, special)
 
 
 def price(
-    model: Model,
-    payoff: Payoff,
-    device: Any,
-    *,
-    greeks: tuple[str, ...] = (),
-    values: Formula = values,
+    model: Model, payoff: Payoff, device: Any, greeks: tuple[str, ...] = ()
 ) -> np.ndarray | None:
-    """Price, and Greeks by extrapolated central differences of `values`, shape (n, outputs);
-    None when the pair has no formula.
+    """Price, and exact Greeks by dual numbers, shape (n, outputs); None when the pair has no
+    formula.
     """
     columns = {**model.columns(), **payoff.columns()}
     n = max(len(value) for value in columns.values())
     on = {name: device.put(value, name) for name, value in columns.items()}
-    base = values(type(model), type(payoff), on, device)
-    if base is None:
-        return None
-    base = device.xp.broadcast_to(base, (n,))
     if not greeks:
-        return device.get(base, "price")[:, None]
-    # a gamma is judged beside its delta
-    names = tuple(dict.fromkeys([*greeks, *(["delta"] if "gamma" in greeks else [])]))
+        base = values(type(model), type(payoff), on, device)
+        return None if base is None else device.get(base, "price")[:, None]
     first = first_dates(model, payoff)
-    near = differences(model, payoff, on, device, values, FORMULA, first, names)
-    far = differences(model, payoff, on, device, values, FORMULA.twice(), first, names)
-    assert near is not None and far is not None  # there is a price
-    # Richardson (1911): what is left is of the fourth order in the bump
-    result = near.copy()
-    result[:, 1:] = (4.0 * near[:, 1:] - far[:, 1:]) / 3.0
-    if "gamma" in greeks:
-        delta, gamma = (1 + names.index(name) for name in ("delta", "gamma"))
-        bump = units(model, payoff, FORMULA, first, ("delta",))[1]
-        kink = _kink(near[:, [0, delta, gamma]], far[:, [0, delta, gamma]], bump)
-        result[kink, gamma] = np.nan
-    return result[:, : 1 + len(greeks)]
+    out, found = device.xp.empty((n, 1 + len(greeks))), []
+    near = device.put(first, "first dates")
 
+    def part(which: slice) -> None:
+        some = {name: value if len(value) == 1 else value[which] for name, value in on.items()}
+        own = near if len(near) == 1 else near[which]
+        made = _derived(type(model), type(payoff), some, own, greeks, device)
+        found.append(made is not None)
+        for o, column in enumerate(made or ()):
+            out[which, o] = column
 
-def _kink(near: np.ndarray, far: np.ndarray, bump: Any) -> np.ndarray:
-    """Where two bumps of the spot tell of two gammas, beyond rounding and beyond what a smooth
-    delta does: between them delta has a jump, or the price. `near` and `far` are price, delta and
-    gamma by the two bumps.
-    """
-    one, other = near[:, 2], far[:, 2]
-    delta = np.maximum(np.abs(near[:, 1]), np.abs(far[:, 1]))
-    with np.errstate(all="ignore"):
-        noise = ROUNDING * (np.abs(near[:, 0]) + bump / FORMULA.spot) / bump**2
-        jump = JUMP * delta / bump
-        far_apart = np.abs(one - other) > KINK * np.maximum(np.abs(one), np.abs(other))
-        return np.asarray(far_apart & (np.abs(one - other) > noise + jump))
-
-
-def differences(
-    model: Model,
-    payoff: Payoff,
-    on: dict[str, Any],
-    device: Any,
-    values: Formula,
-    bumps: Bumps,
-    first: np.ndarray,
-    greeks: tuple[str, ...],
-) -> np.ndarray | None:
-    """The price and its central differences, shape (n, outputs), from the columns `on` the device;
-    None when the pair has no formula. `first` are the years to the first date of each row.
-    """
-    n = max(model.rows, payoff.rows)
-    names = [name for name, value in on.items() for _ in range(value[:1].size)]
-    variants = plan(tuple(names), type(model), type(payoff), bumps, greeks)
-    near, bump = device.put(first, "first dates"), device.put(bumps.spot, "bumps")
-    weights = variants.weights
-    total = device.xp.zeros((n, len(weights)))
-    for v in range(len(variants.scale)):
-        moved = dict(on)
-        for name in {names[f] for f in np.flatnonzero(_bumped(variants, v)).tolist()}:
-            own = [f for f, other in enumerate(names) if other == name]
-            moved[name] = _moved(on[name], variants, v, own, bump, near, device)
-        passed = variants.later[v][variants.later[v] != 0.0]
-        if passed.size:
-            moved["passed"] = -passed[0] * near
-        worth = values(type(model), type(payoff), moved, device)
-        if worth is None:
-            return None
-        for o in np.flatnonzero(weights[:, v]).tolist():
-            total[:, o] += weights[o, v] * worth
-    out = np.array(device.get(total, "price"))
-    for o, unit in enumerate(units(model, payoff, bumps, first, greeks)):
+    try:
+        device.each(part, n, PART)
+    except (TypeError, AttributeError):  # a caller's formula may use functions of its own
+        return extrapolated(model, payoff, device, greeks, values)
+    if not any(found):
+        return None
+    result = np.array(device.get(out, "price"))
+    for o, unit in enumerate(units(model, payoff, UNIT, first, greeks)):
         with np.errstate(divide="ignore", invalid="ignore"):
-            out[:, o] /= unit
+            result[:, o] /= unit
+    if "gamma" in greeks:
+        result[_at_kink(model, payoff, device, n), 1 + greeks.index("gamma")] = np.nan
+    return result
+
+
+def _derived(
+    model: type[Model],
+    payoff: type[Payoff],
+    columns: dict[str, Any],
+    first: Any,
+    greeks: tuple[str, ...],
+    device: Any,
+) -> list[Any] | None:
+    """The prices of some rows and their Greeks per unit bump; None when the pair has no formula."""
+    along = [greek(name).along for name in greeks]
+    pairs = tuple(dict.fromkeys(one for one in along if len(one) == 2))
+    slopes: dict[str, dict[tuple[str, ...], Any]] = {}
+    for direction in dict.fromkeys(one for both in along for one in both):
+        for kind, column, size in moves(direction, model, payoff, UNIT):
+            name, _, asset = column.partition(" ")
+            seed = _seed(columns[name], kind, size, int(asset or 0), first, device.xp)
+            slopes.setdefault(name, {})[(direction,)] = seed
+            if kind == "variance" and (direction, direction) in pairs:
+                slopes[name][direction, direction] = 0.5 * size * seed
+            if kind == "later":
+                slopes.setdefault("passed", {})[(direction,)] = -size * first
+    given = {"passed": device.xp.zeros_like(first), **columns}
+    duals = {
+        name: Dual(value, slopes[name], pairs) if name in slopes else value
+        for name, value in given.items()
+    }
+    functions = Functions(device.xp)
+    found = _values(model, payoff, duals, functions, Special(device.special, device.xp))
+    if found is None:
+        return None
+    own = found.slopes if isinstance(found, Dual) else {}
+    return [plain(found), *(own.get(one, 0.0) for one in along)]
+
+
+def _seed(value: Any, kind: str, size: float, asset: int, first: Any, xp: Any) -> Any:
+    """How a column moves along a direction; of a list all numbers, or that of one asset."""
+    if kind == "later":  # what is today stays today
+        return xp.where(value > 0.0, size * (first if value.ndim == 1 else first[:, None]), 0.0)
+    seed = xp.full_like(value, size) if kind == "shift" else size * value
+    if not asset:
+        return seed
+    return xp.where(xp.arange(value.shape[1]) == asset - 1, seed, 0.0)
+
+
+def _at_kink(model: Model, payoff: Payoff, device: Any, n: int) -> np.ndarray:
+    """Where a price that does not move stands at a kink of its payoff, shape (n,)."""
+    still = ~np.broadcast_to(model.volatile, n)
+    if not still.any() or not hasattr(model, "spot"):
+        return np.zeros(n, bool)
+    rows = np.flatnonzero(still)
+    one, other = model.take(rows), payoff.take(rows)
+    deltas = []
+    for factor in (1.0 - BESIDE, 1.0 + BESIDE):
+        moved = type(one).from_columns({**one.columns(), "spot": factor * one.columns()["spot"]})
+        found = price(moved, other, device, ("delta",))
+        assert found is not None
+        deltas.append(np.broadcast_to(found[:, 1], len(rows)))
+    out = np.zeros(n, bool)
+    out[rows] = np.abs(deltas[1] - deltas[0]) > 10.0 * BESIDE
     return out
-
-
-def _bumped(variants: Variants, v: int) -> np.ndarray:
-    """Which numbers of a row variant `v` moves."""
-    return np.asarray(
-        (variants.scale[v] != 1.0)
-        | (variants.spot[v] != 0.0)
-        | (variants.shift[v] != 0.0)
-        | (variants.later[v] != 0.0)
-    )
-
-
-def _moved(
-    value: Any, variants: Variants, v: int, own: list[int], bump: Any, near: Any, device: Any
-) -> Any:
-    """A column as variant `v` moves it; `own` are the places of its numbers in a row."""
-    moves = [one[v, own] for one in (variants.scale, variants.spot, variants.shift, variants.later)]
-    scale, spot, shift, later = (
-        float(one[0]) if (one == one[0]).all() else device.put(one, "bumps") for one in moves
-    )
-    if value.ndim == 2:
-        bump, near = (one if one.ndim == 0 else one[:, None] for one in (bump, near))
-    if variants.later[v, own].any():  # what is today stays today
-        return device.xp.where(value > 0.0, value + later * near, value)
-    return value * (scale + spot * bump) + shift

@@ -20,9 +20,11 @@ from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import closed_form, fourier
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.bumps import simulated
+from gpuquant.pricing.differences import differences
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.time_grid import Grid
 
+FEW = 0.25  # skewness of a pilot's mean: sixteen paths pay where all that pay pay the same
 FORMULAS = (closed_form.values, fourier.values_on_arrays)
 
 
@@ -39,7 +41,7 @@ class Control:
     betas : float64 array, shape (n, outputs)
         How much of it is subtracted from the price and from each Greek.
     reduction : float64 array, shape (n,)
-        The variance of the price without it over the variance with it.
+        The variance of the price without it over the variance with it, in the pilot.
     """
 
     payoff: Payoff
@@ -76,12 +78,14 @@ class Control:
         )
 
     def fitted(
-        self, alone: np.ndarray, less: np.ndarray, more: np.ndarray
-    ) -> tuple[Control, np.ndarray]:
-        """The same with the best betas, from standard errors of Y, of Y - Z and of Y + Z over the
-        same paths, and the errors that those paths have with these betas; each of shape (n,
-        outputs).
+        self, errors: np.ndarray, skewness: np.ndarray
+    ) -> tuple[Control, np.ndarray, np.ndarray]:
+        """The same with the best betas, from a pilot's standard errors and skewness of Y, of Y - Z
+        and of Y + Z, each of shape (3, n, outputs). Then the errors that the pilot has with these
+        betas, shape (n, outputs), and which rows the control serves, shape (n,): a pilot with few
+        paths that pay tells no beta.
         """
+        alone, less, more = errors
         with np.errstate(all="ignore"):
             spread = 0.5 * (more**2 + less**2) - alone**2
             together = 0.25 * (more**2 - less**2)
@@ -91,7 +95,9 @@ class Control:
             left = np.where(useful, np.maximum(1.0 - share, 1e-12), 1.0)
         expected = np.where(np.isfinite(self.expected), self.expected, 0.0)
         control = replace(self, expected=expected, betas=betas, reduction=1.0 / left[:, 0])
-        return control, alone * np.sqrt(left)
+        # Y, and Y + Z for Z: the skewness of what is left is judged in the simulation itself
+        serves = (np.abs(skewness[[0, 2], :, 0]) < FEW).all(axis=0) & useful[:, 0]
+        return control, alone * np.sqrt(left), serves
 
 
 def controls_of(batch: Batch, task: Task) -> Iterator[tuple[np.ndarray, Control | None]]:
@@ -99,7 +105,7 @@ def controls_of(batch: Batch, task: Task) -> Iterator[tuple[np.ndarray, Control 
     known. Betas are zero still.
     """
     waiting = np.arange(len(batch.rows))
-    for cls, choices in type(batch.payoff).controls():
+    for cls, choices in type(batch.payoff).controls(dict(batch.fixed)):
         payoff = _control(batch.payoff, cls, choices)
         if payoff is None or not len(waiting):
             continue
@@ -136,7 +142,7 @@ def _expected(batch: Batch, payoff: Payoff, task: Task) -> np.ndarray:
         if np.isfinite(out[:, 0]).all():
             break
         if task.greeks:
-            found = closed_form.differences(
+            found = differences(
                 batch.model, payoff, on, task.device, values, bumps, first, task.greeks
             )
         else:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant.device import resolve_device
-from gpuquant.errors import DeviceUnavailable, InputError
+from gpuquant.errors import DeviceUnavailable, InputError, MemberError
 from gpuquant.meter import Meter
-from gpuquant.pricing import closed_form
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.engine import FORMULAS
@@ -162,7 +161,10 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
     found = _by_formula(batch, task)
     simulated = batch.payoff.simulated() and batch.model.simulated()
     if found is None and simulated and task.engine not in FORMULAS:
-        found = _by_simulation(batch, task)
+        try:
+            found = _by_simulation(batch, task)
+        except MemberError:  # the pair has no kernel; pricing says why
+            found = None
     engine, work, megabytes, seconds, joules = found or ("none", 0.0, 0.0, float("nan"), None)
     return [
         type(batch.model).__name__,
@@ -185,13 +187,11 @@ def _by_formula(batch: Batch, task: Task) -> Found | None:
     """What formulas take; None where they do not price every row that is tried."""
     n = len(batch.rows)
     few = batch.take(np.arange(min(n, ROWS)))
-    for engine, values in FORMULAS.items():
+    for engine, priced in FORMULAS.items():
         if task.engine not in ("auto", engine):
             continue
         start = time.perf_counter()
-        result = closed_form.price(
-            few.model, few.payoff, task.device, greeks=task.greeks, values=values
-        )
+        result = priced(few.model, few.payoff, task.device, task.greeks)
         if result is not None and np.isfinite(result[:, 0]).all():
             seconds = (time.perf_counter() - start) * n / len(few.rows)
             return engine, 0.0, n * 8e-6 * 20, seconds, None

@@ -78,8 +78,8 @@ def price(
     greeks : bool, str or sequence of str
         Greeks with their standard errors. True: delta, gamma, vega, rho and theta. By name also
         theta_per_day, dividend_rho, vanna and volga; delta2, vega2 and gamma12 of the assets of a
-        basket; d_kappa, the derivative to any column of model or payoff; and implied_vol of
-        vanilla options.
+        basket, 1 to 9; d_kappa, the derivative to a column of numbers of the model or the payoff;
+        and implied_vol of vanilla options.
     target_error : float or shape (n,), optional
         Largest standard error of the price, in price units. A pilot simulation with its own draws
         sets the number of paths of each row.
@@ -92,8 +92,7 @@ def price(
         single, mixed (float32 draws and functions, float64 state and sums) or double. Closed forms
         are always double.
     units : str
-        raw (per 1.00 of volatility and rate, per year) or desk (per 1 % and per day), for vega, rho
-        and theta.
+        raw (per 1.00 of volatility and rates, per year) or desk (per 1 % and per day), for Greeks.
     partial : bool
         Let totals skip failed rows.
     common_random_numbers : bool
@@ -161,7 +160,7 @@ def _work(batch: Batch, task: Task) -> float:
     return float(Grid.of(batch, task.steps).steps.sum()) * task.paths
 
 
-FORMULAS = {"closed_form": closed_form.values, "fourier": fourier.values}
+FORMULAS = {"closed_form": closed_form.price, "fourier": fourier.price}
 
 
 def _price_some(
@@ -177,7 +176,13 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
     if task.implied_vol and batch.payoff.vanilla:
         value, error = table.values[batch.rows, 0], table.errors[batch.rows, 0]
         middle, high, low = (implied_by(batch, value + k * error) for k in (0.0, 1.0, -1.0))
-        table.implied[batch.rows] = np.stack([middle, 0.5 * (high - low)], axis=1)
+        width = 0.5 * (high - low)
+        middle = np.where(np.isfinite(width), middle, np.nan)
+        table.implied[batch.rows] = np.stack([middle, width], axis=1)
+        lost = batch.rows[np.isnan(middle) & np.isfinite(value)]
+        table.note(
+            lost, "implied_vol undefined: the price, or the price less its error, carries none"
+        )
 
 
 def _price_rows(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:
@@ -185,12 +190,10 @@ def _price_rows(batch: Batch, task: Task, table: Table, tick: Callable[[int], No
     the other rows.
     """
     notes = batch.warned()
-    for engine, values in FORMULAS.items():
+    for engine, priced in FORMULAS.items():
         if task.engine not in ("auto", engine) or not len(batch.rows):
             continue
-        result = closed_form.price(
-            batch.model, batch.payoff, task.device, greeks=task.greeks, values=values
-        )
+        result = priced(batch.model, batch.payoff, task.device, task.greeks)
         if result is not None:
             done = np.flatnonzero(np.isfinite(result[:, 0]))
             part = batch if len(done) == len(batch.rows) else batch.take(done)

@@ -22,6 +22,7 @@ from gpuquant.data.columns import cached
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Lognormal, Model
 from gpuquant.payoffs.base import Payoff, Vanilla
+from gpuquant.pricing.differences import extrapolated
 from gpuquant.pricing.kernels import fourier_loop
 
 POINTS = 20  # points of the coarsest rule
@@ -42,6 +43,15 @@ ENOUGH = 1e-8
 SLOWLY = 1e-4  # factor of ENOUGH where convergence is slow: a straight path, or too many turns
 MANY = 256  # fewest rows for a kernel, which takes seconds to compile if no compiled one is stored
 CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
+
+
+def price(
+    model: Model, payoff: Payoff, device: Any, greeks: tuple[str, ...] = ()
+) -> np.ndarray | None:
+    """Price and Greeks, shape (n, outputs), the Greeks by extrapolated central differences; None
+    when the pair has no transform.
+    """
+    return extrapolated(model, payoff, device, greeks, values)
 
 
 def values(

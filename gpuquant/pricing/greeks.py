@@ -130,12 +130,15 @@ def plan(
     arrays = {"scale": scale, "spot": spot, "shift": shift, "later": later}
     for steps, variant in variants.items():
         for direction, sign in steps:
-            for kind, column, size in _moves(direction, model, payoff, bumps):
+            for kind, column, size in moves(direction, model, payoff, bumps):
                 name, _, asset = column.partition(" ")
                 places = [f for f, other in enumerate(names) if other == name]
                 if asset:
                     places = places[int(asset) - 1 : int(asset)]
-                arrays[kind][variant, places] += sign * size
+                step = sign * size
+                if kind == "variance":  # of a volatility times 1 + step / 2
+                    kind, step = "scale", step + 0.25 * step * step
+                arrays[kind][variant, places] += step
     matrix = np.zeros((1 + len(greeks), len(variants)))
     for o, variant, weight in weights:
         matrix[o, variant] += weight
@@ -157,19 +160,18 @@ def units(
     return result
 
 
-def _moves(
+def moves(
     direction: str, model: type[Model], payoff: type[Payoff], bumps: Bumps
 ) -> list[tuple[str, str, float]]:
     """What one bump along a direction moves: the kind of the move, the column (of one asset:
     `spots 2`), and its size. Empty where the row has no such direction.
     """
     kind, _, which = direction.partition(" ")
-    own, every = domains(model), {**domains(model), **domains(payoff)}
+    own = domains(model)
     if kind == "time":  # all dates come nearer by the same time
         return [("later", name, -bumps.maturity) for name in clocks_of(model, payoff)]
     if kind == "column":
-        size = _absolute(which, model, payoff, bumps)
-        return [] if np.isnan(size) else [("shift", which, size)]
+        return _moves_of_column(which, model, payoff, bumps)
     if kind in ("rate", "dividend"):
         name = model.rate_column if kind == "rate" else model.dividend_column
         return [("shift", name, bumps.rate)] if name in own else []
@@ -180,10 +182,11 @@ def _moves(
         known = "volatilities" in own and model.assets != 1
         return [("scale", f"volatilities {which}", bumps.volatility)] if known else []
     names = model.variance_columns or (model.vega_column,)  # variances move in proportion
+    scale = "variance" if model.vega_is_variance else "scale"
     return [
         ("shift", name, bumps.volatility * TYPICAL)
-        if every[name].listed
-        else ("scale", name, bumps.volatility)
+        if own[name].listed
+        else (scale, name, bumps.volatility)
         for name in names
         if name in own
     ]
@@ -192,12 +195,14 @@ def _moves(
 def _size(direction: str, model: Model, payoff: Payoff, bumps: Bumps, first: np.ndarray) -> Any:
     """The size of a bump along a direction, in the unit of what it moves, per row."""
     kind, _, which = direction.partition(" ")
-    if not _moves(direction, type(model), type(payoff), bumps):
+    if not moves(direction, type(model), type(payoff), bumps):
         return np.full(1, np.nan)
     if kind == "time":
         return bumps.maturity * first
     if kind == "column":
-        return _absolute(which, type(model), type(payoff), bumps)
+        ((how, _, size),) = _moves_of_column(which, type(model), type(payoff), bumps)
+        value = {**model.columns(), **payoff.columns()}[which]
+        return size if how == "shift" else abs(value) * (bumps.spot if how == "spot" else size)
     if kind in ("rate", "dividend"):
         return bumps.rate
     if which:
@@ -212,15 +217,26 @@ def _size(direction: str, model: Model, payoff: Payoff, bumps: Bumps, first: np.
     return bumps.volatility * (0.5 * np.sqrt(level) if model.vega_is_variance else level)
 
 
-def _absolute(name: str, model: type[Model], payoff: type[Payoff], bumps: Bumps) -> float:
-    """The bump of a column of numbers: a share of a typical value. NaN where no kernel reads the
-    column as it is given.
+def _moves_of_column(
+    name: str, model: type[Model], payoff: type[Payoff], bumps: Bumps
+) -> list[tuple[str, str, float]]:
+    """The move of one column of numbers: a price by the bump of the spot, what is positive by a
+    share of itself, another number by an absolute bump. Empty where there is no such column, where
+    it is a time (the dates of a payoff would not follow), and where other columns are derived from
+    the member's.
     """
     for member in (model, payoff):
         every = domains(member)
         domain = every.get(name)
-        if domain is None or any(one.derived for one in every.values()):
+        if domain is None:
             continue
         plain = not (domain.words or domain.whole or domain.listed or domain.host_only)
-        return bumps.volatility * abs(domain.sample) if plain else np.nan
-    return np.nan
+        derived = any(one.derived for one in every.values())
+        if not plain or derived or name in clocks_of(model, payoff):
+            return []
+        if name in ("spot", "strike", *payoff.levels):
+            return [("spot", name, 1.0)]
+        if domain.low >= 0.0:
+            return [("scale", name, bumps.volatility)]
+        return [("shift", name, bumps.rate)]
+    return []

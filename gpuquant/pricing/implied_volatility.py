@@ -139,11 +139,8 @@ def implied_volatility(
 def implied_by(batch: Batch, prices: np.ndarray) -> np.ndarray:
     """Black's volatilities of the prices of vanilla rows, shape (n,); NaN where there is none."""
     model, payoff = batch.model, batch.payoff
-    try:
-        forward = model.forward(model, payoff.maturity, np)
-        discount = model.discount_factor(model, payoff.maturity, np)
-    except AttributeError:  # a model of several assets, or of none
-        return np.full(len(prices), np.nan)
+    forward = model.forward(model, payoff.maturity, np)
+    discount = model.discount_factor(model, payoff.maturity, np)
     fine = np.isfinite(prices) & (prices > 0.0)
     found = implied_volatility(
         price=np.where(fine, prices, 0.0) / discount,

@@ -11,16 +11,17 @@ import numpy as np
 
 from gpuquant.math import rng
 from gpuquant.pricing.batch import Batch
-from gpuquant.pricing.control_variate import controls_of
+from gpuquant.pricing.control_variate import Control, controls_of
 from gpuquant.pricing.kernels.launch import TILE
 from gpuquant.pricing.request import Task
-from gpuquant.pricing.simulated_messages import Simulated, messages_of
+from gpuquant.pricing.simulated_messages import SKEWED, Simulated, messages_of
 from gpuquant.pricing.simulation import Simulation
 from gpuquant.pricing.table import Table
 from gpuquant.pricing.time_grid import Grid
 
 PILOT = 4096
-CONTROLLED_PILOT = 1024  # what a control variate leaves has no rare large payments
+CONTROLLED_PILOT = 1024  # enough for a control that serves a row, which its skewness decides
+ROWS = 1 << 14  # of one pilot: bounds the memory of its partial sums
 PILOT_SHARE, PILOT_LEAST = 16, 256  # paths that tell a beta: a share of all, and the fewest
 MOST_PATHS = 1 << 28
 MOST_STEPS = 1 << 18  # of a row: a thousand a day for a year
@@ -52,18 +53,39 @@ def planned(batch: Batch, task: Task) -> Iterator[tuple[np.ndarray, Simulation, 
     how many paths each row takes: what was asked for, or what a pilot tells of its target error.
     """
     for which, control in controls_of(batch, task):
-        part = batch if len(which) == len(batch.rows) else batch.take(which)
-        simulation = Simulation.of(part, task, control)
-        paths = np.full(len(which), task.paths)
+        for some in np.array_split(np.arange(len(which)), -(-len(which) // ROWS)):
+            part = batch if len(some) == len(batch.rows) else batch.take(which[some])
+            own = None if control is None else control.take(some)
+            for rows, simulation, paths in _planned(part, task, own):
+                rng.check(int(paths.max()), 0, 0)
+                yield which[some[rows]], simulation, paths
+
+
+def _planned(
+    batch: Batch, task: Task, control: Control | None
+) -> Iterator[tuple[np.ndarray, Simulation, np.ndarray]]:
+    """The same for rows that may have one control: those that it serves, and the others."""
+    every = np.arange(len(batch.rows))
+    simulation, paths = Simulation.of(batch, task, control), np.full(len(every), task.paths)
+    if control is None:
         if task.target_error is not None:
-            few = PILOT if control is None else CONTROLLED_PILOT
-            simulation, errors = simulation.fitted(few)
-            paths = _enough(errors[:, 0], np.full(len(which), few), task, part.rows)
-        elif control is not None:
-            few = max(min(PILOT, task.paths // PILOT_SHARE), PILOT_LEAST)
-            simulation, _ = simulation.fitted(few)
-        rng.check(int(paths.max()), 0, 0)
-        yield which, simulation, paths
+            few = np.full(len(every), PILOT)
+            errors = simulation.run(few, purpose=rng.PURPOSES["pilot"])[1]
+            paths = _enough(errors[:, 0], few, task, batch.rows)
+        yield every, simulation, paths
+        return
+    count = max(min(PILOT, task.paths // PILOT_SHARE), PILOT_LEAST)
+    count = count if task.target_error is None else CONTROLLED_PILOT
+    simulation, errors, serves = simulation.fitted(count)
+    if not serves.all():
+        for rows, plain, own in _planned(batch.take(every[~serves]), task, None):
+            yield every[~serves][rows], plain, own
+        every, simulation = every[serves], simulation.take(np.flatnonzero(serves))
+    if len(every):
+        if task.target_error is not None:
+            few = np.full(len(every), count)
+            paths = _enough(errors[every, 0], few, task, batch.rows[every])
+        yield every, simulation, paths[: len(every)]
 
 
 def _simulate(
@@ -81,13 +103,15 @@ def _simulate(
     )
     for _ in range(3):
         # If almost no path of the pilot paid, its spread is too small. Such rows run again, with
-        # the number of paths that their own error requires.
-        late = np.flatnonzero((errors[:, 0] > 1.1 * target_error) & (paths < MOST_PATHS))
+        # the number of paths that their own error requires. So do rows whose mean is skewed while
+        # it has fewer paths than a plain pilot.
+        above = errors[:, 0] > 1.1 * target_error
+        skewed = (np.abs(skewness[:, 0]) > SKEWED) & (paths < PILOT) & np.isfinite(target_error)
+        late = np.flatnonzero((above | skewed) & (paths < MOST_PATHS))
         if not late.size:
             break
-        paths[late] = np.maximum(
-            _enough(errors[late, 0], paths[late], task, batch.rows[late]), paths[late]
-        )
+        wanted = _enough(errors[late, 0], paths[late], task, batch.rows[late])
+        paths[late] = np.maximum(np.where(skewed[late], PILOT, paths[late]), wanted)
         values[late], errors[late], skewness[late] = _launched(
             simulation.take(late), paths[late], None
         )

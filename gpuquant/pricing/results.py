@@ -81,7 +81,7 @@ class Priced:
 
     def __getattr__(self, name: str) -> Any:
         columns = self.__dict__.get("columns", {})
-        if name in columns and name in RESULT_COLUMNS:
+        if name in columns:
             return self._numbers(name)
         raise AttributeError(f"{name!r}: this result has {', '.join(columns)}")
 

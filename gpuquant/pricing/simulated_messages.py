@@ -14,6 +14,7 @@ from gpuquant.pricing.bumps import simulated
 from gpuquant.pricing.control_variate import Control
 from gpuquant.pricing.greeks import greek, stencil, units
 from gpuquant.pricing.request import Task
+from gpuquant.pricing.simulation import RARE
 from gpuquant.pricing.time_grid import Grid
 
 SKEWED = 0.1  # skewness of a mean above which one-sided bounds of 95 and 99 % do not hold
@@ -21,9 +22,6 @@ ASSET_SKEWED = 0.07  # the same limit for the mean of the asset's price, whose s
 # A payoff is judged by ASSET_SKEWED if its own skewness is above this share of the asset's. A
 # bounded payoff has a smaller skewness.
 SEEN = 0.25
-# If an event happens on none of n paths, its probability is below RARE / n at 95 % confidence (the
-# rule of three).
-RARE = 3.0
 WORTH_SAYING = 1.1  # reduction of the variance by a control variate
 
 
@@ -47,6 +45,7 @@ def messages_of(
     doubts = [
         notes.astype(object),
         *_without_spread(batch, found),
+        _as_the_control(batch, found, control),
         _few_paths_of_greeks(batch, task, found),
     ]
     doubts.append(_missed_target(task, batch, found))
@@ -77,7 +76,7 @@ def _control(control: Control | None) -> np.ndarray | None:
     return np.array(
         [
             f"control variate {control.name}: variance / {factor:,.{0 if factor >= 10.0 else 1}f}"
-            if factor > WORTH_SAYING
+            if WORTH_SAYING < factor < 1e9
             else ""
             for factor in control.reduction.tolist()
         ],
@@ -88,13 +87,14 @@ def _control(control: Control | None) -> np.ndarray | None:
 def _without_spread(batch: Batch, found: Simulated) -> list[np.ndarray]:
     """Where no path paid, where each paid the same, and where the price rests on few."""
     value, error, paths = found.values[:, 0], found.errors[:, 0], found.paths
+    amounts = batch.amounts()
     moves = np.broadcast_to(batch.model.volatile, len(paths)) & (error == 0.0)
     empty = moves & (value == 0.0)
     same = moves & (value != 0.0) & ("cash" in domains(type(batch.payoff)))
     few = ~empty & ~same & _rests_on_few(batch, paths, found.skewness[:, 0])
     none, alike, rare = (np.full(len(paths), "", dtype=object) for _ in range(3))
     for row in np.flatnonzero(empty | same):
-        error[row] = RARE / paths[row] * _amount(batch, int(row))
+        error[row] = RARE / paths[row] * amounts[row]
     for row in np.flatnonzero(empty):
         none[row] = (
             f"no path of {paths[row]} paid: the chance of paying is under "
@@ -113,6 +113,20 @@ def _without_spread(batch: Batch, found: Simulated) -> list[np.ndarray]:
     return [none, alike, rare]
 
 
+def _as_the_control(batch: Batch, found: Simulated, control: Control | None) -> np.ndarray:
+    """Where each path paid what the control variate did: the simulation widened the error."""
+    out = np.full(len(found.paths), "", dtype=object)
+    if control is not None:
+        floor = RARE / found.paths * batch.amounts()
+        for row in np.flatnonzero((found.errors[:, 0] == floor) & (found.values[:, 0] != 0.0)):
+            out[row] = (
+                f"each of {found.paths[row]} paths paid what its control variate {control.name} "
+                f"did: std_error is the chance of another end, {RARE / found.paths[row]:.1g}, "
+                "times the amount at stake"
+            )
+    return out
+
+
 def _few_paths_of_greeks(batch: Batch, task: Task, found: Simulated) -> np.ndarray:
     """Where a Greek rests on few paths that a bump carries over a jump of the payment. The error
     of a Greek for which no path was carried over is the chance of it, times the jump.
@@ -122,7 +136,7 @@ def _few_paths_of_greeks(batch: Batch, task: Task, found: Simulated) -> np.ndarr
         return out
     first = Grid.of(batch, task.steps).first
     sizes = units(batch.model, batch.payoff, simulated(batch), first, task.greeks)
-    jump = np.array([_amount(batch, row) for row in range(len(out))])
+    jump = batch.amounts()
     lost: list[list[str]] = [[] for _ in out]
     for o, name in enumerate(task.greeks, start=1):
         weight = abs(stencil(greek(name).along)[-1][1])  # of a path beyond the jump
@@ -173,13 +187,3 @@ def _rests_on_few(batch: Batch, paths: np.ndarray, skewness: np.ndarray) -> np.n
     return np.asarray(
         result | ((asset > ASSET_SKEWED) & (skewness > SEEN * np.minimum(asset, 0.2)))
     )
-
-
-def _amount(batch: Batch, row: int) -> float:
-    """The order of magnitude of a row's payment: its cash, its notional, or its spot."""
-    columns = vars(batch.together())
-    value = next(
-        (columns[name] for name in ("cash", "notional", "spots", "spot") if name in columns),
-        np.ones(1),
-    )
-    return float(np.nanmax(value[row if len(value) > 1 else 0]))

@@ -12,12 +12,17 @@ import numpy as np
 from gpuquant.math import rng
 from gpuquant.pricing import greeks
 from gpuquant.pricing.batch import Batch
-from gpuquant.pricing.bumps import AT_LEVEL, SIMULATED, Bumps, distance_to_level, simulated
+from gpuquant.pricing.bumps import SIMULATED, Bumps, simulated, without_gamma
 from gpuquant.pricing.control_variate import Control
 from gpuquant.pricing.kernels.build import Pair
 from gpuquant.pricing.kernels.launch import TILE, Launch
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.time_grid import Grid
+
+# If an event happens on none of n paths, its probability is below RARE / n at 95 % confidence (the
+# rule of three).
+RARE = 3.0
+ALIKE = 1e-6  # of the amount at stake: payments of a path that differ by less differ by rounding
 
 
 @dataclass(frozen=True)
@@ -73,19 +78,19 @@ class Simulation:
         control = None if self.control is None else self.control.take(rows)
         return Simulation.of(self.batch.take(rows), self.task, control)
 
-    def fitted(self, paths: int) -> tuple[Simulation, np.ndarray]:
-        """The simulation with the betas that a pilot of so many paths for each row tells, and the
-        standard errors that so many paths have with them, shape (n, outputs).
+    def fitted(self, paths: int) -> tuple[Simulation, np.ndarray, np.ndarray]:
+        """The simulation with the betas that a pilot of so many paths for each row tells, the
+        standard errors that so many paths have with them, shape (n, outputs), and which rows the
+        control serves.
         """
+        assert self.control is not None
         n, outputs = len(self.batch.rows), self.task.outputs
-        many, pilot = np.full(n, paths), rng.PURPOSES["pilot"]
-        if self.control is None:
-            return self, self.run(many, purpose=pilot)[1]
-        betas = np.repeat([0.0, 1.0, -1.0], outputs)
-        errors = self.launch.run(many, np.tile(betas, (n, 1)), pilot)[1]
-        errors = errors / self._units()[:, np.tile(np.arange(outputs), 3)]
-        control, left = self.control.fitted(*np.split(errors, 3, axis=1))
-        return replace(self, control=control), left
+        betas = np.tile(np.repeat([0.0, 1.0, -1.0], outputs), (n, 1))
+        _, errors, skewness = self.launch.run(np.full(n, paths), betas, rng.PURPOSES["pilot"])
+        errors, skewness = (np.stack(np.split(one, 3, axis=1)) for one in (errors, skewness))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            control, left, serves = self.control.fitted(errors / self._units(), skewness)
+        return replace(self, control=control), left, serves
 
     def _units(self) -> np.ndarray:
         """The divisor of each output, shape (n, outputs)."""
@@ -113,9 +118,14 @@ class Simulation:
         with np.errstate(divide="ignore", invalid="ignore"):
             values, errors = values / self._units(), errors / self._units()
         if "gamma" in asked:
-            values[distance_to_level(batch) < AT_LEVEL, 1 + asked.index("gamma")] = np.nan
+            values[without_gamma(batch), 1 + asked.index("gamma")] = np.nan
         if control is not None:
             values = values + control.betas * control.expected
+            # On every path the control pays what the payoff does: what happens on none of n paths
+            # has a chance below RARE / n.
+            floor = RARE / paths * batch.amounts()
+            alike = errors[:, 0] * np.sqrt(paths) < ALIKE * batch.amounts()
+            errors[alike, 0] = np.maximum(errors[alike, 0], floor[alike])
         return values, errors, skewness
 
 

@@ -62,12 +62,12 @@ class Table:
             "the price is not finite: a parameter is beyond what the arithmetic can hold"
         )
         self.values[rows[~fine]] = np.nan
-        unknown_greek = fine & np.isnan(values).any(axis=1)
+        unknown_greek = fine & ~np.isfinite(values).all(axis=1)
         for k in np.flatnonzero(unknown_greek):
             lost = [
                 name
                 for name, value in zip(self.greeks, values[k, 1:], strict=True)
-                if np.isnan(value)
+                if not np.isfinite(value)
             ]
             note = (
                 f"{', '.join(lost)} undefined: what it moves is zero or not there, or there are "
@@ -77,6 +77,15 @@ class Table:
                 f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note
             )
         self.status[rows[unknown_greek]] = WARNING
+        self.values[rows[unknown_greek]] = np.where(
+            np.isfinite(values[unknown_greek]), values[unknown_greek], np.nan
+        )
+
+    def note(self, rows: np.ndarray, text: str) -> None:
+        """Warn of rows."""
+        for row in rows.tolist():
+            self.message[row] = f"{self.message[row]}; {text}" if self.message[row] else text
+        self.status[rows] = WARNING
 
     def lose(self, rows: np.ndarray, k: int, why: str) -> None:
         """Record that the `k`-th of these rows has no price, and why."""

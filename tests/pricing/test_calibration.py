@@ -96,7 +96,7 @@ def test_errors_are_calibrated_over_ten_thousand_contracts():
 def test_the_error_falls_with_the_root_of_the_paths():
     call = gq.payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=4)
     flat = gq.models.BlackScholes(spot=100.0, rate=0.03, volatility=0.2)
-    paths = [2**k for k in range(12, 21, 2)]
+    paths = [2**k for k in range(14, 21, 2)]  # with fewer a pilot knows no control
     errors = [gq.price(call, flat, paths=n).std_error for n in paths]
     slope = np.polyfit(np.log(paths), np.log(errors), 1)[0]
     assert abs(slope + 0.5) < 0.02, errors

@@ -175,3 +175,59 @@ def test_what_is_no_vanilla_has_no_implied_volatility():
     for payoff, model in ((asian, FLAT), (BASKET, TWO)):
         found = gq.price(payoff, model, greeks="implied_vol", paths=2000).frame
         assert np.isnan(found["implied_vol"][0]) and found["price"][0] > 0.0
+
+
+def test_without_variance_there_is_no_gamma_of_the_bump():
+    """The mean of a price that grows along its forwards is one per cent in the money."""
+    still = models.BlackScholes(spot=100.0, rate=0.03, volatility=0.0)
+    asian = payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=12)
+    found = gq.price(asian, still, greeks=["delta", "gamma"]).frame.iloc[0]
+    mean = np.exp(0.03 * np.arange(1, 13) / 12).mean()
+    assert found["delta"] == pytest.approx(np.exp(-0.03) * mean, rel=1e-3)
+    assert np.isnan(found["gamma"]) and "gamma undefined" in found["message"]
+
+
+def test_a_variance_that_does_not_move_gives_the_greeks_of_black_and_scholes():
+    """Volga is a second derivative to the volatility, also where a model has its square."""
+    still = models.Heston(
+        spot=100.0, rate=0.03, dividend_yield=0.01, v0=0.0625, kappa=1e-6, long_variance=0.0625,
+        vol_of_vol=1e-3, correlation=0.0,
+    )  # fmt: skip
+    flat, found = (gq.price(CALL, m, greeks=list(GREEKS)).frame.iloc[0] for m in (FLAT, still))
+    for name in GREEKS:
+        assert found[name] == pytest.approx(flat[name], rel=1e-3, abs=1e-3), name
+
+
+@pytest.mark.parametrize("spot", [0.05, 5.0, 5000.0])
+def test_the_bump_of_a_column_follows_its_value(spot):
+    model = models.BlackScholes(spot=spot, rate=0.03, volatility=0.2)
+    barrier = payoffs.Barrier(
+        option_type="call", barrier_type="down-and-out", strike=spot, barrier=0.9 * spot,
+        maturity=1.0,
+    )  # fmt: skip
+    names = ["delta", "d_spot", "d_strike", "d_barrier", "d_volatility"]
+    exact, found = (
+        gq.price(barrier, model, greeks=names, engine=engine, paths=200_000).frame.iloc[0]
+        for engine in ("auto", "monte_carlo")
+    )
+    assert exact["d_spot"] == pytest.approx(exact["delta"], rel=1e-12)
+    for name in names:
+        assert abs(found[name] - exact[name]) < 4.5 * found[f"{name}_std_error"], (name, found)
+
+
+def test_a_bump_beyond_a_domain_harms_its_own_greek_alone():
+    edge = models.Heston(
+        spot=100.0, rate=0.02, v0=0.04, kappa=1.5, long_variance=0.04, vol_of_vol=0.5,
+        correlation=-1.0,
+    )  # fmt: skip
+    found = gq.price(
+        CALL, edge, greeks=["delta", "d_correlation"], engine="monte_carlo", paths=5000
+    ).frame.iloc[0]
+    assert np.isfinite(found["price"]) and np.isfinite(found["delta"])
+    assert np.isnan(found["d_correlation"]) and "d_correlation undefined" in found["message"]
+
+
+def test_a_maturity_is_no_column_of_a_greek():
+    """The dates of a payoff follow its maturity: theta is the derivative to time."""
+    found = gq.price(CALL, FLAT, greeks=["d_maturity"]).frame
+    assert np.isnan(found["d_maturity"][0])

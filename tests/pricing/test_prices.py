@@ -244,7 +244,7 @@ def test_in_plus_out_is_vanilla(name, monitoring):
     common = {"option_type": "put", "strike": 100.0, "maturity": 1.0}
     how = {
         "engine": "monte_carlo",
-        "paths": 4096,
+        "paths": 1 << 16,  # so that the pilot knows both betas
         "steps": 52,
         "common_random_numbers": True,
         "precision": "double",

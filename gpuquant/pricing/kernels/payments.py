@@ -42,8 +42,9 @@ def add_payments(
         paid[lane] = payment_today(row, paths[v, lane], worth)
     for o in unrolled(OUTPUTS):
         weight = weights[o, column]
-        for lane in lanes():
-            payments[o, lane].total += weight * paid[lane]
+        if weight != 0.0:  # a variant outside a domain harms its own Greek alone
+            for lane in lanes():
+                payments[o, lane].total += weight * paid[lane]
 
 
 def subtract_control(
@@ -56,8 +57,9 @@ def subtract_control(
         paid[lane] = control_today(row, paths[v, lane], worth)
     for o in unrolled(OUTPUTS):
         weight = weights[o, column] * betas[r, o]
-        for lane in lanes():
-            payments[o, lane].total -= weight * paid[lane]
+        if weight != 0.0:
+            for lane in lanes():
+                payments[o, lane].total -= weight * paid[lane]
 
 
 def add_block(payments: list[Payment], sums: list[Sums], block, lane0, count):
