@@ -135,7 +135,8 @@ class Heston(Model):
                 1.0 - g[..., k] * decay[..., k]
             )
         moves = level * (q * t - 2.0 / square * xp.log1p(g * (1.0 - decay) / (1.0 - g)))
-        return xp.exp(moves.sum(axis=-1) + m.v0 * slope)
+        # from the first date to the last: dates without weight change no bit
+        return xp.exp(xp.cumsum(moves, axis=-1)[..., -1] + m.v0 * slope)
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:

@@ -25,6 +25,7 @@ from gpuquant.models.base import Model
 from gpuquant.pricing import closed_form, fourier
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
+from gpuquant.pricing.greeks import refuse_unknown
 from gpuquant.pricing.implied_volatility import implied_by
 from gpuquant.pricing.isolate import isolate
 from gpuquant.pricing.monte_carlo import simulate
@@ -124,6 +125,7 @@ def price(
     task = checked(asked, target_error, n)
     if units not in ("raw", "desk"):
         raise InputError(f"units = {units!r}: must be raw or desk")
+    refuse_unknown(task.greeks, [member for b in batches for member in (b.model, b.payoff)])
     work = sum(_work(b, task) for b in batches) if device == "auto" else None
     task = replace(task, device=resolve_device(device, work=work))
     book_size = sum(len(b.rows) for b in batches)

@@ -42,6 +42,7 @@ LAST = 17.0  # x at which the integral always ends
 ENOUGH = 1e-8
 SLOWLY = 1e-4  # factor of ENOUGH where convergence is slow: a straight path, or too many turns
 MANY = 256  # fewest rows for a kernel, which takes seconds to compile if no compiled one is stored
+FEW = 32  # rows at once of options on a mean: each has points times dates complex numbers
 CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
 
@@ -66,22 +67,17 @@ def values(
     transform. Many rows take a compiled integrand, unless `compiled` is False: then a row has the
     same bits in any company.
     """
-    xp, dates = device.xp, 1
+    xp = device.xp
     n = max(len(value) for value in columns.values())
     rows = {
         name: xp.broadcast_to(value, (n,)) for name, value in columns.items() if value.ndim == 1
     }
     if payoff.log_mean is not Payoff.log_mean:
-        found = _of_mean(model, payoff, columns, rows, device)
-        if found is None:
-            return None
-        rows.update(found)
-        model, payoff, compiled = _mean_of(model), Vanilla, False
-        dates = found["_dates"].shape[1]
+        return _means(model, payoff, columns, rows, device)
     if model.characteristic is Model.characteristic or payoff.transform is Payoff.transform:
         return None
     kernel = _kernel(model, payoff, tuple(rows), device) if n >= MANY and compiled else None
-    size = -(-n // device.threads) if kernel else max(CHUNK // (POINTS * dates), 1)
+    size = -(-n // device.threads) if kernel else CHUNK // POINTS
     out = xp.empty(n)
 
     def price_part(which: slice) -> None:
@@ -97,6 +93,32 @@ def values(
 values_on_arrays = partial(values, compiled=False)
 
 
+def _means(
+    model: type[Model],
+    payoff: type[Payoff],
+    columns: dict[str, Any],
+    rows: dict[str, Any],
+    device: Any,
+) -> Any | None:
+    """Prices of options on a geometric mean, shape (n,): vanilla options under the model of the
+    mean. None where no row is one, or the model does not know the law.
+    """
+    n = len(rows["maturity"])
+    out, known = device.xp.full(n, np.nan), []
+
+    def price_part(which: slice) -> None:
+        some = {name: value[which] for name, value in rows.items()}
+        own = {k: v if len(v) == 1 else v[which] for k, v in columns.items()}
+        with np.errstate(all="ignore"):
+            found = _of_mean(model, payoff, own, some, device)
+            known.append(found is not None)
+            if found is not None:
+                out[which] = _priced(_mean_of(model), Vanilla, {**some, **found}, None, device)
+
+    device.each(price_part, n, FEW)
+    return out if any(known) else None
+
+
 def _of_mean(
     model: type[Model],
     payoff: type[Payoff],
@@ -110,28 +132,32 @@ def _of_mean(
     """
     xp, n = device.xp, len(rows["maturity"])
     row = SimpleNamespace(**{"passed": xp.zeros(1), **columns})
-    with np.errstate(all="ignore"):
-        constant, dates, weights = payoff.log_mean(row, xp)  # type: ignore[misc]
-        if xp.isnan(constant).all():
-            return None
-        dates, weights = (xp.broadcast_to(one, (n, one.shape[1])) for one in (dates, weights))
-        row = SimpleNamespace(**rows)
-        mean = model.characteristic_of_sum(row, xp.full(n, -1j), dates, weights, xp, device.special)
-        if mean is None:
-            return None
-        wide = SimpleNamespace(**{name: value[:, None] for name, value in rows.items()})
-        left = xp.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
-        until = model.mean_variance(wide, dates, xp, device.special)
-        variance = (left * left * xp.diff(until, axis=1, prepend=0.0)).sum(axis=1)
-        level = constant + (weights * xp.log(model.forward(wide, dates, xp))).sum(axis=1)
-        convexity = xp.log(mean.real)
-        return {
-            "_dates": dates,
-            "_weights": weights,
-            "_convexity": convexity,
-            "_mean": xp.exp(level + convexity),
-            "_spread": variance,
-        }
+    constant, dates, weights = payoff.log_mean(row, xp)  # type: ignore[misc]
+    if xp.isnan(constant).all():
+        return None
+    dates, weights = (xp.broadcast_to(one, (n, one.shape[1])) for one in (dates, weights))
+    row = SimpleNamespace(**rows)
+    mean = model.characteristic_of_sum(row, xp.full(n, -1j), dates, weights, xp, device.special)
+    if mean is None:
+        return None
+    wide = SimpleNamespace(**{name: value[:, None] for name, value in rows.items()})
+    left = xp.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
+    until = model.mean_variance(wide, dates, xp, device.special)
+    variance = _summed(left * left * xp.diff(until, axis=1, prepend=0.0), xp)
+    level = constant + _summed(weights * xp.log(model.forward(wide, dates, xp)), xp)
+    convexity = xp.log(mean.real)
+    return {
+        "_dates": dates,
+        "_weights": weights,
+        "_convexity": convexity,
+        "_mean": xp.exp(level + convexity),
+        "_spread": variance,
+    }
+
+
+def _summed(values: Any, xp: Any) -> Any:
+    """Sums over dates, from the first to the last: dates without weight change no bit."""
+    return xp.cumsum(values, axis=-1)[..., -1]
 
 
 @cached

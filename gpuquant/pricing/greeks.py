@@ -88,6 +88,15 @@ def names_of(asked: Any) -> tuple[str, ...]:
     return names
 
 
+def refuse_unknown(names: tuple[str, ...], members: Iterable[Any]) -> None:
+    """Refuse the derivative to a column that no model and no payoff of a run has."""
+    known = {column for member in members for column in domains(type(member))}
+    for name in names:
+        column = name.removeprefix("d_")
+        if name.startswith("d_") and known and column not in known:
+            raise unknown("column", column, sorted(known))
+
+
 Step = tuple[str, float]  # a direction, and how many bumps along it
 
 

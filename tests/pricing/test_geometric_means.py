@@ -105,6 +105,15 @@ def test_rows_of_different_lists_alone_and_together():
     np.testing.assert_array_equal(gq.price(rows).frame["price"], together)
 
 
+def test_rows_of_different_numbers_of_dates_alone_and_together():
+    numbers = [4, 52, 7]
+    given = {"option_type": "call", "strike": 100.0, "maturity": 1.0, "average": "geometric"}
+    together = gq.price(payoffs.Asian(**given, fixings=numbers), MODELS["Heston"]).price
+    for k, number in enumerate(numbers):
+        alone = gq.price(payoffs.Asian(**given, fixings=number), MODELS["Heston"]).price
+        assert alone == together[k]
+
+
 def test_it_is_the_control_of_the_arithmetic_mean():
     arithmetic = payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=52)
     found = gq.price(arithmetic, MODELS["Heston"]).frame

@@ -109,7 +109,6 @@ def test_desk_units():
 @pytest.mark.parametrize(
     ("payoff", "model", "name"),
     [
-        (CALL, FLAT, "d_kappa"),
         (CALL, FLAT, "delta2"),
         (BASKET, TWO, "delta"),
         (BASKET, TWO, "delta3"),
@@ -128,6 +127,20 @@ def test_what_a_row_has_not_is_no_number(payoff, model, name):
 def test_a_name_that_is_none(wrong):
     with pytest.raises(gq.errors.InputError, match=r"must be|unknown Greek"):
         gq.price(CALL, FLAT, greeks=wrong)
+
+
+def test_a_column_that_no_row_has():
+    with pytest.raises(gq.errors.NameUnknown, match="did you mean 'volatility'"):
+        gq.price(CALL, FLAT, greeks="d_volatilty")
+    both = pd.DataFrame(
+        {
+            "product": "european", "model": ["black_scholes", "heston"], "option_type": "call",
+            "strike": 100.0, "maturity": 1.0, "spot": 100.0, "rate": 0.02, "volatility": 0.2,
+            "v0": 0.04, "kappa": 1.5, "long_variance": 0.04, "vol_of_vol": 0.5, "correlation": 0.0,
+        }
+    )  # fmt: skip
+    found = gq.price(both, greeks="d_kappa").frame
+    assert found["d_kappa"].notna().tolist() == [False, True]
 
 
 def test_a_book_gives_them_by_position():
