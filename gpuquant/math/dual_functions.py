@@ -91,6 +91,8 @@ class Functions:
         value = self.xp.where(condition, plain(one), plain(other))
         if not isinstance(one, Dual) and not isinstance(other, Dual):
             return value
+        if isinstance(one, Dual) and one.shape == value.shape and bool(condition.all()):
+            return one
         left, right = (x.slopes if isinstance(x, Dual) else {} for x in (one, other))
         pairs = (one if isinstance(one, Dual) else other).pairs
         slopes = {
@@ -195,10 +197,10 @@ class Special:
         """The normal distribution."""
         if not isinstance(x, Dual):
             return self.special.ndtr(x)
-        density = self.xp.exp(-0.5 * x.value * x.value) / math.sqrt(2.0 * math.pi)
         finite = self.xp.isfinite(x.value)
+        if not bool(finite.all()):  # far away nothing moves
+            slopes = {key: self.xp.where(finite, slope, 0.0) for key, slope in x.slopes.items()}
+            x = Dual(x.value, slopes, x.pairs)
         place = self.xp.where(finite, x.value, 0.0)
-        clean = {key: self.xp.where(finite, slope, 0.0) for key, slope in x.slopes.items()}
-        return Dual(x.value, clean, x.pairs)._of(
-            self.special.ndtr(x.value), density, lambda: -place * density
-        )
+        density = self.xp.exp(-0.5 * x.value * x.value) / math.sqrt(2.0 * math.pi)
+        return x._of(self.special.ndtr(x.value), density, lambda: -place * density)

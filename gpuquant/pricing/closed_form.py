@@ -144,7 +144,10 @@ def _seed(value: Any, kind: str, size: float, asset: int, first: Any, xp: Any) -
     """How a column moves along a direction; of a list all numbers, or that of one asset."""
     if kind == "later":  # what is today stays today
         return xp.where(value > 0.0, size * (first if value.ndim == 1 else first[:, None]), 0.0)
-    seed = xp.full_like(value, size) if kind == "shift" else size * value
+    if kind == "shift":
+        seed = xp.full_like(value[:1], size)
+    else:
+        seed = value if size == 1.0 else size * value
     if not asset:
         return seed
     return xp.where(xp.arange(value.shape[1]) == asset - 1, seed, 0.0)
