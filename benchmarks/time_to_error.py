@@ -201,7 +201,7 @@ def run() -> list[Row]:
         )
         if name == "Asian":
             rows += [_own(mine[2]), _batch(rival), _greeks(rival)]
-    return [*rows, _barrier(FAR), _barrier(NEAR)]
+    return [*rows, _barrier(FAR)]
 
 
 BARRIER = gq.payoffs.Barrier(**CONTRACT, barrier_type="down-and-out", barrier=95.0)
