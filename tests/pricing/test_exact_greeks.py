@@ -8,7 +8,6 @@ from gpuquant import family
 from gpuquant.device.device import HOST
 from gpuquant.math.dual_functions import Functions, Special
 from gpuquant.math.duals import Dual
-from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import closed_form
 from gpuquant.pricing.differences import extrapolated
@@ -49,17 +48,24 @@ def has_formula(model, payoff):
     return found is not None and bool(np.isfinite(found).all())
 
 
+# One model of each kind of law: one price, several, bonds, and a variance alone.
+MODELS = (
+    gq.models.BlackScholes,
+    gq.models.MultiBlackScholes,
+    gq.models.Vasicek,
+    gq.models.Heston,
+)
 PAIRS = [
     (model, payoff)
-    for model in own(Model, "gpuquant.models")
+    for model in MODELS
     for payoff in own(Payoff, "gpuquant.payoffs")
     if has_formula(model, payoff)
 ]
-SOME = [pair for k, pair in enumerate(PAIRS) if k % 5 == 0]
+SOME = [pair for k, pair in enumerate(PAIRS) if k % 4 == 1]
 
 
 def test_there_are_many():
-    assert len(PAIRS) > 60
+    assert len(PAIRS) > 25
 
 
 @pytest.mark.parametrize(
