@@ -8,19 +8,16 @@ chosen.
 from __future__ import annotations
 
 import re
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gpuquant.device.arrays import gpu_of, on_gpu, on_host
+from gpuquant.device.threads import share
 from gpuquant.device.traffic import crossed
 from gpuquant.errors import InputError
-from gpuquant.forks import in_child
 from gpuquant.shown import Shown
 from gpuquant.system import cores
 
@@ -122,88 +119,6 @@ class Device(Shown):
 
 
 HOST = Device("cpu")
-
-
-def share(
-    work: Callable[[Any], Any],
-    items: Sequence[Any],
-    threads: int,
-    done: Callable[[Any], Any] | None = None,
-    halt: Any = None,
-) -> None:
-    """Call `work` for every item, on `threads` threads.
-
-    Without `halt` the calling thread is one of them: a short run need not wait for a thread to
-    wake, and Ctrl-C takes effect between two items. `halt` is for items that may take long: an
-    array whose first element makes an item end early. The calling thread then only waits, and sets
-    this element at once after Ctrl-C or a failure.
-
-    `done` is called with each result, in the calling thread. When an item fails, and at Ctrl-C,
-    items that have not begun are dropped, and running items end before the error is raised.
-    """
-    left, results = iter(list(items)), deque[Any]()  # next() and append() are atomic
-
-    def some(report: Callable[[], None] | None = None) -> None:
-        try:
-            for item in left:
-                results.append(work(item))
-                if report:
-                    report()
-        except BaseException:
-            for _ in left:
-                pass
-            raise
-
-    def report() -> None:
-        while results and done:
-            done(results.popleft())
-
-    helpers: list[Future[None]] = []
-    workers = (
-        pool(threads) if halt is None else ThreadPoolExecutor(threads)
-    )  # a long run has a pool of its own, and blocks no other run
-    try:
-        helpers += [workers.submit(some) for _ in range(min(threads, len(items)) - (halt is None))]
-        if halt is None:
-            some(report)
-        for helper in helpers:
-            while not (halt is None and helper.cancel()) and not wait([helper], timeout=0.1).done:
-                report()
-            if not helper.cancelled():
-                helper.result()
-    except BaseException:
-        if halt is not None:
-            halt[0] = 1
-        for _ in left:
-            pass
-        wait([helper for helper in helpers if not helper.cancel()])
-        raise
-    finally:
-        if halt is not None:
-            workers.shutdown(wait=False)
-    report()
-
-
-_pools: dict[int, ThreadPoolExecutor] = {}
-_pools_lock = threading.Lock()
-
-
-def _renew() -> None:
-    """Forget the pools in a forked child, which has the pools but not their threads."""
-    global _pools_lock
-    _pools.clear()
-    _pools_lock = threading.Lock()
-
-
-in_child(_renew)
-
-
-def pool(threads: int) -> ThreadPoolExecutor:
-    """The thread pool of this size, made once."""
-    with _pools_lock:
-        if threads not in _pools:
-            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix=f"gpuquant-{threads}")
-        return _pools[threads]
 
 
 def resolve_device(

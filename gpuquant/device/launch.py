@@ -10,7 +10,8 @@ from typing import Any
 from gpuquant.compiler.kernel import Source
 from gpuquant.compiler.targets import TARGETS
 from gpuquant.device import ranges
-from gpuquant.device.device import Device, share
+from gpuquant.device.device import Device
+from gpuquant.device.threads import share
 
 
 def run(

@@ -9,7 +9,7 @@ import pytest
 
 import gpuquant as gq
 from gpuquant.device import Device, cuda, resolve_device, transfer_log
-from gpuquant.device.device import share
+from gpuquant.device.threads import share
 from gpuquant.errors import DeviceUnavailable, InputError
 
 
