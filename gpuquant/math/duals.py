@@ -7,10 +7,10 @@ of the branch chosen. The functions of duals are in `dual_functions`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-Key = tuple[str, ...]  # one direction, or two in order
+Key = tuple[Hashable, ...]  # one direction, or two in order
 
 
 class Dual:
@@ -161,8 +161,6 @@ class Dual:
 
     def __ne__(self, other: Any) -> Any:
         return self.value != plain(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def plain(value: Any) -> Any:

@@ -226,6 +226,16 @@ class Model(Member):
         raise NotImplementedError
 
     @staticmethod
+    def bridge(c: Any, x0: tuple[float, ...], x1: tuple[float, ...]) -> tuple[float, ...]:
+        """How the log price moves between two steps that end in these states."""
+        raise NotImplementedError
+
+    @classmethod
+    def continuous(cls) -> bool:
+        """Whether the model says how the price moves between two steps."""
+        return cls.bridge is not Model.bridge
+
+    @staticmethod
     def log_spots(x: tuple[float, ...]) -> tuple[float, ...]:
         """Log prices of the assets."""
         raise NotImplementedError
@@ -330,20 +340,3 @@ class Model(Member):
         None when the model does not say how; rows without a full window are NaN.
         """
         return None
-
-
-def rolling_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean of the last `window` rows at each row, shape of `values`; NaN where a window holds a
-    NaN or is not full.
-    """
-    out = np.full(values.shape, np.nan)
-    if len(values) < window:
-        return out
-    known = np.isfinite(values)
-    total = np.cumsum(np.where(known, values, 0.0), axis=0)
-    count = np.cumsum(known, axis=0)
-    total[window:] = total[window:] - total[:-window]
-    count[window:] = count[window:] - count[:-window]
-    full = count == window
-    out[full] = total[full] / window
-    return out

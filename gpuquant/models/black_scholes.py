@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, nonnegative, positive, real
-from gpuquant.models.base import Lognormal, Model, rolling_mean
+from gpuquant.models.base import Lognormal, Model
+from gpuquant.models.windows import rolling_mean
 
 
 @dataclass(frozen=True)

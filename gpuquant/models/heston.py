@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, at_least, correlation, nonnegative, positive, real
-from gpuquant.models.base import Model, rolling_mean
+from gpuquant.models.base import Model
+from gpuquant.models.windows import rolling_mean
 
 
 @dataclass(frozen=True)

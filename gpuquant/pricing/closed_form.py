@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from gpuquant.math.dual_functions import Functions, Special
-from gpuquant.math.duals import Dual, plain
+from gpuquant.math.duals import Dual, Key, plain
 from gpuquant.models.base import Lognormals, Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.bumps import Bumps, first_dates
 from gpuquant.pricing.differences import extrapolated
-from gpuquant.pricing.greeks import greek, moves, units
+from gpuquant.pricing.directions import Move
+from gpuquant.pricing.greeks import greek, units
 
 UNIT = Bumps(1.0, 1.0, 1.0, 1.0)  # derivatives are per unit of each bump
 BESIDE = 1e-6  # of the spot: how far from a kink its two sides are looked at
@@ -117,16 +118,15 @@ def _derived(
     """The prices of some rows and their Greeks per unit bump; None when the pair has no formula."""
     along = [greek(name).along for name in greeks]
     pairs = tuple(dict.fromkeys(one for one in along if len(one) == 2))
-    slopes: dict[str, dict[tuple[str, ...], Any]] = {}
+    slopes: dict[str, dict[Key, Any]] = {}
     for direction in dict.fromkeys(one for both in along for one in both):
-        for kind, column, size in moves(direction, model, payoff, UNIT):
-            name, _, asset = column.partition(" ")
-            seed = _seed(columns[name], kind, size, int(asset or 0), first, device.xp)
-            slopes.setdefault(name, {})[(direction,)] = seed
-            if kind == "variance" and (direction, direction) in pairs:
-                slopes[name][direction, direction] = 0.5 * size * seed
-            if kind == "later":
-                slopes.setdefault("passed", {})[(direction,)] = -size * first
+        for move in direction.moves(model, payoff, UNIT):
+            seed = _seed(columns[move.column], move, first, device.xp)
+            slopes.setdefault(move.column, {})[(direction,)] = seed
+            if move.how == "variance" and (direction, direction) in pairs:
+                slopes[move.column][direction, direction] = 0.5 * move.size * seed
+            if move.how == "later":
+                slopes.setdefault("passed", {})[(direction,)] = -move.size * first
     given = {"passed": device.xp.zeros_like(first), **columns}
     duals = {
         name: Dual(value, slopes[name], pairs) if name in slopes else value
@@ -140,11 +140,12 @@ def _derived(
     return [plain(found), *(own.get(one, 0.0) for one in along)]
 
 
-def _seed(value: Any, kind: str, size: float, asset: int, first: Any, xp: Any) -> Any:
+def _seed(value: Any, move: Move, first: Any, xp: Any) -> Any:
     """How a column moves along a direction; of a list all numbers, or that of one asset."""
-    if kind == "later":  # what is today stays today
+    how, _, size, asset = move
+    if how == "later":  # what is today stays today
         return xp.where(value > 0.0, size * (first if value.ndim == 1 else first[:, None]), 0.0)
-    if kind == "shift":
+    if how == "shift":
         seed = xp.full_like(value[:1], size)
     else:
         seed = value if size == 1.0 else size * value

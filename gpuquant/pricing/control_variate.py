@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpuquant.data.columns import domains
+from gpuquant.data.domains import Domain
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import closed_form, fourier
 from gpuquant.pricing.batch import Batch
@@ -52,24 +53,20 @@ class Control:
     @property
     def fixed(self) -> tuple[tuple[str, float], ...]:
         """Its choices that are constants of the kernel."""
-        return tuple(
-            (name, float(getattr(self.payoff, name)[0]))
-            for name, domain in domains(type(self.payoff)).items()
-            if domain.compile_time_constant
-        )
+        return tuple((name, float(getattr(self.payoff, name)[0])) for name in self._choices())
 
     @property
     def name(self) -> str:
-        """Its class, and the choices that tell it from others of the class."""
+        """Its class, and the first of its choices: Asian geometric."""
         words = [
-            str(domain.words[domain.codes.index(code)])
-            for (_, code), domain in zip(
-                self.fixed,
-                (d for d in domains(type(self.payoff)).values() if d.compile_time_constant),
-                strict=True,
-            )
+            domain.words[domain.codes.index(float(getattr(self.payoff, name)[0]))]
+            for name, domain in self._choices().items()
         ]
         return " ".join([type(self.payoff).__name__.strip("_"), *words[:1]])
+
+    def _choices(self) -> dict[str, Domain]:
+        every = domains(type(self.payoff))
+        return {name: one for name, one in every.items() if one.compile_time_constant}
 
     def take(self, rows: np.ndarray) -> Control:
         """The control variate of these of its rows."""

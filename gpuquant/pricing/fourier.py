@@ -132,9 +132,10 @@ def _of_mean(
     """
     xp, n = device.xp, len(rows["maturity"])
     row = SimpleNamespace(**{"passed": xp.zeros(1), **columns})
-    constant, dates, weights = payoff.log_mean(row, xp)  # type: ignore[misc]
-    if xp.isnan(constant).all():
+    described = payoff.log_mean(row, xp)
+    if described is None or xp.isnan(described[0]).all():
         return None
+    constant, dates, weights = described
     dates, weights = (xp.broadcast_to(one, (n, one.shape[1])) for one in (dates, weights))
     row = SimpleNamespace(**rows)
     mean = model.characteristic_of_sum(row, xp.full(n, -1j), dates, weights, xp, device.special)

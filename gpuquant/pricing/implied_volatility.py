@@ -138,15 +138,15 @@ def implied_volatility(
 
 def implied_by(batch: Batch, prices: np.ndarray) -> np.ndarray:
     """Black's volatilities of the prices of vanilla rows, shape (n,); NaN where there is none."""
-    model, payoff = batch.model, batch.payoff
+    model, payoff, row = batch.model, batch.payoff, batch.together()
     forward = model.forward(model, payoff.maturity, np)
     discount = model.discount_factor(model, payoff.maturity, np)
     fine = np.isfinite(prices) & (prices > 0.0)
     found = implied_volatility(
         price=np.where(fine, prices, 0.0) / discount,
-        option_type=np.broadcast_to(payoff.option_type, len(prices)),  # type: ignore[attr-defined]
+        option_type=np.broadcast_to(row.option_type, len(prices)),
         spot=np.broadcast_to(forward, len(prices)),
-        strike=np.broadcast_to(payoff.strike, len(prices)),  # type: ignore[attr-defined]
+        strike=np.broadcast_to(row.strike, len(prices)),
         maturity=np.broadcast_to(payoff.maturity, len(prices)),
         rate=0.0,
         device="cpu",

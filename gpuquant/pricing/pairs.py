@@ -39,7 +39,7 @@ def possible(model: type[Model], payoff: type[Payoff]) -> bool:
     if fits(model, payoff, dict(which.lengths)) or (which.early and hasattr(model, "deflator")):
         return False
     refused = payoff.refuse(sample_batch(model, payoff).together())
-    return (refused is None or not refused[0]) and (hasattr(model, "bridge") or not which.bridged)
+    return (refused is None or not refused[0]) and (model.continuous() or not which.bridged)
 
 
 def every() -> list[tuple[type[Model], type[Payoff]]]:

@@ -17,9 +17,9 @@ from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.bumps import SIMULATED
 from gpuquant.pricing.greeks import plan
-from gpuquant.pricing.kernels.build import Pair
 from gpuquant.pricing.kernels.launch import Launch
 from gpuquant.pricing.request import Asked, Task, checked
+from gpuquant.pricing.simulation import pair_of
 from gpuquant.pricing.time_grid import Grid
 from gpuquant.shown import Shown
 
@@ -149,14 +149,7 @@ def simulate(
 
 def _recorded(batch: Batch, task: Task, grid: Grid) -> Any:
     """The log prices of one row after every step, and its payments; see `Launch.record`."""
-    pair = Pair(
-        type(batch.model),
-        type(batch.payoff),
-        batch.fixed,
-        task.precision,
-        lengths=batch.lengths,
-        recorded=True,
-    )
+    pair = replace(pair_of(batch, task.precision), recorded=True)
     run = Launch(
         pair,
         task.device,

@@ -25,6 +25,12 @@ RARE = 3.0
 ALIKE = 1e-6  # of the amount at stake: payments of a path that differ by less differ by rounding
 
 
+def pair_of(batch: Batch, precision: str) -> Pair:
+    """The kernel of a batch without bumps."""
+    parts = type(batch.model), type(batch.payoff)
+    return Pair(*parts, batch.fixed, precision, lengths=batch.lengths)
+
+
 @dataclass(frozen=True)
 class Simulation:
     """Rows that one kernel simulates, ready to run with any number of paths.
@@ -51,15 +57,9 @@ class Simulation:
     def of(cls, batch: Batch, task: Task, control: Control | None = None) -> Simulation:
         """The simulation of a batch."""
         bumps = simulated(batch) if task.greeks else SIMULATED
-        pair = Pair(
-            type(batch.model),
-            type(batch.payoff),
-            batch.fixed,
-            task.precision,
-            lengths=batch.lengths,
-            control=None if control is None else type(control.payoff),
-            control_fixed=() if control is None else control.fixed,
-        )
+        pair = pair_of(batch, task.precision)
+        if control is not None:
+            pair = replace(pair, control=type(control.payoff), control_fixed=control.fixed)
         variants = greeks.plan(pair.names, pair.model, pair.payoff, bumps, task.greeks)
         launch = Launch(
             replace(pair, variants=len(variants.scale), outputs=task.outputs),

@@ -70,8 +70,8 @@ class Table:
                 if not np.isfinite(value)
             ]
             note = (
-                f"{', '.join(lost)} undefined: what it moves is zero or not there, or there are "
-                "several of it (delta1, delta2, ... are of the assets), or the price has a kink"
+                f"{', '.join(lost)} undefined: this row has nothing that would move so, or it is "
+                "zero, or the price has a kink; the assets of a basket have delta1, delta2, ..."
             )
             self.message[rows[k]] = (
                 f"{self.message[rows[k]]}; {note}" if self.message[rows[k]] else note

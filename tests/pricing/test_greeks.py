@@ -72,7 +72,7 @@ def test_simulated_beside_exact(payoff, model, names):
     exact = gq.price(payoff, model, greeks=names).frame.iloc[0]
     steps = 200 if model is HESTON else None
     found = gq.price(
-        payoff, model, greeks=names, engine="monte_carlo", paths=200_000, steps=steps, seed=3
+        payoff, model, greeks=names, engine="monte_carlo", paths=100_000, steps=steps, seed=3
     ).frame.iloc[0]
     assert exact["engine"] != "monte_carlo"
     for name in names:

@@ -192,7 +192,7 @@ def _check(pair: Pair) -> None:
             f"{pair.model.__name__} and {pair.payoff.__name__} both have a column named "
             f"{sorted(clash)[0]!r}"
         )
-    if pair.bridged and not hasattr(pair.model, "bridge"):
+    if pair.bridged and not pair.model.continuous():
         raise MemberError(
             f"{pair.model.__name__} jumps: it has no bridge for {pair.payoff.__name__} "
             "with continuous monitoring"
@@ -230,12 +230,11 @@ def _members(pair: Pair, shape: dict[str, int]) -> list[Member]:
         Member("observe", payoff.observe, places, offered=6, lengths={2: acc, 3: assets}),
     ]
     if pair.bridged:
-        bridge = model.bridge  # type: ignore[attr-defined]
         lengths = {2: acc, 3: assets, 4: assets, 5: 3 * assets}
         members.append(
             Member("observe_bridge", payoff.observe_bridge, places, offered=9, lengths=lengths)
         )
-        members.append(Member("bridge", bridge, places, lengths={0: c, 1: x, 2: x}))
+        members.append(Member("bridge", model.bridge, places, lengths={0: c, 1: x, 2: x}))
     if pair.control is not None:
         control, places = pair.control, {**places, **dict(pair.control_fixed)}
         b = shape["NB"]
