@@ -14,7 +14,7 @@ from gpuquant.pricing.bumps import simulated
 from gpuquant.pricing.control_variate import Control
 from gpuquant.pricing.greeks import greek, stencil, units
 from gpuquant.pricing.request import Task
-from gpuquant.pricing.simulation import RARE
+from gpuquant.pricing.simulation import RARE, unseen
 from gpuquant.pricing.time_grid import Grid
 
 SKEWED = 0.1  # skewness of a mean above which one-sided bounds of 95 and 99 % do not hold
@@ -87,14 +87,13 @@ def _control(control: Control | None) -> np.ndarray | None:
 def _without_spread(batch: Batch, found: Simulated) -> list[np.ndarray]:
     """Where no path paid, where each paid the same, and where the price rests on few."""
     value, error, paths = found.values[:, 0], found.errors[:, 0], found.paths
-    amounts = batch.amounts()
     moves = np.broadcast_to(batch.model.volatile, len(paths)) & (error == 0.0)
     empty = moves & (value == 0.0)
     same = moves & (value != 0.0) & ("cash" in domains(type(batch.payoff)))
     few = ~empty & ~same & _rests_on_few(batch, paths, found.skewness[:, 0])
     none, alike, rare = (np.full(len(paths), "", dtype=object) for _ in range(3))
     for row in np.flatnonzero(empty | same):
-        error[row] = RARE / paths[row] * amounts[row]
+        error[row] = unseen(batch, paths)[row]
     for row in np.flatnonzero(empty):
         none[row] = (
             f"no path of {paths[row]} paid: the chance of paying is under "
@@ -117,8 +116,8 @@ def _as_the_control(batch: Batch, found: Simulated, control: Control | None) -> 
     """Where each path paid what the control variate did: the simulation widened the error."""
     out = np.full(len(found.paths), "", dtype=object)
     if control is not None:
-        floor = RARE / found.paths * batch.amounts()
-        for row in np.flatnonzero((found.errors[:, 0] == floor) & (found.values[:, 0] != 0.0)):
+        widened = found.errors[:, 0] == unseen(batch, found.paths)
+        for row in np.flatnonzero(widened & (found.values[:, 0] != 0.0)):
             out[row] = (
                 f"each of {found.paths[row]} paths paid what its control variate {control.name} "
                 f"did: std_error is the chance of another end, {RARE / found.paths[row]:.1g}, "

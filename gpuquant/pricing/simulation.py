@@ -25,6 +25,11 @@ RARE = 3.0
 ALIKE = 1e-6  # of the amount at stake: payments of a path that differ by less differ by rounding
 
 
+def unseen(batch: Batch, paths: np.ndarray) -> np.ndarray:
+    """How far off a price may be for what happened on none of its paths, shape (n,)."""
+    return np.asarray(RARE / paths * batch.amounts())
+
+
 def pair_of(batch: Batch, precision: str) -> Pair:
     """The kernel of a batch without bumps."""
     parts = type(batch.model), type(batch.payoff)
@@ -121,11 +126,10 @@ class Simulation:
             values[without_gamma(batch), 1 + asked.index("gamma")] = np.nan
         if control is not None:
             values = values + control.betas * control.expected
-            # On every path the control pays what the payoff does: what happens on none of n paths
-            # has a chance below RARE / n.
-            floor = RARE / paths * batch.amounts()
+            # where the control pays what the payoff does, on every path
             alike = errors[:, 0] * np.sqrt(paths) < ALIKE * batch.amounts()
-            errors[alike, 0] = np.maximum(errors[alike, 0], floor[alike])
+            alike &= np.broadcast_to(batch.model.volatile, n)
+            errors[alike, 0] = unseen(batch, paths)[alike]
         return values, errors, skewness
 
 

@@ -182,3 +182,21 @@ def test_a_description_tells_the_paths_of_a_target():
     assert told["engine"] == "monte_carlo"
     # 12 dates, 50 steps a year; rows whose mean is skewed run again with more paths than told
     assert 0.5 < told["path_steps"] / (taken * 60) < 2.0, (told, taken)
+
+
+def test_without_variance_the_price_is_exact():
+    """A control that pays the same on every path widens no error where no price moves."""
+    still = models.BlackScholes(spot=100.0, rate=0.03, volatility=[0.0, 0.2])
+    found = gq.price(payoffs.Asian(option_type="call", strike=95.0, maturity=1.0), still).frame
+    assert found["std_error"][0] == 0.0 and found["status"][0] == "ok", found.iloc[0]
+    assert found["std_error"][1] > 0.0
+
+
+def test_what_always_pays_as_its_control_says_so():
+    """A down-and-in put whose barrier lies above its strike is the put itself, on every path."""
+    put = payoffs.Barrier(
+        option_type="put", barrier_type="down-and-in", strike=92.0, barrier=95.0, maturity=1.0
+    )
+    found = gq.price(put, HESTON).frame.iloc[0]
+    assert found["status"] == "warning" and "paid what its control variate" in found["message"]
+    assert found["std_error"] == pytest.approx(3.0 / 100_000 * 100.0)
