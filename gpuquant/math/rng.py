@@ -29,7 +29,14 @@ from gpuquant.math.vmath import log_normal32, log_normal64, sincos_turn32, sinco
 MAX_PATHS = 1 << 40
 MAX_BLOCKS = 1 << 32
 MAX_STREAMS = 1 << 52
-PURPOSES = {"paths": 0, "pilot": 1, "bootstrap": 2, "split": 3}
+PURPOSES = {
+    "paths": 0,
+    "pilot": 1,
+    "bootstrap": 2,
+    "split": 3,
+    "scheme of paths": 4,
+    "scheme of pilot": 5,
+}
 
 
 def check(paths: int, blocks: int, stream: int) -> None:

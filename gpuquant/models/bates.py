@@ -63,7 +63,7 @@ class Bates(Model):
     jump_volatility: Column = nonnegative(sample=0.15)
 
     normals = 3
-    uniforms = 2
+    uniforms = 1
     steps_per_year = 50
     weak_order = 2.0
     vega_column = "v0"
@@ -83,8 +83,8 @@ class Bates(Model):
 
     @staticmethod
     def step(c, x, z, u, k):
-        log_spot, variance = diffuse(c[:12], x, z, u)
-        jumps = jumps_by(u[1], c[12], c[13])
+        log_spot, variance = diffuse(c[:12], x, z)
+        jumps = jumps_by(u[0], c[12], c[13])
         return (log_spot + jumps * c[14] + math.sqrt(jumps) * c[15] * z[2], variance)
 
     @staticmethod

@@ -9,6 +9,8 @@ from typing import Any, Self
 from gpuquant.data.domains import Column, at_least, derived, list_of, positive, years
 from gpuquant.models.short_rate import ShortRate
 
+ROOT_HALF = 0.7071067811865476  # 2 Phi(-z) = erfc(z sqrt(1/2))
+
 
 @dataclass(frozen=True)
 class CIR(ShortRate):
@@ -50,7 +52,6 @@ class CIR(ShortRate):
     first_end: Column = derived(sample=2.0, is_time=True)
 
     normals = 1
-    uniforms = 1
     steps_per_year = 50
     weak_order = 2.0
     rate_column = "short_rate"
@@ -92,7 +93,7 @@ class CIR(ShortRate):
         rate = (
             mean / (1.0 + b2) * root * root
             if smooth
-            else math.log(max(shared / max(1.0 - u[0], 1e-12), 1.0)) / beta
+            else math.log(max(2.0 * shared / math.erfc(ROOT_HALF * z[0]), 1.0)) / beta
         )
         now = x[2] + c[4]
         earned = x[1] + 0.5 * c[4] * (x[0] + rate)

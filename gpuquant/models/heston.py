@@ -14,6 +14,8 @@ from gpuquant.data.domains import Column, at_least, correlation, nonnegative, po
 from gpuquant.models.base import Model
 from gpuquant.models.windows import rolling_mean
 
+ROOT_HALF = 0.7071067811865476  # 2 Phi(-z) = erfc(z sqrt(1/2))
+
 
 @dataclass(frozen=True)
 class Heston(Model):
@@ -59,7 +61,6 @@ class Heston(Model):
     correlation: Column = correlation()
 
     normals = 2
-    uniforms = 1
     steps_per_year = 50
     weak_order = 2.0
     vega_column = "v0"
@@ -75,7 +76,7 @@ class Heston(Model):
 
     @staticmethod
     def step(c, x, z, u, k):
-        return diffuse(c, x, z, u)
+        return diffuse(c, x, z)
 
     @staticmethod
     def log_spots(x):
@@ -228,8 +229,8 @@ def scheme(kappa: Any, theta: Any, sigma: Any, rho: Any, drift: Any, dt: Any) ->
     )
 
 
-def diffuse(c: Any, x: Any, z: Any, u: Any) -> Any:
-    """Log price and variance one step later, from two normals and a uniform."""
+def diffuse(c: Any, x: Any, z: Any) -> Any:
+    """Log price and variance one step later, from two normals."""
     decay, pull, variance_v, variance_0, drift, shift, tilt, k1, k2, k3, _dt, _skew = c
     v = x[1]
     mean = max(decay * v + pull, 1e-15)
@@ -238,13 +239,15 @@ def diffuse(c: Any, x: Any, z: Any, u: Any) -> Any:
     smooth = psi <= 1.5
     # Both branches are evaluated and one is selected; where each divides once, they share the
     # division. psi <= 1.5: v' = a (b + z)^2.   psi > 1.5: v' = 0 with probability `atom`, else
-    # exponential with rate beta.
+    # exponential with rate beta. The same normal drives both, so that v' rises with it.
     shared = 2.0 / (psi if smooth else psi + 1.0)
     excess = max(shared - 1.0, 0.0)
     b2 = excess + math.sqrt(shared * excess)
     atom = 1.0 - shared
     beta = shared * inverse_mean
-    quotient = (mean if smooth else shared) / (1.0 + b2 if smooth else max(1.0 - u[0], 1e-12))
+    quotient = (mean if smooth else shared) / (
+        1.0 + b2 if smooth else 0.5 * math.erfc(ROOT_HALF * z[1])
+    )
     root = math.sqrt(b2) + z[1]
     after = quotient * root * root if smooth else math.log(max(quotient, 1.0)) / beta
     # martingale correction, minus log E[exp(tilt v')]: propositions 7 and 9

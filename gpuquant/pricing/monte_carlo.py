@@ -14,8 +14,8 @@ from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.control_variate import Control, controls_of
 from gpuquant.pricing.kernels.launch import TILE
 from gpuquant.pricing.request import Task
-from gpuquant.pricing.simulated_messages import SKEWED, Simulated, messages_of
-from gpuquant.pricing.simulation import Simulation
+from gpuquant.pricing.simulated_messages import SKEWED, messages_of
+from gpuquant.pricing.simulation import Simulated, Simulation
 from gpuquant.pricing.table import Table
 from gpuquant.pricing.time_grid import Grid
 
@@ -70,8 +70,8 @@ def _planned(
     if control is None:
         if task.target_error is not None:
             few = np.full(len(every), PILOT)
-            errors = simulation.run(few, purpose=rng.PURPOSES["pilot"])[1]
-            paths = _enough(errors[:, 0], few, task, batch.rows)
+            by_chance = simulation.run(few, purpose="pilot").by_chance
+            paths = _enough(by_chance, few, task, batch.rows)
         yield every, simulation, paths
         return
     count = max(min(PILOT, task.paths // PILOT_SHARE), PILOT_LEAST)
@@ -97,7 +97,7 @@ def _simulate(
 ) -> None:
     """Simulate rows that share a kernel."""
     batch, task = simulation.batch, simulation.task
-    values, errors, skewness = _launched(simulation, paths, tick)
+    found = _launched(simulation, paths, tick)
     target_error = (
         np.full(len(paths), np.inf) if task.target_error is None else task.target_error[batch.rows]
     )
@@ -105,19 +105,18 @@ def _simulate(
         # If almost no path of the pilot paid, its spread is too small. Such rows run again, with
         # the number of paths that their own error requires. So do rows whose mean is skewed while
         # it has fewer paths than a plain pilot.
-        above = errors[:, 0] > 1.1 * target_error
-        skewed = (np.abs(skewness[:, 0]) > SKEWED) & (paths < PILOT) & np.isfinite(target_error)
+        by_chance, paths = found.by_chance, found.paths
+        above = by_chance > 1.1 * target_error
+        skewed = np.abs(found.skewness[:, 0]) > SKEWED
+        skewed &= (paths < PILOT) & np.isfinite(target_error)
         late = np.flatnonzero((above | skewed) & (paths < MOST_PATHS))
         if not late.size:
             break
-        wanted = _enough(errors[late, 0], paths[late], task, batch.rows[late])
-        paths[late] = np.maximum(np.where(skewed[late], PILOT, paths[late]), wanted)
-        values[late], errors[late], skewness[late] = _launched(
-            simulation.take(late), paths[late], None
-        )
-    found = Simulated(values, errors, skewness, paths)
+        wanted = _enough(by_chance[late], paths[late], task, batch.rows[late])
+        wanted = np.maximum(np.where(skewed[late], PILOT, paths[late]), wanted)
+        found.put(late, _launched(simulation.take(late), wanted, None))
     message, warned = messages_of(batch, task, found, notes, simulation.control)
-    table.put(batch.rows, values, errors, "monte_carlo", paths, message, warned)
+    table.put(batch.rows, found.values, found.errors, "monte_carlo", found.paths, message, warned)
 
 
 def _enough(errors: np.ndarray, paths: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
@@ -131,8 +130,8 @@ def _enough(errors: np.ndarray, paths: np.ndarray, task: Task, rows: np.ndarray)
 
 def _launched(
     simulation: Simulation, paths: np.ndarray, tick: Callable[[int], None] | None
-) -> tuple[np.ndarray, ...]:
-    """Values, errors and skewness of rows, in launches of at most UNITS units."""
+) -> Simulated:
+    """What is found for rows, in launches of at most UNITS units."""
     units = np.cumsum(-(-paths // TILE))
     group = (units - 1) // UNITS
     cuts = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(paths)]
@@ -142,4 +141,4 @@ def _launched(
         simulation.take(np.arange(begin, end)).run(paths[begin:end], tick=tick)
         for begin, end in itertools.pairwise(cuts)
     ]
-    return tuple(np.concatenate(one) for one in zip(*parts, strict=True))
+    return Simulated.joined(parts)

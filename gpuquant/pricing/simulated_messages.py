@@ -4,17 +4,16 @@ standard error may be too small.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from gpuquant.data.columns import domains
 from gpuquant.pricing.batch import Batch, all_messages
 from gpuquant.pricing.bumps import simulated
 from gpuquant.pricing.control_variate import Control
+from gpuquant.pricing.extrapolation import Bias
 from gpuquant.pricing.greeks import greek, stencil, units
 from gpuquant.pricing.request import Task
-from gpuquant.pricing.simulation import RARE, unseen
+from gpuquant.pricing.simulation import RARE, Simulated, unseen
 from gpuquant.pricing.time_grid import Grid
 
 SKEWED = 0.1  # skewness of a mean above which one-sided bounds of 95 and 99 % do not hold
@@ -23,17 +22,6 @@ ASSET_SKEWED = 0.07  # the same limit for the mean of the asset's price, whose s
 # bounded payoff has a smaller skewness.
 SEEN = 0.25
 WORTH_SAYING = 1.1  # reduction of the variance by a control variate
-
-
-class Simulated(NamedTuple):
-    """Values, their standard errors and the skewness of the means, each of shape (n, outputs), and
-    the number of paths of each row.
-    """
-
-    values: np.ndarray
-    errors: np.ndarray
-    skewness: np.ndarray
-    paths: np.ndarray
 
 
 def messages_of(
@@ -50,20 +38,22 @@ def messages_of(
     ]
     doubts.append(_missed_target(task, batch, found))
     warned = np.any([doubt != "" for doubt in doubts], axis=0)
-    message = all_messages([*doubts, _scheme(batch, task), _control(control)], len(found.paths))
+    message = all_messages(
+        [*doubts, _scheme(batch, task, found.bias), _control(control)], len(found.paths)
+    )
     assert message is not None
     return message, warned
 
 
-def _scheme(batch: Batch, task: Task) -> np.ndarray | None:
+def _scheme(batch: Batch, task: Task, bias: Bias) -> np.ndarray | None:
     """The bias of the model's scheme where it has one."""
     if not np.isfinite(batch.model.weak_order):
         return None
-    order = f"{batch.model.weak_order:g}"
+    told = zip(Grid.of(batch, task.steps).steps, bias.size[:, 0], bias.error[:, 0], strict=True)
     return np.array(
         [
-            f"{k} steps of weak order {order}: their bias is not in std_error"
-            for k in Grid.of(batch, task.steps).steps
+            f"bias of {steps} steps, removed: {size:.2g} with a standard error of {error:.1g}"
+            for steps, size, error in told
         ],
         dtype=object,
     )
@@ -160,11 +150,14 @@ def _missed_target(task: Task, batch: Batch, found: Simulated) -> np.ndarray:
     out = np.full(len(found.paths), "", dtype=object)
     if task.target_error is not None:
         target = task.target_error[batch.rows]
+        left = found.bias.left[:, 0]
         for row in np.flatnonzero(found.errors[:, 0] > 1.2 * target):
             out[row] = (
                 f"target_error = {target[row]:g} was not reached: {found.errors[row, 0]:.2g} with "
                 f"{found.paths[row]} paths"
             )
+            if left[row] > 0.5 * target[row]:
+                out[row] += f", of which {left[row]:.2g} may be bias of the steps: use more"
     return out
 
 

@@ -4,8 +4,9 @@ that its sums tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from gpuquant.pricing import greeks
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.bumps import SIMULATED, Bumps, simulated, without_gamma
 from gpuquant.pricing.control_variate import Control
+from gpuquant.pricing.extrapolation import Bias, Extrapolation, best_share, first_share
 from gpuquant.pricing.kernels.build import Pair
 from gpuquant.pricing.kernels.launch import TILE, Launch
 from gpuquant.pricing.request import Task
@@ -36,6 +38,46 @@ def pair_of(batch: Batch, precision: str) -> Pair:
     return Pair(*parts, batch.fixed, precision, lengths=batch.lengths)
 
 
+class Simulated(NamedTuple):
+    """What a simulation finds for each row.
+
+    Parameters
+    ----------
+    values, errors, skewness : float64 arrays, shape (n, outputs)
+        The price and the Greeks, their standard errors, and the skewness of their means. An error
+        holds the scheme's.
+    paths : int64 array, shape (n,)
+        Paths of each row.
+    bias : Bias
+        The scheme's, removed from the values.
+    """
+
+    values: np.ndarray
+    errors: np.ndarray
+    skewness: np.ndarray
+    paths: np.ndarray
+    bias: Bias
+
+    @property
+    def by_chance(self) -> np.ndarray:
+        """The part of the price's error that falls with the number of paths, shape (n,)."""
+        whole, left = self.errors[:, 0], self.bias.left[:, 0]
+        return np.sqrt(np.maximum(whole * whole - left * left, 0.0))
+
+    def put(self, rows: np.ndarray, found: Simulated) -> None:
+        """Replace these rows by what was found for them."""
+        for mine, new in zip([*self[:-1], *self.bias], [*found[:-1], *found.bias], strict=True):
+            mine[rows] = new
+
+    @classmethod
+    def joined(cls, parts: Sequence[Simulated]) -> Simulated:
+        """The rows of all parts, in their order."""
+        found = zip(*(part[:-1] for part in parts), strict=True)
+        values, errors, skewness, paths = map(np.concatenate, found)
+        bias = Bias(*map(np.concatenate, zip(*(part.bias for part in parts), strict=True)))
+        return cls(values, errors, skewness, paths, bias)
+
+
 @dataclass(frozen=True)
 class Simulation:
     """Rows that one kernel simulates, ready to run with any number of paths.
@@ -50,6 +92,8 @@ class Simulation:
         The kernel with the arrays it reads.
     bumps : Bumps
         Of its Greeks.
+    extrapolation : Extrapolation, optional
+        What tells the bias of its scheme.
     """
 
     batch: Batch
@@ -57,6 +101,7 @@ class Simulation:
     control: Control | None
     launch: Launch
     bumps: Bumps
+    extrapolation: Extrapolation | None
 
     @classmethod
     def of(cls, batch: Batch, task: Task, control: Control | None = None) -> Simulation:
@@ -76,7 +121,7 @@ class Simulation:
             np.broadcast_to(bumps.spot, len(batch.rows)),
             task.seed,
         )
-        return cls(batch, task, control, launch, bumps)
+        return cls(batch, task, control, launch, bumps, Extrapolation.of(launch))
 
     def take(self, rows: np.ndarray) -> Simulation:
         """The simulation of these of its rows."""
@@ -95,7 +140,9 @@ class Simulation:
         errors, skewness = (np.stack(np.split(one, 3, axis=1)) for one in (errors, skewness))
         with np.errstate(divide="ignore", invalid="ignore"):
             control, left, serves = self.control.fitted(errors / self._units(), skewness)
-        return replace(self, control=control), left, serves
+        fitted = replace(self, control=control)
+        bias = fitted._bias(np.full(n, paths), left[:, 0], "pilot")
+        return fitted, np.hypot(left, bias.error), serves
 
     def _units(self) -> np.ndarray:
         """The divisor of each output, shape (n, outputs)."""
@@ -109,17 +156,18 @@ class Simulation:
         self,
         paths: np.ndarray,
         *,
-        purpose: int = rng.PURPOSES["paths"],
+        purpose: str = "paths",
         tick: Callable[[int], None] | None = None,
-    ) -> tuple[np.ndarray, ...]:
-        """Values by so many paths for each row, their standard errors and their skewness, each of
-        shape (n, outputs); Greeks in their own units.
+    ) -> Simulated:
+        """Values by so many paths for each row, less the bias of the scheme; Greeks in their own
+        units.
         """
         batch, asked, control = self.batch, self.task.greeks, self.control
         n = len(batch.rows)
-        betas = np.zeros((n, 1 + len(asked))) if control is None else control.betas
         counted = _Fraction(tick, np.ceil(paths / TILE).sum() / n) if tick else None
-        values, errors, skewness = self.launch.run(paths, betas, purpose, counted)
+        values, errors, skewness = self.launch.run(
+            paths, self._betas, rng.PURPOSES[purpose], counted
+        )
         with np.errstate(divide="ignore", invalid="ignore"):
             values, errors = values / self._units(), errors / self._units()
         if "gamma" in asked:
@@ -130,7 +178,40 @@ class Simulation:
             alike = errors[:, 0] * np.sqrt(paths) < ALIKE * batch.amounts()
             alike &= np.broadcast_to(batch.model.volatile, n)
             errors[alike, 0] = unseen(batch, paths)[alike]
-        return values, errors, skewness
+        bias = self._bias(paths, errors[:, 0], purpose)
+        errors = np.sqrt(errors**2 + bias.error**2 + bias.left**2)
+        return Simulated(values - bias.size, errors, skewness, paths, bias)
+
+    @property
+    def _betas(self) -> np.ndarray:
+        """How much of the control variate is subtracted from each output, shape (n, outputs)."""
+        if self.control is None:
+            return np.zeros((len(self.batch.rows), self.task.outputs))
+        return self.control.betas
+
+    def _bias(self, paths: np.ndarray, error: np.ndarray, purpose: str) -> Bias:
+        """The bias of the scheme beside so many paths of each row, which have this error of the
+        price; zero where the steps are exact.
+        """
+        if self.extrapolation is None:
+            return Bias(*np.zeros((3, len(paths), self.task.outputs)))
+        few = first_share(paths)
+        found = self._bias_by(few, purpose)
+        many = best_share(few, found.error[:, 0], paths, error)
+        rows = np.flatnonzero(many > 2 * few)
+        if rows.size:
+            again = self.take(rows)._bias_by(many[rows], purpose)
+            for mine, new in zip(found, again, strict=True):
+                mine[rows] = new
+        return found
+
+    def _bias_by(self, coupled: np.ndarray, purpose: str) -> Bias:
+        """The bias of the scheme by so many coupled paths of each row."""
+        assert self.extrapolation is not None
+        found = self.extrapolation.bias(coupled, self._betas, rng.PURPOSES[f"scheme of {purpose}"])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            size, error, left = (part / self._units() for part in found)
+        return Bias(size, np.abs(error), np.abs(left))
 
 
 class _Fraction:

@@ -54,11 +54,11 @@ def names(pairs):
 @pytest.mark.parametrize(("model", "payoff"), COVER, ids=names(COVER))
 def test_it_prices_a_sample_row(model, payoff, device):
     task = checked(Asked(0, "double", "monte_carlo", 2000, None, False), None, 1)
-    found, error, _ = Simulation.of(
+    found = Simulation.of(
         sample_batch(model, payoff),
         type(task)(**{**vars(task), "device": gq.device.resolve_device(device)}),
     ).run(np.array([2000]))
-    assert np.isfinite(found).all() and (error >= 0).all()
+    assert np.isfinite(found.values).all() and (found.errors >= 0).all()
 
 
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.simulated()])
@@ -114,6 +114,13 @@ def accumulator():
     return ptx.double_arithmetic(ptx.of_pair(pair(MODELS["BlackScholes"], PAYOFFS["European"])))
 
 
+@pytest.mark.parametrize("model", [m for m in FIRST if np.isfinite(m.weak_order)])
+def test_coupled_paths_compile_to_ptx(model, accumulator):
+    check_kernel(
+        dataclasses.replace(pair(model, FIRST[model]), coupled=True, variants=2), accumulator
+    )
+
+
 TEN = [COVER[k * (len(COVER) - 1) // 9] for k in range(10)]
 
 
@@ -157,9 +164,11 @@ def test_it_compiles_for_another_makers_gpu(model, payoff):
 def test_every_pair_prices_with_its_greeks(model, payoff):
     task = checked(Asked(0, "mixed", "monte_carlo", 500, None, True), None, 1)
     one = sample_batch(model, payoff)
-    found, *_ = Simulation.of(
-        one, type(task)(**{**vars(task), "device": gq.device.resolve_device("cpu")})
-    ).run(np.array([500]))
+    found = (
+        Simulation.of(one, type(task)(**{**vars(task), "device": gq.device.resolve_device("cpu")}))
+        .run(np.array([500]))
+        .values
+    )
     first = Grid.of(one, None).first
     sizes = units(one.model, one.payoff, SIMULATED_BUMPS, first, task.greeks)
     for value, unit in zip(found[0], sizes, strict=True):

@@ -137,10 +137,10 @@ def test_the_kernel_sums_cubes():
     model = gq.models.BlackScholes(spot=100.0, rate=0.0, volatility=0.2)
     task = checked(Asked(2, "mixed", "monte_carlo"), None, 3)
     batch = Batch(model, digital, np.arange(3), np.arange(3))
-    price, _, skewness = Simulation.of(batch, task).run(np.full(3, 12_345))
-    p = price / 7.0
+    found = Simulation.of(batch, task).run(np.full(3, 12_345))
+    p = found.values / 7.0
     np.testing.assert_allclose(
-        skewness, (1.0 - 2.0 * p) / np.sqrt(p * (1.0 - p)) / np.sqrt(12_345), rtol=1e-9
+        found.skewness, (1.0 - 2.0 * p) / np.sqrt(p * (1.0 - p)) / np.sqrt(12_345), rtol=1e-9
     )
 
 

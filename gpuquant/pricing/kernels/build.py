@@ -47,6 +47,8 @@ class Pair:
         The payoff that is the control variate. It reads the columns of `payoff`.
     control_fixed : tuple of (str, float)
         Its choices that are constants of the kernel.
+    coupled : bool
+        The second half of the variants walks a grid of steps twice as long.
     """
 
     model: type[Model]
@@ -59,6 +61,7 @@ class Pair:
     recorded: bool = False
     control: type[Payoff] | None = None
     control_fixed: tuple[tuple[str, float], ...] = ()
+    coupled: bool = False
 
     @property
     def places(self) -> dict[str, int | range]:
@@ -177,7 +180,7 @@ def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
     drawn = (model.normals, model.uniforms, model.assets, model.step_in_double, payoff.uniforms)
     choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
     control = (pair.control, pair.control_fixed)
-    use = "record" if pair.recorded else "price"
+    use = "record" if pair.recorded else "couple" if pair.coupled else "price"
     return compiler.made(
         partial(_source, pair), target, use, model, payoff, control, pair.names, drawn, choices,
         prints,
@@ -258,6 +261,7 @@ def _source(pair: Pair, target: str) -> Source:
     model, payoff = pair.model, pair.payoff
     shape, numbers = sizes(pair), [pair.number(n) for n in (model.normals, model.uniforms)]
     batch, assets = 1 if TARGETS[target].gpu else pair.variants, pair.number(model.assets)
+    draws = 4 * (sum(numbers) + payoff.uniforms)
     constants: dict[str, Any] = {
         "flags": Flags(
             bridged=pair.bridged,
@@ -268,6 +272,7 @@ def _source(pair: Pair, target: str) -> Source:
             controlled=pair.control is not None,
             control_observed=pair.control is not None
             and pair.control.observe is not Payoff.observe,
+            coupled=pair.coupled,
         ),
         **shape,
         "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that it pays before its end
@@ -277,6 +282,8 @@ def _source(pair: Pair, target: str) -> Source:
         "ASSETS": assets,
         "NORMALS": numbers[0],
         "UNIFORMS": numbers[1],
+        "DRAWS": draws,
+        "KEPT": (2 if pair.coupled else 1) * draws + 1,
         "VARIANTS": pair.variants,
         "BATCH": batch,
         "OUTPUTS": pair.outputs,

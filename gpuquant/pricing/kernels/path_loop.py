@@ -75,6 +75,35 @@ def draw_payoff_uniforms(draws, counter_: Counter, group):
         )
 
 
+def join_draws(draws):
+    """The draws of the two steps, twice as long, that the four steps of a group make: in the rows
+    from DRAWS on, laid out as those of a group.
+    """
+    for j in unrolled(2):
+        for q in unrolled(NORMALS):
+            at = 2 * j * NORMALS + q
+            for lane in lanes():
+                both = draws[at, lane] + draws[at + NORMALS, lane]
+                draws[DRAWS + j * NORMALS + q, lane] = F(0.7071067811865476) * both
+        for q in unrolled(UNIFORMS):
+            at = 4 * NORMALS + 2 * j * UNIFORMS + q
+            for lane in lanes():
+                draws[DRAWS + 4 * NORMALS + j * UNIFORMS + q, lane] = larger_of(
+                    draws[at, lane], draws[at + UNIFORMS, lane]
+                )
+        for q in unrolled(WATCHED):
+            at = 4 * (NORMALS + UNIFORMS) + 2 * j * WATCHED + q
+            for lane in lanes():
+                draws[DRAWS + 4 * (NORMALS + UNIFORMS) + j * WATCHED + q, lane] = F(
+                    1.0
+                ) - larger_of(F(1.0) - draws[at, lane], F(1.0) - draws[at + WATCHED, lane])
+
+
+def larger_of(u, v):
+    """A uniform that is high where one of two uniforms is: their larger one is its root."""
+    return max(u, v) * max(u, v)
+
+
 def draw_uniforms(draws, counter_: Counter, block, purpose, at):
     """Four uniforms for each lane, in the rows from `at` on."""
     for lane in lanes():
@@ -86,11 +115,24 @@ def draw_uniforms(draws, counter_: Counter, block, purpose, at):
         draws[at + 3, lane] = uniform(d)
 
 
-def step_path(c, state, draws, k, lane, number):
-    """The state after step `number`, the `k`-th of its group."""
+def step_path(c, state, draws, k, lane, now: Step):
+    """The state after a step that ends with the `k`-th of a group."""
     z = load_normals(draws, k * NORMALS, lane)
     u = load_uniforms(draws, 4 * NORMALS + k * UNIFORMS, lane)
-    return step(c, state, z, u, F(number))
+    if flags.coupled:
+        if now.every == 2:
+            z = load_normals(draws, DRAWS + k // 2 * NORMALS, lane)
+            u = load_uniforms(draws, DRAWS + 4 * NORMALS + k // 2 * UNIFORMS, lane)
+    return step(c, state, z, u, F(now.number))
+
+
+def watched_path(draws, k, lane, now: Step):
+    """The payoff's own uniforms of a step that ends with the `k`-th of a group."""
+    w = load_watched(draws, 4 * (NORMALS + UNIFORMS) + k * WATCHED, lane)
+    if flags.coupled:
+        if now.every == 2:
+            w = load_watched(draws, DRAWS + 4 * (NORMALS + UNIFORMS) + k // 2 * WATCHED, lane)
+    return w
 
 
 def growth_to_maturity(row, time):
@@ -117,8 +159,8 @@ def step_lanes(variant: Variant, paths: list[Path], v, draws, k, now: Step):
         for lane in lanes():
             path = paths[v, lane]
             before = path.state
-            state = step_path(c, before, draws, k, lane, now.number)
-            w = load_watched(draws, 4 * (NORMALS + UNIFORMS) + k * WATCHED, lane)
+            state = step_path(c, before, draws, k, lane, now)
+            w = watched_path(draws, k, lane, now)
             between = bridge(c, before, state)
             ends = log_spots(before), log_spots(state)
             path.seen = observe_bridge(
@@ -134,13 +176,13 @@ def step_lanes(variant: Variant, paths: list[Path], v, draws, k, now: Step):
         if now.dated:
             for lane in lanes():
                 path = paths[v, lane]
-                state = step_path(c, path.state, draws, k, lane, now.number)
+                state = step_path(c, path.state, draws, k, lane, now)
                 path.state = state
                 observe_date(row, path, now, growth)
         else:
             for lane in lanes():
                 path = paths[v, lane]
-                path.state = step_path(c, path.state, draws, k, lane, now.number)
+                path.state = step_path(c, path.state, draws, k, lane, now)
 
 
 def observe_date(row, path: Path, now: Step, growth):
@@ -161,6 +203,9 @@ def read_row(variant: Variant, table: Table, variants: Variants, grid: TimeGrid,
         factor = variants.scale[v, f] + variants.spot[v, f] * table.bumps[r]
         bumped = number * factor + variants.shift[v, f]
         variant.row[f] = bumped + variants.later[v, f] * first
+    variant.every = 1
+    if flags.coupled:
+        variant.every = 2 if v >= VARIANTS // 2 else 1
 
 
 def initialize_step(variant: Variant, paths: list[Path], v, fresh):
@@ -212,6 +257,8 @@ def walk_paths(
             )
             variant.start = time + (longer if done > 0 else F(0.0))
             variant.dt = F(grid.dts[span]) + (longer / F(grid.ends[span]) if done == 0 else F(0.0))
+            if flags.coupled:
+                variant.dt *= F(variant.every)
             initialize_step(variant, paths, v, done == 0)
         if flags.recorded and done == 0:
             record_prices(paths, begin_at.path, 0, out)
@@ -221,15 +268,22 @@ def walk_paths(
                     draw_group(draws, begin_at, group)
                     if WATCHED > 0:
                         draw_payoff_uniforms(draws, begin_at, group)
+                    if flags.coupled:
+                        join_draws(draws)
                     drawn = group
                 for k in part(4, max(done - group * 4, 0), min(grid.ends[span] - group * 4, 4)):
                     number = group * 4 + k
                     dated = number + 1 == due
                     for v in unrolled(BATCH):
                         variant = variants[v]
-                        end = variant.start + F(number - done + 1) * variant.dt
-                        now = Step(number, dated, date, end)
-                        step_lanes(variant, paths, v, draws, k, now)
+                        every = 1
+                        if flags.coupled:
+                            every = variant.every
+                        if (number + 1) % every == 0:
+                            taken = number // every
+                            end = variant.start + F(taken - done // every + 1) * variant.dt
+                            now = Step(taken, dated, date, end, every)
+                            step_lanes(variant, paths, v, draws, k, now)
                     if flags.recorded:
                         record_prices(paths, begin_at.path, number + 1, out)
                     date += 1 if dated else 0
@@ -268,7 +322,7 @@ def path_loop(
     count = tiles.count[unit]
     rows = records(Variant, BATCH)
     paths = records(Path, (BATCH, LANES))
-    draws = array((4 * (NORMALS + UNIFORMS + WATCHED) + 1, LANES), F)
+    draws = array((KEPT, LANES), F)
     paid = array((LANES,), f64)
     payments = records(Payment, (OUTPUTS, LANES))
     sums = records(Sums, (OUTPUTS, LANES))

@@ -38,7 +38,7 @@ def record_paths(
     """
     rows = records(Variant, 1)
     paths = records(Path, (1, LANES))
-    draws = array((4 * (NORMALS + UNIFORMS + WATCHED) + 1, LANES), F)
+    draws = array((KEPT, LANES), F)
     read_row(rows[0], table, variants, grid, 0, 0)
     row = rows[0].row
     worth = discount(row, 0, row[MATURITY])

@@ -8,6 +8,7 @@ fixes:
                       control variate and a step's constants have, and how many columns a row has
     ASSETS            how many prices a state has
     NORMALS, UNIFORMS, WATCHED    draws of a step: the model's, and the payoff's own uniforms
+    DRAWS, KEPT       draws of four steps; rows for these and, if coupled, for those of two
     VARIANTS, BATCH   variants of a row; how many run at once: all on a CPU, one on a GPU
     OUTPUTS           weighted sums of the variants' payments
     LANES, WIDTH      lanes that one call computes (256 on a CPU, 1 on a GPU), and of a block (256)
@@ -48,6 +49,8 @@ class Flags:
         A control variate is subtracted from what each path pays.
     control_observed : bool
         The control variate observes the price at each date.
+    coupled : bool
+        The second half of the variants takes every two steps as one, with the draws of both.
     """
 
     bridged: bool = False
@@ -57,6 +60,7 @@ class Flags:
     recorded: bool = False
     controlled: bool = False
     control_observed: bool = False
+    coupled: bool = False
 
 
 flags = Flags()  # stands for the pair's own
@@ -69,6 +73,7 @@ class Variant(Record, number="F"):
     constants: Annotated[Numbers, "NC"]
     start: float  # of the span, in years
     dt: float
+    every: int  # steps of the grid that are one step of the variant
 
 
 class Path(Record, number="F"):
@@ -155,13 +160,14 @@ class Counter(NamedTuple):
 
 class Step(NamedTuple):
     """A step: its number from the start, whether it ends at a date, how many dates were before,
-    and the time of its end in years.
+    the time of its end in years, and how many steps of the grid it is.
     """
 
     number: int
     dated: bool
     date: int
     time: float
+    every: int
 
 
 TYPES = (
