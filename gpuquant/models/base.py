@@ -169,7 +169,7 @@ class Model(Member):
 
     - `normals`, `uniforms`, `assets`: a number, or the name of the list column of that length;
     - `steps_per_year`: the default time grid (0: steps are exact on any grid);
-    - `weak_order` of the scheme (infinite: exact);
+    - `weak_order` of the scheme (infinite: exact), by which its bias is extrapolated;
     - `vega_column`, `rate_column` and `dividend_column`: the columns that vega and the two rhos
       shift (a list as a whole);
     - `vega_is_variance`: whether `vega_column` is a squared volatility;

@@ -24,7 +24,7 @@ from gpuquant.pricing.kernels.records import Variants
 WATCHED_ORDER = 1.0  # at most, where the payoff watches between the steps
 LEFT = 0.25  # of what is removed: what may be left
 SHARE, LEAST = 16, 256  # one path in so many is coupled at first, and the fewest of a row
-COST = 3.0  # of a coupled path: three walks of the length of a path of the run
+COST = 2.5  # of a coupled path, in paths of the run: three walks that share their draws
 
 
 class Bias(NamedTuple):
