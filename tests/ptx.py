@@ -19,11 +19,11 @@ def pricing(which):
     precision = which.precision
     real, whole = "f32" if precision == "single" else "f64", array("i64")
     return (
-        (whole, whole, whole),
+        (whole, whole, whole, whole),
         (whole, whole, array("f64"), whole),
         (array(real), array("i64", 2), array(real), array("f64", 2)),
         (*(array(real, 2),) * 4, array("f64", 2)),
-        (whole, "u32", "u32", "u32"),
+        (whole, "u32", "u32", "u32", array("u32", 3)),
         whole,
         array("f64", 2 if which.recorded else 3),
     )

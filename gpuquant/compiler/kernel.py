@@ -264,6 +264,7 @@ def _meanings(
         f"D = f{kind.draw}",
         f"normals = normals{kind.draw}",
         f"uniform = uniform{kind.draw}",
+        f"norm_inv = norm_inv{kind.draw}",
     ]
     for name, value in constants.items():
         if name in used and not isinstance(value, bool | int | float | str):

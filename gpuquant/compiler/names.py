@@ -34,8 +34,8 @@ MAY = (
     f"abs, float, len, sum, tuple and math.{{{', '.join(sorted(MATH))}}}"
 )
 KERNELS = {
-    "F", "D", "normals", "uniform", "LANES", "WIDTH", "np", "math", "bool", "larger", "smaller",
-    "square", "cube", "fourth", "combine", "shared", "_seen",
+    "F", "D", "normals", "uniform", "norm_inv", "LANES", "WIDTH", "np", "math", "bool", "larger",
+    "smaller", "square", "cube", "fourth", "combine", "shared", "_seen",
     "erf32", "erf64", "erfc32", "erfc64",
 }  # fmt: skip
 

@@ -36,6 +36,7 @@ PURPOSES = {
     "split": 3,
     "scheme of paths": 4,
     "scheme of pilot": 5,
+    "shift of Sobol points": 6,
 }
 
 

@@ -116,9 +116,9 @@ def price(
     -----
     The bias of a time-stepping scheme is estimated by paths on two grids and removed (Talay and
     Tubaro, 1990). The standard error holds the error of the estimate and a quarter of what was
-    removed, and the message of the row tells the bias. A simulated price that depends on few of its paths gets a
-    warning, because a one-sided bound of 95 or 99 % would fail more often than stated. A price
-    gets a warning, too, if no path paid.
+    removed, and the message of the row tells the bias. A simulated price that depends on few of its
+    paths gets a warning, because a one-sided bound of 95 or 99 % would fail more often than stated.
+    A price gets a warning, too, if no path paid.
     """
     book, batches, messages, scalar = batches_of(contracts, model, market)
     n = len(messages)

@@ -16,13 +16,16 @@ from gpuquant.compiler.member import Member
 from gpuquant.compiler.targets import TARGETS
 from gpuquant.data.columns import cached, domains, offered, takes
 from gpuquant.errors import MemberError
+from gpuquant.math import rng
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.kernels import path_loop, payments, record_paths
+from gpuquant.pricing.kernels import path_loop, payments, record_paths, sobol_draws
 from gpuquant.pricing.kernels.records import (
     TYPES,
     Flags,
 )
+
+LEVELS = 20  # of a bridge of 2^18 steps, and its end
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Pair:
         Its choices that are constants of the kernel.
     coupled : bool
         The second half of the variants walks a grid of steps twice as long.
+    sobol : bool
+        The normals are of scrambled Sobol points.
     """
 
     model: type[Model]
@@ -62,6 +67,7 @@ class Pair:
     control: type[Payoff] | None = None
     control_fixed: tuple[tuple[str, float], ...] = ()
     coupled: bool = False
+    sobol: bool = False
 
     @property
     def places(self) -> dict[str, int | range]:
@@ -180,7 +186,7 @@ def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
     drawn = (model.normals, model.uniforms, model.assets, model.step_in_double, payoff.uniforms)
     choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
     control = (pair.control, pair.control_fixed)
-    use = "record" if pair.recorded else "couple" if pair.coupled else "price"
+    use = (pair.recorded, pair.coupled, pair.sobol)
     return compiler.made(
         partial(_source, pair), target, use, model, payoff, control, pair.names, drawn, choices,
         prints,
@@ -273,6 +279,7 @@ def _source(pair: Pair, target: str) -> Source:
             control_observed=pair.control is not None
             and pair.control.observe is not Payoff.observe,
             coupled=pair.coupled,
+            sobol=pair.sobol,
         ),
         **shape,
         "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that it pays before its end
@@ -284,6 +291,8 @@ def _source(pair: Pair, target: str) -> Source:
         "UNIFORMS": numbers[1],
         "DRAWS": draws,
         "KEPT": (2 if pair.coupled else 1) * draws + 1,
+        "LEVELS": LEVELS if pair.sobol else 0,
+        "SHIFT_PURPOSE": rng.PURPOSES["shift of Sobol points"],
         "VARIANTS": pair.variants,
         "BATCH": batch,
         "OUTPUTS": pair.outputs,
@@ -305,7 +314,7 @@ def _source(pair: Pair, target: str) -> Source:
         extra=[line for name, size in tuples.items() for line in compiler.accessors(name, size)],
         helpers={
             name: function
-            for module in (path_loop, payments)
+            for module in (path_loop, payments, sobol_draws)
             for name, function in vars(module).items()
             if isfunction(function) and name != "path_loop"
         },

@@ -11,6 +11,7 @@ import numpy as np
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler.member import PRECISIONS
 from gpuquant.device import launch
+from gpuquant.math import sobol
 from gpuquant.pricing.kernels.build import Pair, source
 from gpuquant.pricing.kernels.records import (
     Streams,
@@ -22,7 +23,8 @@ from gpuquant.pricing.kernels.records import (
 from gpuquant.pricing.time_grid import Grid
 
 TILE = 2048  # paths of one unit of work: fixed, because the tree of sums is part of a result's bits
-
+NETS = 32  # of Sobol points, scrambled each on its own: their means tell the error
+NET = 256  # the fewest points of one: the paths of a block
 
 LONG = 2e7  # path-steps, a tenth of a second or more
 
@@ -94,43 +96,53 @@ class Launch:
         the control variate is subtracted from each output. With k times as many columns, the
         outputs are computed k times, each time with their own betas.
         """
-        begin, unit_row, first, count = _tiles(paths)
-        out = self.device.xp.empty((len(unit_row), betas.shape[1], 4))
-        self._launch((unit_row, first, count), betas, purpose, out, progress, chunk)
-        return merge(self.device.get(out, "sums"), begin, unit_row)
+        nets = NETS if self.pair.sobol else 1
+        begin, part, first, count = _tiles(np.repeat(paths // nets, nets))
+        unit_row, net = part // nets, part % nets
+        out = self.device.xp.empty((len(part), betas.shape[1], 4))
+        self._launch((unit_row, first, count, net), betas, purpose, out, progress, chunk)
+        sums = self.device.get(out, "sums")
+        means, errors, skewness = merge(sums, begin[::nets], unit_row)
+        if nets > 1:
+            by_net = merge(sums, begin, part)[0].reshape(len(paths), nets, -1)
+            errors = by_net.std(axis=1, ddof=1) / np.sqrt(nets)
+        return means, errors, skewness
 
     def record(self, paths: int) -> Any:
         """The log prices of the one row after every step, then what each path pays; shape
         ((steps + 1) x assets + 1, paths), on the device.
         """
-        _, unit_row, first, count = _tiles(np.array([paths]))
+        _, row, first, count = _tiles(np.array([paths]))
         assets = self.pair.number(self.pair.model.assets)
         out = self.device.xp.empty(((int(self.grid.steps[0]) + 1) * assets + 1, paths))
-        self._launch((unit_row, first, count), np.zeros((1, 1)), 0, out, None, None)
+        self._launch((row, first, count, row), np.zeros((1, 1)), 0, out, None, None)
         return out
 
     def _launch(
         self,
-        tiles: tuple[np.ndarray, np.ndarray, np.ndarray],
+        tiles: tuple[np.ndarray, ...],
         betas: np.ndarray,
         purpose: int,
         out: Any,
         progress: Any,
         chunk: int | None,
     ) -> None:
-        """Run the kernel over tiles (row, first path, paths), into `out`."""
+        """Run the kernel over tiles (row, first path, paths, net), into `out`."""
         pair, put = replace(self.pair, outputs=betas.shape[1]), self.device.put
         weights = np.tile(self.variants.weights, (betas.shape[1] // self.pair.outputs, 1))
-        unit_row, _, unit_count = tiles
+        unit_row, first, unit_count, _ = tiles
         stop = np.zeros(1, np.int64)
         grid, table, variants, streams = self._shared
-        names = "unit_row", "unit_first", "unit_count"
+        names = "unit_row", "unit_first", "unit_count", "unit_net"
         arguments = (
             Tiles(*(put(one, name) for one, name in zip(tiles, names, strict=True))),
             grid,
             table._replace(betas=put(betas, "betas", np.float64)),
             variants._replace(weights=put(weights, "weights", np.float64)),
-            streams._replace(purpose=np.uint32(purpose)),
+            streams._replace(
+                purpose=np.uint32(purpose),
+                nets=put(self._nets(int((first + unit_count).max())), "nets"),
+            ),
             put(stop, "stop"),
             out,
         )
@@ -149,6 +161,15 @@ class Launch:
             progress=progress,
             halt=stop if work.sum() > 0.1 * LONG else None,  # a step of many assets takes longer
         )
+
+    def _nets(self, points: int) -> np.ndarray:
+        """The nets of Sobol points, of so many points each."""
+        if not self.pair.sobol:
+            return np.zeros((1, 1, 1), np.uint32)
+        nodes = 1 << int(self.grid.steps.max() - 1).bit_length()
+        dimensions = nodes * self.pair.number(self.pair.model.normals)
+        bits = max(points - 1, NET - 1).bit_length()
+        return sobol.scrambled(NETS, dimensions, bits, self.seed)
 
     @cached_property
     def _shared(self) -> tuple[TimeGrid, Table, Variants, Streams]:
@@ -181,6 +202,7 @@ class Launch:
                 np.uint32(0),
                 np.uint32(self.seed & 0xFFFFFFFF),
                 np.uint32(self.seed >> 32),
+                None,
             ),
         )
 

@@ -27,7 +27,9 @@ from gpuquant.pricing.kernels.payments import (
     subtract_control,
 )
 from gpuquant.pricing.kernels.records import (
+    Bridge,
     Counter,
+    Drawn,
     Path,
     Payment,
     Step,
@@ -39,18 +41,17 @@ from gpuquant.pricing.kernels.records import (
     Variants,
     flags,
 )
+from gpuquant.pricing.kernels.sobol_draws import begin_bridge, bridge_normals
 
 
-def draw_group(draws, counter_: Counter, group):
+def draw_group(bridge: Bridge, drawn: Drawn, counter_: Counter, steps, group):
     """The model's normals and uniforms of four steps, for each lane, laid out as `rng` has them."""
-    for call in unrolled(NORMALS):
-        block = group * (NORMALS + UNIFORMS) + call
-        at = 4 * call
-        for lane in lanes():
-            c0, c1, c2, c3 = counter(counter_.path + lane, block, counter_.stream, counter_.purpose)
-            a, b, c, d = philox(c0, c1, c2, c3, counter_.key0, counter_.key1)
-            draws[at, lane], draws[at + 1, lane] = normals(a, b)
-            draws[at + 2, lane], draws[at + 3, lane] = normals(c, d)
+    draws = drawn.numbers
+    if flags.sobol:
+        for k in part(4, 0, min(steps - group * 4, 4)):
+            bridge_normals(bridge, drawn, counter_, steps, k)
+    else:
+        draw_normals(draws, counter_, group)
     for call in unrolled(UNIFORMS):
         draw_uniforms(
             draws,
@@ -59,6 +60,18 @@ def draw_group(draws, counter_: Counter, group):
             counter_.purpose,
             4 * (NORMALS + call),
         )
+
+
+def draw_normals(draws, counter_: Counter, group):
+    """The model's normals of four steps, for each lane."""
+    for call in unrolled(NORMALS):
+        block = group * (NORMALS + UNIFORMS) + call
+        at = 4 * call
+        for lane in lanes():
+            c0, c1, c2, c3 = counter(counter_.path + lane, block, counter_.stream, counter_.purpose)
+            a, b, c, d = philox(c0, c1, c2, c3, counter_.key0, counter_.key1)
+            draws[at, lane], draws[at + 1, lane] = normals(a, b)
+            draws[at + 2, lane], draws[at + 3, lane] = normals(c, d)
 
 
 def draw_payoff_uniforms(draws, counter_: Counter, group):
@@ -119,19 +132,17 @@ def step_path(c, state, draws, k, lane, now: Step):
     """The state after a step that ends with the `k`-th of a group."""
     z = load_normals(draws, k * NORMALS, lane)
     u = load_uniforms(draws, 4 * NORMALS + k * UNIFORMS, lane)
-    if flags.coupled:
-        if now.every == 2:
-            z = load_normals(draws, DRAWS + k // 2 * NORMALS, lane)
-            u = load_uniforms(draws, DRAWS + 4 * NORMALS + k // 2 * UNIFORMS, lane)
+    if flags.coupled and now.every == 2:
+        z = load_normals(draws, DRAWS + k // 2 * NORMALS, lane)
+        u = load_uniforms(draws, DRAWS + 4 * NORMALS + k // 2 * UNIFORMS, lane)
     return step(c, state, z, u, F(now.number))
 
 
 def watched_path(draws, k, lane, now: Step):
     """The payoff's own uniforms of a step that ends with the `k`-th of a group."""
     w = load_watched(draws, 4 * (NORMALS + UNIFORMS) + k * WATCHED, lane)
-    if flags.coupled:
-        if now.every == 2:
-            w = load_watched(draws, DRAWS + 4 * (NORMALS + UNIFORMS) + k // 2 * WATCHED, lane)
+    if flags.coupled and now.every == 2:
+        w = load_watched(draws, DRAWS + 4 * (NORMALS + UNIFORMS) + k // 2 * WATCHED, lane)
     return w
 
 
@@ -203,6 +214,8 @@ def read_row(variant: Variant, table: Table, variants: Variants, grid: TimeGrid,
         factor = variants.scale[v, f] + variants.spot[v, f] * table.bumps[r]
         bumped = number * factor + variants.shift[v, f]
         variant.row[f] = bumped + variants.later[v, f] * first
+    maturity = table.numbers[table.at[MATURITY, 0] + r * table.at[MATURITY, 1]]
+    variant.longer = variant.row[MATURITY] - F(maturity)
     variant.every = 1
     if flags.coupled:
         variant.every = 2 if v >= VARIANTS // 2 else 1
@@ -231,8 +244,8 @@ def initialize_step(variant: Variant, paths: list[Path], v, fresh):
 def walk_paths(
     variants: list[Variant],
     paths: list[Path],
-    draws,
-    table: Table,
+    bridge: Bridge,
+    drawn: Drawn,
     grid: TimeGrid,
     r,
     begin_at: Counter,
@@ -244,17 +257,18 @@ def walk_paths(
     A span begins at a date. A bumped maturity lengthens every step of the first span, which ends at
     the first date, and moves the later spans.
     """
+    draws = drawn.numbers
     time = F(0.0)
     done = 0  # steps
-    drawn = -1  # the last group
+    last = -1  # group drawn
+    steps = grid.ends[grid.spans[r + 1] - 1]
+    begin_bridge(bridge)
     date = 0
     for span in range(grid.spans[r], grid.spans[r + 1]):
         due = done + grid.everies[span]
         for v in unrolled(BATCH):
             variant = variants[v]
-            longer = variant.row[MATURITY] - F(
-                table.numbers[table.at[MATURITY, 0] + r * table.at[MATURITY, 1]]
-            )
+            longer = variant.longer
             variant.start = time + (longer if done > 0 else F(0.0))
             variant.dt = F(grid.dts[span]) + (longer / F(grid.ends[span]) if done == 0 else F(0.0))
             if flags.coupled:
@@ -264,13 +278,13 @@ def walk_paths(
             record_prices(paths, begin_at.path, 0, out)
         for group in range(done // 4, (grid.ends[span] + 3) // 4):
             if halted(stop) == 0:
-                if group != drawn:  # a group may reach from one span into the next
-                    draw_group(draws, begin_at, group)
+                if group != last:  # a group may reach from one span into the next
+                    draw_group(bridge, drawn, begin_at, steps, group)
                     if WATCHED > 0:
                         draw_payoff_uniforms(draws, begin_at, group)
                     if flags.coupled:
                         join_draws(draws)
-                    drawn = group
+                    last = group
                 for k in part(4, max(done - group * 4, 0), min(grid.ends[span] - group * 4, 4)):
                     number = group * 4 + k
                     dated = number + 1 == due
@@ -322,7 +336,13 @@ def path_loop(
     count = tiles.count[unit]
     rows = records(Variant, BATCH)
     paths = records(Path, (BATCH, LANES))
-    draws = array((KEPT, LANES), F)
+    bridge = Bridge()
+    drawn = Drawn(
+        array((KEPT, LANES), F),
+        array(((LEVELS + 1) * NORMALS + 1, LANES), F),
+        array((LEVELS + 1,), i64),
+        array((LEVELS + 1,), i64),
+    )
     paid = array((LANES,), f64)
     payments = records(Payment, (OUTPUTS, LANES))
     sums = records(Sums, (OUTPUTS, LANES))
@@ -335,11 +355,15 @@ def path_loop(
             for lane in lanes():
                 payments[o, lane].total = 0.0
         path = tiles.first[unit] + block + lane0
-        begin_at = Counter(path, streams.streams[r], streams.purpose, streams.key0, streams.key1)
+        path += tiles.net[unit] << 32
+        begin_at = Counter(
+            path, streams.streams[r], streams.purpose, streams.key0, streams.key1,
+            streams.nets,
+        )  # fmt: skip
         for base in range(0, VARIANTS, BATCH):
             for v in unrolled(BATCH):
                 read_row(rows[v], table, variants, grid, r, base + v)
-            walk_paths(rows, paths, draws, table, grid, r, begin_at, stop, out)
+            walk_paths(rows, paths, bridge, drawn, grid, r, begin_at, stop, out)
             for v in unrolled(BATCH):
                 add_payments(rows[v], paths, payments, paid, v, variants.weights, base + v)
                 if flags.controlled:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from gpuquant.pricing.kernels.path_loop import read_row, walk_paths
 from gpuquant.pricing.kernels.payments import payment_today
 from gpuquant.pricing.kernels.records import (
+    Bridge,
     Counter,
+    Drawn,
     Path,
     Streams,
     Table,
@@ -38,14 +40,18 @@ def record_paths(
     """
     rows = records(Variant, 1)
     paths = records(Path, (1, LANES))
-    draws = array((KEPT, LANES), F)
+    bridge = Bridge()
+    drawn = Drawn(array((KEPT, LANES), F), array((1, LANES), F), array((1,), i64), array((1,), i64))
     read_row(rows[0], table, variants, grid, 0, 0)
     row = rows[0].row
     worth = discount(row, 0, row[MATURITY])
     for block in range(0, tiles.count[unit], WIDTH):
         path = tiles.first[unit] + block + lane0
-        begin_at = Counter(path, streams.streams[0], streams.purpose, streams.key0, streams.key1)
-        walk_paths(rows, paths, draws, table, grid, 0, begin_at, stop, out)
+        begin_at = Counter(
+            path, streams.streams[0], streams.purpose, streams.key0, streams.key1,
+            streams.nets,
+        )  # fmt: skip
+        walk_paths(rows, paths, bridge, drawn, grid, 0, begin_at, stop, out)
         for lane in lanes():
             if path + lane < out.shape[1]:
                 out[out.shape[0] - 1, path + lane] = payment_today(row, paths[0, lane], worth)

@@ -9,6 +9,7 @@ fixes:
     ASSETS            how many prices a state has
     NORMALS, UNIFORMS, WATCHED    draws of a step: the model's, and the payoff's own uniforms
     DRAWS, KEPT       draws of four steps; rows for these and, if coupled, for those of two
+    LEVELS            of a bridge, and one for its end
     VARIANTS, BATCH   variants of a row; how many run at once: all on a CPU, one on a GPU
     OUTPUTS           weighted sums of the variants' payments
     LANES, WIDTH      lanes that one call computes (256 on a CPU, 1 on a GPU), and of a block (256)
@@ -51,6 +52,8 @@ class Flags:
         The control variate observes the price at each date.
     coupled : bool
         The second half of the variants takes every two steps as one, with the draws of both.
+    sobol : bool
+        The normals are of scrambled Sobol points.
     """
 
     bridged: bool = False
@@ -61,6 +64,7 @@ class Flags:
     controlled: bool = False
     control_observed: bool = False
     coupled: bool = False
+    sobol: bool = False
 
 
 flags = Flags()  # stands for the pair's own
@@ -71,6 +75,7 @@ class Variant(Record, number="F"):
 
     row: Annotated[Numbers, "NF"]
     constants: Annotated[Numbers, "NC"]
+    longer: float  # its maturity than the row's, in years
     start: float  # of the span, in years
     dt: float
     every: int  # steps of the grid that are one step of the variant
@@ -93,12 +98,38 @@ class Payment(Record):
     pivot: float
 
 
+class Bridge(Record):
+    """The Brownian bridge of a block of paths: the steps they have taken, and how many values are
+    known that lie ahead of them.
+    """
+
+    at: int
+    ahead: int
+
+
+class Drawn(NamedTuple):
+    """What a block of paths keeps of its draws.
+
+    The draws of four steps, `numbers`; and, of a bridge, the values here and those that lie ahead,
+    `values`, with the step of each, `ends`, and the node of the tree that halves the way to it,
+    `nodes`.
+    """
+
+    numbers: Array
+    values: Array
+    ends: Array
+    nodes: Array
+
+
 class Tiles(NamedTuple):
-    """The tiles of work: the row of each, its first path and how many there are."""
+    """The tiles of work: the row of each, its first path, how many there are, and the number of the
+    net of Sobol points that they belong to.
+    """
 
     row: Array
     first: Array
     count: Array
+    net: Array
 
 
 class TimeGrid(NamedTuple):
@@ -140,22 +171,28 @@ class Variants(NamedTuple):
 
 
 class Streams(NamedTuple):
-    """The random stream of each row, the purpose of the draws, and the two words of the seed."""
+    """The random stream of each row, the purpose of the draws, the two words of the seed, and the
+    nets of Sobol points, as `math.sobol` has them.
+    """
 
     streams: Array
     purpose: np.uint32
     key0: np.uint32
     key1: np.uint32
+    nets: Array
 
 
 class Counter(NamedTuple):
-    """Where a unit's draws begin: its first path, its stream, its purpose, the seed."""
+    """Where a unit's draws begin: its first path (from bit 32 on the number of its net), its
+    stream, its purpose, the seed; and the nets.
+    """
 
     path: int
     stream: int
     purpose: np.uint32
     key0: np.uint32
     key1: np.uint32
+    nets: Array
 
 
 class Step(NamedTuple):
@@ -171,5 +208,6 @@ class Step(NamedTuple):
 
 
 TYPES = (
-    Sums, Variant, Path, Payment, Tiles, TimeGrid, Table, Variants, Streams, Counter, Step,
+    Sums, Variant, Path, Payment, Bridge, Drawn, Tiles, TimeGrid, Table, Variants, Streams, Counter,
+    Step,
 )  # fmt: skip
