@@ -32,6 +32,7 @@ def _price(a: argparse.Namespace) -> int:
         device=a.device,
         seed=a.seed,
         precision=a.precision,
+        draws=a.draws,
         units=a.units,
         partial=a.partial,
     )
@@ -127,6 +128,7 @@ def parser() -> argparse.ArgumentParser:
     _pricing_arguments(price)
     price.add_argument("--device", default="auto")
     price.add_argument("--seed", type=int, default=0)
+    price.add_argument("--draws", default="random", help="random or sobol")
     price.add_argument("--units", default="raw", help="raw or desk (per 1 %% and per day)")
     price.add_argument("--partial", action="store_true", help="let totals skip rows that failed")
     price.add_argument("-o", "--output", default="priced.parquet")

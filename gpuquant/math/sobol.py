@@ -40,12 +40,14 @@ def scrambled(nets: int, dimensions: int, bits: int, seed: int) -> np.ndarray:
     coordinate its first 256 points, and the direction numbers of the bits from 8 on.
     """
     plain = directions(dimensions, bits)
-    rng = np.random.Generator(np.random.Philox(key=seed))
+    random = np.random.Generator(np.random.Philox(key=seed))
+    # coordinate by coordinate, so that more of them leave the first as they are
+    rows = random.integers(0, 1 << BITS, (dimensions, nets, BITS), np.uint32).swapaxes(0, 1)
     out = np.zeros((nets, dimensions, bits), np.uint32)
     for k in range(BITS):  # bit k, from the highest down: its own, and any of the higher ones
         own = np.uint32(1 << (BITS - 1 - k))
         higher = np.uint32(((1 << k) - 1) << (BITS - k))
-        row = rng.integers(0, 1 << BITS, (nets, dimensions, 1), np.uint32) & higher | own
+        row = rows[:, :, k, None] & higher | own
         out |= (np.bitwise_count(row & plain) & 1).astype(np.uint32) << np.uint32(BITS - 1 - k)
     first = np.zeros((nets, dimensions, 1), np.uint32)
     for b in range(LOW_BITS):

@@ -51,6 +51,7 @@ def price(
     device: str | Device = "auto",
     seed: int = 0,
     precision: str = "mixed",
+    draws: str = "random",
     units: str = "raw",
     partial: bool = False,
     common_random_numbers: bool = False,
@@ -92,6 +93,10 @@ def price(
     precision : str
         single, mixed (float32 draws and functions, float64 state and sums) or double. Closed forms
         are always double.
+    draws : str
+        random (counter-based) or sobol: scrambled Sobol points by a Brownian bridge, 32 nets of
+        2^k points, whose means tell the error. Their number is rounded up to 2^k in each net. The
+        error of a smooth payoff falls faster than with random draws.
     units : str
         raw (per 1.00 of volatility and rates, per year) or desk (per 1 % and per day), for Greeks.
     partial : bool
@@ -122,7 +127,7 @@ def price(
     """
     book, batches, messages, scalar = batches_of(contracts, model, market)
     n = len(messages)
-    asked = Asked(seed, precision, engine, paths, steps, greeks, common_random_numbers)
+    asked = Asked(seed, precision, engine, paths, steps, greeks, common_random_numbers, draws)
     task = checked(asked, target_error, n)
     if units not in ("raw", "desk"):
         raise InputError(f"units = {units!r}: must be raw or desk")
@@ -239,6 +244,7 @@ def _meta(task: Task) -> dict[str, Any]:
         "threads": task.device.threads,
         "precision": task.precision,
         "seed": task.seed,
+        "draws": task.draws,
         "paths": task.paths,
         "engine": task.engine,
         "version": __version__,

@@ -24,6 +24,7 @@ from gpuquant.pricing.kernels.records import Variants
 WATCHED_ORDER = 1.0  # at most, where the payoff watches between the steps
 LEFT = 0.25  # of what is removed: what may be left
 SHARE, LEAST = 16, 256  # one path in so many is coupled at first, and the fewest of a row
+MOST = 8  # coupled paths for each of the run's, which may err less by their draws
 COST = 2.5  # of a coupled path, in paths of the run: three walks that share their draws
 
 
@@ -51,7 +52,7 @@ def best_share(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = bias_error / error * np.sqrt(coupled / paths)  # of the deviations of one path
         best = np.nan_to_num(ratio / np.sqrt(COST), nan=0.0, posinf=0.0)
-    return np.clip(best * paths, coupled, paths).astype(np.int64)
+    return np.clip(best * paths, coupled, MOST * paths).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class Extrapolation:
         weights = np.concatenate([one.weights, -one.weights], axis=1)
         coupled = replace(
             launch,
-            pair=replace(pair, coupled=True, variants=2 * pair.variants),
+            # random draws: the difference is too rough for Sobol points
+            pair=replace(pair, coupled=True, variants=2 * pair.variants, sobol=False),
             grid=launch.grid.halved(),
             variants=Variants(scale, spot, shift, later, weights),
         )

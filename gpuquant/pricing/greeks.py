@@ -166,3 +166,23 @@ def units(
             unit = unit * direction.size(model, payoff, bumps, first)
         result.append(unit)
     return result
+
+
+def bends(bumps: Bumps, variance: np.ndarray | None, greeks: tuple[str, ...]) -> np.ndarray:
+    """What bumps of finite size may add to each Greek, as a share of it, shape (rows, greeks).
+
+    A central difference of width h errs by h^2 / 6 of the third derivative, or h^2 / 12 of the
+    fourth. A price bends over one deviation of the log price, or over its whole volatility.
+    `variance` is that of the log price, per row; where it is not known, the bend is not told.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spot = np.zeros(1) if variance is None else bumps.spot**2 / variance
+    none, volatility = np.zeros(1), np.full(1, bumps.volatility**2)
+    squares = {"spot": np.where(np.isfinite(spot), spot, 0.0), "volatility": volatility}
+    shares = []
+    for name in greeks:
+        along = greek(name).along
+        twice = len(along) > len({*along})
+        square = sum((squares.get(one.kind, none) for one in {*along}), none)
+        shares.append(square / (12.0 if twice else 6.0))
+    return np.stack(np.broadcast_arrays(*shares), axis=1)

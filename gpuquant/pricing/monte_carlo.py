@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gpuquant.math import rng
+from gpuquant.math import rng, sobol
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.control_variate import Control, controls_of
-from gpuquant.pricing.kernels.launch import TILE
+from gpuquant.pricing.kernels.launch import TILE, coordinates, whole_nets
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.simulated_messages import SKEWED, messages_of
-from gpuquant.pricing.simulation import Simulated, Simulation
+from gpuquant.pricing.simulation import Simulated, Simulation, pair_of
 from gpuquant.pricing.table import Table
 from gpuquant.pricing.time_grid import Grid
 
@@ -24,6 +24,8 @@ CONTROLLED_PILOT = 1024  # enough for a control that serves a row, which its ske
 ROWS = 1 << 14  # of one pilot: bounds the memory of its partial sums
 PILOT_SHARE, PILOT_LEAST = 16, 256  # paths that tell a beta: a share of all, and the fewest
 MOST_PATHS = 1 << 28
+RATES = {"random": 0.5, "sobol": 0.75}  # power of the number of paths by which an error falls
+ROUNDS = 8  # of runs with more paths, until a target is reached
 MOST_STEPS = 1 << 18  # of a row: a thousand a day for a year
 UNITS = 1 << 17  # of one launch: bounds the memory of partial sums
 
@@ -35,10 +37,13 @@ def simulate(
     above the target are simulated again.
     """
     steps = Grid.of(batch, task.steps).steps
-    long = steps > MOST_STEPS
+    most = MOST_STEPS if task.draws == "random" else _most_of_sobol(batch)
+    long = steps > most
     if long.any():
         for row, k in zip(batch.rows[long], steps[long], strict=True):
-            table.message[row] = f"{k} steps: must be at most {MOST_STEPS}"
+            table.message[row] = f"{k} steps: must be at most {most}"
+            if most < MOST_STEPS:
+                table.message[row] += ' with draws="sobol"'
         batch, notes, steps = batch.take(np.flatnonzero(~long)), notes[~long], steps[~long]
         tick(int(long.sum()))
     if not len(batch.rows):
@@ -46,6 +51,13 @@ def simulate(
     rng.check(0, int(steps.max()) * batch.draws, int(batch.streams.max()))
     for which, simulation, paths in planned(batch, task):
         _simulate(simulation, paths, table, notes[which], tick)
+
+
+def _most_of_sobol(batch: Batch) -> int:
+    """The most steps that Sobol points have coordinates for."""
+    normals = pair_of(batch, "mixed").number(batch.model.normals)
+    steps = 1 << np.arange(MOST_STEPS.bit_length())
+    return int(steps[coordinates(steps, normals) <= sobol.MOST_DIMENSIONS].max())
 
 
 def planned(batch: Batch, task: Task) -> Iterator[tuple[np.ndarray, Simulation, np.ndarray]]:
@@ -67,8 +79,11 @@ def _planned(
     """The same for rows that may have one control: those that it serves, and the others."""
     every = np.arange(len(batch.rows))
     simulation, paths = Simulation.of(batch, task, control), np.full(len(every), task.paths)
+    sized = task.target_error is not None and task.draws == "random"  # by the pilot
+    if task.target_error is not None and not sized:
+        paths = whole_nets(np.ones_like(paths))  # the error itself tells how many more
     if control is None:
-        if task.target_error is not None:
+        if sized:
             few = np.full(len(every), PILOT)
             by_chance = simulation.run(few, purpose="pilot").by_chance
             paths = _enough(by_chance, few, task, batch.rows)
@@ -82,7 +97,7 @@ def _planned(
             yield every[~serves][rows], plain, own
         every, simulation = every[serves], simulation.take(np.flatnonzero(serves))
     if len(every):
-        if task.target_error is not None:
+        if sized:
             few = np.full(len(every), count)
             paths = _enough(errors[every, 0], few, task, batch.rows[every])
         yield every, simulation, paths[: len(every)]
@@ -101,7 +116,7 @@ def _simulate(
     target_error = (
         np.full(len(paths), np.inf) if task.target_error is None else task.target_error[batch.rows]
     )
-    for _ in range(3):
+    for _ in range(ROUNDS):
         # If almost no path of the pilot paid, its spread is too small. Such rows run again, with
         # the number of paths that their own error requires. So do rows whose mean is skewed while
         # it has fewer paths than a plain pilot.
@@ -124,7 +139,8 @@ def _enough(errors: np.ndarray, paths: np.ndarray, task: Task, rows: np.ndarray)
     estimate.
     """
     assert task.target_error is not None
-    wanted = np.nan_to_num((errors / task.target_error[rows]) ** 2 * paths * 1.1, nan=PILOT)
+    more = (errors / task.target_error[rows]) ** (1.0 / RATES[task.draws])
+    wanted = np.nan_to_num(more * paths * 1.1, nan=PILOT)
     return np.clip(np.ceil(wanted / 256) * 256, paths, MOST_PATHS).astype(np.int64)
 
 

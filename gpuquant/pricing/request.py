@@ -14,6 +14,7 @@ from gpuquant.math import rng
 from gpuquant.pricing import greeks
 
 ENGINES = ("auto", "closed_form", "fourier", "monte_carlo")
+DRAWS = ("random", "sobol")
 DEFAULT_PATHS = 100_000
 
 
@@ -31,6 +32,7 @@ class Task:
     target_error: np.ndarray | None
     common_random_numbers: bool
     implied_vol: bool = False
+    draws: str = "random"
 
     @property
     def outputs(self) -> int:
@@ -48,15 +50,18 @@ class Asked(NamedTuple):
     steps: int | None = None
     greeks: Any = False
     common_random_numbers: bool = False
+    draws: str = "random"
 
 
 def checked(asked: Asked, target: Any, n: int) -> Task:
     """The checked request for a run over `n` rows; its device is chosen later."""
-    seed, precision, engine, paths, steps, names, common = asked
+    seed, precision, engine, paths, steps, names, common, draws = asked
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
+    if draws not in DRAWS:
+        raise unknown("draws", draws, DRAWS)
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
         raise InputError(f"seed = {seed!r}: must be a whole number from 0 to 2^64 - 1")
     for name, value in (("paths", paths), ("steps", 1 if steps is None else steps)):
@@ -92,4 +97,5 @@ def checked(asked: Asked, target: Any, n: int) -> Task:
         target_error,
         bool(common),
         greeks.IMPLIED in asked_for,
+        draws,
     )

@@ -17,7 +17,7 @@ from gpuquant.pricing.bumps import SIMULATED, Bumps, simulated, without_gamma
 from gpuquant.pricing.control_variate import Control
 from gpuquant.pricing.extrapolation import Bias, Extrapolation, best_share, first_share
 from gpuquant.pricing.kernels.build import Pair
-from gpuquant.pricing.kernels.launch import TILE, Launch
+from gpuquant.pricing.kernels.launch import TILE, Launch, whole_nets
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.time_grid import Grid
 
@@ -112,7 +112,12 @@ class Simulation:
             pair = replace(pair, control=type(control.payoff), control_fixed=control.fixed)
         variants = greeks.plan(pair.names, pair.model, pair.payoff, bumps, task.greeks)
         launch = Launch(
-            replace(pair, variants=len(variants.scale), outputs=task.outputs),
+            replace(
+                pair,
+                variants=len(variants.scale),
+                outputs=task.outputs,
+                sobol=task.draws == "sobol",
+            ),
             task.device,
             {**batch.model.columns(), **batch.payoff.columns()},
             Grid.of(batch, task.steps),
@@ -136,7 +141,8 @@ class Simulation:
         assert self.control is not None
         n, outputs = len(self.batch.rows), self.task.outputs
         betas = np.tile(np.repeat([0.0, 1.0, -1.0], outputs), (n, 1))
-        _, errors, skewness = self.launch.run(np.full(n, paths), betas, rng.PURPOSES["pilot"])
+        random = replace(self.launch, pair=replace(self.launch.pair, sobol=False))
+        _, errors, skewness = random.run(np.full(n, paths), betas, rng.PURPOSES["pilot"])
         errors, skewness = (np.stack(np.split(one, 3, axis=1)) for one in (errors, skewness))
         with np.errstate(divide="ignore", invalid="ignore"):
             control, left, serves = self.control.fitted(errors / self._units(), skewness)
@@ -164,6 +170,8 @@ class Simulation:
         """
         batch, asked, control = self.batch, self.task.greeks, self.control
         n = len(batch.rows)
+        if self.task.draws == "sobol":
+            paths = whole_nets(paths)
         counted = _Fraction(tick, np.ceil(paths / TILE).sum() / n) if tick else None
         values, errors, skewness = self.launch.run(
             paths, self._betas, rng.PURPOSES[purpose], counted
@@ -178,6 +186,9 @@ class Simulation:
             alike = errors[:, 0] * np.sqrt(paths) < ALIKE * batch.amounts()
             alike &= np.broadcast_to(batch.model.volatile, n)
             errors[alike, 0] = unseen(batch, paths)[alike]
+        if asked:
+            share = greeks.bends(self.bumps, batch.log_variance(), asked)
+            errors[:, 1:] = np.hypot(errors[:, 1:], share * values[:, 1:])
         bias = self._bias(paths, errors[:, 0], purpose)
         errors = np.sqrt(errors**2 + bias.error**2 + bias.left**2)
         return Simulated(values - bias.size, errors, skewness, paths, bias)

@@ -19,7 +19,7 @@ from gpuquant.errors import MemberError
 from gpuquant.math import rng
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.kernels import path_loop, payments, record_paths, sobol_draws
+from gpuquant.pricing.kernels import drawing, path_loop, payments, record_paths, sobol_draws
 from gpuquant.pricing.kernels.records import (
     TYPES,
     Flags,
@@ -314,7 +314,7 @@ def _source(pair: Pair, target: str) -> Source:
         extra=[line for name, size in tuples.items() for line in compiler.accessors(name, size)],
         helpers={
             name: function
-            for module in (path_loop, payments, sobol_draws)
+            for module in (path_loop, payments, drawing, sobol_draws)
             for name, function in vars(module).items()
             if isfunction(function) and name != "path_loop"
         },

@@ -26,6 +26,18 @@ TILE = 2048  # paths of one unit of work: fixed, because the tree of sums is par
 NETS = 32  # of Sobol points, scrambled each on its own: their means tell the error
 NET = 256  # the fewest points of one: the paths of a block
 
+
+def whole_nets(paths: np.ndarray) -> np.ndarray:
+    """The least number of paths, not below this one, that fills all nets of Sobol points."""
+    points = np.maximum(-(-np.asarray(paths) // NETS), NET)
+    return np.asarray(NETS * 2 ** np.ceil(np.log2(points)).astype(np.int64))
+
+
+def coordinates(steps: Any, normals: int) -> Any:
+    """The coordinates of the Sobol point that draws so many steps."""
+    return normals * 2 ** np.ceil(np.log2(steps)).astype(np.int64)
+
+
 LONG = 2e7  # path-steps, a tenth of a second or more
 
 
@@ -166,10 +178,9 @@ class Launch:
         """The nets of Sobol points, of so many points each."""
         if not self.pair.sobol:
             return np.zeros((1, 1, 1), np.uint32)
-        nodes = 1 << int(self.grid.steps.max() - 1).bit_length()
-        dimensions = nodes * self.pair.number(self.pair.model.normals)
-        bits = max(points - 1, NET - 1).bit_length()
-        return sobol.scrambled(NETS, dimensions, bits, self.seed)
+        normals = self.pair.number(self.pair.model.normals)
+        dimensions = int(coordinates(self.grid.steps, normals).max())
+        return sobol.scrambled(NETS, dimensions, (points - 1).bit_length(), self.seed)
 
     @cached_property
     def _shared(self) -> tuple[TimeGrid, Table, Variants, Streams]:
