@@ -11,12 +11,12 @@ from gpuquant.pricing.kernels.records import Bridge, Counter, Drawn, flags
 from gpuquant.pricing.kernels.sobol_draws import bridge_normals
 
 
-def draw_group(bridge: Bridge, drawn: Drawn, counter_: Counter, steps, group):
+def draw_group(brownian: Bridge, drawn: Drawn, counter_: Counter, steps, group):
     """The model's normals and uniforms of four steps, for each lane, laid out as `rng` has them."""
     draws = drawn.numbers
     if flags.sobol:
         for k in part(4, 0, min(steps - group * 4, 4)):
-            bridge_normals(bridge, drawn, counter_, steps, k)
+            bridge_normals(brownian, drawn, counter_, steps, k)
     else:
         draw_normals(draws, counter_, group)
     for call in unrolled(UNIFORMS):

@@ -161,7 +161,7 @@ def initialize_step(variant: Variant, paths: list[Path], v, fresh):
 def walk_paths(
     variants: list[Variant],
     paths: list[Path],
-    bridge: Bridge,
+    brownian: Bridge,
     drawn: Drawn,
     grid: TimeGrid,
     r,
@@ -179,7 +179,7 @@ def walk_paths(
     done = 0  # steps
     last = -1  # group drawn
     steps = grid.ends[grid.spans[r + 1] - 1]
-    begin_bridge(bridge)
+    begin_bridge(brownian)
     date = 0
     for span in range(grid.spans[r], grid.spans[r + 1]):
         due = done + grid.everies[span]
@@ -196,7 +196,7 @@ def walk_paths(
         for group in range(done // 4, (grid.ends[span] + 3) // 4):
             if halted(stop) == 0:
                 if group != last:  # a group may reach from one span into the next
-                    draw_group(bridge, drawn, begin_at, steps, group)
+                    draw_group(brownian, drawn, begin_at, steps, group)
                     if WATCHED > 0:
                         draw_payoff_uniforms(draws, begin_at, group)
                     if flags.coupled:
@@ -253,7 +253,7 @@ def path_loop(
     count = tiles.count[unit]
     rows = records(Variant, BATCH)
     paths = records(Path, (BATCH, LANES))
-    bridge = Bridge()
+    brownian = Bridge()
     drawn = Drawn(
         array((KEPT, LANES), F),
         array(((LEVELS + 1) * NORMALS + 1, LANES), F),
@@ -280,7 +280,7 @@ def path_loop(
         for base in range(0, VARIANTS, BATCH):
             for v in unrolled(BATCH):
                 read_row(rows[v], table, variants, grid, r, base + v)
-            walk_paths(rows, paths, bridge, drawn, grid, r, begin_at, stop, out)
+            walk_paths(rows, paths, brownian, drawn, grid, r, begin_at, stop, out)
             for v in unrolled(BATCH):
                 add_payments(rows[v], paths, payments, paid, v, variants.weights, base + v)
                 if flags.controlled:

@@ -40,7 +40,7 @@ def record_paths(
     """
     rows = records(Variant, 1)
     paths = records(Path, (1, LANES))
-    bridge = Bridge()
+    brownian = Bridge()
     drawn = Drawn(array((KEPT, LANES), F), array((1, LANES), F), array((1,), i64), array((1,), i64))
     read_row(rows[0], table, variants, grid, 0, 0)
     row = rows[0].row
@@ -51,7 +51,7 @@ def record_paths(
             path, streams.streams[0], streams.purpose, streams.key0, streams.key1,
             streams.nets,
         )  # fmt: skip
-        walk_paths(rows, paths, bridge, drawn, grid, 0, begin_at, stop, out)
+        walk_paths(rows, paths, brownian, drawn, grid, 0, begin_at, stop, out)
         for lane in lanes():
             if path + lane < out.shape[1]:
                 out[out.shape[0] - 1, path + lane] = payment_today(row, paths[0, lane], worth)

@@ -16,36 +16,36 @@ from __future__ import annotations
 from gpuquant.pricing.kernels.records import Bridge, Counter, Drawn
 
 
-def begin_bridge(bridge: Bridge):
+def begin_bridge(brownian: Bridge):
     """Nothing of a path is known yet."""
-    bridge.at = 0
-    bridge.ahead = 0
+    brownian.at = 0
+    brownian.ahead = 0
 
 
-def bridge_normals(bridge: Bridge, drawn: Drawn, counter_: Counter, steps, k):
+def bridge_normals(brownian: Bridge, drawn: Drawn, counter_: Counter, steps, k):
     """The normals of the next of so many steps, in the rows of the `k`-th of a group."""
-    if bridge.at == 0:
-        add_ahead(bridge, drawn, counter_, steps, 0, steps)
-    while drawn.ends[bridge.ahead - 1] > bridge.at + 1:
-        end, node = drawn.ends[bridge.ahead - 1], drawn.nodes[bridge.ahead - 1]
-        drawn.nodes[bridge.ahead - 1] = 2 * node + 1
-        add_ahead(bridge, drawn, counter_, (bridge.at + end) // 2, node, end)
-    top = bridge.ahead * NORMALS
+    if brownian.at == 0:
+        add_ahead(brownian, drawn, counter_, steps, 0, steps)
+    while drawn.ends[brownian.ahead - 1] > brownian.at + 1:
+        end, node = drawn.ends[brownian.ahead - 1], drawn.nodes[brownian.ahead - 1]
+        drawn.nodes[brownian.ahead - 1] = 2 * node + 1
+        add_ahead(brownian, drawn, counter_, (brownian.at + end) // 2, node, end)
+    top = brownian.ahead * NORMALS
     for q in unrolled(NORMALS):
         for lane in lanes():
-            now = drawn.values[q, lane] if bridge.at > 0 else F(0.0)
+            now = drawn.values[q, lane] if brownian.at > 0 else F(0.0)
             drawn.numbers[k * NORMALS + q, lane] = drawn.values[top + q, lane] - now
             drawn.values[q, lane] = drawn.values[top + q, lane]
-    bridge.ahead -= 1
-    bridge.at += 1
+    brownian.ahead -= 1
+    brownian.at += 1
 
 
-def add_ahead(bridge: Bridge, drawn: Drawn, counter_: Counter, place, node, end):
+def add_ahead(brownian: Bridge, drawn: Drawn, counter_: Counter, place, node, end):
     """Add the values at step `place`, of node `node`, between those here and those at step `end`.
 
     The end itself is added with `place` = `end`: it has the variance of all steps.
     """
-    here, left = bridge.at, bridge.ahead
+    here, left = brownian.at, brownian.ahead
     share = F(place - here) / F(end - here)
     whole = F(place - here) if place == end else F(place - here) * (F(1.0) - share)
     spread = sqrt(whole)
@@ -59,7 +59,7 @@ def add_ahead(bridge: Bridge, drawn: Drawn, counter_: Counter, place, node, end)
             drawn.values[(left + 1) * NORMALS + q, lane] = now + share * (then - now) + spread * z
     drawn.ends[left] = place
     drawn.nodes[left] = 1 if node == 0 else 2 * node
-    bridge.ahead += 1
+    brownian.ahead += 1
 
 
 def shifted_word(counter_: Counter, dimension):
