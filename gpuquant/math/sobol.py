@@ -1,4 +1,5 @@
-"""Sobol's points, scrambled: direction numbers as tables of bits.
+"""Sobol's points, scrambled: direction numbers as tables of bits; and what their first coordinates
+are spent on.
 
 A point's coordinate d is the exclusive or of the numbers v[d, b] over the bits b that are set in
 the point's index. Its first 2^m points fill the unit cube evenly for every m. A random lower
@@ -15,6 +16,7 @@ import numpy as np
 
 BITS = 32
 LOW_BITS = 8  # of a point's index: its place in a block of 256
+PARTS = 64  # values of a Brownian motion that have principal components
 MOST_DIMENSIONS = 21201  # that have direction numbers (Joe and Kuo, 2008)
 
 
@@ -53,3 +55,20 @@ def scrambled(nets: int, dimensions: int, bits: int, seed: int) -> np.ndarray:
     for b in range(LOW_BITS):
         first = np.concatenate([first, first ^ out[:, :, b : b + 1]], axis=2)
     return np.concatenate([first, out[:, :, LOW_BITS:]], axis=2)
+
+
+@lru_cache(maxsize=1)
+def components() -> np.ndarray:
+    """The increments of a Brownian motion at the times 1 to m by its principal components, for
+    every m up to PARTS, shape (PARTS, PARTS, PARTS).
+
+    `[m - 1, j, k]` is what component k, of unit variance, adds to increment j: the differences of
+    2 / sqrt(2 m + 1) sin((2 k + 1) j pi / (2 m + 1)) over the root of the eigenvalue (Glasserman,
+    2003, section 3.1). The matrices are orthogonal.
+    """
+    out = np.zeros((PARTS, PARTS, PARTS))
+    for m in range(1, PARTS + 1):
+        odd = 2.0 * np.arange(m) + 1.0
+        angle = np.outer(odd, odd) * np.pi / (2.0 * (2.0 * m + 1.0))
+        out[m - 1, :m, :m] = 2.0 / np.sqrt(2.0 * m + 1.0) * np.cos(angle)
+    return out

@@ -94,9 +94,9 @@ def price(
         single, mixed (float32 draws and functions, float64 state and sums) or double. Closed forms
         are always double.
     draws : str
-        random (counter-based) or sobol: scrambled Sobol points by a Brownian bridge, 32 nets of
-        2^k points, whose means tell the error. Their number is rounded up to 2^k in each net. The
-        error of a smooth payoff falls faster than with random draws.
+        random (counter-based) or sobol: scrambled Sobol points, spent on the principal components
+        of a path first, 32 nets of 2^k points whose means tell the error. `paths` is rounded up to
+        such a number. The error of a smooth payoff falls faster than with random draws.
     units : str
         raw (per 1.00 of volatility and rates, per year) or desk (per 1 % and per day), for Greeks.
     partial : bool

@@ -45,6 +45,17 @@ def test_each_square_has_one_point():
             assert len(np.unique(cells)) == 1 << 10, across
 
 
+@pytest.mark.parametrize("m", [1, 2, 13, 64])
+def test_components_are_those_of_a_brownian_motion(m):
+    """Orthogonal increments, and values whose components are orthogonal too, the largest first."""
+    increments = sobol.components()[m - 1, :m, :m]
+    np.testing.assert_allclose(increments @ increments.T, np.eye(m), atol=1e-13)
+    values = increments.cumsum(axis=0)
+    gram = values.T @ values
+    np.testing.assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-11)
+    assert (np.diff(np.diag(gram)) < 0.0).all()
+
+
 def test_more_leave_the_first_as_they_are():
     few, more = sobol.scrambled(2, 3, 9, seed=7), sobol.scrambled(2, 6, 12, seed=7)
     assert (few == more[:, :3, : few.shape[2]]).all()

@@ -16,7 +16,7 @@ from gpuquant.compiler.member import Member
 from gpuquant.compiler.targets import TARGETS
 from gpuquant.data.columns import cached, domains, offered, takes
 from gpuquant.errors import MemberError
-from gpuquant.math import rng
+from gpuquant.math import rng, sobol
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.kernels import drawing, path_loop, payments, record_paths, sobol_draws
@@ -25,7 +25,7 @@ from gpuquant.pricing.kernels.records import (
     Flags,
 )
 
-LEVELS = 20  # of a bridge of 2^18 steps, and its end
+LEVELS = 12  # of the bridges of one stretch, where all have 2^18 steps
 
 
 @dataclass(frozen=True)
@@ -292,6 +292,7 @@ def _source(pair: Pair, target: str) -> Source:
         "DRAWS": draws,
         "KEPT": (2 if pair.coupled else 1) * draws + 1,
         "LEVELS": LEVELS if pair.sobol else 0,
+        "PARTS": sobol.PARTS if pair.sobol else 0,
         "SHIFT_PURPOSE": rng.PURPOSES["shift of Sobol points"],
         "VARIANTS": pair.variants,
         "BATCH": batch,

@@ -33,9 +33,10 @@ def whole_nets(paths: np.ndarray) -> np.ndarray:
     return np.asarray(NETS * 2 ** np.ceil(np.log2(points)).astype(np.int64))
 
 
-def coordinates(steps: Any, normals: int) -> Any:
+def coordinates(steps: np.ndarray, normals: int) -> np.ndarray:
     """The coordinates of the Sobol point that draws so many steps."""
-    return normals * 2 ** np.ceil(np.log2(steps)).astype(np.int64)
+    parts = np.minimum(steps, sobol.PARTS)
+    return np.asarray(normals * parts * 2 ** np.ceil(np.log2(-(-steps // parts))).astype(np.int64))
 
 
 LONG = 2e7  # path-steps, a tenth of a second or more
@@ -154,6 +155,7 @@ class Launch:
             streams._replace(
                 purpose=np.uint32(purpose),
                 nets=put(self._nets(int((first + unit_count).max())), "nets"),
+                rotations=put(self._rotations(), "rotations"),
             ),
             put(stop, "stop"),
             out,
@@ -181,6 +183,10 @@ class Launch:
         normals = self.pair.number(self.pair.model.normals)
         dimensions = int(coordinates(self.grid.steps, normals).max())
         return sobol.scrambled(NETS, dimensions, (points - 1).bit_length(), self.seed)
+
+    def _rotations(self) -> np.ndarray:
+        """The principal components of Brownian motions."""
+        return sobol.components() if self.pair.sobol else np.zeros((1, 1, 1))
 
     @cached_property
     def _shared(self) -> tuple[TimeGrid, Table, Variants, Streams]:
@@ -213,6 +219,7 @@ class Launch:
                 np.uint32(0),
                 np.uint32(self.seed & 0xFFFFFFFF),
                 np.uint32(self.seed >> 32),
+                None,
                 None,
             ),
         )

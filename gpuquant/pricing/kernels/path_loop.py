@@ -256,7 +256,8 @@ def path_loop(
     brownian = Bridge()
     drawn = Drawn(
         array((KEPT, LANES), F),
-        array(((LEVELS + 1) * NORMALS + 1, LANES), F),
+        array((PARTS * NORMALS + 1, LANES), F),
+        array(((LEVELS + 2) * NORMALS + 1, LANES), F),
         array((LEVELS + 1,), i64),
         array((LEVELS + 1,), i64),
     )
@@ -275,7 +276,7 @@ def path_loop(
         path += tiles.net[unit] << 32
         begin_at = Counter(
             path, streams.streams[r], streams.purpose, streams.key0, streams.key1,
-            streams.nets,
+            streams.nets, streams.rotations,
         )  # fmt: skip
         for base in range(0, VARIANTS, BATCH):
             for v in unrolled(BATCH):

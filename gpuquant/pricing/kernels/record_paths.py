@@ -41,7 +41,8 @@ def record_paths(
     rows = records(Variant, 1)
     paths = records(Path, (1, LANES))
     brownian = Bridge()
-    drawn = Drawn(array((KEPT, LANES), F), array((1, LANES), F), array((1,), i64), array((1,), i64))
+    none = array((1, LANES), F)
+    drawn = Drawn(array((KEPT, LANES), F), none, none, array((1,), i64), array((1,), i64))
     read_row(rows[0], table, variants, grid, 0, 0)
     row = rows[0].row
     worth = discount(row, 0, row[MATURITY])
@@ -49,7 +50,7 @@ def record_paths(
         path = tiles.first[unit] + block + lane0
         begin_at = Counter(
             path, streams.streams[0], streams.purpose, streams.key0, streams.key1,
-            streams.nets,
+            streams.nets, streams.rotations,
         )  # fmt: skip
         walk_paths(rows, paths, brownian, drawn, grid, 0, begin_at, stop, out)
         for lane in lanes():

@@ -9,7 +9,7 @@ fixes:
     ASSETS            how many prices a state has
     NORMALS, UNIFORMS, WATCHED    draws of a step: the model's, and the payoff's own uniforms
     DRAWS, KEPT       draws of four steps; rows for these and, if coupled, for those of two
-    LEVELS            of a bridge, and one for its end
+    PARTS, LEVELS     stretches of a path with principal components; levels of the bridges of one
     VARIANTS, BATCH   variants of a row; how many run at once: all on a CPU, one on a GPU
     OUTPUTS           weighted sums of the variants' payments
     LANES, WIDTH      lanes that one call computes (256 on a CPU, 1 on a GPU), and of a block (256)
@@ -99,23 +99,25 @@ class Payment(Record):
 
 
 class Bridge(Record):
-    """The Brownian bridge of a block of paths: the steps they have taken, and how many values are
-    known that lie ahead of them.
+    """The Brownian motions of a block of paths: the steps they have taken, how many values are
+    known that lie ahead of them, and how many stretches are begun.
     """
 
     at: int
     ahead: int
+    part: int
 
 
 class Drawn(NamedTuple):
     """What a block of paths keeps of its draws.
 
-    The draws of four steps, `numbers`; and, of a bridge, the values here and those that lie ahead,
-    `values`, with the step of each, `ends`, and the node of the tree that halves the way to it,
-    `nodes`.
+    The draws of four steps, `numbers`. Of Brownian motions the normals of their principal
+    `components`; the values here and those that lie ahead, `values`, with the step of each, `ends`,
+    and the node of the tree that halves the way to it, `nodes`.
     """
 
     numbers: Array
+    components: Array
     values: Array
     ends: Array
     nodes: Array
@@ -171,8 +173,8 @@ class Variants(NamedTuple):
 
 
 class Streams(NamedTuple):
-    """The random stream of each row, the purpose of the draws, the two words of the seed, and the
-    nets of Sobol points, as `math.sobol` has them.
+    """The random stream of each row, the purpose of the draws, the two words of the seed, and, as
+    `math.sobol` has them, the nets of Sobol points and the principal components.
     """
 
     streams: Array
@@ -180,11 +182,12 @@ class Streams(NamedTuple):
     key0: np.uint32
     key1: np.uint32
     nets: Array
+    rotations: Array
 
 
 class Counter(NamedTuple):
     """Where a unit's draws begin: its first path (from bit 32 on the number of its net), its
-    stream, its purpose, the seed; and the nets.
+    stream, its purpose, the seed; the nets and the principal components.
     """
 
     path: int
@@ -193,6 +196,7 @@ class Counter(NamedTuple):
     key0: np.uint32
     key1: np.uint32
     nets: Array
+    rotations: Array
 
 
 class Step(NamedTuple):

@@ -1,10 +1,13 @@
-"""Normals from scrambled Sobol points, by a Brownian bridge that is built as the path goes.
+"""Normals from scrambled Sobol points: principal components of a Brownian motion, then bridges.
 
-Low coordinates of Sobol points fill their cube more evenly than high ones. So the first coordinates
-give the end of each Brownian motion, the next its middle, then the quarters, and so on (Caflisch,
-Morokoff and Owen, 1997; Glasserman, 2003, section 5.5.2). The points between two known ones are the
-nodes of a tree: node h halves a stretch, nodes 2h and 2h + 1 its halves; node 0 is the end. A path
-keeps the values that lie ahead of it on its way down the tree, one for each level.
+Low coordinates of Sobol points fill their cube more evenly than high ones. So they are spent where
+a path varies most. The steps are cut into stretches, PARTS at most. The first coordinates are the
+principal components of the values at the ends of the stretches, the largest first (Acworth, Broadie
+and Glasserman, 1998). The next halve each stretch by a Brownian bridge, then the halves, and so on
+(Caflisch, Morokoff and Owen, 1997). Of m stretches number j is halved by node m + j, whose halves
+are halved by the nodes 2 (m + j) and 2 (m + j) + 1: node n takes the coordinate n of each normal.
+
+A path keeps the values that lie ahead of it within its stretch, one for each level.
 
 This module is kernel source, as `path_loop` is.
 """
@@ -20,16 +23,18 @@ def begin_bridge(brownian: Bridge):
     """Nothing of a path is known yet."""
     brownian.at = 0
     brownian.ahead = 0
+    brownian.part = 0
 
 
 def bridge_normals(brownian: Bridge, drawn: Drawn, counter_: Counter, steps, k):
     """The normals of the next of so many steps, in the rows of the `k`-th of a group."""
+    parts = min(steps, PARTS)
     if brownian.at == 0:
-        add_ahead(brownian, drawn, counter_, steps, 0, steps)
+        draw_components(drawn, counter_, parts)
+    if brownian.ahead == 0:
+        add_stretch(brownian, drawn, counter_, steps, parts)
     while drawn.ends[brownian.ahead - 1] > brownian.at + 1:
-        end, node = drawn.ends[brownian.ahead - 1], drawn.nodes[brownian.ahead - 1]
-        drawn.nodes[brownian.ahead - 1] = 2 * node + 1
-        add_ahead(brownian, drawn, counter_, (brownian.at + end) // 2, node, end)
+        halve(brownian, drawn, counter_)
     top = brownian.ahead * NORMALS
     for q in unrolled(NORMALS):
         for lane in lanes():
@@ -40,26 +45,65 @@ def bridge_normals(brownian: Bridge, drawn: Drawn, counter_: Counter, steps, k):
     brownian.at += 1
 
 
-def add_ahead(brownian: Bridge, drawn: Drawn, counter_: Counter, place, node, end):
-    """Add the values at step `place`, of node `node`, between those here and those at step `end`.
+def draw_components(drawn: Drawn, counter_: Counter, parts):
+    """The normals of all principal components, and zeros up to a multiple of four."""
+    for dimension in range(parts * NORMALS):
+        word = shifted_word(counter_, dimension)
+        for lane in lanes():
+            z = normal_of(word ^ low_word(counter_, dimension, lane))
+            drawn.components[dimension, lane] = z
+    for row in range(parts * NORMALS, (parts + 3) // 4 * 4 * NORMALS):
+        for lane in lanes():
+            drawn.components[row, lane] = F(0.0)
 
-    The end itself is added with `place` = `end`: it has the variance of all steps.
-    """
+
+def add_stretch(brownian: Bridge, drawn: Drawn, counter_: Counter, steps, parts):
+    """Add the value at the end of the next stretch."""
+    part = brownian.part
+    end = (part + 1) * steps // parts
+    spread = sqrt(F(end - brownian.at))
+    for q in unrolled(NORMALS):
+        for lane in lanes():
+            drawn.values[NORMALS + q, lane] = F(0.0)
+        for k in range(0, parts, 4):  # four at a time, so that a sum is stored a quarter as often
+            a = F(counter_.rotations[parts - 1, part, k])
+            b = F(counter_.rotations[parts - 1, part, k + 1])
+            c = F(counter_.rotations[parts - 1, part, k + 2])
+            d = F(counter_.rotations[parts - 1, part, k + 3])
+            at = k * NORMALS + q
+            for lane in lanes():
+                first = a * drawn.components[at, lane] + b * drawn.components[at + NORMALS, lane]
+                third = c * drawn.components[at + 2 * NORMALS, lane]
+                fourth_ = d * drawn.components[at + 3 * NORMALS, lane]
+                drawn.values[NORMALS + q, lane] += first + (third + fourth_)
+        for lane in lanes():
+            now = drawn.values[q, lane] if brownian.at > 0 else F(0.0)
+            drawn.values[NORMALS + q, lane] = now + spread * drawn.values[NORMALS + q, lane]
+    drawn.ends[0] = end
+    drawn.nodes[0] = parts + part
+    brownian.ahead = 1
+    brownian.part = part + 1
+
+
+def halve(brownian: Bridge, drawn: Drawn, counter_: Counter):
+    """Add the value halfway to the next known one."""
     here, left = brownian.at, brownian.ahead
+    end, node = drawn.ends[left - 1], drawn.nodes[left - 1]
+    place = (here + end) // 2
     share = F(place - here) / F(end - here)
-    whole = F(place - here) if place == end else F(place - here) * (F(1.0) - share)
-    spread = sqrt(whole)
+    spread = sqrt(F(place - here) * (F(1.0) - share))
     for q in unrolled(NORMALS):
         dimension = node * NORMALS + q
         word = shifted_word(counter_, dimension)
         for lane in lanes():
             z = normal_of(word ^ low_word(counter_, dimension, lane))
             now = drawn.values[q, lane] if here > 0 else F(0.0)
-            then = drawn.values[left * NORMALS + q, lane] if place < end else now
+            then = drawn.values[left * NORMALS + q, lane]
             drawn.values[(left + 1) * NORMALS + q, lane] = now + share * (then - now) + spread * z
+    drawn.nodes[left - 1] = 2 * node + 1
     drawn.ends[left] = place
-    drawn.nodes[left] = 1 if node == 0 else 2 * node
-    brownian.ahead += 1
+    drawn.nodes[left] = 2 * node
+    brownian.ahead = left + 1
 
 
 def shifted_word(counter_: Counter, dimension):
