@@ -79,7 +79,7 @@ def decode(values: Any, domain: Domain, name: str, kind: str, *, strict: bool = 
             row = int(np.argmin(known))
             raise InputError(f"{kind} {name}[{row}] = {flat[row]!r}: {domain.rule}")
         return numbers
-    flat = flat.astype(str)
+    flat = flat.astype(str, copy=False)
     codes, left = np.empty(len(flat)), np.ones(len(flat), bool)
     while left.any():  # word by word: there are few, and comparing all rows with one is fast
         row = int(np.argmax(left))

@@ -124,7 +124,7 @@ HOST = Device("cpu")
 def resolve_device(
     device: str | Device = "auto",
     *,
-    work: float | None = None,
+    work: float | Callable[[], float] | None = None,
     crossover: float = CROSSOVER_PATH_STEPS,
     inputs: Iterable[Any] = (),
 ) -> Device:
@@ -134,8 +134,9 @@ def resolve_device(
     ----------
     device : str or Device
         `auto`, `cpu`, `cpu:N` (N threads), `cuda`, `cuda:N`, or `python`: slow, for a debugger.
-    work : float, optional
-        Path-steps or columns of the run; `auto` keeps work below `crossover` on the CPU.
+    work : float or callable that counts it, optional
+        Path-steps or columns of the run; `auto` keeps work below `crossover` on the CPU. It is
+        counted only where there is a choice.
     inputs : iterable, optional
         The caller's arrays: where one of them lies on a GPU, `auto` takes that GPU.
 
@@ -171,6 +172,7 @@ def resolve_device(
     problem = cuda.problem(0)
     if problem:
         return Device("cpu", threads=cores(), reason=f"auto: no usable GPU ({problem})")
+    work = work() if callable(work) else work
     if work is not None and work < crossover:
         return Device(
             "cpu",

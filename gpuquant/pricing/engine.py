@@ -132,8 +132,8 @@ def price(
     if units not in ("raw", "desk"):
         raise InputError(f"units = {units!r}: must be raw or desk")
     refuse_unknown(task.greeks, [member for b in batches for member in (b.model, b.payoff)])
-    work = sum(_work(b, task) for b in batches) if device == "auto" else None
-    task = replace(task, device=resolve_device(device, work=work))
+    chosen = resolve_device(device, work=lambda: sum(_work(b, task) for b in batches))
+    task = replace(task, device=chosen)
     book_size = sum(len(b.rows) for b in batches)
     table = Table(n, task)
     with Meter(task.device) as meter, bar(book_size, "pricing", progress) as tick:

@@ -141,8 +141,9 @@ class Simulation:
         assert self.control is not None
         n, outputs = len(self.batch.rows), self.task.outputs
         betas = np.tile(np.repeat([0.0, 1.0, -1.0], outputs), (n, 1))
-        random = replace(self.launch, pair=replace(self.launch.pair, sobol=False))
-        _, errors, skewness = random.run(np.full(n, paths), betas, rng.PURPOSES["pilot"])
+        _, errors, skewness = self.launch.run(
+            np.full(n, paths), betas, rng.PURPOSES["pilot"], random=True
+        )
         errors, skewness = (np.stack(np.split(one, 3, axis=1)) for one in (errors, skewness))
         with np.errstate(divide="ignore", invalid="ignore"):
             control, left, serves = self.control.fitted(errors / self._units(), skewness)

@@ -42,7 +42,8 @@ def test_each_array_crosses_once(walk_panel):
     with transfer_log() as book:
         gq.price(call, model, paths=20_000, engine="monte_carlo", greeks=True)
     names = [name for name, _ in book.up]
-    own = {"unit_row", "unit_first", "unit_count", "betas", "weights", "stop"}  # of each launch
+    own = {"unit_row", "unit_first", "unit_count", "unit_net"}  # of each launch
+    own |= {"nets", "betas", "weights", "stop"}
     once = [name for name in names if name not in own]
     assert len(once) == len(set(once)), names
     assert all(names.count(name) == 2 for name in own), names

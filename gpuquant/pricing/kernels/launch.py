@@ -103,17 +103,20 @@ class Launch:
         progress: Any = None,
         *,
         chunk: int | None = None,
+        random: bool = False,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, standard errors, and the skewness of the means, each of shape (n, outputs), of
         `paths` paths per row, counted from path 0. `betas`, of shape (n, outputs), tell how much of
         the control variate is subtracted from each output. With k times as many columns, the
-        outputs are computed k times, each time with their own betas.
+        outputs are computed k times, each time with their own betas. `random` draws are not of
+        Sobol points.
         """
-        nets = NETS if self.pair.sobol else 1
+        pair = replace(self.pair, sobol=self.pair.sobol and not random)
+        nets = NETS if pair.sobol else 1
         begin, part, first, count = _tiles(np.repeat(paths // nets, nets))
         unit_row, net = part // nets, part % nets
         out = self.device.xp.empty((len(part), betas.shape[1], 4))
-        self._launch((unit_row, first, count, net), betas, purpose, out, progress, chunk)
+        self._launch(pair, (unit_row, first, count, net), betas, purpose, out, progress, chunk)
         sums = self.device.get(out, "sums")
         means, errors, skewness = merge(sums, begin[::nets], unit_row)
         if nets > 1:
@@ -128,11 +131,12 @@ class Launch:
         _, row, first, count = _tiles(np.array([paths]))
         assets = self.pair.number(self.pair.model.assets)
         out = self.device.xp.empty(((int(self.grid.steps[0]) + 1) * assets + 1, paths))
-        self._launch((row, first, count, row), np.zeros((1, 1)), 0, out, None, None)
+        self._launch(self.pair, (row, first, count, row), np.zeros((1, 1)), 0, out, None, None)
         return out
 
     def _launch(
         self,
+        pair: Pair,
         tiles: tuple[np.ndarray, ...],
         betas: np.ndarray,
         purpose: int,
@@ -140,9 +144,9 @@ class Launch:
         progress: Any,
         chunk: int | None,
     ) -> None:
-        """Run the kernel over tiles (row, first path, paths, net), into `out`."""
-        pair, put = replace(self.pair, outputs=betas.shape[1]), self.device.put
-        weights = np.tile(self.variants.weights, (betas.shape[1] // self.pair.outputs, 1))
+        """Run a kernel over tiles (row, first path, paths, net), into `out`."""
+        weights = np.tile(self.variants.weights, (betas.shape[1] // pair.outputs, 1))
+        pair, put = replace(pair, outputs=betas.shape[1]), self.device.put
         unit_row, first, unit_count, _ = tiles
         stop = np.zeros(1, np.int64)
         grid, table, variants, streams = self._shared
@@ -154,8 +158,7 @@ class Launch:
             variants._replace(weights=put(weights, "weights", np.float64)),
             streams._replace(
                 purpose=np.uint32(purpose),
-                nets=put(self._nets(int((first + unit_count).max())), "nets"),
-                rotations=put(self._rotations(), "rotations"),
+                nets=put(self._nets(pair, int((first + unit_count).max())), "nets"),
             ),
             put(stop, "stop"),
             out,
@@ -176,17 +179,13 @@ class Launch:
             halt=stop if work.sum() > 0.1 * LONG else None,  # a step of many assets takes longer
         )
 
-    def _nets(self, points: int) -> np.ndarray:
+    def _nets(self, pair: Pair, points: int) -> np.ndarray:
         """The nets of Sobol points, of so many points each."""
-        if not self.pair.sobol:
+        if not pair.sobol:
             return np.zeros((1, 1, 1), np.uint32)
-        normals = self.pair.number(self.pair.model.normals)
+        normals = pair.number(pair.model.normals)
         dimensions = int(coordinates(self.grid.steps, normals).max())
         return sobol.scrambled(NETS, dimensions, (points - 1).bit_length(), self.seed)
-
-    def _rotations(self) -> np.ndarray:
-        """The principal components of Brownian motions."""
-        return sobol.components() if self.pair.sobol else np.zeros((1, 1, 1))
 
     @cached_property
     def _shared(self) -> tuple[TimeGrid, Table, Variants, Streams]:
@@ -194,6 +193,7 @@ class Launch:
         state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
         fields, at = pack(self.columns, self.pair.names, state)
         grid, put = self.grid, self.device.put
+        rotations = sobol.components() if self.pair.sobol else np.zeros((1, 1, 1))
         return (
             TimeGrid(
                 put(grid.spans, "spans", np.int64),
@@ -220,7 +220,7 @@ class Launch:
                 np.uint32(self.seed & 0xFFFFFFFF),
                 np.uint32(self.seed >> 32),
                 None,
-                None,
+                put(rotations, "rotations"),
             ),
         )
 
