@@ -12,7 +12,7 @@ import numpy as np
 from gpuquant.math import rng, sobol
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.control_variate import Control, controls_of
-from gpuquant.pricing.kernels.launch import TILE, coordinates, whole_nets
+from gpuquant.pricing.kernels.launch import coordinates, whole_nets
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.simulated_messages import SKEWED, messages_of
 from gpuquant.pricing.simulation import Simulated, Simulation, pair_of
@@ -148,7 +148,7 @@ def _launched(
     simulation: Simulation, paths: np.ndarray, tick: Callable[[int], None] | None
 ) -> Simulated:
     """What is found for rows, in launches of at most UNITS units."""
-    units = np.cumsum(-(-paths // TILE))
+    units = np.cumsum(simulation.launch.tiles(paths))
     group = (units - 1) // UNITS
     cuts = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(paths)]
     if len(cuts) == 2:

@@ -17,7 +17,7 @@ from gpuquant.pricing.bumps import SIMULATED, Bumps, simulated, without_gamma
 from gpuquant.pricing.control_variate import Control
 from gpuquant.pricing.extrapolation import Bias, Extrapolation, best_share, first_share
 from gpuquant.pricing.kernels.build import Pair
-from gpuquant.pricing.kernels.launch import TILE, Launch, whole_nets
+from gpuquant.pricing.kernels.launch import Launch, whole_nets
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.time_grid import Grid
 
@@ -173,7 +173,7 @@ class Simulation:
         n = len(batch.rows)
         if self.task.draws == "sobol":
             paths = whole_nets(paths)
-        counted = _Fraction(tick, np.ceil(paths / TILE).sum() / n) if tick else None
+        counted = _Fraction(tick, self.launch.tiles(paths).sum() / n) if tick else None
         values, errors, skewness = self.launch.run(
             paths, self._betas, rng.PURPOSES[purpose], counted
         )

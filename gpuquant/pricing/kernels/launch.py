@@ -95,6 +95,11 @@ class Launch:
     bumps: np.ndarray
     seed: int = 0
 
+    def tiles(self, paths: np.ndarray) -> np.ndarray:
+        """How many tiles the paths of each row are, shape (n,)."""
+        nets = NETS if self.pair.sobol else 1
+        return np.asarray(-(-(paths // nets) // TILE) * nets)
+
     def run(
         self,
         paths: np.ndarray,
