@@ -20,7 +20,7 @@ PARTS = 64  # values of a Brownian motion that have principal components
 MOST_DIMENSIONS = 21201  # that have direction numbers (Joe and Kuo, 2008)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1)
 def directions(dimensions: int, bits: int) -> np.ndarray:
     """The direction numbers of 2^bits points, uint32, shape (dimensions, bits)."""
     from scipy.stats.qmc import Sobol
@@ -36,7 +36,7 @@ def directions(dimensions: int, bits: int) -> np.ndarray:
     return out
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1)
 def scrambled(nets: int, dimensions: int, bits: int, seed: int) -> np.ndarray:
     """Independent nets, scrambled, uint32, shape (nets, dimensions, 256 + bits - 8): of each
     coordinate its first 256 points, and the direction numbers of the bits from 8 on.

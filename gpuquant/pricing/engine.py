@@ -96,7 +96,8 @@ def price(
     draws : str
         random (counter-based) or sobol: scrambled Sobol points, spent on the principal components
         of a path first, 32 nets of 2^k points whose means tell the error. `paths` is rounded up to
-        such a number. The error of a smooth payoff falls faster than with random draws.
+        such a number. The error of a smooth payoff falls faster than with random draws. A scheme's
+        bias is told by random draws.
     units : str
         raw (per 1.00 of volatility and rates, per year) or desk (per 1 % and per day), for Greeks.
     partial : bool

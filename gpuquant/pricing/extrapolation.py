@@ -90,6 +90,6 @@ class Extrapolation:
 
     def bias(self, coupled: np.ndarray, betas: np.ndarray, purpose: int) -> Bias:
         """The bias by so many coupled paths of each row, in the units of the launch's outputs."""
-        moved, error, _ = self.launch.run(coupled, betas, purpose)
+        moved, error, *_ = self.launch.run(coupled, betas, purpose)
         whole = 1.0 / (1.0 - 0.5**self.order)
         return Bias(-whole * moved, whole * error, LEFT * whole * np.abs(moved))

@@ -21,6 +21,7 @@ ASSET_SKEWED = 0.07  # the same limit for the mean of the asset's price, whose s
 # A payoff is judged by ASSET_SKEWED if its own skewness is above this share of the asset's. A
 # bounded payoff has a smaller skewness.
 SEEN = 0.25
+FEWEST, FEWEST_WATCHED = 4, 16  # steps of a scheme, and where a payoff watches between them
 WORTH_SAYING = 1.1  # reduction of the variance by a control variate
 
 
@@ -36,7 +37,7 @@ def messages_of(
         _as_the_control(batch, found, control),
         _few_paths_of_greeks(batch, task, found),
     ]
-    doubts.append(_missed_target(task, batch, found))
+    doubts += [_missed_target(task, batch, found), _too_few_steps(batch, task)]
     warned = np.any([doubt != "" for doubt in doubts], axis=0)
     message = all_messages(
         [*doubts, _scheme(batch, task, found.bias), _control(control)], len(found.paths)
@@ -53,10 +54,23 @@ def _scheme(batch: Batch, task: Task, bias: Bias) -> np.ndarray | None:
     return np.array(
         [
             f"bias of {steps} steps, removed: {size:.2g} with a standard error of {error:.1g}"
+            if error != 0.0
+            else ""
             for steps, size, error in told
         ],
         dtype=object,
     )
+
+
+def _too_few_steps(batch: Batch, task: Task) -> np.ndarray:
+    """Where two grids are too coarse for the bias to fall with its order from one to the other."""
+    steps = Grid.of(batch, task.steps).steps
+    watched = batch.payoff.continuous_monitoring(dict(batch.fixed))
+    least = FEWEST_WATCHED if watched else FEWEST
+    few = (steps < least) & np.isfinite(batch.model.weak_order)
+    return np.where(
+        few, f"fewer than {least} steps: their bias may be far larger than std_error", ""
+    ).astype(object)
 
 
 def _control(control: Control | None) -> np.ndarray | None:
@@ -77,7 +91,7 @@ def _control(control: Control | None) -> np.ndarray | None:
 def _without_spread(batch: Batch, found: Simulated) -> list[np.ndarray]:
     """Where no path paid, where each paid the same, and where the price rests on few."""
     value, error, paths = found.values[:, 0], found.errors[:, 0], found.paths
-    moves = np.broadcast_to(batch.model.volatile, len(paths)) & (error == 0.0)
+    moves = np.broadcast_to(batch.model.volatile, len(paths)) & (found.spreads[:, 0] == 0.0)
     empty = moves & (value == 0.0)
     same = moves & (value != 0.0) & ("cash" in domains(type(batch.payoff)))
     few = ~empty & ~same & _rests_on_few(batch, paths, found.skewness[:, 0])
@@ -131,7 +145,7 @@ def _few_paths_of_greeks(batch: Batch, task: Task, found: Simulated) -> np.ndarr
         weight = abs(stencil(greek(name).along)[-1][1])  # of a path beyond the jump
         with np.errstate(divide="ignore", invalid="ignore"):
             one = jump / np.abs(sizes[o]) * weight
-            carried = (found.errors[:, o] * found.paths / one) ** 2
+            carried = (np.abs(found.spreads[:, o]) * found.paths / one) ** 2
         for row in np.flatnonzero(carried < RARE):
             found.errors[row, o] = RARE * one[row] / found.paths[row]
         for row in np.flatnonzero(carried < 1.0 / SKEWED**2):

@@ -46,6 +46,8 @@ class Simulated(NamedTuple):
     values, errors, skewness : float64 arrays, shape (n, outputs)
         The price and the Greeks, their standard errors, and the skewness of their means. An error
         holds the scheme's.
+    spreads : float64 array, shape (n, outputs)
+        The errors that as many independent paths have by chance alone.
     paths : int64 array, shape (n,)
         Paths of each row.
     bias : Bias
@@ -55,6 +57,7 @@ class Simulated(NamedTuple):
     values: np.ndarray
     errors: np.ndarray
     skewness: np.ndarray
+    spreads: np.ndarray
     paths: np.ndarray
     bias: Bias
 
@@ -73,9 +76,9 @@ class Simulated(NamedTuple):
     def joined(cls, parts: Sequence[Simulated]) -> Simulated:
         """The rows of all parts, in their order."""
         found = zip(*(part[:-1] for part in parts), strict=True)
-        values, errors, skewness, paths = map(np.concatenate, found)
+        values, errors, skewness, spreads, paths = map(np.concatenate, found)
         bias = Bias(*map(np.concatenate, zip(*(part.bias for part in parts), strict=True)))
-        return cls(values, errors, skewness, paths, bias)
+        return cls(values, errors, skewness, spreads, paths, bias)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class Simulation:
         assert self.control is not None
         n, outputs = len(self.batch.rows), self.task.outputs
         betas = np.tile(np.repeat([0.0, 1.0, -1.0], outputs), (n, 1))
-        _, errors, skewness = self.launch.run(
+        _, errors, skewness, _ = self.launch.run(
             np.full(n, paths), betas, rng.PURPOSES["pilot"], random=True
         )
         errors, skewness = (np.stack(np.split(one, 3, axis=1)) for one in (errors, skewness))
@@ -174,17 +177,18 @@ class Simulation:
         if self.task.draws == "sobol":
             paths = whole_nets(paths)
         counted = _Fraction(tick, self.launch.tiles(paths).sum() / n) if tick else None
-        values, errors, skewness = self.launch.run(
-            paths, self._betas, rng.PURPOSES[purpose], counted
-        )
+        found = self.launch.run(paths, self._betas, rng.PURPOSES[purpose], counted)
+        skewness = found.skewness
         with np.errstate(divide="ignore", invalid="ignore"):
-            values, errors = values / self._units(), errors / self._units()
+            values, errors, spreads = (
+                one / self._units() for one in (found.values, found.errors, found.spreads)
+            )
         if "gamma" in asked:
             values[without_gamma(batch), 1 + asked.index("gamma")] = np.nan
         if control is not None:
             values = values + control.betas * control.expected
             # where the control pays what the payoff does, on every path
-            alike = errors[:, 0] * np.sqrt(paths) < ALIKE * batch.amounts()
+            alike = spreads[:, 0] * np.sqrt(paths) < ALIKE * batch.amounts()
             alike &= np.broadcast_to(batch.model.volatile, n)
             errors[alike, 0] = unseen(batch, paths)[alike]
         if asked:
@@ -192,7 +196,7 @@ class Simulation:
             errors[:, 1:] = np.hypot(errors[:, 1:], share * values[:, 1:])
         bias = self._bias(paths, errors[:, 0], purpose)
         errors = np.sqrt(errors**2 + bias.error**2 + bias.left**2)
-        return Simulated(values - bias.size, errors, skewness, paths, bias)
+        return Simulated(values - bias.size, errors, skewness, spreads, paths, bias)
 
     @property
     def _betas(self) -> np.ndarray:

@@ -63,7 +63,7 @@ def test_the_mean_of_a_control_is_its_price(model, payoff):
     task, paths = task_of(), np.array([50_000])
     _, control = next(controls_of(sample_batch(model, payoff), task))
     simulation = Simulation.of(sample_batch(model, payoff), task, control)
-    mean, error, _ = simulation.launch.run(paths, np.array([[0.0, 1.0, -1.0]]))
+    mean, error, *_ = simulation.launch.run(paths, np.array([[0.0, 1.0, -1.0]]))
     found = 0.5 * (mean[0, 2] - mean[0, 1])
     spread = np.sqrt(max(0.5 * (error[0, 1] ** 2 + error[0, 2] ** 2) - error[0, 0] ** 2, 0.0))
     bias = 2e-3 * abs(found) if np.isfinite(model.weak_order) else 0.0

@@ -171,3 +171,14 @@ def test_a_target_that_the_steps_forbid_says_so():
     assert found["status"] == "warning", found
     assert "may be bias of the steps: use more" in found["message"], found["message"]
     assert found["std_error"] > 0.02
+
+
+def test_too_few_steps_say_so():
+    barrier = payoffs.Barrier(
+        option_type="call", barrier_type="down-and-out", strike=100.0, barrier=90.0, maturity=1.0
+    )
+    for payoff, steps in ((CALL, 3), (barrier, 8)):
+        found = gq.price(payoff, HESTON, engine="monte_carlo", steps=steps, paths=5000).frame.iloc[
+            0
+        ]
+        assert found["status"] == "warning" and "fewer than" in found["message"], found

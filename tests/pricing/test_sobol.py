@@ -175,3 +175,18 @@ def test_wrong_calls_are_named():
     ).frame  # fmt: skip
     assert long["status"].tolist() == ["ok", "failed"]
     assert 'must be at most 16384 with draws="sobol"' in long["message"][1]
+
+
+def test_a_small_error_is_no_control_that_pays_the_same():
+    """A calm price: the means of nets differ by less than a ten-millionth, the paths do not."""
+    calm = models.BlackScholes(spot=100.0, rate=0.03, volatility=0.01)
+    found = gq.price(ASIAN, calm, draws="sobol", paths=1 << 17).frame.iloc[0]
+    assert found["status"] == "ok" and found["std_error"] < 1e-6, found
+
+
+def test_few_paths_at_a_jump_are_counted_as_paths():
+    digital = payoffs.Digital(option_type="call", strike=105.0, maturity=1.0)
+    found = gq.price(
+        digital, FLAT, engine="monte_carlo", greeks=["delta"], draws="sobol", paths=1 << 16
+    ).frame.iloc[0]
+    assert found["status"] == "ok", found["message"]

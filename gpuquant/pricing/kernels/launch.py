@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,6 +62,18 @@ def pack(
     return np.concatenate(parts).astype(dtype), at
 
 
+class Means(NamedTuple):
+    """Means over paths, their standard errors, the skewness of the means, and the standard errors
+    of as many independent paths of the same spread, which differ where draws are Sobol points; each
+    of shape (n, outputs).
+    """
+
+    values: np.ndarray
+    errors: np.ndarray
+    skewness: np.ndarray
+    spreads: np.ndarray
+
+
 @dataclass(frozen=True)
 class Launch:
     """Launches of one kernel over rows of one pair: what they share crosses to the device once.
@@ -109,12 +121,11 @@ class Launch:
         *,
         chunk: int | None = None,
         random: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Means, standard errors, and the skewness of the means, each of shape (n, outputs), of
-        `paths` paths per row, counted from path 0. `betas`, of shape (n, outputs), tell how much of
-        the control variate is subtracted from each output. With k times as many columns, the
-        outputs are computed k times, each time with their own betas. `random` draws are not of
-        Sobol points.
+    ) -> Means:
+        """Means over `paths` paths per row, counted from path 0. `betas`, of shape (n, outputs),
+        tell how much of the control variate is subtracted from each output. With k times as many
+        columns, the outputs are computed k times, each time with their own betas. `random` draws
+        are not of Sobol points.
         """
         pair = replace(self.pair, sobol=self.pair.sobol and not random)
         nets = NETS if pair.sobol else 1
@@ -123,11 +134,12 @@ class Launch:
         out = self.device.xp.empty((len(part), betas.shape[1], 4))
         self._launch(pair, (unit_row, first, count, net), betas, purpose, out, progress, chunk)
         sums = self.device.get(out, "sums")
-        means, errors, skewness = merge(sums, begin[::nets], unit_row)
+        means, spreads, skewness = merge(sums, begin[::nets], unit_row)
+        errors = spreads
         if nets > 1:
             by_net = merge(sums, begin, part)[0].reshape(len(paths), nets, -1)
             errors = by_net.std(axis=1, ddof=1) / np.sqrt(nets)
-        return means, errors, skewness
+        return Means(means, errors, skewness, spreads)
 
     def record(self, paths: int) -> Any:
         """The log prices of the one row after every step, then what each path pays; shape
