@@ -62,9 +62,12 @@ def components() -> np.ndarray:
     """The increments of a Brownian motion at the times 1 to m by its principal components, for
     every m up to PARTS, shape (PARTS, PARTS, PARTS).
 
-    `[m - 1, j, k]` is what component k, of unit variance, adds to increment j: the differences of
-    2 / sqrt(2 m + 1) sin((2 k + 1) j pi / (2 m + 1)) over the root of the eigenvalue (Glasserman,
-    2003, section 3.1). The matrices are orthogonal.
+    `[m - 1, j, k]` is what component k, of unit variance, adds to increment j, both counted from 0:
+
+        2 / sqrt(2 m + 1) cos((2 j + 1) (2 k + 1) pi / (2 (2 m + 1))),
+
+    the difference of two values of an eigenvector, a sine, times the root of its eigenvalue
+    (Glasserman, 2003, section 3.1). The matrices are orthogonal.
     """
     out = np.zeros((PARTS, PARTS, PARTS))
     for m in range(1, PARTS + 1):

@@ -145,7 +145,7 @@ class Simulation:
         n, outputs = len(self.batch.rows), self.task.outputs
         betas = np.tile(np.repeat([0.0, 1.0, -1.0], outputs), (n, 1))
         _, errors, skewness, _ = self.launch.run(
-            np.full(n, paths), betas, rng.PURPOSES["pilot"], random=True
+            np.full(n, paths), betas, rng.PURPOSES["pilot"], random_draws=True
         )
         errors, skewness = (np.stack(np.split(one, 3, axis=1)) for one in (errors, skewness))
         with np.errstate(divide="ignore", invalid="ignore"):

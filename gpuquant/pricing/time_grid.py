@@ -49,7 +49,7 @@ class Grid:
         at = self.spans[:-1]
         return np.asarray(self.dts[at] * self.ends[at])
 
-    def halved(self) -> Grid:
+    def refined(self) -> Grid:
         """The grid with two steps for each of these."""
         everies = np.where(self.everies < NEVER, 2 * self.everies, NEVER)
         return Grid(self.spans, 2 * self.ends, 0.5 * self.dts, everies)

@@ -182,3 +182,34 @@ def test_too_few_steps_say_so():
             0
         ]
         assert found["status"] == "warning" and "fewer than" in found["message"], found
+
+
+LOCAL = models.LocalVolatility(
+    spot=100.0, rate=0.03, surface_times=[[0.5, 1.0]], surface_levels=[[-0.4, 0.0, 0.4]],
+    surface_volatilities=[[0.5, 0.3, 0.2, 0.4, 0.3, 0.25]],
+)  # fmt: skip
+SABR = models.SABR(spot=100.0, rate=0.03, alpha=0.2, beta=1.0, vol_of_vol=0.8, correlation=-0.7)
+LOOKBACK = payoffs.Lookback(option_type="call", strike=100.0, maturity=1.0)
+PUT = payoffs.European(option_type="put", strike=80.0, maturity=1.0)
+GRIDS = {
+    "local volatility": (LOCAL, CALL, 8, 1_000_000),
+    "SABR": (SABR, PUT, 8, 200_000),
+    "Heston, watched": (HESTON, LOOKBACK, 16, 200_000),
+}
+
+
+@pytest.mark.parametrize("case", GRIDS)
+def test_a_coarse_grid_agrees_with_a_fine_one(case, monkeypatch):
+    """Where no formula is: with eight times the steps. A grid alone, the mutant, does not."""
+    model, payoff, steps, count = GRIDS[case]
+    paths = {"paths": count, "engine": "monte_carlo", "progress": False}
+    fine = gq.price(payoff, model, steps=8 * steps, seed=1, **paths)
+    coarse = gq.price(payoff, model, steps=steps, seed=2, **paths)
+
+    def apart(one):
+        return abs(one.price - fine.price) / np.hypot(one.std_error, fine.std_error)
+
+    assert apart(coarse) < 3.5, (coarse.frame, fine.frame)
+    monkeypatch.setattr(Extrapolation, "of", lambda launch: None)
+    alone = gq.price(payoff, model, steps=steps, seed=2, **paths)
+    assert apart(alone) > 3.5, (alone.frame, fine.frame)

@@ -120,14 +120,14 @@ class Launch:
         progress: Any = None,
         *,
         chunk: int | None = None,
-        random: bool = False,
+        random_draws: bool = False,
     ) -> Means:
         """Means over `paths` paths per row, counted from path 0. `betas`, of shape (n, outputs),
         tell how much of the control variate is subtracted from each output. With k times as many
-        columns, the outputs are computed k times, each time with their own betas. `random` draws
-        are not of Sobol points.
+        columns, the outputs are computed k times, each time with their own betas. With
+        `random_draws` the draws are not of Sobol points, whatever those of the pair are.
         """
-        pair = replace(self.pair, sobol=self.pair.sobol and not random)
+        pair = replace(self.pair, sobol=self.pair.sobol and not random_draws)
         nets = NETS if pair.sobol else 1
         begin, part, first, count = _tiles(np.repeat(paths // nets, nets))
         unit_row, net = part // nets, part % nets

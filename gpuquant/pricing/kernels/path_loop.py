@@ -113,6 +113,19 @@ def step_lanes(variant: Variant, paths: list[Path], v, draws, k, now: Step):
                 path.state = step_path(c, path.state, draws, k, lane, now)
 
 
+def step_variant(variant: Variant, paths: list[Path], v, draws, k, number, done, dated, date):
+    """Move all lanes of variant `v` through the step that ends with step `number` of the grid, if
+    one does. `done` steps were before the span.
+    """
+    every = 1
+    if flags.coupled:
+        every = variant.every
+    if (number + 1) % every == 0:
+        taken = number // every
+        end = variant.start + F(taken - done // every + 1) * variant.dt
+        step_lanes(variant, paths, v, draws, k, Step(taken, dated, date, end, every))
+
+
 def observe_date(row, path: Path, now: Step, growth):
     """The payoff, and its control variate, observe the prices of a path at a date."""
     spots = log_spots(path.state)
@@ -206,15 +219,7 @@ def walk_paths(
                     number = group * 4 + k
                     dated = number + 1 == due
                     for v in unrolled(BATCH):
-                        variant = variants[v]
-                        every = 1
-                        if flags.coupled:
-                            every = variant.every
-                        if (number + 1) % every == 0:
-                            taken = number // every
-                            end = variant.start + F(taken - done // every + 1) * variant.dt
-                            now = Step(taken, dated, date, end, every)
-                            step_lanes(variant, paths, v, draws, k, now)
+                        step_variant(variants[v], paths, v, draws, k, number, done, dated, date)
                     if flags.recorded:
                         record_prices(paths, begin_at.path, number + 1, out)
                     date += 1 if dated else 0
