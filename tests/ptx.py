@@ -22,7 +22,7 @@ def pricing(which):
         (whole, whole, whole, whole),
         (whole, whole, array("f64"), whole),
         (array(real), array("i64", 2), array(real), array("f64", 2)),
-        (*(array(real, 2),) * 4, array("f64", 2)),
+        (*(array(real, 2),) * 5, array("f64", 2)),
         (whole, "u32", "u32", "u32", array("u32", 3), array("f64", 3)),
         whole,
         array("f64", 2 if which.recorded else 3),

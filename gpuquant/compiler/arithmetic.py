@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from gpuquant.compiler import duals
 from gpuquant.compiler.intrinsics import FLAGS
 from gpuquant.compiler.targets import Target
 from gpuquant.compiler.types import (
@@ -20,6 +21,7 @@ from gpuquant.compiler.types import (
     FLOATS,
     SCALARS,
     Array,
+    Dual,
     Kind,
     Value,
     joined,
@@ -98,6 +100,10 @@ class Arithmetic:
         """The value as one of another kind."""
         if value.kind == kind:
             return value
+        if isinstance(kind, Dual) and (isinstance(value.kind, Dual) or value.kind in SCALARS):
+            return duals.widened(self, value, kind)
+        if isinstance(value.kind, Dual) and kind in SCALARS and kind not in FLOATS:
+            return self.cast(value.plain, kind)
         if (
             isinstance(kind, tuple)
             and isinstance(value.kind, tuple)
@@ -145,6 +151,8 @@ class Arithmetic:
         if isinstance(op, ast.Add) and isinstance(a.kind, tuple) and isinstance(b.kind, tuple):
             return joined([*a.items(), *b.items()])
         kind = self.alike(a.kind, b.kind)
+        if isinstance(kind, Dual):
+            return duals.binary(self, op, a, b, kind)
         if not isinstance(kind, str):
             raise self.wrong(f"arithmetic needs numbers, not {shown(kind)}")
         if kind == COMPLEX:
@@ -185,6 +193,8 @@ class Arithmetic:
                 return str(result)
         if word == "add" and "0" in (a, b):
             return a if b == "0" else b
+        if word == "mul" and "1" in (a, b):
+            return a if b == "1" else b
         return self.op(f"{word}{flags} i64 {a}, {b}")
 
     def _floored(self, rest: bool, kind: str, x: str, y: str) -> str:
@@ -228,7 +238,7 @@ class Arithmetic:
 
     def negated(self, x: Value) -> Value:
         """`-x`."""
-        if x.kind in FLOATS or x.kind == COMPLEX:
+        if x.kind in FLOATS or x.kind == COMPLEX or isinstance(x.kind, Dual):
             return Value(
                 x.kind,
                 tuple(
@@ -240,6 +250,7 @@ class Arithmetic:
 
     def compared(self, op: ast.cmpop, a: Value, b: Value) -> str:
         """Whether the comparison holds, as a bit."""
+        a, b = a.plain, b.plain
         kind = self.alike(a.kind, b.kind)
         if not isinstance(kind, str) or kind == COMPLEX or type(op) not in COMPARED:
             raise self.wrong(f"{shown(a.kind)} and {shown(b.kind)} cannot be compared so")
@@ -266,9 +277,9 @@ class Arithmetic:
 
     def place(
         self, array: Value, index: Sequence[Value], inside: str = "inbounds "
-    ) -> tuple[str, str]:
-        """The kind and the address of an element. `inside` is LLVM's flag `inbounds`, or empty for
-        a prefetch, whose address may lie outside the array.
+    ) -> tuple[Kind, tuple[str, ...]]:
+        """The kind of an element, and the addresses of the numbers that it is made of. `inside` is
+        LLVM's flag `inbounds`, or empty for a prefetch, whose address may lie outside the array.
         """
         kind = array.kind
         if not isinstance(kind, Array) or len(index) != len(kind.shape):
@@ -282,16 +293,22 @@ class Arithmetic:
             raise self.wrong("an index counts from the front")
         at = [self.cast(value, ARITHMETIC.get(value.kind, value.kind)).parts[0] for value in index]
         if kind.packed:
-            where = at[0]
+            parts = len(scalars(kind.of))
+            where, apart = self.integer("mul", at[0], str(parts)), "1"
             for step, extent in zip(at[1:], self.shape(array)[1:], strict=True):
                 where = self.integer("add", self.integer("mul", where, extent), step)
-            return kind.of, self.op(
-                f"getelementptr {inside}{SCALARS[kind.of]}, ptr {array.parts[0]}, i64 {where}"
-            )
+                apart = self.integer("mul", apart, extent)
+            element = f"getelementptr {inside}{duals.type_of(kind.of)}, ptr"
+            places = [self.op(f"{element} {array.parts[0]}, i64 {where}")]
+            for k in range(1, parts):
+                away = self.integer("mul", apart, str(k))
+                places.append(self.op(f"{element} {places[0]}, i64 {away}"))
+            return kind.of, tuple(places)
         where = "0"
         for step, stride in zip(at, array.parts[-len(at) :], strict=True):
             where = self.integer("add", where, self.integer("mul", step, stride))
-        return kind.of, self.op(f"getelementptr {inside}i8, ptr {array.parts[0]}, i64 {where}")
+        place = self.op(f"getelementptr {inside}i8, ptr {array.parts[0]}, i64 {where}")
+        return kind.of, (place,)
 
     def shape(self, array: Value) -> list[str]:
         """The extents of an array."""

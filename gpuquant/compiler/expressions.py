@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+from gpuquant.compiler import duals
 from gpuquant.compiler.arithmetic import INDICES
 from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.compiler.scratch import Scratch
 from gpuquant.compiler.types import (
     COMPLEX,
     Array,
+    Dual,
     Kind,
     Value,
     joined,
@@ -82,8 +84,7 @@ class Expressions(Scratch):
             return self.load(*part)
         held = self.value(node.value)
         if not isinstance(held.kind, tuple):
-            kind, place = self.element(node, held)
-            return self.load(kind, (place,))
+            return self.load(*self.element(node, held))
         items = held.items()
         if isinstance(node.slice, ast.Slice):
             return joined(items[self._ends(node.slice)])
@@ -119,7 +120,7 @@ class Expressions(Scratch):
             )
         return slice(*ends)
 
-    def element(self, node: ast.Subscript, array: Value) -> tuple[str, str]:
+    def element(self, node: ast.Subscript, array: Value) -> tuple[Kind, tuple[str, ...]]:
         """The kind and the place in memory of an element."""
         return self.place(
             array,
@@ -285,6 +286,10 @@ class Expressions(Scratch):
         return word.form(self.target.gpu)(self, *given)
 
     def _of_function(self, name: str, given: list[Value]) -> Value:
+        if f"slope_{name}" in self.program.functions and isinstance(given[0].kind, Dual):
+            value = self._of_function(name, [given[0].plain])
+            slope = self._of_function(f"slope_{name}", [given[0].plain, value])
+            return duals.chained(self, given[0], value, slope)
         arguments = self.program.functions[name].args
         left_out = len(arguments.args) - len(given)
         given += [

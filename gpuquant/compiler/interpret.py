@@ -18,12 +18,13 @@ from gpuquant.compiler.intrinsics import INTRINSICS
 from gpuquant.compiler.kernel import Source, vocabulary
 from gpuquant.compiler.records import as_records
 from gpuquant.compiler.targets import PYTHON
+from gpuquant.math.dual_numbers import DualNumber, differentiable
 
 
 @lru_cache
 def _meanings() -> dict[str, Any]:
     """The meanings in Python of the names that kernel source may use."""
-    known = {
+    known: dict[str, Any] = {
         "np": np,
         "math": math,
         "_divided": _divided,
@@ -35,6 +36,9 @@ def _meanings() -> dict[str, Any]:
     own = ast.Module([parse(reduction.combine), parse(reduction.merge)], [])
     for tree in (ast.parse(vocabulary()), own):
         exec(compile(Plain().visit(tree), "<gpuquant vocabulary>", "exec"), known)
+    for slope in [name for name in known if name.startswith("slope_")]:
+        name = slope.removeprefix("slope_")
+        known[name] = differentiable(known[name], known[slope])
     return known
 
 
@@ -66,7 +70,7 @@ def _divided(a: Any, b: Any) -> Any:
     """`a / b` without an error; two integers or booleans are divided as floats."""
     return (
         a / b
-        if isinstance(a, np.inexact) or isinstance(b, np.inexact)
+        if isinstance(a, np.inexact | DualNumber) or isinstance(b, np.inexact | DualNumber)
         else np.float64(a) / np.float64(b)
     )
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant.compiler.types import COMPLEX, FLOATS, NOTHING, SCALARS, Value, number, shown
-from gpuquant.math import scalars
+from gpuquant.compiler import duals
+from gpuquant.compiler.types import COMPLEX, FLOATS, NOTHING, SCALARS, Dual, Value, number, shown
+from gpuquant.math import dual_numbers, scalars
 
 if TYPE_CHECKING:
     from gpuquant.compiler.arithmetic import Arithmetic
@@ -26,6 +27,8 @@ DECLARED = """declare float @llvm.fabs.f32(float)
 declare double @llvm.fabs.f64(double)
 declare float @llvm.sqrt.f32(float)
 declare double @llvm.sqrt.f64(double)
+declare float @llvm.fma.f32(float, float, float)
+declare double @llvm.fma.f64(double, double, double)
 declare i64 @llvm.abs.i64(i64, i1)
 declare i64 @llvm.cttz.i64(i64, i1)
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
@@ -69,8 +72,8 @@ class Intrinsic:
 def _cast(kind: str) -> Intrinsic:
     return Intrinsic(
         1,
-        getattr(np, {"i": "int", "u": "uint", "f": "float"}[kind[0]] + kind[1:]),
-        lambda e, x: e.cast(x, kind),
+        dual_numbers.cast(getattr(np, {"i": "int", "u": "uint", "f": "float"}[kind[0]] + kind[1:])),
+        lambda e, x: e.cast(x, duals.like(x, kind)),
     )
 
 
@@ -89,6 +92,9 @@ def _bits(of: str, kind: str, python: Callable[..., Any]) -> Intrinsic:
 def _abs(e: Arithmetic, x: Value) -> Value:
     if x.kind in ("u32", "u64"):
         return x
+    if isinstance(x.kind, Dual):
+        below = e.compared(ast.Lt(), x, Value(x.kind.of, (duals.ZERO,)))
+        return e.chosen(below, e.negated(x), x)
     if x.kind in FLOATS:
         return Value(
             x.kind,
@@ -105,6 +111,8 @@ def _abs(e: Arithmetic, x: Value) -> Value:
 
 
 def _sqrt(e: Arithmetic, x: Value) -> Value:
+    if isinstance(x.kind, Dual):
+        return duals.root(e, x, lambda value: _sqrt(e, value))
     x = x if x.kind in FLOATS else e.cast(x, "f64")
     return Value(
         x.kind,
@@ -149,7 +157,7 @@ def lowest(x: Any) -> Any:
 
 
 def _compare_mask(e: Arithmetic, array: Value, index: Value, bound: Value) -> Value:
-    kind, place = e.place(array, index.items())
+    kind, (place, *_) = e.place(array, index.items())
     if kind != "f64" or not array.kind.packed:
         raise e.wrong(
             f"compare_mask looks at f64 that lie side by side, not at {shown(array.kind)}"
@@ -175,7 +183,7 @@ def compare_mask(array: Any, at: Any, bound: float) -> Any:
 
 
 def _halted(e: Arithmetic, array: Value) -> Value:
-    kind, place = e.place(array, [number(0)])
+    kind, (place, *_) = e.place(array, [number(0)])
     if kind != "i64":
         raise e.wrong(f"halted reads an i64, not {kind}")
     return Value("i64", (e.op(f"load volatile i64, ptr {place}"),))
@@ -189,7 +197,7 @@ def halted(array: Any) -> Any:
 
 
 def _prefetch(e: Arithmetic, array: Value, index: Value) -> Value:
-    _, place = e.place(array, index.items(), inside="")
+    _, (place, *_) = e.place(array, index.items(), inside="")
     e.do(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
     return NOTHING
 
@@ -224,10 +232,12 @@ INTRINSICS = {
     "bits64": _bits("f64", "u64", scalars.bits64),
     "from_bits64": _bits("u64", "f64", scalars.from_bits64),
     "abs": Intrinsic(1, abs, _abs),
-    "sqrt": Intrinsic(1, np.sqrt, _sqrt),
+    "sqrt": Intrinsic(1, dual_numbers.sqrt, _sqrt),
     "max": Intrinsic(2, max, _extreme(ast.Gt())),
     "min": Intrinsic(2, min, _extreme(ast.Lt())),
     "complex": Intrinsic(2, complex, _complex),
+    "with_slopes": Intrinsic(2, dual_numbers.with_slopes, duals.with_slopes),
+    "parts": Intrinsic(1, dual_numbers.parts, duals.parts),
     "lowest": Intrinsic(1, lowest, _lowest),
     "compare_mask": Intrinsic(3, compare_mask, _compare_mask, quick=False),
     "halted": Intrinsic(1, halted, _halted, lambda e, array: number(0), quick=False),

@@ -31,6 +31,7 @@ from gpuquant.compiler.member import PRECISIONS, Member, Precision
 from gpuquant.compiler.records import Record, layout, words
 from gpuquant.compiler.subset import Rewriter
 from gpuquant.compiler.targets import TARGETS
+from gpuquant.compiler.types import Dual
 from gpuquant.errors import MemberError
 
 STATE_TYPES = {"f32": np.float32, "f64": np.float64}
@@ -90,15 +91,15 @@ class Source:
 
 
 def vocabulary() -> str:
-    """vmath, vcmath and rng as kernel source; made once for a library."""
+    """The modules of functions in `math/` as kernel source; made once for a library."""
     return cached_source(_vocabulary, "vocabulary")
 
 
 def _vocabulary() -> str:
-    from gpuquant.math import normal, rng, vcmath, vmath
+    from gpuquant.math import normal, rng, slopes, vcmath, vmath
 
     text = []
-    for module in (vmath, normal, vcmath, rng):
+    for module in (vmath, normal, slopes, vcmath, rng):
         for name, function in vars(module).items():
             if (
                 inspect.isfunction(function)
@@ -217,7 +218,9 @@ def source(
             tree.decorator_list = [ast.Name("apart", ast.Load())] if name in apart else []
             procedures[name] = tree
             waiting.append(tree)
-    numbers = {**constants, "F": kind.state}
+    slopes = constants.get("SLOPES", 0)
+    dual = Dual(kind.state, slopes).word if slopes else kind.state
+    numbers = {**constants, "F": kind.state, "dual": dual}
     layouts = {t.__name__: layout(t, numbers) for t in types if issubclass(t, Record)}
     bundles = [t for t in types if not issubclass(t, Record)]
     if target != "python":  # Python inlines nothing, so that a debugger can stop in each function

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuquant.errors import MemberError
+from gpuquant.math.dual_numbers import plain
 
-NUMBERS = {"f32": np.float32, "f64": np.float64}
+NUMBERS: dict[str, Any] = {"f32": np.float32, "f64": np.float64}
 Numbers = tuple[float, ...]
 
 
@@ -26,8 +27,8 @@ class Record:
     A subclass lists the numbers as annotations: `float`, `int`, `bool`, or
     `Annotated[Numbers, "N"]` for a vector of N floats, where N is a constant of the kernel.
     `number` is the type that stores every number of the record: f32 stores an `int` exactly up to
-    2^24. A new record's numbers are unset. The file that defines a record must have the line
-    `from __future__ import annotations`.
+    2^24, and `dual` is a float with the slopes that the kernel has. A new record's numbers are
+    unset. The file that defines a record must have the line `from __future__ import annotations`.
     """
 
     number = "f64"
@@ -100,7 +101,9 @@ class One:
         if field.type == "vector":
             return Vector(self._table[row : row + field.length, self._column])
         value = self._table[row, self._column]
-        return value if field.type == "float" else {"int": int, "bool": bool}[field.type](value)
+        if field.type == "float":
+            return value
+        return {"int": int, "bool": bool}[field.type](plain(value))
 
     def __setattr__(self, name: str, value: Any) -> None:
         field = self._layout.field(name)
@@ -164,17 +167,22 @@ def as_records(argument: Any, makers: Mapping[str, Any]) -> Any:
     )
 
 
+def _unset(rows: int, columns: int, layout: Layout) -> np.ndarray:
+    """A table for records of a layout. Dual numbers are objects."""
+    return np.full((rows, columns), np.nan, NUMBERS.get(layout.number, object))
+
+
 def words(layouts: Mapping[str, Layout], bundles: Iterable[type]) -> dict[str, Any]:
     """The meanings in Python of the names of records and bundles, and of the functions on them."""
 
     def records(name: Any, shape: Any) -> Many:
         rows, columns = shape if isinstance(shape, tuple) else (1, shape)
         result = name()._layout
-        table = np.full((rows * result.size, columns), np.nan, NUMBERS[result.number])
+        table = _unset(rows * result.size, columns, result)
         return Many(result, table)
 
     def maker(result: Layout) -> Any:
-        return lambda: One(result, np.full((result.size, 1), np.nan, NUMBERS[result.number]), 0, 0)
+        return lambda: One(result, _unset(result.size, 1, result), 0, 0)
 
     return {
         **{name: maker(one) for name, one in layouts.items()},

@@ -10,6 +10,8 @@ from gpuquant.compiler.types import (
     SIZES,
     Array,
     Value,
+    element_kind,
+    size_of,
 )
 
 SMALL = 1 << 16  # bytes of the largest array on a CPU's stack
@@ -25,13 +27,13 @@ class Scratch(Blocks):
 
         When the same line runs again, the array that it gave before is no longer valid.
         """
-        shape, kind = node.args[0], self.word(ast.unparse(node.args[1]))
+        shape, kind = node.args[0], element_kind(self.word(ast.unparse(node.args[1])))
         extents = [
             self.cast(self.value(n), "i64").parts[0]
             for n in (shape.elts if isinstance(shape, ast.Tuple) else [shape])
         ]
         array = Array(kind, tuple(None if n.startswith("%") else int(n) for n in extents))
-        size = str(SIZES[kind])
+        size = str(size_of(kind))
         for extent in extents:
             size = self.integer("mul", size, extent)
         if not size.startswith("%") and int(size) <= (OWN if self.target.gpu else SMALL):

@@ -163,8 +163,7 @@ class Function(Expressions):
         if isinstance(target, ast.Name):
             self.give(target.id, value)
         elif isinstance(target, ast.Subscript):
-            kind, place = self.element(target, self.value(target.value))
-            self.store(value, kind, (place,))
+            self.store(value, *self.element(target, self.value(target.value)))
         elif (
             isinstance(target, ast.Tuple)
             and isinstance(value.kind, tuple)
@@ -177,12 +176,9 @@ class Function(Expressions):
 
     def _augassign(self, line: ast.AugAssign) -> None:
         if isinstance(line.target, ast.Subscript):
-            kind, place = self.element(line.target, self.value(line.target.value))
-            self.store(
-                self.binary(line.op, self.load(kind, (place,)), self.value(line.value)),
-                kind,
-                (place,),
-            )
+            kind, places = self.element(line.target, self.value(line.target.value))
+            sum_ = self.binary(line.op, self.load(kind, places), self.value(line.value))
+            self.store(sum_, kind, places)
         elif isinstance(line.target, ast.Name):
             self.give(
                 line.target.id,

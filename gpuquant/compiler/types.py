@@ -1,13 +1,14 @@
 """The kinds of values that a kernel's source has, and how LLVM writes them.
 
-A kind is the name of a number (NumPy's types: `i64`, `f32`, ...; `c128` is two float64), an
-`Array`, a tuple of kinds, or None for nothing. A value is a kind and the scalars it is made of,
+A kind is the name of a number (NumPy's types: `i64`, `f32`, ...; `c128` is two float64), a `Dual`,
+an `Array`, a tuple of kinds, or None for nothing. A value is a kind and the scalars it is made of,
 each LLVM's name of a register or a literal.
 """
 
 from __future__ import annotations
 
 import ctypes
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,26 @@ from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
-class Array:
-    """Elements of one kind, contiguous where `packed`, else with strides in bytes. An extent that
-    is not known when the kernel is compiled is None.
-    """
+class Dual:
+    """A float with its derivatives along `slopes` directions (Wengert, 1964)."""
 
     of: str
+    slopes: int
+
+    @property
+    def word(self) -> str:
+        """Its name in kernel source: f64_with_4_slopes."""
+        return f"{self.of}_with_{self.slopes}_slopes"
+
+
+@dataclass(frozen=True)
+class Array:
+    """Elements of one kind, contiguous where `packed`, else with strides in bytes. An extent that
+    is not known when the kernel is compiled is None. The slopes of duals are further rows of the
+    first index, each after the row of the values.
+    """
+
+    of: str | Dual
     shape: tuple[int | None, ...]
     packed: bool = True
 
@@ -58,6 +73,11 @@ class Value(NamedTuple):
         """The values of a tuple."""
         parts = iter(self.parts)
         return [Value(kind, tuple(next(parts) for _ in scalars(kind))) for kind in self.kind]
+
+    @property
+    def plain(self) -> Value:
+        """The value of a dual number without its slopes; any other value itself."""
+        return Value(self.kind.of, self.parts[:1]) if isinstance(self.kind, Dual) else self
 
     def typed(self) -> Iterator[tuple[str, str]]:
         """The scalars that it is made of, each with LLVM's type before it."""
@@ -110,6 +130,8 @@ def scalars(kind: Kind) -> list[str]:
         return ["ptr"] + ["i64"] * (
             kind.shape.count(None) + (0 if kind.packed else len(kind.shape))
         )
+    if isinstance(kind, Dual):
+        return [SCALARS[kind.of]] * (1 + kind.slopes)
     return ["double", "double"] if kind == COMPLEX else [SCALARS[kind]]
 
 
@@ -119,10 +141,29 @@ def returned(kind: Kind) -> str:
     return "void" if not types else types[0] if len(types) == 1 else f"{{{', '.join(types)}}}"
 
 
+def element_kind(word: str) -> str | Dual:
+    """The kind of an array's elements, from its name in kernel source."""
+    dual = re.fullmatch(r"(f32|f64)_with_(\d+)_slopes", word)
+    return Dual(dual[1], int(dual[2])) if dual else word
+
+
+def size_of(kind: str | Dual) -> int:
+    """Bytes of an array's element."""
+    return SIZES[kind.of] * (1 + kind.slopes) if isinstance(kind, Dual) else SIZES[kind]
+
+
 def wider(a: Kind, b: Kind) -> Kind:
     """The kind that holds the values of both; TypeError where there is none."""
     if a == b:
         return a
+    if isinstance(a, Dual) or isinstance(b, Dual):
+        one, other = (x if isinstance(x, Dual) else Dual(x, -1) for x in (a, b))
+        same = -1 in (one.slopes, other.slopes) or one.slopes == other.slopes
+        if same and isinstance(one.of, str) and isinstance(other.of, str):
+            of = wider(one.of, other.of)
+            if of in FLOATS:
+                return Dual(of, max(one.slopes, other.slopes))
+        raise TypeError(f"{shown(a)} and {shown(b)} do not mix")
     if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
         return tuple(map(wider, a, b))
     if (
@@ -154,5 +195,7 @@ def shown(kind: Kind) -> str:
     if isinstance(kind, tuple):
         return f"a tuple ({', '.join(map(shown, kind))})"
     if isinstance(kind, Array):
-        return f"an array of {kind.of}"
+        return f"an array of {shown(kind.of)}"
+    if isinstance(kind, Dual):
+        return f"a dual number of {kind.of}"
     return "nothing" if kind is None else str(kind)

@@ -178,6 +178,11 @@ class Model(Member):
       move the root of the first variance, and all variances in proportion;
     - `by_asset`: list columns with a number for each asset, and the market's name of that number;
     - `step_in_double`: whether a step needs elementary functions in the state's precision;
+    - `differentiable`: "always" where a step is a continuous function of the state and of the
+      columns; else, with "never", Greeks are taken by bumps. A subclass with functions of its own
+      says it anew;
+    - `discrete`: columns that move, as time does, a discrete choice on a path: how many jumps there
+      are, or whether a draw is accepted. A derivative of the path does not see it, a bump does;
     - `stationary_increments`: log prices move independently, by one law for equal times;
     - `sample_lengths`: lengths of lists that fit together.
     """
@@ -197,6 +202,8 @@ class Model(Member):
     step_in_double: ClassVar[bool] = False
     times: ClassVar[tuple[str, ...]] = ()
     sample_lengths: ClassVar[dict[str, int]] = {}
+    differentiable: ClassVar[str] = "never"
+    discrete: ClassVar[tuple[str, ...]] = ()
     stationary_increments: ClassVar[bool] = False
 
     @classmethod

@@ -69,6 +69,8 @@ class Bates(Model):
     vega_column = "v0"
     vega_is_variance = True
     variance_columns = ("v0", "long_variance")
+    differentiable = "always"
+    discrete = ("intensity",)
 
     @staticmethod
     def begin(m, i, dt):

@@ -41,6 +41,7 @@ class BlackScholes(Model):
     volatility: Column = nonnegative()
 
     normals = 1
+    differentiable = "always"
 
     @staticmethod
     def begin(m, i, dt):

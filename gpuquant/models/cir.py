@@ -57,6 +57,7 @@ class CIR(ShortRate):
     rate_column = "short_rate"
     vega_column = "rate_volatility"
     sample_lengths = {"bond_maturities": 1}  # noqa: RUF012
+    differentiable = "always"
 
     @staticmethod
     def begin(m, i, dt):

@@ -60,6 +60,7 @@ class DividendBlackScholes(Model):
 
     normals = 1
     times = ("dividend_times",)
+    differentiable = "always"
 
     @staticmethod
     def begin(m, i, dt, t):

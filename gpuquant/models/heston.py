@@ -66,6 +66,7 @@ class Heston(Model):
     vega_column = "v0"
     vega_is_variance = True
     variance_columns = ("v0", "long_variance")
+    differentiable = "always"
 
     @staticmethod
     def begin(m, i, dt):

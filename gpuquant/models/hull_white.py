@@ -47,6 +47,7 @@ class HullWhite(ShortRate):
     normals = 2
     vega_column = "rate_volatility"
     sample_lengths = {"bond_maturities": 1}  # noqa: RUF012
+    differentiable = "always"
 
     @staticmethod
     def begin(m, i, dt):

@@ -62,6 +62,8 @@ class Kou(Model):
     normals = 1
     uniforms = 5
     steps_per_year = 50
+    differentiable = "always"
+    discrete = ("intensity",)
 
     @staticmethod
     def begin(m, i, dt):

@@ -62,6 +62,7 @@ class LocalVolatility(Model):
     times = ("surface_times",)
     vega_column = "surface_volatilities"
     sample_lengths = {"surface_volatilities": 4}  # noqa: RUF012
+    differentiable = "always"
 
     @staticmethod
     def begin(m, i, dt, t):

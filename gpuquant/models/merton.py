@@ -59,6 +59,8 @@ class Merton(Model):
     normals = 2
     uniforms = 1
     steps_per_year = 50
+    differentiable = "always"
+    discrete = ("intensity",)
 
     @staticmethod
     def begin(m, i, dt):

@@ -75,6 +75,8 @@ class MultiBlackScholes(Model):
         "volatilities": "volatility",
     }
 
+    differentiable = "always"
+
     @staticmethod
     def begin(m, i, dt):
         root = math.sqrt(dt)

@@ -49,6 +49,7 @@ class QuantoBlackScholes(Model):
     correlation: Column = correlation()
 
     normals = 1
+    differentiable = "always"
 
     @staticmethod
     def begin(m, i, dt):

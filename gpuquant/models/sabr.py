@@ -56,6 +56,7 @@ class SABR(Model):
     steps_per_year = 50
     weak_order = 1.0
     vega_column = "alpha"
+    differentiable = "always"
 
     @staticmethod
     def explosion(m: Any, order: np.ndarray) -> np.ndarray:

@@ -57,6 +57,7 @@ class TermBlackScholes(Model):
     vega_column = "volatilities"
     dividend_column = "dividend_yields"
     rate_column = "rates"
+    differentiable = "always"
 
     @staticmethod
     def begin(m, i, dt, t):

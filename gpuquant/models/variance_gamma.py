@@ -53,6 +53,8 @@ class VarianceGamma(Model):
     stationary_increments = True
     normals = 5
     uniforms = 4
+    differentiable = "always"
+    discrete = ("variance_rate",)
 
     @staticmethod
     def begin(m, i, dt):

@@ -56,6 +56,7 @@ class Vasicek(ShortRate):
     normals = 2
     rate_column = "short_rate"
     vega_column = "rate_volatility"
+    differentiable = "always"
 
     @staticmethod
     def begin(m, i, dt):

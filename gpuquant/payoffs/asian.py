@@ -74,6 +74,7 @@ class Asian(Payoff):
 
     dates = "fixings"
     times = ("fixing_times",)
+    differentiable = "always"
 
     @staticmethod
     def start(p, i, log_spots):

@@ -65,6 +65,7 @@ class Barrier(Watched):
     rebate_timing: Column = choice("maturity", "hit", default="maturity")
 
     levels = ("barrier",)
+    differentiable = "watched"
 
     @staticmethod
     def start(p, i, log_spots, growth):

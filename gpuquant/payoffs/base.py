@@ -56,6 +56,11 @@ class Payoff(Member):
     `levels` names the columns of prices where the value has a kink today if they are watched
     between dates: a difference that spans such a level is no Greek.
 
+    `differentiable` says when what a path pays is a continuous function of the path and of the
+    columns: "always", "watched" (where it is watched between dates) or "never". Then a Greek is
+    the mean of the derivatives of the paths; else it is taken by bumps. A subclass with functions
+    of its own says it anew.
+
     `dates` names the column with the number n of dates T k/n, k = 1..n. Without `dates`, the
     columns of `times` are the dates.
     """
@@ -68,6 +73,7 @@ class Payoff(Member):
     uniforms: ClassVar[int] = 0
     assets: ClassVar[int] = 1
     vanilla: ClassVar[bool] = False
+    differentiable: ClassVar[str] = "never"
     levels: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
@@ -207,6 +213,7 @@ class Vanilla(Payoff):
 
     abstract: ClassVar[bool] = True
     vanilla: ClassVar[bool] = True
+    differentiable: ClassVar[str] = "always"
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -43,6 +43,7 @@ class Basket(Payoff):
     weights: Column = list_of(real(sample=0.5))
 
     assets = 0
+    differentiable = "always"
 
     @staticmethod
     def finish(p, i, acc, log_spots):
@@ -100,6 +101,7 @@ class _GeometricBasket(Basket):
     """
 
     abstract = True
+    differentiable = "always"
 
     @staticmethod
     def start(p, i, log_spots):

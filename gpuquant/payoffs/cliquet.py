@@ -47,6 +47,7 @@ class Cliquet(Payoff):
     notional: Column = positive(default=1.0)
 
     dates = "periods"
+    differentiable = "always"
 
     @staticmethod
     def start(p, i, log_spots):

@@ -53,6 +53,7 @@ class DoubleTouch(Payoff):
     cash: Column = positive(default=1.0)
 
     levels = ("lower", "upper")
+    differentiable = "watched"
 
     @classmethod
     def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:

@@ -31,6 +31,7 @@ class Exchange(Payoff):
     give: Column = positive(default=1.0)
 
     assets = 2
+    differentiable = "always"
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -42,6 +42,7 @@ class FloatingLookback(Watched):
 
     levels = ("running_extreme",)
     uniforms = 1
+    differentiable = "always"
 
     @staticmethod
     def start(p, i, log_spots):

@@ -38,6 +38,7 @@ class ForwardStart(Payoff):
     reset_time: Column = years(sample=0.5)
 
     times = ("reset_time",)
+    differentiable = "always"
 
     @staticmethod
     def observe(p, i, acc, log_spots, k):

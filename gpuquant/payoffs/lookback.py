@@ -46,6 +46,7 @@ class Lookback(Watched):
 
     levels = ("running_extreme", "strike")
     uniforms = 1
+    differentiable = "always"
 
     @staticmethod
     def start(p, i, log_spots):

@@ -47,6 +47,7 @@ class NoTouch(Watched):
     cash: Column = positive(default=1.0)
 
     levels = ("barrier",)
+    differentiable = "watched"
 
     @staticmethod
     def start(p, i):

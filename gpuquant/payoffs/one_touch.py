@@ -50,6 +50,7 @@ class OneTouch(Watched):
     payment: Column = choice("maturity", "hit", default="maturity")
 
     levels = ("barrier",)
+    differentiable = "watched"
 
     @staticmethod
     def start(p, i, log_spots, growth):

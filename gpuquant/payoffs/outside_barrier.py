@@ -44,6 +44,7 @@ class OutsideBarrier(Watched):
     barrier: Column = positive(sample=80.0)
 
     assets = 2
+    differentiable = "watched"
 
     @staticmethod
     def start(p, i):

@@ -58,6 +58,7 @@ class PartialBarrier(Payoff):
     levels = ("barrier",)
 
     times = ("window_time",)
+    differentiable = "watched"
 
     @classmethod
     def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:

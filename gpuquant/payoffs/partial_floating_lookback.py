@@ -45,6 +45,7 @@ class PartialFloatingLookback(Payoff):
 
     times = ("window_time",)
     uniforms = 1
+    differentiable = "always"
 
     @classmethod
     def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:

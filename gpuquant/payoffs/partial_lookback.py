@@ -42,6 +42,7 @@ class PartialLookback(Payoff):
 
     times = ("window_time",)
     uniforms = 1
+    differentiable = "always"
 
     @classmethod
     def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:

@@ -37,6 +37,8 @@ class PowerOption(Payoff):
     strike: Column = positive(sample=10_000.0)
     power: Column = real(default=2.0, sample=2.0)
 
+    differentiable = "always"
+
     @classmethod
     def controls(cls, fixed: dict[str, float]) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
         return ()  # the strike is no price

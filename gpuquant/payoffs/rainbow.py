@@ -41,6 +41,7 @@ class Rainbow(Payoff):
     strike: Column = positive(sample=100.0)
 
     assets = 0
+    differentiable = "always"
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -47,6 +47,7 @@ class SoftBarrier(Payoff):
 
     levels = ("lower", "upper")
     uniforms = 1
+    differentiable = "watched"
 
     @classmethod
     def continuous_monitoring(cls, fixed: dict[str, float]) -> bool:

@@ -47,6 +47,7 @@ class Swaption(Payoff):
     notional: Column = positive(default=1.0)
 
     assets = 0
+    differentiable = "always"
 
     @staticmethod
     def finish(p, i, acc, log_spots):

@@ -37,6 +37,8 @@ class VarianceOption(Realised):
     strike: Column = positive(sample=0.04)
     notional: Column = positive(default=1.0)
 
+    differentiable = "always"
+
     @classmethod
     def controls(cls, fixed: dict[str, float]) -> tuple[tuple[type[Payoff], dict[str, float]], ...]:
         return ()  # the strike is no price

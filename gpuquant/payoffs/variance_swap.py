@@ -37,6 +37,8 @@ class VarianceSwap(Realised):
     strike: Column = nonnegative(default=0.0, sample=0.04)
     notional: Column = positive(default=1.0)
 
+    differentiable = "always"
+
     @staticmethod
     def finish(p, i, acc, log_spots):
         return p.notional[i] * (acc[1] / p.maturity[i] - p.strike[i])

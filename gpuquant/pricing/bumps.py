@@ -33,6 +33,7 @@ class Bumps:
 
 
 TYPICAL = 0.2  # a volatility, of which a list's shift is a share
+UNIT = Bumps(1.0, 1.0, 1.0, 1.0)  # of derivatives, per unit of each bump
 SIMULATED = Bumps(0.01, 0.02, 1e-3, 0.01)
 FORMULA = Bumps(5e-4, 5e-4, 5e-5, 1e-4)
 SHARE = 0.1  # of the deviation of the log price: a wider bump of the spot spans a bend of the value

@@ -15,12 +15,11 @@ from gpuquant.math.dual_functions import Functions, Special
 from gpuquant.math.duals import Dual, Key, plain
 from gpuquant.models.base import Lognormals, Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.bumps import Bumps, first_dates
+from gpuquant.pricing.bumps import UNIT, first_dates
 from gpuquant.pricing.differences import extrapolated
 from gpuquant.pricing.directions import Move
 from gpuquant.pricing.greeks import greek, units
 
-UNIT = Bumps(1.0, 1.0, 1.0, 1.0)  # derivatives are per unit of each bump
 BESIDE = 1e-6  # of the spot: how far from a kink its two sides are looked at
 PART = 8192  # rows at once: their temporaries stay in the cache
 

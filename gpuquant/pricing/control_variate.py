@@ -22,11 +22,12 @@ from gpuquant.pricing import closed_form, fourier
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.bumps import simulated
 from gpuquant.pricing.differences import differences
+from gpuquant.pricing.pathwise import derived
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.time_grid import Grid
 
 FEW = 0.25  # skewness of a pilot's mean: sixteen paths pay where all that pay pay the same
-FORMULAS = (closed_form.values, fourier.values_on_arrays)
+FORMULAS = ((closed_form.price, closed_form.values), (fourier.price, fourier.values_on_arrays))
 
 
 @dataclass(frozen=True)
@@ -128,23 +129,27 @@ def _control(payoff: Payoff, cls: type[Payoff], choices: dict[str, float]) -> Pa
 
 
 def _expected(batch: Batch, payoff: Payoff, task: Task) -> np.ndarray:
-    """The exact price of the control beside each row, and its Greeks by the bumps of the
-    simulation, shape (n, outputs); NaN where no formula applies.
+    """The exact price of the control beside each row, and its Greeks, shape (n, outputs): exact,
+    or by the bumps of the simulation where it takes bumps. NaN where no formula applies.
     """
     columns = {**batch.model.columns(), **payoff.columns()}
     on = {name: task.device.put(value, name) for name, value in columns.items()}
     bumps, first = simulated(batch), Grid.of(batch, task.steps).first
+    members = type(batch.model), type(batch.payoff)
+    exact = derived(*members, batch.fixed, task.greeks)
+    bumped = tuple(name for name in task.greeks if name not in exact)
     out = np.full((len(batch.rows), task.outputs), np.nan)
-    for values in FORMULAS:
+    for priced, values in FORMULAS:
         if np.isfinite(out[:, 0]).all():
             break
-        if task.greeks:
-            found = differences(
-                batch.model, payoff, on, task.device, values, bumps, first, task.greeks
-            )
-        else:
-            price = values(type(batch.model), type(payoff), on, task.device)
-            found = None if price is None else task.device.get(price, "price")[:, None]
-        if found is not None:
-            out = np.where(np.isfinite(out), out, found)
+        found = priced(batch.model, payoff, task.device, exact)
+        if found is None:
+            continue
+        both = np.full_like(out, np.nan)
+        both[:, [0, *(1 + task.greeks.index(name) for name in exact)]] = found
+        if bumped:
+            moved = differences(batch.model, payoff, on, task.device, values, bumps, first, bumped)
+            assert moved is not None  # there is a price
+            both[:, [1 + task.greeks.index(name) for name in bumped]] = moved[:, 1:]
+        out = np.where(np.isfinite(out), out, both)
     return out

@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpuquant.pricing.kernels.launch import Launch
+from gpuquant.pricing.kernels.launch import Launch, Rows
+from gpuquant.pricing.kernels.launches import Launches
 from gpuquant.pricing.kernels.records import Variants
 
 WATCHED_ORDER = 1.0  # at most, where the payoff watches between the steps
@@ -61,35 +62,39 @@ class Extrapolation:
 
     Parameters
     ----------
-    launch : Launch
-        On the grid of half the steps. Its outputs are fine less coarse.
+    launch : Launches
+        On the grid of half the steps. Their outputs are fine less coarse.
     order : float
         Weak order of the scheme.
     """
 
-    launch: Launch
+    launch: Launches
     order: float
 
     @classmethod
-    def of(cls, launch: Launch) -> Extrapolation | None:
-        """The extrapolation of what a launch simulates; None where its scheme is exact."""
-        pair, one = launch.pair, launch.variants
-        if not np.isfinite(pair.model.weak_order):
-            return None
-        scale, spot, shift, later = (np.concatenate([part, part]) for part in one[:-1])
-        weights = np.concatenate([one.weights, -one.weights], axis=1)
-        coupled = replace(
-            launch,
-            # random draws: the difference is too rough for Sobol points
-            pair=replace(pair, coupled=True, variants=2 * pair.variants, sobol=False),
-            grid=launch.grid.refined(),
-            variants=Variants(scale, spot, shift, later, weights),
-        )
-        order = pair.model.weak_order
-        return cls(coupled, min(order, WATCHED_ORDER) if pair.bridged else order)
+    def of(cls, launch: Launches) -> Extrapolation:
+        """The extrapolation of what is simulated, whose scheme is not exact."""
+        order = launch.pair.model.weak_order
+        if launch.pair.bridged:
+            order = min(order, WATCHED_ORDER)
+        rows = replace(launch.rows, grid=launch.grid.refined())
+        return cls(launch.each(lambda one: _coupled(one, rows)), order)
 
     def bias(self, coupled: np.ndarray, betas: np.ndarray, purpose: int) -> Bias:
         """The bias by so many coupled paths of each row, in the units of the launch's outputs."""
         moved, error, *_ = self.launch.run(coupled, betas, purpose)
         whole = 1.0 / (1.0 - 0.5**self.order)
         return Bias(-whole * moved, whole * error, LEFT * whole * np.abs(moved))
+
+
+def _coupled(launch: Launch, rows: Rows) -> Launch:
+    """The launch on two grids: fine less coarse; `rows` have the fine one."""
+    pair, one = launch.pair, launch.variants
+    scale, spot, shift, later = (np.concatenate([part, part]) for part in one[:4])
+    weights = np.concatenate([one.weights, -one.weights], axis=1)
+    return Launch(
+        # random draws: the difference is too rough for Sobol points
+        replace(pair, coupled=True, variants=2 * pair.variants, sobol=False),
+        rows,
+        Variants(scale, spot, shift, later, one.slopes, weights),
+    )

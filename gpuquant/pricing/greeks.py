@@ -9,7 +9,7 @@ absolute; a list of volatilities is shifted as a whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,6 +98,7 @@ def refuse_unknown(names: tuple[str, ...], members: Iterable[Any]) -> None:
             raise unknown("column", column, sorted(known))
 
 
+HOWS = ("scale", "spot", "shift", "later")  # a bump moves a column; in the order of `Variants`
 Step = tuple[Direction, float]  # a direction, and how many bumps along it
 
 
@@ -135,22 +136,26 @@ def plan(
     for o, name in enumerate(greeks, start=1):
         for steps, weight in stencil(greek(name).along):
             weights.append((o, variants.setdefault(steps, len(variants)), weight))
-    shape = len(variants), len(names)
-    scale, spot, shift, later = (np.full(shape, value) for value in (1.0, 0.0, 0.0, 0.0))
-    arrays = {"scale": scale, "spot": spot, "shift": shift, "later": later}
+    moved = np.zeros((len(HOWS), len(variants), len(names)))
+    moved[0] = 1.0
     for steps, variant in variants.items():
         for direction, sign in steps:
             for how, column, size, asset in direction.moves(model, payoff, bumps):
-                places = [f for f, name in enumerate(names) if name == column]
-                places = places[asset - 1 : asset] if asset else places
                 step = sign * size
                 if how == "variance":  # of a volatility times 1 + step / 2
                     how, step = "scale", step + 0.25 * step * step
-                arrays[how][variant, places] += step
+                moved[HOWS.index(how), variant, places_of(names, column, asset)] += step
     matrix = np.zeros((1 + len(greeks), len(variants)))
     for o, variant, weight in weights:
         matrix[o, variant] += weight
-    return Variants(scale, spot, shift, later, matrix)
+    scale, spot, shift, later = moved
+    return Variants(scale, spot, shift, later, np.zeros((0, len(names))), matrix)
+
+
+def places_of(names: tuple[str, ...], column: str, asset: int) -> list[int]:
+    """Where a column is in a packed row, or its number for an asset."""
+    places = [f for f, name in enumerate(names) if name == column]
+    return places[asset - 1 : asset] if asset else places
 
 
 def units(
@@ -168,7 +173,7 @@ def units(
     return result
 
 
-def bends(bumps: Bumps, variance: np.ndarray | None, greeks: tuple[str, ...]) -> np.ndarray:
+def bends(bumps: Bumps, variance: np.ndarray | None, greeks: Sequence[str]) -> np.ndarray:
     """What bumps of finite size may add to each Greek, as a share of it, shape (rows, greeks).
 
     A central difference of width h errs by h^2 / 6 of the third derivative, or h^2 / 12 of the

@@ -4,13 +4,18 @@ through all of them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gpuquant import family
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.batch import Batch, fits
+from gpuquant.pricing.bumps import SIMULATED
+from gpuquant.pricing.greeks import NAMES
 from gpuquant.pricing.kernels.build import Pair, sample
+from gpuquant.pricing.pathwise import derived, shares
 
 
 def sample_batch(model: type[Model], payoff: type[Payoff]) -> Batch:
@@ -21,11 +26,14 @@ def sample_batch(model: type[Model], payoff: type[Payoff]) -> Batch:
 def pair(
     model: type[Model], payoff: type[Payoff], precision: str = "single", *, greeks: bool = False
 ) -> Pair:
-    """The kernel of that row."""
+    """The kernel of that row, of its price alone or of its derivatives, too."""
     one = sample_batch(model, payoff)
-    return Pair(
-        model, payoff, one.fixed, precision, 9 if greeks else 1, 6 if greeks else 1, one.lengths
-    )
+    which = Pair(model, payoff, one.fixed, precision, lengths=one.lengths)
+    if not greeks:
+        return which
+    own = derived(model, payoff, one.fixed, NAMES)
+    variants, outputs = shares(which, SIMULATED, NAMES, own)[0]
+    return replace(which, variants=len(variants.scale), outputs=len(outputs), slopes=len(own))
 
 
 def possible(model: type[Model], payoff: type[Payoff]) -> bool:

@@ -17,7 +17,7 @@ from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.bumps import SIMULATED
 from gpuquant.pricing.greeks import plan
-from gpuquant.pricing.kernels.launch import Launch
+from gpuquant.pricing.kernels.launch import Launch, Rows
 from gpuquant.pricing.request import Asked, Task, checked
 from gpuquant.pricing.simulation import pair_of
 from gpuquant.pricing.time_grid import Grid
@@ -150,14 +150,7 @@ def simulate(
 def _recorded(batch: Batch, task: Task, grid: Grid) -> Any:
     """The log prices of one row after every step, and its payments; see `Launch.record`."""
     pair = replace(pair_of(batch, task.precision), recorded=True)
-    run = Launch(
-        pair,
-        task.device,
-        {**batch.model.columns(), **batch.payoff.columns()},
-        grid,
-        batch.streams,
-        plan(pair.names, pair.model, pair.payoff, SIMULATED, ()),
-        np.zeros(1),
-        task.seed,
-    )
-    return run.record(task.paths)
+    columns = {**batch.model.columns(), **batch.payoff.columns()}
+    rows = Rows(task.device, columns, pair, grid, batch.streams, np.zeros(1), task.seed)
+    bumps = plan(pair.names, pair.model, pair.payoff, SIMULATED, ())
+    return Launch(pair, rows, bumps).record(task.paths)

@@ -11,13 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from gpuquant.math import rng
-from gpuquant.pricing import greeks
+from gpuquant.pricing import greeks, pathwise
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.bumps import SIMULATED, Bumps, simulated, without_gamma
 from gpuquant.pricing.control_variate import Control
 from gpuquant.pricing.extrapolation import Bias, Extrapolation, best_share, first_share
 from gpuquant.pricing.kernels.build import Pair
-from gpuquant.pricing.kernels.launch import Launch, whole_nets
+from gpuquant.pricing.kernels.launch import Launch, Rows, whole_nets
+from gpuquant.pricing.kernels.launches import Launches, Part
+from gpuquant.pricing.kernels.records import Variants
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.time_grid import Grid
 
@@ -91,10 +93,12 @@ class Simulation:
         What is simulated.
     control : Control, optional
         What is subtracted from each path's payment.
-    launch : Launch
-        The kernel with the arrays it reads.
+    launch : Launches
+        The kernels with the arrays they read.
+    derived : tuple of str
+        The Greeks that are derivatives of paths.
     bumps : Bumps
-        Of its Greeks.
+        Of the others.
     extrapolation : Extrapolation, optional
         What tells the bias of its scheme.
     """
@@ -102,7 +106,8 @@ class Simulation:
     batch: Batch
     task: Task
     control: Control | None
-    launch: Launch
+    launch: Launches
+    derived: tuple[str, ...]
     bumps: Bumps
     extrapolation: Extrapolation | None
 
@@ -110,26 +115,32 @@ class Simulation:
     def of(cls, batch: Batch, task: Task, control: Control | None = None) -> Simulation:
         """The simulation of a batch."""
         bumps = simulated(batch) if task.greeks else SIMULATED
-        pair = pair_of(batch, task.precision)
+        pair = replace(pair_of(batch, task.precision), sobol=task.draws == "sobol")
         if control is not None:
             pair = replace(pair, control=type(control.payoff), control_fixed=control.fixed)
-        variants = greeks.plan(pair.names, pair.model, pair.payoff, bumps, task.greeks)
-        launch = Launch(
-            replace(
+        columns = {**batch.model.columns(), **batch.payoff.columns()}
+        streams = np.zeros_like(batch.streams) if task.common_random_numbers else batch.streams
+        grid, bump = Grid.of(batch, task.steps), np.broadcast_to(bumps.spot, len(batch.rows))
+        rows = Rows(task.device, columns, pair, grid, streams, bump, task.seed)
+
+        def launched(variants: Variants, outputs: np.ndarray) -> Part:
+            own = replace(
                 pair,
                 variants=len(variants.scale),
-                outputs=task.outputs,
-                sobol=task.draws == "sobol",
-            ),
-            task.device,
-            {**batch.model.columns(), **batch.payoff.columns()},
-            Grid.of(batch, task.steps),
-            np.zeros_like(batch.streams) if task.common_random_numbers else batch.streams,
-            variants,
-            np.broadcast_to(bumps.spot, len(batch.rows)),
-            task.seed,
-        )
-        return cls(batch, task, control, launch, bumps, Extrapolation.of(launch))
+                outputs=len(outputs),
+                slopes=len(variants.slopes) // len(greeks.HOWS),
+            )
+            return Part(Launch(own, rows, variants), outputs)
+
+        def together(derived: tuple[str, ...]) -> Launches:
+            shares = pathwise.shares(pair, bumps, task.greeks, derived)
+            return Launches(tuple(launched(*share) for share in shares))
+
+        derived = pathwise.derived(pair.model, pair.payoff, pair.fixed, task.greeks)
+        extrapolation = None
+        if np.isfinite(pair.model.weak_order):
+            extrapolation = Extrapolation.of(together(pathwise.on_two_grids(derived)))
+        return cls(batch, task, control, together(derived), derived, bumps, extrapolation)
 
     def take(self, rows: np.ndarray) -> Simulation:
         """The simulation of these of its rows."""
@@ -191,9 +202,10 @@ class Simulation:
             alike = spreads[:, 0] * np.sqrt(paths) < ALIKE * batch.amounts()
             alike &= np.broadcast_to(batch.model.volatile, n)
             errors[alike, 0] = unseen(batch, paths)[alike]
-        if asked:
-            share = greeks.bends(self.bumps, batch.log_variance(), asked)
-            errors[:, 1:] = np.hypot(errors[:, 1:], share * values[:, 1:])
+        if bumped := [name for name in asked if name not in self.derived]:
+            share = greeks.bends(self.bumps, batch.log_variance(), bumped)
+            own = [1 + asked.index(name) for name in bumped]
+            errors[:, own] = np.hypot(errors[:, own], share * values[:, own])
         bias = self._bias(paths, errors[:, 0], purpose)
         errors = np.sqrt(errors**2 + bias.error**2 + bias.left**2)
         return Simulated(values - bias.size, errors, skewness, spreads, paths, bias)

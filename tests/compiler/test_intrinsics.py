@@ -18,6 +18,8 @@ SAMPLES = {
 }
 WHOLE = {"lowest": "u64", "from_bits32": "u32", "from_bits64": "u64"}
 OTHERS = {
+    "parts",
+    "with_slopes",
     "compare_mask",
     "halted",
     "prefetch",

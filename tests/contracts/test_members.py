@@ -129,6 +129,13 @@ def test_it_compiles_to_ptx_without_a_gpu(model, payoff, accumulator):
     check_kernel(pair(model, payoff), accumulator)
 
 
+@pytest.mark.parametrize(("model", "payoff"), TEN, ids=names(TEN))
+def test_its_derivatives_compile_to_ptx(model, payoff):
+    assembly = ptx.of_pair(pair(model, payoff, greeks=True))
+    assert not re.search(r"^\s+call", assembly, re.M), (model, payoff)
+    assert not re.search(r"\.(approx|full|ftz)\b", assembly), (model, payoff)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed", "double"])
 @pytest.mark.parametrize(("model", "payoff"), COVER, ids=names(COVER))
@@ -205,17 +212,16 @@ PAIRS += [
 @pytest.mark.parametrize(("model", "payoff", "precision"), PAIRS)
 def test_python_and_a_gpus_threads_price_as_the_cpu_does(model, payoff, precision, monkeypatch):
     """At tiny size: the CPU's form as Python runs it, and a GPU's with its threads done by
-    Python's, give the CPU's prices to rounding.
+    Python's, give the CPU's prices and derivatives to rounding.
     """
     twin.stand_in(monkeypatch)
     prices = {}
     for device in ("cpu", "python", "cuda"):
-        task = checked(Asked(3, precision, "monte_carlo", 20, 4, False), None, 1)
+        task = checked(Asked(3, precision, "monte_carlo", 20, 4, ("vega", "theta")), None, 1)
         task = type(task)(**{**vars(task), "device": gq.device.resolve_device(device)})
-        prices[device] = [
-            float(v[0, 0])
-            for v in Simulation.of(sample_batch(model, payoff), task).run(np.array([20]))[:2]
-        ]
+        prices[device] = np.concatenate(
+            Simulation.of(sample_batch(model, payoff), task).run(np.array([20]))[:2]
+        )
     for device in ("python", "cuda"):
         np.testing.assert_allclose(
             prices[device],

@@ -116,12 +116,11 @@ def test_each_grid_prices_as_it_does_alone(model, payoff, size):
     the coarse grid's have the law of those of a run with as many.
     """
     one, paths = simulation(model, payoff, size), np.array([200_000])
-    coupled = one.extrapolation.launch
+    coupled = one.extrapolation.launch.parts[0].launch
     halves = [
-        replace(
-            coupled,
-            variants=coupled.variants._replace(weights=np.array([weights])),
-        ).run(paths, np.zeros((1, 1)))
+        replace(coupled, variants=coupled.variants._replace(weights=np.array([weights]))).run(
+            paths, np.zeros((1, 1))
+        )
         for weights in ([1.0, 0.0], [0.0, 1.0])
     ]
     fine = simulation(model, payoff, 2 * size).launch.run(paths, np.zeros((1, 1)))

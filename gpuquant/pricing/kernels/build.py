@@ -12,7 +12,7 @@ import numpy as np
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler.functions import fingerprint
 from gpuquant.compiler.kernel import Source
-from gpuquant.compiler.member import Member
+from gpuquant.compiler.member import PRECISIONS, Member
 from gpuquant.compiler.targets import TARGETS
 from gpuquant.data.columns import cached, domains, offered, takes
 from gpuquant.errors import MemberError
@@ -50,6 +50,8 @@ class Pair:
         The payoff that is the control variate. It reads the columns of `payoff`.
     control_fixed : tuple of (str, float)
         Its choices that are constants of the kernel.
+    slopes : int
+        Directions along which each path is differentiated.
     coupled : bool
         The second half of the variants walks a grid of steps twice as long.
     sobol : bool
@@ -66,8 +68,14 @@ class Pair:
     recorded: bool = False
     control: type[Payoff] | None = None
     control_fixed: tuple[tuple[str, float], ...] = ()
+    slopes: int = 0
     coupled: bool = False
     sobol: bool = False
+
+    @property
+    def state(self) -> Any:
+        """NumPy's type of states and columns."""
+        return compiler.STATE_TYPES[PRECISIONS[self.precision].state]
 
     @property
     def places(self) -> dict[str, int | range]:
@@ -182,15 +190,10 @@ def source(pair: Pair, target: str) -> str | Source:
 
 @cached
 def _kept(pair: Pair, target: str, prints: tuple[Any, ...]) -> str | Source:
-    model, payoff = pair.model, pair.payoff
-    drawn = (model.normals, model.uniforms, model.assets, model.step_in_double, payoff.uniforms)
-    choices = (pair.fixed, pair.bridged, pair.precision, pair.variants, pair.outputs, pair.lengths)
-    control = (pair.control, pair.control_fixed)
-    use = (pair.recorded, pair.coupled, pair.sobol)
-    return compiler.made(
-        partial(_source, pair), target, use, model, payoff, control, pair.names, drawn, choices,
-        prints,
-    )  # fmt: skip
+    model = pair.model
+    drawn = (model.normals, model.uniforms, model.assets, model.step_in_double)
+    own = (*vars(pair).values(), pair.names, drawn, pair.payoff.uniforms, pair.bridged)
+    return compiler.made(partial(_source, pair), target, own, prints)
 
 
 def _check(pair: Pair) -> None:
@@ -261,6 +264,21 @@ def _members(pair: Pair, shape: dict[str, int]) -> list[Member]:
     return members
 
 
+def _flags(pair: Pair) -> Flags:
+    nothing = Payoff.observe
+    return Flags(
+        bridged=pair.bridged,
+        observed=pair.payoff.observe is not nothing,
+        pays_early=pair.early,  # two exponentials a step
+        random_rates=hasattr(pair.model, "deflator"),
+        recorded=pair.recorded,
+        controlled=pair.control is not None,
+        control_observed=pair.control is not None and pair.control.observe is not nothing,
+        coupled=pair.coupled,
+        sobol=pair.sobol,
+    )
+
+
 def _source(pair: Pair, target: str) -> Source:
     names = pair.names
     _check(pair)
@@ -269,18 +287,7 @@ def _source(pair: Pair, target: str) -> Source:
     batch, assets = 1 if TARGETS[target].gpu else pair.variants, pair.number(model.assets)
     draws = 4 * (sum(numbers) + payoff.uniforms)
     constants: dict[str, Any] = {
-        "flags": Flags(
-            bridged=pair.bridged,
-            observed=payoff.observe is not Payoff.observe,
-            pays_early=pair.early,  # two exponentials a step
-            random_rates=hasattr(model, "deflator"),
-            recorded=pair.recorded,
-            controlled=pair.control is not None,
-            control_observed=pair.control is not None
-            and pair.control.observe is not Payoff.observe,
-            coupled=pair.coupled,
-            sobol=pair.sobol,
-        ),
+        "flags": _flags(pair),
         **shape,
         "EARLY": 0.5 if pair.bridged else 0.0,  # of a step, that it pays before its end
         "WATCHED": payoff.uniforms,
@@ -297,6 +304,8 @@ def _source(pair: Pair, target: str) -> Source:
         "VARIANTS": pair.variants,
         "BATCH": batch,
         "OUTPUTS": pair.outputs,
+        "SLOPES": pair.slopes,
+        "PAID": 1 + pair.slopes,
         "MATURITY": names.index("maturity"),
     }
     tuples = {
@@ -304,6 +313,8 @@ def _source(pair: Pair, target: str) -> Source:
         "uniforms": numbers[1],
         "watched": payoff.uniforms,
         "prices": assets,
+        "slopes": pair.slopes,
+        "paid": 1 + pair.slopes,
     }
     return compiler.source(
         record_paths.record_paths if pair.recorded else path_loop.path_loop,

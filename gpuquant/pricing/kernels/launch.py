@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpuquant.compiler import kernel as compiler
-from gpuquant.compiler.member import PRECISIONS
 from gpuquant.device import launch
 from gpuquant.math import sobol
 from gpuquant.pricing.kernels.build import Pair, source
@@ -75,37 +73,91 @@ class Means(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Launch:
-    """Launches of one kernel over rows of one pair: what they share crosses to the device once.
+class Rows:
+    """The rows of one pair that kernels simulate. They cross to the device once.
 
     Parameters
     ----------
-    pair : Pair
-        Which kernel.
     device : Device
-        Where it runs.
+        Where the kernels run.
     columns : dict of arrays
         Model and payoff columns, length 1 or n.
+    pair : Pair
+        It has the order of a packed row, and the type of its numbers.
     grid : Grid
         When each row steps and is observed.
     streams : int64 array, shape (n,)
         Random stream of each row.
-    variants : Variants
-        Bumps, of shape (variants, columns), and the weight of each variant in each averaged output.
     bumps : float64 array, shape (n,)
         Relative bump of each row's spot.
     seed : int
         Of all draws.
     """
 
-    pair: Pair
     device: Any
     columns: dict[str, np.ndarray]
+    pair: Pair
     grid: Grid
     streams: np.ndarray
-    variants: Variants
     bumps: np.ndarray
     seed: int = 0
+
+    @cached_property
+    def shared(self) -> tuple[TimeGrid, Table, Streams]:
+        """The groups of arrays that all launches read, on the device."""
+        fields, at = pack(self.columns, self.pair.names, self.pair.state)
+        grid, put = self.grid, self.device.put
+        return (
+            TimeGrid(
+                put(grid.spans, "spans", np.int64),
+                put(grid.ends, "ends", np.int64),
+                put(grid.dts, "dts", np.float64),
+                put(grid.everies, "everies", np.int64),
+            ),
+            Table(
+                put(fields, "fields"),
+                put(at, "at"),
+                put(self.bumps, "bumps of the spot", self.pair.state),
+                None,
+            ),
+            Streams(
+                put(self.streams, "streams", np.int64),
+                np.uint32(0),
+                np.uint32(self.seed & 0xFFFFFFFF),
+                np.uint32(self.seed >> 32),
+                None,
+                None,
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Launches of one kernel over rows of its pair.
+
+    Parameters
+    ----------
+    pair : Pair
+        Which kernel.
+    rows : Rows
+        What it simulates.
+    variants : Variants
+        Bumps, of shape (variants, columns), and the weight of each variant in each averaged output.
+    """
+
+    pair: Pair
+    rows: Rows
+    variants: Variants
+
+    @property
+    def device(self) -> Any:
+        """Where it runs."""
+        return self.rows.device
+
+    @property
+    def grid(self) -> Grid:
+        """When each row steps and is observed."""
+        return self.rows.grid
 
     def tiles(self, paths: np.ndarray) -> np.ndarray:
         """How many tiles the paths of each row are, shape (n,)."""
@@ -166,16 +218,17 @@ class Launch:
         pair, put = replace(pair, outputs=betas.shape[1]), self.device.put
         unit_row, first, unit_count, _ = tiles
         stop = np.zeros(1, np.int64)
-        grid, table, variants, streams = self._shared
+        grid, table, streams = self.rows.shared
         names = "unit_row", "unit_first", "unit_count", "unit_net"
         arguments = (
             Tiles(*(put(one, name) for one, name in zip(tiles, names, strict=True))),
             grid,
             table._replace(betas=put(betas, "betas", np.float64)),
-            variants._replace(weights=put(weights, "weights", np.float64)),
+            self._bumped._replace(weights=put(weights, "weights", np.float64)),
             streams._replace(
                 purpose=np.uint32(purpose),
                 nets=put(self._nets(pair, int((first + unit_count).max())), "nets"),
+                rotations=self._rotations,
             ),
             put(stop, "stop"),
             out,
@@ -202,44 +255,26 @@ class Launch:
             return np.zeros((1, 1, 1), np.uint32)
         normals = pair.number(pair.model.normals)
         dimensions = int(coordinates(self.grid.steps, normals).max())
-        return sobol.scrambled(NETS, dimensions, (points - 1).bit_length(), self.seed)
+        return sobol.scrambled(NETS, dimensions, (points - 1).bit_length(), self.rows.seed)
 
     @cached_property
-    def _shared(self) -> tuple[TimeGrid, Table, Variants, Streams]:
-        """The groups of arrays that all launches read, on the device."""
-        state = compiler.STATE_TYPES[PRECISIONS[self.pair.precision].state]
-        fields, at = pack(self.columns, self.pair.names, state)
-        grid, put = self.grid, self.device.put
-        rotations = sobol.components() if self.pair.sobol else np.zeros((1, 1, 1))
-        return (
-            TimeGrid(
-                put(grid.spans, "spans", np.int64),
-                put(grid.ends, "ends", np.int64),
-                put(grid.dts, "dts", np.float64),
-                put(grid.everies, "everies", np.int64),
-            ),
-            Table(
-                put(fields, "fields"),
-                put(at, "at"),
-                put(self.bumps, "bumps of the spot", state),
-                None,
-            ),
-            Variants(
-                put(self.variants.scale, "scale", state),
-                put(self.variants.spot, "moves of the spot", state),
-                put(self.variants.shift, "shift", state),
-                put(self.variants.later, "later", state),
-                None,
-            ),
-            Streams(
-                put(self.streams, "streams", np.int64),
-                np.uint32(0),
-                np.uint32(self.seed & 0xFFFFFFFF),
-                np.uint32(self.seed >> 32),
-                None,
-                put(rotations, "rotations"),
-            ),
+    def _bumped(self) -> Variants:
+        """The bumps, on the device; without the weights."""
+        put, state, one = self.device.put, self.pair.state, self.variants
+        return Variants(
+            put(one.scale, "scale", state),
+            put(one.spot, "moves of the spot", state),
+            put(one.shift, "shift", state),
+            put(one.later, "later", state),
+            put(one.slopes, "slopes", state),
+            None,
         )
+
+    @cached_property
+    def _rotations(self) -> Any:
+        """The principal components of Sobol points, on the device."""
+        rotations = sobol.components() if self.pair.sobol else np.zeros((1, 1, 1))
+        return self.device.put(rotations, "rotations")
 
 
 def _tiles(paths: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -137,13 +137,16 @@ def observe_date(row, path: Path, now: Step, growth):
 
 
 def read_row(variant: Variant, table: Table, variants: Variants, grid: TimeGrid, r, v):
-    """Read row `r` with the bumps of variant `v`."""
+    """Read row `r` with the bumps of variant `v`, and with its slopes."""
     first = F(grid.dts[grid.spans[r]]) * F(grid.ends[grid.spans[r]])
     for f in unrolled(NF):
         number = table.numbers[table.at[f, 0] + r * table.at[f, 1]]
-        factor = variants.scale[v, f] + variants.spot[v, f] * table.bumps[r]
-        bumped = number * factor + variants.shift[v, f]
-        variant.row[f] = bumped + variants.later[v, f] * first
+        scale = with_slopes(variants.scale[v, f], load_slopes(variants.slopes, 0, f))
+        spot = with_slopes(variants.spot[v, f], load_slopes(variants.slopes, SLOPES, f))
+        shift = with_slopes(variants.shift[v, f], load_slopes(variants.slopes, 2 * SLOPES, f))
+        later = with_slopes(variants.later[v, f], load_slopes(variants.slopes, 3 * SLOPES, f))
+        bumped = number * (scale + spot * table.bumps[r]) + shift
+        variant.row[f] = bumped + later * first
     maturity = table.numbers[table.at[MATURITY, 0] + r * table.at[MATURITY, 1]]
     variant.longer = variant.row[MATURITY] - F(maturity)
     variant.every = 1
@@ -266,7 +269,7 @@ def path_loop(
         array((LEVELS + 1,), i64),
         array((LEVELS + 1,), i64),
     )
-    paid = array((LANES,), f64)
+    paid = array((PAID, LANES), f64)
     payments = records(Payment, (OUTPUTS, LANES))
     sums = records(Sums, (OUTPUTS, LANES))
     for o in unrolled(OUTPUTS):

@@ -23,28 +23,31 @@ def worth_today(path: Path, worth):
 def payment_today(row, path: Path, worth):
     """What a path pays, at its value today."""
     amount = finish(row, 0, path.seen, log_spots(path.state))
-    return f64(worth_today(path, worth) * amount)
+    return worth_today(path, worth) * amount
 
 
 def control_today(row, path: Path, worth):
     """What the control variate pays on a path, at its value today."""
     amount = control_finish(row, 0, path.seen_by_control, log_spots(path.state))
-    return f64(worth_today(path, worth) * amount)
+    return worth_today(path, worth) * amount
 
 
 def add_payments(
     variant: Variant, paths: list[Path], payments: list[Payment], paid, v, weights, column
 ):
-    """Add what the paths of variant `v` pay, at its worth today, to each output."""
+    """Add what the paths of variant `v` pay, at its worth today, and the slopes of this, to each
+    output.
+    """
     row = variant.row
     worth = discount(row, 0, row[MATURITY])
     for lane in lanes():
-        paid[lane] = payment_today(row, paths[v, lane], worth)
+        store_paid(paid, 0, lane, parts(payment_today(row, paths[v, lane], worth)))
     for o in unrolled(OUTPUTS):
-        weight = weights[o, column]
-        if weight != 0.0:  # a variant outside a domain harms its own Greek alone
-            for lane in lanes():
-                payments[o, lane].total += weight * paid[lane]
+        for p in unrolled(PAID):
+            weight = weights[o, column * PAID + p]
+            if weight != 0.0:  # a variant outside a domain harms its own Greek alone
+                for lane in lanes():
+                    payments[o, lane].total += weight * paid[p, lane]
 
 
 def subtract_control(
@@ -54,12 +57,13 @@ def subtract_control(
     row = variant.row
     worth = discount(row, 0, row[MATURITY])
     for lane in lanes():
-        paid[lane] = control_today(row, paths[v, lane], worth)
+        store_paid(paid, 0, lane, parts(control_today(row, paths[v, lane], worth)))
     for o in unrolled(OUTPUTS):
-        weight = weights[o, column] * betas[r, o]
-        if weight != 0.0:
-            for lane in lanes():
-                payments[o, lane].total -= weight * paid[lane]
+        for p in unrolled(PAID):
+            weight = weights[o, column * PAID + p] * betas[r, o]
+            if weight != 0.0:
+                for lane in lanes():
+                    payments[o, lane].total -= weight * paid[p, lane]
 
 
 def add_block(payments: list[Payment], sums: list[Sums], block, lane0, count):

@@ -15,6 +15,7 @@ fixes:
     LANES, WIDTH      lanes that one call computes (256 on a CPU, 1 on a GPU), and of a block (256)
     MATURITY          the place of the maturity among the columns
     F                 the type of states and sums: f32 in single precision, else f64
+    SLOPES, PAID      directions along which a path is differentiated, and one more
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Flags:
 flags = Flags()  # stands for the pair's own
 
 
-class Variant(Record, number="F"):
+class Variant(Record, number="dual"):
     """A row with the bumps of one variant, and the steps of the current span."""
 
     row: Annotated[Numbers, "NF"]
@@ -81,7 +82,7 @@ class Variant(Record, number="F"):
     every: int  # steps of the grid that are one step of the variant
 
 
-class Path(Record, number="F"):
+class Path(Record, number="dual"):
     """One path under one variant."""
 
     state: Annotated[Numbers, "NX"]
@@ -162,13 +163,17 @@ class Table(NamedTuple):
 class Variants(NamedTuple):
     """The bumps: variant v uses `(scale[v, f] + spot[v, f] b) x + shift[v, f] + later[v, f] t` for
     the value x of column f, where b is the row's bump of the spot and t the length of its first
-    span; and has the weight `weights[o, v]` in output o.
+    span. One bump along the direction j of a path's derivatives adds `slopes[j, f]` to the scale;
+    to spot, shift and later what the next SLOPES rows of `slopes` tell. What a path pays under
+    variant v has the weight `weights[o, v PAID]` in output o, and its derivative along direction j
+    the weight `weights[o, v PAID + 1 + j]`.
     """
 
     scale: Array
     spot: Array
     shift: Array
     later: Array
+    slopes: Array
     weights: Array
 
 
