@@ -76,11 +76,11 @@ def both(batch, names):
 
 
 def off(batch, names):
-    """The Greeks whose derivative of paths is not what bumps tell, beyond a share of their errors
-    and of the bend within a bump.
+    """The Greeks whose derivative of paths is not what bumps tell, beyond their errors and a share
+    for the bend within a bump.
     """
     (exact, error), (bumped, other) = both(batch, names)
-    allowed = 0.5 * np.hypot(error, other) + 0.02 * np.abs(bumped) + 1e-9
+    allowed = np.hypot(error, other) + 0.02 * np.abs(bumped) + 1e-9
     return {
         name: (exact[k], bumped[k], allowed[k])
         for k, name in enumerate(names)
