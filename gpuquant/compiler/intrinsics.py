@@ -72,7 +72,7 @@ class Intrinsic:
 def _cast(kind: str) -> Intrinsic:
     return Intrinsic(
         1,
-        dual_numbers.cast(getattr(np, {"i": "int", "u": "uint", "f": "float"}[kind[0]] + kind[1:])),
+        dual_numbers.Cast(getattr(np, {"i": "int", "u": "uint", "f": "float"}[kind[0]] + kind[1:])),
         lambda e, x: e.cast(x, duals.like(x, kind)),
     )
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.math.duals import Dual, Key, plain
+from gpuquant.math.dual_numbers import plain
+from gpuquant.math.duals import Dual, Key
 
 FLAT = ("sign", "copysign", "isnan", "isfinite", "zeros_like", "ones_like", "full_like")
 

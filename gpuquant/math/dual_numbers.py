@@ -12,7 +12,38 @@ from typing import Any
 import numpy as np
 
 
-class DualNumber:
+class Differentiated:
+    """What has slopes beside its value, and is compared by its value alone."""
+
+    __slots__ = ()
+    __array_ufunc__ = None  # NumPy's numbers and arrays leave their operators to this class
+    value: Any
+
+    def __lt__(self, other: Any) -> Any:
+        return self.value < plain(other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.value <= plain(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.value > plain(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.value >= plain(other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self.value == plain(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self.value != plain(other)
+
+
+def plain(value: Any) -> Any:
+    """A number or an array without its slopes."""
+    return value.value if isinstance(value, Differentiated) else value
+
+
+class DualNumber(Differentiated):
     """A number with its derivatives along some directions (Wengert, 1964).
 
     Parameters
@@ -22,8 +53,6 @@ class DualNumber:
     """
 
     __slots__ = ("slopes", "value")
-    __array_ufunc__ = None  # NumPy's numbers leave their operators to this class
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, value: Any, slopes: tuple[Any, ...]) -> None:
         self.value, self.slopes = value, slopes
@@ -73,40 +102,20 @@ class DualNumber:
     def __abs__(self) -> DualNumber:
         return -self if self.value < 0.0 else self
 
-    def __lt__(self, other: Any) -> Any:
-        return self.value < plain(other)
 
-    def __le__(self, other: Any) -> Any:
-        return self.value <= plain(other)
+class Cast:
+    """The word that makes a number one of NumPy's type; only a float keeps its slopes. NumPy makes
+    arrays of its `dtype`.
+    """
 
-    def __gt__(self, other: Any) -> Any:
-        return self.value > plain(other)
+    def __init__(self, kind: type[np.generic]) -> None:
+        self.kind, self.dtype = kind, np.dtype(kind)
 
-    def __ge__(self, other: Any) -> Any:
-        return self.value >= plain(other)
-
-    def __eq__(self, other: Any) -> Any:
-        return self.value == plain(other)
-
-    def __ne__(self, other: Any) -> Any:
-        return self.value != plain(other)
-
-
-def plain(value: Any) -> Any:
-    """A number without its slopes."""
-    return value.value if isinstance(value, DualNumber) else value
-
-
-def cast(kind: type[np.generic]) -> Callable[[Any], Any]:
-    """The word that makes a number one of NumPy's type; only a float keeps its slopes."""
-
-    def of(x: Any) -> Any:
-        if isinstance(x, DualNumber) and issubclass(kind, np.floating):
-            return DualNumber(kind(x.value), tuple(map(kind, x.slopes)))
-        return kind(plain(x))
-
-    of.dtype = np.dtype(kind)  # type: ignore[attr-defined]  # so that NumPy makes arrays of it
-    return of
+    def __call__(self, x: Any) -> Any:
+        """The number."""
+        if isinstance(x, DualNumber) and issubclass(self.kind, np.floating):
+            return DualNumber(self.kind(x.value), tuple(map(self.kind, x.slopes)))
+        return self.kind(plain(x))
 
 
 def sqrt(x: Any) -> Any:

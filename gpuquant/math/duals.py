@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
+from gpuquant.math.dual_numbers import Differentiated
+
 Key = tuple[Hashable, ...]  # one direction, or two in order
 
 
-class Dual:
+class Dual(Differentiated):
     """A value with derivatives; directions that are not there have derivative zero.
 
     Parameters
@@ -25,8 +27,6 @@ class Dual:
     pairs : tuple of pairs of str
         The second derivatives that are wanted.
     """
-
-    __array_ufunc__ = None  # an array leaves its operators to this class
 
     def __init__(self, value: Any, slopes: dict[Key, Any], pairs: tuple[Key, ...]) -> None:
         self.value, self.slopes, self.pairs = value, slopes, pairs
@@ -143,26 +143,3 @@ class Dual:
     def size(self) -> int:
         """Of the value."""
         return int(self.value.size)
-
-    def __lt__(self, other: Any) -> Any:
-        return self.value < plain(other)
-
-    def __le__(self, other: Any) -> Any:
-        return self.value <= plain(other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self.value > plain(other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self.value >= plain(other)
-
-    def __eq__(self, other: Any) -> Any:
-        return self.value == plain(other)
-
-    def __ne__(self, other: Any) -> Any:
-        return self.value != plain(other)
-
-
-def plain(value: Any) -> Any:
-    """A value without its derivatives."""
-    return value.value if isinstance(value, Dual) else value

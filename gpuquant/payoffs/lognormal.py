@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.math.duals import plain
+from gpuquant.math.dual_numbers import plain
 
 MIDDLE = 0.0137  # standard deviations
 FAR = 9.0  # standard deviations beyond which a normal has no weight in float64

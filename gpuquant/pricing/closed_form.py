@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from gpuquant.math.dual_functions import Functions, Special
-from gpuquant.math.duals import Dual, Key, plain
+from gpuquant.math.dual_numbers import plain
+from gpuquant.math.duals import Dual, Key
 from gpuquant.models.base import Lognormals, Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.bumps import UNIT, first_dates

@@ -143,12 +143,12 @@ def _expected(batch: Batch, payoff: Payoff, task: Task) -> np.ndarray:
     """The exact price of the control beside each row, and its Greeks, shape (n, outputs): exact,
     or by the bumps of the simulation where it takes bumps. NaN where no formula applies.
     """
-    columns = {**batch.model.columns(), **payoff.columns()}
-    on = {name: task.device.put(value, name) for name, value in columns.items()}
     bumps, first = simulated(batch), Grid.of(batch, task.steps).first
     members = type(batch.model), type(batch.payoff)
     exact = derived(*members, batch.fixed, task.greeks)
     bumped = tuple(name for name in task.greeks if name not in exact)
+    columns = {**batch.model.columns(), **payoff.columns()} if bumped else {}
+    on = {name: task.device.put(value, name) for name, value in columns.items()}
     out = np.full((len(batch.rows), task.outputs), np.nan)
     for priced, values in FORMULAS:
         if np.isfinite(out[:, 0]).all():

@@ -15,7 +15,6 @@ from gpuquant.meter import Meter
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.engine import FORMULAS
-from gpuquant.pricing.greeks import variants_of
 from gpuquant.pricing.kernels.launch import TILE
 from gpuquant.pricing.monte_carlo import planned
 from gpuquant.pricing.request import DEFAULT_PATHS, Asked, Task, checked
@@ -202,7 +201,6 @@ def _by_simulation(batch: Batch, task: Task) -> Found:
     """What a simulation takes: its pilots and paths from some of the rows, its speed from one."""
     n = len(batch.rows)
     few = batch.take(np.unique(np.linspace(0, n - 1, min(n, PILOT_ROWS)).astype(np.int64)))
-    walks = variants_of(task.greeks)
     list(planned(few, task))  # compiles
     start = time.perf_counter()
     plans = list(planned(few, task))
@@ -211,6 +209,7 @@ def _by_simulation(batch: Batch, task: Task) -> Found:
     joules: float | None = 0.0
     for _, simulation, paths in plans:
         steps = simulation.launch.grid.steps
+        walks = simulation.launch.walks
         own = float((steps * paths).sum()) * walks
         longest = int(np.argmax(steps * paths))
         one = simulation.take(np.array([longest]))

@@ -116,11 +116,6 @@ def stencil(along: tuple[Direction, ...]) -> list[tuple[tuple[Step, ...], float]
     ]
 
 
-def variants_of(greeks: tuple[str, ...]) -> int:
-    """How many variants of a row the price and these Greeks need."""
-    return len({(), *(steps for name in greeks for steps, _ in stencil(greek(name).along))})
-
-
 def plan(
     names: tuple[str, ...],
     model: type[Model],

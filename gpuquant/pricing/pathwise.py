@@ -36,7 +36,7 @@ def derived(
     smooth = ("always", "watched") if watched else ("always",)
     if said(model) != "always" or said(payoff) not in smooth:
         return ()
-    return tuple(name for name in greeks if _smooth(greek(name).along, model, payoff))
+    return tuple(name for name in greeks if _has_derivative(greek(name).along, model, payoff))
 
 
 def said(member: type[Member]) -> str:
@@ -49,7 +49,7 @@ def said(member: type[Member]) -> str:
     return "never"
 
 
-def _smooth(along: tuple[Direction, ...], model: type[Model], payoff: type[Payoff]) -> bool:
+def _has_derivative(along: tuple[Direction, ...], model: type[Model], payoff: type[Payoff]) -> bool:
     """Whether a path has this derivative. A second derivative needs bumps, since a kink of the
     payment has none.
     """

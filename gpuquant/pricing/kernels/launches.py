@@ -54,8 +54,8 @@ class Launches:
 
     @property
     def walks(self) -> int:
-        """Walks of each path, those of its derivatives included."""
-        return sum(part.launch.pair.variants * (1 + part.launch.pair.slopes) for part in self.parts)
+        """Walks of each path. One walk tells the price and the derivatives of the path."""
+        return sum(part.launch.pair.variants for part in self.parts)
 
     def tiles(self, paths: np.ndarray) -> np.ndarray:
         """How many tiles the paths of each row are in all launches, shape (n,)."""
