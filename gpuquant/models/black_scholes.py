@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, nonnegative, positive, real
-from gpuquant.models.base import Lognormal, Model
+from gpuquant.models.base import Model
+from gpuquant.models.laws import Lognormal
 from gpuquant.models.windows import rolling_mean
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.domains import Column, list_of, nonnegative, positive, real, years
-from gpuquant.models.base import Lognormal, Lognormals
+from gpuquant.models.laws import Lognormal, Lognormals
 from gpuquant.models.short_rate import ShortRate, gaussian, integrated, loading
 
 

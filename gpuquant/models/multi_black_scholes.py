@@ -19,7 +19,8 @@ from gpuquant.data.domains import (
     positive,
     real,
 )
-from gpuquant.models.base import Lognormals, Model
+from gpuquant.models.base import Model
+from gpuquant.models.laws import Lognormals
 
 
 @dataclass(frozen=True)

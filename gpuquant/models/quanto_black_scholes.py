@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuquant.data.domains import Column, correlation, nonnegative, positive, real
-from gpuquant.models.base import Lognormal, Model
+from gpuquant.models.base import Model
+from gpuquant.models.laws import Lognormal
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.models.base import Lognormal, Lognormals, Model
+from gpuquant.models.base import Model
+from gpuquant.models.laws import Lognormal, Lognormals
 
 
 @dataclass(frozen=True)

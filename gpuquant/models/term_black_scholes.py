@@ -12,7 +12,8 @@ import numpy as np
 
 from gpuquant.data.columns import counted
 from gpuquant.data.domains import Column, list_of, nonnegative, positive, real, years
-from gpuquant.models.base import Lognormal, Model
+from gpuquant.models.base import Model
+from gpuquant.models.laws import Lognormal
 
 
 @dataclass(frozen=True)

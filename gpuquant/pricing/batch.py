@@ -13,7 +13,8 @@ import numpy as np
 from gpuquant.data.columns import counted, domains
 from gpuquant.device.device import HOST
 from gpuquant.errors import MemberError
-from gpuquant.models.base import Lognormals, Model
+from gpuquant.models.base import Model
+from gpuquant.models.laws import Lognormals
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.expired import expired
 

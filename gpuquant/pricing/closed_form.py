@@ -14,7 +14,8 @@ import numpy as np
 from gpuquant.math.dual_functions import Functions, Special
 from gpuquant.math.dual_numbers import plain
 from gpuquant.math.duals import Dual, Key
-from gpuquant.models.base import Lognormals, Model
+from gpuquant.models.base import Model
+from gpuquant.models.laws import Lognormals
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.bumps import UNIT, first_dates
 from gpuquant.pricing.differences import extrapolated

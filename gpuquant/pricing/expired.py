@@ -15,7 +15,8 @@ import numpy as np
 
 from gpuquant.data.columns import offered
 from gpuquant.data.domains import Column, list_of, positive, real
-from gpuquant.models.base import Lognormal, Lognormals, Model
+from gpuquant.models.base import Model
+from gpuquant.models.laws import Lognormal, Lognormals
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import numpy as np
 
 from gpuquant.data.columns import cached
 from gpuquant.errors import MemberError
-from gpuquant.models.base import Lognormal, Model
+from gpuquant.models.base import Model
+from gpuquant.models.laws import Lognormal
 from gpuquant.payoffs.base import Payoff, Vanilla
 from gpuquant.pricing.differences import extrapolated
 from gpuquant.pricing.kernels import fourier_loop
