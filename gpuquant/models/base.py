@@ -191,6 +191,13 @@ class Model(Member):
         return cls.mean_variance(m, t, xp, special)
 
     @staticmethod
+    def restless(m: Any) -> np.ndarray | None:
+        """Per row, whether a derivative of its paths along the variance has a larger deviation than
+        a bump, where paths are `differentiable`; None where it never has.
+        """
+        return None
+
+    @staticmethod
     def warn(m: Any) -> np.ndarray | None:
         """Per row, a sentence about what is right but surprising, or None."""
         return None

@@ -118,6 +118,10 @@ class Bates(Model):
         return Heston.explosion(m, order)  # a lognormal jump has every moment
 
     @staticmethod
+    def restless(m: Any) -> np.ndarray | None:
+        return Heston.restless(m)
+
+    @staticmethod
     def warn(m: Any) -> np.ndarray | None:
         return Heston.warn(m)
 

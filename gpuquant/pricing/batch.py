@@ -72,6 +72,12 @@ class Batch:
                     result.append((name, float(getattr(member, name)[0])))
         return tuple(result)
 
+    @property
+    def restless(self) -> np.ndarray:
+        """Rows whose paths have large derivatives along the variance, shape (n,)."""
+        found = type(self.model).restless(self.model)
+        return np.broadcast_to(False if found is None else found, len(self.rows))
+
     def together(self) -> SimpleNamespace:
         """The columns of model and payoff side by side, and how many `assets` the model has."""
         assets = self.model.assets

@@ -145,7 +145,7 @@ def _expected(batch: Batch, payoff: Payoff, task: Task) -> np.ndarray:
     """
     bumps, first = simulated(batch), Grid.of(batch, task.steps).first
     members = type(batch.model), type(batch.payoff)
-    exact = derived(*members, batch.fixed, task.greeks)
+    exact = derived(*members, batch.fixed, task.greeks, restless=bool(batch.restless.any()))
     bumped = tuple(name for name in task.greeks if name not in exact)
     columns = {**batch.model.columns(), **payoff.columns()} if bumped else {}
     on = {name: task.device.put(value, name) for name, value in columns.items()}

@@ -64,6 +64,12 @@ def planned(batch: Batch, task: Task) -> Iterator[tuple[np.ndarray, Simulation, 
     """The rows of a batch that share a kernel, their simulation with the betas of its control, and
     how many paths each row takes: what was asked for, or what a pilot tells of its target error.
     """
+    restless = batch.restless & bool(task.greeks)  # their Greeks have another kernel
+    if restless.any() and not restless.all():
+        for alike in (np.flatnonzero(~restless), np.flatnonzero(restless)):
+            for which, simulation, paths in planned(batch.take(alike), task):
+                yield alike[which], simulation, paths
+        return
     for which, control in controls_of(batch, task):
         for some in np.array_split(np.arange(len(which)), -(-len(which) // ROWS)):
             part = batch if len(some) == len(batch.rows) else batch.take(which[some])

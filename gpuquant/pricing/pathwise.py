@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gpuquant.data.columns import Member
+from gpuquant.data.columns import Member, domains
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.bumps import UNIT, Bumps
@@ -28,15 +28,18 @@ def derived(
     payoff: type[Payoff],
     fixed: tuple[tuple[str, float], ...],
     greeks: Sequence[str],
+    *,
+    restless: bool = False,
 ) -> tuple[str, ...]:
     """Those of these Greeks that are the means of derivatives of paths, with these fixed choices
-    of the payoff.
+    of the payoff. In `restless` rows those along a variance are not.
     """
     watched = payoff.continuous_monitoring(dict(fixed))
     smooth = ("always", "watched") if watched else ("always",)
     if said(model) != "always" or said(payoff) not in smooth:
         return ()
-    return tuple(name for name in greeks if _has_derivative(greek(name).along, model, payoff))
+    own = [name for name in greeks if _has_derivative(greek(name).along, model, payoff)]
+    return tuple(n for n in own if not (restless and _of_variance(greek(n).along[0], model)))
 
 
 def said(member: type[Member]) -> str:
@@ -58,6 +61,14 @@ def _has_derivative(along: tuple[Direction, ...], model: type[Model], payoff: ty
         return True  # there is none, whatever the method
     discrete = {move.column for move in moves[0]} & {*model.discrete}
     return len(along) == 1 and not discrete and not (along[0].kind == "time" and model.discrete)
+
+
+def _of_variance(direction: Direction, model: type[Model]) -> bool:
+    """Whether a direction moves the variance of a path: not a spot, a rate, or the payoff."""
+    if direction.kind == "column":
+        still = {"spot", model.rate_column, model.dividend_column}
+        return direction.column in domains(model) and direction.column not in still
+    return direction.kind in ("volatility", "time")
 
 
 def on_two_grids(names: Sequence[str]) -> tuple[str, ...]:

@@ -136,7 +136,9 @@ class Simulation:
             shares = pathwise.shares(pair, bumps, task.greeks, derived)
             return Launches(tuple(launched(*share) for share in shares))
 
-        derived = pathwise.derived(pair.model, pair.payoff, pair.fixed, task.greeks)
+        derived = pathwise.derived(
+            pair.model, pair.payoff, pair.fixed, task.greeks, restless=bool(batch.restless.any())
+        )
         extrapolation = None
         if np.isfinite(pair.model.weak_order):
             extrapolation = Extrapolation.of(together(pathwise.on_two_grids(derived)))

@@ -187,6 +187,33 @@ def test_all_parameters_of_heston_beside_fourier():
         assert abs(z) < 3.5, (name, z, found, exact)
 
 
+def test_a_restless_variance_is_left_to_bumps():
+    """Where the variance clings to zero a derivative along it has a larger deviation than a bump;
+    such a row changes no bit of another.
+    """
+    wild = replace(HESTON, kappa=np.array([0.5]), vol_of_vol=np.array([1.0]))
+    assert wild.restless(wild)[0] and not HESTON.restless(HESTON)[0]
+    batch = replace(sample_batch(models.Heston, payoffs.European), model=wild)
+    (_, exact), (_, bumped) = both(batch, ("vega", "d_v0"))
+    assert (exact > 1.5 * bumped).all()
+    parts = models.Heston, payoffs.European, batch.fixed, TEN
+    left = derived(*parts, restless=True)
+    assert left == ("delta", "rho", "dividend_rho", "d_strike")
+    assert derived(*parts) == TEN
+    book = models.Heston.from_columns(
+        {
+            name: np.concatenate([np.ravel(value), np.ravel(getattr(wild, name))])
+            for name, value in HESTON.columns().items()
+        }
+    )
+    together, *alone = (
+        gq.price(CALL, model, engine="monte_carlo", greeks=True, paths=3000, progress=False).frame
+        for model in (book, HESTON)
+    )
+    for name in ("price", "vega", "vega_std_error", "gamma", "theta"):
+        assert together[name][0] == alone[0][name][0], name
+
+
 @pytest.mark.parametrize("model", [HESTON, FLAT])
 def test_a_price_has_the_same_bits_with_greeks_and_without(model):
     asian = payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=12)
