@@ -133,6 +133,7 @@ ENTRIES = {
     "price",
     "describe",
     "implied_volatility",
+    "search",
 }  # public functions whose arguments people name
 
 

@@ -77,6 +77,15 @@ class Parallel(Single):
         own = self.whole(windows[:, at], known[:, at])
         return self.ranks.gathered(own)[:, :days]
 
+    def mode(self, training: bool) -> None:
+        """Train, or judge: with the running statistics of the first process, since each has counted
+        its own days.
+        """
+        if not training:
+            for statistic in self.network.buffers():
+                statistic.copy_(self.ranks.of_first(statistic))
+        super().mode(training)
+
     def state(self) -> State:
         """The part of all weights that this process holds, each of shape (1, ...)."""
         each = self.network.state_dict().items()

@@ -290,15 +290,21 @@ class Windows(Shown):
     resident: Resident
     scale: Standardizer
     bars: int
-    _shift: Tensor = field(init=False, repr=False)
+    _each: Tensor = field(init=False, repr=False)  # a view, overlapping: a window from each row on
+    _shift: Tensor = field(init=False, repr=False)  # of every number of a window
     _factor: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         at = self.resident.features.device
         shift = torch.from_numpy(self.scale.mean).to(at) - self.resident.offset
-        object.__setattr__(self, "_shift", shift.float())
         factor = torch.from_numpy(1.0 / self.scale.deviation).to(at)
-        object.__setattr__(self, "_factor", factor.float())
+        table = self.resident.features.flatten(0, 1)
+        if len(table) < self.bars:
+            table = torch.nn.functional.pad(table, (0, 0, 0, self.bars - len(table)))
+        shape = (len(table) - self.bars + 1, self.bars * self.columns)
+        object.__setattr__(self, "_each", table.as_strided(shape, (self.columns, 1)))
+        object.__setattr__(self, "_shift", torch.cat([shift.float()] * self.bars, -1))
+        object.__setattr__(self, "_factor", torch.cat([factor.float()] * self.bars, -1))
 
     @property
     def columns(self) -> int:
@@ -308,14 +314,13 @@ class Windows(Shown):
     def gather(self, assets: Tensor, ends: Tensor) -> Tensor:
         """Windows, shape (*batch, bars, columns), that end at bars `ends` of `assets`, both of
         shape (*batch,), whose first axis is that of several folds. Values beyond five deviations
-        are drawn in to five; unknown ones are the mean, zero.
+        are drawn in to five; unknown ones are the mean, zero. A window that would begin before the
+        first bar begins there: see `Resident.whole`.
         """
-        raw, back = self.resident.features, torch.arange(1 - self.bars, 1, device=ends.device)
-        rows = (ends[..., None] + back).clamp(min=0) + assets[..., None] * raw.shape[1]
-        # rows of one table: twice as fast as an index of windows in a strided view
-        taken = raw.flatten(0, 1).index_select(0, rows.flatten()).view(*rows.shape, -1)
-        of_fold = (*self._shift.shape[:-1], *[1] * (taken.ndim - self._shift.ndim), self.columns)
+        first = (ends - (self.bars - 1)).clamp(min=0) + assets * self.resident.features.shape[1]
+        taken = self._each.index_select(0, first.flatten()).view(*first.shape, -1)
+        of_fold = (*self._shift.shape[:-1], *[1] * (taken.ndim - self._shift.ndim), taken.shape[-1])
         taken.sub_(self._shift.view(of_fold)).mul_(self._factor.view(of_fold))  # a copy, our own
         if not self.resident.complete:
             taken.nan_to_num_(nan=0.0)
-        return taken.clamp_(-FARTHEST, FARTHEST)
+        return taken.clamp_(-FARTHEST, FARTHEST).view(*first.shape, self.bars, self.columns)

@@ -52,6 +52,7 @@ def search(
     costs: Cost | None = None,
     device: str = "auto",
     progress: bool | None = None,
+    launch: int | None = None,
 ) -> Search:
     """Train a strategy with other parameters, again and again.
 
@@ -70,6 +71,9 @@ def search(
     trials : int, optional
         How many; needed with Optuna, whose sampler has the seed of the learner.
     costs : Cost, optional
+    launch : int, optional
+        Processes that share the training of each trial, as of `Strategy.train`; under `torchrun` give
+        none.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def search(
     The best of many trials is better by luck than it will be: read `deflated_sharpe`.
     """
     panel, log = Panel.of(prices), ledger if isinstance(ledger, TrialLog) else TrialLog(ledger)
-    course = Course(splits, costs, log, device, progress=False)
+    course = Course(splits, costs, log, device, progress=False, launch=launch)
     rows: list[dict[str, Any]] = []
     tried: list[tuple[float, Strategy, Any]] = []
 

@@ -96,6 +96,10 @@ def everything(device, tick, folder):
     each = Ranks.here().exchange({k: v.contiguous() for k, v in own.items()})
     assert all(torch.equal(v, other[k]) for other in each for k, v in own.items())
     result["normed"] = own["norm.running_mean"].contiguous()
+    for parallel in ("data", "sharded"):
+        config = dataclasses.replace(normed.training, parallel=parallel, validation=0.3)
+        judged = dataclasses.replace(normed, training=config).fit(samples(), FOLDS[0], device=device)
+        result[f"normed.{parallel}"] = torch.from_numpy(judged.history.validation)
     heard = []
     ending = learner("data", steps=20)
     ending = dataclasses.replace(
@@ -144,6 +148,14 @@ def test_two_processes_learn_what_one_learns(case, told):
 def test_running_statistics_are_those_of_the_first_process(told):
     """Both give the same ones, though each has counted its own days."""
     assert bool((told["normed"] != 0.0).all())
+
+
+def test_running_statistics_of_the_first_process_judge(told):
+    """Whether each process holds the network or a part of it."""
+    assert bool(torch.isfinite(told["normed.data"]).any())
+    torch.testing.assert_close(
+        told["normed.data"], told["normed.sharded"], rtol=1e-6, atol=0.0, equal_nan=True
+    )
 
 
 def test_callbacks_of_the_first_process_end_all(told):

@@ -196,12 +196,12 @@ def test_a_search_logs_every_trial(walk_panel, tmp_path):
         gq.search(strategy(), walk_panel, {"learner__horzon": [1]}, splits=WALK, ledger=log)
 
 
-def searched(device, tick, panel, folder):
+def searched(device, tick, panel, folder, **more):
     """What a process finds of a search, as a tensor."""
     space = {"learner__horizon": [1, 5]}
     one = strategy()
     how = {"splits": WALK, "ledger": TrialLog(folder), "device": device, "progress": False}
-    found = gq.search(one, panel, space, **how)
+    found = gq.search(one, panel, space, **how, **more)
     own = found.frame[["learner__horizon", "excess_sharpe"]].to_numpy(np.float64)
     parts = {"frame": torch.tensor(own), "deflated": torch.tensor(found.deflated_sharpe)}
     others = Ranks.here().exchange(parts)
@@ -212,8 +212,10 @@ def test_processes_share_the_training_of_each_trial_of_a_search(walk_panel, tmp_
     told = launched(searched, 2, "cpu", walk_panel, tmp_path / "shared")
     assert TrialLog(tmp_path / "shared").trials()[0] == 2
     alone = searched("cpu", None, walk_panel, tmp_path / "alone")
+    started = searched("cpu", None, walk_panel, tmp_path / "started", launch=2)
+    assert TrialLog(tmp_path / "started").trials()[0] == 2
     for name, value in alone.items():
-        for one in told[name]:
+        for one in [*told[name], *started[name]]:
             torch.testing.assert_close(one, value[0], rtol=1e-6, atol=1e-6)
 
 
