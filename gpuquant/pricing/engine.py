@@ -81,7 +81,9 @@ def price(
         Greeks with their standard errors. True: delta, gamma, vega, rho and theta. By name also
         theta_per_day, dividend_rho, vanna and volga; delta2, vega2 and gamma12 of the assets of a
         basket, 1 to 9; d_kappa, the derivative to a column of numbers of the model or the payoff;
-        and implied_vol of vanilla options.
+        and implied_vol of vanilla options. Closed forms are differentiated exactly, Fourier
+        prices by extrapolated differences; of a simulated row the message tells which are
+        derivatives of its paths and which bumps.
     target_error : float or shape (n,), optional
         Largest standard error of the price, in price units. A pilot simulation with its own draws
         sets the number of paths of each row.

@@ -136,7 +136,7 @@ def _simulate(
         wanted = _enough(by_chance[late], paths[late], task, batch.rows[late])
         wanted = np.maximum(np.where(skewed[late], PILOT, paths[late]), wanted)
         found.put(late, _launched(simulation.take(late), wanted, None))
-    message, warned = messages_of(batch, task, found, notes, simulation.control)
+    message, warned = messages_of(simulation, found, notes)
     table.put(batch.rows, found.values, found.errors, "monte_carlo", found.paths, message, warned)
 
 

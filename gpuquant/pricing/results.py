@@ -60,29 +60,29 @@ class Priced:
     scalar: bool = False
     partial: bool = False
 
-    def _numbers(self, name: str) -> Any:
+    def _values(self, name: str) -> Any:
         values = self.columns[name]
-        return float(values[0]) if self.scalar else values
+        return values.tolist()[0] if self.scalar else values
 
     @property
     def price(self) -> Any:
         """Price per unit: a float for one contract, else shape (n,)."""
-        return self._numbers("price")
+        return self._values("price")
 
     @property
     def std_error(self) -> Any:
         """One standard error of the price."""
-        return self._numbers("std_error")
+        return self._values("std_error")
 
     @property
     def value(self) -> Any:
         """Price x quantity x multiplier: a float for one contract, else shape (n,)."""
-        return self._numbers("value")
+        return self._values("value")
 
     def __getattr__(self, name: str) -> Any:
         columns = self.__dict__.get("columns", {})
         if name in columns:
-            return self._numbers(name)
+            return self._values(name)
         raise AttributeError(f"{name!r}: this result has {', '.join(columns)}")
 
     @property

@@ -1,5 +1,5 @@
-"""What is said beside a simulated price: the bias of its scheme, its control variate, and where a
-standard error may be too small.
+"""What is said beside a simulated price: the bias of its scheme, its control variate, the method of
+its Greeks, and where a standard error may be too small.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gpuquant.pricing.control_variate import Control
 from gpuquant.pricing.extrapolation import Bias
 from gpuquant.pricing.greeks import greek, stencil, units
 from gpuquant.pricing.request import Task
-from gpuquant.pricing.simulation import RARE, Simulated, unseen
+from gpuquant.pricing.simulation import RARE, Simulated, Simulation, unseen
 from gpuquant.pricing.time_grid import Grid
 
 SKEWED = 0.1  # skewness of a mean above which one-sided bounds of 95 and 99 % do not hold
@@ -26,11 +26,12 @@ WORTH_SAYING = 1.1  # reduction of the variance by a control variate
 
 
 def messages_of(
-    batch: Batch, task: Task, found: Simulated, notes: np.ndarray, control: Control | None
+    simulation: Simulation, found: Simulated, notes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Message and warning of each simulated row. Standard errors that are known to be too small
     are widened in place.
     """
+    batch, task, control = simulation.batch, simulation.task, simulation.control
     doubts = [
         notes.astype(object),
         *_without_spread(batch, found),
@@ -40,7 +41,13 @@ def messages_of(
     doubts += [_missed_target(task, batch, found), _too_few_steps(batch, task)]
     warned = np.any([doubt != "" for doubt in doubts], axis=0)
     message = all_messages(
-        [*doubts, _scheme(batch, task, found.bias), _control(control)], len(found.paths)
+        [
+            *doubts,
+            _scheme(batch, task, found.bias),
+            _control(control),
+            _methods(task.greeks, simulation.derived, len(found.paths)),
+        ],
+        len(found.paths),
     )
     assert message is not None
     return message, warned
@@ -86,6 +93,17 @@ def _control(control: Control | None) -> np.ndarray | None:
         ],
         dtype=object,
     )
+
+
+def _methods(greeks: tuple[str, ...], derived: tuple[str, ...], rows: int) -> np.ndarray | None:
+    """How each Greek was found."""
+    bumped = [name for name in greeks if name not in derived]
+    told = [
+        f"{', '.join(names)}: {how}"
+        for names, how in ((derived, "derivatives of paths"), (bumped, "bumps"))
+        if names
+    ]
+    return np.full(rows, "; ".join(told), dtype=object) if told else None
 
 
 def _without_spread(batch: Batch, found: Simulated) -> list[np.ndarray]:

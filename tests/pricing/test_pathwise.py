@@ -28,6 +28,21 @@ FORMS = list(dict.fromkeys(FORMS))
 REST = [one for one in every() if one not in FORMS]
 
 
+@pytest.mark.parametrize(
+    ("payoff", "told"),
+    [
+        (payoffs.Asian, "delta, rho: derivatives of paths; gamma: bumps"),
+        (payoffs.Digital, "delta, gamma, rho: bumps"),
+    ],
+)
+def test_the_message_tells_the_method_of_each_greek(payoff, told):
+    asked = payoff(maturity=1.0, option_type="call", strike=100.0)
+    how = {"engine": "monte_carlo", "paths": 1024, "steps": 12, "device": "cpu"}
+    found = gq.price(asked, HESTON, greeks=("delta", "gamma", "rho"), **how)
+    assert found.message.endswith(told), found.message
+    assert "bumps" not in gq.price(asked, HESTON, **how).message
+
+
 def names(pairs):
     return [f"{m.__name__}-{p.__name__}" for m, p in pairs]
 
