@@ -34,6 +34,7 @@ CPU = (
     "sizes",
     "europeans",
     "time_to_error",
+    "greeks",
     "implied",
     "fourier",
     "pairs",
