@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+import types
 from functools import partial
 
 import numpy as np
@@ -205,13 +206,14 @@ def test_the_fastest_is_chosen_once(fastest, monkeypatch, tmp_path):
     monkeypatch.setenv("GPUQUANT_CACHE", str(tmp_path))
     asked = []
 
-    def seconds(work, engine):
-        asked.append(str(engine))
-        return 1.0 if str(engine) == fastest else 1.2
+    def beside(work, one, other):
+        asked.append(str(one))
+        took = [1.0 if str(engine) == fastest else 1.2 for engine in (one, other)]
+        return took[0] / took[1]
 
-    monkeypatch.setattr(engines, "seconds", seconds)
+    monkeypatch.setattr(engines, "_beside", beside)
     first = states(small("MLP"), "auto", steps=20)
-    assert asked == ["sequential", "vmap of 2", "vmap of 3", "vmap of 4", "vmap of 8", "vmap of 9"]
+    assert asked == ["vmap of 2", "vmap of 3", "vmap of 4", "vmap of 8", "vmap of 9"]
     assert first[0].history.engine == fastest
     asked.clear()
     second = states(small("MLP"), "auto", steps=20)
@@ -224,13 +226,31 @@ def test_larger_programs_are_not_tried_where_they_are_much_slower(monkeypatch, t
     monkeypatch.setenv("GPUQUANT_CACHE", str(tmp_path))
     asked = []
 
-    def seconds(work, engine):
-        asked.append(engine.together)
-        return float(engine.together)
+    def beside(work, one, other):
+        asked.append((one.together, other.together))
+        return one.together / other.together
 
-    monkeypatch.setattr(engines, "seconds", seconds)
+    monkeypatch.setattr(engines, "_beside", beside)
     assert states(small("MLP"), "auto", steps=20)[0].history.engine == "sequential"
-    assert asked == [1, 2]
+    assert asked == [(2, 1)]
+
+
+def test_engines_are_timed_step_by_step_in_turn(monkeypatch):
+    """So that what else the machine does slows both: the steps of one take twice those of the
+    other, while all become slower.
+    """
+    slower, turns = itertools.count(1), []
+
+    def steps(work, engine):
+        while True:
+            turns.append(engine.kind)
+            yield next(slower) * (2.0 if engine.kind == "vmap" else 1.0)
+
+    monkeypatch.setattr(engines, "_steps", steps)
+    work = types.SimpleNamespace(members=[None], seed=lambda one: 0, device="cpu")
+    took = engines._beside(work, engines.Engine("vmap", 2), engines.Engine("sequential"))
+    assert turns == ["vmap", "sequential"] * (engines.ROUNDS + 1)
+    assert took == pytest.approx(2.0, rel=0.2)
 
 
 def test_memory_decides_how_much_passes_at_once(monkeypatch):
