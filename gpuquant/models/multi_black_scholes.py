@@ -54,7 +54,8 @@ class MultiBlackScholes(Model):
 
     References
     ----------
-    Glasserman (2003), section 3.2.3; Rebonato and Jaeckel (1999) for the repair.
+    Glasserman (2003), section 3.2.3; Imai and Tan (2006) for the first normal, which moves the sum
+    of the assets as far as one can; Rebonato and Jaeckel (1999) for the repair.
     """
 
     spots: Column = list_of(positive(sample=100.0))
@@ -94,7 +95,7 @@ class MultiBlackScholes(Model):
     @staticmethod
     def step(c, x, z, u, k):
         return tuple(
-            x[j] + c[j] + sum(c[len(x) + j * len(x) + q] * z[q] for q in range(j + 1))
+            x[j] + c[j] + sum(c[len(x) + j * len(x) + q] * z[q] for q in range(len(x)))
             for j in range(len(x))
         )
 
@@ -113,7 +114,7 @@ class MultiBlackScholes(Model):
             if j % 3 == 2
             else sum(
                 c[len(x0) + j // 3 * len(x0) + q] * c[len(x0) + j // 3 * len(x0) + q]
-                for q in range(j // 3 + 1)
+                for q in range(len(x0))
             )
             for j in range(3 * len(x0))
         )
@@ -144,12 +145,12 @@ class MultiBlackScholes(Model):
             np.nan_to_num(self.dividend_yields), (len(self.dividend_yields), assets)
         )
         volatilities = np.broadcast_to(self.volatilities, (len(self.volatilities), assets))
-        factor = _cholesky(_matrices(self, assets)).reshape(-1, assets * assets)
+        factor = _turned(_cholesky(_matrices(self, assets)), self.spots * volatilities)
         columns = {
             **self.columns(),
             "dividend_yields": dividends,
             "volatilities": volatilities,
-            "factor": factor,
+            "factor": factor.reshape(-1, assets * assets),
         }
         assert len(factor) in (1, n)
         return type(self).from_columns(columns)
@@ -237,3 +238,17 @@ def _cholesky(matrix: np.ndarray) -> np.ndarray:
             np.maximum(matrix[:, j, j] - (factor[:, j, :j] ** 2).sum(axis=1), 0.0)
         )
     return factor
+
+
+def _turned(factor: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """The factor whose first column moves the sum of the assets as far as one can, where a normal
+    of one deviation moves each by so much: Sobol points are at their best in their first
+    coordinates. The factor is reflected (Householder, 1958), so that its matrix stays.
+    """
+    towards = (factor * moves[:, :, None]).sum(axis=1)
+    length = np.sqrt((towards * towards).sum(axis=1, keepdims=True))
+    mirror = -towards / np.where(length > 0.0, length, 1.0)
+    mirror[:, 0] += np.where(length[:, 0] > 0.0, 1.0, 0.0)
+    square = (mirror * mirror).sum(axis=1)[:, None, None]
+    moved = (factor * mirror[:, None, :]).sum(axis=2, keepdims=True) * mirror[:, None, :]
+    return np.asarray(factor - 2.0 * moved / np.where(square > 1e-30, square, 1.0))

@@ -72,8 +72,8 @@ def search(
         How many; needed with Optuna, whose sampler has the seed of the learner.
     costs : Cost, optional
     launch : int, optional
-        Processes that share the training of each trial, as of `Strategy.train`; under `torchrun` give
-        none.
+        Processes that share the training of each trial, as of `Strategy.train`; under `torchrun`
+        give none.
 
     Raises
     ------

@@ -98,7 +98,9 @@ def everything(device, tick, folder):
     result["normed"] = own["norm.running_mean"].contiguous()
     for parallel in ("data", "sharded"):
         config = dataclasses.replace(normed.training, parallel=parallel, validation=0.3)
-        judged = dataclasses.replace(normed, training=config).fit(samples(), FOLDS[0], device=device)
+        judged = dataclasses.replace(normed, training=config).fit(
+            samples(), FOLDS[0], device=device
+        )
         result[f"normed.{parallel}"] = torch.from_numpy(judged.history.validation)
     heard = []
     ending = learner("data", steps=20)

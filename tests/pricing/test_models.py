@@ -413,3 +413,23 @@ def test_a_scenario_that_does_not_reach_a_model_is_a_status():
         and "the scenario moves volatility" in after["message"][0]
     )
     assert after["price"][1] > before["price"][1]
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 1.0])
+def test_the_first_normal_moves_the_sum_of_the_assets_and_the_others_do_not(correlation):
+    """Imai and Tan (2006). The correlation matrix stays."""
+    spots, volatilities = [100.0, 50.0, 70.0, 80.0], [0.2, 0.1, 0.4, 0.3]
+    still = gq.models.MultiBlackScholes(
+        spots=spots, rate=0.0, volatilities=0.0, correlation=correlation
+    )
+    moving = gq.models.MultiBlackScholes(
+        spots=spots, rate=0.0, volatilities=volatilities, correlation=correlation
+    )
+    matrix = correlation + (1.0 - correlation) * np.eye(4)
+    for model in (moving, still):
+        factor = model.with_derived_columns().factor.reshape(4, 4)
+        np.testing.assert_allclose(factor @ factor.T, matrix, atol=1e-15)
+    factor = moving.with_derived_columns().factor.reshape(4, 4)
+    moves = np.multiply(spots, volatilities)
+    whole = np.sqrt(moves @ matrix @ moves)
+    np.testing.assert_allclose(moves @ factor, [whole, 0.0, 0.0, 0.0], atol=1e-13 * whole)
