@@ -79,8 +79,8 @@ def decode(values: Any, domain: Domain, name: str, kind: str, *, strict: bool = 
             row = int(np.argmin(known))
             raise InputError(f"{kind} {name}[{row}] = {flat[row]!r}: {domain.rule}")
         return numbers
-    flat = flat.astype(str, copy=False)
-    codes, left = np.empty(len(flat)), np.ones(len(flat), bool)
+    flat = np.ascontiguousarray(flat.astype(str, copy=False))
+    found, which, left = [np.nan], np.zeros(len(flat), np.int16), np.ones(len(flat), bool)
     while left.any():  # word by word: there are few, and comparing all rows with one is fast
         row = int(np.argmax(left))
         word = str(flat[row])
@@ -89,12 +89,20 @@ def decode(values: Any, domain: Domain, name: str, kind: str, *, strict: bool = 
                 raise InputError(
                     f"{kind} {name}[{row}] = {word!r}: {unknown(name, word, domain.words)}"
                 )
-            codes[left] = [table.get(loose(one), np.nan) for one in flat[left].tolist()]
             break  # there may be as many wrong words as rows
-        same = flat == flat[row]
-        codes[same] = table[loose(word)]
+        same = _same(flat, row)
+        which += same * np.int16(len(found))
+        found.append(table[loose(word)])
         left &= ~same
+    codes = np.array(found)[which]
+    codes[left] = [table.get(loose(one), np.nan) for one in flat[left].tolist()]
     return codes
+
+
+def _same(words: np.ndarray, row: int) -> np.ndarray:
+    """Where a word is that of a row; its bits are compared, much faster than its letters."""
+    bits = words.view(np.uint32 if words.itemsize % 8 else np.uint64).reshape(len(words), -1)
+    return np.logical_and.reduce([part == part[row] for part in bits.T])
 
 
 def as_column(values: Any, domain: Domain, name: str, kind: str) -> np.ndarray:

@@ -75,6 +75,8 @@ class Domain:
         return np.asarray(wrong.any(axis=1) | gap | (~known.any(axis=1) & (not self.optional)))
 
     def _outside(self, values: np.ndarray) -> np.ndarray:
+        if values.size and self._within(values.min(), values.max()) and not self.whole:
+            return np.zeros(values.shape, bool)  # all are inside, as almost always
         wrong = np.isinf(values) if self.optional or self.listed else ~np.isfinite(values)
         with np.errstate(invalid="ignore"):
             wrong |= (values <= self.low) if self.open_low else (values < self.low)
@@ -82,6 +84,13 @@ class Domain:
             if self.whole:
                 wrong |= values != np.floor(values)
         return wrong
+
+
+    def _within(self, least: float, most: float) -> bool:
+        """Whether all is inside between these two; not where one is NaN."""
+        above = least > self.low if self.open_low else least >= self.low
+        below = most < self.high if self.open_high else most <= self.high
+        return bool(above and below and np.isfinite(least) and np.isfinite(most))
 
 
 def _column(domain: Domain, default: Any = MISSING) -> Any:

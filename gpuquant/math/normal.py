@@ -68,7 +68,9 @@ def norm_cdf64(x):
     p = p * t - 0.023009233104596186
     p = p * t + 0.8496957717177204
     h = from_bits64(bits64(a) & u64(0xFFFFFFFFF8000000))
-    r = exp64(-0.5 * h * h) * exp64(-0.5 * (a - h) * (a + h)) * (p / (1.0 + 2.0 * a))
+    s = -0.5 * (a - h) * (a + h)  # above -5e-5: three terms of its exponential are enough
+    r = exp64(-0.5 * h * h) * (p / (1.0 + 2.0 * a))
+    r = r + r * (s + s * s * (0.5 + s * 0.16666666666666666))
     return (1.0 - r if x > 0.0 else r) if x == x else x
 
 

@@ -2,15 +2,19 @@
 formula.
 
 The payoffs hold the formulas, the models state the lognormal law, and this module combines the two.
+A formula is traced, and its trace is a kernel. A formula that no trace can hold runs on arrays.
 """
 
 from __future__ import annotations
 
+from functools import cache, partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpuquant.compiler import trace
+from gpuquant.data.columns import cached, domains
 from gpuquant.math.dual_functions import Functions, Special
 from gpuquant.math.dual_numbers import plain
 from gpuquant.math.duals import Dual, Key
@@ -21,32 +25,97 @@ from gpuquant.pricing.bumps import UNIT, first_dates
 from gpuquant.pricing.differences import extrapolated
 from gpuquant.pricing.directions import Move
 from gpuquant.pricing.greeks import greek, units
+from gpuquant.pricing.kernels import formula_loop
 
 BESIDE = 1e-6  # of the spot: how far from a kink its two sides are looked at
 PART = 8192  # rows at once: their temporaries stay in the cache
+
+
+class Pair(NamedTuple):
+    """A model and a payoff, and the Greeks that are asked of their formula."""
+
+    model: type[Model]
+    payoff: type[Payoff]
+    greeks: tuple[str, ...] = ()
 
 
 def values(
     model: type[Model], payoff: type[Payoff], columns: dict[str, Any], device: Any
 ) -> Any | None:
     """Prices, shape (n,), NaN where no formula applies; None when the pair has none."""
-    n = max(len(value) for value in columns.values())
-    out = device.xp.empty(n)
-    result = []
+    found = _results(Pair(model, payoff), columns, None, device)
+    return None if found is None else found[0]
+
+
+def _results(pair: Pair, columns: dict[str, Any], first: Any, device: Any) -> Any | None:
+    """Prices and Greeks per unit bump, shape (outputs, n); None when the pair has no formula.
+    `first` are the years to the first date of each row, where Greeks are asked for.
+    """
+    given = {**columns, **({"_first": first} if pair.greeks else {})}
+    n = max(len(value) for value in given.values())
+    fixed = tuple(
+        (name, float(given[name][0]))
+        for member in pair[:2]
+        for name, domain in domains(member).items()
+        if domain.compile_time_constant and name in given and len(given[name]) == 1
+    )
+    free = {k: v for k, v in given.items() if v.ndim == 1 and k not in dict(fixed)}
+    kernel = _kernel(pair, fixed, tuple(free), _functions(pair))
+    out = device.xp.empty((1 + len(pair.greeks), n))
+    there = []
 
     def part(which: slice) -> None:
-        some = _values(
-            model,
-            payoff,
-            {name: value if len(value) == 1 else value[which] for name, value in columns.items()},
-            device.xp,
-            device.special,
-        )
-        result.append(some is not None)
-        out[which] = np.nan if some is None else some
+        source = kernel if kernel is None else kernel(device.kind)
+        if source is not None:
+            some = [value if len(value) == 1 else value[which] for value in free.values()]
+            count = min(which.stop, n) - which.start
+            out[:, which] = formula_loop.results(kernel, some, len(out), count, device)
+            there.append(True)
+            return
+        some = {name: v if len(v) == 1 else v[which] for name, v in given.items()}
+        made = _formula(pair, some, device.xp, device.special)
+        there.append(made is not None)
+        for o, column in enumerate(made or ()):
+            out[o, which] = column
 
     device.each(part, n, PART)
-    return out if any(result) else None
+    return out if any(there) else None
+
+
+def _functions(pair: Pair) -> tuple[Any, ...]:
+    """The functions of a pair's formula, which decide its kernel."""
+    model, payoff = pair[:2]
+    law = model.lognormal, model.mean_variance, model.discount_factor
+    return (*law, payoff.closed, payoff.of_variance)
+
+
+@cached
+def _kernel(
+    pair: Pair,
+    fixed: tuple[tuple[str, float], ...],
+    names: tuple[str, ...],
+    functions: tuple[Any, ...],
+) -> formula_loop.Kernel | None:
+    """The kernel of a pair's formula; None where it has none, or no trace can hold it."""
+
+    def traced(columns: dict[str, Any]) -> list[Any] | None:
+        given = {**columns, **{name: np.float64(value) for name, value in fixed}}
+        return _formula(pair, given, trace.Functions(), trace.Special())
+
+    kernel = cache(partial(formula_loop.source, traced, names))
+    try:
+        there = kernel("cpu") is not None
+    except Exception:  # whatever a formula does with arrays that it cannot do with symbols
+        return None
+    return kernel if there else None
+
+
+def _formula(pair: Pair, columns: dict[str, Any], xp: Any, special: Any) -> list[Any] | None:
+    """The price and the Greeks per unit bump; None when the pair has no formula."""
+    if pair.greeks:
+        return _derived(pair, columns, xp, special)
+    price = _values(pair.model, pair.payoff, columns, xp, special)
+    return None if price is None else [price]
 
 
 def _values(
@@ -82,24 +151,14 @@ def price(
         base = values(type(model), type(payoff), on, device)
         return None if base is None else device.get(base, "price")[:, None]
     first = first_dates(model, payoff)
-    out, found = device.xp.empty((n, 1 + len(greeks))), []
     near = device.put(first, "first dates")
-
-    def part(which: slice) -> None:
-        some = {name: value if len(value) == 1 else value[which] for name, value in on.items()}
-        own = near if len(near) == 1 else near[which]
-        made = _derived(type(model), type(payoff), some, own, greeks, device)
-        found.append(made is not None)
-        for o, column in enumerate(made or ()):
-            out[which, o] = column
-
     try:
-        device.each(part, n, PART)
+        found = _results(Pair(type(model), type(payoff), greeks), on, near, device)
     except (TypeError, AttributeError):  # a caller's formula may use functions of its own
         return extrapolated(model, payoff, device, greeks, values)
-    if not any(found):
+    if found is None:
         return None
-    result = np.array(device.get(out, "price"))
+    result = device.get(found, "price").T
     for o, unit in enumerate(units(model, payoff, UNIT, first, greeks)):
         with np.errstate(divide="ignore", invalid="ignore"):
             result[:, o] /= unit
@@ -108,33 +167,27 @@ def price(
     return result
 
 
-def _derived(
-    model: type[Model],
-    payoff: type[Payoff],
-    columns: dict[str, Any],
-    first: Any,
-    greeks: tuple[str, ...],
-    device: Any,
-) -> list[Any] | None:
+def _derived(pair: Pair, given: dict[str, Any], xp: Any, special: Any) -> list[Any] | None:
     """The prices of some rows and their Greeks per unit bump; None when the pair has no formula."""
-    along = [greek(name).along for name in greeks]
+    columns = {name: value for name, value in given.items() if name != "_first"}
+    first = given["_first"]
+    along = [greek(name).along for name in pair.greeks]
     pairs = tuple(dict.fromkeys(one for one in along if len(one) == 2))
     slopes: dict[str, dict[Key, Any]] = {}
     for direction in dict.fromkeys(one for both in along for one in both):
-        for move in direction.moves(model, payoff, UNIT):
-            seed = _seed(columns[move.column], move, first, device.xp)
+        for move in direction.moves(pair.model, pair.payoff, UNIT):
+            seed = _seed(columns[move.column], move, first, xp)
             slopes.setdefault(move.column, {})[(direction,)] = seed
             if move.how == "variance" and (direction, direction) in pairs:
                 slopes[move.column][direction, direction] = 0.5 * move.size * seed
             if move.how == "later":
                 slopes.setdefault("passed", {})[(direction,)] = -move.size * first
-    given = {"passed": device.xp.zeros_like(first), **columns}
     duals = {
         name: Dual(value, slopes[name], pairs) if name in slopes else value
-        for name, value in given.items()
+        for name, value in {"passed": 0.0 * first, **columns}.items()
     }
-    functions = Functions(device.xp)
-    found = _values(model, payoff, duals, functions, Special(device.special, device.xp))
+    functions, own_special = Functions(xp), Special(special, xp)
+    found = _values(pair.model, pair.payoff, duals, functions, own_special)
     if found is None:
         return None
     own = found.slopes if isinstance(found, Dual) else {}
@@ -147,7 +200,7 @@ def _seed(value: Any, move: Move, first: Any, xp: Any) -> Any:
     if how == "later":  # what is today stays today
         return xp.where(value > 0.0, size * (first if value.ndim == 1 else first[:, None]), 0.0)
     if how == "shift":
-        seed = xp.full_like(value[:1], size)
+        seed = xp.full_like(value, size)
     else:
         seed = value if size == 1.0 else size * value
     if not asset:

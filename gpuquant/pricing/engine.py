@@ -206,13 +206,15 @@ def _price_rows(batch: Batch, task: Task, table: Table, tick: Callable[[int], No
             continue
         result = priced(batch.model, batch.payoff, task.device, task.greeks)
         if result is not None:
-            done = np.flatnonzero(np.isfinite(result[:, 0]))
-            part = batch if len(done) == len(batch.rows) else batch.take(done)
-            table.put(
-                part.rows, result[done], 0.0, engine, 0, None if notes is None else notes[done]
-            )
-            tick(len(done))
-            left = np.flatnonzero(~np.isfinite(result[:, 0]))
+            done = np.isfinite(result[:, 0])
+            if done.all():
+                table.put(batch.rows, result, 0.0, engine, 0, notes)
+                tick(len(done))
+                return
+            rows, told = batch.rows[done], None if notes is None else notes[done]
+            table.put(rows, result[done], 0.0, engine, 0, told)
+            tick(len(rows))
+            left = np.flatnonzero(~done)
             batch, notes = batch.take(left), None if notes is None else notes[left]
     if not len(batch.rows):
         return

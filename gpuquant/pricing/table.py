@@ -20,8 +20,9 @@ class Table:
     def __init__(self, n: int, task: Task) -> None:
         self.greeks = task.greeks
         self.implied = np.full((n if task.implied_vol else 0, 2), np.nan)
-        self.values = np.full((n, task.outputs), np.nan)
-        self.errors = np.full((n, task.outputs), np.nan)
+        shape = (n, task.outputs)
+        self.values = np.full(shape, np.nan, order="F")  # by columns, as they are asked for
+        self.errors = np.full(shape, np.nan, order="F")
         self.engine = np.zeros(n, np.int8)
         self.status = np.full(n, FAILED)
         self._message: np.ndarray | None = None
@@ -106,8 +107,8 @@ class Table:
         for o in range(1, self.values.shape[1]):
             name = self.greeks[o - 1]
             factor = greek(name).desk if units == "desk" else 1.0
-            out[name] = self.values[:, o] * factor
-            out[f"{name}_std_error"] = self.errors[:, o] * factor
+            for column, values in ((name, self.values), (f"{name}_std_error", self.errors)):
+                out[column] = values[:, o] if factor == 1.0 else values[:, o] * factor
         if len(self.implied):
             out["implied_vol"], out["implied_vol_std_error"] = self.implied.T
         return {
