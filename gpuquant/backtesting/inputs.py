@@ -13,7 +13,8 @@ from gpuquant.backtesting.settings import Size
 from gpuquant.backtesting.signals import encode_signals
 from gpuquant.data import files, readers, table_dates
 from gpuquant.data.calendar import bars_at, dates_of
-from gpuquant.data.columns import domains, loose
+from gpuquant.data.choices import loose
+from gpuquant.data.columns import domains
 from gpuquant.data.panel import Panel
 from gpuquant.device import Device, on_host
 from gpuquant.errors import DataError, InputError, unknown

@@ -76,9 +76,7 @@ class Traced:
 
     def _with(self, sign: str, other: Any, *, turned: bool = False, truth: bool = False) -> Traced:
         one, two = (shown(numbered(x)) for x in (self, other))
-        if turned:
-            one, two = two, one
-        elif sign in "+*" and two < one:  # the same whatever the order
+        if turned or (sign in "+*" and two < one):  # these are the same whatever the order
             one, two = two, one
         return self.trace.do(f"{one} {sign} {two}", truth=truth)
 

@@ -85,7 +85,6 @@ class Domain:
                 wrong |= values != np.floor(values)
         return wrong
 
-
     def _within(self, least: float, most: float) -> bool:
         """Whether all is inside between these two; not where one is NaN."""
         above = least > self.low if self.open_low else least >= self.low

@@ -10,7 +10,7 @@ import numpy as np
 from gpuquant import disk
 from gpuquant.data.arrow import read_frame
 from gpuquant.data.cells import with_points
-from gpuquant.data.columns import loose
+from gpuquant.data.choices import loose
 from gpuquant.errors import DataError, InputError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuquant.data.columns import loose
+from gpuquant.data.choices import loose
 from gpuquant.errors import DataError
 
 if TYPE_CHECKING:

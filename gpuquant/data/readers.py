@@ -15,7 +15,7 @@ import numpy as np
 
 from gpuquant.data.calendar import dates_of
 from gpuquant.data.cells import numbers_of, parsed_dates
-from gpuquant.data.columns import loose
+from gpuquant.data.choices import loose
 from gpuquant.data.files import TICKERS, as_pandas
 from gpuquant.data.price_checks import (
     FIELDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpuquant.data.cells import parsed_dates
-from gpuquant.data.columns import loose
+from gpuquant.data.choices import loose
 from gpuquant.errors import DataError
 
 if TYPE_CHECKING:

@@ -6,14 +6,20 @@ price and -1.0 where it lies below.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from gpuquant.payoffs.lognormal import asset, black, cash, within
 
 # Images of two barriers. They are enough where the barriers are at least 0.4 standard deviations
 # apart; closer barriers leave a survival probability of almost zero.
 IMAGES = 12
+TERMS = 14  # of a series in numbers below a half: exact to rounding
+_nodes, _weights = np.polynomial.legendre.leggauss(6)
+GAUSS = list(zip((0.5 + 0.5 * _nodes).tolist(), (0.5 * _weights).tolist(), strict=True))
 
 
 def exponent(law: Any, xp: Any) -> Any:
@@ -146,28 +152,48 @@ def extreme(side: Any, level: Any, law: Any, xp: Any, special: Any) -> Any:
     """max(M - level, 0) of the highest price M (side 1.0), or max(level - m, 0) of the lowest
     (-1.0), for a level the price has not passed.
 
-    Conze and Viswanathan (1991). The two last terms of the formula cancel as the carry vanishes.
-    For a carry near zero the price is interpolated between two small carries.
+    Conze and Viswanathan (1991). Their two last terms, over the carry, cancel as it vanishes. Here
+    with x = log(S / level), v the variance and p = 2 carry / v
+
+        (exp(p v/2) N(d) - exp(-p x) N(d - p sqrt(v))) / p
+            = N(d) (v/2 E(p v/2) + x E(-p x)) + exp(-p x) sqrt(v) m,    E(y) = (exp(y) - 1) / y,
+
+    m the mean normal density between d - p sqrt(v) and d: no digits are lost.
     """
-    carry = xp.log(law.forward / law.spot)
-    least = 1e-4 * law.variance
+    carry, distance = xp.log(law.forward / law.spot), xp.log(law.spot / level)
+    deviation = xp.sqrt(law.variance)
+    power, half = 2.0 * carry / law.variance, 0.5 * law.variance
+    d = (carry + distance) / deviation + 0.5 * deviation
+    grown = half * growth(power * half, xp) + distance * growth(-power * distance, xp)
+    density = mean_density(d, power * deviation, xp, special)
+    extra = special.ndtr(side * d) * grown
+    extra = extra + side * xp.exp(-power * distance) * deviation * density
+    option = black(side, law.forward, level, law.variance, law.discount, xp, special)
+    return option + side * law.spot * law.discount * extra
 
-    def at(carry: Any) -> Any:
-        forward = law.spot * xp.exp(carry)
-        deviation = xp.sqrt(law.variance)
-        d1 = (carry - xp.log(level / law.spot)) / deviation + 0.5 * deviation
-        power = 2.0 * carry / law.variance
-        image = xp.exp(-power * xp.log(law.spot / level)) * special.ndtr(
-            side * (d1 - 2.0 * carry / deviation)
-        )
-        extra = law.spot * law.discount * (xp.exp(carry) * special.ndtr(side * d1) - image) / power
-        return black(side, forward, level, law.variance, law.discount, xp, special) + side * extra
 
-    share = 0.5 * (1.0 + carry / least)
-    small = xp.abs(carry) < least
-    return xp.where(
-        small, (1.0 - share) * at(-least) + share * at(least), at(xp.where(small, least, carry))
-    )
+def growth(y: Any, xp: Any) -> Any:
+    """(exp(y) - 1) / y, 1 at zero; by its series near zero, so that derivatives are right, too."""
+    near = xp.abs(y) < 0.5
+    small, large = xp.where(near, y, 0.0), xp.where(near, 1.0, y)
+    series: Any = 1.0
+    for k in range(TERMS, 1, -1):
+        series = 1.0 + small * series / k
+    return xp.where(near, series, xp.expm1(large) / large)
+
+
+def mean_density(d: Any, width: Any, xp: Any, special: Any) -> Any:
+    """The mean of the normal density between d - width and d; by Gauss's rule where they are
+    near.
+    """
+    near = xp.abs(width) < 0.5
+    small, large = xp.where(near, width, 0.0), xp.where(near, 1.0, width)
+    total: Any = 0.0
+    for node, weight in GAUSS:
+        place = d - node * small
+        total = total + weight * xp.exp(-0.5 * place * place)
+    apart = (special.ndtr(d) - special.ndtr(d - large)) / large
+    return xp.where(near, total / math.sqrt(2.0 * math.pi), apart)
 
 
 def running(side: Any, seen: Any, law: Any, xp: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuquant.data.arrow import Words
-from gpuquant.data.columns import domains, loose
+from gpuquant.data.choices import loose
+from gpuquant.data.columns import domains
 from gpuquant.data.market import Market
 from gpuquant.device import resolve_device
 from gpuquant.errors import DataError, InputError

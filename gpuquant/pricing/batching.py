@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import loose
+from gpuquant.data.choices import loose
 from gpuquant.data.market import Market
 from gpuquant.errors import InputError
 from gpuquant.models.base import Model

@@ -59,20 +59,18 @@ def _results(pair: Pair, columns: dict[str, Any], first: Any, device: Any) -> An
         for name, domain in domains(member).items()
         if domain.compile_time_constant and name in given and len(given[name]) == 1
     )
-    free = {k: v for k, v in given.items() if v.ndim == 1 and k not in dict(fixed)}
-    kernel = _kernel(pair, fixed, tuple(free), _functions(pair))
+    free = tuple(k for k, v in given.items() if v.ndim == 1 and k not in dict(fixed))
+    kernel = _kernel(pair, fixed, free, _functions(pair))
     out = device.xp.empty((1 + len(pair.greeks), n))
     there = []
 
     def part(which: slice) -> None:
-        source = kernel if kernel is None else kernel(device.kind)
-        if source is not None:
-            some = [value if len(value) == 1 else value[which] for value in free.values()]
-            count = min(which.stop, n) - which.start
-            out[:, which] = formula_loop.results(kernel, some, len(out), count, device)
+        some = {name: v if len(v) == 1 else v[which] for name, v in given.items()}
+        if kernel is not None:
+            numbers, count = [some[name] for name in free], min(which.stop, n) - which.start
+            out[:, which] = formula_loop.results(kernel, numbers, len(out), count, device)
             there.append(True)
             return
-        some = {name: v if len(v) == 1 else v[which] for name, v in given.items()}
         made = _formula(pair, some, device.xp, device.special)
         there.append(made is not None)
         for o, column in enumerate(made or ()):
@@ -104,10 +102,10 @@ def _kernel(
 
     kernel = cache(partial(formula_loop.source, traced, names))
     try:
-        there = kernel("cpu") is not None
+        kernel("cpu")
     except Exception:  # whatever a formula does with arrays that it cannot do with symbols
         return None
-    return kernel if there else None
+    return kernel
 
 
 def _formula(pair: Pair, columns: dict[str, Any], xp: Any, special: Any) -> list[Any] | None:

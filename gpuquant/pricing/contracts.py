@@ -14,7 +14,8 @@ import numpy as np
 
 from gpuquant import disk
 from gpuquant.data.arrow import Words, numbers, objects, read_table, table, write_table
-from gpuquant.data.columns import affordable, loose
+from gpuquant.data.choices import loose
+from gpuquant.data.columns import affordable
 from gpuquant.device import on_host
 from gpuquant.errors import DataError, InputError, unknown
 from gpuquant.math.rng import MAX_STREAMS

@@ -137,15 +137,16 @@ def _stacked(on: dict[str, Any], each: list[dict[str, Any]], n: int, xp: Any) ->
     """The columns of all rows of all variants; one that none moves and that all rows share stays
     short.
     """
+    if len(each) == 1:
+        return {**on, **each[0]}
     result = {}
-    for name in dict.fromkeys([*on, *(name for moved in each for name in moved)]):
-        if len(each) == 1:
-            result[name] = each[0].get(name, on.get(name))
-        elif len(on.get(name, ())) == 1 and not any(name in moved for moved in each):
-            result[name] = on[name]
-        else:
-            every = [moved.get(name, on.get(name)) for moved in each]
-            result[name] = xp.concatenate([xp.broadcast_to(v, (n, *v.shape[1:])) for v in every])
+    for name, value in on.items():
+        every = [moved.get(name, value) for moved in each]
+        if len(value) > 1 or any(name in moved for moved in each):
+            value = xp.concatenate([xp.broadcast_to(v, (n, *v.shape[1:])) for v in every])
+        result[name] = value
+    for name in {name for moved in each for name in moved} - {*on}:  # how much time has passed
+        result[name] = xp.concatenate([xp.broadcast_to(moved[name], (n,)) for moved in each])
     return result
 
 

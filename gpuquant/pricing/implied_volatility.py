@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.data.columns import as_column, decode
+from gpuquant.data.choices import decode
+from gpuquant.data.columns import as_column
 from gpuquant.data.domains import call_or_put, nonnegative, positive, real
 from gpuquant.device import Device, gpu_of, on_host, resolve_device
 from gpuquant.errors import InputError, unknown

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gpuquant.data.arrow import Words
-from gpuquant.data.columns import defaults, domains, loose, spellings
+from gpuquant.data.choices import loose, spellings
+from gpuquant.data.columns import defaults, domains
 from gpuquant.data.domains import Domain
 from gpuquant.data.market import Market
 from gpuquant.errors import unknown

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 
 from gpuquant import family
-from gpuquant.data.columns import describe, domains, loose
+from gpuquant.data.choices import loose
+from gpuquant.data.columns import describe, domains
 from gpuquant.data.market import Market
 from gpuquant.errors import unknown
 from gpuquant.models.base import Model

@@ -146,3 +146,22 @@ def test_a_formula_of_the_callers_with_functions_of_its_own():
     growth = np.exp(0.02)
     found = gq.price(sine, flat, greeks="delta").frame["delta"][0]
     assert found == pytest.approx(np.cos(growth) * growth / 100.0 / growth, rel=1e-8)
+
+
+@pytest.mark.parametrize("payoff", [gq.payoffs.Lookback, gq.payoffs.FloatingLookback])
+@pytest.mark.parametrize("option_type", ["call", "put"])
+def test_a_lookback_is_smooth_where_its_carry_vanishes(payoff, option_type):
+    """Price and Greeks: there two terms of the textbook's formula cancel, over the carry."""
+    carry = np.linspace(-1e-3, 1e-3, 401)
+    model = gq.models.BlackScholes(
+        spot=103.0, rate=0.05, dividend_yield=0.05 - carry, volatility=0.2
+    )
+    how = {"strike": 100.0} if payoff is gq.payoffs.Lookback else {}
+    seen = 98.0 if (payoff is gq.payoffs.Lookback) == (option_type == "put") else 105.0
+    asked = payoff(option_type=option_type, maturity=1.0, running_extreme=seen, **how)
+    found = gq.price(asked, model, greeks=tuple(GREEKS)).columns
+    for name in ("price", *GREEKS):
+        values = found[name]
+        fit = np.polynomial.Polynomial.fit(carry, values, 8)
+        wrong = np.abs(values - fit(carry)).max() / np.abs(values).max()
+        assert wrong < 2e-13, (name, wrong)

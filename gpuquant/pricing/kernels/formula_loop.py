@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler.kernel import Source
-from gpuquant.compiler.trace import Trace, Traced
+from gpuquant.compiler.trace import Trace, Traced, Untraceable
 from gpuquant.device import launch
 
 Kernel = Callable[[str], str | Source]  # for a target by its name
@@ -28,14 +26,14 @@ def walk(unit, lane0, fields, out):
 
 def source(
     formula: Callable[[dict[str, Traced]], Sequence[Any] | None], names: Sequence[str], target: str
-) -> str | Source | None:
-    """The source of the kernel for a formula of these columns; None where there is no formula.
-    Raises what Python raises where the formula cannot be traced.
+) -> str | Source:
+    """The source of the kernel for a formula of these columns. Raises what Python raises where the
+    formula cannot be traced, and Untraceable where there is none.
     """
     trace = Trace()
     results = formula({name: trace.do(f"r[{k}]") for k, name in enumerate(names)})
     if results is None:
-        return None
+        raise Untraceable("there is no formula")
     made = compiler.source(
         walk,
         [],
