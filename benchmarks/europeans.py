@@ -5,23 +5,32 @@ once?
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 import gpuquant as gq
 from benchmarks.common import Row, ratio
 
-ROWS = 20_000
-_draw = np.random.default_rng(3)
-COLUMNS = {
-    "spot": _draw.uniform(80.0, 120.0, ROWS),
-    "strike": _draw.uniform(70.0, 130.0, ROWS),
-    "maturity": _draw.integers(20, 1000, ROWS) / 365.0,
-    "rate": _draw.uniform(0.0, 0.05, ROWS),
-    "dividend_yield": _draw.uniform(0.0, 0.03, ROWS),
-    "volatility": _draw.uniform(0.1, 0.5, ROWS),
-    "sign": np.where(_draw.random(ROWS) < 0.5, 1.0, -1.0),
-}
+ROWS, MANY = 20_000, 1_000_000
+
+
+def drawn(rows: int) -> dict[str, np.ndarray]:
+    """The columns of so many options."""
+    draw = np.random.default_rng(3)
+    return {
+        "spot": draw.uniform(80.0, 120.0, rows),
+        "strike": draw.uniform(70.0, 130.0, rows),
+        "maturity": draw.integers(20, 1000, rows) / 365.0,
+        "rate": draw.uniform(0.0, 0.05, rows),
+        "dividend_yield": draw.uniform(0.0, 0.03, rows),
+        "volatility": draw.uniform(0.1, 0.5, rows),
+        "sign": np.where(draw.random(rows) < 0.5, 1.0, -1.0),
+    }
+
+
+COLUMNS = drawn(ROWS)
 MODEL = gq.models.BlackScholes(
     **{name: COLUMNS[name] for name in ("spot", "rate", "dividend_yield", "volatility")}
 )
@@ -99,6 +108,50 @@ def vollib_greeks() -> np.ndarray:
     return np.stack([factor * np.asarray(found[name]) for name, factor in factors.items()])
 
 
+def typed() -> list[Row]:
+    """A million options from plain arrays and words, as a caller types them: what it takes to make
+    payoff and model is in the time.
+    """
+    from fast_vollib import fast_black_scholes_merton, get_all_greeks
+
+    columns = drawn(MANY)
+    names = ("spot", "strike", "maturity", "rate", "volatility", "dividend_yield")
+    s, x, t, r, v, q = (columns[name] for name in names)
+    words = np.where(columns["sign"] > 0, "call", "put")
+    flags = np.where(columns["sign"] > 0, "c", "p")
+
+    def mine(**how: Any) -> Any:
+        options = gq.payoffs.European(option_type=words, strike=x, maturity=t)
+        model = gq.models.BlackScholes(spot=s, rate=r, dividend_yield=q, volatility=v)
+        return gq.price(options, model, device="cpu:2", progress=False, **how)
+
+    def theirs() -> Any:
+        how = {"return_as": "numpy", "backend": "numpy"}
+        return np.asarray(fast_black_scholes_merton(flags, s, x, t, r, v, q, **how))
+
+    def their_greeks() -> Any:
+        how = {"model": "black_scholes_merton", "return_as": "dict", "backend": "numpy"}
+        return theirs(), get_all_greeks(flags, s, x, t, r, v, q, **how)
+
+    np.testing.assert_allclose(mine().price, theirs(), rtol=1e-9, atol=1e-9)
+    found = ratio(mine, theirs, 9, MANY, MANY)
+    greeks = ratio(partial(mine, greeks=True), their_greeks, 5, MANY, MANY)
+    return [
+        Row(
+            f"a million Europeans{what} as typed, against fast-vollib on numpy",
+            value,
+            "x",
+            bar,
+            True,
+            f"{fast / 1e6:.1f} against {slow / 1e6:.1f} M a second",
+        )
+        for what, bar, (value, fast, slow) in (
+            ("", 1.5, found),
+            (" with five Greeks", None, greeks),
+        )
+    ]
+
+
 def repeated(work: Callable[[], np.ndarray]) -> None:
     """The same prices over and over."""
     for _ in range(TURNS):
@@ -120,6 +173,7 @@ def run() -> list[Row]:
     np.testing.assert_allclose(our_greeks(), vollib_greeks(), rtol=1e-9, atol=1e-9)
     slower, _, _ = ratio(vollib_greeks, our_greeks, 15)
     return [
+        *typed(),
         Row(
             "20,000 Europeans with five Greeks, the time of fast-vollib's on numpy",
             slower,

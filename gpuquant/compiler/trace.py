@@ -15,6 +15,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
+LARGEST = 64  # whole power that is a product
 MOST = 300  # operations: a longer trace takes a second to compile, and longer than arrays to run
 
 
@@ -107,12 +108,13 @@ class Traced:
         return self._with("/", other, turned=True)
 
     def __pow__(self, power: Any) -> Any:
-        if isinstance(power, Real) and power in (1.0, 2.0, 3.0, 4.0):
-            whole = self
-            for _ in range(round(float(power)) - 1):
-                whole = whole * self
-            return whole
-        return NotImplemented if differentiated(power) else raised(self, power)
+        if differentiated(power):
+            return NotImplemented
+        number = float(power) if isinstance(power, Real) else math.nan
+        if number.is_integer() and abs(number) <= LARGEST:
+            whole = whole_power(self, abs(int(number)))
+            return whole if number > 0.0 else 1.0 / whole
+        return raised(self, power)
 
     def __rpow__(self, base: Any) -> Any:
         return raised(base, self)
@@ -182,8 +184,18 @@ def numbered(value: Any) -> Any:
     return float(value) if isinstance(value, Real) else value
 
 
+def whole_power(base: Any, power: int) -> Any:
+    """A whole power, by squares."""
+    if power < 2:
+        return base if power else 1.0
+    half = whole_power(base, power // 2)
+    return half * half * base if power % 2 else half * half
+
+
 def raised(base: Any, power: Any) -> Any:
-    """A power, for a base that is not negative."""
+    """A power, for a base that is not negative: NaN for one that is. It loses the digits that
+    power log(base) has before its point.
+    """
     xp = Functions()
     return xp.where(base == 0.0, xp.where(power > 0.0, 0.0, 1.0), xp.exp(power * xp.log(base)))
 

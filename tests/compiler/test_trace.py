@@ -34,7 +34,7 @@ def traced(formula, columns, device=CPU):
 FORMULAS = {
     "arithmetic": lambda x, y, xp, s: 2.0 - x * y + (3.0 * x - 1.0) / (y * y + 1.0) - -x,
     "a number of NumPy": lambda x, y, xp, s: np.float64(2.0) * x + np.float64(1.0) / (1.5 + y),
-    "powers": lambda x, y, xp, s: x**2 + y**3 - x**1.0,
+    "powers": lambda x, y, xp, s: x**2 + y**3.0 - x**1.0 + y**-5,
     "a power of numbers": lambda x, y, xp, s: xp.abs(x) ** 0.7 + 2.0 ** xp.minimum(y, 9.0),
     "where": lambda x, y, xp, s: xp.where(
         (x > y) & ~(y == 0.0) | (x != x), x, xp.where(y < 1.0, y, 7.0)
