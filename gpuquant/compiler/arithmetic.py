@@ -71,6 +71,7 @@ class Arithmetic:
         self.name = name
         self.target = target
         self.line: ast.stmt | None = None  # the statement that is compiled now
+        self.flags = FLAGS  # of operations with floats
         self.lines: list[str] = []
         self.count = 0
 
@@ -169,7 +170,7 @@ class Arithmetic:
                     "floats are added, subtracted, multiplied and divided, and nothing else"
                 )
             return Value(
-                kind, (self.op(f"f{OPERATORS[type(op)]} {FLAGS} {SCALARS[kind]} {x}, {y}"),)
+                kind, (self.op(f"f{OPERATORS[type(op)]} {self.flags} {SCALARS[kind]} {x}, {y}"),)
             )
         if type(op) in OPERATORS:
             return Value(

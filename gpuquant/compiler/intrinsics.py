@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # never reassoc: it removes the rounding by a magic number in exp, and prices are silently wrong
 FLAGS = "contract nsz"
+ALONE = "nsz"  # each operation rounds by itself
 DECLARED = """declare float @llvm.fabs.f32(float)
 declare double @llvm.fabs.f64(double)
 declare float @llvm.sqrt.f32(float)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from gpuquant.compiler.arithmetic import INDICES
 from gpuquant.compiler.blocks import Scope
 from gpuquant.compiler.expressions import Expressions
+from gpuquant.compiler.intrinsics import ALONE
 from gpuquant.compiler.types import Kind, Value, returned, scalars, shown, wider
 from gpuquant.errors import MemberError
 
@@ -46,6 +47,8 @@ class Function(Expressions):
         )
         self.tree = tree
         self.entry = entry
+        if any(isinstance(d, ast.Name) and d.id == "rounded" for d in tree.decorator_list):
+            self.flags = ALONE
         self.stored = {
             n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
         }

@@ -38,10 +38,14 @@ class Trace:
         return Traced(self, self.names[operation], truth)
 
     def function(self, name: str, results: list[Any]) -> ast.FunctionDef:
-        """The kernel source of a function of a row `r` that returns these results."""
+        """The kernel source of a function of a row `r` that returns these results. Each operation
+        rounds by itself: a result has the same bits, whatever other results are asked for.
+        """
         lines = [f"    {value} = {operation}" for operation, value in self.names.items()]
         told = ", ".join(map(shown, results))
-        tree = ast.parse("\n".join([f"def {name}(r):", *lines, f"    return ({told},)"])).body[0]
+        tree = ast.parse(
+            "\n".join([f"@rounded\ndef {name}(r):", *lines, f"    return ({told},)"])
+        ).body[0]
         assert isinstance(tree, ast.FunctionDef)
         return tree
 

@@ -89,10 +89,12 @@ class Dual(Differentiated):
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Dual:
-        return self * (other.inverse() if isinstance(other, Dual) else 1.0 / other)
+        dual = isinstance(other, Dual)
+        product = self * (other.inverse() if dual else 1.0 / other)
+        return Dual(self.value / (other.value if dual else other), product.slopes, self.pairs)
 
     def __rtruediv__(self, other: Any) -> Dual:
-        return self.inverse() * other
+        return Dual(other / self.value, (self.inverse() * other).slopes, self.pairs)
 
     def __pow__(self, power: Any) -> Dual:
         value = self.value**power

@@ -57,7 +57,9 @@ def _results(pair: Pair, columns: dict[str, Any], first: Any, device: Any) -> An
         (name, float(given[name][0]))
         for member in pair[:2]
         for name, domain in domains(member).items()
-        if domain.compile_time_constant and name in given and len(given[name]) == 1
+        if domain.compile_time_constant
+        and name in given
+        and bool((given[name] == given[name][0]).all())
     )
     free = tuple(k for k, v in given.items() if v.ndim == 1 and k not in dict(fixed))
     kernel = _kernel(pair, fixed, free, _functions(pair))

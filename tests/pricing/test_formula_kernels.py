@@ -111,6 +111,17 @@ def test_a_row_has_the_same_bits_alone_and_in_any_batch():
                 np.testing.assert_array_equal(alone[name], whole[name][some], err_msg=name)
 
 
+def test_a_price_has_the_same_bits_whatever_greeks_are_asked_for():
+    options, model = book()
+    alone = gq.price(options, model)
+    every = gq.price(options, model, greeks=True)
+    for greeks in (("delta",), ("theta", "vega"), "gamma"):
+        some = gq.price(options, model, greeks=greeks).columns
+        np.testing.assert_array_equal(some["price"], alone.price)
+        for name in (greeks,) if isinstance(greeks, str) else greeks:
+            np.testing.assert_array_equal(some[name], every.columns[name], err_msg=name)
+
+
 def test_the_kernel_compiles_to_ptx_without_a_gpu():
     options, model = book(4)
     columns = {**model.columns(), **options.columns()}
