@@ -15,8 +15,10 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 LARGEST = 64  # whole power that is a product
-MOST = 300  # operations: a longer trace takes a second to compile, and longer than arrays to run
+MOST = 280  # operations: a longer trace takes a second to compile, and longer than arrays to run
 
 
 class Untraceable(TypeError):
@@ -54,7 +56,7 @@ def shown(value: Any) -> str:
     """A symbol or a number as kernel source."""
     if isinstance(value, Traced):
         return value.name
-    if not isinstance(value, Real):
+    if not known(value):
         raise Untraceable(f"{type(value).__name__} in a formula of numbers")
     number = float(value)
     if math.isfinite(number):
@@ -63,15 +65,20 @@ def shown(value: Any) -> str:
     return f"{'-' if number < 0.0 else ''}from_bits64(u64({bits}))"
 
 
+def known(value: Any) -> bool:
+    """Whether a value is a number or a truth, no symbol."""
+    return isinstance(value, Real | np.bool_)
+
+
 class Traced:
     """The symbol of an array: of numbers, or of truths.
 
-    Arithmetic with it is an operation of the trace. It has one axis and no known length.
+    Arithmetic with it is an operation of the trace. It has one axis, and nobody knows its length.
     """
 
     __array_ufunc__ = None  # a number of NumPy leaves the arithmetic to the symbol
     __hash__ = None  # type: ignore[assignment]
-    shape, ndim = (-1,), 1
+    ndim = 1
 
     def __init__(self, trace: Trace, name: str, truth: bool = False) -> None:
         self.trace, self.name, self.truth = trace, name, truth
@@ -79,7 +86,11 @@ class Traced:
     def _number(self) -> Traced:
         return self.trace.do(f"1.0 if {self.name} else 0.0") if self.truth else self
 
-    def _with(self, sign: str, other: Any, *, turned: bool = False, truth: bool = False) -> Traced:
+    def _with(self, sign: str, other: Any, *, turned: bool = False, truth: bool = False) -> Any:
+        if truth and differentiated(other):
+            return NotImplemented
+        if self.truth and not truth and getattr(other, "truth", isinstance(other, bool | np.bool_)):
+            raise Untraceable("arithmetic of two truths")
         one, two = (shown(numbered(x)) for x in (self, other))
         if turned or (sign in "+*" and two < one):  # these are the same whatever the order
             one, two = two, one
@@ -100,7 +111,7 @@ class Traced:
     def __mul__(self, other: Any) -> Any:
         if differentiated(other):
             return NotImplemented
-        return self if isinstance(other, Real) and other == 1.0 else self._with("*", other)
+        return self if known(other) and other == 1.0 else self._with("*", other)
 
     def __rmul__(self, other: Any) -> Any:
         return self * other
@@ -114,7 +125,7 @@ class Traced:
     def __pow__(self, power: Any) -> Any:
         if differentiated(power):
             return NotImplemented
-        number = float(power) if isinstance(power, Real) else math.nan
+        number = float(power) if known(power) else math.nan
         if number.is_integer() and abs(number) <= LARGEST:
             whole = whole_power(self, abs(int(number)))
             return whole if number > 0.0 else 1.0 / whole
@@ -149,26 +160,18 @@ class Traced:
 
     def __and__(self, other: Any) -> Any:
         if not isinstance(other, Traced):
-            return self if bool(other) else False
+            return self if bool(other) else np.False_
         return self.trace.do(f"{self.name} and {other.name}", truth=True)
 
     def __or__(self, other: Any) -> Any:
         if not isinstance(other, Traced):
-            return True if bool(other) else self
+            return np.True_ if bool(other) else self
         return self.trace.do(f"{self.name} or {other.name}", truth=True)
 
     __rand__, __ror__ = __and__, __or__
 
     def __invert__(self) -> Traced:
         return self.trace.do(f"not {self.name}", truth=True)
-
-    def all(self) -> bool:
-        """Whether a truth holds in all rows: that is not known."""
-        return False
-
-    def any(self) -> bool:
-        """Whether a truth holds in some row: it may."""
-        return True
 
     def __bool__(self) -> bool:
         raise Untraceable("a formula that decides by its rows")
@@ -185,7 +188,7 @@ def numbered(value: Any) -> Any:
     """A truth as the number 1 or 0; a number as it is."""
     if isinstance(value, Traced):
         return value._number()
-    return float(value) if isinstance(value, Real) else value
+    return float(value) if known(value) else value
 
 
 def whole_power(base: Any, power: int) -> Any:
@@ -201,22 +204,27 @@ def raised(base: Any, power: Any) -> Any:
     power log(base) has before its point.
     """
     xp = Functions()
-    return xp.where(base == 0.0, xp.where(power > 0.0, 0.0, 1.0), xp.exp(power * xp.log(base)))
+    of_zero = xp.where(power < 0.0, math.inf, math.nan)
+    of_zero = xp.where(power > 0.0, 0.0, of_zero)
+    found = xp.where(base == 0.0, of_zero, xp.exp(power * xp.log(base)))
+    return xp.where(power == 0.0, 1.0, found)
 
 
 def _word(name: str, of_number: Callable[[float], float]) -> Callable[..., Any]:
     def function(self: Any, x: Any) -> Any:
         if not isinstance(x, Traced):
-            return of_number(x)
+            return np.float64(of_number(x))
         return x.trace.do(f"{name}({shown(numbered(x))})")
 
     return function
 
 
 class Functions:
-    """What formulas take from `xp`, for symbols and for numbers."""
+    """What formulas take from `xp`, for symbols and for numbers; these are NumPy's, whose truths
+    know `~`.
+    """
 
-    nan, inf, pi = math.nan, math.inf, math.pi
+    nan, inf, pi = map(np.float64, (math.nan, math.inf, math.pi))
     exp, log = _word("exp64", math.exp), _word("log64", math.log)
     sqrt, abs = _word("sqrt", math.sqrt), _word("abs", abs)
 
@@ -243,18 +251,20 @@ class Functions:
 
     def maximum(self, one: Any, other: Any) -> Any:
         """The larger; NaN where one is NaN."""
-        return self._extreme("max", max, one, other)
+        return self._extreme("max", np.maximum, one, other)
 
     def minimum(self, one: Any, other: Any) -> Any:
         """The smaller; NaN where one is NaN."""
-        return self._extreme("min", min, one, other)
+        return self._extreme("min", np.minimum, one, other)
 
     def _extreme(self, name: str, of_numbers: Callable[..., Any], one: Any, other: Any) -> Any:
         symbols = [x for x in (one, other) if isinstance(x, Traced)]
         if not symbols:
             return of_numbers(one, other)
-        if not isinstance(one, Traced):  # a number in the second place: it is none that is NaN
+        if not isinstance(one, Traced):
             one, other = other, one
+        if known(other) and other != other:
+            return self.nan
         found = symbols[0].trace.do(f"{name}({shown(numbered(one))}, {shown(numbered(other))})")
         return self.where(other != other, other, found) if isinstance(other, Traced) else found
 
@@ -276,7 +286,7 @@ class Functions:
 
     def isfinite(self, x: Any) -> Any:
         """Where it is a finite number."""
-        return abs(x) < math.inf
+        return abs(x) < self.inf
 
     def nan_to_num(self, x: Any, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
         """Numbers for what is none."""
@@ -285,13 +295,17 @@ class Functions:
         x = self.where(x == -math.inf, -largest if neginf is None else neginf, x)
         return self.where(x != x, nan, x)
 
-    def zeros_like(self, x: Any) -> float:
-        """Zero."""
-        return 0.0
+    def everywhere(self, condition: Any) -> bool:
+        """Whether a condition holds in all rows: of a symbol that is not known."""
+        return not isinstance(condition, Traced) and bool(condition)
 
-    def ones_like(self, x: Any) -> float:
+    def zeros_like(self, x: Any) -> Any:
+        """Zero."""
+        return np.float64(0.0)
+
+    def ones_like(self, x: Any) -> Any:
         """One."""
-        return 1.0
+        return np.float64(1.0)
 
     def full_like(self, x: Any, value: Any) -> Any:
         """The value."""
@@ -308,5 +322,5 @@ class Special:
     def ndtr(self, x: Any) -> Any:
         """The normal distribution."""
         if not isinstance(x, Traced):
-            return 0.5 * math.erfc(-x / math.sqrt(2.0))
+            return np.float64(0.5 * math.erfc(-x / math.sqrt(2.0)))
         return x.trace.do(f"norm_cdf64({shown(numbered(x))})")

@@ -191,8 +191,9 @@ def _beside(work: Work, one: Engine, other: Engine) -> float:
     does slows both.
     """
     with members.seeded(work.seed(work.members[0]), work.device):
-        pairs = list(islice(zip(_steps(work, one), _steps(work, other), strict=True), ROUNDS + 1))
-    return statistics.median(a / b for a, b in pairs[1:])
+        both = zip(_steps(work, one), _steps(work, other), strict=True)
+        pairs = list(islice(both, min(ROUNDS + 1, work.config.steps)))
+    return statistics.median(a / b for a, b in pairs[1:] or pairs)
 
 
 def _steps(work: Work, engine: Engine) -> Iterator[float]:

@@ -82,8 +82,9 @@ class Parallel(Single):
         its own days.
         """
         if not training:
-            for statistic in self.network.buffers():
-                statistic.copy_(self.ranks.of_first(statistic))
+            own = dict(self.network.named_buffers())
+            for name, statistic in self.ranks.exchange(own)[0].items():
+                own[name].copy_(statistic)
         super().mode(training)
 
     def state(self) -> State:

@@ -318,6 +318,7 @@ class Windows(Shown):
         first bar begins there: see `Resident.whole`.
         """
         first = (ends - (self.bars - 1)).clamp(min=0) + assets * self.resident.features.shape[1]
+        first = first.clamp(max=len(self._each) - 1)  # where no history is as long as a window
         taken = self._each.index_select(0, first.flatten()).view(*first.shape, -1)
         of_fold = (*self._shift.shape[:-1], *[1] * (taken.ndim - self._shift.ndim), taken.shape[-1])
         taken.sub_(self._shift.view(of_fold)).mul_(self._factor.view(of_fold))  # a copy, our own

@@ -16,6 +16,12 @@ from gpuquant.math.duals import Dual, Key
 FLAT = ("sign", "copysign", "isnan", "isfinite", "zeros_like", "ones_like", "full_like")
 
 
+def everywhere(condition: Any, xp: Any) -> bool:
+    """Whether a condition is known to hold in all rows."""
+    told = getattr(xp, "everywhere", None)  # of symbols, whose rows nobody knows
+    return bool(condition.all()) if told is None else bool(told(condition))
+
+
 class Functions:
     """The functions that formulas take from `xp`, for duals and for arrays."""
 
@@ -92,7 +98,11 @@ class Functions:
         value = self.xp.where(condition, plain(one), plain(other))
         if not isinstance(one, Dual) and not isinstance(other, Dual):
             return value
-        if isinstance(one, Dual) and one.shape == value.shape and bool(condition.all()):
+        if (
+            isinstance(one, Dual)
+            and everywhere(condition, self.xp)
+            and (value is one.value or one.shape == value.shape)
+        ):
             return one
         left, right = (x.slopes if isinstance(x, Dual) else {} for x in (one, other))
         pairs = (one if isinstance(one, Dual) else other).pairs
@@ -199,7 +209,7 @@ class Special:
         if not isinstance(x, Dual):
             return self.special.ndtr(x)
         finite = self.xp.isfinite(x.value)
-        if not bool(finite.all()):  # far away nothing moves
+        if not everywhere(finite, self.xp):  # far away nothing moves
             slopes = {key: self.xp.where(finite, slope, 0.0) for key, slope in x.slopes.items()}
             x = Dual(x.value, slopes, x.pairs)
         place = self.xp.where(finite, x.value, 0.0)

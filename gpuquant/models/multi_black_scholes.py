@@ -54,8 +54,8 @@ class MultiBlackScholes(Model):
 
     References
     ----------
-    Glasserman (2003), section 3.2.3; Imai and Tan (2006) for the first normal, which moves the sum
-    of the assets as far as one can; Rebonato and Jaeckel (1999) for the repair.
+    Glasserman (2003), section 3.2.3; Imai and Tan (2006) for the first normal, which moves the mean
+    of the Brownian motions as far as one can; Rebonato and Jaeckel (1999) for the repair.
     """
 
     spots: Column = list_of(positive(sample=100.0))
@@ -145,7 +145,7 @@ class MultiBlackScholes(Model):
             np.nan_to_num(self.dividend_yields), (len(self.dividend_yields), assets)
         )
         volatilities = np.broadcast_to(self.volatilities, (len(self.volatilities), assets))
-        factor = _turned(_cholesky(_matrices(self, assets)), self.spots * volatilities)
+        factor = _turned(_cholesky(_matrices(self, assets)))
         columns = {
             **self.columns(),
             "dividend_yields": dividends,
@@ -240,12 +240,12 @@ def _cholesky(matrix: np.ndarray) -> np.ndarray:
     return factor
 
 
-def _turned(factor: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """The factor whose first column moves the sum of the assets as far as one can, where a normal
-    of one deviation moves each by so much: Sobol points are at their best in their first
-    coordinates. The factor is reflected (Householder, 1958), so that its matrix stays.
+def _turned(factor: np.ndarray) -> np.ndarray:
+    """The factor whose first column moves the mean of the Brownian motions as far as one can:
+    Sobol points are at their best in their first coordinates. The factor is reflected (Householder,
+    1958), so that its matrix stays.
     """
-    towards = (factor * moves[:, :, None]).sum(axis=1)
+    towards = factor.sum(axis=1)
     length = np.sqrt((towards * towards).sum(axis=1, keepdims=True))
     mirror = -towards / np.where(length > 0.0, length, 1.0)
     mirror[:, 0] += np.where(length[:, 0] > 0.0, 1.0, 0.0)

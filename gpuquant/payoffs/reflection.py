@@ -17,7 +17,8 @@ from gpuquant.payoffs.lognormal import asset, black, cash, within
 # Images of two barriers. They are enough where the barriers are at least 0.4 standard deviations
 # apart; closer barriers leave a survival probability of almost zero.
 IMAGES = 12
-TERMS = 14  # of a series in numbers below a half: exact to rounding
+NEAR = 0.5  # below which a series and Gauss's rule are exact to rounding
+TERMS = 14  # of the series
 _nodes, _weights = np.polynomial.legendre.leggauss(6)
 GAUSS = list(zip((0.5 + 0.5 * _nodes).tolist(), (0.5 * _weights).tolist(), strict=True))
 
@@ -152,29 +153,34 @@ def extreme(side: Any, level: Any, law: Any, xp: Any, special: Any) -> Any:
     """max(M - level, 0) of the highest price M (side 1.0), or max(level - m, 0) of the lowest
     (-1.0), for a level the price has not passed.
 
-    Conze and Viswanathan (1991). Their two last terms, over the carry, cancel as it vanishes. Here
-    with x = log(S / level), v the variance and p = 2 carry / v
+    Conze and Viswanathan (1991). Their two last terms, over the carry, cancel as it vanishes.
+    There, with x = log(S / level), v the variance and p = 2 carry / v,
 
         (exp(p v/2) N(d) - exp(-p x) N(d - p sqrt(v))) / p
             = N(d) (v/2 E(p v/2) + x E(-p x)) + exp(-p x) sqrt(v) m,    E(y) = (exp(y) - 1) / y,
 
-    m the mean normal density between d - p sqrt(v) and d: no digits are lost.
+    m the mean normal density between d - p sqrt(v) and d, loses no digits. It does where p is
+    large, and the first form does not.
     """
     carry, distance = xp.log(law.forward / law.spot), xp.log(law.spot / level)
-    deviation = xp.sqrt(law.variance)
-    power, half = 2.0 * carry / law.variance, 0.5 * law.variance
+    deviation, half = xp.sqrt(law.variance), 0.5 * law.variance
+    power = 2.0 * carry / law.variance
     d = (carry + distance) / deviation + 0.5 * deviation
-    grown = half * growth(power * half, xp) + distance * growth(-power * distance, xp)
-    density = mean_density(d, power * deviation, xp, special)
-    extra = special.ndtr(side * d) * grown
-    extra = extra + side * xp.exp(-power * distance) * deviation * density
+    above = special.ndtr(side * d)
+    near = xp.abs(power * deviation) < NEAR
+    small, large = xp.where(near, power, 0.0), xp.where(near, 1.0, power)
+    grown = half * growth(small * half, xp) + distance * growth(-small * distance, xp)
+    density = mean_density(d, small * deviation, xp)
+    together = above * grown + side * xp.exp(-small * distance) * deviation * density
+    image = xp.exp(-large * distance) * special.ndtr(side * (d - large * deviation))
+    extra = xp.where(near, together, (xp.exp(large * half) * above - image) / large)
     option = black(side, law.forward, level, law.variance, law.discount, xp, special)
     return option + side * law.spot * law.discount * extra
 
 
 def growth(y: Any, xp: Any) -> Any:
     """(exp(y) - 1) / y, 1 at zero; by its series near zero, so that derivatives are right, too."""
-    near = xp.abs(y) < 0.5
+    near = xp.abs(y) < NEAR
     small, large = xp.where(near, y, 0.0), xp.where(near, 1.0, y)
     series: Any = 1.0
     for k in range(TERMS, 1, -1):
@@ -182,18 +188,15 @@ def growth(y: Any, xp: Any) -> Any:
     return xp.where(near, series, xp.expm1(large) / large)
 
 
-def mean_density(d: Any, width: Any, xp: Any, special: Any) -> Any:
-    """The mean of the normal density between d - width and d; by Gauss's rule where they are
-    near.
+def mean_density(d: Any, width: Any, xp: Any) -> Any:
+    """The mean of the normal density between d - width and d, by Gauss's rule, for a width below
+    `NEAR`.
     """
-    near = xp.abs(width) < 0.5
-    small, large = xp.where(near, width, 0.0), xp.where(near, 1.0, width)
     total: Any = 0.0
     for node, weight in GAUSS:
-        place = d - node * small
+        place = d - node * width
         total = total + weight * xp.exp(-0.5 * place * place)
-    apart = (special.ndtr(d) - special.ndtr(d - large)) / large
-    return xp.where(near, total / math.sqrt(2.0 * math.pi), apart)
+    return total / math.sqrt(2.0 * math.pi)
 
 
 def running(side: Any, seen: Any, law: Any, xp: Any) -> Any:

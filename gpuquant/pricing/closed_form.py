@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuquant.compiler import trace
+from gpuquant.compiler.functions import fingerprint
 from gpuquant.data.columns import cached, domains
+from gpuquant.errors import MemberError
 from gpuquant.math.dual_functions import Functions, Special
 from gpuquant.math.dual_numbers import plain
 from gpuquant.math.duals import Dual, Key
@@ -28,6 +30,8 @@ from gpuquant.pricing.greeks import greek, units
 from gpuquant.pricing.kernels import formula_loop
 
 BESIDE = 1e-6  # of the spot: how far from a kink its two sides are looked at
+# what a formula raises that does with arrays what it cannot do with symbols
+NO_TRACE = (TypeError, AttributeError, ValueError, LookupError, ArithmeticError, MemberError)
 PART = 8192  # rows at once: their temporaries stay in the cache
 
 
@@ -83,10 +87,10 @@ def _results(pair: Pair, columns: dict[str, Any], first: Any, device: Any) -> An
 
 
 def _functions(pair: Pair) -> tuple[Any, ...]:
-    """The functions of a pair's formula, which decide its kernel."""
+    """All that the functions of a pair's formula depend on, which decides its kernel."""
     model, payoff = pair[:2]
     law = model.lognormal, model.mean_variance, model.discount_factor
-    return (*law, payoff.closed, payoff.of_variance)
+    return tuple(map(fingerprint, (*law, payoff.closed, payoff.of_variance)))
 
 
 @cached
@@ -105,7 +109,7 @@ def _kernel(
     kernel = cache(partial(formula_loop.source, traced, names))
     try:
         kernel("cpu")
-    except Exception:  # whatever a formula does with arrays that it cannot do with symbols
+    except NO_TRACE:
         return None
     return kernel
 
@@ -122,7 +126,7 @@ def _values(
     model: type[Model], payoff: type[Payoff], columns: dict[str, Any], xp: Any, special: Any
 ) -> Any | None:
     """The prices of some rows; `columns`, `xp` and `special` may be those of dual numbers."""
-    row = SimpleNamespace(**{"passed": 0.0, **columns})  # on the device
+    row = SimpleNamespace(**{"passed": np.float64(0.0), **columns})  # on the device
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # masked by where
         price = None
         if payoff.of_variance is not Payoff.of_variance:

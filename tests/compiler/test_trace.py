@@ -40,6 +40,15 @@ FORMULAS = {
         (x > y) & ~(y == 0.0) | (x != x), x, xp.where(y < 1.0, y, 7.0)
     ),
     "truths are numbers": lambda x, y, xp, s: (x > 0.0) * 2.0 - 1.0 + (y <= 1.0) * x,
+    "a power of zero": lambda x, y, xp, s: (
+        xp.abs(x) ** -0.5 + xp.abs(x) ** xp.clip(xp.nan_to_num(y), -1.5, 1.5)
+    ),
+    "no number": lambda x, y, xp, s: xp.maximum(x, xp.nan) + xp.minimum(xp.nan, 1.0) + 0.0 * y,
+    "numbers of NumPy": lambda x, y, xp, s: xp.where(
+        ~((x > 0.0) | (np.float64(1.0) == 1.0)), x, xp.where(~(xp.sqrt(4.0) > 1.0), y, 3.0)
+    ),
+    "a truth of numbers": lambda x, y, xp, s: x * (np.float64(2.0) == 1.0) + y * (xp.inf < 2.0),
+    "like another": lambda x, y, xp, s: xp.where(~xp.isfinite(xp.ones_like(x)), x, y) + 0.0 * x,
     "extremes": lambda x, y, xp, s: xp.maximum(x, y) - xp.minimum(1.0, xp.clip(y, -2.0, 0.5)),
     "signs": lambda x, y, xp, s: xp.sign(x) + 3.0 * xp.copysign(y, 2.0 * x + 1.0),
     "odd numbers": lambda x, y, xp, s: xp.where(
@@ -105,6 +114,11 @@ UNTRACEABLE = {
     "the rows": lambda x, xp: sum(one for one in x),
     "a sort": lambda x, xp: xp.sort(x),
     "a set": lambda x, xp: {x},
+    "all rows": lambda x, xp: x if (x > 0.0).all() else -x,
+    "some row": lambda x, xp: x if (x > 0.0).any() else -x,
+    "the number of rows": lambda x, xp: x / x.shape[0],
+    "a sum of truths": lambda x, xp: (x > 0.0) + (x < 1.0),
+    "a truth less a truth": lambda x, xp: (x > 0.0) - (x < 1.0),
     "a text": lambda x, xp: xp.exp(x) * "2",
     "much work": lambda x, xp: sum(xp.exp(x * k) for k in range(2 * trace.MOST)),
 }

@@ -248,6 +248,7 @@ def test_engines_are_timed_step_by_step_in_turn(monkeypatch):
 
     monkeypatch.setattr(engines, "_steps", steps)
     work = types.SimpleNamespace(members=[None], seed=lambda one: 0, device="cpu")
+    work.config = types.SimpleNamespace(steps=100)
     took = engines._beside(work, engines.Engine("vmap", 2), engines.Engine("sequential"))
     assert turns == ["vmap", "sequential"] * (engines.ROUNDS + 1)
     assert took == pytest.approx(2.0, rel=0.2)

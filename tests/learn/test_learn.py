@@ -116,6 +116,16 @@ def test_the_label_is_earned_by_the_back_test():
     assert found.measures["total_return"][0] == pytest.approx(label[10, 0], rel=1e-9)
 
 
+def test_a_history_shorter_than_a_window_has_none():
+    """No row of another asset, or beyond the last, is asked for; nothing is known."""
+    samples = learn.Samples(np.arange(24.0).reshape(4, 3, 2))
+    resident = samples.on("cpu")
+    windows = Windows(resident, Standardizer.of(resident, np.arange(4)), 6)
+    ends = torch.arange(4)[:, None].expand(4, 3)
+    assert windows.gather(torch.arange(3).expand(4, 3), ends).shape == (4, 3, 6, 2)
+    assert not resident.whole(6).any()
+
+
 def test_windows_gather_what_slicing_gives():
     values = np.random.default_rng(0).normal(size=(50, 3, 2))
     resident = Samples(values).on("cpu")

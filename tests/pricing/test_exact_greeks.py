@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import special as sp
+from scipy.integrate import quad
 
 import gpuquant as gq
 from gpuquant import family
 from gpuquant.device.device import HOST
 from gpuquant.math.dual_functions import Functions, Special
 from gpuquant.math.duals import Dual
+from gpuquant.payoffs import reflection
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import closed_form
 from gpuquant.pricing.differences import extrapolated
@@ -165,3 +168,45 @@ def test_a_lookback_is_smooth_where_its_carry_vanishes(payoff, option_type):
         fit = np.polynomial.Polynomial.fit(carry, values, 8)
         wrong = np.abs(values - fit(carry)).max() / np.abs(values).max()
         assert wrong < 2e-13, (name, wrong)
+
+
+def test_a_lookback_by_the_form_of_small_carries_alone_is_found_out(monkeypatch):
+    """The mutant."""
+    monkeypatch.setattr(reflection, "NEAR", 1e9)
+    with pytest.raises(AssertionError):
+        test_a_lookback_is_the_integral_of_the_chances_of_its_extreme("call")
+
+
+@pytest.mark.parametrize("option_type", ["call", "put"])
+def test_a_lookback_is_the_integral_of_the_chances_of_its_extreme(option_type):
+    """Without the formula: P(M > y) by reflection, in logs, also with a carry of many deviations.
+    The discounted payment on the extreme so far is added.
+    """
+    draw = np.random.default_rng(5)
+    side = 1.0 if option_type == "call" else -1.0
+    for _ in range(40):
+        rate, dividend = draw.uniform(-0.05, 0.12), draw.uniform(-0.02, 0.1)
+        volatility, years = np.exp(draw.uniform(np.log([0.01, 0.05]), np.log([0.6, 5.0])))
+        spread, carry = volatility * np.sqrt(years), (rate - dividend) * years
+        strike = 100.0 * np.exp(side * draw.uniform(-0.5, 1.0) * (spread + abs(carry)))
+
+        def chance(y, spread=spread, drift=side * (carry - 0.5 * spread**2)):
+            far = side * np.log(y / 100.0)
+            passed = sp.ndtr((drift - far) / spread)
+            turned = sp.log_ndtr((-far - drift) / spread) + 2.0 * drift * far / spread**2
+            return passed + np.exp(turned)
+
+        level = side * max(side * strike, side * 100.0)
+        ends = (level, level * np.exp(side * (9.0 * spread + abs(carry))))
+        points = level * np.exp(np.linspace(0.0, np.log(ends[1] / level), 20)[1:-1])
+        worth = abs(quad(chance, *ends, points=points, epsabs=1e-12, limit=400)[0])
+        worth = np.exp(-rate * years) * (worth + max(side * (100.0 - strike), 0.0))
+        found = gq.price(
+            gq.payoffs.Lookback(option_type=option_type, maturity=years, strike=strike),
+            gq.models.BlackScholes(
+                spot=100.0, rate=rate, dividend_yield=dividend, volatility=volatility
+            ),
+            engine="closed_form",
+        ).price
+        row = (strike, rate, dividend, volatility, years)
+        assert found == pytest.approx(worth, rel=1e-9, abs=1e-9), row

@@ -50,7 +50,9 @@ def source(
 
 
 def results(kernel: Kernel, columns: Sequence[Any], outputs: int, n: int, device: Any) -> Any:
-    """The results of `n` rows, shape (outputs, n), on one thread; columns of length 1 or n."""
+    """The results of `n` rows, shape (outputs, n), on one thread of a CPU; columns of length 1 or
+    n.
+    """
     xp, width = device.xp, launch.width(device)
     blocks = -(-n // width)
     fields = xp.empty((len(columns), blocks * width))
