@@ -12,7 +12,7 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from gpuquant.errors import MemberError
@@ -165,7 +165,7 @@ def fingerprint(function: Any, around: tuple[Any, ...] = ()) -> tuple[Any, ...]:
     read += [
         (f"{name}.{inner}", value.__dict__.get(inner))
         for name, value in read
-        if isinstance(value, type)
+        if isinstance(value, type | ModuleType)
         for inner in names
     ]
     read = [
