@@ -143,7 +143,7 @@ def literature() -> str:
         f"{passed} of {cases} published or independently computed values in {len(kept)} "
         f"families, {whole} families whole. Formulas and "
         "Fourier prices are held to each case's tolerance, simulations to the larger of "
-        "it and three standard errors, which may be at most 0.5 % of the price "
+        "it and four standard errors, which may be at most 0.5 % of the price "
         "or 0.001. `tests/reference/rows.py` says how a case becomes a contract row, and "
         "`pricing.json` where it comes from.\n\n"
         "| family | passed | engines | what fails, and why |\n|---|---|---|---|\n"
