@@ -131,8 +131,8 @@ def to_row(case):
 
 
 def _maturity(case):
-    """Years to the end. One of QuantLib's tests states them, and its prices are of whole days: 91 of
-    365 for a quarter, 183 for a half, 548 for one and a half.
+    """Years to the end. One of QuantLib's tests states them, and its prices are of whole days: 91
+    of 365 for a quarter, 183 for a half, 548 for one and a half.
     """
     if WHOLE_DAYS in case["source"]:
         return math.floor(365.0 * case["T"] + 0.5) / 365.0
