@@ -77,7 +77,6 @@ class Traced:
     """
 
     __array_ufunc__ = None  # a number of NumPy leaves the arithmetic to the symbol
-    __hash__ = None  # type: ignore[assignment]
     ndim = 1
 
     def __init__(self, trace: Trace, name: str, truth: bool = False) -> None:
@@ -175,8 +174,6 @@ class Traced:
 
     def __bool__(self) -> bool:
         raise Untraceable("a formula that decides by its rows")
-
-    __float__ = __int__ = __len__ = __iter__ = __getitem__ = __bool__  # type: ignore[assignment]
 
 
 def differentiated(value: Any) -> bool:
