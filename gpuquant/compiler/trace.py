@@ -70,6 +70,11 @@ def known(value: Any) -> bool:
     return isinstance(value, Real | np.bool_)
 
 
+def compared(sign: str) -> Callable[[Any, Any], Any]:
+    """The comparison of a symbol with another, or with a number, by this sign."""
+    return lambda one, other: one._with(sign, other, truth=True)
+
+
 class Traced:
     """The symbol of an array: of numbers, or of truths.
 
@@ -139,23 +144,9 @@ class Traced:
     def __abs__(self) -> Traced:
         return self.trace.do(f"abs({self._number().name})")
 
-    def __lt__(self, other: Any) -> Any:
-        return self._with("<", other, truth=True)
-
-    def __le__(self, other: Any) -> Any:
-        return self._with("<=", other, truth=True)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._with(">", other, truth=True)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._with(">=", other, truth=True)
-
-    def __eq__(self, other: object) -> Any:
-        return self._with("==", other, truth=True)
-
-    def __ne__(self, other: object) -> Any:
-        return self._with("!=", other, truth=True)
+    __lt__, __le__ = compared("<"), compared("<=")
+    __gt__, __ge__ = compared(">"), compared(">=")
+    __eq__, __ne__ = compared("=="), compared("!=")
 
     def __and__(self, other: Any) -> Any:
         if not isinstance(other, Traced):
