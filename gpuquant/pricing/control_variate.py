@@ -12,18 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from gpuquant.data.columns import domains
 from gpuquant.data.domains import Domain
-from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import closed_form, fourier
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.bumps import simulated
-from gpuquant.pricing.differences import differences, extrapolated
+from gpuquant.pricing.differences import differences
 from gpuquant.pricing.pathwise import derived
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.time_grid import Grid
@@ -31,14 +29,7 @@ from gpuquant.pricing.time_grid import Grid
 FEW = 0.25  # skewness of a pilot's mean: sixteen paths pay where all that pay pay the same
 
 
-def _by_fourier(
-    model: Model, payoff: Payoff, device: Any, greeks: tuple[str, ...]
-) -> np.ndarray | None:
-    """Price and Greeks by arrays, whatever the number of rows: a row has the same bits alone."""
-    return extrapolated(model, payoff, device, greeks, fourier.values_on_arrays)
-
-
-FORMULAS = ((closed_form.price, closed_form.values), (_by_fourier, fourier.values_on_arrays))
+FORMULAS = ((closed_form.price, closed_form.values), (fourier.price, fourier.values))
 
 
 @dataclass(frozen=True)

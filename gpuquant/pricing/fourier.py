@@ -42,7 +42,6 @@ LAST = 17.0  # x at which the integral always ends
 # halving would change about the square of it.
 ENOUGH = 1e-8
 SLOWLY = 1e-4  # factor of ENOUGH where convergence is slow: a straight path, or too many turns
-MANY = 256  # fewest rows for a kernel, which takes seconds to compile if no compiled one is stored
 FEW = 32  # rows at once of options on a mean: each has points times dates complex numbers
 CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
@@ -57,16 +56,10 @@ def price(
 
 
 def values(
-    model: type[Model],
-    payoff: type[Payoff],
-    columns: dict[str, Any],
-    device: Any,
-    *,
-    compiled: bool = True,
+    model: type[Model], payoff: type[Payoff], columns: dict[str, Any], device: Any
 ) -> Any | None:
     """Prices, shape (n,), NaN where the integral does not converge; None when the pair has no
-    transform. Many rows take a compiled integrand, unless `compiled` is False: then a row has the
-    same bits in any company.
+    transform. A row has the same bits in any company.
     """
     xp = device.xp
     n = max(len(value) for value in columns.values())
@@ -77,7 +70,7 @@ def values(
         return _means(model, payoff, columns, rows, device)
     if model.characteristic is Model.characteristic or payoff.transform is Payoff.transform:
         return None
-    kernel = _kernel(model, payoff, tuple(rows), device) if n >= MANY and compiled else None
+    kernel = _kernel(model, payoff, tuple(rows), device)
     size = -(-n // device.threads) if kernel else CHUNK // POINTS
     out = xp.empty(n)
 
@@ -89,9 +82,6 @@ def values(
 
     device.each(price_part, n, size)
     return out
-
-
-values_on_arrays = partial(values, compiled=False)
 
 
 def _means(

@@ -15,6 +15,7 @@ from gpuquant.device import resolve_device
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import closed_form, fourier
+from gpuquant.pricing.greeks import NAMES as GREEKS
 from gpuquant.pricing.kernels import fourier_loop
 from tests import ptx, twin
 
@@ -77,6 +78,14 @@ def book(model, payoff, n=40):
     return columns
 
 
+def on_arrays(patch):
+    """Integrands of arrays, as of a formula that no kernel can run."""
+    patch.setattr(fourier, "_kernel", lambda *given: None)
+
+
+WAYS = [lambda patch: None, on_arrays]
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
 def test_a_kernel_says_what_arrays_say(model, monkeypatch, device):
     for payoff in PAYOFFS:
@@ -86,10 +95,10 @@ def test_a_kernel_says_what_arrays_say(model, monkeypatch, device):
         )
         if model.__name__ not in COMPILED:
             continue
-        monkeypatch.setattr(fourier, "MANY", 1)
         kernel = fourier.values(model, payoff, columns, device)
-        monkeypatch.setattr(fourier, "MANY", 1 << 40)
-        arrays = fourier.values(model, payoff, columns, device)
+        with monkeypatch.context() as patch:
+            on_arrays(patch)
+            arrays = fourier.values(model, payoff, columns, device)
         assert np.isfinite(arrays).mean() > 0.9
         np.testing.assert_allclose(
             kernel, arrays, rtol=0, atol=1e-11, err_msg=f"{model.__name__} {payoff.__name__}"
@@ -114,12 +123,12 @@ def test_the_way_does_not_matter(model, monkeypatch):
     np.testing.assert_allclose(price[both], again[both], rtol=0, atol=2e-9)
 
 
-@pytest.mark.parametrize("many", [1, 1 << 40], ids=["kernel", "arrays"])
-def test_far_from_the_money(many, monkeypatch):
+@pytest.mark.parametrize("way", WAYS, ids=["kernel", "arrays"])
+def test_far_from_the_money(way, monkeypatch):
     """Up to 250 standard deviations away, where the wave turns fast, a price is the intrinsic
     value, and not what coarse nodes make of it.
     """
-    monkeypatch.setattr(fourier, "MANY", many)
+    way(monkeypatch)
     model = gq.models.Heston(
         spot=100.0,
         rate=0.0,
@@ -138,12 +147,12 @@ def test_far_from_the_money(many, monkeypatch):
     ).all(), found.frame
 
 
-@pytest.mark.parametrize("many", [1, 1 << 40], ids=["kernel", "arrays"])
-def test_jumps_of_one_size(many, monkeypatch):
+@pytest.mark.parametrize("way", WAYS, ids=["kernel", "arrays"])
+def test_jumps_of_one_size(way, monkeypatch):
     """On a bent path their characteristic function grows without bound; the price is the sum
     over the number of jumps (Merton, 1976).
     """
-    monkeypatch.setattr(fourier, "MANY", many)
+    way(monkeypatch)
     draw = np.random.default_rng(2)
     n = 60
     volatility, intensity, jump = (
@@ -211,8 +220,8 @@ def test_rows_that_do_not_settle_are_left_to_others(monkeypatch):
     assert np.isnan(found).any()
 
 
-def test_many_rows_are_priced_as_a_few():
-    """Rows enough for a kernel, bad ones among them, agree with one at a time."""
+def test_a_row_has_the_same_bits_alone_and_beside_others():
+    """In a part, too, that another thread prices, with its Greeks, and beside bad ones."""
     model = gq.models.Heston(
         spot=100.0,
         rate=0.02,
@@ -223,11 +232,12 @@ def test_many_rows_are_priced_as_a_few():
         correlation=-0.7,
     )
     call = gq.payoffs.European(option_type="call", strike=np.linspace(60, 140, 300), maturity=1.0)
-    together = gq.price(call, model)
-    assert (together.frame["engine"] == "fourier").all()
+    together = gq.price(call, model, greeks=True).frame
+    assert (together["engine"] == "fourier").all()
     for row in (0, 150, 299):
-        alone = gq.price(call.take(np.array([row])), model.take(np.array([row])))
-        assert together.price[row] == pytest.approx(alone.price[0], abs=1e-11)
+        alone = gq.price(call.take(np.array([row])), model.take(np.array([row])), greeks=True)
+        for name in ("price", *GREEKS):
+            assert together[name][row] == alone.frame[name][0], (row, name)
 
 
 def test_the_kernel_compiles_to_ptx_without_a_gpu():
@@ -242,7 +252,6 @@ def test_the_kernel_compiles_to_ptx_without_a_gpu():
 
 def test_python_and_a_gpus_threads_say_the_same(monkeypatch):
     twin.stand_in(monkeypatch)
-    monkeypatch.setattr(fourier, "MANY", 1)
     model = gq.models.Heston(
         spot=100.0,
         rate=0.02,
