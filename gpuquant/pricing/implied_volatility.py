@@ -13,15 +13,11 @@ from gpuquant.data.domains import call_or_put, nonnegative, positive, real
 from gpuquant.device import Device, gpu_of, on_host, resolve_device
 from gpuquant.errors import InputError, unknown
 from gpuquant.pricing.batch import Batch
-from gpuquant.pricing.inversion import DENSITY, bachelier, black, deviations
+from gpuquant.pricing.inversion import FINE, HIGH, LOW, NONE, SHIFTED, volatilities
+from gpuquant.pricing.kernels.inversion_loop import MODELS
 
-FORMULAS = {"black": black, "bachelier": bachelier}
 OWN = "implied_volatility:"  # of whose arguments an error tells
-PART = 1 << 16  # rows at once: with fewer, threads wait for the interpreter
-ROUNDING = 2.0**-52
-LEAST = 1e-300  # of a price, in units of forward and strike: smaller ones have lost their digits
-LOST = 0.01  # of a volatility, which rounding of the price may move it by
-FINE, LOW, HIGH, NONE, SHIFTED = range(5)
+PART = 8192  # rows at once: their temporaries stay in the cache
 
 
 def implied_volatility(
@@ -78,7 +74,7 @@ def implied_volatility(
 
     References
     ----------
-    Black (1976); Bachelier (1900). The numerical method is that of `pricing.inversion`.
+    Black (1976); Bachelier (1900). The numerical method is that of `kernels.inversion_loop`.
 
     Examples
     --------
@@ -90,8 +86,8 @@ def implied_volatility(
     >>> found.round(4).tolist(), why.tolist()
     ([0.2021, nan], ['', 'price 120.0 is not below its bound, 100'])
     """
-    if model not in FORMULAS:
-        raise unknown("model", model, FORMULAS)
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
     plain = model == "black" and np.ndim(shift) == 0 and shift == 0.0
     level = positive() if plain else real()  # what is shifted may be negative
     given = {
@@ -112,11 +108,12 @@ def implied_volatility(
         name: _checked(on[name], n, name, spec.metadata["domain"], np.ndim(value) == 0)
         for name, (value, spec) in given.items()
     }
-    result, codes = device.xp.empty(n), device.xp.zeros(n, np.int8)
+    result, codes = device.xp.empty(n), device.xp.empty(n)
 
     def part(which: slice) -> None:
         some = {name: value if len(value) == 1 else value[which] for name, value in on.items()}
-        result[which], codes[which] = _solved(some, model, device.xp, device.special)
+        count = min(which.stop, n) - which.start
+        result[which], codes[which] = volatilities(some, model, count, device)
 
     device.each(part, n, PART)
     for mask in wrong.values():
@@ -187,39 +184,6 @@ def _checked(values: Any, n: int, name: str, domain: Any, single: bool) -> Any:
     return wrong
 
 
-def _solved(on: dict[str, Any], model: str, xp: Any, special: Any) -> tuple[Any, Any]:
-    """Volatilities of some rows, and codes of why there is none."""
-    with np.errstate(all="ignore"):  # what is not finite gets its reason
-        forward, strike = _forward(on, xp), on["strike"] + on["shift"]
-        worth = on["price"] * xp.exp(on["rate"] * on["maturity"])
-        lognormal = model == "black"
-        intrinsic = xp.maximum(on["option_type"] * (forward - strike), 0.0)
-        unit = xp.sqrt(forward * strike) if lognormal else xp.ones_like(forward + strike)
-        x = -abs(xp.log(forward / strike)) if lognormal else -abs(forward - strike)
-        value = worth - intrinsic  # of the option out of the money, by parity
-        most = xp.minimum(forward, strike) if lognormal else np.inf
-        x, value, unit, most, years = xp.broadcast_arrays(x, value, unit, most, on["maturity"])
-        scaled = value / unit
-        inside = (scaled > LEAST) & (value < most) & xp.isfinite(x)
-        codes = xp.zeros(len(x), np.int8)
-        if not bool(inside.all()):
-            codes = xp.where(value < 0.0, LOW, xp.where(value >= most, HIGH, NONE))
-            codes = xp.where(inside, FINE, codes)
-            if lognormal:
-                codes = xp.where((forward > 0.0) & (strike > 0.0), codes, SHIFTED)
-            x, scaled = xp.where(inside, x, -0.1), xp.where(inside, scaled, 0.01)
-        s = deviations(x, scaled, xp, special, FORMULAS[model])
-        bent = (x / s) ** 2 + (0.25 * s * s if lognormal else 0.0)
-        slope = xp.exp(-0.5 * bent) / DENSITY
-        rounding = xp.where(intrinsic > 0.0, 4.0 * (abs(forward) + abs(strike)), worth)
-        lost = inside & ~(ROUNDING * rounding <= LOST * s * slope * unit)  # NaN is lost, too
-        result = s / xp.sqrt(years)
-        if bool(lost.any()):
-            codes = xp.where(lost, NONE, codes)
-        result[codes != FINE] = np.nan
-        return result, codes
-
-
 def _forward(on: dict[str, Any], xp: Any) -> Any:
     growth = xp.exp((on["rate"] - on["dividend_yield"]) * on["maturity"])
     return on["spot"] * growth + on["shift"]
@@ -249,7 +213,7 @@ def _reasons(
             "more than 1 %",
             SHIFTED: f"forward + shift = {ahead:.12g} and strike + shift = "
             f"{strike + shift:.12g}: must be > 0",
-        }[int(codes[row])]
+        }[codes[row]]
     for name, mask in wrong.items():
         for row in np.flatnonzero(mask).tolist():
             why[row] = f"{name} = {at(on[name], row)!r}: {rules[name]}"

@@ -49,9 +49,11 @@ def source(
     return made if target == "python" else made.text()
 
 
-def results(kernel: Kernel, columns: Sequence[Any], outputs: int, n: int, device: Any) -> Any:
+def results(
+    kernel: Kernel, columns: Sequence[Any], outputs: int, n: int, device: Any, *tables: Any
+) -> Any:
     """The results of `n` rows, shape (outputs, n), on one thread of a CPU; columns of length 1 or
-    n.
+    n. The kernel takes the columns, `tables` on the device, and the results.
     """
     xp, width = device.xp, launch.width(device)
     blocks = -(-n // width)
@@ -60,5 +62,5 @@ def results(kernel: Kernel, columns: Sequence[Any], outputs: int, n: int, device
         fields[k, :n] = values
     fields[:, n:] = 1.0
     out = xp.empty((outputs, blocks * width))
-    launch.run(kernel, device, blocks, (fields, out), name="formula", chunk=blocks)
+    launch.run(kernel, device, blocks, (fields, *tables, out), name="formula", chunk=blocks)
     return out[:, :n]
