@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from functools import cache
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 
 from gpuquant.data.domains import Domain
 from gpuquant.errors import InputError, unknown
+
+PART = 1 << 15  # words at once: they stay in the cache
 
 
 def loose(word: Any) -> str:
@@ -57,26 +60,41 @@ def decode(values: Any, domain: Domain, name: str, kind: str, *, strict: bool = 
             raise InputError(f"{kind} {name}[{row}] = {flat[row]!r}: {domain.rule}")
         return numbers
     flat = np.ascontiguousarray(flat.astype(str, copy=False))
-    found, which, left = [np.nan], np.zeros(len(flat), np.int16), np.ones(len(flat), bool)
+    codes = np.zeros(len(flat))
+    for begin in range(0, len(flat), PART):
+        some, own = flat[begin : begin + PART], codes[begin : begin + PART]
+        wrong = _decoded(some, table, own, strict)
+        if wrong is not None:
+            word = str(some[wrong])
+            raise InputError(
+                f"{kind} {name}[{begin + wrong}] = {word!r}: {unknown(name, word, domain.words)}"
+            )
+    return codes
+
+
+def _decoded(
+    words: np.ndarray, table: dict[str, float], codes: np.ndarray, strict: bool
+) -> int | None:
+    """Add the codes of these words to zeros, NaN for those that are none; or, if `strict`, give the
+    row of the first of these.
+    """
+    left = np.ones(len(words), bool)
     while left.any():  # word by word: there are few, and comparing all rows with one is fast
         row = int(np.argmax(left))
-        word = str(flat[row])
-        if loose(word) not in table:
+        code = table.get(loose(words[row]))
+        if code is None:
             if strict:
-                raise InputError(
-                    f"{kind} {name}[{row}] = {word!r}: {unknown(name, word, domain.words)}"
-                )
-            break  # there may be as many wrong words as rows
-        same = _same(flat, row)
-        which += same * np.int16(len(found))
-        found.append(table[loose(word)])
+                return row
+            # there may be as many wrong words as rows
+            codes[left] = [table.get(loose(one), np.nan) for one in words[left].tolist()]
+            break
+        same = _same(words, row)
+        codes += same * code  # each row once; faster than a choice
         left &= ~same
-    codes = np.array(found)[which]
-    codes[left] = [table.get(loose(one), np.nan) for one in flat[left].tolist()]
-    return codes
+    return None
 
 
 def _same(words: np.ndarray, row: int) -> np.ndarray:
     """Where a word is that of a row; its bits are compared, much faster than its letters."""
     bits = words.view(np.uint32 if words.itemsize % 8 else np.uint64).reshape(len(words), -1)
-    return np.logical_and.reduce([part == part[row] for part in bits.T])
+    return functools.reduce(np.logical_and, [part == part[row] for part in bits.T])

@@ -44,7 +44,8 @@ def batches_of(
                     f"{type(member).__name__} has {member.rows} rows where the other has "
                     f"{n}: lengths must be equal or 1"
                 )
-        batch = Batch(model, contracts, np.arange(n), np.arange(n, dtype=np.int64))
+        rows = np.arange(n, dtype=np.int64)
+        batch = Batch(model, contracts, rows, rows)
         parts = list(batch.split())
         for part in parts:
             wrong = part.refused()

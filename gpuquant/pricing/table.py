@@ -53,7 +53,9 @@ class Table:
         self.values[there], self.errors[there] = values, errors
         self.engine[there], self.paths[there] = NAMED.index(engine), paths
         fine = np.isfinite(values[:, 0])
-        self.status[there] = np.where(fine, OK, FAILED)
+        self.status[there] = OK
+        if not fine.all():
+            self.status[rows[~fine]] = FAILED
         if message is not None:
             self.message[rows] = message
             self.status[rows[fine & ((message != "") if warned is None else warned)]] = WARNING
@@ -116,7 +118,7 @@ class Table:
             "paths": self.paths,
             "engine": _words(self.engine, NAMED),
             "status": _words(self.status, STATUS.tolist()),
-            "message": _words(np.zeros_like(self.status), ("",))
+            "message": np.broadcast_to(np.array("", dtype=object), len(self.status))
             if self._message is None
             else self._message,
         }
