@@ -14,6 +14,9 @@ import numpy as np
 from gpuquant.data.columns import Member
 from gpuquant.models.laws import Lognormal, Lognormals
 
+DEVIATIONS = 8.0  # of a log price: what lies beyond is worth less than rounding
+LEAST_VARIANCE = 1e-8
+
 
 @dataclass(frozen=True)
 class Model(Member):
@@ -33,7 +36,11 @@ class Model(Member):
     - `bridge(c, x0, x1) -> (start, end, skew)`, where the log price is continuous between two
       steps: the variance of a step of the log price at the variance rate of the start and of the
       end, and the change of that variance per unit of log price; of several assets each three.
-      A model that jumps has none.
+      A model that jumps has none;
+    - `diffusion(m, i, t, x) -> (drift, variance)`, where the log price x[0] is a diffusion: its
+      drift and its variance per year at time t. With a second factor x[1], which must move by
+      itself, also the factor's drift and variance, and their covariance. `extent` then says where
+      they may go.
 
     Class attributes:
 
@@ -53,6 +60,8 @@ class Model(Member):
       says it anew;
     - `discrete`: columns that move, as time does, a discrete choice on a path: how many jumps there
       are, or whether a draw is accepted. A derivative of the path does not see it, a bump does;
+    - `factors`: how many numbers the state of `diffusion` has, one or two, and `time_dependent`,
+      whether it changes with time;
     - `stationary_increments`: log prices move independently, by one law for equal times;
     - `sample_lengths`: lengths of lists that fit together.
     """
@@ -75,6 +84,8 @@ class Model(Member):
     differentiable: ClassVar[str] = "never"
     discrete: ClassVar[tuple[str, ...]] = ()
     stationary_increments: ClassVar[bool] = False
+    time_dependent: ClassVar[bool] = False
+    factors: ClassVar[int] = 1
 
     @classmethod
     def simulated(cls) -> bool:
@@ -106,6 +117,22 @@ class Model(Member):
     def bridge(c: Any, x0: tuple[float, ...], x1: tuple[float, ...]) -> tuple[float, ...]:
         """How the log price moves between two steps that end in these states."""
         raise NotImplementedError
+
+    @staticmethod
+    def diffusion(m: Any, i: int, t: float, x: tuple[float, ...]) -> tuple[float, ...]:
+        """Drifts and variances per year of the log price, and of a second factor."""
+        raise NotImplementedError
+
+    @classmethod
+    def extent(cls, m: Any, t: Any) -> tuple[tuple[Any, Any, Any], ...]:
+        """Today's value of the log price, and of a second factor, and the least and the largest
+        that matter up to `t`, each of shape (n,). By default eight deviations of the log price.
+        """
+        variance: Any = cls.mean_variance(m, t, np, None)
+        width = DEVIATIONS * np.sqrt(np.maximum(variance, LEAST_VARIANCE))
+        today = np.log(m.spot)
+        middle = today + 0.5 * np.log(cls.growth(m, t, np))
+        return ((today, middle - width, middle + width),)
 
     @classmethod
     def continuous(cls) -> bool:

@@ -68,6 +68,11 @@ class BlackScholes(Model):
         return (c[1] * c[1], c[1] * c[1], 0.0)
 
     @staticmethod
+    def diffusion(m, i, t, x):
+        square = m.volatility[i] * m.volatility[i]
+        return (m.rate[i] - m.dividend_yield[i] - 0.5 * square, square)
+
+    @staticmethod
     def lognormal(m: Any, t: Any, xp: Any) -> Lognormal:
         carry, square = m.rate - m.dividend_yield, m.volatility * m.volatility
         return Lognormal(

@@ -14,6 +14,7 @@ from gpuquant.data.domains import Column, at_least, correlation, nonnegative, po
 from gpuquant.models.base import Model
 from gpuquant.models.windows import rolling_mean
 
+TAIL = 20.0  # deviations of the variance, whose law falls as an exponential
 ROOT_HALF = 0.7071067811865476  # 2 Phi(-z) = erfc(z sqrt(1/2))
 
 
@@ -61,6 +62,7 @@ class Heston(Model):
     correlation: Column = correlation()
 
     normals = 2
+    factors = 2
     steps_per_year = 50
     weak_order = 2.0
     vega_column = "v0"
@@ -93,6 +95,28 @@ class Heston(Model):
         # variance. Where the log price moves by dx, the variance moves by correlation x vol_of_vol
         # dx in the mean.
         return (c[10] * x0[1], c[10] * x1[1], c[11])
+
+    @staticmethod
+    def diffusion(m, i, t, x):
+        sigma, v = m.vol_of_vol[i], x[1]
+        return (
+            m.rate[i] - m.dividend_yield[i] - 0.5 * v,
+            v,
+            m.kappa[i] * (m.long_variance[i] - v),
+            sigma * sigma * v,
+            m.correlation[i] * sigma * v,
+        )
+
+    @classmethod
+    def extent(cls, m: Any, t: Any) -> tuple[tuple[Any, Any, Any], ...]:
+        # the variance of v at t, from today's and in the long run
+        decay = np.exp(-m.kappa * t)
+        spread = (
+            m.vol_of_vol**2 / m.kappa * (1.0 - decay)
+            * (m.v0 * decay + 0.5 * m.long_variance * (1.0 - decay))
+        )  # fmt: skip
+        top = m.v0 + m.long_variance + TAIL * np.sqrt(spread)
+        return (*super().extent(m, t), (m.v0, 0.0 * top, top))
 
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:

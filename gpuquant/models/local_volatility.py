@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuquant.data.columns import counted
 from gpuquant.data.domains import Column, list_of, nonnegative, positive, real, years
-from gpuquant.models.base import Model
+from gpuquant.models.base import DEVIATIONS, Model
 
 LEVELS = (-0.6, -0.45, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6)
 
@@ -59,6 +59,7 @@ class LocalVolatility(Model):
     normals = 1
     steps_per_year = 50
     weak_order = 1.0
+    time_dependent = True
     times = ("surface_times",)
     vega_column = "surface_volatilities"
     sample_lengths = {"surface_volatilities": 4}  # noqa: RUF012
@@ -117,6 +118,33 @@ class LocalVolatility(Model):
     def bridge(c, x0, x1):
         vol, end = volatility_at(c, x0[0]), volatility_at(c, x1[0])
         return (vol * vol * c[1], end * end * c[1], 2.0 * vol * slope_at(c, x0[0]) * c[1])
+
+    @staticmethod
+    def diffusion(m, i, t, x):
+        carry = m.rate[i] - m.dividend_yield[i]
+        level = x[0] - math.log(m.spot[i]) - carry * t
+        last, vol = len(m.surface_times[i]) - 1, 0.0
+        for j in range(len(m.surface_times[i])):
+            now = (j == 0 or t >= m.surface_times[i][j - 1]) and (
+                j == last or t < m.surface_times[i][j]
+            )
+            at = m.surface_volatilities[i][j * len(m.surface_levels[i])]
+            for q in range(len(m.surface_levels[i]) - 1):
+                low = m.surface_levels[i][q]
+                width = max(m.surface_levels[i][q + 1] - low, 1e-12)
+                rise = (
+                    m.surface_volatilities[i][j * len(m.surface_levels[i]) + q + 1]
+                    - m.surface_volatilities[i][j * len(m.surface_levels[i]) + q]
+                )
+                at += rise / width * min(max(level - low, 0.0), width)
+            vol = at if now else vol
+        return (carry - 0.5 * vol * vol, vol * vol)
+
+    @classmethod
+    def extent(cls, m: Any, t: Any) -> tuple[tuple[Any, Any, Any], ...]:
+        today, middle = np.log(m.spot), np.log(m.spot) + 0.5 * (m.rate - m.dividend_yield) * t
+        width = DEVIATIONS * np.nanmax(m.surface_volatilities, axis=1) * np.sqrt(t)
+        return ((today, middle - width, middle + width),)
 
     @property
     def volatile(self) -> np.ndarray:

@@ -65,6 +65,7 @@ class Barrier(Watched):
     rebate_timing: Column = choice("maturity", "hit", default="maturity")
 
     levels = ("barrier",)
+    kinks = ("strike",)
     differentiable = "watched"
 
     @staticmethod

@@ -60,6 +60,7 @@ class BarrierDigital(Watched):
     cash: Column = positive(default=1.0)
 
     levels = ("barrier",)
+    kinks = ("strike",)
 
     @classmethod
     def jumps(cls, fixed: dict[str, float]) -> bool:

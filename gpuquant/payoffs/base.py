@@ -56,6 +56,11 @@ class Payoff(Member):
     `levels` names the columns of prices where the value has a kink today if they are watched
     between dates: a difference that spans such a level is no Greek.
 
+    `kinks` names the columns of prices where what is paid has a kink or a jump, if it rests on the
+    last price alone and, where the payoff is watched between dates, on which of its `levels` was
+    touched first, and when: such a payoff has a price by finite differences. None for any other. A
+    subclass with functions of its own says it anew.
+
     `differentiable` says when what a path pays is a continuous function of the path and of the
     columns: "always", "watched" (where it is watched between dates) or "never". Then a Greek is
     the mean of the derivatives of the paths; else it is taken by bumps. A subclass with functions
@@ -75,6 +80,7 @@ class Payoff(Member):
     vanilla: ClassVar[bool] = False
     differentiable: ClassVar[str] = "never"
     levels: ClassVar[tuple[str, ...]] = ()
+    kinks: ClassVar[tuple[str, ...] | None] = None
 
     @staticmethod
     def start(p: Any, i: int) -> tuple[float, ...]:
@@ -213,6 +219,7 @@ class Vanilla(Payoff):
 
     abstract: ClassVar[bool] = True
     vanilla: ClassVar[bool] = True
+    kinks: ClassVar[tuple[str, ...] | None] = ("strike",)
     differentiable: ClassVar[str] = "always"
 
     @staticmethod

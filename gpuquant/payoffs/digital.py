@@ -38,6 +38,8 @@ class Digital(Payoff):
     pays: Column = choice("cash", "asset", default="cash")
     cash: Column = positive(default=1.0)
 
+    kinks = ("strike",)
+
     @staticmethod
     def finish(p, i, acc, log_spots):
         spot = math.exp(log_spots[0])

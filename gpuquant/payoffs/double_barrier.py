@@ -53,6 +53,7 @@ class DoubleBarrier(Watched):
     rebate: Column = nonnegative(default=0.0)
 
     levels = ("lower", "upper")
+    kinks = ("strike",)
     differentiable = "watched"
 
     @staticmethod

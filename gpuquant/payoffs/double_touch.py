@@ -53,6 +53,7 @@ class DoubleTouch(Payoff):
     cash: Column = positive(default=1.0)
 
     levels = ("lower", "upper")
+    kinks = ()
     differentiable = "watched"
 
     @classmethod

@@ -36,6 +36,8 @@ class Gap(Payoff):
     strike: Column = positive(sample=100.0)
     trigger: Column = positive(sample=105.0)
 
+    kinks = ("trigger",)
+
     @staticmethod
     def finish(p, i, acc, log_spots):
         spot = math.exp(log_spots[0])

@@ -47,6 +47,7 @@ class NoTouch(Watched):
     cash: Column = positive(default=1.0)
 
     levels = ("barrier",)
+    kinks = ()
     differentiable = "watched"
 
     @staticmethod

@@ -50,6 +50,7 @@ class OneTouch(Watched):
     payment: Column = choice("maturity", "hit", default="maturity")
 
     levels = ("barrier",)
+    kinks = ()
     differentiable = "watched"
 
     @staticmethod

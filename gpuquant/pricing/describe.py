@@ -14,7 +14,7 @@ from gpuquant.errors import DeviceUnavailable, InputError, MemberError
 from gpuquant.meter import Meter
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.batching import batches_of
-from gpuquant.pricing.engine import FORMULAS
+from gpuquant.pricing.engine import SOLVERS
 from gpuquant.pricing.kernels.launch import TILE
 from gpuquant.pricing.monte_carlo import planned
 from gpuquant.pricing.request import DEFAULT_PATHS, Asked, Task, checked
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = 3e6  # path-steps of a trial run: a few milliseconds
-ROWS = 1000  # of a trial of formulas
-PILOT_ROWS = 16  # of which a simulation's pilots are run
+ROWS = 1000  # of a trial of formulas; of slower engines PILOT_ROWS
+PILOT_ROWS = 16  # of which grids are solved, or a simulation's pilots are run
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,9 @@ def _add(columns: dict[str, list[Any]], row: list[Any]) -> None:
 def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
     """A row of the description: one batch on one device."""
     n = len(batch.rows)
-    found = _by_formula(batch, task)
+    found = _by_solver(batch, task)
     simulated = batch.payoff.simulated() and batch.model.simulated()
-    if found is None and simulated and task.engine not in FORMULAS:
+    if found is None and simulated and task.engine not in SOLVERS:
         try:
             found = _by_simulation(batch, task)
         except MemberError:  # the pair has no kernel; pricing says why
@@ -182,16 +182,18 @@ def _estimate(batch: Batch, task: Task, price_per_hour: float) -> list[Any]:
 Found = tuple[str, float, float, float, float | None]  # engine, work, megabytes, seconds, joules
 
 
-def _by_formula(batch: Batch, task: Task) -> Found | None:
-    """What formulas take; None where they do not price every row that is tried."""
+def _by_solver(batch: Batch, task: Task) -> Found | None:
+    """What the first engine that prices every row tried takes; None where only paths do."""
     n = len(batch.rows)
-    few = batch.take(np.arange(min(n, ROWS)))
-    for engine, priced in FORMULAS.items():
+    for engine, solved in SOLVERS.items():
         if task.engine not in ("auto", engine):
             continue
+        few = batch.take(np.arange(min(n, PILOT_ROWS if engine == "finite_difference" else ROWS)))
+        if solved(few.take(np.arange(1)), task) is None:  # compiles
+            continue
         start = time.perf_counter()
-        result = priced(few.model, few.payoff, task.device, task.greeks)
-        if result is not None and np.isfinite(result[:, 0]).all():
+        solution = solved(few, task)
+        if solution is not None and np.isfinite(solution.values[:, 0]).all():
             seconds = (time.perf_counter() - start) * n / len(few.rows)
             return engine, 0.0, n * 8e-6 * 20, seconds, None
     return None

@@ -22,15 +22,16 @@ from gpuquant.device import Device, resolve_device
 from gpuquant.errors import InputError, MemberError
 from gpuquant.meter import Meter
 from gpuquant.models.base import Model
-from gpuquant.pricing import closed_form, fourier
-from gpuquant.pricing.batch import Batch
+from gpuquant.payoffs.base import Payoff
+from gpuquant.pricing import closed_form, finite_difference, fourier
+from gpuquant.pricing.batch import Batch, all_messages
 from gpuquant.pricing.batching import batches_of
 from gpuquant.pricing.greeks import refuse_unknown
 from gpuquant.pricing.implied_volatility import implied_by
 from gpuquant.pricing.isolate import isolate
 from gpuquant.pricing.monte_carlo import simulate
 from gpuquant.pricing.request import DEFAULT_PATHS, Asked, Task, checked
-from gpuquant.pricing.results import RESULT_COLUMNS, Priced
+from gpuquant.pricing.results import RESULT_COLUMNS, Priced, Solution
 from gpuquant.pricing.table import Table
 from gpuquant.pricing.time_grid import Grid
 from gpuquant.progress import bar
@@ -171,7 +172,24 @@ def _work(batch: Batch, task: Task) -> float:
     return float(Grid.of(batch, task.steps).steps.sum()) * task.paths
 
 
-FORMULAS = {"closed_form": closed_form.price, "fourier": fourier.price}
+def _exact(
+    formula: Callable[[Model, Payoff, Device, tuple[str, ...]], np.ndarray | None],
+) -> Callable[[Batch, Task], Solution | None]:
+    """A formula as an engine: its values have no error."""
+
+    def solved(batch: Batch, task: Task) -> Solution | None:
+        found = formula(batch.model, batch.payoff, task.device, task.greeks)
+        return None if found is None else Solution(found)
+
+    return solved
+
+
+# in the order in which they are tried; what none of them prices is simulated
+SOLVERS: dict[str, Callable[[Batch, Task], Solution | None]] = {
+    "closed_form": _exact(closed_form.price),
+    "fourier": _exact(fourier.price),
+    "finite_difference": finite_difference.price,
+}
 
 
 def _price_some(
@@ -197,30 +215,30 @@ def _price_batch(batch: Batch, task: Task, table: Table, tick: Callable[[int], N
 
 
 def _price_rows(batch: Batch, task: Task, table: Table, tick: Callable[[int], None]) -> None:
-    """Price rows by a formula where the engine allows one, closed forms before Fourier. Simulate
-    the other rows.
-    """
+    """Price rows by the first engine that can, among those allowed. Simulate the other rows."""
     notes = batch.warned()
-    for engine, priced in FORMULAS.items():
+    for engine, solved in SOLVERS.items():
         if task.engine not in ("auto", engine) or not len(batch.rows):
             continue
-        result = priced(batch.model, batch.payoff, task.device, task.greeks)
-        if result is not None:
-            done = np.isfinite(result[:, 0])
+        solution = solved(batch, task)
+        if solution is not None:
+            done = np.isfinite(solution.values[:, 0])
             if done.all():
-                table.put(batch.rows, result, 0.0, engine, 0, notes)
+                told = all_messages([notes, solution.notes], len(done))
+                table.put(batch.rows, solution.values, solution.errors, engine, 0, told)
                 tick(len(done))
                 return
-            rows, told = batch.rows[done], None if notes is None else notes[done]
-            table.put(rows, result[done], 0.0, engine, 0, told)
-            tick(len(rows))
+            rows, some = batch.rows[done], solution.take(done)
             left = np.flatnonzero(~done)
+            told = all_messages([None if notes is None else notes[done], some.notes], len(rows))
+            table.put(rows, some.values, some.errors, engine, 0, told)
+            tick(len(rows))
             batch, notes = batch.take(left), None if notes is None else notes[left]
     if not len(batch.rows):
         return
     pair = f"{type(batch.payoff).__name__} under {type(batch.model).__name__}"
     lost = None
-    if task.engine in FORMULAS:
+    if task.engine in SOLVERS:
         lost = f"no {task.engine.replace('_', ' ')} of {pair}; engine='auto' takes what there is"
     elif not batch.payoff.simulated():
         lost = f"no engine prices {pair}: its amount rests on prices at a later date"

@@ -13,7 +13,7 @@ from gpuquant.errors import InputError, unknown
 from gpuquant.math import rng
 from gpuquant.pricing import greeks
 
-ENGINES = ("auto", "closed_form", "fourier", "monte_carlo")
+ENGINES = ("auto", "closed_form", "fourier", "finite_difference", "monte_carlo")
 DRAWS = ("random", "sobol")
 DEFAULT_PATHS = 100_000
 

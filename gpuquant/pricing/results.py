@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OK, WARNING, FAILED = 0, 1, 2
+
+
+class Solution(NamedTuple):
+    """What an engine that needs no paths finds for rows.
+
+    Parameters
+    ----------
+    values, errors : float64 arrays, shape (n, outputs)
+        Prices and Greeks, and their errors, which may be one number.
+    notes : object array, shape (n,), optional
+        A sentence about a row, empty for most.
+    """
+
+    values: np.ndarray
+    errors: np.ndarray | float = 0.0
+    notes: np.ndarray | None = None
+
+    def take(self, rows: np.ndarray) -> Solution:
+        """What it finds for these of its rows."""
+        errors = self.errors if isinstance(self.errors, float) else self.errors[rows]
+        return Solution(self.values[rows], errors, None if self.notes is None else self.notes[rows])
+
+
 STATUS = np.array(["ok", "warning", "failed"], dtype=object)
 RESULT_COLUMNS = (
     "price",

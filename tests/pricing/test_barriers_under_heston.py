@@ -23,10 +23,11 @@ MODEL = (
 
 
 def priced(paths, seed=5):
-    """The contracts beside the finite differences, with the error of a million paths."""
+    """The contracts simulated, beside the finite differences, with the error of a million paths."""
     found = gq.price(
         gq.payoffs.Barrier(**{name: CASES[name].to_numpy() for name in PAYOFF}),
         gq.models.Heston(spot=100.0, **{name: CASES[name].to_numpy() for name in MODEL}),
+        engine="monte_carlo",
         paths=paths,
         seed=seed,
         progress=False,

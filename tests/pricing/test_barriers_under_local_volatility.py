@@ -59,7 +59,8 @@ def scores(paths):
             option_type="call", strike=100.0, maturity=1.0,
             barrier_type=[kind for kind, _ in BARRIERS], barrier=[level for _, level in BARRIERS],
         )  # fmt: skip
-        priced = gq.price(barriers, model, paths=paths, seed=2, progress=False)
+        how = {"engine": "monte_carlo", "paths": paths, "seed": 2}
+        priced = gq.price(barriers, model, progress=False, **how)
         right = [finite_differences(surface, *barrier) for barrier in BARRIERS]
         found += ((priced.price - right) / np.hypot(priced.std_error, 2e-4)).tolist()
     return np.array(found)
