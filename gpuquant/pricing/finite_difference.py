@@ -18,7 +18,8 @@ import numpy as np
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.batch import Batch
-from gpuquant.pricing.differences import extrapolated
+from gpuquant.pricing.bumps import FORMULA, first_dates
+from gpuquant.pricing.differences import differences
 from gpuquant.pricing.grids import Place, shared, times_left
 from gpuquant.pricing.kernels.build import Pair
 from gpuquant.pricing.kernels.grid_launch import lanes, walked
@@ -123,10 +124,13 @@ class _Level:
 
     def solve(self, task: Task, greeks: tuple[str, ...] = ()) -> np.ndarray:
         """Price and Greeks, shape (n, outputs)."""
-        batch = self.batch
-        made = extrapolated(batch.model, batch.payoff, task.device, greeks, self.values)
-        assert made is not None  # the pair is solvable
-        return made
+        model, payoff, device = self.batch.model, self.batch.payoff, task.device
+        columns = {**model.columns(), **payoff.columns()}
+        on = {name: device.put(value, name) for name, value in columns.items()}
+        first = first_dates(model, payoff)
+        found = differences(model, payoff, on, device, self.values, FORMULA, first, greeks)
+        assert found is not None  # the pair is solvable
+        return found
 
     @cached_property
     def pair(self) -> Pair:
