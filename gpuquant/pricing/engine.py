@@ -1,8 +1,8 @@
 """The pricing engine: contracts in, prices with their errors and status out.
 
 All calls take the same route. Rows become batches (`batching`). A batch takes its closed form where
-there is one, else its Fourier price, else a simulation (`monte_carlo`). Results return in the
-caller's order.
+there is one, else its Fourier price, else finite differences, else a simulation (`monte_carlo`).
+Results return in the caller's order.
 """
 
 from __future__ import annotations
@@ -70,24 +70,25 @@ def price(
     market : Market or path, optional
         Spots, rates, volatilities by underlying.
     engine : str
-        auto (closed form where there is one, else Fourier, else simulation), closed_form, fourier
+        auto (the first that prices a row, in this order), closed_form, fourier, finite_difference
         or monte_carlo.
     paths : int
         Paths per simulated row.
     steps : int, optional
-        Time steps over a row's life, rounded up to a multiple of its observation dates. By default
+        Time steps of a simulation over a row's life, rounded up to a multiple of its observation dates. By default
         the model's `steps_per_year`, 16 at least, and twice as many for a payoff that is watched
         between dates; one per date where the model is exact.
     greeks : bool, str or sequence of str
         Greeks with their standard errors. True: delta, gamma, vega, rho and theta. By name also
         theta_per_day, dividend_rho, vanna and volga; delta2, vega2 and gamma12 of the assets of a
         basket, 1 to 9; d_kappa, the derivative to a column of numbers of the model or the payoff;
-        and implied_vol of vanilla options. Closed forms are differentiated exactly, Fourier
-        prices by extrapolated differences; of a simulated row the message tells which are
+        and implied_vol of vanilla options. Closed forms are differentiated exactly, Fourier prices
+        and grids by differences; of a simulated row the message tells which are
         derivatives of its paths and which bumps.
     target_error : float or shape (n,), optional
         Largest standard error of the price, in price units. A pilot simulation with its own draws
-        sets the number of paths of each row.
+        sets the number of paths of each row; grids of finite differences are doubled until their
+        error is as small.
     device : str
         auto, cpu, cpu:THREADS, cuda, cuda:INDEX.
     seed : int
@@ -123,7 +124,8 @@ def price(
 
     Notes
     -----
-    The bias of a time-stepping scheme is estimated by paths on two grids and removed (Talay and
+    The error of finite differences is how far their extrapolated values moved when the grid was
+    last doubled. The bias of a time-stepping scheme is estimated by paths on two grids and removed (Talay and
     Tubaro, 1990). The standard error holds the error of the estimate and a quarter of what was
     removed, and the message of the row tells the bias. A simulated price that depends on few of its
     paths gets a warning, because a one-sided bound of 95 or 99 % would fail more often than stated.
