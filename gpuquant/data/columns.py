@@ -228,6 +228,7 @@ def offered(function: Any, *arguments: Any) -> Any:
     return function(*arguments[: takes(function)])
 
 
+@lru_cache(maxsize=1024)
 def takes(function: Any) -> int:
     """How many arguments a member's function takes."""
     return len(inspect.signature(function).parameters)

@@ -55,6 +55,10 @@ def _results(pair: Pair, columns: dict[str, Any], first: Any, device: Any) -> An
     """Prices and Greeks per unit bump, shape (outputs, n); None when the pair has no formula.
     `first` are the years to the first date of each row, where Greeks are asked for.
     """
+    model, payoff = pair.model, pair.payoff
+    of_law = model.lognormal is not Model.lognormal and payoff.closed is not Payoff.closed
+    if not of_law and payoff.of_variance is Payoff.of_variance:
+        return None
     given = {**columns, **({"_first": first} if pair.greeks else {})}
     n = max(len(value) for value in given.values())
     fixed = tuple(

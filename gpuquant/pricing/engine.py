@@ -75,9 +75,9 @@ def price(
     paths : int
         Paths per simulated row.
     steps : int, optional
-        Time steps of a simulation over a row's life, rounded up to a multiple of its observation dates. By default
-        the model's `steps_per_year`, 16 at least, and twice as many for a payoff that is watched
-        between dates; one per date where the model is exact.
+        Time steps of a simulation over a row's life, rounded up to a multiple of its observation
+        dates. By default the model's `steps_per_year`, 16 at least, and twice as many for a payoff
+        that is watched between dates; one per date where the model is exact.
     greeks : bool, str or sequence of str
         Greeks with their standard errors. True: delta, gamma, vega, rho and theta. By name also
         theta_per_day, dividend_rho, vanna and volga; delta2, vega2 and gamma12 of the assets of a
@@ -125,11 +125,11 @@ def price(
     Notes
     -----
     The error of finite differences is how far their extrapolated values moved when the grid was
-    last doubled. The bias of a time-stepping scheme is estimated by paths on two grids and removed (Talay and
-    Tubaro, 1990). The standard error holds the error of the estimate and a quarter of what was
-    removed, and the message of the row tells the bias. A simulated price that depends on few of its
-    paths gets a warning, because a one-sided bound of 95 or 99 % would fail more often than stated.
-    A price gets a warning, too, if no path paid.
+    last doubled. The bias of a time-stepping scheme is estimated by paths on two grids and removed
+    (Talay and Tubaro, 1990). The standard error holds the error of the estimate and a quarter of
+    what was removed, and the message of the row tells the bias. A simulated price that depends on
+    few of its paths gets a warning, because a one-sided bound of 95 or 99 % would fail more often
+    than stated. A price gets a warning, too, if no path paid.
     """
     book, batches, messages, scalar = batches_of(contracts, model, market)
     n = len(messages)

@@ -9,7 +9,7 @@ change is the row's error. `kernels.grid_loop` has the equation and the scheme.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,10 +20,10 @@ from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.batch import Batch
 from gpuquant.pricing.bumps import FORMULA, first_dates
 from gpuquant.pricing.differences import differences
-from gpuquant.pricing.grids import Place, shared, times_left
+from gpuquant.pricing.grids import Counts, Grids, Place
 from gpuquant.pricing.kernels.build import Pair
-from gpuquant.pricing.kernels.grid_launch import lanes, walked
-from gpuquant.pricing.kernels.grid_records import LINES, SLOTS, Flags, Grid
+from gpuquant.pricing.kernels.grid_launch import Kernel, kernel, lanes, walked
+from gpuquant.pricing.kernels.grid_records import SLOTS, Flags
 from gpuquant.pricing.request import Task
 from gpuquant.pricing.results import Solution
 
@@ -42,17 +42,17 @@ def price(batch: Batch, task: Task) -> Solution | None:
     amounts = batch.amounts()
     target = ENOUGH * amounts if task.target_error is None else task.target_error[batch.rows]
     found, errors = np.full((2, len(batch.rows), task.outputs), np.nan)
-    left, coarse = np.arange(len(batch.rows)), _Level(0, batch).solve(task)
+    solver, left = _Solver(batch, task.device), np.arange(len(batch.rows))
+    coarse = solver.solve(0, left)
     before = np.full_like(coarse, np.nan)  # the value extrapolated so far
     for level in range(1, FINEST + 1):
-        some = batch.take(left)
-        fine = _Level(level, some).solve(task)
+        fine = solver.solve(level, left)
         value, error = _extrapolated(fine, coarse, before)
         lost = ~np.isfinite(fine[:, 0])
         done = ~lost & ((error[:, 0] <= target[left]) | (level == FINEST))
         if done.any():
             found[left[done]], errors[left[done]] = (
-                _with_greeks(level, some.take(np.flatnonzero(done)), task)
+                _with_greeks(solver, level, left[done], task.greeks)
                 if task.greeks
                 else (value[done], error[done])
             )
@@ -80,11 +80,11 @@ def _missed(errors: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray | No
     )
 
 
-def _with_greeks(level: int, batch: Batch, task: Task) -> tuple[np.ndarray, np.ndarray]:
+def _with_greeks(
+    solver: _Solver, level: int, rows: np.ndarray, greeks: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Price and Greeks by the grids up to a level, and their errors."""
-    fine, coarse, coarser = (
-        _Level(at, batch).solve(task, task.greeks) for at in (level, level - 1, level - 2)
-    )
+    fine, coarse, coarser = (solver.solve(at, rows, greeks) for at in (level, level - 1, level - 2))
     return _extrapolated(fine, coarse, coarse + (coarse - coarser) / 3.0)
 
 
@@ -107,103 +107,76 @@ def solvable(model: type[Model], payoff: type[Payoff], fixed: dict[str, float]) 
 
 
 @dataclass(frozen=True)
-class _Level:
-    """Grids of some fineness for the rows of a batch and for their bumped variants: prices of shape
-    (n,), by `values` as `pricing.differences` asks for it.
+class _Solver:
+    """Solves the rows of a batch on grids of any fineness."""
 
-    Parameters
-    ----------
-    level : int
-        How often the coarsest grid is doubled.
-    batch : Batch
-        The rows.
-    """
-
-    level: int
     batch: Batch
-
-    def solve(self, task: Task, greeks: tuple[str, ...] = ()) -> np.ndarray:
-        """Price and Greeks, shape (n, outputs)."""
-        model, payoff, device = self.batch.model, self.batch.payoff, task.device
-        columns = {**model.columns(), **payoff.columns()}
-        on = {name: device.put(value, name) for name, value in columns.items()}
-        first = first_dates(model, payoff)
-        found = differences(model, payoff, on, device, self.values, FORMULA, first, greeks)
-        assert found is not None  # the pair is solvable
-        return found
+    device: Any
 
     @cached_property
     def pair(self) -> Pair:
         """What the kernel is made for."""
-        batch = self.batch
-        parts = type(batch.model), type(batch.payoff)
-        return Pair(*parts, batch.fixed, "double", lengths=batch.lengths)
+        parts = type(self.batch.model), type(self.batch.payoff)
+        return Pair(*parts, self.batch.fixed, "double", lengths=self.batch.lengths)
 
     @cached_property
-    def counts(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The intervals between the knots of each row, and the steps between its times; a bump
-        leaves them as they are.
-        """
-        intervals, _, steps = COARSEST[self.batch.model.factors - 1]
+    def kernel(self) -> Kernel:
+        """The kernel of the pair."""
+        model = self.pair.model
+        return kernel(self.pair, Flags(self.pair.bridged, model.factors == 2, model.time_dependent))
+
+    @cached_property
+    def counts(self) -> list[Counts]:
+        """The intervals of each row on the coarsest grid; a bump leaves them as they are."""
         row = _rows({**self.batch.model.columns(), **self.batch.payoff.columns()})
-        places = [self._place(row, i) for i in range(len(self.batch.rows))]
-        steps = max(steps, *(len(place.times) - 1 for place in places))
-        return [
-            (
-                place.axis.counts(intervals) << self.level,
-                shared(np.diff(place.times), steps) << self.level,
-            )
-            for place in places
-        ]
+        intervals, _, steps = COARSEST[self.pair.model.factors - 1]
+        lengths = dict(self.pair.lengths)
+        steps = max(steps, 1 + sum(lengths.get(name, 1) for name in self.pair.model.times))
+        return [self._place(row, i).counts(intervals, steps) for i in range(len(self.batch.rows))]
 
     def _place(self, row: SimpleNamespace, i: int) -> Place:
         return Place.of(self.pair.model, self.pair.payoff, row, i, self.pair.bridged)
 
-    def values(
-        self, model: type[Model], payoff: type[Payoff], columns: dict[str, Any], device: Any
+    def solve(self, level: int, rows: np.ndarray, greeks: tuple[str, ...] = ()) -> np.ndarray:
+        """Price and Greeks of these rows on the coarsest grid, doubled `level` times, shape
+        (rows, outputs).
+        """
+        some, device = self.batch.take(rows), self.device
+        model, payoff = some.model, some.payoff
+        columns = {**model.columns(), **payoff.columns()}
+        on = {name: device.put(value, name) for name, value in columns.items()}
+        counts = [self.counts[row].doubled(level) for row in rows.tolist()]
+        values = partial(self._values, level, counts)
+        if not greeks:
+            price = values(type(model), type(payoff), on, device)
+            return np.asarray(device.get(price, "price"))[:, None]
+        first = first_dates(model, payoff)
+        found = differences(model, payoff, on, device, values, FORMULA, first, greeks)
+        assert found is not None  # the pair is solvable
+        return found
+
+    def _values(
+        self,
+        level: int,
+        counts: list[Counts],
+        model: type[Model],
+        payoff: type[Payoff],
+        columns: dict[str, Any],
+        device: Any,
     ) -> Any:
         """Prices, shape (n,); several variants of the rows lie one after the other."""
-        host = {name: np.asarray(device.get(value, name)) for name, value in columns.items()}
-        row = _rows(host)
-        n = len(row.maturity)
-        numbers = _numbers(self.pair, row)
-        width = lanes(device)
-        intervals, factors, _ = (one << self.level for one in COARSEST[model.factors - 1])
-        pitch = -(-(factors + 1) // width) * width
-        size = max(1, MEMORY // (8 * len(SLOTS) * (intervals + 1) * pitch))
-        flags = Flags(self.pair.bridged, model.factors == 2, model.time_dependent)
+        row = _rows({name: np.asarray(device.get(value, name)) for name, value in columns.items()})
+        n, fields = len(row.maturity), _fields(self.pair, row)
         out = np.empty(n)
+        factors, width = COARSEST[model.factors - 1][1] << level, lanes(device)
+        size = max(1, MEMORY // (8 * len(SLOTS) * counts[0].intervals * (factors + width)))
         for begin in range(0, n, size):
             which = range(begin, min(begin + size, n))
             places = [self._place(row, i) for i in which]
-            counts = [self.counts[i % len(self.counts)] for i in which]
-            nodes = [p.axis.nodes(own[0]) for p, own in zip(places, counts, strict=True)]
-            left = [times_left(p.times, own[1]) for p, own in zip(places, counts, strict=True)]
-            lines = np.zeros((len(places), len(LINES), pitch))
-            for line, place in zip(lines, places, strict=True):
-                if place.factor is not None:
-                    line[0] = np.pad(
-                        place.factor.nodes(np.array([factors])), (0, pitch - factors - 1), "edge"
-                    )
-            grid = Grid(
-                device.put(np.array(nodes), "log prices"),
-                device.put(np.array(left), "times"),
-                device.put(lines, "factors"),
-                device.put(
-                    np.array([p.marks(x) for p, x in zip(places, nodes, strict=True)]), "marks"
-                ),
-                None,
-                intervals + 1,
-                factors + 1,
-                pitch,
-                len(left[0]),
-            )
-            given = [device.put(one[which.start : which.stop], "columns") for one in numbers]
-            solved = device.get(walked(self.pair, flags, given, grid, device), "values")
-            out[which.start : which.stop] = [
-                place.read(value, x, line[0, : factors + 1])
-                for place, value, x, line in zip(places, solved, nodes, lines, strict=True)
-            ]
+            grids = Grids.of(places, [counts[i % len(counts)] for i in which], factors)
+            some = fields[:, which.start : which.stop]
+            solved = walked(self.kernel, some, grids.packed(width), device)
+            out[which.start : which.stop] = grids.read(np.asarray(device.get(solved, "values")))
         return device.put(out * model.discount_factor(row, row.maturity, np), "price")
 
 
@@ -211,18 +184,19 @@ def _rows(columns: dict[str, np.ndarray]) -> SimpleNamespace:
     """Columns as those of as many rows each."""
     n = max(len(value) for value in columns.values())
     return SimpleNamespace(
-        **{name: np.broadcast_to(value, (n, *value.shape[1:])) for name, value in columns.items()}
+        **{
+            name: value if len(value) == n else np.broadcast_to(value, (n, *value.shape[1:]))
+            for name, value in columns.items()
+        }
     )
 
 
-def _numbers(pair: Pair, row: SimpleNamespace) -> list[np.ndarray]:
-    """The columns of a packed row, each of shape (n,)."""
-    turn: dict[str, int] = {}
-    numbers = []
-    for name in pair.names:
-        value = getattr(row, name)
-        if value.ndim == 2:
-            turn[name] = turn.get(name, -1) + 1
-            value = value[:, turn[name]]
-        numbers.append(np.ascontiguousarray(value))
-    return numbers
+def _fields(pair: Pair, row: SimpleNamespace) -> np.ndarray:
+    """The columns of a packed row, shape (columns, n)."""
+    return np.array(
+        [
+            getattr(row, name)[:, k - place[0]] if isinstance(place, range) else getattr(row, name)
+            for name, place in pair.places.items()
+            for k in (place if isinstance(place, range) else (place,))
+        ]
+    )

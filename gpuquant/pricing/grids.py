@@ -8,14 +8,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpuquant.data.columns import offered
 from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
-from gpuquant.pricing.kernels.grid_records import TINY
+from gpuquant.pricing.kernels.grid_records import LINES, TINY, Grid
 
 # Within a width over this number nodes are nearly even: of log prices near a kink or a level, of a
 # factor near its least value (In 't Hout and Foulon, 2010)
@@ -55,6 +55,10 @@ class Axis:
         """Its nodes, with so many intervals between each knot and the next."""
         places = np.concatenate([[0], np.cumsum(counts)])
         wanted = _smooth(places, self._even(self.knots))
+        if len(self.centres) == 1:
+            x = self.centres[0] + self.scale * np.sinh(wanted)
+            x[places] = self.knots
+            return np.asarray(x)
         table = np.linspace(self.knots[0], self.knots[-1], TABLE)
         x = np.interp(wanted, self._even(table), table)
         for _ in range(NEWTON):
@@ -109,6 +113,22 @@ def reading(nodes: np.ndarray, x: float) -> tuple[slice, np.ndarray]:
     apart = np.where(itself, 1.0, near[:, None] - near)
     away = np.where(itself, 1.0, x - near)
     return slice(first, first + order), (away / apart).prod(axis=1)
+
+
+class Counts(NamedTuple):
+    """How many intervals lie between the knots of a row, and how many steps between its times."""
+
+    between: np.ndarray
+    steps: np.ndarray
+
+    @property
+    def intervals(self) -> int:
+        """All intervals of the log price."""
+        return int(self.between.sum())
+
+    def doubled(self, times: int) -> Counts:
+        """Twice as many, so many times over."""
+        return Counts(self.between << times, self.steps << times)
 
 
 @dataclass(frozen=True)
@@ -192,6 +212,10 @@ class Place:
         last = len(nodes) - 1 if self.high is None else int(np.searchsorted(nodes, self.high))
         return first, last
 
+    def counts(self, intervals: int, steps: int) -> Counts:
+        """So many intervals and steps, shared among its knots and times."""
+        return Counts(self.axis.counts(intervals), shared(np.diff(self.times), steps))
+
     def read(self, values: np.ndarray, nodes: np.ndarray, factors: np.ndarray) -> float:
         """The value today, from those at the nodes, shape (nodes, factors)."""
         first, last = self.alive(nodes)
@@ -201,6 +225,60 @@ class Place:
             return float(line[0])
         which, weights = reading(factors, self.today[1])
         return float(weights @ line[which])
+
+
+@dataclass(frozen=True)
+class Grids:
+    """The grids of rows, all of one size.
+
+    Parameters
+    ----------
+    places : list of Place
+        Where each row is priced.
+    nodes : array, shape (rows, nodes)
+        Log prices.
+    factors : array, shape (rows, factor nodes)
+        Of the second factor; one zero where there is none.
+    left : array, shape (rows, steps)
+        Time to maturity after each step.
+    """
+
+    places: list[Place]
+    nodes: np.ndarray
+    factors: np.ndarray
+    left: np.ndarray
+
+    @classmethod
+    def of(cls, places: list[Place], counts: list[Counts], factors: int) -> Grids:
+        """The grids of these places, with so many intervals."""
+        both = list(zip(places, counts, strict=True))
+        across = [
+            np.zeros(1) if place.factor is None else place.factor.nodes(np.array([factors]))
+            for place in places
+        ]
+        return cls(
+            places,
+            np.array([place.axis.nodes(own.between) for place, own in both]),
+            np.array(across),
+            np.array([times_left(place.times, own.steps) for place, own in both]),
+        )
+
+    def packed(self, width: int) -> Grid:
+        """What the kernel reads; lines of the factor are filled up to a multiple of `width`."""
+        rows, factors = self.factors.shape
+        pitch = -(-factors // width) * width
+        lines = np.zeros((rows, len(LINES), pitch))
+        lines[:, 0] = np.pad(self.factors, ((0, 0), (0, pitch - factors)), "edge")
+        marks = [p.marks(x) for p, x in zip(self.places, self.nodes, strict=True)]
+        steps, nodes = self.left.shape[1], self.nodes.shape[1]
+        return Grid(
+            self.nodes, self.left, lines, np.array(marks), None, nodes, factors, pitch, steps
+        )
+
+    def read(self, values: np.ndarray) -> np.ndarray:
+        """The values today, from those at all nodes, shape (rows, nodes, pitch)."""
+        each = zip(self.places, values, self.nodes, self.factors, strict=True)
+        return np.array([place.read(own, x, y) for place, own, x, y in each])
 
 
 def _levels(

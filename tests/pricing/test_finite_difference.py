@@ -17,6 +17,7 @@ from gpuquant.models.base import Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing import finite_difference
 from gpuquant.pricing.kernels import grid_launch, grid_terms
+from gpuquant.pricing.kernels.build import Pair
 from gpuquant.pricing.kernels.grid_records import Flags
 from gpuquant.pricing.pairs import every, sample_batch
 from tests import ptx, twin
@@ -34,6 +35,7 @@ KNOCKED = payoffs.Barrier(
 GREEKS = ("delta", "gamma", "vega", "rho", "theta")
 DRAW = np.random.default_rng(5)
 ROWS = 24
+FIRST = np.zeros(1, np.int64)  # row 0
 
 
 def between(low, high):
@@ -195,23 +197,19 @@ def test_knocked_out_and_knocked_in_are_the_option():
 @pytest.mark.parametrize("payoff", [CALL, KNOCKED], ids=["European", "Barrier"])
 def test_the_order_is_two(payoff):
     """Each doubling leaves a fourth of the error, and extrapolation less."""
-    batch, task = prepared(payoff, HESTON)
-    values = np.array([finite_difference._Level(k, batch).solve(task)[0, 0] for k in range(2, 6)])
+    solver = prepared(payoff, HESTON)
+    values = np.array([solver.solve(k, FIRST)[0, 0] for k in range(2, 6)])
     shares = np.diff(values)[1:] / np.diff(values)[:-1]
     assert ((shares > 0.2) & (shares < 0.32)).all(), (values, shares)
 
 
 def prepared(payoff, model):
-    """A batch and a task, as the engine makes them."""
-    from dataclasses import replace
-
+    """The solver of a payoff, as the engine makes it."""
     from gpuquant.device import resolve_device
     from gpuquant.pricing.batching import batches_of
-    from gpuquant.pricing.request import Asked, checked
 
-    _, batches, messages, _ = batches_of(payoff, model, None)
-    task = checked(Asked(engine="finite_difference"), None, len(messages))
-    return batches[0], replace(task, device=resolve_device("cpu"))
+    _, batches, _, _ = batches_of(payoff, model, None)
+    return finite_difference._Solver(batches[0], resolve_device("cpu"))
 
 
 def test_a_mixed_term_of_one_end_of_a_step_alone_would_be_seen(monkeypatch):
@@ -223,8 +221,8 @@ def test_a_mixed_term_of_one_end_of_a_step_alone_would_be_seen(monkeypatch):
     monkeypatch.setattr(grid_terms, "correct", correct)
     grid_launch._kept.cache_clear()
     monkeypatch.setattr(compiler, "cached_source", lambda make, *identity: make())
-    batch, task = prepared(KNOCKED, HESTON)
-    values = np.array([finite_difference._Level(k, batch).solve(task)[0, 0] for k in range(2, 6)])
+    solver = prepared(KNOCKED, HESTON)
+    values = np.array([solver.solve(k, FIRST)[0, 0] for k in range(2, 6)])
     grid_launch._kept.cache_clear()
     shares = np.diff(values)[1:] / np.diff(values)[:-1]
     assert not ((shares > 0.2) & (shares < 0.32)).all(), (values, shares)
@@ -317,7 +315,8 @@ def test_python_and_a_gpus_threads_say_the_same(device, monkeypatch):
 @pytest.mark.parametrize("model", [models.Heston, models.LocalVolatility])
 def test_the_kernel_compiles_to_ptx_without_a_gpu(model):
     batch = sample_batch(model, payoffs.Barrier)
-    pair = finite_difference._Level(0, batch).pair
+    parts = type(batch.model), type(batch.payoff)
+    pair = Pair(*parts, batch.fixed, "double", lengths=batch.lengths)
     matrix, cube = ptx.array("f64", 2), ptx.array("f64", 3)
     flags = Flags(True, model.factors == 2, model.time_dependent)
     text = grid_launch.source(pair, flags, "cuda")

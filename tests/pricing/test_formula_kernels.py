@@ -57,7 +57,7 @@ def both(batch, greeks):
             patch.setattr(closed_form, "_kernel", kernel)
             with np.errstate(all="ignore"):
                 found.append(closed_form.price(batch.model, batch.payoff, HOST, greeks))
-    return None if made[0] is None else found
+    return None if not made or made[0] is None else found
 
 
 KERNELS = {  # of the pairs that are tried here, under Black-Scholes: of prices, and of Greeks

@@ -7,6 +7,8 @@ from functools import cache, partial
 from inspect import isfunction
 from typing import Any
 
+import numpy as np
+
 from gpuquant.compiler import kernel as compiler
 from gpuquant.compiler.functions import fingerprint
 from gpuquant.compiler.kernel import Source
@@ -27,6 +29,7 @@ from gpuquant.pricing.kernels.grid_records import (
     Grid,
 )
 
+Kernel = Callable[[str], str | Source]  # for a target by its name
 LANES = 8  # nodes of a line that a CPU computes at once
 
 
@@ -92,19 +95,23 @@ def _source(pair: Pair, flags: Flags, target: str) -> Source:
     )
 
 
-def walked(pair: Pair, flags: Flags, columns: list[Any], grid: Grid, device: Any) -> Any:
+def kernel(pair: Pair, flags: Flags) -> Kernel:
+    """The kernel of a pair, looked up once for many launches."""
+    return cache(partial(source, pair, flags))
+
+
+def walked(kernel: Kernel, fields: np.ndarray, grid: Grid, device: Any) -> Any:
     """The values of rows today at the nodes of their grids, shape (rows, nodes, pitch).
 
-    `columns`, each of length 1 or rows, are those of `pair.names`; `grid.work` is empty.
+    `fields`, shape (columns, rows), has the columns of the pair; the arrays of `grid` are the
+    host's, and it has no `work` yet.
     """
-    xp, rows = device.xp, len(grid.xs)
-    fields = xp.empty((len(columns), rows))
-    for k, values in enumerate(columns):
-        fields[k] = values
-    width = lanes(device)
+    rows, width = len(grid.xs), lanes(device)
     nodes = -(-grid.nodes // width) * width  # sweeps across take whole groups of log prices
-    grid = grid._replace(work=xp.zeros((rows, len(SLOTS), nodes * grid.pitch)))
-    kernel: Callable[[str], str | Source] = cache(partial(source, pair, flags))
-    launch.run(kernel, device, rows, (fields, grid), name="grid")
-    values = grid.work[:, 0].reshape(rows, nodes, grid.pitch)
+    work = device.xp.zeros((rows, len(SLOTS), nodes * grid.pitch))
+    named = ("xs", "left", "lines", "marks")
+    on = {name: device.put(getattr(grid, name), f"grid {name}") for name in named}
+    arguments = device.put(fields, "columns"), grid._replace(work=work, **on)
+    launch.run(kernel, device, rows, arguments, name="grid")
+    values = work[:, 0].reshape(rows, nodes, grid.pitch)
     return values[:, : grid.nodes]
