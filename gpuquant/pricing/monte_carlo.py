@@ -128,13 +128,16 @@ def _simulate(
         # it has fewer paths than a plain pilot.
         by_chance, paths = found.by_chance, found.paths
         above = by_chance > 1.1 * target_error
-        skewed = np.abs(found.skewness[:, 0]) > SKEWED
-        skewed &= (paths < PILOT) & np.isfinite(target_error)
+        skewness = np.abs(found.skewness[:, 0])
+        skewed = (skewness > SKEWED) & (paths < PILOT) & np.isfinite(target_error)
         late = np.flatnonzero((above | skewed) & (paths < MOST_PATHS))
         if not late.size:
             break
         wanted = _enough(by_chance[late], paths[late], task, batch.rows[late])
-        wanted = np.maximum(np.where(skewed[late], PILOT, paths[late]), wanted)
+        # the skewness of a mean falls as its error does
+        even = paths[late] * np.maximum(1.1 * skewness[late] / SKEWED, 1.0) ** 2
+        even = np.minimum(np.ceil(np.nan_to_num(even, nan=PILOT) / 256) * 256, PILOT)
+        wanted = np.maximum(np.where(skewed[late], even.astype(np.int64), paths[late]), wanted)
         found.put(late, _launched(simulation.take(late), wanted, None))
     message, warned = messages_of(simulation, found, notes)
     table.put(batch.rows, found.values, found.errors, "monte_carlo", found.paths, message, warned)
