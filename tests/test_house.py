@@ -326,6 +326,7 @@ def test_every_public_function_has_a_docstring():
         "observe",
         "observe_bridge",
         "controls",
+        "affine",
         "characteristic_of_sum",
         "log_mean",
         "jumps",

@@ -63,6 +63,7 @@ class Model(Member):
     - `factors`: how many numbers the state of `diffusion` has, one or two, and `time_dependent`,
       whether it changes with time;
     - `stationary_increments`: log prices move independently, by one law for equal times;
+    - `affine_state`: the column that `affine` is about;
     - `sample_lengths`: lengths of lists that fit together.
     """
 
@@ -84,6 +85,7 @@ class Model(Member):
     differentiable: ClassVar[str] = "never"
     discrete: ClassVar[tuple[str, ...]] = ()
     stationary_increments: ClassVar[bool] = False
+    affine_state: ClassVar[str] = ""
     time_dependent: ClassVar[bool] = False
     factors: ClassVar[int] = 1
 
@@ -169,22 +171,38 @@ class Model(Member):
         """E[exp(i z log(S_t / F_t))] for complex z; None where it is not known."""
         return None
 
+    @staticmethod
+    def affine(m: Any, u: Any, t: Any, slope: Any, xp: Any, special: Any) -> tuple[Any, Any] | None:
+        """The factor A and the slope B with E[exp(i u X + slope y_t)] = A exp(B y_0), where X is
+        the move of log(S / F) over `t` years and y the column `affine_state` as it moves; for
+        complex u and slope. None where the model is not affine in one column (Duffie, Pan and
+        Singleton, 2000).
+        """
+        return None
+
     @classmethod
     def characteristic_of_sum(
-        cls, m: Any, z: Any, dates: Any, weights: Any, xp: Any, special: Any
+        cls, m: Any, z: Any, spans: Any, lefts: Any, xp: Any, special: Any
     ) -> Any | None:
-        """E[exp(i z sum_k weights_k log(S_k / F_k))] of prices at `dates`, for complex z; the last
-        axis counts the dates. None where it is not known.
+        """E[exp(i z sum_k weight_k log(S_k / F_k))] over dates, for complex z; None where it is not
+        known. From the last date to the first, along the last axis, `spans` are the years from the
+        date before, and `lefts` the weights from this date on.
         """
-        if not cls.stationary_increments:
+        known = cls.affine is not Model.affine
+        if not known and not cls.stationary_increments:
             return None
         result: Any = 1.0
-        before, left = 0.0, weights.sum(axis=-1)
-        for k in range(dates.shape[-1]):
-            now = dates[..., k]
-            result = result * cls.characteristic(m, z * left, now - before, xp, special)
-            before, left = now, left - weights[..., k]
-        return result
+        slope: Any = 0.0 * z
+        for k in range(spans.shape[-1]):
+            u, t = z * lefts[..., k], spans[..., k]
+            if known:
+                found = cls.affine(m, u, t, slope, xp, special)
+                assert found is not None
+                factor, slope = found
+            else:
+                factor = cls.characteristic(m, u, t, xp, special)
+            result = result * factor
+        return result * xp.exp(slope * getattr(m, cls.affine_state)) if known else result
 
     @staticmethod
     def discount_factor(m: Any, t: Any, xp: Any) -> Any:

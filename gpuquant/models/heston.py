@@ -67,6 +67,7 @@ class Heston(Model):
     weak_order = 2.0
     vega_column = "v0"
     vega_is_variance = True
+    affine_state = "v0"
     variance_columns = ("v0", "long_variance")
     differentiable = "always"
 
@@ -136,34 +137,19 @@ class Heston(Model):
             + m.v0 * level
         )
 
-    @classmethod
-    def characteristic_of_sum(
-        cls, m: Any, z: Any, dates: Any, weights: Any, xp: Any, special: Any
-    ) -> Any:
-        # From the last date back to the first: what the later moves are worth, given the variance
-        # at a date, is exp(constant + slope variance). Before that date the Riccati equation of
-        # `characteristic` starts from this slope instead of 0.
-        kappa, sigma, level = (
-            one[..., None] for one in (m.kappa, m.vol_of_vol, m.kappa * m.long_variance)
-        )
-        square = sigma * sigma
-        u = z[..., None] * xp.cumsum(weights[..., ::-1], axis=-1)[..., ::-1]
-        t = xp.diff(dates, axis=-1, prepend=0.0)
-        a = kappa - 1j * m.correlation[..., None] * sigma * u
+    @staticmethod
+    def affine(m: Any, u: Any, t: Any, slope: Any, xp: Any, special: Any) -> tuple[Any, Any]:
+        # the Riccati equation of `characteristic`, from this slope instead of 0
+        square = m.vol_of_vol * m.vol_of_vol
+        a = m.kappa - 1j * m.correlation * m.vol_of_vol * u
         d = xp.sqrt(a * a + square * (u * u + 1j * u))
         over, decay = a + d, xp.exp(-d * t)
         q = -(u * u + 1j * u) / over
-        g = xp.zeros_like(u)
-        slope: Any = 0.0
-        for k in reversed(range(dates.shape[-1])):
-            share = (q[..., k] - slope) / (over[..., k] - square[..., 0] * slope)
-            g[..., k] = square[..., 0] * share
-            slope = (q[..., k] - over[..., k] * share * decay[..., k]) / (
-                1.0 - g[..., k] * decay[..., k]
-            )
-        moves = level * (q * t - 2.0 / square * xp.log1p(g * (1.0 - decay) / (1.0 - g)))
-        # from the first date to the last: dates without weight change no bit
-        return xp.exp(xp.cumsum(moves, axis=-1)[..., -1] + m.v0 * slope)
+        share = (q - slope) / (over - square * slope)
+        g = square * share
+        grown = q * t - 2.0 / square * xp.log1p(g * (1.0 - decay) / (1.0 - g))
+        factor = xp.exp(m.kappa * m.long_variance * grown)
+        return factor, (q - over * share * decay) / (1.0 - g * decay)
 
     @staticmethod
     def mean_variance(m: Any, t: Any, xp: Any, special: Any) -> Any:

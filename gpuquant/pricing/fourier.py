@@ -42,7 +42,9 @@ LAST = 17.0  # x at which the integral always ends
 # halving would change about the square of it.
 ENOUGH = 1e-8
 SLOWLY = 1e-4  # factor of ENOUGH where convergence is slow: a straight path, or too many turns
-FEW = 32  # rows at once of options on a mean: each has points times dates complex numbers
+FEW = 32  # rows at once of options on a mean on arrays: points times dates complex numbers each
+MANY = 4096  # the same in a kernel: their dates and weights
+OF_MEAN = ("_mean", "_convexity", "_spread")
 CHUNK = 1 << 15  # complex numbers of one block of arrays: 512 kB
 
 
@@ -96,6 +98,9 @@ def _means(
     """
     n = len(rows["maturity"])
     out, known = device.xp.full(n, np.nan), []
+    mean = _mean_of(model)
+    kernel = _kernel(mean, Vanilla, (*rows, *OF_MEAN), device)
+    size = min(-(-n // device.threads), MANY) if kernel else FEW
 
     def price_part(which: slice) -> None:
         some = {name: value[which] for name, value in rows.items()}
@@ -104,9 +109,9 @@ def _means(
             found = _of_mean(model, payoff, own, some, device)
             known.append(found is not None)
             if found is not None:
-                out[which] = _priced(_mean_of(model), Vanilla, {**some, **found}, None, device)
+                out[which] = _priced(mean, Vanilla, {**some, **found}, kernel, device)
 
-    device.each(price_part, n, FEW)
+    device.each(price_part, n, size)
     return out if any(known) else None
 
 
@@ -117,9 +122,10 @@ def _of_mean(
     rows: dict[str, Any],
     device: Any,
 ) -> dict[str, Any] | None:
-    """What a row has besides if its payoff is an option on a geometric mean: the dates and weights
-    of the mean, its forward, how far its logarithm lies below that, and the variance of a lognormal
-    beside it. None where no row is one, or the model does not know the law.
+    """What a row has besides if its payoff is an option on a geometric mean: `OF_MEAN`, which are
+    the forward of the mean, how far the mean of its logarithm lies below that, and the variance of
+    a lognormal beside it; and the years and weights of `Model.characteristic_of_sum`. None where no
+    row is one, or the model does not know the law.
     """
     xp, n = device.xp, len(rows["maturity"])
     row = SimpleNamespace(**{"passed": xp.zeros(1), **columns})
@@ -128,22 +134,21 @@ def _of_mean(
         return None
     constant, dates, weights = described
     dates, weights = (xp.broadcast_to(one, (n, one.shape[1])) for one in (dates, weights))
+    left = xp.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
+    spans, lefts = xp.diff(dates, axis=1, prepend=0.0)[:, ::-1], left[:, ::-1]
     row = SimpleNamespace(**rows)
-    mean = model.characteristic_of_sum(row, xp.full(n, -1j), dates, weights, xp, device.special)
+    mean = model.characteristic_of_sum(row, xp.full(n, -1j), spans, lefts, xp, device.special)
     if mean is None:
         return None
     wide = SimpleNamespace(**{name: value[:, None] for name, value in rows.items()})
-    left = xp.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
     until = model.mean_variance(wide, dates, xp, device.special)
     variance = _summed(left * left * xp.diff(until, axis=1, prepend=0.0), xp)
     level = constant + _summed(weights * xp.log(model.forward(wide, dates, xp)), xp)
     convexity = xp.log(mean.real)
     return {
-        "_dates": dates,
-        "_weights": weights,
-        "_convexity": convexity,
-        "_mean": xp.exp(level + convexity),
-        "_spread": variance,
+        **dict(zip(OF_MEAN, (xp.exp(level + convexity), convexity, variance), strict=True)),
+        "_spans": spans,
+        "_lefts": lefts,
     }
 
 
@@ -157,7 +162,7 @@ def _mean_of(model: type[Model]) -> type[Model]:
     """The model whose price is the geometric mean of another's."""
 
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:
-        total = model.characteristic_of_sum(m, z, m._dates, m._weights, xp, special)
+        total = model.characteristic_of_sum(m, z, m._spans, m._lefts, xp, special)
         return total * xp.exp(-1j * z * m._convexity)
 
     def forward(m: Any, t: Any, xp: Any) -> Any:
@@ -168,7 +173,7 @@ def _mean_of(model: type[Model]) -> type[Model]:
 
     functions = (characteristic, forward, control_variance)
     own = {one.__name__: staticmethod(one) for one in functions}
-    return type("Mean", (model,), {"abstract": True, **own})
+    return type("Mean", (model,), {"abstract": True, "mean_of": model, **own})
 
 
 def _kernel(

@@ -1,14 +1,21 @@
 """Options on a geometric mean, by Fourier: beside formulas, other means and simulations."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import gpuquant as gq
 from gpuquant import family
+from gpuquant.compiler import build
+from gpuquant.data.columns import domains
 from gpuquant.device.device import HOST
 from gpuquant.models.base import Model
+from gpuquant.pricing import fourier
+from gpuquant.pricing.kernels import fourier_loop
 from gpuquant.pricing.kernels.build import sample
+from tests import ptx
 from tests.pricing.test_control_variates import plainly
 
 payoffs, models = gq.payoffs, gq.models
@@ -54,6 +61,28 @@ def test_beside_a_simulation(name, dates):
     ):  # fmt: skip
         z = (found[column] - exact[column]) / found[error]
         assert (z.abs() < 4.0).all(), (column, z, exact, found)
+
+
+def test_kernels_say_what_arrays_say(monkeypatch):
+    """Of affine models and of those whose moves are independent."""
+    for name, model in MODELS.items():
+        found = gq.price(asian("listed"), model, greeks=["delta"]).frame
+        with monkeypatch.context() as patch:
+            patch.setattr(fourier, "_kernel", lambda *given: None)
+            arrays = gq.price(asian("listed"), model, greeks=["delta"]).frame
+        for column in ("price", "delta"):
+            np.testing.assert_allclose(found[column], arrays[column], rtol=1e-9, err_msg=name)
+        assert (found["price"] != arrays["price"]).any()  # they are two ways
+
+
+def test_a_kernel_of_a_mean_compiles_to_ptx_without_a_gpu():
+    for model in (models.Heston, models.Merton):
+        names = (*domains(model), "option_type", "strike", "maturity", *fourier.OF_MEAN)
+        text = fourier_loop.source(fourier._mean_of(model), fourier.Vanilla, names, "cuda")
+        matrix = ptx.array("f64", 2)
+        given = (matrix, matrix, matrix, "i64", "i64", "f64", matrix)
+        assembly = build.ptx(text, given).decode()
+        assert ".local" not in assembly and not re.search(r"^\s+call", assembly, re.M)
 
 
 @pytest.mark.parametrize("dates", DATES)
