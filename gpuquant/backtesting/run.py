@@ -16,10 +16,8 @@ from gpuquant.backtesting.kernels.build import (
     SHARED,
     SUMS,
     TAILS,
-    Amounts,
     Kind,
     RestingOrders,
-    Weights,
 )
 from gpuquant.backtesting.kernels.codes import CPU_BLOCK
 from gpuquant.backtesting.kernels.flags import Flags
@@ -121,8 +119,9 @@ class Account:
             return stops is not None and word(stops, name) == choice
 
         return Flags(
-            signals=self.rule is not Weights and self.rule is not Amounts,
-            targets=self.rule is Amounts,
+            signals=self.rule.decides == "side",
+            targets=self.rule.decides == "units",
+            sees_account=self.rule.sees_account(),
             priced=self.rule.priced,
             pyramiding=bool(size.pyramiding[0]),
             long_only=word(size, "direction") == "long",

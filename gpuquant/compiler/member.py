@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,9 @@ class Member:
     methods : mapping
         The methods that may be called on a parameter, by the parameter's name: `past.sum(n)`
         becomes the kernel's `past_sum(past, n)`.
+    attributes : mapping
+        The names of a parameter's numbers, by the parameter's name: `account.cash` becomes the
+        element of a tuple.
     """
 
     name: str
@@ -64,3 +67,4 @@ class Member:
     formula: bool = False
     waves: tuple[str, ...] = ()
     methods: Mapping[str, Collection[str]] = field(default_factory=dict)
+    attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)

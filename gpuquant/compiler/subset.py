@@ -192,6 +192,14 @@ class Rewriter(ast.NodeTransformer):
             )
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        owner = ast.unparse(node.value)
+        if owner in self.member.attributes:
+            names = self.member.attributes[owner]
+            if node.attr not in names:
+                self.frame.reject(
+                    node, f"'{ast.unparse(node)}' is not there: {owner} has {', '.join(names)}"
+                )
+            return self._field(self.frame.renamed.get(owner, owner), names.index(node.attr), node)
         self.frame.reject(node, f"'{ast.unparse(node)}' is not known to a kernel")
         return node
 

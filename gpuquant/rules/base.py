@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuquant.data.columns import Member, as_column, combinations, domains
+from gpuquant.data.columns import Member, as_column, combinations, domains, takes
 from gpuquant.errors import InputError
 
 NO_CHANGE = 1e9  # the target that changes nothing
+# what a rule may ask of its account
+ACCOUNT = ("position", "entry_price", "entry_bar", "profit", "equity", "cash")
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,21 @@ class Rule(Member):
       first decision;
     - `decide(r, i, state, past, k) -> (state, target)` decides at the close of bar k. The target is
       1.0 long, 0.0 flat, -1.0 short or NO_CHANGE;
+    - where the class says `decides = "units"` or `"share"`, the target is how many units, or which
+      share of the equity, the position shall have, below zero of a short; NaN changes nothing. So a
+      rule adds to a position, or takes some off;
     - where the class says `priced = True`, `decide` returns `(state, target, limit, stop)`. The
       target then becomes an order with a limit price and a stop price; 0.0 means no such price. If
       a price is NaN or negative, the target changes nothing. The order can fill only at the bar
       at which it is due: at its limit or better, and at its stop or worse. With both prices the
       order fills at the stop if the limit allows that. An order that does not fill is refused, and
       the rule may give the target again. The size of the order is computed at the open of that bar.
+
+    `decide(r, i, state, past, k, account)` sees its account, too, at the close of bar k, before the
+    decision: `account.position` in signed units; `account.entry_price`, what a unit of it cost with
+    fees, and `account.entry_bar`, the bar of its first fill, both NaN where nothing is held;
+    `account.profit`, its value less its cost; `account.equity` and `account.cash`. Such a rule goes
+    bar by bar; one that does not ask keeps the speed of vector code.
 
     `past.sum(n)` is the exact sum of the last n closes, in whole ticks. `past.close(n)` is the
     close n bars ago. `past.open(n)`, `past.high(n)`, `past.low(n)` and `past.volume(n)` exist where
@@ -36,6 +47,7 @@ class Rule(Member):
 
     abstract: ClassVar[bool] = True
     priced: ClassVar[bool] = False
+    decides: ClassVar[str] = "side"
 
     def __post_init__(self) -> None:
         for name, domain in domains(type(self)).items():
@@ -51,6 +63,11 @@ class Rule(Member):
     def grid(self) -> dict[str, np.ndarray]:
         """Every combination of the parameters, one column each."""
         return combinations(self.columns())
+
+    @classmethod
+    def sees_account(cls) -> bool:
+        """Whether its decisions rest on the account."""
+        return takes(cls.decide) > 5
 
     @staticmethod
     def begin(r: Any, i: int) -> tuple[tuple[float, ...], float]:

@@ -5,6 +5,7 @@ the numbers they read.
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -57,7 +58,7 @@ from gpuquant.data.device_panel import RIGHT_PADDING, left_padding
 from gpuquant.errors import MemberError
 from gpuquant.models.base import Model
 from gpuquant.pricing.kernels.build import sample
-from gpuquant.rules.base import Rule
+from gpuquant.rules.base import ACCOUNT, Rule
 
 TAILS = ("low5", "mean5", "high5")  # need a whole column's returns, more than a GPU's thread holds
 DETAILS = ("adverse", "favourable", "most_adverse", *TAILS)
@@ -97,12 +98,14 @@ class Weights(Given):
     """Target shares of the equity, with shared cash."""
 
     abstract = True
+    decides = "share"
 
 
 class Amounts(Given):
     """Target units, with shared cash."""
 
     abstract = True
+    decides = "units"
 
 
 class Signals(Given):
@@ -207,8 +210,11 @@ def _source(kind: Kind, target: str) -> Source:
     seen, stateless = 0, None
     if issubclass(kind.rule, Given):
         extra += ast.parse("def look(r, i, past, k):\n    return ()").body
+    elif kind.rule.sees_account():
+        decide, seen = _decision(kind.rule, of_rule), len(ACCOUNT)
+        extra += [*decide]
     else:
-        decide, seen = _decision(kind.rule, of_rule)
+        decide, seen = split_stateless(_decision(kind.rule, of_rule), "decide", 2)
         stateless = detect_stateless_update(decide[-2], 2)
         extra += [*decide, *([] if stateless is None else [stateless])]
     members += [
@@ -274,10 +280,8 @@ def _target(rule: type[Rule]) -> Callable[..., Any]:
     return decisions.array_target if issubclass(rule, Given) else decisions.rule_target
 
 
-def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[list[ast.FunctionDef], int]:
-    """The source of a rule's `decide`, and of what it sees of the past for many bars at once; how
-    many numbers that is.
-    """
+def _decision(rule: type[Rule], places: Mapping[str, Any]) -> list[ast.FunctionDef]:
+    """The source of a rule's `decide`, after that of the functions which it calls."""
     count, answer = (4, "(state, target, limit, stop)") if rule.priced else (2, "(state, target)")
     for node in ast.walk(parse(rule.decide)):
         if (
@@ -289,14 +293,22 @@ def _decision(rule: type[Rule], places: Mapping[str, Any]) -> tuple[list[ast.Fun
                 f"{rule.__name__}.decide returns {ast.unparse(node.value)}: must be {answer}, "
                 f"as priced = {rule.priced}"
             )
-    member = Member("decide", rule.decide, places, accurate=True, methods={"past": ASKED})
-    return split_stateless(Rewriter(member, PRECISIONS["double"]).rewrite(), "decide", 2)
+    names = list(inspect.signature(rule.decide).parameters)
+    member = Member(
+        "decide",
+        rule.decide,
+        places,
+        accurate=True,
+        methods={"past": ASKED},
+        attributes={names[5]: ACCOUNT} if rule.sees_account() else {},
+    )
+    return Rewriter(member, PRECISIONS["double"]).rewrite()
 
 
 def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
     """What the names that a kernel's body reads stand for."""
     gpu = TARGETS[target].gpu
-    block = 1 if gpu else CPU_BLOCK
+    block = 1 if gpu or kind.flags.sees_account else CPU_BLOCK
     held = ["open" if name == "opening" else name for name in kind.holds]
     every_bar = kind.flags.margin or kind.flags.financing or kind.flags.actions
     every_bar = every_bar or kind.flags.delistings or kind.flags.resting_orders
@@ -304,7 +316,7 @@ def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
         "flags": replace(
             kind.flags,
             at_next=kind.fill == "next",
-            skip_idle_bars=not (gpu or every_bar),
+            skip_idle_bars=not (block == 1 or every_bar),
             skip_repeated_signals=kind.flags.signals
             and not (kind.flags.pyramiding or kind.flags.allow_halts)
             and kind.assets == 1,

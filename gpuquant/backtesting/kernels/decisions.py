@@ -1,7 +1,7 @@
 """Decisions: what a rule, or the caller's array, says at the close of each bar of a block.
 
-Kernel source. Decisions rest on prices alone, never on the account: so they are known before the
-account has come so far.
+Kernel source. Decisions rest on prices alone, unless the rule asks for its account: so they are
+known before the account has come so far.
 """
 # mypy: ignore-errors
 # ruff: noqa: F821
@@ -10,7 +10,17 @@ from __future__ import annotations
 
 from gpuquant.backtesting.kernels.codes import NAN, NO_CHANGE, NO_SIGNAL
 from gpuquant.backtesting.kernels.flags import flags
-from gpuquant.backtesting.kernels.records import Block, Decisions, Inputs, Past, Run
+from gpuquant.backtesting.kernels.marking import equity_at
+from gpuquant.backtesting.kernels.price_access import close_at, value_of
+from gpuquant.backtesting.kernels.records import (
+    Account,
+    Block,
+    Decisions,
+    Inputs,
+    Past,
+    Position,
+    Run,
+)
 
 
 def rule_target(parameters, state, seen, past: Past, inputs: Inputs):
@@ -43,8 +53,26 @@ def decide_bar(run: Run, state, seen, j, t, decisions: Decisions, q):
         decisions.stop[j, q] = stop if stop > 0.0 else NAN
     else:
         state, target = target_of(run.parameters, state, seen, past, run.inputs)
+    if not flags.signals:
+        target = target if target == target else NO_CHANGE
     decisions.target[j, q] = target
     return state
+
+
+def see_account(run: Run, account: Account, positions: list[Position], t):
+    """What a rule sees of its account at the close of bar `t`, as `rules.base.ACCOUNT` names it."""
+    position = positions[0]
+    units = position.units
+    held = units != 0.0
+    value = value_of(units, close_at(run.prices, 0, t))
+    return (
+        units,
+        position.cost / units if held else NAN,
+        f64(position.entry_bar) if held else NAN,
+        value - position.cost if held else 0.0,
+        equity_at(run, account, positions, t),
+        account.cash,
+    )
 
 
 def decide_block(run: Run, state, block: Block, decisions: Decisions, t0, here, assets):

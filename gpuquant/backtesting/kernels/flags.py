@@ -19,6 +19,8 @@ class Flags:
         The rule decides a direction for each asset; False with targets or weights.
     targets : bool
         The rule decides units to hold; with neither this nor `signals`, shares of the equity.
+    sees_account : bool
+        The rule looks at the account when it decides.
     priced : bool
         The rule gives a limit and a stop price with its decision.
     pyramiding : bool
@@ -93,6 +95,7 @@ class Flags:
 
     signals: bool = False
     targets: bool = False
+    sees_account: bool = False
     priced: bool = False
     pyramiding: bool = False
     long_only: bool = False
