@@ -23,6 +23,7 @@ CPU = (
     "rows",
     "memory",
     "grid",
+    "account_rules",
     "stops",
     "large",
     "indicators",
