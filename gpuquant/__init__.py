@@ -38,6 +38,7 @@ _HOMES = {  # modules kept in a folder
 }
 _NAMES = {
     "backtest": "gpuquant.backtesting.engine",
+    "Entries": "gpuquant.backtesting.entries",
     "BootstrappedPrices": "gpuquant.backtesting.price_paths",
     "Margin": "gpuquant.backtesting.settings",
     "SimulatedPrices": "gpuquant.backtesting.price_paths",

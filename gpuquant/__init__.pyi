@@ -15,6 +15,7 @@ from gpuquant import sizing as sizing
 from gpuquant import validation as validation
 from gpuquant._version import __version__ as __version__
 from gpuquant.backtesting.engine import backtest as backtest
+from gpuquant.backtesting.entries import Entries as Entries
 from gpuquant.backtesting.price_paths import BootstrappedPrices as BootstrappedPrices
 from gpuquant.backtesting.price_paths import SimulatedPrices as SimulatedPrices
 from gpuquant.backtesting.settings import Margin as Margin
@@ -41,6 +42,7 @@ from gpuquant.validation import splits as splits
 __all__ = [
     "BootstrappedPrices",
     "Contracts",
+    "Entries",
     "Margin",
     "Market",
     "Panel",

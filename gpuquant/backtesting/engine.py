@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from gpuquant._version import __version__
+from gpuquant.backtesting.entries import Entries
 from gpuquant.backtesting.inputs import parse_signals, parse_targets, resting_orders_of
-from gpuquant.backtesting.kernels.build import (
-    CPU_COLUMNS,
+from gpuquant.backtesting.kernels.build import CPU_COLUMNS, SUMS
+from gpuquant.backtesting.kernels.given import (
     SHARED,
-    SUMS,
     Amounts,
+    EntrySignals,
     RestingOrders,
     Signals,
     Weights,
@@ -92,8 +93,9 @@ def backtest(
         `gpuquant.BootstrappedPrices(...)`, which generate many price paths during the run.
     rule : Rule, optional
         Sequences as parameters make a grid. Each column is an account of its own on one asset.
-    signals : DataFrame or array, shape (bars, assets), optional
-        1 long, 0 flat, -1 short, NaN no change. Each asset has an account of its own.
+    signals : DataFrame or array, shape (bars, assets), or Entries, optional
+        1 long, 0 flat, -1 short, NaN no change; or `gq.Entries(enter, exit, short, cover,
+        only_if_flat)`. Each asset has an account of its own.
     weights, amounts : DataFrame or array, shape (bars, assets), optional
         Target shares of equity, or target units; NaN changes nothing. One account holds all
         assets. Sales execute before purchases, and purchases are cut to the cash available.
@@ -260,6 +262,10 @@ def _entered(
         return replace(
             account, rule=RestingOrders, targets=resting_orders_of(value, panel, fill, align)
         )
+    if isinstance(value, Entries):
+        if name != "signals":
+            raise InputError(f"{name} = Entries(...): entries and exits are signals")
+        return replace(account, rule=EntrySignals, targets=value.codes(panel, align))
     device = _device_for(device, len(panel.assets), value)
     if name == "signals":
         return replace(account, rule=Signals, targets=parse_signals(value, panel, device, align))

@@ -9,12 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.backtesting.kernels.build import (
-    FILLS,
-    Amounts,
-    RestingOrders,
-    Weights,
-)
+from gpuquant.backtesting.kernels.build import FILLS
+from gpuquant.backtesting.kernels.given import Amounts, RestingOrders, Weights
 from gpuquant.backtesting.price_paths import Paths
 from gpuquant.backtesting.run import Account
 from gpuquant.backtesting.settings import GRIDDED, Margin, Size, Stops, word

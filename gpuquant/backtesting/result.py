@@ -13,7 +13,8 @@ import numpy as np
 
 from gpuquant import measures
 from gpuquant.backtesting import trades as matched
-from gpuquant.backtesting.kernels.build import CAUSES, REASONS, STATES, RestingOrders
+from gpuquant.backtesting.kernels.build import CAUSES, REASONS, STATES
+from gpuquant.backtesting.kernels.given import RestingOrders
 from gpuquant.backtesting.kernels.records import OrderStatus
 from gpuquant.backtesting.recording import record
 from gpuquant.backtesting.run import Account

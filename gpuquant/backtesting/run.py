@@ -10,17 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from gpuquant.backtesting.kernels.build import (
-    CPU_COLUMNS,
-    DETAILS,
-    SHARED,
-    SUMS,
-    TAILS,
-    Kind,
-    RestingOrders,
-)
+from gpuquant.backtesting.kernels.build import CPU_COLUMNS, DETAILS, SUMS, TAILS, Kind
 from gpuquant.backtesting.kernels.codes import CPU_BLOCK
 from gpuquant.backtesting.kernels.flags import Flags
+from gpuquant.backtesting.kernels.given import SHARED, RestingOrders
 from gpuquant.backtesting.kernels.records import (
     Fill,
     Inputs,

@@ -498,8 +498,9 @@ def test_every_kind_of_account_compiles_to_ptx():
     thread's own memory.
     """
     from gpuquant import costs
-    from gpuquant.backtesting.kernels.build import Amounts, Kind, RestingOrders, Signals, Weights
+    from gpuquant.backtesting.kernels.build import Kind
     from gpuquant.backtesting.kernels.flags import Flags
+    from gpuquant.backtesting.kernels.given import Amounts, RestingOrders, Signals, Weights
 
     ohlc = ("open", "high", "low", "volume", "splits", "dividends", "delistings")
     stops = dict.fromkeys(

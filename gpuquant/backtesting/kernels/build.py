@@ -44,6 +44,7 @@ from gpuquant.backtesting.kernels.codes import (
     SizeType,
 )
 from gpuquant.backtesting.kernels.flags import ExtraFields, Flags
+from gpuquant.backtesting.kernels.given import EntrySignals, Given, Signals
 from gpuquant.backtesting.kernels.records import TYPES, Moments, Settings, Tally
 from gpuquant.backtesting.kernels.stateless import detect_stateless_update, split_stateless
 from gpuquant.compiler import kernel as compiler
@@ -81,46 +82,6 @@ ASKED = ("sum", "close", "open", "high", "low", "volume")  # what a rule may ask
 PLACES = 16  # of each moment's partial sums
 FILLS = ("next", "same_close", "same_open")
 assert CPU_BLOCK <= RIGHT_PADDING
-
-
-@dataclass(frozen=True)
-class Given(Rule):
-    """The rule behind an array of targets: it has no parameters."""
-
-    abstract = True
-
-    @staticmethod
-    def begin(r, i):
-        return (0.0,), 0.0
-
-
-class Weights(Given):
-    """Target shares of the equity, with shared cash."""
-
-    abstract = True
-    decides = "share"
-
-
-class Amounts(Given):
-    """Target units, with shared cash."""
-
-    abstract = True
-    decides = "units"
-
-
-class Signals(Given):
-    """Directions: each asset is an account that follows its own column."""
-
-    abstract = True
-
-
-class RestingOrders(Given):
-    """Resting orders, with shared cash."""
-
-    abstract = True
-
-
-SHARED = (Weights, Amounts, RestingOrders)  # one account for all assets
 
 
 @dataclass(frozen=True)
@@ -208,11 +169,11 @@ def _source(kind: Kind, target: str) -> Source:
         for part in (kind.rule, kind.cost)
     )
     seen, stateless = 0, None
-    if issubclass(kind.rule, Given):
+    if kind.rule.sees_account():
+        seen = len(ACCOUNT)
+        extra += [] if issubclass(kind.rule, Given) else _decision(kind.rule, of_rule)
+    elif issubclass(kind.rule, Given):
         extra += ast.parse("def look(r, i, past, k):\n    return ()").body
-    elif kind.rule.sees_account():
-        decide, seen = _decision(kind.rule, of_rule), len(ACCOUNT)
-        extra += [*decide]
     else:
         decide, seen = split_stateless(_decision(kind.rule, of_rule), "decide", 2)
         stateless = detect_stateless_update(decide[-2], 2)
@@ -277,6 +238,8 @@ def _target(rule: type[Rule]) -> Callable[..., Any]:
     """What gives the target at a bar."""
     if rule is Signals:
         return decisions.signal_target
+    if rule is EntrySignals:
+        return decisions.entry_target
     return decisions.array_target if issubclass(rule, Given) else decisions.rule_target
 
 

@@ -42,6 +42,23 @@ def array_target(parameters, state, seen, past: Past, inputs: Inputs):
     return state, NO_CHANGE if target != target else target
 
 
+def entry_target(parameters, state, seen, past: Past, inputs: Inputs):
+    """What the caller's entries and exits at the bar mean to the position that is held: bits of
+    enter, exit, short, cover, and only if flat, as `entries.Entries` has them.
+    """
+    held = seen[0]
+    code = u64(inputs.targets[past.prices.first_asset + past.asset, past.bar])
+    enters = (code & u64(1)) != u64(0)
+    exits = (code & u64(2)) != u64(0) and held > 0.0
+    shorts = (code & u64(4)) != u64(0)
+    covers = (code & u64(8)) != u64(0) and held < 0.0
+    free = held == 0.0 or (code & u64(16)) == u64(0)
+    target = 0.0 if exits or covers else NO_CHANGE
+    target = 1.0 if enters and free and not exits else target
+    target = -1.0 if shorts and free and not covers else target
+    return state, target
+
+
 def decide_bar(run: Run, state, seen, j, t, decisions: Decisions, q):
     """Put the decision for asset `j` at the close of bar `t` in place `q`; the state after it."""
     past = Past(run.prices, j, t)
