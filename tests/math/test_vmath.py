@@ -265,3 +265,13 @@ def test_plain_python_means_the_same():
         assert float(normal.norm_inv64(np.float64(0.975))) == pytest.approx(
             1.959963984540054, rel=1e-14
         )
+
+
+def test_the_tail_of_the_normal_distribution(device):
+    """Phi(-a) exp(a^2 / 2), to its docstring's bound, from the middle to the farthest tail."""
+    a = np.concatenate([np.random.default_rng(4).uniform(0.0, 39.0, 2000), [0.0, 1e-9, 39.0]])
+    got = evaluate("tail64", a, resolve_device(device))[0]
+    numbers = [mpmath.mpf(float(x)) for x in a]
+    want = [mpmath.ncdf(-x) * mpmath.exp(x * x / 2) for x in numbers]
+    error = ulps("tail64", got, want)
+    assert error.max() < bound("tail64"), (a[error.argmax()], error.max())
