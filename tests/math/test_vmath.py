@@ -27,7 +27,7 @@ def bound(name):
     return float(
         re.search(
             r"Error\s+below\s+([\d.]+)\s+ulp",
-            getattr(normal if name.startswith("norm") else vmath, name).__doc__,
+            getattr(normal if hasattr(normal, name) else vmath, name).__doc__,
         )[1]
     )
 
