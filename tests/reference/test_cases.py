@@ -16,7 +16,6 @@ LATER = {  # families that hold what is not built yet
     "american_vanilla": "early exercise",
     "american_max_call": "early exercise",
     "margrabe_exchange": "early exercise",
-    "implied_vol": "a price that is given, not a model",
     "sabr_european": "volatilities of an expansion, which is not the model's price",
     "hull_white": "forward rates of futures",
     "credit_basket": "credit",
@@ -34,7 +33,7 @@ KEPT = [name for name in families() if name not in LATER]
 
 def test_the_cases_are_all_there():
     assert len(CASES) == 735 and len(families()) == 41
-    assert len(KEPT) >= 31
+    assert len(KEPT) >= 34
 
 
 @pytest.mark.parametrize(
@@ -95,14 +94,3 @@ def test_what_is_not_built_is_a_status_and_never_a_wrong_price(family):
     assert priced["status"].iloc[-1] == "ok"
     for _, row in priced.iloc[:-1].iterrows():
         assert row["status"] == "failed" and row["message"] and np.isnan(row["price"]), row
-
-
-def test_volatilities_of_prices_that_are_given():
-    """The family that hands over a price, not a model: by `implied_volatility` itself."""
-    for case in families()["implied_vol"]:
-        given = case["payoff_params"]
-        found = gq.implied_volatility(
-            price=given["undiscounted_price"], option_type=given["type"], spot=given["forward"],
-            strike=case["K"], maturity=case["T"], rate=0.0,
-        )  # fmt: skip
-        assert abs(found - case["expected"]) <= case["tolerance"], (case, found)
