@@ -79,7 +79,7 @@ def of_prices(cases):
     out = Grade(cases=len(cases), engines=Counter({"implied_volatility": len(cases)}))
     for case, mine in zip(cases, found, strict=True):
         near = abs(mine - case["expected"]) <= case["tolerance"]
-        out.passed += near
+        out.passed += int(near)
         out.lost += [] if near else [(case, f"{mine!r} is not {case['expected']!r}")]
     return out
 
