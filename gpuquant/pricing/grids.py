@@ -216,6 +216,14 @@ class Place:
         """So many intervals and steps, shared among its knots and times."""
         return Counts(self.axis.counts(intervals), shared(np.diff(self.times), steps))
 
+    def like(self, counts: Counts) -> Counts:
+        """The counts of a row that this one is a bump of; its own where the bump crosses a level,
+        so that it has other knots.
+        """
+        same = len(counts.between) == len(self.axis.knots) - 1
+        alike = same and len(counts.steps) == len(self.times) - 1
+        return counts if alike else self.counts(counts.intervals, int(counts.steps.sum()))
+
     def read(self, values: np.ndarray, nodes: np.ndarray, factors: np.ndarray) -> float:
         """The value today, from those at the nodes, shape (nodes, factors)."""
         first, last = self.alive(nodes)
@@ -251,7 +259,7 @@ class Grids:
     @classmethod
     def of(cls, places: list[Place], counts: list[Counts], factors: int) -> Grids:
         """The grids of these places, with so many intervals."""
-        both = list(zip(places, counts, strict=True))
+        both = [(place, place.like(own)) for place, own in zip(places, counts, strict=True)]
         across = [
             np.zeros(1) if place.factor is None else place.factor.nodes(np.array([factors]))
             for place in places

@@ -296,6 +296,41 @@ def test_a_touched_barrier_is_worth_what_follows():
     assert abs(into.price - gq.price(CALL, HESTON).price) < 2.0 * into.std_error
 
 
+EXTREME = {
+    "a barrier where the price is": {"barrier": 100.0},
+    "no variance today": {"v0": 0.0},
+    "no variance in the long run": {"long_variance": 0.0},
+    "all correlated": {"correlation": 1.0},
+    "none of its own": {"correlation": -1.0},
+    "a tenth of an hour": {"maturity": 1e-5},
+    "fifty years": {"maturity": 50.0},
+    "a strike far away": {"strike": 1e4},
+    "a strike below the barrier": {"strike": 1e-3},
+    "a barrier far away": {"barrier": 1e-6},
+    "a variance that rages": {"vol_of_vol": 5.0},
+    "a variance that stays": {"kappa": 1e-6},
+}
+
+
+@pytest.mark.parametrize("name", EXTREME)
+def test_extremes_beside_simulation(name):
+    change = EXTREME[name]
+    contract = {"strike": 100.0, "barrier": 95.0, "maturity": 1.0}
+    moved = {k: v for k, v in change.items() if k in contract}
+    payoff = payoffs.Barrier(
+        option_type="call", barrier_type="down-and-out", **{**contract, **moved}
+    )
+    columns = {k: v for k, v in change.items() if k not in contract}
+    model = type(HESTON).from_columns(
+        {**HESTON.columns(), **{k: np.full(1, v) for k, v in columns.items()}}
+    )
+    found = gq.price(payoff, model, greeks=["delta"]).frame.iloc[0]
+    paths = gq.price(payoff, model, engine="monte_carlo", paths=20_000).frame.iloc[0]
+    assert found["engine"] == "finite_difference" and np.isfinite(found["delta"])
+    error = math.hypot(found["std_error"], paths["std_error"])
+    assert abs(found["price"] - paths["price"]) < 4.0 * error, (found, paths)
+
+
 def test_what_it_cannot_solve_is_said():
     asian = payoffs.Asian(option_type="call", strike=100.0, maturity=1.0, fixings=12)
     with pytest.raises(InputError, match="no finite difference of Asian under Heston"):
