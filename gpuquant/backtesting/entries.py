@@ -71,13 +71,24 @@ class Entries(Shown):
             given = getattr(self, name)
             if given is None:
                 continue
-            values = np.nan_to_num(aligned(given, panel, name, host, align))  # no row: not now
+            values = np.nan_to_num(aligned(_truths(given), panel, name, host, align))
             _refuse((values != 0.0) & (values != 1.0), panel, f"{name}: must be true or false")
             total += bit * values
             seen[name] = values != 0.0
         if {"enter", "short"} <= set(seen):
             _refuse(seen["enter"] & seen["short"], panel, "enter and short: only one at a bar")
         return total
+
+
+def _truths(given: Any) -> Any:
+    """A frame in which what is not true is missing: of rows that fall on one bar any true one
+    counts.
+    """
+    try:
+        numbers = given.astype(float) if hasattr(given, "reindex") else None
+    except (TypeError, ValueError):  # `aligned` says why
+        numbers = None
+    return given if numbers is None else numbers.where(numbers != 0.0)
 
 
 def _refuse(wrong: np.ndarray, panel: Panel, why: str) -> None:

@@ -306,7 +306,8 @@ class Account:
 
     def _exact(self) -> None:
         """Refuse windows so long that sums of whole ticks would round."""
-        own = [self.parameters[name] for name in domains(self.rule)]
+        whole = [name for name, domain in domains(self.rule).items() if domain.whole]
+        own = [self.parameters[name] for name in whole]
         longest = max((float(v[np.isfinite(v)].max(initial=0.0)) for v in own), default=0.0)
         if self.panel.max_ticks * longest * longest >= EXACT:
             raise DataError(

@@ -14,7 +14,8 @@ from gpuquant.data.domains import Column, at_least, correlation, nonnegative, po
 from gpuquant.models.base import Model
 from gpuquant.models.windows import rolling_mean
 
-TAIL = 20.0  # deviations of the variance, whose law falls as an exponential
+TAIL = 30.0  # deviations of the variance, whose law falls as an exponential
+FAR = 6.0  # deviations of its integral
 ROOT_HALF = 0.7071067811865476  # 2 Phi(-z) = erfc(z sqrt(1/2))
 
 
@@ -117,7 +118,16 @@ class Heston(Model):
             * (m.v0 * decay + 0.5 * m.long_variance * (1.0 - decay))
         )  # fmt: skip
         top = m.v0 + m.long_variance + TAIL * np.sqrt(spread)
-        return (*super().extent(m, t), (m.v0, 0.0 * top, top))
+        # and of its integral: where that is large, the log price goes far (Dufresne, 2001)
+        twice = decay * decay
+        of_today = (1.0 - twice) / m.kappa - 2.0 * t * decay
+        of_level = t * (1.0 + 2.0 * decay) + (twice + 4.0 * decay - 5.0) / (2.0 * m.kappa)
+        sum_ = m.v0 * of_today + m.long_variance * of_level
+        integral = m.vol_of_vol / m.kappa * np.sqrt(np.maximum(sum_, 0.0))
+        (today, low, high), wide = super().extent(m, t)[0], FAR * integral
+        mean = np.maximum(cls.mean_variance(m, t, np, None), 1e-12)
+        longer = 0.5 * (high - low) * (np.sqrt(1.0 + wide / mean) - 1.0)
+        return ((today, low - longer, high + longer), (m.v0, 0.0 * top, top))
 
     @staticmethod
     def characteristic(m: Any, z: Any, t: Any, xp: Any, special: Any) -> Any:

@@ -8,18 +8,27 @@ change is the row's error. `kernels.grid_loop` has the equation and the scheme.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from gpuquant.models.base import Model
+from gpuquant.data.columns import Member
+from gpuquant.models.base import DEVIATIONS, Model
 from gpuquant.payoffs.base import Payoff
 from gpuquant.pricing.batch import Batch
-from gpuquant.pricing.bumps import FORMULA, first_dates
+from gpuquant.pricing.bumps import (
+    AT_LEVEL,
+    FORMULA,
+    NEAREST,
+    Bumps,
+    distance_to_level,
+    first_dates,
+)
 from gpuquant.pricing.differences import differences
+from gpuquant.pricing.greeks import greek
 from gpuquant.pricing.grids import Counts, Grids, Place
 from gpuquant.pricing.kernels.build import Pair
 from gpuquant.pricing.kernels.grid_launch import Kernel, kernel, lanes, walked
@@ -29,8 +38,10 @@ from gpuquant.pricing.results import Solution
 
 COARSEST = ((64, 0, 16), (16, 8, 4))  # intervals of each axis, and steps: of one factor, of two
 FINEST = 5  # doublings
-ENOUGH = 1e-5  # of the amount at stake: the error that is good enough where no target is given
-LEAST = 0.05  # of what extrapolation removes: the least error
+ENOUGH = 5e-5  # of the amount at stake: the error that is good enough where no target is given
+LEAST = 1.0 / 3.0  # of a doubling's change: the error is no less than what extrapolation removes
+USELESS = 1e-3  # of the amount at stake: with a larger error paths may do better
+SHARE = 0.01  # of the price's deviation: the largest bump of the spot
 BEYOND = 1e-8  # of the amount at stake, which the ends of the grid may leave out
 MEMORY = 1 << 26  # bytes of the grids of rows that are solved together
 
@@ -61,6 +72,9 @@ def price(batch: Batch, task: Task) -> Solution | None:
         if not len(left):
             break
     errors = np.maximum(errors, BEYOND * amounts[:, None])
+    useless = errors[:, 0] > np.maximum(target, USELESS * amounts)
+    found[useless] = np.nan  # a simulation is left to try
+    errors[np.isnan(found)] = np.nan
     return Solution(found, errors, _missed(errors[:, 0], task, batch.rows))
 
 
@@ -101,9 +115,24 @@ def _extrapolated(
 
 def solvable(model: type[Model], payoff: type[Payoff], fixed: dict[str, float]) -> bool:
     """Whether finite differences price a payoff with these fixed choices under a model."""
+    known = _says(model, "diffusion", WALKED) and _says(payoff, "kinks", PAID)
     watched = payoff.continuous_monitoring(fixed)
-    known = model.diffusion is not Model.diffusion and payoff.kinks is not None
-    return known and (watched or not payoff.levels)
+    return known and payoff.kinks is not None and (watched or not payoff.levels)
+
+
+WALKED, PAID = {"begin", "step"}, {"start", "observe", "observe_bridge", "finish"}
+
+
+def _says(member: type[Member], name: str, functions: set[str]) -> bool:
+    """Whether a class says this of its own functions: a subclass that changes them must say it
+    anew.
+    """
+    for cls in member.__mro__:
+        if name in vars(cls):
+            return cls not in (Model, Payoff)
+        if functions & {*vars(cls)}:
+            return False
+    return False
 
 
 @dataclass(frozen=True)
@@ -150,10 +179,24 @@ class _Solver:
         if not greeks:
             price = values(type(model), type(payoff), on, device)
             return np.asarray(device.get(price, "price"))[:, None]
-        first = first_dates(model, payoff)
-        found = differences(model, payoff, on, device, values, FORMULA, first, greeks)
+        first, bumps = first_dates(model, payoff), self._bumps(some)
+        found = differences(model, payoff, on, device, values, bumps, first, greeks)
         assert found is not None  # the pair is solvable
+        crossing = distance_to_level(some) <= bumps.spot  # of a level: there is no derivative
+        for name in greeks:
+            if any(one.kind == "spot" for one in greek(name).along):
+                found[crossing, 1 + greeks.index(name)] = np.nan
         return found
+
+    def _bumps(self, some: Batch) -> Bumps:
+        """The bumps of these rows: that of the spot is small beside the price's deviation, and
+        stays on its side of a level.
+        """
+        _, low, high = some.model.extent(some.model, some.payoff.maturity)[0]
+        deviation = np.broadcast_to((high - low) / (2.0 * DEVIATIONS), len(some.rows))
+        bump = np.minimum(FORMULA.spot, SHARE * deviation)
+        nearest = np.maximum(distance_to_level(some), AT_LEVEL)
+        return replace(FORMULA, spot=np.minimum(bump, NEAREST * nearest))
 
     def _values(
         self,

@@ -19,7 +19,7 @@ from gpuquant.pricing.kernels.grid_records import LINES, TINY, Grid
 
 # Within a width over this number nodes are nearly even: of log prices near a kink or a level, of a
 # factor near its least value (In 't Hout and Foulon, 2010)
-BEND = 16.0, 500.0
+BEND = 24.0, 500.0
 ORDER = 6  # nodes of an interpolation
 TABLE, NEWTON = 200, 3  # points and steps with which nodes are placed
 

@@ -117,8 +117,7 @@ def implied_volatility(
 
     device.each(part, n, PART)
     for mask in wrong.values():
-        if len(mask) == n:
-            result[mask] = np.nan
+        result[device.xp.broadcast_to(mask, (n,))] = np.nan
     there = any(device.holds(value) for value in columns.values())
     told = result if there else device.get(result, "implied_volatility")
     told = float(told[0]) if scalar else told

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuquant.data.columns import Member, as_column, combinations, domains, takes
-from gpuquant.errors import InputError
+from gpuquant.errors import InputError, unknown
 
 NO_CHANGE = 1e9  # the target that changes nothing
+DECIDES = ("side", "units", "share")
 # what a rule may ask of its account
 ACCOUNT = ("position", "entry_price", "entry_bar", "profit", "equity", "cash")
 
@@ -25,8 +26,8 @@ class Rule(Member):
     - `decide(r, i, state, past, k) -> (state, target)` decides at the close of bar k. The target is
       1.0 long, 0.0 flat, -1.0 short or NO_CHANGE;
     - where the class says `decides = "units"` or `"share"`, the target is how many units, or which
-      share of the equity, the position shall have, below zero of a short; NaN changes nothing. So a
-      rule adds to a position, or takes some off;
+      share of the equity, the position shall have, below zero of a short, and below 1e9; NaN
+      changes nothing. So a rule adds to a position, or takes some off;
     - where the class says `priced = True`, `decide` returns `(state, target, limit, stop)`. The
       target then becomes an order with a limit price and a stop price; 0.0 means no such price. If
       a price is NaN or negative, the target changes nothing. The order can fill only at the bar
@@ -36,9 +37,9 @@ class Rule(Member):
 
     `decide(r, i, state, past, k, account)` sees its account, too, at the close of bar k, before the
     decision: `account.position` in signed units; `account.entry_price`, what a unit of it cost with
-    fees, and `account.entry_bar`, the bar of its first fill, both NaN where nothing is held;
-    `account.profit`, its value less its cost; `account.equity` and `account.cash`. Such a rule goes
-    bar by bar; one that does not ask keeps the speed of vector code.
+    fees and less dividends, and `account.entry_bar`, the bar of its first fill, both NaN where
+    nothing is held; `account.profit`, its value less its cost; `account.equity` and `account.cash`.
+    Such a rule goes bar by bar; one that does not ask keeps the speed of vector code.
 
     `past.sum(n)` is the exact sum of the last n closes, in whole ticks. `past.close(n)` is the
     close n bars ago. `past.open(n)`, `past.high(n)`, `past.low(n)` and `past.volume(n)` exist where
@@ -50,6 +51,8 @@ class Rule(Member):
     decides: ClassVar[str] = "side"
 
     def __post_init__(self) -> None:
+        if self.decides not in DECIDES:
+            raise unknown(f"{type(self).__name__}: decides", self.decides, DECIDES)
         for name, domain in domains(type(self)).items():
             array = as_column(getattr(self, name), domain, name, type(self).__name__)
             wrong = domain.bad(array)

@@ -54,3 +54,21 @@ class Scaled(Rule):
         sheds = close > cost * (1.0 + r.step[i]) and account.cash < account.equity
         target = units + 1.0 if first or adds else (units - 1.0 if sheds else NO_CHANGE)
         return state, target
+
+
+@dataclass(frozen=True)
+class Holds(Rule):
+    """Buys so many units, and keeps what it holds; sells where its equity is gone."""
+
+    units: Column = positive(sample=1.0)
+
+    decides = "units"
+
+    @staticmethod
+    def begin(r, i):
+        return (0.0,), 1.0
+
+    @staticmethod
+    def decide(r, i, state, past, k, account):
+        keeps = account.position if account.position > 0.0 else r.units[i]
+        return state, 0.0 if account.equity < 0.9 * account.cash else keeps

@@ -3,16 +3,17 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import gpuquant as gq
 from gpuquant.backtesting.kernels import build as kernels
 from gpuquant.backtesting.kernels.records import Account, Position, Run
 from gpuquant.compiler import build
-from gpuquant.errors import MemberError
+from gpuquant.errors import MemberError, NameUnknown
 from gpuquant.rules.base import NO_CHANGE, Rule
 from tests import ptx, twin
-from tests.backtesting.account_rules import Bracket, Scaled
+from tests.backtesting.account_rules import Bracket, Holds, Scaled
 from tests.backtesting.test_terms import bars
 
 FEE = 0.001
@@ -154,6 +155,34 @@ def test_a_column_has_the_same_bits_alone_and_in_a_grid():
     labels = ["asset", "window", "gain", "loss", "patience"]
     both = together.merge(alone, on=labels, suffixes=("", "_alone"))
     assert len(both) == 2 and (both["total_return"] == both["total_return_alone"]).all()
+
+
+def test_at_the_same_close_it_sees_the_account_after_the_split():
+    """Units are of today's shares, and the equity is that of today's price."""
+    close = pd.DataFrame(
+        {"A": [100.0, 100.0, 100.0, 50.0, 50.0, 50.0]},
+        index=pd.bdate_range("2025-01-02", periods=6),
+    )
+    splits = close * 0.0 + 1.0
+    splits.iloc[3] = 2.0
+    panel = gq.Panel.from_frames(close=close, splits=splits, dividends=close * 0.0)
+    for fill in ("same_close", "next"):
+        found = gq.backtest(panel, Holds(units=8.0), fill=fill, cash=1000.0)
+        assert found.orders()["size"].tolist() == [8.0], fill
+        assert found.equity().iloc[-1, 0] == 1000.0
+
+
+def test_a_word_that_is_no_target_is_refused():
+    class Wrong(Holds):
+        decides = "unit"
+
+    with pytest.raises(NameUnknown, match=r"decides.*'unit'.*side, units, share"):
+        Wrong(units=1.0)
+
+
+def test_a_parameter_in_units_is_no_window():
+    panel = bars(np.random.default_rng(1), 30, 1)
+    assert gq.backtest(panel, Holds(units=1e6), cash=1e9).measures["orders"][0] == 1.0
 
 
 def test_an_account_has_no_other_numbers():

@@ -97,6 +97,17 @@ def test_frames_are_read_by_date_and_name():
     assert found["bar"].tolist() == [13] and found["column"].tolist() == [1]
 
 
+def test_of_rows_between_two_bars_any_true_one_counts():
+    days = pd.to_datetime(["2025-01-10", "2025-01-13", "2025-01-14"])  # a weekend between
+    close = pd.DataFrame({"A": [10.0, 11.0, 12.0]}, index=days)
+    weekend = pd.to_datetime(["2025-01-11", "2025-01-12"])
+    enter = pd.DataFrame({"A": [True, False]}, index=weekend)
+    found = gq.backtest(
+        close, signals=gq.Entries(enter=enter), align="next", fill="same_close"
+    ).orders()
+    assert found["bar"].tolist() == [1]
+
+
 def test_what_is_no_truth_is_refused():
     wrong = np.zeros(PANEL.close.shape)
     wrong[3, 1] = 0.5

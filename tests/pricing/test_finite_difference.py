@@ -385,7 +385,57 @@ def test_a_diffusion_is_what_the_steps_do(model):
     assert abs(moves.var() / (variance * dt) - 1.0) < 4.0 * math.sqrt(2.0 / paths) + 0.01
 
 
-def test_payoffs_that_say_nothing_are_not_solved():
-    """A caller's own payoff, which may look at the whole path."""
-    own = type("Own", (Payoff,), {"kinks": None})
-    assert not finite_difference.solvable(models.Heston, own, {})
+def test_members_that_change_their_functions_are_not_solved():
+    """A caller's own payoff or model, which inherits what another says of itself."""
+    assert finite_difference.solvable(models.Heston, payoffs.Digital, {})
+    silent = type("Silent", (Payoff,), {"kinks": None})
+    running = type("Running", (payoffs.Digital,), {"observe": payoffs.Lookback.observe})
+    other = type("Other", (models.Heston,), {"step": models.Heston.step})
+    assert not finite_difference.solvable(models.Heston, silent, {})
+    assert not finite_difference.solvable(models.Heston, running, {})
+    assert not finite_difference.solvable(other, payoffs.Digital, {})
+
+
+TAILS = {  # of the price far from the money, and of a variance that may grow large
+    "far puts": ({}, {"v0": 0.02, "long_variance": 0.02}, 50.0, 1.0),
+    "short": ({}, {"kappa": 0.5, "vol_of_vol": 1.0, "correlation": -0.9}, 50.0, 0.25),
+    "a rare rage": ({}, {"v0": 0.01, "kappa": 0.1, "vol_of_vol": 1.0}, 80.0, 1.0),
+    "far calls": ({"option_type": "call"}, {}, 136.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_the_grid_reaches_into_the_tails(name):
+    kind, change, strike, maturity = TAILS[name]
+    option = payoffs.European(**{"option_type": "put", **kind}, strike=strike, maturity=maturity)
+    columns = {**HESTON.columns(), **{k: np.full(1, v) for k, v in change.items()}}
+    model = models.Heston.from_columns(columns)
+    found = gq.price(option, model, engine="finite_difference", target_error=1e-3)
+    assert abs(found.price - gq.price(option, model).price) < 1.5 * found.std_error, found
+
+
+@pytest.mark.parametrize("away", [4e-3, 1e-3, 4e-4])
+def test_greeks_near_a_level(away):
+    """The bump stays on its side of the level."""
+    near = payoffs.Barrier(
+        option_type="call", barrier_type="down-and-out", strike=100.0, barrier=100.0 * (1.0 - away),
+        maturity=1.0,
+    )  # fmt: skip
+    flat = models.BlackScholes(spot=100.0, rate=0.03, volatility=0.2)
+    found = solved(near, flat, greeks=["delta", "gamma"])
+    exact = gq.price(near, flat, greeks=["delta", "gamma"]).frame
+    for name in ("delta", "gamma"):
+        assert off(found, exact, name)[0] < 2.0, (found, exact)
+    at = payoffs.Barrier.from_columns({**near.columns(), "barrier": np.full(1, 100.0 - 1e-4)})
+    there = gq.price(at, HESTON, greeks=["delta"]).frame.iloc[0]
+    assert np.isnan(there["delta"]) and "delta undefined" in there["message"]
+
+
+def test_what_a_grid_cannot_tell_is_simulated():
+    """A thousand years, and prices that hardly move."""
+    ages = payoffs.Barrier.from_columns({**KNOCKED.columns(), "maturity": np.full(1, 1000.0)})
+    assert gq.price(ages, HESTON, paths=2000).engine == "monte_carlo"
+    for volatility in (1e-3, 0.0):
+        still = models.BlackScholes(spot=100.0, rate=0.03, volatility=volatility)
+        found = gq.price(CALL, still, engine="finite_difference")
+        assert found.status == "failed" and np.isnan(found.price)

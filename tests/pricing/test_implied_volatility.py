@@ -193,6 +193,12 @@ def test_an_argument_that_is_wrong_for_all_rows_raises():
     ]
 
 
+def test_a_list_of_one_that_is_wrong_is_wrong_for_all_rows():
+    quotes = {"option_type": "call", "spot": 100.0, "strike": 100.0, "rate": 0.02}
+    found = gq.implied_volatility(price=[9.0, 10.0], maturity=[0.0], **quotes)
+    assert np.isnan(found).all()
+
+
 def test_a_price_in_the_money_loses_what_its_intrinsic_value_takes():
     """Either the volatility is right to one part in a hundred, or there is none and a reason."""
     strikes, true = np.linspace(40.0, 99.0, 60), 0.061

@@ -18,6 +18,7 @@ from gpuquant.backtesting.kernels.account_events import (
     refuse_ruined,
 )
 from gpuquant.backtesting.kernels.codes import NO_CHANGE, Cause
+from gpuquant.backtesting.kernels.decisions import decide_by_account
 from gpuquant.backtesting.kernels.flags import flags
 from gpuquant.backtesting.kernels.marking import equity_at, mark_to_market
 from gpuquant.backtesting.kernels.order_sizing import execute_decisions
@@ -55,6 +56,8 @@ def process_block(
             if not flags.resting_orders:
                 for j in range(len(positions)):
                     due_here = 1 if decisions.target[j, q] < NO_CHANGE else due_here
+            if flags.sees_account and not flags.at_next:
+                due_here = TO_DECIDE if due > u64(0) else 0
             touched = process_bar(
                 run, account, tally, positions, block, decisions, q, t0 + q, due_here
             )
@@ -153,11 +156,19 @@ def process_bar(
         due = 1
         for j in range(len(positions)):
             decisions.target[j, q] = 0.0
+    stopped = False
     if flags.stops and not flags.at_next:
         for j in range(len(positions)):
             hit = trigger_stops(run, account, tally, positions, j, t)
             if hit != Cause.ORDER:  # a stop was met: the bar has no other decision for the asset
                 decisions.target[j, q] = NO_CHANGE
+                stopped = True
+    if flags.sees_account and not flags.at_next and due == TO_DECIDE:
+        # by what is held after all of this; a margin call has decided before
+        decide_by_account(run, account, positions, block, decisions, t, q)
+        if stopped:
+            decisions.target[0, q] = NO_CHANGE
+        due = 1 if decisions.target[0, q] < NO_CHANGE else 0
     if due > 0 and not account.alive:
         refuse_ruined(run, account, tally, decisions, q, t, len(positions))
     if due > 0 and account.alive:

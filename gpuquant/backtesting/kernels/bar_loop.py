@@ -28,7 +28,7 @@ from __future__ import annotations
 from gpuquant.backtesting.kernels.account_bars import process_block
 from gpuquant.backtesting.kernels.account_events import count_exposure
 from gpuquant.backtesting.kernels.codes import NAN, NO_CHANGE
-from gpuquant.backtesting.kernels.decisions import decide_block, see_account
+from gpuquant.backtesting.kernels.decisions import decide_block, decide_by_account
 from gpuquant.backtesting.kernels.flags import flags
 from gpuquant.backtesting.kernels.path_generator import generate_path
 from gpuquant.backtesting.kernels.records import (
@@ -147,9 +147,7 @@ def go_through(
     t0 = begins
     while t0 < run.bars:
         here = min(BLOCK, (run.bars if t0 >= decides else decides) - t0)
-        if flags.sees_account:
-            block.bars[0].seen = see_account(run, account, positions, t0)
-        else:
+        if not flags.sees_account:
             for q in part(BLOCK, 0, here):
                 past = Past(run.prices, 0, t0 + q)
                 block.bars[q].seen = look(run.parameters, 0, past, F(t0 + q))
@@ -158,12 +156,16 @@ def go_through(
             for j in range(assets):
                 for q in range(BLOCK + 1):
                     decisions.target[j, q] = NO_CHANGE
-        elif not (flags.resting_orders or (flags.sees_account and flags.at_next)):
+        elif not (flags.resting_orders or flags.sees_account):
             state, due = decide_block(run, state, block, decisions, t0, here, assets)
+        if flags.sees_account:
+            block.bars[0].state = state
+            due = u64(1) if t0 >= decides else u64(0)
         moved = process_block(run, account, tally, positions, block, decisions, t0, here, due)
-        if flags.sees_account and flags.at_next and t0 >= decides:  # after what fills at this bar
-            block.bars[0].seen = see_account(run, account, positions, t0)
-            state, due = decide_block(run, state, block, decisions, t0, here, assets)
+        if flags.sees_account:
+            if flags.at_next and t0 >= decides:  # after what fills at this bar
+                decide_by_account(run, account, positions, block, decisions, t0, NEXT)
+            state = block.bars[0].state
         equity = update_statistics(run, account, tally, block, decisions, t0, here, moved, assets)
         t0 += here
     return equity

@@ -304,6 +304,7 @@ def _constants(kind: Kind, target: str, stateless: bool) -> dict[str, Any]:
         "LEAST_SIGNAL": float(np.finfo(np.float64).tiny),
         "NAN": "f64('nan')",
         "NEXT": int(kind.fill == "next"),
+        "TO_DECIDE": 2,  # what is due at a bar whose rule looks at the account first
         "ORIGIN": int(kind.fill != "same_open"),  # the bar of the first return's beginning
         "BLOCK": block,
         "PADDING": 1 if gpu else PADDING,

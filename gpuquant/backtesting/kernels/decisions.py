@@ -92,12 +92,20 @@ def see_account(run: Run, account: Account, positions: list[Position], t):
     )
 
 
+def decide_by_account(
+    run: Run, account: Account, positions: list[Position], block: Block, decisions: Decisions, t, q
+):
+    """Put the decision of a rule that sees its account at the close of bar `t` in place `q`."""
+    bar = block.bars[0]
+    bar.seen = see_account(run, account, positions, t)
+    bar.state = decide_bar(run, bar.state, bar.seen, 0, t, decisions, q)
+
+
 def decide_block(run: Run, state, block: Block, decisions: Decisions, t0, here, assets):
     """Decide at the closes of a block, each decision in the place of the bar at which it is due;
     the state after them, and the places that have one due, a bit for each.
 
-    Decisions rest on prices alone, never on the account: so they are known before the account has
-    come so far.
+    These decisions rest on prices alone: so they are known before the account has come so far.
     """
     if BLOCK == 1:
         for j in range(assets):
