@@ -191,7 +191,7 @@ def test_knocked_out_and_knocked_in_are_the_option():
     ]
     whole = gq.price(CALL, HESTON).price
     error = sum(one.std_error for one in both)
-    assert abs(both[0].price + both[1].price - whole) < error < 1e-3
+    assert abs(both[0].price + both[1].price - whole) < error < 1e-2
 
 
 @pytest.mark.parametrize("payoff", [CALL, KNOCKED], ids=["European", "Barrier"])
@@ -326,7 +326,8 @@ def test_extremes_beside_simulation(name):
     )
     found = gq.price(payoff, model, greeks=["delta"]).frame.iloc[0]
     paths = gq.price(payoff, model, engine="monte_carlo", paths=20_000).frame.iloc[0]
-    assert found["engine"] == "finite_difference" and np.isfinite(found["delta"])
+    assert found["engine"] == "finite_difference"
+    assert np.isfinite(found["delta"]) == (change != {"barrier": 100.0})  # at a level there is none
     error = math.hypot(found["std_error"], paths["std_error"])
     assert abs(found["price"] - paths["price"]) < 4.0 * error, (found, paths)
 
@@ -341,6 +342,7 @@ def test_what_it_cannot_solve_is_said():
 def test_python_and_a_gpus_threads_say_the_same(device, monkeypatch):
     monkeypatch.setattr(finite_difference, "COARSEST", ((8, 0, 4), (8, 6, 2)))
     monkeypatch.setattr(finite_difference, "FINEST", 1)
+    monkeypatch.setattr(finite_difference, "USELESS", np.inf)
     with monkeypatch.context() as patch:
         twin.stand_in(patch)
         found = solved(KNOCKED, HESTON, device=device)["price"][0]
