@@ -5,7 +5,7 @@ for any device.
 are formulas that arrays and kernels share. The kernel takes a block of rows, one row per lane, from
 node to node of an integration rule. No array of size rows x nodes is stored.
 """
-# mypy: disable-error-code="no-untyped-def, name-defined"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, name-defined"
 # ruff: noqa: F821
 
 from __future__ import annotations
@@ -52,6 +52,17 @@ def plain(u: Any, variance: Any, xp: Any) -> Any:
     return xp.exp(-0.5 * variance * (u * u + 0.25))
 
 
+def at_node(r, u, slope, phi):
+    """The integrand at a point, where the characteristic function is `phi`, and the square of its
+    size.
+    """
+    base = plain(u, r[VARIANCE], 0)
+    weight = transform(r, u, r[FORWARD], 0) * (slope * (1.0 / r[UNIT]))
+    wave = (phi - base) * weight
+    size = phi.real * phi.real + phi.imag * phi.imag + base.real * base.real + base.imag * base.imag
+    return wave.real, size * (weight.real * weight.real + weight.imag * weight.imag)
+
+
 def walk(unit, lane0, fields, points, offset, out):
     """Sum a block of rows over the nodes x = end (k + offset) / points, k = 0, 1, ...: the
     integrand into `out[0]`, the square of its size into `out[1]`.
@@ -67,17 +78,9 @@ def walk(unit, lane0, fields, points, offset, out):
             r = load_row(fields, 0, first + lane)
             u, slope = bent(r[END] * share, r[BEND], r[SCALE], 0)
             phi = characteristic(r, u - 0.5j, r[MATURITY], 0, 0)
-            base = plain(u, r[VARIANCE], 0)
-            weight = transform(r, u, r[FORWARD], 0) * (slope * (1.0 / r[UNIT]))
-            wave = (phi - base) * weight
-            size = (
-                phi.real * phi.real
-                + phi.imag * phi.imag
-                + base.real * base.real
-                + base.imag * base.imag
-            )
-            total[0, lane] += wave.real
-            total[1, lane] += size * (weight.real * weight.real + weight.imag * weight.imag)
+            wave, size = at_node(r, u, slope, phi)
+            total[0, lane] += wave
+            total[1, lane] += size
     for lane in lanes():
         out[0, first + lane] = total[0, lane]
         out[1, first + lane] = total[1, lane]
@@ -126,17 +129,9 @@ def walk_of_mean(unit, lane0, fields, spans, lefts, dates, points, offset, out):
             if AFFINE:
                 grown = grown + complex(now[4, lane], now[5, lane]) * r[STATE]
             phi = complex(now[2, lane], now[3, lane]) * cexp64(grown)
-            base = plain(u, r[VARIANCE], 0)
-            weight = transform(r, u, r[FORWARD], 0) * (slope * (1.0 / r[UNIT]))
-            wave = (phi - base) * weight
-            size = (
-                phi.real * phi.real
-                + phi.imag * phi.imag
-                + base.real * base.real
-                + base.imag * base.imag
-            )
-            total[0, lane] += wave.real
-            total[1, lane] += size * (weight.real * weight.real + weight.imag * weight.imag)
+            wave, size = at_node(r, u, slope, phi)
+            total[0, lane] += wave
+            total[1, lane] += size
     for lane in lanes():
         out[0, first + lane] = total[0, lane]
         out[1, first + lane] = total[1, lane]
@@ -187,6 +182,7 @@ def _source(
         precision="double",
         constants=constants,
         extra=compiler.accessors("row", len(places)),
+        helpers={"at_node": at_node},
     )
     return made if target == "python" else made.text()
 

@@ -54,31 +54,31 @@ def grid_loop(unit, lane0, fields, grid: Grid):
         left = grid.left[unit, n]
         length = left - before
         middle = years - 0.5 * (left + before)
-        share = length if n < DAMPED else 0.5 * length  # of the rates, that is implicit
+        half = length if n < DAMPED else 0.5 * length  # the implicit half of a step, or all of it
         if n == 0 or flags.moving:
             set_weights(row, unit, lane0, grid, middle)
-            factor_across(unit, grid, share)
+            factor_across(unit, grid, half)
         for turn in range(2):
             value = 1 - turn  # AFTER, then ALIVE
             if value == ALIVE or twice:
                 first = i64(grid.marks[unit, FIRST]) if value == ALIVE else 0
                 last = i64(grid.marks[unit, LAST]) if value == ALIVE else grid.nodes - 1
                 if n == 0 or flags.moving or twice:
-                    factor_along(unit, lane0, grid, first, last, share)
+                    factor_along(unit, lane0, grid, first, last, half)
                 low = value == ALIVE and grid.marks[unit, HAS_LOW] > 0.0
                 high = value == ALIVE and grid.marks[unit, HAS_HIGH] > 0.0
                 differentiate(unit, lane0, grid, value, first, last)
                 explicit(unit, lane0, grid, value, first, last, length)
                 set_end(row, unit, lane0, grid, value, first, low, middle, left)
                 set_end(row, unit, lane0, grid, value, last, high, middle, left)
-                sweep_along(unit, lane0, grid, first, last, share)
+                sweep_along(unit, lane0, grid, first, last, half)
                 if flags.factor:
-                    sweep_across(unit, lane0, grid, share)
+                    sweep_across(unit, lane0, grid, half)
                     set_end(row, unit, lane0, grid, value, first, low, middle, left)
                     set_end(row, unit, lane0, grid, value, last, high, middle, left)
-                    correct(unit, lane0, grid, first, last, share)
-                    sweep_along(unit, lane0, grid, first, last, share)
-                    sweep_across(unit, lane0, grid, share)
+                    correct(unit, lane0, grid, first, last, half)
+                    sweep_along(unit, lane0, grid, first, last, half)
+                    sweep_across(unit, lane0, grid, half)
                     set_end(row, unit, lane0, grid, value, first, low, middle, left)
                     set_end(row, unit, lane0, grid, value, last, high, middle, left)
                 keep(unit, lane0, grid, value, first, last)
