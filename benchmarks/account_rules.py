@@ -36,11 +36,11 @@ class Bracket(Rule):
     loss: Column = positive(sample=0.03)
 
     @staticmethod
-    def begin(r, i):  # type: ignore[no-untyped-def]
+    def begin(r, i):
         return (0.0,), r.window[i] - 1.0
 
     @staticmethod
-    def decide(r, i, state, past, k, account):  # type: ignore[no-untyped-def]
+    def decide(r, i, state, past, k, account):
         rises = past.sum(1.0) * r.window[i] > past.sum(r.window[i])
         worth = account.entry_price * account.position
         done = account.profit > r.gain[i] * worth or account.profit < -r.loss[i] * worth
@@ -78,8 +78,8 @@ def vectorbt() -> tuple[np.ndarray, ...]:
     ticks = np.round(100.0 * CLOSE)
     sums = np.vstack([np.zeros((1, ASSETS)), np.cumsum(ticks, axis=0)])
 
-    @njit  # type: ignore[untyped-decorator]
-    def order(c, window, gain, loss, ticks, sums, cost, rows):  # type: ignore[no-untyped-def]
+    @njit
+    def order(c, window, gain, loss, ticks, sums, cost, rows):
         i, col, w = c.i, c.col, int(window[c.col])
         if i < w - 1:
             return nb.order_nothing_nb()

@@ -164,11 +164,7 @@ def process_bar(
                 decisions.target[j, q] = NO_CHANGE
                 stopped = True
     if flags.sees_account and not flags.at_next and due == TO_DECIDE:
-        # by what is held after all of this; a margin call has decided before
-        decide_by_account(run, account, positions, block, decisions, t, q)
-        if stopped:
-            decisions.target[0, q] = NO_CHANGE
-        due = 1 if decisions.target[0, q] < NO_CHANGE else 0
+        due = decide_at_close(run, account, positions, block, decisions, q, t, stopped)
     if due > 0 and not account.alive:
         refuse_ruined(run, account, tally, decisions, q, t, len(positions))
     if due > 0 and account.alive:
@@ -186,6 +182,25 @@ def process_bar(
         count_exposure(account, tally, t)
     close_bar(run, account, tally, positions, block, q, t)
     return touched
+
+
+def decide_at_close(
+    run: Run,
+    account: Account,
+    positions: list[Position],
+    block: Block,
+    decisions: Decisions,
+    q,
+    t,
+    stopped,
+):
+    """What is due at bar `t`, by a rule that looks at what is held after the bar's events; nothing
+    where a stop was met. A margin call has decided before.
+    """
+    decide_by_account(run, account, positions, block, decisions, t, q)
+    if stopped:
+        decisions.target[0, q] = NO_CHANGE
+    return 1 if decisions.target[0, q] < NO_CHANGE else 0
 
 
 def close_bar(
