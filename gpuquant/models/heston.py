@@ -118,12 +118,14 @@ class Heston(Model):
             * (m.v0 * decay + 0.5 * m.long_variance * (1.0 - decay))
         )  # fmt: skip
         top = m.v0 + m.long_variance + TAIL * np.sqrt(spread)
-        # and of its integral: where that is large, the log price goes far (Dufresne, 2001)
-        twice = decay * decay
-        of_today = (1.0 - twice) / m.kappa - 2.0 * t * decay
-        of_level = t * (1.0 + 2.0 * decay) + (twice + 4.0 * decay - 5.0) / (2.0 * m.kappa)
-        sum_ = m.v0 * of_today + m.long_variance * of_level
-        integral = m.vol_of_vol / m.kappa * np.sqrt(np.maximum(sum_, 0.0))
+        # and of its integral: where that is large, the log price goes far (Dufresne, 2001). Of a
+        # variance that hardly returns, that of one which returns a little: the terms would cancel.
+        kappa = np.maximum(m.kappa, 0.02 / t)
+        left = np.exp(-kappa * t)
+        of_today = (1.0 - left * left) / kappa - 2.0 * t * left
+        of_level = t * (1.0 + 2.0 * left) + (left * left + 4.0 * left - 5.0) / (2.0 * kappa)
+        moved = np.maximum(m.v0 * of_today + m.long_variance * of_level, 0.0)
+        integral = m.vol_of_vol / kappa * np.sqrt(moved)
         (today, low, high), wide = super().extent(m, t)[0], FAR * integral
         mean = np.maximum(cls.mean_variance(m, t, np, None), 1e-12)
         longer = 0.5 * (high - low) * (np.sqrt(1.0 + wide / mean) - 1.0)

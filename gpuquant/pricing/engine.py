@@ -241,7 +241,10 @@ def _price_rows(batch: Batch, task: Task, table: Table, tick: Callable[[int], No
     pair = f"{type(batch.payoff).__name__} under {type(batch.model).__name__}"
     lost = None
     if task.engine in SOLVERS:
-        lost = f"no {task.engine.replace('_', ' ')} of {pair}; engine='auto' takes what there is"
+        lost = (
+            f"no {task.engine.replace('_', ' ')} of {pair}, or none that is near enough; "
+            "engine='auto' takes what there is"
+        )
     elif not batch.payoff.simulated():
         lost = f"no engine prices {pair}: its amount rests on prices at a later date"
     elif not batch.model.simulated():

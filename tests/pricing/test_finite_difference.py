@@ -309,6 +309,7 @@ EXTREME = {
     "a barrier far away": {"barrier": 1e-6},
     "a variance that rages": {"vol_of_vol": 5.0},
     "a variance that stays": {"kappa": 1e-6},
+    "a variance that stays and rages": {"kappa": 1e-9, "vol_of_vol": 1.0},
 }
 
 
